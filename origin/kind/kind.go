@@ -1,0 +1,119 @@
+package kind
+
+import (
+	"io"
+	"net/http"
+)
+
+// Kind knows one sort of registry. Every method is a pure function of its
+// arguments and of the site's public base URL given at construction: no clock,
+// no network, no disk. A Kind is safe for concurrent use.
+//
+// The contract, which the conformance suite in kindtest checks:
+//   - Route never fails and never panics, whatever bytes arrive: what it cannot
+//     name it refuses with a 4xx and one clear line.
+//   - Two requests for the same thing have equal Keys, and different things
+//     have different Keys.
+//   - Prepare returns an error for a body that must not replace a good one: not
+//     what the route promises, empty, cut, or an error page served as 200.
+//   - Digest is only asked for a File route, with the bytes of the document
+//     that Prepare named Digests for the route that Lists returned.
+type Kind interface {
+	Route(Request) Route
+	Prepare(r Route, body []byte) ([]Document, error)
+	Lists(file Route) (list Route, ok bool)
+	Digest(file Route, digests []byte) (d Digest, ok bool)
+}
+
+// Request is the part of a client's request that decides its route.
+type Request struct {
+	Method string
+	Path   string      // as sent, still escaped, below the site's prefix; starts with "/"
+	Query  string      // raw, without "?"
+	Header http.Header // read only
+}
+
+// Class says how a request is treated.
+type Class uint8
+
+const (
+	Refuse      Class = iota // answered 4xx by the edge: Status and Reason say how
+	Off                      // an endpoint we know and do not offer: Status and Reason say how
+	Local                    // answered by the edge itself: Status, ContentType and Reason (the body)
+	PassPrimary              // to the primary and nowhere else, never stored
+	PassAny                  // to any master, never stored
+	Metadata                 // cacheable; read whole, checked and prepared before it is released
+	File                     // cacheable; streamed
+)
+
+// Cacheable says whether responses of this class may be stored.
+func (c Class) Cacheable() bool { return c == Metadata || c == File }
+
+// Route is what a request asks for.
+type Route struct {
+	Class Class
+
+	// What names the endpoint in logs and metrics, from a small fixed set:
+	// "packument", "version", "tarball", "publish", "login", ….
+	What string
+
+	// Key identifies the stored response within its site, for example
+	// "packument/@scope/name". Set only when the class is cacheable.
+	Key string
+
+	// Group is what a purge of one package names: "@scope/name". It may be
+	// empty.
+	Group string
+
+	// Path is what a master is asked for: an escaped path, with its query,
+	// below the master's base path; starts with "/".
+	Path string
+
+	// Variant is the document of a stored response that answers this request:
+	// one of those Prepare made, "" where there is only one.
+	Variant string
+
+	// Touches lists what a successful write makes stale at once.
+	Touches []Mark
+
+	// Status, ContentType and Reason answer what never reaches a master.
+	Status      int
+	ContentType string
+	Reason      string
+
+	// Log replaces the request's path in logs when that holds a secret.
+	Log string
+}
+
+// Scope says how much a Mark covers.
+type Scope uint8
+
+const (
+	GroupMetadata Scope = iota // the metadata of a group
+	GroupAll                   // everything of a group: metadata and files
+	OneKey                     // one stored response
+)
+
+// Mark names stored responses that a write changes: a group or a key.
+type Mark struct {
+	Scope Scope
+	Name  string
+}
+
+// Document is one form of a metadata answer, ready to be compressed and kept.
+type Document struct {
+	Variant     string // which form; "" where there is only one
+	ContentType string
+	Size        int64       // bytes that Body will write
+	Body        io.WriterTo // may be written more than once, each time the same bytes
+}
+
+// Digests is the Variant of a document that is kept beside the others for
+// [Kind.Digest] and never served.
+const Digests = "digests"
+
+// Digest is what a file's bytes must hash to.
+type Digest struct {
+	Algorithm string // "sha512", "sha384", "sha256" or "sha1"
+	Sum       []byte
+}

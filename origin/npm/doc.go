@@ -1,0 +1,2 @@
+// Package npm knows the npm registry.
+package npm
