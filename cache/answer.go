@@ -1,0 +1,114 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Query asks for one stored response.
+type Query struct {
+	Key     Key
+	Rule    Rule
+	Request Request
+	Variant string   // which Part answers, "" for the only one
+	Accept  Encoding // content codings the client takes
+	Fetcher Fetcher
+
+	// Private keeps this request to itself: it does not read the store, shares
+	// no fetch, and its response is not kept. A stored response may still
+	// answer it when the origin fails.
+	Private bool
+}
+
+// Encoding is a set of content codings; the identity coding is always in it.
+type Encoding uint8
+
+const (
+	Gzip Encoding = 1 << iota
+	Zstd
+)
+
+// Answer is a response to a Query. Whoever gets one closes it.
+type Answer struct {
+	*Meta
+	Part    Part
+	Outcome Outcome
+
+	// What Cache-Status tells (RFC 9211).
+	Forward       string // why the request went forward, "" for a hit
+	ForwardStatus int    // of the origin's response, 0 when there was none
+	Kept          bool   // that response was stored
+	TTL           time.Duration
+	Age           time.Duration
+
+	Err error // what went wrong at the origin, for HitError
+
+	stored *Stored
+	reader *reader
+}
+
+// Bytes is the answer's body when it is in memory.
+func (a *Answer) Bytes() ([]byte, bool) {
+	if a.stored == nil || a.stored.data == nil {
+		return nil, false
+	}
+	return a.stored.data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
+}
+
+// Body returns a reader that begins off bytes into the answer's body. Where the
+// body is a file it is the *os.File itself, for sendfile, and does not stop at
+// the part's end: the caller copies Part.Size - off bytes at most. A wait for
+// bytes that are still being fetched ends with ctx. An io.EOF before Part.Size
+// bytes, or any error, means that the body cannot be completed.
+func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
+	switch {
+	case a.reader != nil:
+		a.reader.off = a.Part.Offset + off
+		return &boundReader{ctx, a.reader}, nil
+	case a.stored.file != nil:
+		_, err := a.stored.file.Seek(a.stored.base+a.Part.Offset+off, io.SeekStart)
+		return a.stored.file, err
+	}
+	return io.NewSectionReader(a.stored.Body, a.Part.Offset+off, a.Part.Size-off), nil
+}
+
+// Close lets go of what the answer holds.
+func (a *Answer) Close() {
+	a.stored.Release()
+	if a.reader != nil {
+		a.reader.close()
+	}
+}
+
+// errNoVariant: the stored response has no part for the query.
+var errNoVariant = errors.New("stored response has no such representation")
+
+// part picks the representation that answers: the wanted variant in the
+// smallest coding the client takes. A response with a single nameless part, such
+// as an error or a file, has no choice to offer.
+func (q *Query) part(m *Meta) (Part, bool) {
+	if len(m.Parts) == 1 && m.Parts[0].Variant == "" {
+		return m.Parts[0], true
+	}
+	best, rank := Part{}, -1
+	for _, p := range m.Parts {
+		if p.Variant != q.Variant {
+			continue
+		}
+		r := -1
+		switch {
+		case p.Encoding == "zstd" && q.Accept&Zstd != 0:
+			r = 2
+		case p.Encoding == "gzip" && q.Accept&Gzip != 0:
+			r = 1
+		case p.Encoding == "":
+			r = 0
+		}
+		if r > rank {
+			best, rank = p, r
+		}
+	}
+	return best, rank >= 0
+}

@@ -1,0 +1,344 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Config says how large a cache is and where it lives.
+type Config struct {
+	Memory    int64  // bytes of the memory tier
+	Disk      int64  // bytes of the disk tier; 0 for none
+	Dir       string // the disk tier's directory, which it owns
+	MaxObject int64  // bytes; larger bodies pass through unkept
+
+	// Notify is told of trouble that costs speed and no answer: a file that
+	// cannot be read, a full disk. It may be nil; it must not block.
+	Notify func(op string, err error)
+}
+
+// Cache is a shared HTTP cache (RFC 9111) in which concurrent misses for one
+// key make one fetch. It is safe for concurrent use.
+type Cache struct {
+	store     Store
+	memory    *memory
+	disk      *disk
+	purges    *purges
+	ids       lastID
+	maxObject int64
+	notify    func(string, error)
+
+	base context.Context // of every fill
+	stop context.CancelCauseFunc
+	wg   sync.WaitGroup // fills and the scan
+
+	mu      sync.Mutex
+	flights map[flightKey]*flight
+	closed  bool
+}
+
+type flightKey struct{ site, id string }
+
+// cooling is how long a failed flight keeps further validations of its key
+// from being tried.
+const cooling = time.Second
+
+var (
+	// ErrUnavailable: the client forbade a fetch and nothing stored answers.
+	ErrUnavailable = errors.New("only-if-cached, and nothing usable is stored")
+	// ErrClosed: the cache has been closed.
+	ErrClosed = errors.New("cache is closed")
+)
+
+// Open makes a cache. An unusable directory is an error here, and never later.
+func Open(cfg Config) (*Cache, error) {
+	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flightKey]*flight)}
+	if c.notify == nil {
+		c.notify = func(string, error) {}
+	}
+	c.base, c.stop = context.WithCancelCause(context.Background())
+	var err error
+	if c.memory, err = newMemory(cfg.Memory); err != nil {
+		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
+	}
+	c.store = c.memory
+	dir := ""
+	if cfg.Disk > 0 {
+		if c.disk, err = openDisk(cfg.Dir, cfg.Disk, c.notify); err != nil {
+			c.memory.close()
+			return nil, err
+		}
+		c.store = &tiers{c.memory, c.disk}
+		dir = cfg.Dir
+	}
+	if c.purges, err = openPurges(dir); err != nil {
+		c.memory.close()
+		if c.disk != nil {
+			c.disk.close()
+		}
+		return nil, err
+	}
+	if c.disk != nil {
+		c.wg.Go(func() { c.disk.scan(c.base.Done()) })
+	}
+	return c, nil
+}
+
+// Close ends the fills under way and waits for them. No Get may come after.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.stop(ErrClosed)
+	c.wg.Wait()
+	c.memory.close()
+	if c.disk != nil {
+		return errors.Join(c.purges.close(), c.disk.close())
+	}
+	return c.purges.close()
+}
+
+// Get answers q from the store, or by a fetch that all concurrent requests for
+// the key share. ctx bounds this client's wait and nobody else's. The error is
+// the Fetcher's, ErrUnavailable, or ctx's cause.
+func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
+	for alone := q.Private; ; alone = true {
+		now := time.Now()
+		s, mark, place := c.lookup(q)
+		verdict := Miss
+		if !q.Private {
+			verdict = Decide(now, s.meta(), mark, q.Rule, q.Request)
+		}
+		switch verdict {
+		case Fresh:
+			return c.serve(q, s, Hit, now)
+		case Stale:
+			return c.serve(q, s, HitStale, now)
+		case StaleWhileRevalidate:
+			c.refresh(q, place)
+			return c.serve(q, s, HitStale, now)
+		case Unavailable:
+			s.Release()
+			return nil, ErrUnavailable
+		}
+		s.Release() // the fill takes its own, as it may begin later
+		a, err := c.fetch(ctx, q, place, alone, verdict == Validate)
+		if errors.Is(err, errNotShared) && !alone {
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
+			return c.rescue(q, err)
+		}
+		return a, err
+	}
+}
+
+// lookup finds the stored response that the request selects, what purges have
+// done to it, and where a new response is to be stored: at the key itself, or
+// beside it when the key holds a response with the same Vary and other values.
+func (c *Cache) lookup(q *Query) (*Stored, Mark, Key) {
+	place := q.Key
+	s := c.store.Get(place)
+	if s != nil && !selects(s.Vary, q.Request.Header) {
+		place.ID = varyKey(q.Key.ID, varyOf(http.Header{"Vary": s.Header["Vary"]}, q.Request.Header))
+		s.Release()
+		if s = c.store.Get(place); s != nil && !selects(s.Vary, q.Request.Header) {
+			s.Release()
+			s = nil
+		}
+	}
+	if s == nil {
+		return nil, NotMarked, place
+	}
+	mark := c.purges.mark(q.Key, s.Born)
+	if mark == MarkedGone {
+		c.store.Remove(place, s.ID)
+		s.Release()
+		return nil, NotMarked, place
+	}
+	return s, mark, place
+}
+
+// serve answers from a stored response, which the answer takes over.
+func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, error) {
+	part, ok := q.part(s.Meta)
+	if !ok {
+		s.Release()
+		return nil, errNoVariant
+	}
+	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Meta.Age(now), stored: s}, nil
+}
+
+// rescue answers from the stored response after the origin failed with err, if
+// the rule allows it.
+func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
+	now := time.Now()
+	s, mark, _ := c.lookup(q)
+	if DecideOnError(now, s.meta(), mark, q.Rule, q.Request) != StaleIfError {
+		s.Release()
+		return nil, err
+	}
+	a, serveErr := c.serve(q, s, HitError, now)
+	if serveErr != nil {
+		return nil, err
+	}
+	a.Err = err
+	a.Forward = "stale"
+	return a, nil
+}
+
+// fetch joins the key's flight, or begins it.
+func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone, validate bool) (*Answer, error) {
+	f, r, leader, err := c.join(q, place, alone, validate)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.await(ctx); err == nil {
+		var a *Answer
+		if a, err = f.answer(q, r, leader, time.Now()); err == nil {
+			return a, nil
+		}
+	}
+	r.close()
+	return nil, err
+}
+
+// join returns the flight to wait for and a place in it. Where a validation
+// failed a moment ago its error is the answer: the stored response is as good
+// as it was, and masters in trouble are not asked at the rate of the requests.
+func (c *Cache) join(q *Query, place Key, alone, validate bool) (f *flight, r *reader, leader bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, false, ErrClosed
+	}
+	id := flightKey{place.Site, place.ID}
+	if f = c.flights[id]; f != nil && !alone && c.purges.mark(q.Key, f.born) == NotMarked {
+		if err := f.failure(); err != nil && validate {
+			return nil, nil, false, err
+		}
+		if r, ok := f.join(); ok {
+			return f, r, false, nil
+		}
+	}
+	f = c.begin(q, place, alone)
+	r, _ = f.join()
+	return f, r, true, nil
+}
+
+// refresh validates in the background, unless that is under way.
+func (c *Cache) refresh(q *Query, place Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[flightKey{place.Site, place.ID}]; c.closed || f != nil && c.purges.mark(q.Key, f.born) == NotMarked {
+		return
+	}
+	c.begin(q, place, false)
+}
+
+// begin starts a flight. c.mu is held.
+func (c *Cache) begin(q *Query, place Key, alone bool) *flight {
+	f := newFlight(c.base, place, c.purges.now())
+	f.solo = q.Private
+	if !alone {
+		c.flights[flightKey{place.Site, place.ID}] = f
+	}
+	own := *q // the client's may be gone before the fill is
+	c.wg.Go(func() { c.fill(f, &own, place) })
+	return f
+}
+
+// drop takes a flight out of the map; a newer one for the same key stays.
+func (c *Cache) drop(f *flight) {
+	id := flightKey{f.key.Site, f.key.ID}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[id] == f {
+		delete(c.flights, id)
+	}
+}
+
+// fill is the life of a flight. It looks the response up once more, because
+// between the look-up that missed and the flight's beginning another flight may
+// have ended:
+//
+//	A: misses            joins flight 1          flight 1 commits, ends
+//	B:          misses                                                  begins flight 2
+func (c *Cache) fill(f *flight, q *Query, place Key) {
+	defer f.cancel(nil)
+	defer func() {
+		if f.failure() != nil {
+			time.AfterFunc(cooling, func() { c.drop(f) })
+			return
+		}
+		c.drop(f)
+	}()
+	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
+	var ask Ask
+	if !q.Private {
+		w.base, w.mark, _ = c.lookup(q)
+		if Decide(time.Now(), w.base.meta(), w.mark, q.Rule, q.Request) == Fresh {
+			f.finishStored(w.base)
+			return
+		}
+		ask = c.ask(w.base, f)
+	}
+	ask.Header = q.Request.Header
+	w.end(c.safely(f.ctx, q.Fetcher, ask, w))
+}
+
+// ask fills in the validators of the stored response, and says why the origin
+// is asked.
+func (c *Cache) ask(base *Stored, f *flight) Ask {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.forward = "miss"
+	if base == nil {
+		return Ask{}
+	}
+	f.result.forward = "stale"
+	return Ask{ETag: base.Header.Get("ETag"), LastModified: base.Header.Get("Last-Modified")}
+}
+
+// safely turns a Fetcher's panic into an error: those who wait must not wait
+// for ever.
+func (c *Cache) safely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a fetch: %v", p)
+			c.notify("fetch", err)
+		}
+	}()
+	return fetcher.Fetch(ctx, ask, w)
+}
+
+// Purge puts a purge in force: when it returns, nothing it covers is served any
+// more, by any tier, nor by a fill that began before.
+func (c *Cache) Purge(p Purge) error { return c.purges.add(p) }
+
+// Usage is what a cache holds.
+type Usage struct {
+	MemoryBytes, DiskBytes     int64
+	MemoryObjects, DiskObjects int64
+	Flights                    int64
+	Evictions, Spoiled         int64
+	Scanned                    bool // the disk figures are complete
+}
+
+// Usage returns what the cache holds now.
+func (c *Cache) Usage() Usage {
+	bytes, objects := c.memory.used()
+	u := Usage{MemoryBytes: bytes, MemoryObjects: int64(objects), Scanned: true}
+	if d := c.disk; d != nil {
+		u.DiskBytes, u.DiskObjects = d.index.used.Load(), d.index.count.Load()
+		u.Evictions, u.Spoiled, u.Scanned = d.evictions.Load(), d.spoils.Load(), d.scanned.Load()
+	}
+	c.mu.Lock()
+	u.Flights = int64(len(c.flights))
+	c.mu.Unlock()
+	return u
+}

@@ -1,0 +1,205 @@
+package cache
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Directives is a parsed Cache-Control field (RFC 9111 section 5.2), of a
+// request or a response. A delta is -1 when its directive is absent.
+type Directives struct {
+	MaxAge               time.Duration
+	SMaxAge              time.Duration
+	MinFresh             time.Duration
+	MaxStale             time.Duration // AnyStale when the directive has no argument
+	StaleWhileRevalidate time.Duration
+	StaleIfError         time.Duration
+
+	NoCache         bool
+	NoStore         bool
+	NoTransform     bool
+	OnlyIfCached    bool
+	Private         bool
+	Public          bool
+	MustRevalidate  bool
+	ProxyRevalidate bool
+	MustUnderstand  bool
+	Immutable       bool
+
+	// NoCacheFields and PrivateFields are the arguments of the qualified forms
+	// no-cache="a, b" and private="a". Those forms restrict the listed fields
+	// only and leave NoCache and Private false.
+	NoCacheFields []string
+	PrivateFields []string
+
+	present bool // the field existed at all
+}
+
+const (
+	absent = time.Duration(-1)
+
+	// AnyStale is the value of max-stale without an argument (RFC 9111
+	// section 5.2.1.2): a stale response of any age will do.
+	AnyStale = Forever
+
+	// maxDelta is what a delta-seconds too large to represent becomes (RFC 9111
+	// section 1.2.2).
+	maxDelta = (1 << 31) * time.Second
+)
+
+// noDirectives is a Cache-Control that says nothing.
+func noDirectives() Directives {
+	return Directives{
+		MaxAge: absent, SMaxAge: absent, MinFresh: absent, MaxStale: absent,
+		StaleWhileRevalidate: absent, StaleIfError: absent,
+	}
+}
+
+// ParseControl reads the Cache-Control field lines of a message.
+//
+// Where a directive that restricts is malformed it still restricts: a max-age
+// whose argument is not a number makes the response stale (RFC 9111 section
+// 4.2.1 asks caches to treat invalid freshness information as stale). Of
+// repeated deltas the smallest counts, which is the most restrictive reading of
+// the same section's "either the first occurrence, or stale".
+func ParseControl(lines []string) Directives {
+	d := noDirectives()
+	for _, line := range lines {
+		d.present = true
+		for line != "" {
+			var name, arg string
+			var hasArg bool
+			name, arg, hasArg, line = nextDirective(line)
+			d.set(name, arg, hasArg)
+		}
+	}
+	return d
+}
+
+// nextDirective cuts one directive off the front of a list: a name, and an
+// argument that may be a token or a quoted-string, whose commas do not divide.
+func nextDirective(s string) (name, arg string, hasArg bool, rest string) {
+	s = strings.TrimLeft(s, " \t,")
+	i := strings.IndexAny(s, "=,")
+	if i < 0 {
+		return strings.TrimRight(s, " \t"), "", false, ""
+	}
+	if s[i] == ',' {
+		return strings.TrimRight(s[:i], " \t"), "", false, s[i+1:]
+	}
+	name, s = s[:i], s[i+1:] // a space before "=" leaves a name that is no token, and so unknown
+	if !strings.HasPrefix(s, `"`) {
+		if i = strings.IndexByte(s, ','); i < 0 {
+			i = len(s)
+		}
+		return name, strings.TrimRight(s[:i], " \t"), true, s[i:]
+	}
+	var b strings.Builder
+	for i = 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			if i++; i < len(s) {
+				b.WriteByte(s[i])
+			}
+			continue
+		case '"':
+			rest = s[i+1:]
+			if i = strings.IndexByte(rest, ','); i < 0 {
+				return name, b.String(), true, ""
+			}
+			return name, b.String(), true, rest[i:]
+		}
+		b.WriteByte(s[i])
+	}
+	return name, b.String(), true, "" // an unclosed quote swallows the rest of the line
+}
+
+func (d *Directives) set(name, arg string, hasArg bool) {
+	switch strings.ToLower(name) {
+	case "max-age":
+		setDelta(&d.MaxAge, arg)
+	case "s-maxage":
+		setDelta(&d.SMaxAge, arg)
+	case "min-fresh":
+		setDelta(&d.MinFresh, arg)
+	case "max-stale":
+		if !hasArg {
+			d.MaxStale = AnyStale
+			return
+		}
+		setDelta(&d.MaxStale, arg)
+	case "stale-while-revalidate":
+		setDelta(&d.StaleWhileRevalidate, arg)
+	case "stale-if-error":
+		setDelta(&d.StaleIfError, arg)
+	case "no-cache":
+		if fields := fieldNames(arg); len(fields) > 0 {
+			d.NoCacheFields = append(d.NoCacheFields, fields...)
+			return
+		}
+		d.NoCache = true
+	case "private":
+		if fields := fieldNames(arg); len(fields) > 0 {
+			d.PrivateFields = append(d.PrivateFields, fields...)
+			return
+		}
+		d.Private = true
+	case "no-store":
+		d.NoStore = true
+	case "no-transform":
+		d.NoTransform = true
+	case "only-if-cached":
+		d.OnlyIfCached = true
+	case "public":
+		d.Public = true
+	case "must-revalidate":
+		d.MustRevalidate = true
+	case "proxy-revalidate":
+		d.ProxyRevalidate = true
+	case "must-understand":
+		d.MustUnderstand = true
+	case "immutable":
+		d.Immutable = true
+	}
+}
+
+func setDelta(to *time.Duration, arg string) {
+	v, ok := parseDelta(arg)
+	if !ok {
+		v = 0
+	}
+	if *to == absent || v < *to {
+		*to = v
+	}
+}
+
+// parseDelta reads delta-seconds (RFC 9111 section 1.2.2): digits and nothing
+// else; what is too large becomes the largest.
+func parseDelta(s string) (time.Duration, bool) {
+	if s == "" {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n > int64(maxDelta/time.Second) {
+		return maxDelta, true
+	}
+	return time.Duration(n) * time.Second, true
+}
+
+// fieldNames splits the argument of a qualified no-cache or private.
+func fieldNames(arg string) []string {
+	var out []string
+	for f := range strings.SplitSeq(arg, ",") {
+		if f = strings.TrimSpace(f); f != "" {
+			out = append(out, http.CanonicalHeaderKey(f))
+		}
+	}
+	return out
+}

@@ -1,0 +1,232 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"net/http"
+	"time"
+)
+
+// Fetcher asks the origin on behalf of the cache. Fetch writes exactly one
+// response to fill and returns nil when its last byte was right, or an error, on
+// which nothing of it is kept and every reader that has begun sees a broken
+// body. It bounds its own waits; ctx ends only when nobody is left who could use
+// the response, or the edge stops.
+type Fetcher interface {
+	Fetch(ctx context.Context, ask Ask, fill *Fill) error
+}
+
+// Ask is what the cache wants of the origin.
+type Ask struct {
+	// Header holds the client's selecting fields; read only, may be nil.
+	Header http.Header
+	// ETag and LastModified are the validators of the stored response; both
+	// empty, the request is unconditional.
+	ETag, LastModified string
+}
+
+var (
+	// ErrUnasked is a 304 to a request without validators.
+	ErrUnasked = errors.New("304 Not Modified to an unconditional request")
+	// errPreferStale refuses an error response because a stored one, though
+	// stale, answers better.
+	errPreferStale = errors.New("origin answered with an error")
+	// errShort: fewer or more bytes than the response declared.
+	errShort = errors.New("body has another length than declared")
+)
+
+// Fill receives a response from a Fetcher: Respond and then Write for one that
+// is streamed, or Hold and then Part and Write for one that is released whole.
+type Fill struct {
+	c     *Cache
+	f     *flight
+	q     *Query
+	base  *Stored // the stored response that Ask's validators are of
+	mark  Mark
+	place Key // where a response is to be stored
+
+	requested time.Time
+	meta      *Meta
+	declared  int64
+	held      bool
+	renewed   bool
+	crc       uint32
+	tag       hash.Hash
+	size      int64 // bytes of finished parts
+}
+
+// Respond begins a streamed response of size bytes, -1 when not known. Readers
+// get it from now on. A 304 renews the stored response instead.
+//
+// It returns an error when the response is of no use, for the Fetcher to return.
+func (w *Fill) Respond(status int, h http.Header, size int64) error {
+	if status == http.StatusNotModified {
+		return w.renew(h)
+	}
+	if w.base != nil && serverError(status) &&
+		DecideOnError(time.Now(), w.base.Meta, w.mark, w.q.Rule, w.q.Request) == StaleIfError {
+		return fmt.Errorf("%w: %d", errPreferStale, status)
+	}
+	w.begin(status, h, size)
+	w.meta.Parts = []Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
+	w.declared = size
+	if !bodyless(status) && (size < 0 || size <= w.c.maxObject) {
+		w.create(size)
+	}
+	w.f.release(w.meta)
+	return nil
+}
+
+// Hold begins a response that is released when it is complete, with up to that
+// many parts.
+func (w *Fill) Hold(status int, h http.Header, parts int) error {
+	w.begin(status, h, -1)
+	w.held = true
+	w.tag = sha256.New()
+	w.meta.Parts = make([]Part, parts)
+	w.create(-1)
+	w.meta.Parts = w.meta.Parts[:0]
+	return nil
+}
+
+func serverError(status int) bool {
+	switch status {
+	case 500, 502, 503, 504:
+		return true
+	}
+	return false
+}
+
+func bodyless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+func (w *Fill) begin(status int, h http.Header, size int64) {
+	c := control(h)
+	received := time.Now()
+	m := &Meta{
+		Site: w.place.Site, Key: w.place.ID, Born: w.f.born, ID: w.c.ids.next(received),
+		Status: status, Header: storedHeader(h, &c),
+		RequestTime: w.requested, ResponseTime: received,
+		Vary: varyOf(h, w.q.Request.Header),
+	}
+	// A response without Date gets one now (RFC 9110 section 6.6.1).
+	if len(m.Header["Date"]) == 0 {
+		m.Header["Date"] = []string{received.UTC().Format(http.TimeFormat)}
+	}
+	m.fresh = measure(m)
+	w.meta = m
+	kept := !w.q.Private && Storable(w.q.Rule, w.q.Request, status, h)
+	w.f.mu.Lock()
+	defer w.f.mu.Unlock()
+	w.f.result.status = status
+	w.f.result.kept = kept
+	w.f.result.useful = kept
+	w.f.result.shared = kept && !w.q.Request.Authorized
+}
+
+// create opens a writer in the store for a response to be kept, and for a held
+// one in any case.
+func (w *Fill) create(size int64) {
+	if w.f.result.kept {
+		w.meta.Site, w.meta.Key = w.place.Site, w.place.ID
+		if wr, err := w.c.store.Create(w.place, w.meta, size); err == nil {
+			w.f.setWriter(wr)
+			return
+		}
+		w.f.notKept()
+	}
+	if w.held {
+		w.f.setWriter(&heapWriter{})
+	}
+}
+
+// Part begins the next representation of a held response, ending the one
+// before. Each gets a strong ETag of its own over its bytes.
+func (w *Fill) Part(variant, contentType, encoding string) error {
+	w.endPart()
+	w.meta.Parts = append(w.meta.Parts, Part{Variant: variant, ContentType: contentType, Encoding: encoding, Offset: w.size})
+	return nil
+}
+
+func (w *Fill) endPart() {
+	if len(w.meta.Parts) == 0 {
+		return
+	}
+	p := &w.meta.Parts[len(w.meta.Parts)-1]
+	p.Size = w.f.written() - p.Offset
+	p.CRC = w.crc
+	w.crc = 0
+	w.size += p.Size
+	if w.tag != nil {
+		p.ETag = `"` + base64.RawURLEncoding.EncodeToString(w.tag.Sum(nil)[:18]) + `"`
+		w.tag.Reset()
+	}
+}
+
+// Write adds bytes to the body. An error means that nobody can have the body
+// any more.
+func (w *Fill) Write(p []byte) (int, error) {
+	w.crc = crc32.Update(w.crc, castagnoli, p)
+	if w.tag != nil {
+		w.tag.Write(p)
+	}
+	if w.declared >= 0 && w.f.written()+int64(len(p)) > w.declared && !w.held {
+		return 0, errShort
+	}
+	return len(p), w.f.write(p, w.held, w.c.maxObject)
+}
+
+// renew ends in the stored response, freshened (RFC 9111 section 4.3.4).
+func (w *Fill) renew(h http.Header) error {
+	if w.base == nil {
+		return ErrUnasked
+	}
+	now := time.Now()
+	m := Freshen(w.base.Meta, h, w.requested, now)
+	m.ID, m.Born = w.c.ids.next(now), w.f.born
+	// Not freshened on disk costs another validation and nothing else.
+	if err := w.c.store.Freshen(w.place, w.base.ID, m); err != nil && !errors.Is(err, errGone) {
+		w.c.notify("freshen", err)
+	}
+	w.base.Meta = m
+	w.renewed = true
+	w.f.mu.Lock()
+	w.f.result.status = http.StatusNotModified
+	w.f.mu.Unlock()
+	return nil
+}
+
+// end finishes the flight with what Fetch returned.
+func (w *Fill) end(err error) {
+	switch {
+	case err != nil:
+		w.f.fail(err)
+	case w.renewed:
+		w.f.finishStored(w.base)
+		w.base = nil
+	case w.meta == nil:
+		w.f.fail(errors.New("fetch ended without a response"))
+	default:
+		w.commit()
+	}
+	w.base.Release()
+}
+
+func (w *Fill) commit() {
+	if !w.held && w.declared >= 0 && w.f.written() != w.declared {
+		w.f.fail(errShort)
+		return
+	}
+	w.endPart()
+	final := *w.meta
+	final.Parts = append([]Part(nil), w.meta.Parts...)
+	w.f.commit(&final)
+	w.c.drop(w.f) // only now: a request in between found either the flight or the store
+	w.f.finish(&final)
+}

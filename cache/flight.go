@@ -1,0 +1,229 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// flight is one fetch and everyone who waits for it. The fill writes, readers
+// read each at its own offset, and neither waits for the other: a reader that
+// is slow or leaves changes nothing for the rest.
+//
+// States move one way: waiting, then headers, then done or failed; a held
+// response goes from waiting to done at once.
+type flight struct {
+	key  Key
+	born uint64 // the purge sequence when it began
+	solo bool   // not shared, see Query.Private
+
+	ctx    context.Context // the fill's own; never a request's
+	cancel context.CancelCauseFunc
+	ready  chan struct{} // closed when state leaves waiting
+
+	mu      sync.Mutex
+	state   state
+	err     error   // why it failed
+	meta    *Meta   // from headers on
+	stored  *Stored // the result when the response was already stored: validated, or found fresh
+	result  result  // what happened at the origin
+	writer  Writer  // the bytes; nil without a tier that takes them
+	inStore int64   // bytes readable in writer
+	window  window  // the bytes after those
+	readers map[*reader]struct{}
+	wake    chan struct{} // closed and replaced when there is news
+	waiting bool          // somebody holds wake
+	over    bool          // the fill has ended and its hold is given up
+}
+
+type state uint8
+
+const (
+	waiting state = iota
+	headers
+	done
+	failed
+)
+
+// result is what a flight's answers tell about the origin.
+type result struct {
+	forward string // why it was asked; "" when it was not
+	status  int
+	kept    bool
+	shared  bool // others than the first may have the response
+	useful  bool // worth finishing when everybody has left
+}
+
+var (
+	// errNotShared: the flight's response is not this request's to use.
+	errNotShared = errors.New("response is not to be shared")
+	// errDeserted ends a fill whose response nobody reads or keeps.
+	errDeserted = errors.New("every client left")
+)
+
+func newFlight(base context.Context, k Key, born uint64) *flight {
+	f := &flight{key: k, born: born, ready: make(chan struct{}), wake: make(chan struct{}), readers: make(map[*reader]struct{})}
+	f.ctx, f.cancel = context.WithCancelCause(base)
+	return f
+}
+
+// reader is one client's place in a flight's bytes.
+type reader struct {
+	flight *flight
+	off    int64
+}
+
+// join adds a reader. ok is false when bytes it needs have gone.
+func (f *flight) join() (*reader, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == failed || f.over && len(f.readers) == 0 || f.window.start > f.inStore {
+		return nil, false
+	}
+	r := &reader{flight: f}
+	f.readers[r] = struct{}{}
+	return r, true
+}
+
+func (r *reader) close() {
+	f := r.flight
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.readers[r]; !ok {
+		return
+	}
+	delete(f.readers, r)
+	f.news() // the window may have waited for this reader
+	if len(f.readers) > 0 {
+		return
+	}
+	if !f.over && f.state == headers && !f.result.useful {
+		f.cancel(errDeserted)
+	}
+	f.letGo()
+}
+
+// letGo ends the writer once the fill and every reader have left. f.mu is held;
+// closing a file is the one exception to no I/O under a lock, for nobody is left
+// to wait for it.
+func (f *flight) letGo() {
+	if !f.over || len(f.readers) > 0 {
+		return
+	}
+	if f.writer != nil {
+		f.writer.Abort()
+		f.writer = nil
+	}
+	f.stored.Release()
+}
+
+// await waits until there is something to answer with.
+func (f *flight) await(ctx context.Context) error {
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == failed {
+		return f.err
+	}
+	return nil
+}
+
+// failure is the error of a flight that failed.
+func (f *flight) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// news wakes whoever waits for a change. f.mu is held.
+func (f *flight) news() {
+	if f.waiting {
+		close(f.wake)
+		f.wake = make(chan struct{})
+		f.waiting = false
+	}
+}
+
+// boundReader reads a flight's bytes for one client, and waits no longer than
+// that client does.
+type boundReader struct {
+	ctx context.Context
+	*reader
+}
+
+func (b *boundReader) Read(p []byte) (int, error) {
+	f := b.flight
+	for {
+		f.mu.Lock()
+		body := io.ReaderAt(f.writer)
+		end := f.inStore
+		if f.stored != nil {
+			body, end = f.stored.Body, f.stored.Size()
+		}
+		switch {
+		case b.off < end:
+			f.mu.Unlock()
+			n, err := body.ReadAt(p[:min(int64(len(p)), end-b.off)], b.off)
+			b.off += int64(n)
+			if n > 0 {
+				err = nil
+			}
+			return n, err
+		case f.window.has(b.off):
+			n := f.window.copy(p, b.off)
+			b.off += int64(n)
+			f.news()
+			f.mu.Unlock()
+			return n, nil
+		case f.state == done:
+			f.mu.Unlock()
+			return 0, io.EOF
+		case f.state == failed:
+			defer f.mu.Unlock()
+			return 0, f.err
+		}
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		select {
+		case <-wake:
+		case <-b.ctx.Done():
+			return 0, context.Cause(b.ctx)
+		}
+	}
+}
+
+// age of a flight's response is zero: it arrives now.
+func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !leader && (!f.result.shared || !selects(f.meta.Vary, q.Request.Header)) {
+		return nil, errNotShared
+	}
+	part, ok := q.part(f.meta)
+	if !ok {
+		return nil, errNoVariant
+	}
+	a := &Answer{
+		Meta: f.meta, Part: part, reader: r,
+		Outcome: Missed, Forward: f.result.forward, ForwardStatus: f.result.status, Kept: f.result.kept,
+		TTL: f.meta.TTL(now, q.Rule), Age: f.meta.Age(now),
+	}
+	switch {
+	case f.solo:
+		a.Outcome = Passed
+	case !leader:
+		a.Outcome = Collapsed
+	case f.stored != nil && f.result.forward == "":
+		a.Outcome = Hit
+	case f.stored != nil:
+		a.Outcome = Revalidated
+	}
+	return a, nil
+}

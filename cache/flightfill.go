@@ -1,0 +1,201 @@
+package cache
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+// The fill's side of a flight. One goroutine calls these.
+
+func (f *flight) setWriter(w Writer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writer = w
+}
+
+// notKept records that no tier takes the response after all.
+func (f *flight) notKept() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.kept = false
+}
+
+// release lets readers begin.
+func (f *flight) release(m *Meta) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.meta = m
+	f.state = headers
+	if len(f.readers) == 0 && !f.result.useful && !f.result.kept {
+		f.cancel(errDeserted)
+	}
+	close(f.ready)
+}
+
+// written is how many body bytes have been taken.
+func (f *flight) written() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.inStore + f.windowed()
+}
+
+func (f *flight) windowed() int64 {
+	if f.window.start == 0 && len(f.window.buf) == 0 {
+		return 0
+	}
+	return f.window.start + int64(len(f.window.buf)) - f.inStore
+}
+
+// write takes bytes of the body, into the store as long as that takes them and
+// into the window from then on.
+func (f *flight) write(p []byte, held bool, limit int64) error {
+	if f.writer != nil && f.windowed() == 0 && f.inStore+int64(len(p)) <= limit {
+		n, err := f.writer.Write(p)
+		f.mu.Lock()
+		f.inStore += int64(n)
+		f.news()
+		f.mu.Unlock()
+		if err == nil {
+			return nil
+		}
+		p = p[n:]
+	}
+	if held {
+		return f.toHeap(p)
+	}
+	f.notKept()
+	return f.spill(p)
+}
+
+// toHeap moves a held response, which is bounded, into memory when the store
+// fails under it: it was going to be released whole, so it still can.
+func (f *flight) toHeap(p []byte) error {
+	heap := &heapWriter{}
+	if _, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore)); err != nil {
+		return err
+	}
+	heap.Write(p)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writer.Abort()
+	f.writer = heap
+	f.inStore = int64(heap.data.Len())
+	f.result.kept = false
+	return nil
+}
+
+// spill puts bytes into the window, waiting for readers to make room. Without
+// readers nobody could ever have them.
+func (f *flight) spill(p []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.windowed() == 0 {
+		f.window.start = f.inStore
+	}
+	f.result.useful = false
+	for len(p) > 0 {
+		if len(f.readers) == 0 {
+			f.cancel(errDeserted)
+			return errDeserted
+		}
+		if f.window.room() == 0 {
+			f.window.trim(f.slowest())
+		}
+		if n := min(f.window.room(), len(p)); n > 0 {
+			f.window.buf = append(f.window.buf, p[:n]...)
+			p = p[n:]
+			f.news()
+			continue
+		}
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		select {
+		case <-wake:
+		case <-f.ctx.Done():
+		}
+		f.mu.Lock()
+		if err := f.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slowest is the offset that every reader has passed. f.mu is held.
+func (f *flight) slowest() int64 {
+	low := f.window.start + int64(len(f.window.buf))
+	for r := range f.readers {
+		low = min(low, r.off)
+	}
+	return low
+}
+
+// commit makes the response visible in the store, if it is to be kept.
+func (f *flight) commit(m *Meta) {
+	if !f.result.kept || f.writer == nil {
+		return
+	}
+	if err := f.writer.Commit(m); err != nil {
+		f.notKept()
+	}
+}
+
+// finish ends a fill that succeeded.
+func (f *flight) finish(m *Meta) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.meta = m
+	f.end(done)
+}
+
+// finishStored ends a fill whose answer is a stored response, which the flight
+// takes over.
+func (f *flight) finishStored(s *Stored) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stored = s
+	f.meta = s.Meta
+	f.result.shared = true
+	f.end(done)
+}
+
+// fail ends a fill that did not succeed.
+func (f *flight) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+	f.end(failed)
+}
+
+func (f *flight) end(s state) {
+	if f.state == waiting {
+		close(f.ready)
+	}
+	f.state = s
+	f.over = true
+	f.news()
+	f.letGo()
+}
+
+// heapWriter is a Writer for a held response that no tier takes.
+type heapWriter struct {
+	mu   sync.RWMutex
+	data bytes.Buffer
+}
+
+func (w *heapWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.data.Write(p)
+}
+
+func (w *heapWriter) ReadAt(p []byte, off int64) (int, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return bytes.NewReader(w.data.Bytes()).ReadAt(p, off)
+}
+
+func (w *heapWriter) Commit(*Meta) error { return errNoRoom }
+func (w *heapWriter) Abort()             {}

@@ -1,0 +1,282 @@
+package cache
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+)
+
+// memory keeps small stored responses in ristretto.
+//
+// ristretto drops writes, reorders them, and can bring a deleted value back
+// (PITFALLS section 1 measured all three). So it decides nothing here: its key
+// is (sum, Meta.ID), under which exactly one immutable value can ever exist, and
+// current says which ID is the stored one. What ristretto does not have is a
+// miss; what it still has of an older ID is never asked for.
+type memory struct {
+	values  *ristretto.Cache[uint64, *resident]
+	largest int64 // bytes; larger responses are not kept here
+	shards  [64]currents
+}
+
+// currents maps sums to the ID of the stored response, for those that were
+// given to ristretto. ristretto's evictions remove entries, which bounds it.
+type currents struct {
+	mu sync.Mutex
+	// changes counts puts and forgets. A copy made from the disk is only taken
+	// when nothing changed since the look-up that missed: otherwise
+	//
+	//	reader: misses in memory, opens v1 on disk
+	//	writer: commits v2, put; v2 is evicted from memory
+	//	reader: puts v1 — and memory would answer with it
+	changes uint64
+	ids     map[Sum]uint64
+}
+
+// resident is a response in memory, immutable.
+type resident struct {
+	key  Key
+	sum  Sum
+	meta *Meta
+	data []byte
+}
+
+// smallest budget that is worth a memory tier.
+const minMemory = 1 << 20
+
+// meanObject is the size the counters are planned for: registries' small
+// objects are packument variants and small tarballs.
+const meanObject = 16 << 10
+
+func newMemory(budget int64) (*memory, error) {
+	budget = max(budget, minMemory)
+	m := &memory{largest: max(budget/64, 64<<10)}
+	for i := range m.shards {
+		m.shards[i].ids = make(map[Sum]uint64)
+	}
+	// About 30 counters for each object that fits: the sketch's four rows
+	// carry the information of one (PITFALLS section 1 has the hit ratios).
+	counters := min(max(30*budget/meanObject, 10_000), 50_000_000)
+	drop := func(item *ristretto.Item[*resident]) {
+		if r := item.Value; r != nil {
+			m.shard(r.sum).drop(r.sum, r.meta.ID)
+		}
+	}
+	var err error
+	m.values, err = ristretto.NewCache(&ristretto.Config[uint64, *resident]{
+		NumCounters: counters,
+		MaxCost:     budget,
+		BufferItems: 64,
+		OnEvict:     drop,
+		OnReject:    drop,
+	})
+	return m, err
+}
+
+func (m *memory) shard(s Sum) *currents { return &m.shards[s[15]%64] }
+
+func (c *currents) drop(s Sum, id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ids[s] == id {
+		delete(c.ids, s)
+	}
+}
+
+// slot mixes the sum, which is already a digest, with the ID.
+func slot(s Sum, id uint64) uint64 {
+	h := id * 0x9e3779b97f4a7c15
+	for i := range 8 {
+		h ^= uint64(s[i]) << (8 * i)
+	}
+	return h
+}
+
+// get returns the response, or a ticket for promote.
+func (m *memory) get(k Key, sum Sum) (*Stored, uint64) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	id, ok := c.ids[sum]
+	ticket := c.changes
+	c.mu.Unlock()
+	if !ok {
+		return nil, ticket
+	}
+	r, ok := m.values.Get(slot(sum, id))
+	if !ok || r.meta.ID != id || r.key.Site != k.Site || r.key.ID != k.ID {
+		return nil, ticket
+	}
+	return r.stored(), ticket
+}
+
+func (r *resident) stored() *Stored {
+	return &Stored{Meta: r.meta, Body: bytes.NewReader(r.data), data: r.data}
+}
+
+// takes says whether a response is small enough.
+func (m *memory) takes(meta *Meta) bool {
+	return meta.Size()+meta.overhead() <= m.largest
+}
+
+func (m *memory) put(k Key, meta *Meta, data []byte) {
+	sum := k.sum()
+	c := m.shard(sum)
+	c.mu.Lock()
+	c.changes++
+	newer := c.ids[sum] < meta.ID
+	if newer {
+		c.ids[sum] = meta.ID
+	}
+	c.mu.Unlock()
+	if newer {
+		m.set(&resident{k, sum, meta, data})
+	}
+}
+
+func (m *memory) set(r *resident) {
+	cost := int64(len(r.data)) + r.meta.overhead()
+	if !m.values.Set(slot(r.sum, r.meta.ID), r, cost) {
+		m.shard(r.sum).drop(r.sum, r.meta.ID)
+	}
+}
+
+// promote keeps a copy of a response read from the disk, if nothing changed
+// since the look-up that gave the ticket, and returns the copy to serve.
+func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored {
+	r := &resident{k, k.sum(), meta, data}
+	c := m.shard(r.sum)
+	c.mu.Lock()
+	taken := c.changes == ticket && c.ids[r.sum] < meta.ID
+	if taken {
+		c.ids[r.sum] = meta.ID
+	}
+	c.mu.Unlock()
+	if taken {
+		m.set(r)
+	}
+	return r.stored()
+}
+
+// freshen renews the Meta of a response held here.
+func (m *memory) freshen(k Key, meta *Meta) {
+	sum := k.sum()
+	c := m.shard(sum)
+	c.mu.Lock()
+	id, ok := c.ids[sum]
+	c.mu.Unlock()
+	if !ok {
+		return
+	}
+	r, ok := m.values.Get(slot(sum, id))
+	if !ok || !sameBytes(r.meta, meta) {
+		m.forget(sum)
+		return
+	}
+	m.put(k, meta, r.data)
+}
+
+func (m *memory) forget(sum Sum) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	id, ok := c.ids[sum]
+	delete(c.ids, sum)
+	c.changes++
+	c.mu.Unlock()
+	if ok {
+		m.values.Del(slot(sum, id))
+	}
+}
+
+// used is what memory holds, in bytes, and how many responses.
+func (m *memory) used() (bytes int64, objects int) {
+	for i := range m.shards {
+		m.shards[i].mu.Lock()
+		objects += len(m.shards[i].ids)
+		m.shards[i].mu.Unlock()
+	}
+	return m.values.MaxCost() - m.values.RemainingCost(), objects
+}
+
+// Get, Create, Freshen and Remove make memory a Store by itself, for an edge
+// without a disk tier.
+func (m *memory) Get(k Key) *Stored {
+	s, _ := m.get(k, k.sum())
+	return s
+}
+
+func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
+	if size > m.largest {
+		return nil, errNoRoom
+	}
+	return &memoryWriter{memory: m, key: k}, nil
+}
+
+func (m *memory) Freshen(k Key, _ uint64, meta *Meta) error {
+	m.freshen(k, meta)
+	return nil
+}
+
+func (m *memory) Remove(k Key, id uint64) { m.shard(k.sum()).drop(k.sum(), id) }
+
+// memoryWriter collects a small body.
+type memoryWriter struct {
+	memory *memory
+	key    Key
+
+	mu   sync.RWMutex
+	data []byte
+}
+
+func (w *memoryWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if int64(len(w.data)+len(p)) > w.memory.largest {
+		return 0, errNoRoom
+	}
+	w.data = append(w.data, p...)
+	return len(p), nil
+}
+
+func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if off >= int64(len(w.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, w.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (w *memoryWriter) Commit(m *Meta) error {
+	if !w.memory.takes(m) {
+		return errNoRoom
+	}
+	w.memory.put(w.key, m, bytes.Clone(w.data))
+	return nil
+}
+
+func (w *memoryWriter) Abort() {}
+
+// close must come after the last put: ristretto panics on a Set that races with
+// its Close.
+func (m *memory) close() { m.values.Close() }
+
+// lastID makes IDs that grow, also across restarts as long as the clock does
+// not step back further than the edge was down.
+type lastID struct {
+	mu sync.Mutex
+	id uint64
+}
+
+func (l *lastID) next(now time.Time) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.id = max(l.id+1, uint64(now.UnixNano()))
+	return l.id
+}

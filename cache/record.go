@@ -1,0 +1,153 @@
+package cache
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// A file of the disk tier, format 1:
+//
+//	preamble   16 bytes: magic, format, log2 of the slot size, CRC32C
+//	slot 0     the Meta: length, sequence, CRC32C, JSON
+//	slot 1     the same
+//	body       the parts, from a multiple of 512 on
+//
+// Commit fills slot 0 before the file gets its name. Freshening writes the slot
+// that does not hold the newest Meta, so that a write cut short leaves the other
+// one: the valid slot with the highest sequence counts. The body is never
+// touched, and begins at an offset known from the preamble, for sendfile.
+const (
+	recordMagic  = "pkge"
+	recordFormat = 1
+	preambleSize = 16
+	slotHead     = 16
+	minSlotLog   = 9  // 512 bytes
+	maxSlotLog   = 20 // 1 MiB: more fields than any response may have
+)
+
+var (
+	errNotRecord = errors.New("not a cache file")
+	errDamaged   = errors.New("damaged cache file")
+	errFormat    = errors.New("cache file of another format")
+	errTooLarge  = errors.New("response's fields are too large to store")
+)
+
+// bodyOffset is where the body begins.
+func bodyOffset(slotLog uint) int64 {
+	return (preambleSize + 2<<slotLog + 511) &^ 511
+}
+
+// slotLogFor returns the slot size for a Meta of n bytes, with room for it to
+// grow when freshened.
+func slotLogFor(n int) (uint, error) {
+	for log := uint(minSlotLog); log <= maxSlotLog; log++ {
+		if slotHead+n+n/4 <= 1<<log {
+			return log, nil
+		}
+	}
+	return 0, errTooLarge
+}
+
+func encodePreamble(slotLog uint) []byte {
+	b := make([]byte, preambleSize)
+	copy(b, recordMagic)
+	b[4], b[5] = recordFormat, byte(slotLog)
+	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+	return b
+}
+
+func decodePreamble(b []byte) (slotLog uint, err error) {
+	if len(b) < preambleSize || string(b[:4]) != recordMagic {
+		return 0, errNotRecord
+	}
+	if crc32.Checksum(b[:12], castagnoli) != binary.LittleEndian.Uint32(b[12:]) {
+		return 0, errDamaged
+	}
+	if b[4] != recordFormat {
+		return 0, errFormat
+	}
+	if slotLog = uint(b[5]); slotLog < minSlotLog || slotLog > maxSlotLog {
+		return 0, errDamaged
+	}
+	return slotLog, nil
+}
+
+// encodeSlot returns the bytes of a slot.
+func encodeSlot(seq uint64, meta []byte) []byte {
+	b := make([]byte, slotHead, slotHead+len(meta))
+	binary.LittleEndian.PutUint32(b, uint32(len(meta)))
+	binary.LittleEndian.PutUint64(b[4:], seq)
+	b = append(b, meta...)
+	binary.LittleEndian.PutUint32(b[12:], slotSum(b))
+	return b
+}
+
+func slotSum(b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(b[:12], castagnoli), castagnoli, b[slotHead:])
+}
+
+func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {
+	if len(b) < slotHead {
+		return 0, nil, false
+	}
+	n := int64(binary.LittleEndian.Uint32(b))
+	if n == 0 || n > int64(len(b)-slotHead) {
+		return 0, nil, false
+	}
+	b = b[:slotHead+n]
+	if slotSum(b) != binary.LittleEndian.Uint32(b[12:]) {
+		return 0, nil, false
+	}
+	return binary.LittleEndian.Uint64(b[4:]), b[slotHead:], true
+}
+
+// head is what the front of a file says.
+type head struct {
+	meta    *Meta
+	slotLog uint
+	slot    int // which slot holds meta
+	seq     uint64
+}
+
+// readHead reads and checks the front of a file of the given size.
+func readHead(r io.ReaderAt, size int64) (head, error) {
+	buf := make([]byte, 4096)
+	n, err := r.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return head{}, err
+	}
+	h := head{slot: -1}
+	if h.slotLog, err = decodePreamble(buf[:n]); err != nil {
+		return head{}, err
+	}
+	end := preambleSize + 2<<h.slotLog
+	if end > n {
+		buf = make([]byte, end)
+		if _, err := r.ReadAt(buf, 0); err != nil {
+			return head{}, fmt.Errorf("%w: %w", errDamaged, err)
+		}
+	}
+	var raw []byte
+	for i := range 2 {
+		at := preambleSize + i<<h.slotLog
+		if seq, meta, ok := decodeSlot(buf[at : at+1<<h.slotLog]); ok && (h.slot < 0 || seq > h.seq) {
+			h.slot, h.seq, raw = i, seq, meta
+		}
+	}
+	if h.slot < 0 {
+		return head{}, errDamaged
+	}
+	h.meta = new(Meta)
+	if err := json.Unmarshal(raw, h.meta); err != nil {
+		return head{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if bodyOffset(h.slotLog)+h.meta.Size() != size {
+		return head{}, fmt.Errorf("%w: %d bytes, want %d", errDamaged, size, bodyOffset(h.slotLog)+h.meta.Size())
+	}
+	h.meta.fresh = measure(h.meta)
+	return h, nil
+}

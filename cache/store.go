@@ -1,0 +1,45 @@
+package cache
+
+import (
+	"errors"
+	"io"
+)
+
+// Store keeps stored responses. The conformance suite that every
+// implementation runs is in store_test.go. The contract:
+//
+//   - Get returns what was last committed or freshened under the key, or nil.
+//     Whatever goes wrong inside is a nil. It never returns another key's
+//     response nor part of one. The caller releases what it gets.
+//   - Create starts a new response. What is written becomes visible to Get at
+//     Commit, all at once, and never before; until then only the Writer's own
+//     ReadAt sees it. draft is the Meta as far as it is known, with as many
+//     Parts as there will be; size is a hint in bytes, -1 if not known.
+//   - Freshen replaces the Meta of a response and leaves its bytes; it fails
+//     when another response was committed meanwhile.
+//   - Remove forgets the response with that Meta.ID; responses taken before
+//     stay readable until they are released.
+type Store interface {
+	Get(Key) *Stored
+	Create(k Key, draft *Meta, size int64) (Writer, error)
+	Freshen(k Key, old uint64, m *Meta) error
+	Remove(k Key, id uint64)
+}
+
+// Writer receives a response's body. One goroutine writes; any number read what
+// was written. Commit makes the response visible; Abort drops what was not
+// committed and lets go of the bytes, so it ends every Writer, also a committed
+// one, once nobody reads from it any more.
+type Writer interface {
+	io.Writer
+	io.ReaderAt
+	Commit(*Meta) error
+	Abort()
+}
+
+var (
+	// errNoRoom: the tier cannot take these bytes within its bounds.
+	errNoRoom = errors.New("no room in the cache")
+	// errGone: the response to freshen is not the stored one any more.
+	errGone = errors.New("stored response was replaced")
+)

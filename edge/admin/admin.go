@@ -1,0 +1,98 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+)
+
+// Config is what the listener is made of. All but Token and Listen are
+// required.
+type Config struct {
+	// Token is the bearer token for everything that changes state. Without one
+	// only loopback peers may.
+	Token string
+	// Listen is the address of the listener, such as "127.0.0.1:8081". Its host
+	// is accepted in the Host header besides loopback names.
+	Listen string
+	// Purger carries out purges.
+	Purger Purger
+	// Status returns what /status shows, as a value for [encoding/json].
+	Status func() any
+	// Ready returns nil, or why no traffic should be sent here now.
+	Ready func() error
+	// Metrics answers /metrics; see [Metrics.Handler].
+	Metrics http.Handler
+	// Logger is told of each purge.
+	Logger *slog.Logger
+}
+
+const index = `edge admin
+
+GET  /healthz  is the process alive
+GET  /readyz   should it get traffic
+GET  /metrics  Prometheus
+GET  /status   JSON
+POST /purge    {"package": "…"}, {"url": "…"}, {"site": "…"} or {"all": true};
+               "site" narrows the first two, "soft": true keeps the bytes as stale
+`
+
+// New returns the handler of the admin listener.
+func New(cfg Config) http.Handler {
+	g := newGuard(cfg.Token, cfg.Listen)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, http.StatusOK, index)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, http.StatusOK, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := cfg.Ready(); err != nil {
+			text(w, http.StatusServiceUnavailable, err.Error()+"\n")
+			return
+		}
+		text(w, http.StatusOK, "ready\n")
+	})
+	mux.Handle("GET /metrics", cfg.Metrics)
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, cfg.Status())
+	})
+	mux.Handle("POST /purge", g.changes(&purges{purger: cfg.Purger, logger: cfg.Logger}))
+	return g.names(mux)
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		refuse(w, http.StatusInternalServerError, "cannot encode the answer: "+err.Error())
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	w.Write(body.Bytes())
+}
+
+// refuse answers with an error in one line.
+func refuse(w http.ResponseWriter, status int, reason string) {
+	answer(w, status, struct {
+		Error string `json:"error"`
+	}{reason})
+}

@@ -1,0 +1,115 @@
+package admin
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are what /metrics shows, on a registry of their own. Labels are the
+// names of sites and masters, from the configuration, and words from fixed sets;
+// never a package. Its methods may be called concurrently.
+type Metrics struct {
+	registry *prometheus.Registry
+	inFlight prometheus.Gauge
+	served   children[servedLabels, served]
+	origin   children[originLabels, prometheus.Counter]
+}
+
+type (
+	servedLabels struct{ site, outcome string }
+	originLabels struct{ site, master, result string }
+)
+
+// served is what one answer adds to.
+type served struct {
+	requests prometheus.Counter
+	bytes    prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+// NewMetrics returns metrics in which version names the build.
+func NewMetrics(version string) *Metrics {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "edge_requests_total",
+		Help: "Answers to clients, by what became of the request.",
+	}, []string{"site", "outcome"})
+	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "edge_response_bytes_total",
+		Help: "Bytes of bodies sent to clients.",
+	}, []string{"site", "outcome"})
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "edge_response_seconds",
+		Help:    "Time from a request's arrival to the end of its answer.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, []string{"outcome"})
+	fetches := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "edge_origin_requests_total",
+		Help: "Requests to masters, by how they ended.",
+	}, []string{"site", "master", "result"})
+	inFlight := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "edge_requests_in_flight",
+		Help: "Requests of clients being answered now.",
+	})
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "edge_build_info",
+		Help:        "Always 1; the labels name the build.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+	})
+	build.Set(1)
+
+	m := &Metrics{registry: prometheus.NewRegistry(), inFlight: inFlight}
+	m.served.resolve = func(l servedLabels) served {
+		return served{
+			requests: requests.WithLabelValues(l.site, l.outcome),
+			bytes:    bytes.WithLabelValues(l.site, l.outcome),
+			seconds:  seconds.WithLabelValues(l.outcome),
+		}
+	}
+	m.origin.resolve = func(l originLabels) prometheus.Counter {
+		return fetches.WithLabelValues(l.site, l.master, l.result)
+	}
+	m.registry.MustRegister(
+		requests, bytes, seconds, fetches, inFlight, build,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Observe counts one answer of site: its outcome, a word from a fixed set, the
+// bytes of body sent, and how long it took. It allocates nothing once a pair of
+// labels has been seen.
+func (m *Metrics) Observe(site, outcome string, bytes int64, d time.Duration) {
+	c := m.served.get(servedLabels{site, outcome})
+	c.requests.Inc()
+	c.bytes.Add(float64(max(bytes, 0)))
+	c.seconds.Observe(d.Seconds())
+}
+
+// Origin counts one request to a master of site and its result, a word from a
+// fixed set.
+func (m *Metrics) Origin(site, master, result string) {
+	m.origin.get(originLabels{site, master, result}).Inc()
+}
+
+// Begin counts a client's request as being answered, until End.
+func (m *Metrics) Begin() { m.inFlight.Inc() }
+
+// End is called once for each Begin.
+func (m *Metrics) End() { m.inFlight.Dec() }
+
+// Gauge shows, under name, what f returns at each collection. It panics when
+// the name is malformed or taken.
+func (m *Metrics) Gauge(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+}
+
+// Handler answers /metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

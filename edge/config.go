@@ -1,0 +1,328 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Forever is a lifetime without end, written "forever" in the configuration.
+// It is the largest time.Duration, about 292 years: compare with it, and never
+// add it to a time.
+const Forever time.Duration = math.MaxInt64
+
+// maxConfig is the largest configuration file that is read, in bytes.
+const maxConfig = 1 << 20
+
+// Config is a whole configuration: parsed, checked and complete. It is not
+// changed once the edge serves.
+type Config struct {
+	Listen    string   // host:port of the plain HTTP listener; "" when there is none
+	PublicURL *url.URL // base of the URLs clients are given; http or https, no trailing slash
+	Admin     Admin
+	Cache     CacheConfig
+	Sites     []Site // at least one
+	Limits    Limits
+	TLS       TLS
+	Log       Log
+}
+
+// Admin is the second listener, for operators.
+type Admin struct {
+	Listen string // host:port; "" when there is none; loopback when Token is empty
+	Token  string // bearer token for everything that changes state; "" when there is none
+}
+
+// CacheConfig bounds what is kept. Sizes are in bytes and above zero.
+type CacheConfig struct {
+	Memory      int64  // the memory tier
+	Disk        int64  // the disk tier
+	Dir         string // where the disk tier lives; created when missing
+	MaxObject   int64  // the largest file that is kept; at most Disk
+	MaxMetadata int64  // the largest metadata document that is accepted, decoded
+}
+
+// The kinds of registry a Site can be.
+const (
+	KindNPM   = "npm"
+	KindFiles = "files"
+)
+
+// Site is one registry behind the edge.
+type Site struct {
+	Name     string   // unique; lower-case letters, digits, "-", "_" and "."
+	Kind     string   // KindNPM or KindFiles
+	Path     string   // prefix on the listener; begins and ends with "/"
+	Hosts    []string // only these Host names, lower case and without port; empty for any
+	Masters  []Master // the primary, then the replicas as written; empty for the embedded samples
+	Timeouts Timeouts
+	Fresh    Fresh
+	Stale    Stale
+}
+
+// Role says what a master is for.
+type Role string
+
+// The roles of a master.
+const (
+	RolePrimary Role = "primary" // takes the writes; exactly one in a site
+	RoleReplica Role = "replica"
+)
+
+// Master is one origin server of a site.
+type Master struct {
+	URL  *url.URL // http or https; its path has no trailing slash
+	Role Role
+}
+
+// Timeouts bound the waits for a master. All are above zero.
+type Timeouts struct {
+	Connect   time.Duration // until the connection stands, TLS included
+	FirstByte time.Duration // until the response's headers are complete
+	Idle      time.Duration // between two pieces of a body
+}
+
+// Fresh is how long a response is used without asking a master, where the
+// master does not say. Zero means: always ask.
+type Fresh struct {
+	Metadata time.Duration
+	Files    time.Duration
+	Missing  time.Duration // a 404
+	Override bool          // these win over what the master says
+}
+
+// Stale is how long beyond its freshness a response may still be used.
+type Stale struct {
+	WhileRevalidate time.Duration // at once, while a master is asked in the background
+	IfError         time.Duration // when no master answers; may be Forever
+}
+
+// Limits protect the edge from its clients.
+type Limits struct {
+	Rate           float64        // budget per client and second; 0 is off
+	Burst          int            // budget a client may save up; above zero when Rate is
+	Exempt         []netip.Prefix // clients without a limit
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For counts
+}
+
+// TLS is the encrypted listener: certificates for Domains by ACME, or one
+// static pair. It is off when Listen is "".
+type TLS struct {
+	Listen  string
+	Domains []string // lower case
+	Email   string
+	CA      string // ACME directory URL; "" for the usual one
+	Cert    string // PEM file with the chain; set together with Key
+	Key     string // PEM file
+}
+
+// Access is the form of the access log.
+type Access string
+
+// The forms of the access log.
+const (
+	AccessJSON   Access = "json"
+	AccessCommon Access = "common"
+	AccessOff    Access = "off"
+)
+
+// Log is what the edge writes about itself.
+type Log struct {
+	Level  slog.Level
+	Access Access
+}
+
+// Default returns the built-in configuration, the same as the shipped
+// config.yaml: one npm site in front of the embedded sample masters.
+func Default() *Config {
+	const listen = "127.0.0.1:8080"
+	site := defaultSite()
+	site.Name = "npm"
+	return &Config{
+		Listen:    listen,
+		PublicURL: followListen(listen),
+		Admin:     Admin{Listen: "127.0.0.1:8081"},
+		Cache: CacheConfig{
+			Memory:      256 << 20,
+			Disk:        10 << 30,
+			Dir:         "./edge-cache",
+			MaxObject:   2 << 30,
+			MaxMetadata: 128 << 20,
+		},
+		Sites: []Site{site},
+		Log:   Log{Level: slog.LevelInfo, Access: AccessJSON},
+	}
+}
+
+// defaultSite is what a site is where its keys do not say otherwise. It has no
+// name.
+func defaultSite() Site {
+	return Site{
+		Kind:     KindNPM,
+		Path:     "/",
+		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
+		Fresh:    Fresh{Metadata: 5 * time.Minute, Files: 8760 * time.Hour, Missing: 10 * time.Second},
+		Stale:    Stale{WhileRevalidate: 24 * time.Hour, IfError: Forever},
+	}
+}
+
+// Load reads and checks the configuration file at path, or checks the built-in
+// configuration when path is "". ${NAME} in a value is replaced by env. The
+// error, when there is one, is a [Mistakes] with everything that is wrong.
+//
+// Load tries whether the cache directory can be written, but does not create
+// it.
+func Load(path string, env func(string) (string, bool)) (*Config, error) {
+	d := &decoder{file: path, env: env}
+	cfg := Default()
+	if path != "" {
+		text, err := readLimited(path)
+		if err != nil {
+			return nil, Mistakes{{File: path, Text: err.Error()}}
+		}
+		cfg = d.config(text)
+	}
+	if cfg != nil {
+		d.checkFiles(cfg)
+	}
+	if len(d.mistakes) > 0 {
+		return nil, d.sorted()
+	}
+	return cfg, nil
+}
+
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, cannot("read it", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return nil, cannot("read it", err)
+	}
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("is larger than %s: this is not a configuration", formatSize(maxConfig))
+	}
+	return text, nil
+}
+
+// cannot says what failed without repeating the path, which stands before it.
+func cannot(do string, err error) error {
+	if pe := (*os.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fmt.Errorf("cannot %s: %w", do, err)
+}
+
+// SetListen moves the plain listener to addr, a host:port. PublicURL follows
+// where it was the one that follows from the old address.
+func (c *Config) SetListen(addr string) error {
+	if err := checkListen(addr); err != nil {
+		return err
+	}
+	if c.Listen != "" && *c.PublicURL == *followListen(c.Listen) {
+		c.PublicURL = followListen(addr)
+	}
+	c.Listen = addr
+	return nil
+}
+
+// SetMasters puts the only npm site in front of the masters at urls: the first
+// is its primary, the others are replicas.
+func (c *Config) SetMasters(urls []string) error {
+	is := func(s Site) bool { return s.Kind == KindNPM }
+	i := slices.IndexFunc(c.Sites, is)
+	if i < 0 {
+		return errors.New("the configuration has no npm site; write the masters there")
+	}
+	if slices.ContainsFunc(c.Sites[i+1:], is) {
+		return errors.New("the configuration has several npm sites; write the masters there")
+	}
+	masters := make([]Master, 0, len(urls))
+	for _, text := range urls {
+		u, err := parseBase(text)
+		if err != nil && !strings.Contains(text, "@") { // what stands before it may be a password
+			err = fmt.Errorf("%q %w", text, err)
+		}
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(masters, func(m Master) bool { return *m.URL == *u }) {
+			return fmt.Errorf("%s is given twice", u)
+		}
+		m := Master{URL: u, Role: RoleReplica}
+		if len(masters) == 0 {
+			m.Role = RolePrimary
+		}
+		masters = append(masters, m)
+	}
+	c.Sites[i].Masters = masters
+	return nil
+}
+
+// Public returns the base of the URLs that clients of s are given: PublicURL
+// and the site's path, without a trailing slash. A site that answers only to
+// Hosts which PublicURL does not name has its first host there.
+func (c *Config) Public(s *Site) *url.URL {
+	u := *c.PublicURL
+	if len(s.Hosts) > 0 && !slices.Contains(s.Hosts, strings.ToLower(u.Hostname())) {
+		u.Host = joinHost(s.Hosts[0], u.Port())
+	}
+	u.Path += strings.TrimSuffix(s.Path, "/")
+	return &u
+}
+
+// Warnings says what is allowed but may not be meant, one line each.
+func (c *Config) Warnings() []string {
+	var warnings []string
+	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && isWildcard(host) && *c.PublicURL == *followListen(c.Listen) {
+		warn("public_url: tarball URLs will begin with %s, which only this machine reaches: set public_url to what clients use", c.PublicURL)
+	}
+	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {
+		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")
+	}
+	return warnings
+}
+
+// followListen is the public URL of an edge that listens on addr and was told
+// no other: loopback where addr is every address.
+func followListen(addr string) *url.URL {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return &url.URL{Scheme: "http", Host: addr}
+	}
+	if isWildcard(host) {
+		host = "127.0.0.1"
+	}
+	if port == "80" {
+		port = ""
+	}
+	return &url.URL{Scheme: "http", Host: joinHost(host, port)}
+}
+
+// joinHost is net.JoinHostPort with an optional port.
+func joinHost(host, port string) string {
+	if port != "" {
+		return net.JoinHostPort(host, port)
+	}
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+func isWildcard(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "1": 1, "4096": 4096, "12B": 12, "1KB": 1e3, "1KiB": 1 << 10, "256MiB": 256 << 20, "256 mib": 256 << 20,
+		"1GB": 1e9, "10GiB": 10 << 30, "3TB": 3e12, "2TiB": 2 << 40, "9223372036854775807": math.MaxInt64,
+	} {
+		if got, err := parseSize(text); err != nil || got != want {
+			t.Errorf("parseSize(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "B", "MiB", "1K", "1.5GiB", "1GiBs", "GiB1", "-1", "1 2", "9223372036854775808", "8388608TiB", "0x10"} {
+		if got, err := parseSize(text); err == nil {
+			t.Errorf("parseSize(%q) = %d; want an error", text, got)
+		}
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "0s": 0, "250ms": 250 * time.Millisecond, "5m": 5 * time.Minute, "24h": 24 * time.Hour, "8760h": 8760 * time.Hour,
+		"30d": 720 * time.Hour, "1d12h30m": 36*time.Hour + 30*time.Minute, "0d": 0, "36500d": 876000 * time.Hour,
+	} {
+		if got, err := parseDuration(text); err != nil || got != want {
+			t.Errorf("parseDuration(%q) = %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "5", "d", "1dd", "1d-1h", "-1d", "-1s", "1.5d", "1w", "36500d1ns", "36501d", "99999999h", "1h1d", "forever"} {
+		if got, err := parseDuration(text); err == nil {
+			t.Errorf("parseDuration(%q) = %v; want an error", text, got)
+		}
+	}
+}
+
+func FuzzSizeAndDurationAreReadAsWritten(f *testing.F) {
+	f.Add(int64(0))
+	f.Add(int64(10 << 30))
+	f.Add(int64(3600e9))
+	f.Add(int64(90061e9 + 1))
+	f.Fuzz(func(t *testing.T, n int64) {
+		if n < 0 {
+			n = ^n
+		}
+		if got, err := parseSize(formatSize(n)); err != nil || got != n {
+			t.Errorf("%d is written %s and read %d, %v", n, formatSize(n), got, err)
+		}
+		d := time.Duration(n) % (36500 * 24 * time.Hour)
+		if got, err := parseDuration(formatDuration(d)); err != nil || got != d {
+			t.Errorf("%v is written %s and read %v, %v", d, formatDuration(d), got, err)
+		}
+	})
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"listen", "public_url", "cache", "limits"}
+	for word, want := range map[string]string{"listn": "listen", "publicurl": "public_url", "Cache": "cache", "limit": "limits", "sites": "", "x": "", "": ""} {
+		if got := nearest(word, words); got != want {
+			t.Errorf("nearest(%q) = %q; want %q", word, got, want)
+		}
+	}
+}

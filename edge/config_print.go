@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Print writes what the edge would run, for a person to check. It leaves
+// secrets out.
+func (c *Config) Print(out io.Writer) error {
+	w := bufio.NewWriter(out) // its Flush returns the first error
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-11s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("listen", "%s", orOff(c.Listen))
+	row("tls", "%s", c.TLS)
+	row("public url", "%s", c.PublicURL)
+	admin := orOff(c.Admin.Listen)
+	if c.Admin.Listen != "" && c.Admin.Token == "" {
+		admin += ", no token"
+	} else if c.Admin.Listen != "" {
+		admin += ", token set"
+	}
+	row("admin", "%s", admin)
+	row("cache", "memory %s, disk %s in %s", formatSize(c.Cache.Memory), formatSize(c.Cache.Disk), c.Cache.Dir)
+	row("", "files up to %s, metadata up to %s", formatSize(c.Cache.MaxObject), formatSize(c.Cache.MaxMetadata))
+	row("limits", "%s", c.Limits)
+	row("proxies", "%s", orNone(c.Limits.TrustedProxies))
+	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
+	for i := range c.Sites {
+		s := &c.Sites[i]
+		fmt.Fprintln(w)
+		row("site "+s.Name, "kind %s at %s/", s.Kind, c.Public(s))
+		if len(s.Hosts) > 0 {
+			row("  hosts", "%s", strings.Join(s.Hosts, ", "))
+		}
+		name := "  masters"
+		if len(s.Masters) == 0 {
+			row(name, "two embedded samples, on loopback")
+		}
+		for _, m := range s.Masters {
+			row(name, "%s %s", m.Role, m.URL)
+			name = ""
+		}
+		t, f := s.Timeouts, s.Fresh
+		row("  timeouts", "connect %s, first byte %s, idle %s",
+			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle))
+		when := "where the master does not say"
+		if f.Override {
+			when = "whatever the master says"
+		}
+		row("  fresh", "metadata %s, files %s, missing %s, %s",
+			formatDuration(f.Metadata), formatDuration(f.Files), formatDuration(f.Missing), when)
+		row("  stale", "while revalidating %s, on error %s",
+			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError))
+	}
+	return w.Flush()
+}
+
+// String is one line about the encrypted listener.
+func (t TLS) String() string {
+	switch {
+	case t.Listen == "":
+		return "off"
+	case t.Cert != "":
+		return fmt.Sprintf("%s, certificate %s", t.Listen, t.Cert)
+	case t.CA != "":
+		return fmt.Sprintf("%s, certificates for %s from %s", t.Listen, strings.Join(t.Domains, ", "), t.CA)
+	}
+	return fmt.Sprintf("%s, certificates for %s", t.Listen, strings.Join(t.Domains, ", "))
+}
+
+// String is one line about the budget of a client.
+func (l Limits) String() string {
+	if l.Rate == 0 {
+		return "off"
+	}
+	s := fmt.Sprintf("%s per client and second, burst %d", strconv.FormatFloat(l.Rate, 'f', -1, 64), l.Burst)
+	if len(l.Exempt) > 0 {
+		s += ", none for " + orNone(l.Exempt)
+	}
+	return s
+}
+
+func orOff(addr string) string {
+	if addr == "" {
+		return "off"
+	}
+	return addr
+}
+
+func orNone(prefixes []netip.Prefix) string {
+	if len(prefixes) == 0 {
+		return "none"
+	}
+	words := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		words[i] = p.String()
+	}
+	return strings.Join(words, ", ")
+}

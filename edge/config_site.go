@@ -1,0 +1,189 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// laterSite names the keys of a site whose mechanism does not exist yet.
+var laterSite = map[string]string{
+	"probe":       "supervision is",
+	"changes":     "the change feed is",
+	"scopes":      "the mechanism of private scopes is",
+	"deny":        "the deny list is",
+	"minimum_age": "the release age is",
+}
+
+func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+
+func (v value) sites(dst *[]Site) {
+	var sites []Site
+	v.each(func(v value) {
+		s := defaultSite()
+		v.site(&s)
+		for i, other := range sites {
+			if s.Name != "" && s.Name == other.Name {
+				v.d.bad(v.path+".name", "%q is already the name of %s: give each site its own", s.Name, index("sites", i))
+			}
+			if where, ok := collide(&s, &other); ok {
+				v.d.bad(v.path+".path", "%s is already the path of %s on %s: change one path, or give the sites different hosts", s.Path, index("sites", i), where)
+			}
+		}
+		sites = append(sites, s)
+	})
+	if v.node.Kind == yaml.SequenceNode && len(sites) == 0 {
+		v.bad("is empty: write a site, or remove the key for the built-in one")
+	}
+	*dst = sites
+}
+
+// collide says whether a and b would answer the same requests, and on which
+// host. One path inside another is no collision: the longer one wins there. A
+// site with hosts wins over one without.
+func collide(a, b *Site) (where string, ok bool) {
+	if a.Path != b.Path {
+		return "", false
+	}
+	if len(a.Hosts) == 0 && len(b.Hosts) == 0 {
+		return "every host", true
+	}
+	i := slices.IndexFunc(a.Hosts, func(h string) bool { return slices.Contains(b.Hosts, h) })
+	if i < 0 {
+		return "", false
+	}
+	return a.Hosts[i], true
+}
+
+func (v value) site(s *Site) {
+	v.object(fields{
+		"name": into(&s.Name, parseSiteName),
+		"kind": func(v value) {
+			if text, ok := v.text(); ok && text == "dist" {
+				v.bad("%s: use kind files for a static tree", notBuilt(`the kind "dist" is`))
+			} else if word, ok := v.oneOf(KindNPM, KindFiles); ok {
+				s.Kind = word
+			}
+		},
+		"path":    into(&s.Path, parseSitePath),
+		"hosts":   all(&s.Hosts, parseHost),
+		"masters": func(v value) { s.Masters = v.masters() },
+		"files": func(v value) {
+			if v.is(yaml.SequenceNode, "a list") && len(v.node.Content) > 0 {
+				v.bad("%s: remove the key, and tarballs come from the masters", notBuilt("a list of masters for files alone is"))
+			}
+		},
+		"timeouts": func(v value) {
+			v.object(fields{
+				"connect":    into(&s.Timeouts.Connect, parseWait),
+				"first_byte": into(&s.Timeouts.FirstByte, parseWait),
+				"idle":       into(&s.Timeouts.Idle, parseWait),
+			}, nil)
+		},
+		"fresh": func(v value) {
+			v.object(fields{
+				"metadata": into(&s.Fresh.Metadata, parseDuration),
+				"files":    into(&s.Fresh.Files, parseDuration),
+				"missing":  into(&s.Fresh.Missing, parseDuration),
+				"override": func(v value) {
+					if set, ok := v.flag(); ok {
+						s.Fresh.Override = set
+					}
+				},
+			}, nil)
+		},
+		"stale": func(v value) {
+			v.object(fields{
+				"while_revalidate": into(&s.Stale.WhileRevalidate, parseDuration),
+				"if_error":         into(&s.Stale.IfError, parseLife),
+			}, nil)
+		},
+	}, laterSite)
+	if v.node.Kind != yaml.MappingNode {
+		return
+	}
+	if _, given := v.d.lines[v.path+".name"]; !given {
+		v.d.bad(v.path+".name", "is missing: name the site, for logs and metrics")
+	}
+	if s.Kind == KindFiles && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
+		v.d.bad(v.path+".masters", "is empty: a files site needs a master; only npm has embedded samples")
+	}
+}
+
+// parseWait reads a duration above zero: no wait is without a bound.
+func parseWait(text string) (time.Duration, error) {
+	d, err := parseDuration(text)
+	if err == nil && d == 0 {
+		err = errors.New("must be above zero: every wait for a master has a bound")
+	}
+	return d, err
+}
+
+// parseLife reads a duration or "forever".
+func parseLife(text string) (time.Duration, error) {
+	if text == "forever" {
+		return Forever, nil
+	}
+	d, err := parseDuration(text)
+	if err != nil {
+		err = fmt.Errorf("%w, or forever", err)
+	}
+	return d, err
+}
+
+// masters reads a list of masters and puts the primary first.
+func (v value) masters() []Master {
+	var masters []Master
+	before, primary := len(v.d.mistakes), -1
+	v.each(func(v value) {
+		var m Master
+		v.master(&m)
+		if m.Role == RolePrimary && primary >= 0 {
+			v.d.bad(v.path+".role", "two primaries; only one master takes the writes: make this one a replica")
+		} else if m.Role == RolePrimary {
+			primary = len(masters)
+		}
+		if m.URL != nil && slices.ContainsFunc(masters, func(o Master) bool { return *o.URL == *m.URL }) {
+			v.d.bad(v.path+".url", "%s is listed twice: remove one", m.URL)
+		}
+		if m.URL != nil {
+			masters = append(masters, m)
+		}
+	})
+	if len(v.d.mistakes) > before || len(masters) == 0 {
+		return masters
+	}
+	if primary < 0 {
+		v.bad("no primary: give the master that takes the writes role: primary")
+		return masters
+	}
+	first := masters[primary]
+	return slices.Insert(slices.Delete(masters, primary, primary+1), 0, first)
+}
+
+func (v value) master(m *Master) {
+	var u *url.URL
+	v.object(fields{
+		"url": into(&u, parseBase),
+		"role": func(v value) {
+			if text, ok := v.text(); ok && text == "spare" {
+				v.bad("%s: make it a replica, or remove it", notBuilt(`the role "spare" is`))
+			} else if word, ok := v.oneOf(string(RolePrimary), string(RoleReplica)); ok {
+				m.Role = Role(word)
+			}
+		},
+	}, nil)
+	m.URL = u
+	if v.node.Kind != yaml.MappingNode {
+		return
+	}
+	for _, key := range []string{".url", ".role"} {
+		if _, given := v.d.lines[v.path+key]; !given {
+			v.d.bad(v.path+key, `is missing: a master is { url: "https://registry.example", role: primary }`)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1 // something failed while running
+	exitUsage = 2 // the command line or the configuration is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal drains. From then on signals act as they do by default:
+	// the second one kills.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.LookupEnv))
+}
+
+// commands is the command line.
+type commands struct {
+	Serve struct {
+		Config string   `placeholder:"FILE" help:"Configuration. Default: config.yaml here, else the built-in one."`
+		Master []string `placeholder:"URL" sep:"none" help:"Master of the npm site, in place of those configured. Repeatable: the first is the primary, the others are replicas."`
+		Listen string   `placeholder:"ADDR" help:"Address of the HTTP listener, such as 127.0.0.1:8080. public_url follows, unless it says something else."`
+	} `cmd:"" default:"withargs" help:"Serve (the default command)."`
+	Check struct {
+		Config string `placeholder:"FILE" help:"Configuration. Default: config.yaml here, else the built-in one."`
+	} `cmd:"" help:"Check the configuration and print what would run."`
+	Help struct {
+		Command []string `arg:"" optional:"" help:"Command to explain."`
+	} `cmd:"" help:"Explain edge, or one command."`
+	Version struct{} `cmd:"" help:"Print the version."`
+}
+
+// run executes the command line args and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	var line commands
+	explained := false
+	parser, err := kong.New(&line,
+		kong.Name("edge"),
+		kong.Description("A cache in front of a package registry, which answers on when every master is down."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { explained = true }), // --help asks to exit
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "edge:", err)
+		return exitError
+	}
+	parsed, err := parser.Parse(args)
+	if explained {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "edge: %v; see edge help\n", err)
+		return exitUsage
+	}
+	switch strings.Fields(parsed.Command())[0] {
+	case "help":
+		return run(ctx, append(line.Help.Command, "--help"), stdout, stderr, env)
+	case "version":
+		info, _ := debug.ReadBuildInfo()
+		fmt.Fprintln(stdout, "edge", version(info))
+		return exitOK
+	case "check":
+		return check(line.Check.Config, stdout, stderr, env)
+	}
+	cfg, _, err := load(line.Serve.Config, env)
+	if err == nil && line.Serve.Listen != "" {
+		err = about("--listen", cfg.SetListen(line.Serve.Listen))
+	}
+	if err == nil && len(line.Serve.Master) > 0 {
+		err = about("--master", cfg.SetMasters(line.Serve.Master))
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	log := newLog(stderr, cfg.Log.Level)
+	for _, w := range cfg.Warnings() {
+		log.Warn(w)
+	}
+	if err := serve(ctx, cfg, stdout, log); err != nil {
+		fmt.Fprintln(stderr, "edge:", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// check prints what the configuration at path would run.
+func check(path string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	cfg, from, err := load(path, env)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	fmt.Fprintf(stdout, "%-11s %s\n", "config", from)
+	if err := cfg.Print(stdout); err != nil {
+		fmt.Fprintln(stderr, "edge:", err)
+		return exitError
+	}
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintln(stderr, "warning:", w)
+	}
+	return exitOK
+}
+
+// load reads the configuration at path, or config.yaml in the working
+// directory, or the built-in one. It also says which in words.
+func load(path string, env func(string) (string, bool)) (cfg *Config, from string, err error) {
+	const usual = "config.yaml"
+	if path == "" {
+		if _, err := os.Stat(usual); !errors.Is(err, fs.ErrNotExist) {
+			path = usual
+		}
+	}
+	if from = path; path == "" {
+		from = "built in"
+	}
+	cfg, err = Load(path, env)
+	return cfg, from, err
+}
+
+func about(flag string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
+}
+
+// newLog writes text where a person reads it, and JSON elsewhere.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return slog.New(slog.NewTextHandler(w, options))
+		}
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// version says what was built, from what and with which Go. info may be nil.
+func version(info *debug.BuildInfo) string {
+	if info == nil {
+		return "(unknown)"
+	}
+	words := []string{info.Main.Version}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			words = append(words, s.Value)
+		case s.Key == "vcs.modified" && s.Value == "true":
+			words = append(words, "(modified)")
+		}
+	}
+	return strings.TrimSpace(strings.Join(append(words, info.GoVersion), " "))
+}

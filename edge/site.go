@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pkgedge/cache"
+	"pkgedge/origin"
+	"pkgedge/origin/kind"
+)
+
+// site is one registry as the edge serves it.
+type site struct {
+	name     string
+	prefix   string   // begins and ends with "/"
+	hosts    []string // lower case; empty for any
+	plain    bool     // the files kind: RFC 9111 and what the client says
+	origin   *origin.Site
+	cache    *cache.Cache
+	metadata cache.Rule
+	files    cache.Rule
+}
+
+func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func(site, master, result string)) (*site, error) {
+	t := &site{name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: c}
+	masters := make([]origin.Upstream, len(s.Masters))
+	for i, m := range s.Masters {
+		masters[i] = origin.Upstream{URL: m.URL, Primary: m.Role == RolePrimary}
+	}
+	var err error
+	t.origin, err = origin.New(origin.Config{
+		Kind:        s.Kind,
+		PublicBase:  cfg.Public(s).String(),
+		Masters:     masters,
+		Timeouts:    origin.Timeouts{Connect: s.Timeouts.Connect, FirstByte: s.Timeouts.FirstByte, Idle: s.Timeouts.Idle},
+		MaxMetadata: cfg.Cache.MaxMetadata,
+		Identity:    identity,
+		Digests:     t.digests,
+		Observe:     func(master, result string) { observe(s.Name, master, result) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("site %s: %w", s.Name, err)
+	}
+	rule := cache.Rule{
+		Missing:         s.Fresh.Missing,
+		Override:        s.Fresh.Override,
+		WhileRevalidate: s.Stale.WhileRevalidate,
+		IfError:         s.Stale.IfError,
+		Insist:          !t.plain,
+		Heuristic:       t.plain,
+	}
+	t.metadata, t.files = rule, rule
+	t.metadata.Fresh, t.files.Fresh = s.Fresh.Metadata, s.Fresh.Files
+	return t, nil
+}
+
+// below returns the part of an escaped path under the site's prefix, with its
+// leading slash.
+func (s *site) below(host, path string) (string, bool) {
+	if len(s.hosts) > 0 && !slices.Contains(s.hosts, hostname(host)) {
+		return "", false
+	}
+	if path == s.prefix[:len(s.prefix)-1] { // the prefix without its slash
+		return "/", true
+	}
+	if !strings.HasPrefix(path, s.prefix) {
+		return "", false
+	}
+	return path[len(s.prefix)-1:], true
+}
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		hostport = host
+	}
+	return strings.ToLower(hostport)
+}
+
+func (s *site) key(r kind.Route) cache.Key {
+	return cache.Key{Site: s.name, ID: r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
+}
+
+func (s *site) rule(r kind.Route) cache.Rule {
+	if r.Class == kind.Metadata {
+		return s.metadata
+	}
+	return s.files
+}
+
+// digests returns the stored document that lists a file's digest, fetched if
+// need be.
+func (s *site) digests(ctx context.Context, list kind.Route, renew bool) ([]byte, error) {
+	q := &cache.Query{
+		Key:     s.key(list),
+		Rule:    s.rule(list),
+		Variant: kind.Digests,
+		Fetcher: fetcher{s, list},
+		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
+	}
+	q.Request.Control.NoCache = renew
+	a, err := s.cache.Get(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	if a.Status != http.StatusOK || a.Part.Variant != kind.Digests {
+		return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
+	}
+	body, err := a.Body(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	doc := make([]byte, a.Part.Size)
+	_, err = io.ReadFull(body, doc)
+	return doc, err
+}
+
+// touched makes stale what a successful write changed.
+func (s *site) touched(marks []kind.Mark) error {
+	for _, m := range marks {
+		p := cache.Purge{Site: s.name, Name: m.Name, Soft: true}
+		switch m.Scope {
+		case kind.GroupMetadata:
+			p.Scope = cache.ScopeGroupMetadata
+		case kind.GroupAll:
+			p.Scope = cache.ScopeGroup
+		case kind.OneKey:
+			p.Scope = cache.ScopeKey
+		}
+		if err := s.cache.Purge(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetcher is what the cache asks for one route.
+type fetcher struct {
+	site  *site
+	route kind.Route
+}
+
+func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+	return f.site.origin.Fetch(ctx, origin.Ask{
+		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified,
+	}, fill)
+}

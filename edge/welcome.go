@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// welcome prints what to type next.
+func welcome(out io.Writer, cfg *Config, samples bool) error {
+	site := &cfg.Sites[0]
+	base := cfg.Public(site).String()
+	text := "edge serves " + base + "\n"
+	if samples {
+		text += fmt.Sprintf(`
+No master is configured, so two sample masters run inside this process.
+Install their app through the edge, in an empty folder:
+
+    npm install --registry %[1]s edge-sample-app
+    npx edge-sample-app
+
+Put the edge in front of a real registry:
+
+    go run ./edge --master "$(npm config get registry)"
+
+`, base)
+	} else {
+		text += fmt.Sprintf(`
+Install through it:
+
+    npm install --registry %s PACKAGE
+
+`, base)
+	}
+	if cfg.Admin.Listen != "" {
+		text += fmt.Sprintf("Look inside: http://%s/status\n\n", cfg.Admin.Listen)
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}

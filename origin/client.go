@@ -1,0 +1,187 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// newTransport speaks HTTP/1.1 only: over HTTP/2 all of a site's tarballs would
+// share one connection's flow-control window, and one slow reader of ours would
+// hold up the rest.
+func newTransport(t Timeouts) *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	dialer := &net.Dialer{Timeout: t.Connect, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    t.Connect,
+		ResponseHeaderTimeout:  t.FirstByte,
+		ExpectContinueTimeout:  time.Second,
+		MaxIdleConnsPerHost:    128,
+		MaxConnsPerHost:        512,
+		IdleConnTimeout:        60 * time.Second, // below the usual server's 75 s, so that we close first
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true, // we ask for codings, and undo them, ourselves
+		WriteBufferSize:        64 << 10,
+		ReadBufferSize:         64 << 10,
+		Protocols:              &protocols,
+	}
+}
+
+const maxRedirects = 5
+
+var errRedirects = errors.New("too many redirects")
+
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return errRedirects
+	}
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("redirect from https to %s", req.URL.Scheme)
+	}
+	return nil
+}
+
+// Plain says that the client's request goes forward as it is and the response
+// comes back as it is: the files kind, whose policy is the origin's.
+func (a *Ask) Plain() bool { return a.Route.What == "file" }
+
+// request builds what a master is asked.
+func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url(a.Route.Path), nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask %s: %w", m.name, err)
+	}
+	for name, values := range a.Header {
+		if forwarded(name) {
+			req.Header[name] = values
+		}
+	}
+	switch {
+	case a.Plain():
+	case a.Route.Class == kind.Metadata:
+		// Always the full document: the edge makes the abbreviated one, and a
+		// master that cannot make it would be asked twice.
+		req.Header.Set("Accept", "application/json")
+		req.Header.Set("Accept-Encoding", "gzip")
+	default:
+		req.Header.Set("Accept", "*/*")
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	if a.ETag != "" {
+		req.Header.Set("If-None-Match", a.ETag)
+	}
+	if a.LastModified != "" {
+		req.Header.Set("If-Modified-Since", a.LastModified)
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "pkgedge")
+	}
+	p.Identify(req.Header)
+	return req, nil
+}
+
+// Identify adds this edge to Via (RFC 9110 section 7.6.3) and CDN-Loop (RFC
+// 8586).
+func (p *pool) Identify(h http.Header) {
+	h["Via"] = append(h["Via"][:len(h["Via"]):len(h["Via"])], "1.1 "+p.identity)
+	h["Cdn-Loop"] = append(h["Cdn-Loop"][:len(h["Cdn-Loop"]):len(h["Cdn-Loop"])], p.identity)
+}
+
+// forwarded says whether a field of the client's request goes to a master with
+// a fetch. Conditions and ranges are the edge's own; the rest concerns the
+// client's connection.
+func forwarded(name string) bool {
+	switch name {
+	case "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+		"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "Host", "Max-Forwards",
+		"Cookie": // a response made for a cookie's owner has no place in a shared cache
+		return false
+	}
+	return true
+}
+
+// idleBody ends a body whose next bytes do not come within the idle time.
+type idleBody struct {
+	io.ReadCloser
+	idle  time.Duration
+	timer *time.Timer
+	once  sync.Once
+}
+
+var errIdle = fmt.Errorf("body stalled: %w", os.ErrDeadlineExceeded)
+
+func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {
+	if idle <= 0 {
+		return body
+	}
+	return &idleBody{ReadCloser: body, idle: idle, timer: time.AfterFunc(idle, func() { cancel(errIdle) })}
+}
+
+// Read counts only the time that the master lets us wait: the timer stands
+// while our own writers are slow.
+func (b *idleBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.idle)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	return n, err
+}
+
+func (b *idleBody) Close() error {
+	b.timer.Stop()
+	return b.ReadCloser.Close()
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// reason puts an error into one of a few words, for metrics.
+func reason(err error) string {
+	var status *statusError
+	switch {
+	case errors.As(err, &status):
+		return strconv.Itoa(status.status)
+	case errors.Is(err, errIdle):
+		return "stalled"
+	case isTimeout(err):
+		return "timeout"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return "cut"
+	case errors.Is(err, errRedirects):
+		return "redirects"
+	case errors.Is(err, errDigest):
+		return "digest"
+	case errors.Is(err, errMetadata):
+		return "metadata"
+	case errors.Is(err, context.Canceled):
+		return "abandoned"
+	}
+	return "error"
+}
+
+// retryAfter reads Retry-After in seconds, at most a minute.
+func retryAfter(h http.Header) time.Duration {
+	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return min(time.Duration(n)*time.Second, time.Minute)
+}

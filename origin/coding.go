@@ -1,0 +1,69 @@
+package origin
+
+import (
+	"bufio"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"pkgedge/origin/kind"
+)
+
+// coding is a content coding that variants are stored in.
+type coding struct {
+	name string // as in Content-Encoding; "" is identity
+	wrap func(io.Writer) (io.WriteCloser, error)
+}
+
+var (
+	identity = coding{wrap: func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }}
+	gzipped  = coding{"gzip", func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzipLevel) }}
+	zstded   = coding{"zstd", func(w io.Writer) (io.WriteCloser, error) {
+		// One goroutine, and a window any client must accept (RFC 8878 section
+		// 3.1.1.1.2 asks for 8 MB).
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(4<<20), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	}}
+)
+
+const (
+	gzipLevel = 5
+	// worthCoding is the size in bytes from which compressing pays: below it
+	// the fields of the response are most of it.
+	worthCoding = 512
+	writeBuffer = 256 << 10
+)
+
+// codingsFor lists the codings a document is stored in. What is never served
+// needs no choice.
+func codingsFor(d kind.Document) []coding {
+	if d.Variant == kind.Digests || d.Size < worthCoding {
+		return []coding{identity}
+	}
+	return []coding{identity, gzipped, zstded}
+}
+
+func (c coding) write(to io.Writer, body io.WriterTo) error {
+	// The documents come in many short segments: the buffer makes few long
+	// writes of them.
+	out := bufio.NewWriterSize(to, writeBuffer)
+	enc, err := c.wrap(out)
+	if err != nil {
+		return err
+	}
+	in := bufio.NewWriterSize(enc, 32<<10)
+	if _, err := body.WriteTo(in); err != nil {
+		return err
+	}
+	if err := in.Flush(); err != nil {
+		return err
+	}
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

@@ -1,0 +1,53 @@
+// Package files is the kind for any static origin: what the origin says is what
+// is done, by RFC 9111 and nothing else. It is pure.
+package files
+
+import (
+	"net/http"
+
+	"pkgedge/origin/kind"
+)
+
+// Kind treats every path as a file.
+type Kind struct{}
+
+// New returns the kind.
+func New() Kind { return Kind{} }
+
+// longest is the longest path and query, in bytes.
+const longest = 8 << 10
+
+// Route makes GET and HEAD cacheable under path and query as they were sent, and
+// passes everything else to the primary. A successful unsafe request makes the
+// response stored for its URL stale (RFC 9111 section 4.4).
+func (Kind) Route(r kind.Request) kind.Route {
+	path := r.Path
+	if r.Query != "" {
+		path += "?" + r.Query
+	}
+	switch {
+	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
+		return kind.Route{Class: kind.Refuse, What: "method", Status: http.StatusMethodNotAllowed, Reason: "method not allowed"}
+	case len(path) > longest:
+		return kind.Route{Class: kind.Refuse, What: "path", Status: http.StatusRequestURITooLong, Reason: "the path is too long"}
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return kind.Route{Class: kind.File, What: "file", Key: path, Path: path}
+	case safe(r.Method):
+		return kind.Route{Class: kind.PassPrimary, What: "pass", Path: path}
+	}
+	return kind.Route{Class: kind.PassPrimary, What: "write", Path: path, Touches: []kind.Mark{{Scope: kind.OneKey, Name: path}}}
+}
+
+// safe: RFC 9110 section 9.2.1.
+func safe(method string) bool {
+	return method == http.MethodOptions
+}
+
+// Prepare, Lists and Digest have nothing to do: there is no metadata.
+func (Kind) Prepare(_ kind.Route, _ []byte) ([]kind.Document, error) { return nil, nil }
+
+// Lists says that no list of digests is known.
+func (Kind) Lists(kind.Route) (kind.Route, bool) { return kind.Route{}, false }
+
+// Digest knows none.
+func (Kind) Digest(kind.Route, []byte) (kind.Digest, bool) { return kind.Digest{}, false }

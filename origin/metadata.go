@@ -1,0 +1,207 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/klauspost/compress/gzip"
+
+	"pkgedge/origin/kind"
+)
+
+var errMetadata = errors.New("unusable metadata")
+
+// bounds keep the memory of metadata fills in check: at most smallFills at a
+// time hold a document of up to smallDocument bytes, and at most largeFills of
+// them a larger one. With the compressed bytes and the decoded ones together
+// that is 2 × (smallFills × smallDocument + largeFills × Config.MaxMetadata).
+type bounds struct {
+	small, large chan struct{}
+}
+
+const (
+	smallFills    = 32
+	largeFills    = 2
+	smallDocument = 4 << 20
+)
+
+func newBounds() *bounds {
+	return &bounds{make(chan struct{}, smallFills), make(chan struct{}, largeFills)}
+}
+
+func acquire(ctx context.Context, slots chan struct{}) error {
+	select {
+	case slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// fetchMetadata reads a document whole, has the kind check and rewrite it, and
+// hands on every variant. Until then nothing has been released, so that any
+// failure means another master.
+func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
+	return s.pool.each(ctx, a, func(ctx context.Context, _ *master, r *http.Response) (try, error) {
+		switch {
+		case r.StatusCode == http.StatusNotModified:
+			if a.ETag == "" && a.LastModified == "" {
+				return next, fmt.Errorf("%w: 304 to an unconditional request", errMetadata)
+			}
+			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
+		case r.StatusCode != http.StatusOK:
+			return s.relay(r, sink)
+		}
+		if err := acquire(ctx, s.bounds.small); err != nil {
+			return next, err
+		}
+		defer func() { <-s.bounds.small }()
+		body, release, err := s.readDocument(ctx, r)
+		defer release()
+		if err != nil {
+			return next, err
+		}
+		docs, err := s.Prepare(a.Route, body)
+		if err != nil {
+			return next, fmt.Errorf("%w: %w", errMetadata, err)
+		}
+		return accepted, writeVariants(r, docs, sink)
+	})
+}
+
+// relay hands on an answer that is not 200: an error in the registry's own
+// words, small and never rewritten.
+func (s *Site) relay(r *http.Response, sink Sink) (try, error) {
+	const longest = 64 << 10
+	body, err := io.ReadAll(io.LimitReader(r.Body, longest))
+	if err != nil {
+		return next, err
+	}
+	h := r.Header.Clone()
+	h.Del("Content-Length")
+	if h.Get("Content-Encoding") == "gzip" {
+		if zr, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
+			if plain, err := io.ReadAll(io.LimitReader(zr, longest)); err == nil {
+				body = plain
+				h.Del("Content-Encoding")
+			}
+		}
+	}
+	if err := sink.Respond(r.StatusCode, h, int64(len(body))); err != nil {
+		return accepted, err
+	}
+	_, err = sink.Write(body)
+	return accepted, err
+}
+
+// readDocument reads and decodes a body, within bounds. release gives back what
+// a large one took.
+func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, release func(), err error) {
+	release = func() {}
+	large := func() error {
+		if err := acquire(ctx, s.bounds.large); err != nil {
+			return err
+		}
+		release = func() { <-s.bounds.large }
+		return nil
+	}
+	raw, whole, err := readUpTo(r.Body, nil, r.ContentLength, smallDocument)
+	if err == nil && !whole {
+		if err = large(); err == nil {
+			raw, whole, err = readUpTo(r.Body, raw, r.ContentLength, s.maxMetadata)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, release, fmt.Errorf("%w: %w", errMetadata, err)
+	case !whole:
+		return nil, release, fmt.Errorf("%w: more than %d bytes", errMetadata, s.maxMetadata)
+	}
+	switch coding := r.Header.Get("Content-Encoding"); coding {
+	case "", "identity":
+		return raw, release, nil
+	case "gzip", "x-gzip":
+	default:
+		return nil, release, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
+	}
+	size := decodedSize(raw)
+	if size > smallDocument && len(raw) <= smallDocument {
+		if err := large(); err != nil {
+			return nil, release, err
+		}
+	}
+	zr, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, release, fmt.Errorf("%w: %w", errMetadata, err)
+	}
+	// The size comes from the master, so it is trusted only up to what the
+	// slots allow; a longer document fails here.
+	doc, whole, err = readUpTo(zr, nil, size, min(max(size, smallDocument), s.maxMetadata))
+	switch {
+	case err != nil:
+		return nil, release, fmt.Errorf("%w: gzip: %w", errMetadata, err)
+	case !whole:
+		return nil, release, fmt.Errorf("%w: more than %d bytes once decoded", errMetadata, min(max(size, smallDocument), s.maxMetadata))
+	}
+	return doc, release, nil
+}
+
+// decodedSize is what a gzip stream's trailer says (RFC 1952, ISIZE).
+func decodedSize(raw []byte) int64 {
+	if len(raw) < 18 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint32(raw[len(raw)-4:]))
+}
+
+// readUpTo appends to buf from r. whole is false when there is more than limit.
+func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool, err error) {
+	if want := min(max(hint, 64<<10), limit) + 1; int64(cap(buf)) < want {
+		grown := make([]byte, len(buf), want)
+		copy(grown, buf)
+		buf = grown
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case err == io.EOF:
+			return buf, int64(len(buf)) <= limit, nil
+		case err != nil:
+			return buf, false, err
+		case int64(len(buf)) > limit:
+			return buf, false, nil
+		}
+	}
+}
+
+// writeVariants hands on each document in each coding. The master's validators
+// stay in the fields, for revalidation; what described its body does not.
+func writeVariants(r *http.Response, docs []kind.Document, sink Sink) error {
+	h := r.Header.Clone()
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest", "Vary", "Accept-Ranges"} {
+		h.Del(name)
+	}
+	if err := sink.Hold(http.StatusOK, h, 3*len(docs)); err != nil {
+		return err
+	}
+	for _, d := range docs {
+		for _, c := range codingsFor(d) {
+			if err := sink.Part(d.Variant, d.ContentType, c.name); err != nil {
+				return err
+			}
+			if err := c.write(sink, d.Body); err != nil {
+				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package npm
+
+import (
+	"net/http"
+	"strings"
+
+	"pkgedge/origin/kind"
+)
+
+// endpoint routes what lies below "/-". The path is raw and starts with a
+// slash; below here it is canonical, so that an escaped spelling of an endpoint
+// is that endpoint. What is not known passes to the primary.
+func endpoint(r kind.Request, path string) kind.Route {
+	path = canonical(path)
+	first, rest := cutSegment(path[1:])
+	read := isRead(r.Method)
+	switch first {
+	case "ping":
+		if read && rest == "" {
+			return emptyObject("ping")
+		}
+	case "all":
+		return off("all", "the list of all packages is not offered here; use search")
+	case "package":
+		return packageEndpoint(r, path, rest)
+	case "npm":
+		if v1, ok := strings.CutPrefix(rest, "/v1/"); ok {
+			return npmEndpoint(r, path, "/"+v1)
+		}
+	case "user":
+		return userEndpoint(r, path, rest)
+	case "v1":
+		second, after := "", ""
+		if rest != "" {
+			second, after = cutSegment(rest[1:])
+		}
+		switch {
+		case second == "search" && after == "" && read:
+			return pass(r, kind.PassAny, "search", "/-"+path)
+		case second == "login" || second == "done":
+			return secret(passEndpoint(r, "login", path), "/-/v1/"+second)
+		}
+	case "whoami":
+		return passEndpoint(r, "whoami", path)
+	case "org":
+		return passEndpoint(r, "org", path)
+	case "team":
+		return passEndpoint(r, "team", path)
+	case "stage":
+		return passEndpoint(r, "stage", path)
+	case "_view":
+		return passEndpoint(r, "view", path)
+	}
+	return passEndpoint(r, "other", path)
+}
+
+// npmEndpoint routes what lies below "/-/npm/v1".
+func npmEndpoint(r kind.Request, path, rest string) kind.Route {
+	first, rest := cutSegment(rest[1:])
+	switch first {
+	case "keys":
+		if isRead(r.Method) && rest == "" {
+			return kind.Route{
+				Class: kind.Metadata, What: signingKeys,
+				Key: signingKeys, Path: "/-/npm/v1/keys",
+			}
+		}
+	case "attestations":
+		if spec, ok := strings.CutPrefix(rest, "/"); ok && isRead(r.Method) {
+			if n, v, ok := parseSpec(unescape(spec)); ok {
+				return attestationsRoute(n, v)
+			}
+		}
+	case "security":
+		switch rest {
+		case "/advisories/bulk", "/audits", "/audits/quick":
+			if r.Method == http.MethodPost {
+				return pass(r, kind.PassAny, "audit", "/-"+path)
+			}
+		}
+		return passEndpoint(r, "audit", path)
+	case "tokens":
+		if rest == "" {
+			return passEndpoint(r, "tokens", path)
+		}
+		return secret(passEndpoint(r, "tokens", path), "/-/npm/v1/tokens/***")
+	case "user":
+		return passEndpoint(r, "user", path)
+	case "hooks":
+		return passEndpoint(r, "hooks", path)
+	case "oidc":
+		return passEndpoint(r, "oidc", path)
+	}
+	return passEndpoint(r, "other", path)
+}
+
+// parseSpec reads a decoded "name@version".
+func parseSpec(s string) (n name, v string, ok bool) {
+	i := strings.LastIndexByte(s, '@')
+	if i <= 0 || !fileName(s[i+1:]) {
+		return name{}, "", false
+	}
+	n, ok = parseName(s[:i])
+	return n, s[i+1:], ok
+}
+
+func attestationsRoute(n name, v string) kind.Route {
+	key := attestations + "/" + n.String() + "@" + v
+	return kind.Route{
+		Class: kind.Metadata,
+		What:  attestations,
+		Key:   key,
+		Group: key[len(attestations)+1 : len(key)-len(v)-1],
+		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
+	}
+}
+
+// packageEndpoint routes what lies below "/-/package".
+func packageEndpoint(r kind.Request, path, rest string) kind.Route {
+	if rest == "" {
+		return passEndpoint(r, "package", path)
+	}
+	n, rest, ok := cutName(rest[1:])
+	if !ok || rest == "" {
+		return passEndpoint(r, "package", path)
+	}
+	first, after := cutSegment(rest[1:])
+	var touches []kind.Mark
+	what := "package"
+	switch first {
+	case "dist-tags":
+		if isRead(r.Method) && after == "" && !hasParameter(r.Query, "write") {
+			return distTagsRoute(n)
+		}
+		what, touches = distTags, writes(r.Method, metadataOf(n))
+	case "access", "visibility":
+		what, touches = "access", writes(r.Method, everythingOf(n))
+	case "collaborators":
+		what = "access"
+	case "trust":
+		what = "trust"
+	}
+	route := pass(r, kind.PassPrimary, what, "/-/package/"+n.escaped()+rest)
+	if route.Class == kind.PassPrimary {
+		route.Group, route.Touches = n.String(), touches
+	}
+	return route
+}
+
+func distTagsRoute(n name) kind.Route {
+	return split("dist-tags/"+n.String()+"/-/package/"+n.escaped()+"/dist-tags", distTags, n, "")
+}
+
+// userEndpoint routes what lies below "/-/user". Logout has its token in the
+// path.
+func userEndpoint(r kind.Request, path, rest string) kind.Route {
+	if rest == "" {
+		return passEndpoint(r, "user", path)
+	}
+	switch first, _ := cutSegment(rest[1:]); {
+	case first == "token":
+		return secret(passEndpoint(r, "logout", path), "/-/user/token/***")
+	case strings.HasPrefix(first, "org.couchdb.user:"):
+		return passEndpoint(r, "login", path)
+	}
+	return passEndpoint(r, "user", path)
+}
+
+func passEndpoint(r kind.Request, what, path string) kind.Route {
+	return pass(r, kind.PassPrimary, what, "/-"+path)
+}
+
+// secret hides a path that holds a token, or whose query does, from the logs.
+func secret(r kind.Route, log string) kind.Route {
+	r.Log = log
+	return r
+}
+
+// redact is the path of a refused request for the logs: what follows the word
+// "token" is hidden, and "" means that there is nothing to hide.
+func redact(path string) string {
+	const word = "token"
+	for i := 0; i+len(word) <= len(path); i++ {
+		if strings.EqualFold(path[i:i+len(word)], word) {
+			return path[:i+len(word)] + "***"
+		}
+	}
+	return ""
+}

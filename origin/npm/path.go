@@ -1,0 +1,247 @@
+package npm
+
+import (
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxPath is the longest path that is routed, in bytes. It leaves room for
+	// the signed tokens that logout puts into one.
+	maxPath = 8 << 10
+	// maxFile is the longest file name, version or tag, in bytes: a name, a
+	// version of 256 bytes (the limit of semver) and an extension.
+	maxFile = 512
+)
+
+const hexDigits = "0123456789ABCDEF"
+
+// fault says why a path cannot be routed. The zero value means that it can.
+type fault struct {
+	status int
+	reason string
+}
+
+// checkPath looks at a raw path once, before anything is taken from it: what
+// follows may rely on sound escapes, no control bytes and no empty or dot
+// segments, written plainly or escaped.
+func checkPath(p string) fault {
+	switch {
+	case p == "" || p[0] != '/':
+		return fault{http.StatusBadRequest, "the path must start with a slash"}
+	case len(p) > maxPath:
+		return fault{http.StatusRequestURITooLong, "the path is too long"}
+	case p == "/":
+		return fault{}
+	}
+	dots, ascii := -1, true // dots: of the current segment, -1 if it has anything else
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case c == '/':
+			if dots == 1 || dots == 2 {
+				return fault{http.StatusBadRequest, "the path has a dot segment"}
+			}
+			if i+1 == len(p) || p[i+1] == '/' {
+				return fault{http.StatusBadRequest, "the path has an empty segment"}
+			}
+			dots = 0
+			continue
+		case c == '%':
+			if i+2 >= len(p) || !isHex(p[i+1]) || !isHex(p[i+2]) {
+				return fault{http.StatusBadRequest, "the path has a broken percent escape"}
+			}
+			c = unhex(p[i+1])<<4 | unhex(p[i+2])
+			i += 2
+		case c == ' ' || c == '?' || c == '#':
+			return fault{http.StatusBadRequest, "the path has a byte that must be escaped"}
+		}
+		switch {
+		case c < ' ' || c == 0x7f:
+			return fault{http.StatusBadRequest, "the path has a control byte"}
+		case c == '\\':
+			return fault{http.StatusBadRequest, "the path has a backslash"}
+		case c == '/': // escaped: a separator all the same to a careless reader
+			if dots == 1 || dots == 2 {
+				return fault{http.StatusBadRequest, "the path has a dot segment"}
+			}
+			dots = 0
+		case c == '.' && dots >= 0:
+			dots++
+		default:
+			dots = -1
+		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	if dots == 1 || dots == 2 {
+		return fault{http.StatusBadRequest, "the path has a dot segment"}
+	}
+	if !ascii && !utf8.ValidString(unescape(p)) {
+		return fault{http.StatusBadRequest, "the path is not UTF-8"}
+	}
+	return fault{}
+}
+
+// cutSegment splits a path without its leading slash after the first segment.
+// The rest is empty or starts with a slash.
+func cutSegment(p string) (segment, rest string) {
+	if i := strings.IndexByte(p, '/'); i >= 0 {
+		return p[:i], p[i:]
+	}
+	return p, ""
+}
+
+// cutEscapedSlash splits a segment around its first "%2f", of either case.
+func cutEscapedSlash(segment string) (before, after string, found bool) {
+	for i := 0; i+2 < len(segment); i++ {
+		if segment[i] == '%' && segment[i+1] == '2' && segment[i+2]|0x20 == 'f' {
+			return segment[:i], segment[i+3:], true
+		}
+	}
+	return segment, "", false
+}
+
+// unescape decodes the percent escapes of s, once. Escapes must be sound. It
+// returns s itself when there are none.
+func unescape(s string) string {
+	i := strings.IndexByte(s, '%')
+	if i < 0 {
+		return s
+	}
+	b := append(make([]byte, 0, len(s)), s[:i]...)
+	for ; i < len(s); i++ {
+		if s[i] != '%' {
+			b = append(b, s[i])
+			continue
+		}
+		b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
+		i += 2
+	}
+	return string(b)
+}
+
+// escape writes decoded text as one path segment: what RFC 3986 section 3.3
+// calls pchar stands, the rest is escaped; a slash in lower case, as npm does.
+// It returns s itself when nothing needs escaping.
+func escape(s string) string {
+	i := 0
+	for i < len(s) && segmentByte(s[i]) {
+		i++
+	}
+	if i == len(s) {
+		return s
+	}
+	b := append(make([]byte, 0, len(s)+8), s[:i]...)
+	for ; i < len(s); i++ {
+		switch c := s[i]; {
+		case segmentByte(c):
+			b = append(b, c)
+		case c == '/':
+			b = append(b, "%2f"...)
+		default:
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return string(b)
+}
+
+// segmentByte reports whether c is an unescaped pchar of RFC 3986.
+func segmentByte(c byte) bool {
+	if nameByte(c) {
+		return true
+	}
+	switch c {
+	case '$', '&', '+', ',', ';', '=', ':', '@':
+		return true
+	}
+	return false
+}
+
+// canonical escapes every segment of a checked raw path anew.
+func canonical(path string) string {
+	var b strings.Builder
+	b.Grow(len(path))
+	for path != "" {
+		var segment string
+		segment, path = cutSegment(path[1:])
+		b.WriteByte('/')
+		b.WriteString(escape(unescape(segment)))
+	}
+	return b.String()
+}
+
+// fileName reports whether decoded text can name a file, a version or a tag
+// below a package. A "%" is refused: no real one has it, and a master that
+// decodes twice would see something else than we keyed.
+func fileName[T string | []byte](s T) bool {
+	if len(s) == 0 || len(s) > maxFile {
+		return false
+	}
+	dots, ascii := 0, true
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == '%':
+			return false
+		case c == '.':
+			dots++
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	if dots == len(s) && dots <= 2 {
+		return false
+	}
+	return ascii || utf8.ValidString(string(s))
+}
+
+// cleanQuery makes a raw query safe to send on. Backslashes and bytes outside
+// ASCII are escaped; what could end the request line or the query is refused.
+func cleanQuery(q string) (clean string, ok bool) {
+	unsafe := 0
+	for i := range len(q) {
+		switch c := q[i]; {
+		case c <= ' ' || c == 0x7f || c == '#':
+			return "", false
+		case c >= utf8.RuneSelf || c == '\\':
+			unsafe++
+		}
+	}
+	if unsafe == 0 {
+		return q, true
+	}
+	b := make([]byte, 0, len(q)+2*unsafe)
+	for i := range len(q) {
+		if c := q[i]; c >= utf8.RuneSelf || c == '\\' {
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b), true
+}
+
+// hasParameter reports whether a raw query names a parameter, whatever its
+// value. The name must be written without escapes.
+func hasParameter(query, name string) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		if key, _, _ := strings.Cut(pair, "="); key == name {
+			return true
+		}
+	}
+	return false
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return (c | 0x20) - 'a' + 10
+}

@@ -1,0 +1,247 @@
+package npm
+
+import (
+	"net/http"
+	"strings"
+
+	"pkgedge/origin/kind"
+)
+
+// Kind is the npm registry as one site offers it. It is safe for concurrent
+// use.
+type Kind struct {
+	base string // public base of the tarball URLs, escaped for a JSON string
+}
+
+var _ kind.Kind = (*Kind)(nil)
+
+// New returns the npm registry under a public base URL, to which the tarball
+// URLs of packuments will point: an absolute URL without query, for example
+// "https://h.example/registry". A trailing slash is dropped.
+func New(publicBase string) *Kind {
+	return &Kind{base: quoteInner(strings.TrimRight(publicBase, "/"))}
+}
+
+// Endpoints as Route names them in Route.What. Those that Prepare or Lists
+// know are constants; the others are written where they are routed.
+const (
+	packument    = "packument"
+	version      = "version"
+	tarball      = "tarball"
+	distTags     = "dist-tags"
+	signingKeys  = "keys"
+	attestations = "attestations"
+)
+
+// Route names what a request asks for. The query of a cacheable request is
+// dropped, except that metadata asked with "write" goes to the primary: the
+// client will put that very document back.
+//
+// The words of Route.What are: packument, version, tarball, dist-tags, keys,
+// attestations, search, audit, ping, root, all, changes, publish, update,
+// unpublish, access, package, whoami, login, logout, tokens, user, org, team,
+// hooks, oidc, trust, stage, view, other and invalid.
+func (k *Kind) Route(r kind.Request) kind.Route {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost,
+		http.MethodDelete, http.MethodPatch, http.MethodOptions:
+	default:
+		return refuse(r, fault{http.StatusMethodNotAllowed, "this method is not offered"})
+	}
+	if f := checkPath(r.Path); f != (fault{}) {
+		return refuse(r, f)
+	}
+	if r.Path == "/" {
+		if !isRead(r.Method) {
+			return refuse(r, fault{http.StatusMethodNotAllowed, "the root can only be read"})
+		}
+		return emptyObject("root")
+	}
+	first, rest := cutSegment(r.Path[1:])
+	switch first = unescape(first); {
+	case first == "-" && rest != "" && !strings.HasPrefix(rest, "/-/"):
+		return endpoint(r, rest)
+	case first == "_changes", first == "registry" && rest == "/_changes":
+		return off("changes", "the change feed is not offered here")
+	}
+	n, rest, ok := cutName(r.Path[1:])
+	if !ok {
+		return refuse(r, fault{http.StatusNotFound, "no package can have this name"})
+	}
+	return packageRoute(r, n, rest)
+}
+
+// packageRoute routes what lies at or below the path of a package. The rest is
+// raw; it is empty or starts with a slash.
+func packageRoute(r kind.Request, n name, rest string) kind.Route {
+	if rest == "" {
+		switch {
+		case isRead(r.Method) && !hasParameter(r.Query, "write"):
+			return packumentRoute(n, packumentVariant(r.Header["Accept"]))
+		case isRead(r.Method):
+			return passPackage(r, packument, n, rest)
+		case r.Method == http.MethodPut:
+			return passPackage(r, "publish", n, rest, metadataOf(n))
+		}
+		return passPackage(r, "package", n, rest, writes(r.Method, everythingOf(n))...)
+	}
+	if strings.Contains(rest, "%25") {
+		return refuse(r, fault{http.StatusBadRequest, "the path is escaped twice"})
+	}
+	first, after := cutSegment(rest[1:])
+	second, after2 := "", ""
+	if after != "" {
+		second, after2 = cutSegment(after[1:])
+	}
+	first, second = unescape(first), unescape(second)
+	switch {
+	case isRead(r.Method) && after == "" && first[0] != '-' && fileName(first):
+		if hasParameter(r.Query, "write") {
+			return passPackage(r, version, n, rest)
+		}
+		return versionRoute(n, first)
+	case isRead(r.Method) && first == "-" && after != "" && after2 == "" && fileName(second):
+		return tarballRoute(n, second)
+	case first == "-rev" && after != "" && after2 == "" && r.Method == http.MethodPut:
+		return passPackage(r, "update", n, rest, metadataOf(n))
+	case first == "-rev" && after != "" && after2 == "" && r.Method == http.MethodDelete:
+		return passPackage(r, "unpublish", n, rest, everythingOf(n))
+	case first == "-" && fileName(second) && isRevision(after2) && r.Method == http.MethodDelete:
+		return passPackage(r, "unpublish", n, rest, metadataOf(n),
+			kind.Mark{Scope: kind.OneKey, Name: tarballRoute(n, second).Key})
+	}
+	return passPackage(r, "package", n, rest, writes(r.Method, everythingOf(n))...)
+}
+
+// isRevision reports whether a raw path is "/-rev/REV".
+func isRevision(path string) bool {
+	revision, ok := strings.CutPrefix(path, "/-rev/")
+	return ok && strings.IndexByte(revision, '/') < 0
+}
+
+// packumentRoute makes key and path in one allocation, as do the two below:
+// these are on the path of every hit.
+func packumentRoute(n name, variant string) kind.Route {
+	var s string
+	if n.scope == "" {
+		s = "packument/" + n.base + "/" + n.base
+	} else {
+		s = "packument/" + n.scope + "/" + n.base + "/" + n.scope + "%2f" + n.base
+	}
+	r := split(s, packument, n, "")
+	r.Variant = variant
+	return r
+}
+
+func versionRoute(n name, v string) kind.Route {
+	return split("version/"+n.String()+"/"+v+"/"+n.escaped()+"/"+escape(v), version, n, v)
+}
+
+func tarballRoute(n name, file string) kind.Route {
+	full := n.String()
+	r := split("tarball/"+full+"/"+file+"/"+full+"/-/"+escape(file), tarball, n, file)
+	r.Class = kind.File
+	return r
+}
+
+// split cuts a key and the path that follows it out of one string. The key is
+// "what/name", with "/rest" unless the rest is empty.
+func split(s, what string, n name, rest string) kind.Route {
+	group := len(what) + 1
+	end := group + len(n.base)
+	if n.scope != "" {
+		end += len(n.scope) + 1
+	}
+	key := end
+	if rest != "" {
+		key += 1 + len(rest)
+	}
+	return kind.Route{
+		Class: kind.Metadata,
+		What:  what,
+		Key:   s[:key],
+		Group: s[group:end],
+		Path:  s[key:],
+	}
+}
+
+func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Mark) kind.Route {
+	route := pass(r, kind.PassPrimary, what, packagePath(n, rest))
+	if route.Class == kind.PassPrimary {
+		route.Group, route.Touches = n.String(), touches
+	}
+	return route
+}
+
+// packagePath is the path a master is asked for below a package. What has "/-/"
+// in it is written as tarball URLs are, with the name unescaped.
+func packagePath(n name, rest string) string {
+	if strings.HasPrefix(rest, "/-/") {
+		return "/" + n.String() + canonical(rest)
+	}
+	return "/" + n.escaped() + canonical(rest)
+}
+
+// pass sends a request on, with its query.
+func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
+	query, ok := cleanQuery(r.Query)
+	if !ok {
+		return refuse(r, fault{http.StatusBadRequest, "the query has a byte that must be escaped"})
+	}
+	if query != "" {
+		path += "?" + query
+	}
+	return kind.Route{Class: class, What: what, Path: path}
+}
+
+func refuse(r kind.Request, f fault) kind.Route {
+	return kind.Route{
+		Class:       kind.Refuse,
+		What:        "invalid",
+		Status:      f.status,
+		ContentType: "text/plain; charset=utf-8",
+		Reason:      f.reason,
+		Log:         redact(r.Path),
+	}
+}
+
+func off(what, reason string) kind.Route {
+	return kind.Route{
+		Class:       kind.Off,
+		What:        what,
+		Status:      http.StatusNotFound,
+		ContentType: "text/plain; charset=utf-8",
+		Reason:      reason,
+	}
+}
+
+func emptyObject(what string) kind.Route {
+	return kind.Route{
+		Class:       kind.Local,
+		What:        what,
+		Status:      http.StatusOK,
+		ContentType: typeJSON,
+		Reason:      "{}",
+	}
+}
+
+func metadataOf(n name) kind.Mark {
+	return kind.Mark{Scope: kind.GroupMetadata, Name: n.String()}
+}
+
+func everythingOf(n name) kind.Mark {
+	return kind.Mark{Scope: kind.GroupAll, Name: n.String()}
+}
+
+// writes returns the mark if the method can change something.
+func writes(method string, m kind.Mark) []kind.Mark {
+	switch method {
+	case http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch:
+		return []kind.Mark{m}
+	}
+	return nil
+}
+
+func isRead(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead
+}

@@ -1,0 +1,165 @@
+package npm
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// splice is a tarball URL to replace: everything between the quotes from one
+// offset to another goes, except the basename, which follows the new prefix.
+type splice struct {
+	from, to int
+	base, n  int // the basename: position in a plan, and length
+}
+
+// rewriter reads a source and plans the same document with other tarball URLs.
+type rewriter struct {
+	reader
+	full              plan
+	cursor            int      // how much of the source is in full
+	prefix, prefixLen int      // position of "<public base>/<name>/-/"
+	splices           []splice // in the version being read
+	file              []byte   // its tarball, decoded; empty if it has none
+	sum               [64]byte // the last digest
+}
+
+func newRewriter(prefix string, src []byte) rewriter {
+	w := rewriter{reader: newReader(src), full: plan{src: src}}
+	w.prefix, w.prefixLen = w.literal(prefix)
+	return w
+}
+
+// finish completes the plan.
+func (w *rewriter) finish() {
+	w.full.copy(w.cursor, len(w.src))
+	w.full.own = w.own
+}
+
+// sums is what a dist says of its tarball: quoted strings, or nothing.
+type sums struct{ integrity, shasum span }
+
+// dist reads the member "dist" of a version and replaces its tarball URL.
+func (w *rewriter) dist() (sums, error) {
+	var d sums
+	w.file = w.file[:0]
+	if w.dec.PeekKind() != jsontext.KindBeginObject {
+		_, err := w.value()
+		return d, err
+	}
+	if err := w.object(); err != nil {
+		return d, err
+	}
+	for {
+		key, _, ok, err := w.next()
+		if err != nil || !ok {
+			return d, err
+		}
+		switch string(key) {
+		case "tarball":
+			err = w.tarball()
+		case "integrity":
+			d.integrity, err = w.stringValue()
+		case "shasum":
+			d.shasum, err = w.stringValue()
+		default:
+			_, err = w.value()
+		}
+		if err != nil {
+			return d, err
+		}
+	}
+}
+
+// tarball reads a tarball URL.
+func (w *rewriter) tarball() error {
+	w.file = w.file[:0]
+	url, err := w.stringValue()
+	if err != nil || url == (span{}) {
+		return err
+	}
+	if sp, ok := w.findSplice(url); ok {
+		w.splices = append(w.splices, sp)
+		w.cursor = w.splice(&w.full, w.cursor, sp)
+	}
+	return nil
+}
+
+// splice writes the source from an offset to the end of the splice, replaced,
+// and returns that end.
+func (w *rewriter) splice(p *plan, from int, sp splice) int {
+	p.copy(from, sp.from)
+	p.add(w.prefix, w.prefixLen)
+	p.add(sp.base, sp.n)
+	return sp.to
+}
+
+// findSplice looks for the basename of a quoted URL and leaves it, decoded, in
+// w.file. There is none in a text without a slash, in a URL that ends with one,
+// or where it is something that no request could name.
+func (w *rewriter) findSplice(url span) (sp splice, ok bool) {
+	quoted := w.src[url.from:url.to]
+	sp = splice{from: url.from + 1, to: url.to - 1}
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		from, to := basename(quoted[1 : len(quoted)-1])
+		sp.base, sp.n = sp.from+from, to-from
+		return sp, w.decode(quoted[1+from : 1+to])
+	}
+	text, err := jsontext.AppendUnquote(nil, quoted)
+	if err != nil {
+		return sp, false
+	}
+	from, to := basename(text)
+	if !w.decode(text[from:to]) {
+		return sp, false
+	}
+	sp.base, sp.n = w.literal(quoteInner(string(text[from:to])))
+	return sp, true
+}
+
+// basename finds the last segment of the path of a URL or of a path, without
+// query and fragment. It is empty if there is none.
+func basename(url []byte) (from, to int) {
+	to = len(url)
+	if i := bytes.IndexAny(url, "?#"); i >= 0 {
+		to = i
+	}
+	path := 0
+	if i := bytes.Index(url[:to], []byte("//")); i == 0 || i > 0 && url[i-1] == ':' {
+		path = i + len("//") // of the authority
+	}
+	i := bytes.LastIndexByte(url[path:to], '/')
+	if i < 0 {
+		return to, to
+	}
+	return path + i + 1, to
+}
+
+// decode puts a percent-encoded basename, decoded, into w.file. It fails for
+// what no request could name. One with an escaped slash ("@s%2fn-1.0.0.tgz",
+// which some registries have) can be asked for but not as a tarball route, so
+// it leaves w.file empty.
+func (w *rewriter) decode(base []byte) bool {
+	w.file = w.file[:0]
+	for i := 0; i < len(base); i++ {
+		c := base[i]
+		if c == '%' {
+			if i+2 >= len(base) || !isHex(base[i+1]) || !isHex(base[i+2]) {
+				w.file = w.file[:0]
+				return false
+			}
+			c = unhex(base[i+1])<<4 | unhex(base[i+2])
+			i += 2
+		}
+		w.file = append(w.file, c)
+	}
+	if fileName(w.file) {
+		return true
+	}
+	ok := true
+	for part := range bytes.SplitSeq(w.file, []byte("/")) {
+		ok = ok && fileName(part)
+	}
+	w.file = w.file[:0]
+	return ok
+}

@@ -1,0 +1,206 @@
+package npm
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// field is what becomes of a member of a version in the abbreviated form.
+type field uint8
+
+const (
+	left field = iota // left out
+	copied
+	dist
+	scripts
+	deprecated
+	hasInstallScript
+)
+
+// fieldOf knows the members of the abbreviated form. The list is that of the
+// registry's own description, with libc, which installers otherwise fetch the
+// full form for, and the second spelling of bundleDependencies.
+func fieldOf(key []byte) field {
+	switch string(key) {
+	case "name", "version", "dependencies", "acceptDependencies",
+		"optionalDependencies", "devDependencies", "bundleDependencies",
+		"bundledDependencies", "peerDependencies", "peerDependenciesMeta",
+		"bin", "directories", "engines", "_hasShrinkwrap", "funding", "cpu",
+		"os", "libc":
+		return copied
+	case "dist":
+		return dist
+	case "scripts":
+		return scripts
+	case "deprecated":
+		return deprecated
+	case "hasInstallScript":
+		return hasInstallScript
+	}
+	return left
+}
+
+// versionScan is what one pass over a version collects. It is used again for
+// the next one.
+type versionScan struct {
+	members  []member // those the abbreviated form has, in the order of the source
+	note     int      // where in members "deprecated" is, -1 if nowhere
+	script   bool     // "scripts" has one that runs on install
+	declared bool     // "hasInstallScript" is true
+	sums     sums     // what "dist" says of the tarball
+}
+
+// versions reads the member "versions". In the abbreviated form a second one
+// replaces the first.
+func (s *packumentScan) versions() error {
+	s.short.reset()
+	s.short.add(s.head, s.headLen)
+	s.digests.reset()
+	s.hasVersions = true
+	if err := s.object(); err != nil {
+		return fmt.Errorf("versions: %w", err)
+	}
+	for first := true; ; first = false {
+		_, m, ok, err := s.next()
+		if err != nil || !ok {
+			return err
+		}
+		from := m.sep
+		if first {
+			from = m.from
+		}
+		if err := s.version(from); err != nil {
+			return err
+		}
+	}
+}
+
+// version reads one version and writes the abbreviated form of it, which
+// begins at from: at its name or at the comma before that. What is not an
+// object is copied.
+func (s *packumentScan) version(from int) error {
+	if s.dec.PeekKind() != jsontext.KindBeginObject {
+		v, err := s.value()
+		s.short.copy(from, v.to)
+		return err
+	}
+	if err := s.object(); err != nil {
+		return err
+	}
+	open := s.offset()
+	if err := s.versionMembers(); err != nil {
+		return err
+	}
+	s.short.copy(from, open)
+	s.shortMembers()
+	s.short.copy(s.offset()-1, s.offset())
+	if len(s.file) > 0 {
+		s.digests.add(s.file, s.digest(s.current.sums))
+	}
+	return nil
+}
+
+// versionMembers collects the members of a version, to its end.
+func (s *packumentScan) versionMembers() error {
+	v := &s.current
+	*v = versionScan{members: v.members[:0], note: -1}
+	s.splices, s.file = s.splices[:0], s.file[:0]
+	for {
+		key, m, ok, err := s.next()
+		if err != nil || !ok {
+			return err
+		}
+		f := fieldOf(key)
+		switch f {
+		case dist:
+			v.sums, err = s.dist()
+		case scripts:
+			v.script, err = s.installScript()
+		case hasInstallScript:
+			var b span
+			b, err = s.value()
+			v.declared = string(s.src[b.from:b.to]) == "true"
+		case deprecated:
+			var text span
+			text, err = s.stringValue()
+			if v.note >= 0 {
+				v.members = slices.Delete(v.members, v.note, v.note+1)
+				v.note = -1
+			}
+			if text.to-text.from > len(`""`) {
+				v.note = len(v.members)
+				f = copied
+			}
+		default:
+			_, err = s.value()
+		}
+		if err != nil {
+			return err
+		}
+		if f == copied || f == dist {
+			m.to = s.offset()
+			v.members = append(v.members, m)
+		}
+	}
+}
+
+// shortMembers writes what the abbreviated form has of the version just read.
+func (s *packumentScan) shortMembers() {
+	v := &s.current
+	splices := s.splices
+	for i, m := range v.members {
+		from := m.sep
+		if i == 0 {
+			from = m.from
+		}
+		for len(splices) > 0 && splices[0].from < m.to {
+			from = s.splice(&s.short, from, splices[0])
+			splices = splices[1:]
+		}
+		s.short.copy(from, m.to)
+	}
+	switch at, n := s.install, len(installMember); {
+	case !v.script && !v.declared:
+	case len(v.members) > 0:
+		s.short.add(at, n)
+	default:
+		s.short.add(at+1, n-1)
+	}
+}
+
+// installScript reads the member "scripts" of a version and reports whether
+// one of them runs on install.
+func (s *packumentScan) installScript() (found bool, err error) {
+	if s.dec.PeekKind() != jsontext.KindBeginObject {
+		_, err := s.value()
+		return false, err
+	}
+	if err := s.object(); err != nil {
+		return false, err
+	}
+	var runs [3]bool
+	for {
+		key, _, ok, err := s.next()
+		if err != nil || !ok {
+			return runs[0] || runs[1] || runs[2], err
+		}
+		i := -1
+		switch string(key) {
+		case "preinstall":
+			i = 0
+		case "install":
+			i = 1
+		case "postinstall":
+			i = 2
+		}
+		command, err := s.stringValue()
+		if err != nil {
+			return false, err
+		}
+		if i >= 0 {
+			runs[i] = command.to-command.from > len(`""`)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package sample_test
+
+import (
+	"strings"
+	"testing"
+
+	"pkgedge/origin/sample"
+)
+
+func TestRecordsHoldTheRequest(t *testing.T) {
+	m, s := serve(t, samples(t))
+	body := strings.Repeat("b", 2<<20)
+	send(t, client(t), "POST", s.URL()+"/-/npm/v1/security/advisories/bulk?a=1", body, "X-Asked: yes", abbreviated)
+	all := m.Requests()
+	if len(all) != 1 {
+		t.Fatalf("%d records", len(all))
+	}
+	r := all[0]
+	if r.Method != "POST" || r.Path != "/-/npm/v1/security/advisories/bulk" || r.Query != "a=1" ||
+		r.Raw != "/registry/-/npm/v1/security/advisories/bulk?a=1" || r.Variant != "abbreviated" ||
+		r.Header.Get("X-Asked") != "yes" || r.Host == "" || r.Remote == "" || len(r.Body) != 1<<20 {
+		r.Body = nil
+		t.Errorf("record is %+v", r)
+	}
+}
+
+func TestBodiesBeyondTheLimitAreRefused(t *testing.T) {
+	m, s := serve(t, samples(t))
+	got, err := try(t, client(t), "POST", s.URL()+"/-/npm/v1/security/advisories/bulk", strings.Repeat("b", 64<<20+1))
+	if err == nil && got.status != 413 {
+		t.Errorf("status %d", got.status)
+	}
+	if n := m.Count(sample.Any); n != 0 {
+		t.Errorf("%d requests were carried out", n)
+	}
+}
+
+func TestArrivedSeesRequestsBeforeAndAfter(t *testing.T) {
+	m, s := serve(t, samples(t))
+	c := client(t)
+	ping, two := sample.Path("/-/ping"), m.ArrivedTimes(2, sample.Path("/-/ping"))
+	open := func(ch <-chan struct{}) bool {
+		select {
+		case <-ch:
+			return false
+		default:
+			return true
+		}
+	}
+	send(t, c, "GET", s.URL()+"/-/ping", "")
+	send(t, c, "GET", s.URL()+"/-/whoami", "")
+	if !open(two) || open(m.Arrived(ping)) || !open(m.ArrivedTimes(2, ping)) {
+		t.Error("one ping was not told as one")
+	}
+	send(t, c, "GET", s.URL()+"/-/ping", "")
+	if open(two) || open(m.ArrivedTimes(2, ping)) {
+		t.Error("the second ping was not told")
+	}
+	m.Forget()
+	if len(m.Requests()) != 0 || !open(m.Arrived(ping)) {
+		t.Error("Forget left something")
+	}
+}
+
+func TestTheLogIsBounded(t *testing.T) {
+	m, s := serve(t, samples(t))
+	c := client(t)
+	const bulk = "/-/npm/v1/security/advisories/bulk"
+	body := strings.Repeat("b", 1<<20)
+	for range 40 {
+		send(t, c, "POST", s.URL()+bulk, body)
+	}
+	if n := m.Count(sample.Any); n < 16 || n > 32 {
+		t.Errorf("%d MiB of bodies are kept", n)
+	}
+}

@@ -1,0 +1,155 @@
+package sample_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"pkgedge/origin/sample"
+)
+
+func TestTarballIsDeterministicWithItsManifestFirst(t *testing.T) {
+	files := map[string][]byte{
+		"index.js": []byte("1"), "a.js": []byte("2"), "bin/x.js": []byte("3"), "package.json": []byte("{}"),
+	}
+	one, err := sample.Tarball(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if again, err := sample.Tarball(files); err != nil || !bytes.Equal(one, again) {
+			t.Fatalf("another tarball, %v", err)
+		}
+	}
+	zip, err := gzip.NewReader(bytes.NewReader(one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for r := tar.NewReader(zip); ; {
+		head, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, head.Name)
+		if got := head.FileInfo().Mode().Perm(); (got == 0o755) != strings.Contains(head.Name, "bin/") {
+			t.Errorf("%s has mode %v", head.Name, got)
+		}
+	}
+	if got := strings.Join(names, " "); got != "package/package.json package/a.js package/bin/x.js package/index.js" {
+		t.Errorf("names are %s", got)
+	}
+}
+
+func TestDigestsAreThoseOfTheAlgorithms(t *testing.T) {
+	// The digests of no bytes, as FIPS 180-4 implementations print them.
+	if got := sample.Shasum(nil); got != "da39a3ee5e6b4b0d3255bfef95601890afd80709" {
+		t.Errorf("SHA-1 is %s", got)
+	}
+	const want = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=="
+	if got := sample.Integrity(nil); got != want {
+		t.Errorf("SHA-512 is %s", got)
+	}
+}
+
+func TestAddPackageRefusesWhatNoRegistryTakes(t *testing.T) {
+	store := samples(t)
+	for _, tc := range []struct {
+		name, number string
+		want         error
+	}{
+		{"edge-sample-words", "1.0.0", sample.ErrExists},
+		{"edge-sample-words", "1.0", sample.ErrInvalid},
+		{"../x", "1.0.0", sample.ErrInvalid},
+		{"X", "1.0.0", sample.ErrInvalid},
+		{"@a/b/c", "1.0.0", sample.ErrInvalid},
+	} {
+		if err := store.AddPackage(tc.name, sample.Version{Number: tc.number}); !errors.Is(err, tc.want) {
+			t.Errorf("%s@%s: %v", tc.name, tc.number, err)
+		}
+	}
+}
+
+func TestAbbreviatedMarksInstallScripts(t *testing.T) {
+	store := sample.NewStore()
+	if err := store.AddPackage("a",
+		sample.Version{Number: "1.0.0", Scripts: map[string]string{"postinstall": "true"}},
+		sample.Version{Number: "2.0.0", Scripts: map[string]string{"test": "true"}},
+	); err != nil {
+		t.Fatal(err)
+	}
+	_, s := serve(t, store)
+	got := decode[packument](t, send(t, client(t), "GET", s.URL()+"/a", "", abbreviated).body)
+	if !got.Versions["1.0.0"].HasInstallScript || got.Versions["2.0.0"].HasInstallScript {
+		t.Errorf("versions are %+v", got.Versions)
+	}
+}
+
+func TestFilesAreServedAsTheyAre(t *testing.T) {
+	store := samples(t)
+	big := sample.Noise("big", 20<<20)
+	for _, add := range []struct {
+		path   string
+		body   []byte
+		header http.Header
+	}{
+		{"/big/-/big-1.0.0.tgz", big, nil},
+		{"/edge-sample-app", []byte(`{}`), http.Header{"content-type": {"text/odd"}, "Etag": {}}},
+	} {
+		if err := store.AddFile(add.path, add.body, add.header); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, s := serve(t, store)
+	c := client(t)
+	got := send(t, c, "GET", s.URL()+"/big/-/big-1.0.0.tgz", "")
+	if !bytes.Equal(got.body, big) || got.header.Get("Cache-Control") != "public, immutable, max-age=31557600" {
+		t.Errorf("the tarball: %d bytes, %v", len(got.body), got.header)
+	}
+	got = send(t, c, "GET", s.URL()+"/edge-sample-app", "")
+	if string(got.body) != "{}" || got.header.Get("Content-Type") != "text/odd" ||
+		got.header.Values("Etag") != nil || got.header.Values("Cache-Control") != nil {
+		t.Errorf("the document: %s, %v", got.body, got.header)
+	}
+}
+
+func TestPackumentsOfAnySize(t *testing.T) {
+	doc := sample.Packument("@big/many", 3000)
+	if !json.Valid(doc) || len(doc) < 2_500_000 {
+		t.Fatalf("%d bytes, valid %v", len(doc), json.Valid(doc))
+	}
+	if !json.Valid(sample.Packument("none", 0)) {
+		t.Error("a packument without versions is not JSON")
+	}
+	store := sample.NewStore()
+	if err := store.AddPackument(doc); err != nil {
+		t.Fatal(err)
+	}
+	_, s := serve(t, store)
+	got := decode[packument](t, send(t, client(t), "GET", s.URL()+"/@big%2fmany", "").body)
+	if want := s.URL() + "/@big/many/-/many-1.0.7.tgz"; len(got.Versions) != 3000 || got.Versions["1.0.7"].Dist.Tarball != want {
+		t.Errorf("%d versions, tarball at %s", len(got.Versions), got.Versions["1.0.7"].Dist.Tarball)
+	}
+	if got.Time["1.0.1"] != "2024-03-02T12:00:00.000Z" || got.Tags["latest"] != "1.0.2999" ||
+		!strings.HasPrefix(got.Readme, "See https://registry.example/") {
+		t.Errorf("time %s, tags %v, readme %q", got.Time["1.0.1"], got.Tags, got.Readme)
+	}
+}
+
+func TestAddPackumentRefusesWhatIsNone(t *testing.T) {
+	for _, doc := range []string{"", "[]", "{}", `{"name":"a","versions":{"1.0.0":{}}}`, `{"name":"a","versions":{"1.0.0":null}}`,
+		`{"name":"a","versions":{"1.0.0":{"dist":{"tarball":".."}}}}`} {
+		if err := sample.NewStore().AddPackument([]byte(doc)); err == nil {
+			t.Errorf("%s was taken", doc)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package origin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// Config describes a site's origin.
+type Config struct {
+	Kind        string // "npm" or "files"
+	PublicBase  string // URL under which clients reach the site, without a final slash
+	Masters     []Upstream
+	Timeouts    Timeouts
+	MaxMetadata int64  // bytes of a decoded metadata document
+	Identity    string // this edge's name in Via and CDN-Loop
+
+	// Digests returns the document that lists a file's digest, see
+	// kind.Kind.Lists. With renew it is validated with a master first.
+	Digests func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
+
+	// Observe is told how each request to a master ended: "200", "timeout",
+	// "refused", …: a small set. It may be nil.
+	Observe func(master, result string)
+}
+
+// Upstream is one master as configured.
+type Upstream struct {
+	URL     *url.URL // may have a base path
+	Primary bool
+}
+
+// Timeouts bound every wait for a master.
+type Timeouts struct {
+	Connect   time.Duration // for TCP and for TLS, each
+	FirstByte time.Duration // from the request's last byte to the end of the response's fields
+	Idle      time.Duration // between two reads of a body
+}
+
+// Sink takes the response to a fetch. A streamed response is one Respond and
+// then Writes; a held one is a Hold, and then for each part a Part and Writes,
+// and is released when the fetch returns nil. A Respond with status 304 says
+// that the response asked about still holds. An error of any method means that
+// the response is not wanted, and ends the fetch.
+type Sink interface {
+	Respond(status int, h http.Header, size int64) error
+	Hold(status int, h http.Header, parts int) error
+	Part(variant, contentType, encoding string) error
+	Write(p []byte) (int, error)
+}
+
+// Ask is one fetch.
+type Ask struct {
+	Route kind.Route
+
+	// Header holds fields of the client's request to be sent along, and is nil
+	// where a response must not depend on the client.
+	Header http.Header
+
+	// ETag and LastModified are validators from an earlier response; both empty
+	// for an unconditional request.
+	ETag, LastModified string
+}
+
+// Site is the origin of one site. It is safe for concurrent use.
+type Site struct {
+	kind.Kind
+	pool        *pool
+	bounds      *bounds
+	digests     func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
+	maxMetadata int64
+	publicBase  string
+}
+
+// New returns a site's origin.
+func New(cfg Config) (*Site, error) {
+	k, err := newKind(cfg.Kind, cfg.PublicBase)
+	if err != nil {
+		return nil, err
+	}
+	if len(cfg.Masters) == 0 {
+		return nil, fmt.Errorf("a site needs a master")
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, string) {}
+	}
+	return &Site{
+		Kind:        k,
+		pool:        newPool(cfg),
+		bounds:      newBounds(),
+		digests:     cfg.Digests,
+		maxMetadata: cfg.MaxMetadata,
+		publicBase:  cfg.PublicBase,
+	}, nil
+}
+
+// Close lets go of idle connections.
+func (s *Site) Close() { s.pool.close() }
+
+// Fetch asks the masters and writes the response to sink.
+func (s *Site) Fetch(ctx context.Context, a Ask, sink Sink) error {
+	var err error
+	if a.Route.Class == kind.Metadata {
+		err = s.fetchMetadata(ctx, a, sink)
+	} else {
+		err = s.fetchFile(ctx, a, sink)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot fetch %s %q: %w", a.Route.What, a.Route.Key, err)
+	}
+	return nil
+}
