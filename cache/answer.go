@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -15,6 +16,10 @@ type Query struct {
 	Variant string   // which Part answers, "" for the only one
 	Accept  Encoding // content codings the client takes
 	Fetcher Fetcher
+
+	// Interim, when set, is called with each 1xx response of the origin while
+	// this request waits, on its own goroutine.
+	Interim func(status int, h http.Header)
 
 	// Private keeps this request to itself: it does not read the store, shares
 	// no fetch, and its response is not kept. A stored response may still
@@ -56,6 +61,9 @@ func (a *Answer) Bytes() ([]byte, bool) {
 	}
 	return a.stored.data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
 }
+
+// Live says that the body may still be on its way from the origin.
+func (a *Answer) Live() bool { return a.reader != nil }
 
 // Body returns a reader that begins off bytes into the answer's body. Where the
 // body is a file it is the *os.File itself, for sendfile, and does not stop at

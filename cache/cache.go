@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -41,7 +42,9 @@ type Cache struct {
 	closed  bool
 }
 
-type flightKey struct{ site, id string }
+// flightKey names a flight: the stored response it fills, and the range where
+// it fetches only that.
+type flightKey struct{ site, id, part string }
 
 // cooling is how long a failed flight keeps further validations of its key
 // from being tried.
@@ -106,7 +109,7 @@ func (c *Cache) Close() error {
 // the key share. ctx bounds this client's wait and nobody else's. The error is
 // the Fetcher's, ErrUnavailable, or ctx's cause.
 func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
-	for alone := q.Private; ; alone = true {
+	for alone := q.alone(); ; alone = true {
 		now := time.Now()
 		s, mark, place := c.lookup(q)
 		verdict := Miss
@@ -126,7 +129,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			return nil, ErrUnavailable
 		}
 		s.Release() // the fill takes its own, as it may begin later
-		a, err := c.fetch(ctx, q, place, alone, verdict == Validate)
+		a, err := c.fetch(ctx, q, place, alone, verdict)
 		if errors.Is(err, errNotShared) && !alone {
 			continue
 		}
@@ -137,16 +140,33 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 	}
 }
 
+// Put stores the response that q's Fetcher has at hand, if it may be stored.
+func (c *Cache) Put(ctx context.Context, q *Query) error {
+	s, _, place := c.lookup(q)
+	s.Release()
+	f, r, _, err := c.join(q, place, true, Miss)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	return f.finished(ctx)
+}
+
+// alone: a response to this request is nobody else's.
+func (q *Query) alone() bool {
+	return q.Private || q.Request.Authorized || q.Request.Method == http.MethodHead
+}
+
 // lookup finds the stored response that the request selects, what purges have
 // done to it, and where a new response is to be stored: at the key itself, or
 // beside it when the key holds a response with the same Vary and other values.
 func (c *Cache) lookup(q *Query) (*Stored, Mark, Key) {
 	place := q.Key
 	s := c.store.Get(place)
-	if s != nil && !selects(s.Vary, q.Request.Header) {
+	if s != nil && !s.selects(q.Request.Header) {
 		place.ID = varyKey(q.Key.ID, varyOf(http.Header{"Vary": s.Header["Vary"]}, q.Request.Header))
 		s.Release()
-		if s = c.store.Get(place); s != nil && !selects(s.Vary, q.Request.Header) {
+		if s = c.store.Get(place); s != nil && !s.selects(q.Request.Header) {
 			s.Release()
 			s = nil
 		}
@@ -154,7 +174,9 @@ func (c *Cache) lookup(q *Query) (*Stored, Mark, Key) {
 	if s == nil {
 		return nil, NotMarked, place
 	}
-	mark := c.purges.mark(q.Key, s.Born)
+	k := q.Key
+	k.Metadata = k.Metadata || missing(s.Status) // that a file is missing, a change of the group's metadata can undo
+	mark := c.purges.mark(k, s.Born)
 	if mark == MarkedGone {
 		c.store.Remove(place, s.ID)
 		s.Release()
@@ -192,12 +214,12 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 }
 
 // fetch joins the key's flight, or begins it.
-func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone, validate bool) (*Answer, error) {
-	f, r, leader, err := c.join(q, place, alone, validate)
+func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why Verdict) (*Answer, error) {
+	f, r, leader, err := c.join(q, place, alone, why)
 	if err != nil {
 		return nil, err
 	}
-	if err = f.await(ctx); err == nil {
+	if err = f.await(ctx, q.Interim); err == nil {
 		var a *Answer
 		if a, err = f.answer(q, r, leader, time.Now()); err == nil {
 			return a, nil
@@ -210,42 +232,55 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone, validate 
 // join returns the flight to wait for and a place in it. Where a validation
 // failed a moment ago its error is the answer: the stored response is as good
 // as it was, and masters in trouble are not asked at the rate of the requests.
-func (c *Cache) join(q *Query, place Key, alone, validate bool) (f *flight, r *reader, leader bool, err error) {
+func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r *reader, leader bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, nil, false, ErrClosed
 	}
-	id := flightKey{place.Site, place.ID}
-	if f = c.flights[id]; f != nil && !alone && c.purges.mark(q.Key, f.born) == NotMarked {
-		if err := f.failure(); err != nil && validate {
+	id := flightKey{place.Site, place.ID, ""}
+	for _, part := range []string{"", q.Request.part()} { // a fill of the whole serves for a part of it
+		id.part = part
+		if f = c.flights[id]; f == nil || alone || c.purges.mark(q.Key, f.born) != NotMarked {
+			continue
+		}
+		if err := f.failure(); err != nil && why == Validate {
 			return nil, nil, false, err
 		}
 		if r, ok := f.join(); ok {
 			return f, r, false, nil
 		}
 	}
-	f = c.begin(q, place, alone)
+	f = c.begin(q, place, id, alone)
 	r, _ = f.join()
 	return f, r, true, nil
 }
 
+// part names the range that is fetched for this request by itself.
+func (q *Request) part() string {
+	if len(q.Ranges) == 0 {
+		return ""
+	}
+	return q.Header.Get("Range") + "\x00" + q.Header.Get("If-Range")
+}
+
 // refresh validates in the background, unless that is under way.
 func (c *Cache) refresh(q *Query, place Key) {
+	id := flightKey{place.Site, place.ID, ""}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flights[flightKey{place.Site, place.ID}]; c.closed || f != nil && c.purges.mark(q.Key, f.born) == NotMarked {
+	if f := c.flights[id]; c.closed || f != nil && c.purges.mark(q.Key, f.born) == NotMarked {
 		return
 	}
-	c.begin(q, place, false)
+	c.begin(q, place, id, false)
 }
 
 // begin starts a flight. c.mu is held.
-func (c *Cache) begin(q *Query, place Key, alone bool) *flight {
-	f := newFlight(c.base, place, c.purges.now())
+func (c *Cache) begin(q *Query, place Key, id flightKey, alone bool) *flight {
+	f := newFlight(c.base, id, c.purges.now())
 	f.solo = q.Private
 	if !alone {
-		c.flights[flightKey{place.Site, place.ID}] = f
+		c.flights[id] = f
 	}
 	own := *q // the client's may be gone before the fill is
 	c.wg.Go(func() { c.fill(f, &own, place) })
@@ -254,11 +289,10 @@ func (c *Cache) begin(q *Query, place Key, alone bool) *flight {
 
 // drop takes a flight out of the map; a newer one for the same key stays.
 func (c *Cache) drop(f *flight) {
-	id := flightKey{f.key.Site, f.key.ID}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flights[id] == f {
-		delete(c.flights, id)
+	if c.flights[f.id] == f {
+		delete(c.flights, f.id)
 	}
 }
 
@@ -278,30 +312,37 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 		c.drop(f)
 	}()
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
-	var ask Ask
+	why := Miss
 	if !q.Private {
 		w.base, w.mark, _ = c.lookup(q)
-		if Decide(time.Now(), w.base.meta(), w.mark, q.Rule, q.Request) == Fresh {
-			f.finishStored(w.base)
-			return
-		}
-		ask = c.ask(w.base, f)
+		why = Decide(w.requested, w.base.meta(), w.mark, q.Rule, q.Request)
 	}
-	ask.Header = q.Request.Header
-	w.end(c.safely(f.ctx, q.Fetcher, ask, w))
+	if why == Fresh {
+		f.finishStored(w.base)
+		return
+	}
+	f.because(why, q)
+	w.asked = ask(why, w.base.meta(), &q.Request)
+	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }
 
-// ask fills in the validators of the stored response, and says why the origin
-// is asked.
-func (c *Cache) ask(base *Stored, f *flight) Ask {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.result.forward = "miss"
-	if base == nil {
-		return Ask{}
+// ask says what is wanted of the origin.
+func ask(why Verdict, m *Meta, q *Request) Ask {
+	a := Ask{Header: q.Header, Head: q.Method == http.MethodHead}
+	switch {
+	case a.Head:
+	case m == nil, why == Complete && len(q.Ranges) > 0:
+		if len(q.Ranges) > 0 {
+			a.Range, a.IfRange = q.Header.Get("Range"), q.Header.Get("If-Range")
+		}
+	case why == Complete: // the whole is wanted, and its beginning is here
+		if tag := strongTag(m.Header); tag != "" && m.Piece.First == 0 {
+			a.Range, a.IfRange = "bytes="+strconv.FormatInt(m.Size(), 10)+"-", tag
+		}
+	default:
+		a.ETag, a.LastModified = m.Header.Get("ETag"), m.Header.Get("Last-Modified")
 	}
-	f.result.forward = "stale"
-	return Ask{ETag: base.Header.Get("ETag"), LastModified: base.Header.Get("Last-Modified")}
+	return a
 }
 
 // safely turns a Fetcher's panic into an error: those who wait must not wait

@@ -2,30 +2,47 @@ package cache
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
 // ParseDate reads an HTTP-date (RFC 9110 section 5.6.7) in any of its three
 // forms. It is stricter than [http.ParseTime], which accepts other zones,
-// one-digit days and names in any case: a date that is not exactly right is no
-// date, because in Expires that means "already expired" (RFC 9111 section 5.3).
+// missing digits and more spaces: a date that is not right is no date, because
+// in Expires that means "already expired" (RFC 9111 section 5.3). Names in
+// another case and a wrong day of the week are let pass, for what they say is
+// not in doubt.
 //
 // An RFC 850 date's two-digit year is read as the year within 50 years of now.
 func ParseDate(s string, now time.Time) (time.Time, bool) {
-	for _, layout := range [...]string{http.TimeFormat, time.RFC850, time.ANSIC} {
-		t, err := time.ParseInLocation(layout, s, time.UTC)
-		if err != nil || t.Format(layout) != s {
+	if n := len(s) - len("GMT"); n > 0 && strings.EqualFold(s[n:], "GMT") {
+		s = s[:n] + "GMT"
+	}
+	for _, layout := range [...]string{http.TimeFormat, rfc850, time.ANSIC} {
+		t, err := time.Parse(layout, s)
+		if err != nil || !strings.EqualFold(afterDay(t.Format(layout)), afterDay(s)) {
 			continue
 		}
-		if layout == time.RFC850 {
-			if zone := s[len(s)-3:]; zone != "GMT" {
-				continue
-			}
+		if layout == rfc850 {
 			for t.Year() > now.Year()+50 {
 				t = t.AddDate(-100, 0, 0)
+			}
+			for t.Year() < now.Year()-50 {
+				t = t.AddDate(100, 0, 0)
 			}
 		}
 		return t.UTC(), true
 	}
 	return time.Time{}, false
+}
+
+// rfc850 is time.RFC850 in the one zone that HTTP allows.
+const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
+
+// afterDay cuts the day of the week off.
+func afterDay(s string) string {
+	if i := strings.IndexByte(s, ' '); i >= 0 {
+		return s[i:]
+	}
+	return s
 }

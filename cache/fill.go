@@ -9,6 +9,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -23,11 +24,14 @@ type Fetcher interface {
 
 // Ask is what the cache wants of the origin.
 type Ask struct {
+	Head bool // a HEAD, not a GET
 	// Header holds the client's selecting fields; read only, may be nil.
 	Header http.Header
 	// ETag and LastModified are the validators of the stored response; both
 	// empty, the request is unconditional.
 	ETag, LastModified string
+	// Range and IfRange ask for a part: with both empty, for the whole.
+	Range, IfRange string
 }
 
 var (
@@ -50,6 +54,7 @@ type Fill struct {
 	mark  Mark
 	place Key // where a response is to be stored
 
+	asked     Ask
 	requested time.Time
 	meta      *Meta
 	declared  int64
@@ -68,24 +73,40 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	if status == http.StatusNotModified {
 		return w.renew(h)
 	}
+	if w.q.Request.Method == http.MethodHead {
+		return w.head(status, h, size)
+	}
 	if w.base != nil && serverError(status) &&
 		DecideOnError(time.Now(), w.base.Meta, w.mark, w.q.Rule, w.q.Request) == StaleIfError {
 		return fmt.Errorf("%w: %d", errPreferStale, status)
 	}
-	w.begin(status, h, size)
-	w.meta.Parts = []Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
+	if status == http.StatusPartialContent {
+		return w.partial(h, size)
+	}
+	if status == http.StatusNoContent {
+		size = 0
+	}
+	w.begin(status, h)
+	w.open(size)
+	return nil
+}
+
+// open releases a streamed response of size bytes.
+func (w *Fill) open(size int64) {
+	w.meta.Parts = []Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding")}}
 	w.declared = size
-	if !bodyless(status) && (size < 0 || size <= w.c.maxObject) {
+	if size <= w.c.maxObject {
 		w.create(size)
+	} else {
+		w.f.notKept()
 	}
 	w.f.release(w.meta)
-	return nil
 }
 
 // Hold begins a response that is released when it is complete, with up to that
 // many parts.
 func (w *Fill) Hold(status int, h http.Header, parts int) error {
-	w.begin(status, h, -1)
+	w.begin(status, h)
 	w.held = true
 	w.tag = sha256.New()
 	w.meta.Parts = make([]Part, parts)
@@ -102,11 +123,8 @@ func serverError(status int) bool {
 	return false
 }
 
-func bodyless(status int) bool {
-	return status == http.StatusNoContent || status == http.StatusNotModified
-}
-
-func (w *Fill) begin(status int, h http.Header, size int64) {
+// begin makes the Meta of a response that arrives now.
+func (w *Fill) begin(status int, h http.Header) {
 	c := control(h)
 	received := time.Now()
 	m := &Meta{
@@ -124,10 +142,26 @@ func (w *Fill) begin(status int, h http.Header, size int64) {
 	kept := !w.q.Private && Storable(w.q.Rule, w.q.Request, status, h)
 	w.f.mu.Lock()
 	defer w.f.mu.Unlock()
+	w.f.unkept = unkept(h, m.Header)
 	w.f.result.status = status
 	w.f.result.kept = kept
 	w.f.result.useful = kept
 	w.f.result.shared = kept && !w.q.Request.Authorized
+}
+
+// unkept is what of a response's end-to-end fields is for the first client
+// only.
+func unkept(h, kept http.Header) http.Header {
+	var out http.Header
+	for name, values := range EndToEnd(h) {
+		if _, ok := kept[name]; !ok {
+			if out == nil {
+				out = make(http.Header)
+			}
+			out[name] = values
+		}
+	}
+	return out
 }
 
 // create opens a writer in the store for a response to be kept, and for a held
@@ -187,19 +221,22 @@ func (w *Fill) renew(h http.Header) error {
 	if w.base == nil {
 		return ErrUnasked
 	}
+	w.base.Meta = w.freshen(h)
+	w.renewed = true
+	w.f.setStatus(http.StatusNotModified)
+	return nil
+}
+
+// freshen renews the stored response's Meta. Not freshened in the store costs
+// another validation and nothing else.
+func (w *Fill) freshen(h http.Header) *Meta {
 	now := time.Now()
 	m := Freshen(w.base.Meta, h, w.requested, now)
 	m.ID, m.Born = w.c.ids.next(now), w.f.born
-	// Not freshened on disk costs another validation and nothing else.
 	if err := w.c.store.Freshen(w.place, w.base.ID, m); err != nil && !errors.Is(err, errGone) {
 		w.c.notify("freshen", err)
 	}
-	w.base.Meta = m
-	w.renewed = true
-	w.f.mu.Lock()
-	w.f.result.status = http.StatusNotModified
-	w.f.mu.Unlock()
-	return nil
+	return m
 }
 
 // end finishes the flight with what Fetch returned.
@@ -218,14 +255,22 @@ func (w *Fill) end(err error) {
 	w.base.Release()
 }
 
+// Interim passes a 1xx response on to the clients that are waiting.
+func (w *Fill) Interim(status int, h http.Header) { w.f.tell(interim{status, h}) }
+
 func (w *Fill) commit() {
+	if w.q.Request.Method == http.MethodHead {
+		w.f.finish(w.meta)
+		return
+	}
 	if !w.held && w.declared >= 0 && w.f.written() != w.declared {
 		w.f.fail(errShort)
 		return
 	}
+	final := *w.meta // readers have the other one
+	final.Parts = slices.Clone(w.meta.Parts)
+	w.meta = &final
 	w.endPart()
-	final := *w.meta
-	final.Parts = append([]Part(nil), w.meta.Parts...)
 	w.f.commit(&final)
 	w.c.drop(w.f) // only now: a request in between found either the flight or the store
 	w.f.finish(&final)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -15,27 +17,28 @@ import (
 // States move one way: waiting, then headers, then done or failed; a held
 // response goes from waiting to done at once.
 type flight struct {
-	key  Key
+	id   flightKey
 	born uint64 // the purge sequence when it began
 	solo bool   // not shared, see Query.Private
 
 	ctx    context.Context // the fill's own; never a request's
 	cancel context.CancelCauseFunc
-	ready  chan struct{} // closed when state leaves waiting
 
-	mu      sync.Mutex
-	state   state
-	err     error   // why it failed
-	meta    *Meta   // from headers on
-	stored  *Stored // the result when the response was already stored: validated, or found fresh
-	result  result  // what happened at the origin
-	writer  Writer  // the bytes; nil without a tier that takes them
-	inStore int64   // bytes readable in writer
-	window  window  // the bytes after those
-	readers map[*reader]struct{}
-	wake    chan struct{} // closed and replaced when there is news
-	waiting bool          // somebody holds wake
-	over    bool          // the fill has ended and its hold is given up
+	mu       sync.Mutex
+	state    state
+	err      error       // why it failed
+	interims []interim   // 1xx responses so far
+	meta     *Meta       // from headers on
+	unkept   http.Header // fields of the response that only its first reader gets
+	stored   *Stored     // the result when the response was already stored: validated, or found fresh
+	result   result      // what happened at the origin
+	writer   Writer      // the bytes; nil without a tier that takes them
+	inStore  int64       // bytes readable in writer
+	window   window      // the bytes after those
+	readers  map[*reader]struct{}
+	wake     chan struct{} // closed and replaced when there is news
+	waiting  bool          // somebody holds wake
+	over     bool          // the fill has ended and its hold is given up
 }
 
 type state uint8
@@ -63,8 +66,8 @@ var (
 	errDeserted = errors.New("every client left")
 )
 
-func newFlight(base context.Context, k Key, born uint64) *flight {
-	f := &flight{key: k, born: born, ready: make(chan struct{}), wake: make(chan struct{}), readers: make(map[*reader]struct{})}
+func newFlight(base context.Context, id flightKey, born uint64) *flight {
+	f := &flight{id: id, born: born, wake: make(chan struct{}), readers: make(map[*reader]struct{})}
 	f.ctx, f.cancel = context.WithCancelCause(base)
 	return f
 }
@@ -119,19 +122,59 @@ func (f *flight) letGo() {
 	f.stored.Release()
 }
 
-// await waits until there is something to answer with.
-func (f *flight) await(ctx context.Context) error {
-	select {
-	case <-f.ready:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// interim is a 1xx response.
+type interim struct {
+	status int
+	header http.Header
+}
+
+// await waits until there is something to answer with, and hands interim
+// responses on meanwhile.
+func (f *flight) await(ctx context.Context, tell func(int, http.Header)) error {
+	told := 0
+	for {
+		f.mu.Lock()
+		news, state, err := f.interims[told:], f.state, f.err
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		told += len(news)
+		for _, i := range news {
+			if tell != nil {
+				tell(i.status, i.header)
+			}
+		}
+		if state == failed {
+			return err
+		}
+		if state != waiting {
+			return nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.state == failed {
-		return f.err
+}
+
+// finished waits for the end of the fill.
+func (f *flight) finished(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		over, err := f.over, f.err
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		if over {
+			return err
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	return nil
 }
 
 // failure is the error of a flight that failed.
@@ -199,11 +242,11 @@ func (b *boundReader) Read(p []byte) (int, error) {
 	}
 }
 
-// age of a flight's response is zero: it arrives now.
+// answer is one reader's answer.
 func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !leader && (!f.result.shared || !selects(f.meta.Vary, q.Request.Header)) {
+	if !leader && (!f.result.shared || !f.meta.selects(q.Request.Header)) {
 		return nil, errNotShared
 	}
 	part, ok := q.part(f.meta)
@@ -214,6 +257,12 @@ func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answe
 		Meta: f.meta, Part: part, reader: r,
 		Outcome: Missed, Forward: f.result.forward, ForwardStatus: f.result.status, Kept: f.result.kept,
 		TTL: f.meta.TTL(now, q.Rule), Age: f.meta.Age(now),
+	}
+	if leader && len(f.unkept) > 0 {
+		whole := *f.meta
+		whole.Header = f.meta.Header.Clone()
+		maps.Copy(whole.Header, f.unkept)
+		a.Meta = &whole
 	}
 	switch {
 	case f.solo:

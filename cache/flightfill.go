@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"sync"
 )
 
@@ -12,6 +13,55 @@ func (f *flight) setWriter(w Writer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer = w
+}
+
+// because records why the origin is asked, in the words of RFC 9211 section
+// 2.2.
+func (f *flight) because(why Verdict, q *Query) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case q.Private:
+		f.result.forward = "bypass"
+	case why == Miss:
+		f.result.forward = "uri-miss"
+	case why == Complete:
+		f.result.forward = "partial"
+	case q.Request.Control.NoCache || q.Request.Control.MaxAge != absent || q.Request.Control.MinFresh != absent:
+		f.result.forward = "request"
+	default:
+		f.result.forward = "stale"
+	}
+}
+
+// setStatus records the origin's status where that is not the response's.
+func (f *flight) setStatus(status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.status = status
+}
+
+// unkeep adds a field that only the first reader gets.
+func (f *flight) unkeep(name string, values []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unkept == nil {
+		f.unkept = make(http.Header)
+	}
+	f.unkept[name] = values
+}
+
+// maxInterim bounds the interim responses of one fetch that are passed on.
+const maxInterim = 8
+
+// tell passes an interim response on.
+func (f *flight) tell(i interim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == waiting && len(f.interims) < maxInterim {
+		f.interims = append(f.interims, i)
+		f.news()
+	}
 }
 
 // notKept records that no tier takes the response after all.
@@ -27,10 +77,10 @@ func (f *flight) release(m *Meta) {
 	defer f.mu.Unlock()
 	f.meta = m
 	f.state = headers
+	f.news()
 	if len(f.readers) == 0 && !f.result.useful && !f.result.kept {
 		f.cancel(errDeserted)
 	}
-	close(f.ready)
 }
 
 // written is how many body bytes have been taken.
@@ -170,9 +220,6 @@ func (f *flight) fail(err error) {
 }
 
 func (f *flight) end(s state) {
-	if f.state == waiting {
-		close(f.ready)
-	}
 	f.state = s
 	f.over = true
 	f.news()

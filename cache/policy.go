@@ -8,8 +8,9 @@ import (
 
 // Request is what the policy needs to know of a client's request.
 type Request struct {
-	Method     string
+	Method     string      // GET or HEAD
 	Header     http.Header // the selecting fields, for Vary; read only; may be nil
+	Ranges     []Range     // of a GET, where a part may be fetched and stored by itself
 	Control    Directives  // Cache-Control of the request, see RequestControl
 	Authorized bool        // carries Authorization
 }
@@ -40,6 +41,7 @@ const (
 	Stale                               // answer from the stored response, stale as it is; the client allows that
 	StaleWhileRevalidate                // answer from the stored response and validate it in the background
 	StaleIfError                        // the origin failed: answer from the stored response all the same
+	Complete                            // the bytes wanted are not among those stored: fetch them
 	Validate                            // ask the origin whether the stored response still holds, then answer
 	Unavailable                         // the client wants no forwarding and nothing usable is stored: 504
 	Fail                                // the origin failed and nothing stored may answer
@@ -53,6 +55,12 @@ func Decide(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict {
 			return Unavailable
 		}
 		return Miss
+	}
+	if !holds(m, &q) { // section 3.3: an incomplete response answers only for what it has
+		if q.Control.OnlyIfCached {
+			return Unavailable
+		}
+		return Complete
 	}
 	age, life := m.Age(now), m.Lifetime(r)
 	if mark == NotMarked && !mustValidate(m, r) && !wantsNewer(q.Control, age, life) {
@@ -75,7 +83,7 @@ func Decide(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict {
 // DecideOnError says how to answer q after the origin failed: with the stored
 // response, or not at all (RFC 9111 section 4.2.4, RFC 5861 section 4).
 func DecideOnError(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict {
-	if m == nil || mark == MarkedGone || forbidsStale(m, r) {
+	if m == nil || mark == MarkedGone || forbidsStale(m, r) || !holds(m, &q) {
 		return Fail
 	}
 	late := m.Age(now) - m.Lifetime(r)
@@ -92,7 +100,7 @@ func DecideOnError(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict
 // mustValidate: a response with no-cache is never used without validation
 // (section 5.2.2.4), unless the operator gave it a lifetime.
 func mustValidate(m *Meta, r Rule) bool {
-	return m.fresh.control.NoCache && !r.Override
+	return m.fresh.control.NoCache && !(r.Override && m.Status == http.StatusOK)
 }
 
 // wantsNewer: the request's own demands (section 5.2.1).
@@ -148,6 +156,12 @@ func Storable(r Rule, q Request, status int, h http.Header) bool {
 func states(c Directives, h http.Header) bool {
 	return c.MaxAge != absent || c.SMaxAge != absent || len(h["Expires"]) > 0 ||
 		c.Public || c.NoCache
+}
+
+// StatesLifetime says whether a response states by itself how long it is fresh.
+func StatesLifetime(h http.Header) bool {
+	c := control(h)
+	return c.MaxAge > 0 || c.SMaxAge > 0 || len(h["Expires"]) > 0
 }
 
 // covers: the operator gave responses of this status a lifetime.

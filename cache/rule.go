@@ -16,7 +16,7 @@ type Rule struct {
 	// leaves it to Heuristic.
 	Fresh time.Duration
 
-	// Override makes Fresh win over what the response states.
+	// Override makes Fresh win over what a 200 states.
 	Override bool
 
 	// Missing is the freshness lifetime of a 404 or 410 that does not state

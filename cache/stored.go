@@ -65,6 +65,10 @@ type Meta struct {
 
 	Parts []Part `json:"parts"`
 
+	// Piece is set when the body is not the whole representation; there is one
+	// part then.
+	Piece *Piece `json:"piece,omitempty"`
+
 	fresh lifetime // derived from Header once, when made or read
 }
 

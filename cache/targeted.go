@@ -59,10 +59,9 @@ func (d *Directives) setTargeted(name string, value any) bool {
 			d.set(name, "", false)
 		}
 	case string: // the qualified forms, no-cache="a"
-		if name != "no-cache" && name != "private" {
-			return true
-		}
 		d.set(name, v, true)
+	default: // an argument where none belongs does not lift the restriction
+		d.set(name, "", false)
 	}
 	return true
 }

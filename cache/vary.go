@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,14 +40,46 @@ func varyOf(response, request http.Header) []string {
 	return out
 }
 
-// selects says whether a request selects the response (RFC 9111 section 4.1).
-func selects(vary []string, request http.Header) bool {
-	for i := 0; i < len(vary); i += 2 {
-		if selecting(vary[i], request[vary[i]]) != vary[i+1] {
-			return false
+// selects says whether a request selects the response (RFC 9111 section 4.1): its
+// selecting fields are the same once normalised. A response in the language
+// that the request likes best is also what it would be given.
+func (m *Meta) selects(request http.Header) bool {
+	for i := 0; i < len(m.Vary); i += 2 {
+		name := m.Vary[i]
+		if selecting(name, request[name]) == m.Vary[i+1] {
+			continue
 		}
+		if have := m.Header.Get("Content-Language"); name == "Accept-Language" && have != "" && strings.EqualFold(have, bestLanguage(request[name])) {
+			continue
+		}
+		return false
 	}
 	return true
+}
+
+// bestLanguage is the one language with the highest weight, in lower case; "-",
+// which is none, where several share it.
+func bestLanguage(lines []string) string {
+	best, weight := "-", 0.0
+	for _, line := range lines {
+		for member := range strings.SplitSeq(line, ",") {
+			lang, params, _ := strings.Cut(member, ";")
+			q := 1.0
+			if v, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); ok {
+				var err error
+				if q, err = strconv.ParseFloat(v, 64); err != nil {
+					return "-"
+				}
+			}
+			switch lang = strings.ToLower(strings.TrimSpace(lang)); {
+			case q > weight:
+				best, weight = lang, q
+			case q == weight && lang != best:
+				best = "-"
+			}
+		}
+	}
+	return best
 }
 
 // selecting normalises a selecting field: lines joined, white space around

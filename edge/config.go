@@ -20,6 +20,10 @@ import (
 // add it to a time.
 const Forever time.Duration = math.MaxInt64
 
+// Guess is a lifetime that is guessed from a response's age where the origin
+// does not say (RFC 9111 section 4.2.2): the default of a files site.
+const Guess time.Duration = -2
+
 // maxConfig is the largest configuration file that is read, in bytes.
 const maxConfig = 1 << 20
 
@@ -104,6 +108,11 @@ type Fresh struct {
 type Stale struct {
 	WhileRevalidate time.Duration // at once, while a master is asked in the background
 	IfError         time.Duration // when no master answers; may be Forever
+
+	// Override makes the two hold even where a master says must-revalidate,
+	// proxy-revalidate, s-maxage or no-cache. A registry's default.
+	Override      bool
+	overrideGiven bool // only while the configuration is read
 }
 
 // Limits protect the edge from its clients.
@@ -145,8 +154,9 @@ type Log struct {
 // config.yaml: one npm site in front of the embedded sample masters.
 func Default() *Config {
 	const listen = "127.0.0.1:8080"
-	site := defaultSite()
+	site := newSiteConfig()
 	site.Name = "npm"
+	site.settle()
 	return &Config{
 		Listen:    listen,
 		PublicURL: followListen(listen),
@@ -163,16 +173,45 @@ func Default() *Config {
 	}
 }
 
-// defaultSite is what a site is where its keys do not say otherwise. It has no
-// name.
-func defaultSite() Site {
+// newSiteConfig is a site that no key has said anything about. It has no name,
+// and its lifetimes are unset until settle.
+func newSiteConfig() Site {
 	return Site{
 		Kind:     KindNPM,
 		Path:     "/",
 		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
-		Fresh:    Fresh{Metadata: 5 * time.Minute, Files: 8760 * time.Hour, Missing: 10 * time.Second},
-		Stale:    Stale{WhileRevalidate: 24 * time.Hour, IfError: Forever},
+		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset},
+		Stale:    Stale{WhileRevalidate: unset, IfError: unset},
 	}
+}
+
+// unset marks a lifetime that the configuration does not give.
+const unset time.Duration = -1
+
+// settle gives the lifetimes that were not given their kind's values. A
+// registry's clients need an answer more than the newest one, and its masters
+// say little; any other origin is taken at its word.
+func (s *Site) settle() {
+	fresh := Fresh{Metadata: 5 * time.Minute, Files: 8760 * time.Hour, Missing: 10 * time.Second}
+	stale := Stale{WhileRevalidate: 24 * time.Hour, IfError: Forever}
+	if s.Kind == KindFiles {
+		fresh = Fresh{Metadata: Guess, Files: Guess, Missing: 0}
+		stale = Stale{WhileRevalidate: 0, IfError: Forever}
+	} else if !s.Stale.overrideGiven {
+		s.Stale.Override = true
+	}
+	for _, l := range []struct {
+		to *time.Duration
+		is time.Duration
+	}{
+		{&s.Fresh.Metadata, fresh.Metadata}, {&s.Fresh.Files, fresh.Files}, {&s.Fresh.Missing, fresh.Missing},
+		{&s.Stale.WhileRevalidate, stale.WhileRevalidate}, {&s.Stale.IfError, stale.IfError},
+	} {
+		if *l.to == unset {
+			*l.to = l.is
+		}
+	}
+	s.Stale.overrideGiven = false
 }
 
 // Load reads and checks the configuration file at path, or checks the built-in

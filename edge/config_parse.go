@@ -96,8 +96,11 @@ func parseDuration(text string) (time.Duration, error) {
 
 // formatDuration writes d as parseDuration reads it: "24h", not "24h0m0s".
 func formatDuration(d time.Duration) string {
-	if d == Forever {
+	switch d {
+	case Forever:
 		return "forever"
+	case Guess:
+		return "guessed"
 	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

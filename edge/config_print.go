@@ -55,8 +55,12 @@ func (c *Config) Print(out io.Writer) error {
 		}
 		row("  fresh", "metadata %s, files %s, missing %s, %s",
 			formatDuration(f.Metadata), formatDuration(f.Files), formatDuration(f.Missing), when)
-		row("  stale", "while revalidating %s, on error %s",
-			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError))
+		obeys := "unless the master forbids it"
+		if s.Stale.Override {
+			obeys = "even where the master forbids it"
+		}
+		row("  stale", "while revalidating %s, on error %s, %s",
+			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
 	}
 	return w.Flush()
 }

@@ -24,8 +24,9 @@ func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 func (v value) sites(dst *[]Site) {
 	var sites []Site
 	v.each(func(v value) {
-		s := defaultSite()
+		s := newSiteConfig()
 		v.site(&s)
+		s.settle()
 		for i, other := range sites {
 			if s.Name != "" && s.Name == other.Name {
 				v.d.bad(v.path+".name", "%q is already the name of %s: give each site its own", s.Name, index("sites", i))
@@ -100,6 +101,11 @@ func (v value) site(s *Site) {
 			v.object(fields{
 				"while_revalidate": into(&s.Stale.WhileRevalidate, parseDuration),
 				"if_error":         into(&s.Stale.IfError, parseLife),
+				"override": func(v value) {
+					if set, ok := v.flag(); ok {
+						s.Stale.Override, s.Stale.overrideGiven = set, true
+					}
+				},
 			}, nil)
 		},
 	}, laterSite)

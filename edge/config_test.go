@@ -126,7 +126,7 @@ log: { level: debug, access: common }
 		"main", "/registry/", []string{"npm.example", "2001:db8::1"},
 		Timeouts{time.Second, 2 * time.Second, 90 * time.Second},
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true},
-		Stale{time.Hour, 168 * time.Hour},
+		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
 		KindFiles, Forever,
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
@@ -182,7 +182,7 @@ sites:
 			t.Errorf("site %d is %+v", i, s)
 		}
 	}
-	if got, want := cfg.Sites[1].Stale, (Stale{time.Hour, 3 * time.Hour}); got != want {
+	if got, want := cfg.Sites[1].Stale, (Stale{WhileRevalidate: time.Hour, IfError: 3 * time.Hour, Override: true}); got != want {
 		t.Errorf("merged stale is %v; want %v: own keys win", got, want)
 	}
 }

@@ -25,7 +25,8 @@ type exchange struct {
 	control *http.ResponseController
 	start   time.Time
 	client  netip.Addr
-	site    *site // nil until the request has found one
+	site    *site  // nil until the request has found one
+	path    string // below the site's prefix
 	route   kind.Route
 
 	// What log, metrics and Cache-Status tell.

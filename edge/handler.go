@@ -40,6 +40,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch x.route.Class {
 	case kind.Metadata, kind.File:
+		if x.site.plain && x.conditionsOrigin() {
+			x.pass()
+			return
+		}
 		x.cached()
 	case kind.PassPrimary, kind.PassAny:
 		x.pass()
@@ -64,7 +68,7 @@ func (x *exchange) admitted() bool {
 	case !ok:
 		x.refuse(cache.Refused, http.StatusNotFound, "no site is served here")
 	default:
-		x.site = site
+		x.site, x.path = site, path
 		x.route = site.origin.Route(kind.Request{Method: x.r.Method, Path: path, Query: x.r.URL.RawQuery, Header: x.r.Header})
 		if wait, ok := x.limiter.Take(x.client, x.start); !ok {
 			x.limited(wait)
@@ -107,9 +111,14 @@ func (x *exchange) query() *cache.Query {
 	_, authorized := x.r.Header["Authorization"]
 	switch {
 	case x.site.plain:
+		q.Request.Method = x.r.Method
 		q.Request.Control = cache.RequestControl(x.r.Header)
 		q.Request.Header = x.r.Header
 		q.Request.Authorized = authorized
+		if x.r.Method == http.MethodGet {
+			q.Request.Ranges, _ = cache.ParseRange(x.r.Header["Range"])
+		}
+		q.Interim = x.interim
 	case authorized:
 		q.Request.Header = x.r.Header
 		q.Private = true

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log"
@@ -8,6 +10,7 @@ import (
 	"net/http/httputil"
 
 	"pkgedge/cache"
+	"pkgedge/origin/kind"
 )
 
 // pass forwards what is never stored: publish, login, search, audit and all
@@ -44,9 +47,33 @@ func (x *exchange) passed(resp *http.Response) error {
 	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}
 	if len(x.route.Touches) > 0 && resp.StatusCode < 400 {
 		// The write has happened, whatever becomes of the mark.
-		x.err = x.site.touched(x.route.Touches)
+		x.err = x.site.touched(append(x.located(h), x.route.Touches...))
+	}
+	if x.describesGet(resp) {
+		return x.keep(resp)
 	}
 	return nil
+}
+
+// located returns what the Location and Content-Location of a write's response
+// name of this site, which the write has changed too (RFC 9111 section 4.4).
+func (x *exchange) located(h http.Header) []kind.Mark {
+	var marks []kind.Mark
+	for _, name := range []string{"Location", "Content-Location"} {
+		u, err := x.r.URL.Parse(h.Get(name))
+		if err != nil || h.Get(name) == "" || u.Host != "" && u.Host != x.r.Host {
+			continue
+		}
+		path, ok := x.site.below(x.r.Host, u.EscapedPath())
+		if !ok {
+			continue
+		}
+		r := x.site.origin.Route(kind.Request{Method: http.MethodGet, Path: path, Query: u.RawQuery, Header: http.Header{}})
+		if r.Class.Cacheable() {
+			marks = append(marks, kind.Mark{Scope: kind.OneKey, Name: r.Key})
+		}
+	}
+	return marks
 }
 
 // counted counts a passed body and notes why it ended early.
@@ -62,4 +89,56 @@ func (c *counted) Read(p []byte) (int, error) {
 		c.err = err
 	}
 	return n, err
+}
+
+// keptPost is the largest response to a POST, in bytes, that is kept for GET.
+const keptPost = 64 << 10
+
+// describesGet: the response to a POST is also what a GET would be answered, as
+// its Content-Location says, for as long as it states (RFC 9110 section 9.3.3).
+func (x *exchange) describesGet(resp *http.Response) bool {
+	if !x.site.plain || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
+		resp.ContentLength < 0 || resp.ContentLength > keptPost {
+		return false
+	}
+	u, err := x.r.URL.Parse(resp.Header.Get("Content-Location"))
+	here := resp.Header.Get("Content-Location") != "" && err == nil &&
+		(u.Host == "" || u.Host == x.r.Host) && u.RequestURI() == x.r.URL.RequestURI()
+	return here && cache.StatesLifetime(resp.Header)
+}
+
+// keep stores the response to a POST as that of a GET.
+func (x *exchange) keep(resp *http.Response) error {
+	body := make([]byte, resp.ContentLength)
+	if _, err := io.ReadFull(resp.Body, body); err != nil {
+		return err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{bytes.NewReader(body), resp.Body}
+	r := *x.r
+	r.Method = http.MethodGet
+	route := x.site.origin.Route(kind.Request{Method: r.Method, Path: x.path, Query: r.URL.RawQuery, Header: r.Header})
+	_, authorized := x.r.Header["Authorization"]
+	// What was not kept costs a fetch later, and nothing now.
+	_ = x.cache.Put(x.r.Context(), &cache.Query{
+		Key: x.site.key(route), Rule: x.site.rule(route), Fetcher: given{resp, body},
+		Request: cache.Request{Method: http.MethodGet, Header: r.Header, Control: cache.NoControl(), Authorized: authorized},
+	})
+	return nil
+}
+
+// given is a response that is at hand.
+type given struct {
+	resp *http.Response
+	body []byte
+}
+
+func (g given) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
+	if err := fill.Respond(g.resp.StatusCode, g.resp.Header, int64(len(g.body))); err != nil {
+		return err
+	}
+	_, err := fill.Write(g.body)
+	return err
 }

@@ -1,34 +1,66 @@
 package main
 
 import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"mime/multipart"
 	"net/http"
+	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"pkgedge/cache"
 )
 
-// byteRange is one satisfiable range; of length 0, one that cannot be.
-type byteRange struct{ start, length int64 }
+// span is a run of bytes of a representation.
+type span struct{ start, length int64 }
 
-// content is the Content-Range of r in a representation of size bytes.
-func (r byteRange) content(size int64) string {
-	return "bytes " + strconv.FormatInt(r.start, 10) + "-" + strconv.FormatInt(r.start+r.length-1, 10) + "/" + strconv.FormatInt(size, 10)
+func (s span) end() int64 { return s.start + s.length }
+
+// contentRange is the field that names s in a representation of size bytes (RFC
+// 9110 section 14.4).
+func (s span) contentRange(size int64) string {
+	return "bytes " + strconv.FormatInt(s.start, 10) + "-" + strconv.FormatInt(s.end()-1, 10) + "/" + strconv.FormatInt(size, 10)
 }
 
-// byteRange reads the request's Range (RFC 9110 section 14.2). ok is false when
-// there is none that counts: several ranges, another unit or a malformed one
-// are answered with the whole, as the RFC allows.
-func (x *exchange) byteRange(a *cache.Answer) (byteRange, bool) {
-	lines := x.r.Header["Range"]
-	if len(lines) != 1 || x.r.Method != http.MethodGet || !x.ifRange() {
-		return byteRange{}, false
+// spans returns the bytes that the request's Range asks for in a representation
+// of size bytes, none when they cannot be had. ok is false when there is no
+// Range that counts, and the whole is to be sent.
+func (x *exchange) spans(size int64) (wanted []span, ok bool) {
+	if x.r.Method != http.MethodGet || x.r.Header.Get("Range") == "" || !x.ifRange() {
+		return nil, false
 	}
-	return parseRange(lines[0], a.Part.Size)
+	ranges, ok := cache.ParseRange(x.r.Header["Range"])
+	if !ok {
+		return nil, false
+	}
+	for _, r := range ranges {
+		if start, length := r.In(size); length > 0 {
+			wanted = append(wanted, span{start, length})
+		}
+	}
+	if len(wanted) > 1 && !worthParts(wanted) {
+		return nil, false
+	}
+	return wanted, true
 }
 
-// ifRange: RFC 9110 section 13.1.5. Only a strong validator will do.
+// worthParts refuses requests that cost more than they can want: ranges that
+// overlap, or are many and out of order (RFC 9110 section 14.2).
+func worthParts(wanted []span) bool {
+	sorted := slices.SortedFunc(slices.Values(wanted), func(a, b span) int { return int(min(max(a.start-b.start, -1), 1)) })
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i].start < sorted[i-1].end() {
+			return false
+		}
+	}
+	return true
+}
+
+// ifRange: RFC 9110 section 13.1.5. Only a strong validator will do, and a date
+// is one only when it matches exactly.
 func (x *exchange) ifRange() bool {
 	v := x.r.Header.Get("If-Range")
 	switch {
@@ -42,93 +74,35 @@ func (x *exchange) ifRange() bool {
 	return v == x.header().Get("Last-Modified")
 }
 
-func parseRange(s string, size int64) (byteRange, bool) {
-	unit, spec, ok := strings.Cut(s, "=")
-	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") || strings.Contains(spec, ",") {
-		return byteRange{}, false
+// parts frames several spans as multipart/byteranges (RFC 9110 section 14.6).
+// Each head goes before its span, and tail after the last.
+type parts struct {
+	contentType string
+	heads       [][]byte
+	tail        []byte
+	size        int64
+}
+
+func newParts(spans []span, contentType string, size int64) parts {
+	p := parts{}
+	var frame bytes.Buffer
+	w := multipart.NewWriter(&frame)
+	if err := w.SetBoundary(rand.Text()); err != nil {
+		panic(err) // 26 letters and digits are a boundary
 	}
-	from, to, ok := strings.Cut(strings.TrimSpace(spec), "-")
-	if !ok {
-		return byteRange{}, false
-	}
-	if from == "" { // the last bytes
-		n, ok := digits(to)
-		if !ok {
-			return byteRange{}, false
+	for _, s := range spans {
+		h := textproto.MIMEHeader{"Content-Range": {s.contentRange(size)}}
+		if contentType != "" {
+			h.Set("Content-Type", contentType)
 		}
-		n = min(n, size)
-		return byteRange{size - n, n}, true
+		w.CreatePart(h) // into memory: cannot fail
+		p.heads = append(p.heads, bytes.Clone(frame.Bytes()))
+		p.size += int64(frame.Len()) + s.length
+		frame.Reset()
 	}
-	start, ok := digits(from)
-	if !ok {
-		return byteRange{}, false
-	}
-	end := size - 1
-	if to != "" {
-		last, ok := digits(to)
-		if !ok || last < start {
-			return byteRange{}, false
-		}
-		end = min(end, last)
-	}
-	if start >= size {
-		return byteRange{}, true
-	}
-	return byteRange{start, end - start + 1}, true
+	w.Close()
+	p.tail = frame.Bytes()
+	p.size += int64(len(p.tail))
+	p.contentType = fmt.Sprintf("multipart/byteranges; boundary=%s", w.Boundary())
+	return p
 }
-
-// digits reads a position; one too large to represent is the largest.
-func digits(s string) (int64, bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 63)
-	if err != nil {
-		return 1<<62 - 1, true
-	}
-	return n, true
-}
-
-// accepted reads Accept-Encoding (RFC 9110 section 12.5.3) down to the codings
-// that variants are stored in.
-func accepted(lines []string) cache.Encoding {
-	var yes, no cache.Encoding
-	var rest bool
-	for _, line := range lines {
-		for member := range strings.SplitSeq(line, ",") {
-			name, params, _ := strings.Cut(member, ";")
-			wanted := !zeroWeight(params)
-			var e cache.Encoding
-			switch strings.ToLower(strings.TrimSpace(name)) {
-			case "gzip", "x-gzip":
-				e = cache.Gzip
-			case "zstd":
-				e = cache.Zstd
-			case "*":
-				rest = rest || wanted
-			}
-			if wanted {
-				yes |= e
-			} else {
-				no |= e
-			}
-		}
-	}
-	if rest { // "*" stands for every coding not named
-		yes |= cache.Gzip
-	}
-	return yes &^ no
-}
-
-// zeroWeight: the coding is refused.
-func zeroWeight(params string) bool {
-	name, value, _ := strings.Cut(params, "=")
-	if !strings.EqualFold(strings.TrimSpace(name), "q") {
-		return false
-	}
-	q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-	return err == nil && q == 0
-}
-
-// buffers are for bodies copied from a fill under way.
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

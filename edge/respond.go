@@ -1,64 +1,107 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"pkgedge/cache"
 	"pkgedge/origin/kind"
 )
 
-// respond sends an answer: whole, a part of it, or the news that the client has
-// it already.
+// respond sends an answer: whole, some parts of it, or the news that the client
+// has it already.
 func (x *exchange) respond(a *cache.Answer) {
 	x.fields(a)
-	h := x.header()
-	size := a.Part.Size
-	first, n := int64(0), size
-	status := a.Status
-	switch c := x.condition(a); {
-	case c != 0:
-		status = c
-	case a.Status == http.StatusOK && size >= 0:
-		switch r, ok := x.byteRange(a); {
-		case !ok:
-		case r.length == 0:
-			status = http.StatusRequestedRangeNotSatisfiable
-			h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
-		default:
-			status = http.StatusPartialContent
-			first, n = r.start, r.length
-			h.Set("Content-Range", r.content(size))
+	size := a.Part.Size // of the whole representation, -1 while it is not known
+	origin := int64(0)  // where the stored bytes begin in it
+	if a.Piece != nil {
+		size, origin = a.Piece.Total, a.Piece.First
+	}
+	if x.unchanged(a) {
+		x.none(http.StatusNotModified)
+		return
+	}
+	if a.Piece != nil && x.header().Get("Content-Range") != "" { // fetched for this request alone
+		x.begin(http.StatusPartialContent, a.Part.Size)
+		x.body(a, 0, a.Part.Size)
+		return
+	}
+	if a.Status == http.StatusOK && size >= 0 {
+		wanted, ok := x.spans(size)
+		if a.Piece != nil {
+			wanted, ok = inPiece(wanted, a), true
+		}
+		if ok {
+			x.ranges(a, wanted, origin, size)
+			return
 		}
 	}
-	switch status {
-	case http.StatusNotModified, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
-		for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type"} {
-			delete(h, name)
-		}
-		n = 0
-		if status != http.StatusNotModified {
-			h["Content-Length"] = []string{"0"}
-		}
-	case http.StatusNoContent:
-		n = 0
+	x.begin(a.Status, size)
+	if size != 0 && x.r.Method != http.MethodHead {
+		x.body(a, 0, size)
+	}
+}
+
+// inPiece keeps to the bytes that an origin sent, where it chose others than the
+// request's.
+func inPiece(wanted []span, a *cache.Answer) []span {
+	have := span{a.Piece.First, a.Part.Size}
+	if len(wanted) == 1 && wanted[0].start >= have.start && wanted[0].end() <= have.end() {
+		return wanted
+	}
+	return []span{have}
+}
+
+// ranges sends the spans wanted, or says that there are no such bytes.
+func (x *exchange) ranges(a *cache.Answer, wanted []span, origin, size int64) {
+	h := x.header()
+	switch len(wanted) {
+	case 0:
+		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+		x.none(http.StatusRequestedRangeNotSatisfiable)
+	case 1:
+		h.Set("Content-Range", wanted[0].contentRange(size))
+		x.begin(http.StatusPartialContent, wanted[0].length)
+		x.body(a, wanted[0].start-origin, wanted[0].length)
 	default:
-		if n >= 0 {
-			h["Content-Length"] = []string{strconv.FormatInt(n, 10)}
-		} else {
-			delete(h, "Content-Length")
+		p := newParts(wanted, h.Get("Content-Type"), size)
+		h.Set("Content-Type", p.contentType)
+		x.begin(http.StatusPartialContent, p.size)
+		for i, s := range wanted {
+			x.w.Write(p.heads[i])
+			x.body(a, s.start-origin, s.length)
 		}
+		x.w.Write(p.tail)
+	}
+}
+
+// begin sends the header of a body of size bytes, -1 when not known.
+func (x *exchange) begin(status int, size int64) {
+	h := x.header()
+	switch {
+	case status == http.StatusNoContent || size < 0:
+		delete(h, "Content-Length")
+	default:
+		h["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	}
 	x.status = status
 	x.deadline()
 	x.w.WriteHeader(status)
-	if n != 0 && x.r.Method != http.MethodHead {
-		x.body(a, first, n)
+}
+
+// none sends a header without a body, and without the fields of one.
+func (x *exchange) none(status int) {
+	h := x.header()
+	for _, name := range [...]string{"Content-Length", "Content-Encoding", "Content-Type"} {
+		delete(h, name)
 	}
+	if status != http.StatusNotModified {
+		h["Content-Length"] = []string{"0"}
+	}
+	x.status = status
+	x.deadline()
+	x.w.WriteHeader(status)
 }
 
 // fields copies the stored response's fields and adds the edge's.
@@ -118,13 +161,11 @@ func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
 	switch {
-	case a.Outcome == cache.Passed:
-		b = append(b, "; fwd=bypass"...)
 	case a.Forward == "":
 		b = append(b, "; hit"...)
 	default:
 		b = append(b, "; fwd="...)
-		b = append(b, forwardReason(a.Forward)...)
+		b = append(b, a.Forward...)
 	}
 	if a.ForwardStatus != 0 {
 		b = append(b, "; fwd-status="...)
@@ -143,118 +184,4 @@ func cacheStatus(a *cache.Answer) string {
 	b = append(b, "; detail="...)
 	b = append(b, a.Outcome.String()...)
 	return string(b)
-}
-
-func forwardReason(why string) string {
-	if why == "miss" {
-		return "uri-miss"
-	}
-	return why
-}
-
-// condition evaluates the request's preconditions against a 200 (RFC 9110
-// section 13.2.2) and returns the status that answers instead, or 0.
-func (x *exchange) condition(a *cache.Answer) int {
-	if a.Status != http.StatusOK {
-		return 0
-	}
-	etag := x.header().Get("Etag")
-	if lines := x.r.Header["If-None-Match"]; len(lines) > 0 {
-		if matches(lines, etag) {
-			return http.StatusNotModified
-		}
-		return 0 // If-Modified-Since does not count beside it
-	}
-	if since := x.r.Header.Get("If-Modified-Since"); since != "" {
-		modified, ok := cache.ParseDate(x.header().Get("Last-Modified"), x.start)
-		limit, ok2 := cache.ParseDate(since, x.start)
-		if ok && ok2 && !modified.After(limit) {
-			return http.StatusNotModified
-		}
-	}
-	return 0
-}
-
-// matches compares entity-tags weakly (RFC 9110 section 8.8.3.2).
-func matches(lines []string, etag string) bool {
-	for _, line := range lines {
-		for tag := range strings.SplitSeq(line, ",") {
-			tag = strings.TrimSpace(tag)
-			if tag == "*" || etag != "" && strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// piece is how much is written under one deadline: a client slower than that
-// per stall is cut off.
-const piece = 256 << 10
-
-// body sends n bytes from first on, or all there are when n is -1. When they
-// cannot be completed the connection is broken: after the header that is the
-// only honest signal.
-func (x *exchange) body(a *cache.Answer, first, n int64) {
-	if b, ok := a.Bytes(); ok {
-		sent, err := x.w.Write(b[first : first+n])
-		x.sent = int64(sent)
-		x.err = err
-		return
-	}
-	from, err := a.Body(x.r.Context(), first)
-	if err == nil {
-		err = x.copy(from, n, a.Outcome)
-	}
-	if err != nil {
-		x.err = err
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// copy moves bytes in pieces. From a file each piece is one sendfile; from a
-// fill under way each goes out as soon as it is there.
-func (x *exchange) copy(from io.Reader, n int64, o cache.Outcome) error {
-	live := o == cache.Missed || o == cache.Collapsed || o == cache.Passed
-	for n != 0 {
-		x.deadline()
-		want := int64(piece)
-		if n > 0 {
-			want = min(want, n)
-		}
-		var moved int64
-		var err error
-		if live {
-			moved, err = x.forward(from, want)
-		} else {
-			moved, err = io.CopyN(x.w, from, want)
-		}
-		x.sent += moved
-		if n > 0 {
-			n -= moved
-		}
-		switch {
-		case errors.Is(err, io.EOF) && n < 0:
-			return nil
-		case errors.Is(err, io.EOF) && n > 0:
-			return io.ErrUnexpectedEOF
-		case err != nil && !errors.Is(err, io.EOF):
-			return err
-		}
-	}
-	return nil
-}
-
-// forward moves what is there, and no more than max bytes.
-func (x *exchange) forward(from io.Reader, max int64) (int64, error) {
-	buf := buffers.Get().(*[32 << 10]byte)
-	defer buffers.Put(buf)
-	n, err := from.Read(buf[:min(int64(len(buf)), max)])
-	if n > 0 {
-		if _, werr := x.w.Write(buf[:n]); werr != nil {
-			return int64(n), werr
-		}
-		_ = x.control.Flush()
-	}
-	return int64(n), err
 }

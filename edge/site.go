@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"pkgedge/cache"
 	"pkgedge/origin"
@@ -51,12 +52,20 @@ func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func
 		Override:        s.Fresh.Override,
 		WhileRevalidate: s.Stale.WhileRevalidate,
 		IfError:         s.Stale.IfError,
-		Insist:          !t.plain,
-		Heuristic:       t.plain,
+		Insist:          s.Stale.Override,
 	}
-	t.metadata, t.files = rule, rule
-	t.metadata.Fresh, t.files.Fresh = s.Fresh.Metadata, s.Fresh.Files
+	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
 	return t, nil
+}
+
+// lifetime gives a rule its freshness lifetime, or has it guessed.
+func lifetime(r cache.Rule, fresh time.Duration) cache.Rule {
+	if fresh == Guess {
+		r.Heuristic = true
+		return r
+	}
+	r.Fresh = fresh
+	return r
 }
 
 // below returns the part of an escaped path under the site's prefix, with its
@@ -148,5 +157,6 @@ type fetcher struct {
 func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
 	return f.site.origin.Fetch(ctx, origin.Ask{
 		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified,
+		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
 	}, fill)
 }

@@ -7,10 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -45,6 +48,9 @@ const maxRedirects = 5
 
 var errRedirects = errors.New("too many redirects")
 
+// checkRedirect keeps what the client sent with its request from everybody but
+// the master. net/http would take another port, or a host below the master's,
+// for the master.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return errRedirects
@@ -52,7 +58,39 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return fmt.Errorf("redirect from https to %s", req.URL.Scheme)
 	}
+	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
+	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) {
+		for name := range req.Header {
+			if !ownField(name) {
+				delete(req.Header, name)
+			}
+		}
+	}
 	return nil
+}
+
+// ownField lists the fields of a fetch that are the edge's own.
+func ownField(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "User-Agent", "Via", "Cdn-Loop", "If-None-Match", "If-Modified-Since":
+		return true
+	}
+	return false
+}
+
+// sameOrigin compares scheme, host and port (RFC 9110 section 4.3.1).
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+}
+
+func portOf(u *url.URL) string {
+	switch port := u.Port(); {
+	case port != "":
+		return port
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
 
 // Plain says that the client's request goes forward as it is and the response
@@ -61,12 +99,27 @@ func (a *Ask) Plain() bool { return a.Route.What == "file" }
 
 // request builds what a master is asked.
 func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url(a.Route.Path), nil)
+	method := http.MethodGet
+	if a.Head {
+		method = http.MethodHead
+	}
+	if a.Interim != nil {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+				if status != http.StatusContinue && status != http.StatusSwitchingProtocols {
+					a.Interim(status, http.Header(h))
+				}
+				return nil
+			},
+		})
+	}
+	req, err := http.NewRequestWithContext(ctx, method, m.url(a.Route.Path), nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask %s: %w", m.name, err)
 	}
+	hop := connectionFields(a.Header)
 	for name, values := range a.Header {
-		if forwarded(name) {
+		if forwarded(name) && !slices.Contains(hop, name) {
 			req.Header[name] = values
 		}
 	}
@@ -87,6 +140,12 @@ func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, er
 	if a.LastModified != "" {
 		req.Header.Set("If-Modified-Since", a.LastModified)
 	}
+	if a.Range != "" {
+		req.Header.Set("Range", a.Range)
+	}
+	if a.IfRange != "" {
+		req.Header.Set("If-Range", a.IfRange)
+	}
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "pkgedge")
 	}
@@ -101,18 +160,32 @@ func (p *pool) Identify(h http.Header) {
 	h["Cdn-Loop"] = append(h["Cdn-Loop"][:len(h["Cdn-Loop"]):len(h["Cdn-Loop"])], p.identity)
 }
 
+// connectionFields lists the fields that the sender's Connection names: they
+// concern that connection alone (RFC 9110 section 7.6.1).
+func connectionFields(h http.Header) []string {
+	var named []string
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			named = append(named, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return named
+}
+
 // forwarded says whether a field of the client's request goes to a master with
-// a fetch. Conditions and ranges are the edge's own; the rest concerns the
-// client's connection.
+// a fetch. Conditions and ranges are the edge's own, and what concerns the
+// client's connection ends here.
 func forwarded(name string) bool {
 	switch name {
 	case "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
 		"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer",
 		"Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "Host", "Max-Forwards",
-		"Cookie": // a response made for a cookie's owner has no place in a shared cache
+		"Cookie", // a response made for a cookie's owner has no place in a shared cache
+		// Nor has one with the URLs that a stranger made the master write.
+		"Forwarded", "X-Host", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override":
 		return false
 	}
-	return true
+	return !strings.HasPrefix(name, "X-Forwarded-")
 }
 
 // idleBody ends a body whose next bytes do not come within the idle time.
@@ -120,7 +193,6 @@ type idleBody struct {
 	io.ReadCloser
 	idle  time.Duration
 	timer *time.Timer
-	once  sync.Once
 }
 
 var errIdle = fmt.Errorf("body stalled: %w", os.ErrDeadlineExceeded)
@@ -129,11 +201,13 @@ func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCa
 	if idle <= 0 {
 		return body
 	}
-	return &idleBody{ReadCloser: body, idle: idle, timer: time.AfterFunc(idle, func() { cancel(errIdle) })}
+	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
+	timer.Stop()
+	return &idleBody{body, idle, timer}
 }
 
 // Read counts only the time that the master lets us wait: the timer stands
-// while our own writers are slow.
+// while we wait for something else, and while our own writers are slow.
 func (b *idleBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
 	n, err := b.ReadCloser.Read(p)
@@ -171,6 +245,8 @@ func reason(err error) string {
 		return "digest"
 	case errors.Is(err, errMetadata):
 		return "metadata"
+	case errors.Is(err, errFile):
+		return "file"
 	case errors.Is(err, context.Canceled):
 		return "abandoned"
 	}

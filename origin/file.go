@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha1"
@@ -10,13 +11,18 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"mime"
 	"net/http"
 
 	"pkgedge/origin/kind"
 )
 
-// errDigest: a file is not what the metadata says it is.
-var errDigest = errors.New("digest does not match")
+var (
+	// errDigest: a file is not what the metadata says it is.
+	errDigest = errors.New("digest does not match")
+	// errFile: a file of which no digest is known, and which cannot be right.
+	errFile = errors.New("unusable file")
+)
 
 const (
 	// smallFile is the size up to which a file with a known digest is read
@@ -83,8 +89,10 @@ func (s *Site) expect(ctx context.Context, file kind.Route) expectation {
 			known = &f
 		}
 		if renew {
-			f := look(true)
-			known = &f
+			// What was known stays known where no newer list can be had.
+			if f := look(true); f.ok {
+				known = &f
+			}
 		}
 		return known.digest, known.ok
 	}
@@ -104,7 +112,7 @@ func (s *Site) small(ctx context.Context, file kind.Route, r *http.Response, sin
 		}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
 		return s.stream(r, sink, want)
 	}
-	if err := check(body, want); err != nil {
+	if err := check(r.Header, body, want); err != nil {
 		return next, err
 	}
 	if err := sink.Respond(r.StatusCode, r.Header, int64(len(body))); err != nil {
@@ -116,12 +124,12 @@ func (s *Site) small(ctx context.Context, file kind.Route, r *http.Response, sin
 
 // check compares a whole file with its digest. Before it calls the file wrong
 // it asks for the digest anew, for the stored metadata may be the older one.
-func check(body []byte, want expectation) error {
+func check(h http.Header, body []byte, want expectation) error {
 	var err error
 	for _, renew := range []bool{false, true} {
 		d, ok := want(renew)
 		if !ok {
-			return nil
+			return plausible(h, len(body) == 0)
 		}
 		h := newHash(d.Algorithm)
 		h.Write(body)
@@ -130,6 +138,18 @@ func check(body []byte, want expectation) error {
 		}
 	}
 	return err
+}
+
+// plausible looks at a file of which no digest is known. An empty one and a page
+// for people are the two ways in which masters in trouble answer 200.
+func plausible(h http.Header, empty bool) error {
+	if empty {
+		return fmt.Errorf("%w: it is empty", errFile)
+	}
+	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" {
+		return fmt.Errorf("%w: it is a page of HTML", errFile)
+	}
+	return nil
 }
 
 func compare(d kind.Digest, h hash.Hash) error {
@@ -152,13 +172,22 @@ func newHash(algorithm string) hash.Hash {
 }
 
 // stream passes a file on as it comes, its last bytes only when its digest is
-// right.
+// right. want is nil where the origin is taken at its word.
 func (s *Site) stream(r *http.Response, sink Sink, want expectation) (try, error) {
+	// Nothing is released before there is a first byte: a master that sends
+	// fields and no more can be passed over.
+	body := bufio.NewReaderSize(r.Body, copyBuffer)
+	_, err := body.Peek(1)
+	if err != nil && err != io.EOF {
+		return next, err
+	}
 	var digest kind.Digest
 	var sum hash.Hash
 	if want != nil {
 		if d, ok := want(false); ok {
 			digest, sum = d, newHash(d.Algorithm)
+		} else if err := plausible(r.Header, err == io.EOF); err != nil {
+			return next, err
 		}
 	}
 	if err := sink.Respond(r.StatusCode, r.Header, r.ContentLength); err != nil {
@@ -169,16 +198,23 @@ func (s *Site) stream(r *http.Response, sink Sink, want expectation) (try, error
 	if sum != nil {
 		to = tail
 	}
-	if _, err := io.CopyBuffer(to, r.Body, make([]byte, copyBuffer)); err != nil {
+	if _, err := body.WriteTo(to); err != nil {
 		return accepted, err
 	}
 	if sum == nil {
 		return accepted, nil
 	}
-	if err := compare(digest, sum); err != nil {
+	err = compare(digest, sum)
+	if err != nil {
+		// As in check; a sum by another algorithm cannot be had any more.
+		if d, ok := want(true); ok && d.Algorithm == digest.Algorithm {
+			err = compare(d, sum)
+		}
+	}
+	if err != nil {
 		return accepted, err
 	}
-	_, err := sink.Write(tail.held)
+	_, err = sink.Write(tail.held)
 	return accepted, err
 }
 

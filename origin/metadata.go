@@ -74,23 +74,35 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 	})
 }
 
-// relay hands on an answer that is not 200: an error in the registry's own
-// words, small and never rewritten.
+// relay hands on a refusal in the registry's own words: small, and never
+// rewritten. Other statuses than 200 that are no refusal promise something that
+// was not asked for.
 func (s *Site) relay(r *http.Response, sink Sink) (try, error) {
 	const longest = 64 << 10
-	body, err := io.ReadAll(io.LimitReader(r.Body, longest))
+	if r.StatusCode < 400 {
+		return next, &statusError{status: r.StatusCode}
+	}
+	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, longest)
 	if err != nil {
 		return next, err
 	}
 	h := r.Header.Clone()
 	h.Del("Content-Length")
-	if h.Get("Content-Encoding") == "gzip" {
-		if zr, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
-			if plain, err := io.ReadAll(io.LimitReader(zr, longest)); err == nil {
-				body = plain
-				h.Del("Content-Encoding")
-			}
+	h.Del("Content-Encoding")
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		zr, err := gzip.NewReader(bytes.NewReader(body))
+		if whole = whole && err == nil; whole {
+			body, whole, err = readUpTo(zr, nil, 0, longest)
+			whole = whole && err == nil
 		}
+	default:
+		whole = false
+	}
+	if !whole { // half a document says less than none
+		h.Set("Content-Type", "application/json")
+		body = fmt.Appendf(nil, "{\"error\":%q}\n", http.StatusText(r.StatusCode))
 	}
 	if err := sink.Respond(r.StatusCode, h, int64(len(body))); err != nil {
 		return accepted, err
@@ -103,15 +115,21 @@ func (s *Site) relay(r *http.Response, sink Sink) (try, error) {
 // a large one took.
 func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, release func(), err error) {
 	release = func() {}
+	isLarge := false
 	large := func() error {
+		if isLarge {
+			return nil
+		}
 		if err := acquire(ctx, s.bounds.large); err != nil {
 			return err
 		}
+		isLarge = true
 		release = func() { <-s.bounds.large }
 		return nil
 	}
-	raw, whole, err := readUpTo(r.Body, nil, r.ContentLength, smallDocument)
-	if err == nil && !whole {
+	small := min(smallDocument, s.maxMetadata)
+	raw, whole, err := readUpTo(r.Body, nil, r.ContentLength, small)
+	if err == nil && !whole && small < s.maxMetadata {
 		if err = large(); err == nil {
 			raw, whole, err = readUpTo(r.Body, raw, r.ContentLength, s.maxMetadata)
 		}
@@ -129,8 +147,11 @@ func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, 
 	default:
 		return nil, release, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
 	}
+	// The size comes from the master, so it is trusted only up to what the
+	// slots allow; a longer document fails below.
 	size := decodedSize(raw)
-	if size > smallDocument && len(raw) <= smallDocument {
+	limit := min(max(size, small), s.maxMetadata)
+	if limit > small {
 		if err := large(); err != nil {
 			return nil, release, err
 		}
@@ -139,14 +160,12 @@ func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, 
 	if err != nil {
 		return nil, release, fmt.Errorf("%w: %w", errMetadata, err)
 	}
-	// The size comes from the master, so it is trusted only up to what the
-	// slots allow; a longer document fails here.
-	doc, whole, err = readUpTo(zr, nil, size, min(max(size, smallDocument), s.maxMetadata))
+	doc, whole, err = readUpTo(zr, nil, size, limit)
 	switch {
 	case err != nil:
 		return nil, release, fmt.Errorf("%w: gzip: %w", errMetadata, err)
 	case !whole:
-		return nil, release, fmt.Errorf("%w: more than %d bytes once decoded", errMetadata, min(max(size, smallDocument), s.maxMetadata))
+		return nil, release, fmt.Errorf("%w: more than %d bytes once decoded", errMetadata, limit)
 	}
 	return doc, release, nil
 }

@@ -2,7 +2,6 @@ package origin
 
 import (
 	"net/http"
-	"strings"
 
 	"pkgedge/origin/kind"
 )
@@ -15,12 +14,11 @@ import (
 // PassPrimary goes to the primary and is never sent twice: only the client
 // knows whether its write may be repeated. A PassAny without a body moves on to
 // the next master when one does not answer.
-func (s *Site) Pass(r kind.Route) http.RoundTripper { return passage{s.pool, r, s.publicBase} }
+func (s *Site) Pass(r kind.Route) http.RoundTripper { return passage{s.pool, r} }
 
 type passage struct {
 	*pool
-	route      kind.Route
-	publicBase string
+	route kind.Route
 }
 
 func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -59,12 +57,6 @@ func (p passage) send(req *http.Request, m *master) (*http.Response, error) {
 		return nil, err
 	}
 	p.observe(m.name, "pass")
-	// A master that names itself in a redirect would send the client, and its
-	// credentials, past the edge.
-	if l := resp.Header.Get("Location"); l != "" {
-		if rest, ok := strings.CutPrefix(l, strings.TrimSuffix(m.base.String(), "/")+"/"); ok {
-			resp.Header.Set("Location", p.publicBase+"/"+rest)
-		}
-	}
+	p.localize(m, target, resp.Header)
 	return resp, nil
 }

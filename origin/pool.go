@@ -16,12 +16,13 @@ import (
 
 // pool holds a site's masters, the primary first.
 type pool struct {
-	masters   []*master
-	transport *http.Transport
-	client    *http.Client
-	timeouts  Timeouts
-	identity  string
-	observe   func(master, result string)
+	masters    []*master
+	transport  *http.Transport
+	client     *http.Client
+	timeouts   Timeouts
+	identity   string
+	publicBase string
+	observe    func(master, result string)
 }
 
 // master is one origin server.
@@ -39,7 +40,7 @@ type master struct {
 const avoid = 5 * time.Second
 
 func newPool(cfg Config) *pool {
-	p := &pool{timeouts: cfg.Timeouts, identity: cfg.Identity, observe: cfg.Observe}
+	p := &pool{timeouts: cfg.Timeouts, identity: cfg.Identity, publicBase: cfg.PublicBase, observe: cfg.Observe}
 	for _, u := range cfg.Masters {
 		m := &master{base: u.URL, name: u.URL.Redacted(), primary: u.Primary}
 		if u.Primary {
@@ -75,7 +76,27 @@ func (m *master) shunned(now int64) int {
 
 // url joins the master's base with a route's path, both as escaped as they are.
 func (m *master) url(path string) string {
-	return m.base.Scheme + "://" + m.base.Host + strings.TrimSuffix(m.base.EscapedPath(), "/") + path
+	return m.base.Scheme + "://" + m.base.Host + m.basePath() + path
+}
+
+func (m *master) basePath() string { return strings.TrimSuffix(m.base.EscapedPath(), "/") }
+
+// localize rewrites the Location of a response to a request for target. A
+// master that names itself would send the client, and its credentials, past the
+// edge; and a path is one of the master's.
+func (p *pool) localize(m *master, target *url.URL, h http.Header) {
+	l, err := url.Parse(h.Get("Location"))
+	if err != nil || l.Host == "" && !strings.HasPrefix(l.Path, "/") {
+		return // relative to the path below the base, which is the same here
+	}
+	to := target.ResolveReference(l)
+	below, ok := strings.CutPrefix(to.EscapedPath(), m.basePath())
+	if !ok || below != "" && below[0] != '/' || !sameOrigin(to, m.base) {
+		h.Set("Location", to.String())
+		return
+	}
+	rest := url.URL{RawQuery: to.RawQuery, ForceQuery: to.ForceQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
+	h.Set("Location", p.publicBase+below+rest.String())
 }
 
 // ErrUnavailable is what every Unavailable is.
@@ -184,13 +205,18 @@ func (p *pool) one(ctx context.Context, m *master, a Ask, use func(context.Conte
 	}
 	resp, err := do(req)
 	if err != nil {
-		m.trouble.Store(time.Now().UnixNano())
+		if ctx.Err() == nil { // else it is we who did not wait
+			m.trouble.Store(time.Now().UnixNano())
+		}
 		p.observe(m.name, reason(err))
 		return next, err
 	}
 	m.trouble.Store(0)
-	defer drain(resp.Body)
+	defer drain(resp.Body, cancel)
 	resp.Body = newIdleBody(resp.Body, p.timeouts.Idle, cancel)
+	if a.Plain() {
+		p.localize(m, req.URL, resp.Header)
+	}
 	verdict, err := use(ctx, resp)
 	result := strconv.Itoa(resp.StatusCode)
 	if err != nil {
@@ -204,8 +230,11 @@ func (p *pool) one(ctx context.Context, m *master, a Ask, use func(context.Conte
 }
 
 // drain reads what little is left of a body, so that its connection can be used
-// again, and closes it.
-func drain(body io.ReadCloser) {
+// again, and closes it. A new connection is cheaper than a long wait.
+func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
+	const patience = 50 * time.Millisecond
+	late := time.AfterFunc(patience, func() { cancel(nil) })
+	defer late.Stop()
 	io.CopyN(io.Discard, body, 16<<10)
 	body.Close()
 }

@@ -64,6 +64,11 @@ type Ask struct {
 	// ETag and LastModified are validators from an earlier response; both empty
 	// for an unconditional request.
 	ETag, LastModified string
+
+	// The rest is for plain routes.
+	Head           bool                            // a HEAD, not a GET
+	Range, IfRange string                          // ask for a part of the representation
+	Interim        func(status int, h http.Header) // is told of 1xx responses; may be nil
 }
 
 // Site is the origin of one site. It is safe for concurrent use.
@@ -73,7 +78,6 @@ type Site struct {
 	bounds      *bounds
 	digests     func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
 	maxMetadata int64
-	publicBase  string
 }
 
 // New returns a site's origin.
@@ -94,7 +98,6 @@ func New(cfg Config) (*Site, error) {
 		bounds:      newBounds(),
 		digests:     cfg.Digests,
 		maxMetadata: cfg.MaxMetadata,
-		publicBase:  cfg.PublicBase,
 	}, nil
 }
 

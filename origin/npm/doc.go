@@ -20,8 +20,8 @@
 // A full packument may be tens of megabytes, so it is neither decoded nor
 // copied. One scan over its tokens writes two plans, lists of pieces of the
 // source: the full document, where only the tarball URLs of the versions
-// differ, and the abbreviated one that installers ask for. A plan costs about
-// one percent of its source and streams.
+// differ, and the abbreviated one that installers ask for. The plans cost a few
+// percent of their source, and stream.
 //
 // A third document lists the digest of every tarball, sorted by file name, so
 // that a tarball can be checked without reading the packument again.

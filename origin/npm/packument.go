@@ -67,9 +67,9 @@ func (k *Kind) preparePackument(want string, body []byte) ([]kind.Document, erro
 	s := &packumentScan{rewriter: newRewriter(k.tarballs(want), body), want: want}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
-	// Enough for most: a version is two pieces or four, and over a kilobyte.
-	s.full.pieces = make([]piece, 0, len(body)/1024+8)
-	s.short = plan{src: body, pieces: make([]piece, 0, len(body)/512+8)}
+	// Enough for most: a version is over a kilobyte, and two pieces or six.
+	s.full.pieces = make([]piece, 0, len(body)/512+8)
+	s.short = plan{src: body, pieces: make([]piece, 0, len(body)/256+8)}
 	s.short.add(s.head, s.headLen)
 	if err := s.scan(); err != nil {
 		return nil, err

@@ -1,0 +1,248 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// epoch is when the responses of pure tests were sent.
+var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// fields makes a header of "Name: value" lines.
+func fields(lines ...string) http.Header {
+	h := make(http.Header)
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ": ")
+		if !ok {
+			panic("no field: " + line)
+		}
+		h.Add(name, value)
+	}
+	return h
+}
+
+// received is a response that was sent, asked for and received at epoch.
+func received(status int, lines ...string) *Meta {
+	h := fields(lines...)
+	if h.Get("Date") == "" {
+		h.Set("Date", epoch.Format(http.TimeFormat))
+	}
+	m := &Meta{Status: status, Header: h, RequestTime: epoch, ResponseTime: epoch}
+	m.fresh = measure(m)
+	return m
+}
+
+// asking is a GET with the given Cache-Control, "" for none.
+func asking(control string) Request {
+	q := Request{Method: http.MethodGet, Control: NoControl()}
+	if control != "" {
+		q.Control = RequestControl(http.Header{"Cache-Control": {control}})
+	}
+	return q
+}
+
+// payload is n bytes that no other seed has.
+func payload(seed, n int) []byte {
+	r := rand.New(rand.NewPCG(uint64(seed), 1))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// metaFor is the Meta of a one-part response.
+func metaFor(k Key, id uint64, body []byte, lines ...string) *Meta {
+	m := &Meta{
+		Site: k.Site, Key: k.ID, ID: id, Status: http.StatusOK, Header: fields(lines...),
+		RequestTime: epoch, ResponseTime: epoch,
+		Parts: []Part{{Size: int64(len(body)), CRC: crc32.Checksum(body, castagnoli)}},
+	}
+	m.fresh = measure(m)
+	return m
+}
+
+// fetch is a scripted origin.
+type fetch func(ctx context.Context, ask Ask, fill *Fill) error
+
+func (f fetch) Fetch(ctx context.Context, ask Ask, fill *Fill) error { return f(ctx, ask, fill) }
+
+// counting counts the calls of an origin.
+type counting struct {
+	calls atomic.Int64
+	fetch func(n int, ctx context.Context, ask Ask, fill *Fill) error
+}
+
+func (c *counting) Fetch(ctx context.Context, ask Ask, fill *Fill) error {
+	return c.fetch(int(c.calls.Add(1)), ctx, ask, fill)
+}
+
+func (c *counting) want(t testing.TB, n int64) {
+	t.Helper()
+	if got := c.calls.Load(); got != n {
+		t.Errorf("origin was asked %d times, want %d", got, n)
+	}
+}
+
+// respond streams one response with a known length.
+func respond(fill *Fill, status int, body string, lines ...string) error {
+	if err := fill.Respond(status, fields(lines...), int64(len(body))); err != nil {
+		return err
+	}
+	_, err := io.WriteString(fill, body)
+	return err
+}
+
+// always answers every fetch alike.
+func always(status int, body string, lines ...string) *counting {
+	return &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+		return respond(fill, status, body, lines...)
+	}}
+}
+
+var errOrigin = errors.New("origin is down")
+
+// failing is an origin that cannot be reached.
+func failing() *counting {
+	return &counting{fetch: func(int, context.Context, Ask, *Fill) error { return errOrigin }}
+}
+
+// opened is a cache over a directory of its own, closed with the test.
+func opened(t testing.TB, change func(*Config)) *Cache {
+	t.Helper()
+	cfg := Config{Memory: 4 << 20, Disk: 64 << 20, MaxObject: 32 << 20}
+	if change != nil {
+		change(&cfg)
+	}
+	if cfg.Disk > 0 && cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	c, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("cannot close: %v", err)
+		}
+	})
+	return c
+}
+
+func memoryOnly(cfg *Config) { cfg.Disk = 0 }
+
+// query asks for one key of one site.
+func query(id string, from Fetcher) *Query {
+	return &Query{Key: Key{Site: "s", ID: id, Group: "g"}, Request: asking(""), Fetcher: from}
+}
+
+// settle waits until no fill is under way and memory has taken what it was
+// given.
+func settle(c *Cache) {
+	c.wg.Wait()
+	c.memory.values.Wait()
+}
+
+// body reads the whole of an answer.
+func body(a *Answer) (string, error) {
+	r, err := a.Body(context.Background(), 0)
+	if err != nil {
+		return "", err
+	}
+	if a.Part.Size >= 0 {
+		r = io.LimitReader(r, a.Part.Size) // a file does not stop at the part's end
+	}
+	b, err := io.ReadAll(r)
+	return string(b), err
+}
+
+// got is what a client saw.
+type got struct {
+	outcome Outcome
+	status  int
+	body    string
+	err     error
+}
+
+func (g got) String() string {
+	if len(g.body) > 40 {
+		g.body = fmt.Sprintf("%d bytes", len(g.body))
+	}
+	return fmt.Sprintf("{%v %d %q %v}", g.outcome, g.status, g.body, g.err)
+}
+
+// get is a client that reads everything.
+func get(c *Cache, q *Query) got {
+	a, err := c.Get(context.Background(), q)
+	if err != nil {
+		return got{err: err}
+	}
+	defer a.Close()
+	text, err := body(a)
+	return got{a.Outcome, a.Status, text, err}
+}
+
+// expect fails the test unless q is answered so.
+func expect(t testing.TB, c *Cache, q *Query, outcome Outcome, text string) {
+	t.Helper()
+	g := get(c, q)
+	if g.err != nil || g.outcome != outcome || g.body != text {
+		t.Errorf("got %v, want {%v %q}", g, outcome, text)
+	}
+}
+
+// write makes a stored response of one part.
+func write(t testing.TB, s Store, k Key, m *Meta, body []byte) {
+	t.Helper()
+	w, err := s.Create(k, m, int64(len(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	if _, err := w.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bytesOf reads a stored response's whole body.
+func bytesOf(t testing.TB, s *Stored) []byte {
+	t.Helper()
+	b, err := io.ReadAll(io.NewSectionReader(s.Body, 0, s.Size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// expectStored fails the test unless the store answers so; nil is a miss.
+func expectStored(t testing.TB, s Store, k Key, id uint64, want []byte) {
+	t.Helper()
+	have := s.Get(k)
+	if have == nil {
+		if want != nil {
+			t.Errorf("%q is not stored", k.ID)
+		}
+		return
+	}
+	defer have.Release()
+	if want == nil {
+		t.Errorf("%q is stored", k.ID)
+		return
+	}
+	if have.ID != id || !bytes.Equal(bytesOf(t, have), want) {
+		t.Errorf("%q has ID %d and %d bytes, want ID %d and other bytes", k.ID, have.ID, have.Size(), id)
+	}
+}

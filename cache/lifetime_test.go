@@ -1,0 +1,94 @@
+package cache
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestLifetime(t *testing.T) {
+	const day = 24 * time.Hour
+	at := func(d time.Duration) string { return epoch.Add(d).Format(http.TimeFormat) }
+	for _, tt := range []struct {
+		rule   string
+		status int
+		lines  []string
+		policy Rule
+		want   time.Duration
+	}{
+		{"§4.2.1 s-maxage first", 200, []string{"Cache-Control: max-age=1, s-maxage=2", "Expires: " + at(time.Hour)}, Rule{}, 2 * time.Second},
+		{"§4.2.1 then max-age", 200, []string{"Cache-Control: max-age=1", "Expires: " + at(time.Hour)}, Rule{}, time.Second},
+		{"§5.3 then Expires less Date", 200, []string{"Expires: " + at(time.Hour), "Date: " + at(time.Minute)}, Rule{}, 59 * time.Minute},
+		{"§5.3 Expires without Date: since it was received", 200, []string{"Expires: " + at(time.Hour)}, Rule{}, time.Hour},
+		{"§5.3 Expires in the past", 200, []string{"Expires: " + at(-time.Hour)}, Rule{}, 0},
+		{"§5.3 invalid Expires: expired, whatever the operator says of silence", 200, []string{"Expires: 0"}, Rule{Fresh: time.Hour}, 0},
+		{"§5.3 two Expires: expired", 200, []string{"Expires: " + at(time.Hour), "Expires: " + at(time.Hour)}, Rule{}, 0},
+		{"§1.2.2 a max-age beyond all numbers", 200, []string{"Cache-Control: max-age=99999999999999999999"}, Rule{}, maxDelta},
+		{"§4.2.1 of two max-age the smaller", 200, []string{"Cache-Control: max-age=9, max-age=3"}, Rule{}, 3 * time.Second},
+		{"§4.2.2 a tenth of the age", 200, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true}, time.Hour},
+		{"§4.2.2 at most a day", 200, []string{"Last-Modified: " + at(-1000*day)}, Rule{Heuristic: true}, day},
+		{"§4.2.2 modified in the future", 200, []string{"Last-Modified: " + at(day)}, Rule{Heuristic: true}, 0},
+		{"§4.2.2 not for a 302", 302, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true}, 0},
+		{"§4.2.2 not where a lifetime is stated", 200, []string{"Cache-Control: max-age=0", "Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true}, 0},
+		{"the operator's guess before the heuristic", 200, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true, Fresh: time.Minute}, time.Minute},
+		{"the operator's lifetime is for 200 alone", 302, nil, Rule{Fresh: time.Minute}, 0},
+		{"Override wins", 200, []string{"Cache-Control: s-maxage=5"}, Rule{Fresh: time.Minute, Override: true}, time.Minute},
+		{"Override without a lifetime changes none", 200, []string{"Cache-Control: max-age=5"}, Rule{Override: true}, 5 * time.Second},
+		{"Override is no lifetime for an error", 500, []string{"Cache-Control: max-age=5"}, Rule{Fresh: day, Override: true}, 5 * time.Second},
+		{"Override is no lifetime for a 404", 404, []string{"Cache-Control: max-age=5"}, Rule{Fresh: day, Override: true}, 5 * time.Second},
+		{"Missing for a 404 that says nothing", 404, nil, Rule{Missing: time.Minute}, time.Minute},
+		{"Missing bounds what a 404 says", 404, []string{"Cache-Control: max-age=3600"}, Rule{Missing: time.Minute}, time.Minute},
+		{"Missing does not lengthen what a 410 says", 410, []string{"Cache-Control: max-age=5"}, Rule{Missing: time.Minute}, 5 * time.Second},
+		{"RFC 9213 §2.2 Expires is ignored beside a targeted field", 200, []string{"Cdn-Cache-Control: public", "Expires: " + at(time.Hour)}, Rule{}, 0},
+		{"RFC 9213 §2.2 targeted max-age beside Cache-Control", 200, []string{"Cdn-Cache-Control: max-age=7", "Cache-Control: s-maxage=1"}, Rule{}, 7 * time.Second},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if have := received(tt.status, tt.lines...).Lifetime(tt.policy); have != tt.want {
+				t.Errorf("lifetime %v, want %v", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestAge(t *testing.T) {
+	at := func(d time.Duration) string { return epoch.Add(d).Format(http.TimeFormat) }
+	for _, tt := range []struct {
+		rule      string
+		lines     []string
+		took, now time.Duration // of the exchange, and since it was received
+		want      time.Duration
+	}{
+		{"§4.2.3 new", nil, 0, 0, 0},
+		{"§4.2.3 resident time", nil, 0, 10 * time.Second, 10 * time.Second},
+		{"§4.2.3 apparent age: Date in the past", []string{"Date: " + at(-30*time.Second)}, 0, 10 * time.Second, 40 * time.Second},
+		{"§4.2.3 Date in the future is no negative age", []string{"Date: " + at(30*time.Second)}, 0, 10 * time.Second, 10 * time.Second},
+		{"§4.2.3 Age plus the response delay", []string{"Age: 100"}, 5 * time.Second, 0, 105 * time.Second},
+		{"§4.2.3 the greater of the two", []string{"Age: 100", "Date: " + at(-200*time.Second)}, 5 * time.Second, 0, 200 * time.Second},
+		{"§5.1 of several Age the first", []string{"Age: 100, 7", "Age: 3"}, 0, 0, 100 * time.Second},
+		{"§5.1 a malformed Age is none", []string{"Age: -5"}, 0, 0, 0},
+		{"§5.1 a malformed Age is none", []string{"Age: 5.5"}, 0, 0, 0},
+		{"§1.2.2 an Age beyond all numbers", []string{"Age: 99999999999999999999"}, 0, 0, maxDelta},
+		{"a clock that steps back is no negative age", nil, 0, -time.Hour, 0},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			h := fields(tt.lines...)
+			if h.Get("Date") == "" {
+				h.Set("Date", epoch.Format(http.TimeFormat))
+			}
+			m := &Meta{Status: 200, Header: h, RequestTime: epoch.Add(-tt.took), ResponseTime: epoch}
+			m.fresh = measure(m)
+			if have := m.Age(epoch.Add(tt.now)); have != tt.want {
+				t.Errorf("age %v, want %v", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestTTLIsLifetimeLessAge(t *testing.T) {
+	m := received(200, "Cache-Control: max-age=60")
+	for _, age := range []time.Duration{0, time.Minute, time.Hour} {
+		if have := m.TTL(epoch.Add(age), Rule{}); have != time.Minute-age {
+			t.Errorf("TTL %v at age %v", have, age)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package cache
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestDecide(t *testing.T) {
+	ok := func(lines ...string) *Meta { return received(200, lines...) }
+	hour := Rule{Fresh: time.Hour}
+	windows := Rule{WhileRevalidate: time.Minute, IfError: time.Hour}
+	insist := windows
+	insist.Insist = true
+	for _, tt := range []struct {
+		rule   string
+		meta   *Meta
+		age    time.Duration
+		mark   Mark
+		policy Rule
+		asks   string
+		want   Verdict
+	}{
+		{rule: "§4 nothing stored: fetch", want: Miss},
+		{rule: "§5.2.1.7 only-if-cached, nothing stored: 504", asks: "only-if-cached", want: Unavailable},
+		{rule: "§4.2 fresh while lifetime exceeds age", meta: ok("Cache-Control: max-age=60"), age: 59 * time.Second, want: Fresh},
+		{rule: "§4.2 stale when age reaches lifetime", meta: ok("Cache-Control: max-age=60"), age: 60 * time.Second, want: Validate},
+		{rule: "§4.2.1 no lifetime stated: stale at once", meta: ok(`Etag: "a"`), want: Validate},
+		{rule: "§4.2.1 malformed max-age: stale", meta: ok("Cache-Control: max-age=a"), want: Validate},
+		{rule: "§4.2.1 s-maxage before max-age", meta: ok("Cache-Control: max-age=10, s-maxage=100"), age: 50 * time.Second, want: Fresh},
+		{rule: "§4.2.1 max-age before Expires", meta: ok("Cache-Control: max-age=100", "Expires: 0"), age: 50 * time.Second, want: Fresh},
+		{rule: "§4.2.2 no heuristic unless configured", meta: ok("Last-Modified: Sun, 01 Mar 2020 12:00:00 GMT"), want: Validate},
+		{rule: "§4.2.2 heuristic where configured", meta: ok("Last-Modified: Sun, 01 Mar 2020 12:00:00 GMT"), age: time.Hour, policy: Rule{Heuristic: true}, want: Fresh},
+		{rule: "§4.2.2 operator's lifetime where none is stated", meta: ok(), age: time.Minute, policy: hour, want: Fresh},
+		{rule: "§4.2.2 a stated lifetime is not replaced", meta: ok("Cache-Control: max-age=10"), age: time.Minute, policy: hour, want: Validate},
+		{rule: "Override replaces a stated lifetime", meta: ok("Cache-Control: max-age=10"), age: time.Minute, policy: Rule{Fresh: time.Hour, Override: true}, want: Fresh},
+		{rule: "Override replaces no-cache", meta: ok("Cache-Control: no-cache"), age: time.Minute, policy: Rule{Fresh: time.Hour, Override: true}, want: Fresh},
+		{rule: "Override does not replace an error's no-cache", meta: received(500, "Cache-Control: no-cache, max-age=60"), policy: Rule{Fresh: time.Hour, Override: true}, want: Validate},
+		{rule: "§4.2.3 Age of a cache before counts", meta: ok("Cache-Control: max-age=60", "Age: 50"), age: 10 * time.Second, want: Validate},
+		{rule: "§5.2.1.1 max-age of the request", meta: ok("Cache-Control: max-age=60"), age: 30 * time.Second, asks: "max-age=20", want: Validate},
+		{rule: "§5.2.1.1 max-age of the request, young enough", meta: ok("Cache-Control: max-age=60"), age: 20 * time.Second, asks: "max-age=20", want: Fresh},
+		{rule: "§5.2.1.1 max-age=0 always validates", meta: ok("Cache-Control: max-age=60"), asks: "max-age=0", want: Validate},
+		{rule: "§5.2.1.2 max-stale without argument takes any", meta: ok("Cache-Control: max-age=60"), age: 1000 * time.Hour, asks: "max-stale", want: Stale},
+		{rule: "§5.2.1.2 max-stale bounds staleness", meta: ok("Cache-Control: max-age=60"), age: 90 * time.Second, asks: "max-stale=30", want: Stale},
+		{rule: "§5.2.1.2 max-stale exceeded", meta: ok("Cache-Control: max-age=60"), age: 91 * time.Second, asks: "max-stale=30", want: Validate},
+		{rule: "§5.2.1.3 min-fresh", meta: ok("Cache-Control: max-age=60"), age: 31 * time.Second, asks: "min-fresh=30", want: Validate},
+		{rule: "§5.2.1.3 min-fresh met", meta: ok("Cache-Control: max-age=60"), age: 30 * time.Second, asks: "min-fresh=30", want: Fresh},
+		{rule: "§5.2.1.4 no-cache of the request", meta: ok("Cache-Control: max-age=60"), asks: "no-cache", want: Validate},
+		{rule: "§5.2.1.7 only-if-cached, fresh", meta: ok("Cache-Control: max-age=60"), asks: "only-if-cached", want: Fresh},
+		{rule: "§5.2.1.7 only-if-cached, stale: 504", meta: ok("Cache-Control: max-age=60"), age: time.Hour, asks: "only-if-cached", want: Unavailable},
+		{rule: "§5.2.1.7 only-if-cached with max-stale", meta: ok("Cache-Control: max-age=60"), age: time.Hour, asks: "only-if-cached, max-stale", want: Stale},
+		{rule: "§5.2.2.2 must-revalidate forbids max-stale", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: time.Hour, asks: "max-stale", want: Validate},
+		{rule: "§5.2.2.2 must-revalidate while fresh", meta: ok("Cache-Control: max-age=60, must-revalidate"), want: Fresh},
+		{rule: "§5.2.2.8 proxy-revalidate forbids max-stale", meta: ok("Cache-Control: max-age=60, proxy-revalidate"), age: time.Hour, asks: "max-stale", want: Validate},
+		{rule: "§5.2.2.10 s-maxage forbids max-stale", meta: ok("Cache-Control: s-maxage=60"), age: time.Hour, asks: "max-stale", want: Validate},
+		{rule: "§5.2.2.4 no-cache always validates", meta: ok("Cache-Control: max-age=60, no-cache"), want: Validate},
+		{rule: "§5.2.2.4 no-cache of named fields does not", meta: ok(`Cache-Control: max-age=60, no-cache="X-A"`), want: Fresh},
+		{rule: "§5.2.2.4 no-cache forbids max-stale", meta: ok("Cache-Control: no-cache"), asks: "max-stale", want: Validate},
+		{rule: "RFC 5861 §3 within its own window", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=30"), age: 90 * time.Second, want: StaleWhileRevalidate},
+		{rule: "RFC 5861 §3 after its own window", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=30"), age: 91 * time.Second, want: Validate},
+		{rule: "RFC 5861 §3 within the operator's window", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: windows, want: StaleWhileRevalidate},
+		{rule: "RFC 5861 §3 the response's window wins", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=0"), age: 61 * time.Second, policy: windows, want: Validate},
+		{rule: "RFC 5861 §3 must-revalidate forbids it", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: windows, want: Validate},
+		{rule: "Insist holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: insist, want: StaleWhileRevalidate},
+		{rule: "RFC 5861 §3 not against the client's no-cache", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: windows, asks: "no-cache", want: Validate},
+		{rule: "RFC 9213 §2.2 targeted field wins", meta: ok("Cache-Control: max-age=1", "Cdn-Cache-Control: max-age=60"), age: 30 * time.Second, want: Fresh},
+		{rule: "RFC 9213 §2.1 an invalid targeted field is ignored", meta: ok("Cache-Control: max-age=60", "Cdn-Cache-Control: max-age=?"), age: 30 * time.Second, want: Fresh},
+		{rule: "soft purge: validate what is fresh", meta: ok("Cache-Control: max-age=60"), mark: MarkedStale, want: Validate},
+		{rule: "soft purge: no stale-while-revalidate", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, mark: MarkedStale, policy: windows, want: Validate},
+		{rule: "soft purge: no max-stale", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, mark: MarkedStale, asks: "max-stale", want: Validate},
+		{rule: "hard purge: as if nothing were stored", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, want: Miss},
+		{rule: "hard purge, only-if-cached", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, asks: "only-if-cached", want: Unavailable},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if have := Decide(epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
+				t.Errorf("verdict %d, want %d", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestDecideOnError(t *testing.T) {
+	ok := func(lines ...string) *Meta { return received(200, lines...) }
+	hour := Rule{IfError: time.Hour}
+	insist := Rule{IfError: time.Hour, Insist: true}
+	for _, tt := range []struct {
+		rule   string
+		meta   *Meta
+		age    time.Duration
+		mark   Mark
+		policy Rule
+		asks   string
+		want   Verdict
+	}{
+		{rule: "nothing stored", want: Fail},
+		{rule: "RFC 5861 §4 without a window", meta: ok("Cache-Control: max-age=60"), age: 61 * time.Second, want: Fail},
+		{rule: "RFC 5861 §4 within its own window", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 90 * time.Second, want: StaleIfError},
+		{rule: "RFC 5861 §4 after its own window", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 91 * time.Second, want: Fail},
+		{rule: "RFC 5861 §4 the response's window wins", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 10 * time.Minute, policy: hour, want: Fail},
+		{rule: "RFC 5861 §4 the operator's window", meta: ok("Cache-Control: max-age=60"), age: 10 * time.Minute, policy: hour, want: StaleIfError},
+		{rule: "RFC 5861 §4 forever", meta: ok("Cache-Control: max-age=60"), age: 1e6 * time.Hour, policy: Rule{IfError: Forever}, want: StaleIfError},
+		{rule: "RFC 5861 §4 the request's stale-if-error", meta: ok("Cache-Control: max-age=60"), age: 10 * time.Minute, asks: "stale-if-error=3600", want: StaleIfError},
+		{rule: "§4.2.4 must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, policy: hour, want: Fail},
+		{rule: "§4.2.4 proxy-revalidate", meta: ok("Cache-Control: max-age=60, proxy-revalidate"), age: 10 * time.Minute, policy: hour, want: Fail},
+		{rule: "§5.2.2.10 s-maxage", meta: ok("Cache-Control: s-maxage=60"), age: 10 * time.Minute, policy: hour, want: Fail},
+		{rule: "§5.2.2.4 no-cache", meta: ok("Cache-Control: no-cache"), age: 10 * time.Minute, policy: hour, want: Fail},
+		{rule: "Insist holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, policy: insist, want: StaleIfError},
+		{rule: "Insist holds against a shorter stale-if-error", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 10 * time.Minute, policy: insist, want: StaleIfError},
+		{rule: "soft purge: still better than an error", meta: ok("Cache-Control: max-age=60"), mark: MarkedStale, policy: hour, want: StaleIfError},
+		{rule: "hard purge: never", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, policy: insist, want: Fail},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if have := DecideOnError(epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
+				t.Errorf("verdict %d, want %d", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestStorable(t *testing.T) {
+	authorized := asking("")
+	authorized.Authorized = true
+	post := asking("")
+	post.Method = http.MethodPost
+	get := asking("")
+	for _, tt := range []struct {
+		rule    string
+		request Request
+		policy  Rule
+		status  int
+		lines   []string
+		want    bool
+	}{
+		{"§3 max-age", get, Rule{}, 200, []string{"Cache-Control: max-age=60"}, true},
+		{"§3 s-maxage", get, Rule{}, 200, []string{"Cache-Control: s-maxage=60"}, true},
+		{"§3 public", get, Rule{}, 200, []string{"Cache-Control: public"}, true},
+		{"§3 Expires", get, Rule{}, 200, []string{"Expires: Sun, 01 Mar 2026 13:00:00 GMT"}, true},
+		{"§3 max-age with a status that is not heuristic", get, Rule{}, 302, []string{"Cache-Control: max-age=60"}, true},
+		{"§3 says nothing, validates nothing: not worth it", get, Rule{}, 200, nil, false},
+		{"§3 heuristic status and a validator", get, Rule{}, 200, []string{`Etag: "a"`}, true},
+		{"§3 no heuristic status, only a validator", get, Rule{}, 302, []string{`Etag: "a"`}, false},
+		{"§4.2.2 heuristic by Last-Modified", get, Rule{Heuristic: true}, 200, []string{"Last-Modified: Sun, 01 Mar 2020 12:00:00 GMT"}, true},
+		{"§3 the operator gives a lifetime", get, Rule{Fresh: time.Hour}, 200, nil, true},
+		{"§3 the operator's lifetime is for 200 alone", get, Rule{Fresh: time.Hour}, 302, nil, false},
+		{"§3 the operator gives 404 a lifetime", get, Rule{Missing: time.Minute}, 404, nil, true},
+		{"§3 the operator gives 410 a lifetime", get, Rule{Missing: time.Minute}, 410, nil, true},
+		{"§3 a 500 of few words", get, Rule{Fresh: time.Hour, Missing: time.Hour}, 500, nil, false},
+		{"§3 method", post, Rule{}, 200, []string{"Cache-Control: max-age=60"}, false},
+		{"§3 interim status", get, Rule{}, 103, []string{"Cache-Control: max-age=60"}, false},
+		{"§3.3 no parts", get, Rule{}, 206, []string{"Cache-Control: max-age=60"}, false},
+		{"§4.3.4 304 is no response of its own", get, Rule{}, 304, []string{"Cache-Control: max-age=60"}, false},
+		{"§4.1 Vary: *", get, Rule{}, 200, []string{"Cache-Control: max-age=60", "Vary: Accept, *"}, false},
+		{"§5.2.1.5 no-store of the request", asking("no-store"), Rule{}, 200, []string{"Cache-Control: max-age=60"}, false},
+		{"§5.2.2.5 no-store", get, Rule{Fresh: time.Hour, Override: true}, 200, []string{"Cache-Control: max-age=60, no-store"}, false},
+		{"§5.2.2.5 no-store on a second line", get, Rule{}, 200, []string{"Cache-Control: max-age=60", "Cache-Control: no-store"}, false},
+		{"§5.2.2.3 must-understand lifts no-store", get, Rule{}, 200, []string{"Cache-Control: max-age=60, no-store, must-understand"}, true},
+		{"§5.2.2.3 must-understand, status unknown", get, Rule{}, 299, []string{"Cache-Control: max-age=60, must-understand"}, false},
+		{"§5.2.2.7 private", get, Rule{}, 200, []string{"Cache-Control: max-age=60, private"}, false},
+		{"§5.2.2.7 private of named fields", get, Rule{}, 200, []string{`Cache-Control: max-age=60, private="X-A"`}, true},
+		{"§3.5 Authorization", authorized, Rule{}, 200, []string{"Cache-Control: max-age=60"}, false},
+		{"§3.5 Authorization and the operator", authorized, Rule{Fresh: time.Hour, Override: true}, 200, nil, false},
+		{"§3.5 Authorization, public", authorized, Rule{}, 200, []string{"Cache-Control: max-age=60, public"}, true},
+		{"§3.5 Authorization, s-maxage", authorized, Rule{}, 200, []string{"Cache-Control: s-maxage=60"}, true},
+		{"§3.5 Authorization, must-revalidate", authorized, Rule{}, 200, []string{"Cache-Control: max-age=60, must-revalidate"}, true},
+		{"RFC 9213 §2.2 targeted no-store", get, Rule{}, 200, []string{"Cache-Control: max-age=60", "Cdn-Cache-Control: no-store"}, false},
+		{"RFC 9213 §2.2 targeted max-age over no-store", get, Rule{}, 200, []string{"Cache-Control: no-store", "Cdn-Cache-Control: max-age=60"}, true},
+		{"RFC 9213 §2.1 invalid targeted field, no-store decides", get, Rule{}, 200, []string{"Cache-Control: no-store", "Cdn-Cache-Control: max-age=,"}, false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if have := Storable(tt.policy, tt.request, tt.status, fields(tt.lines...)); have != tt.want {
+				t.Errorf("storable %v, want %v", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestRequestControl(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		lines []string
+		want  bool // no-cache
+	}{
+		{"§5.4 Pragma alone", []string{"Pragma: x, No-Cache"}, true},
+		{"§5.4 Pragma beside Cache-Control is ignored", []string{"Pragma: no-cache", "Cache-Control: max-age=5"}, false},
+		{"§5.4 another Pragma", []string{"Pragma: no-cache-please"}, false},
+		{"§5.2.1.4 Cache-Control", []string{"Cache-Control: NO-CACHE"}, true},
+		{"nothing", nil, false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			d := RequestControl(fields(tt.lines...))
+			if d.NoCache != tt.want {
+				t.Errorf("no-cache %v, want %v", d.NoCache, tt.want)
+			}
+			if len(tt.lines) < 2 && d.MaxAge != absent {
+				t.Errorf("max-age %v out of nothing", d.MaxAge)
+			}
+		})
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The arrows between rooms, as docs/decisions/0001 explains them. A room that is
+// not named here may be imported by none and import none.
+
+// arrows lists what each room may import of ours.
+var arrows = map[string][]string{
+	"edge":                 {"cache", "origin", "tls", "edge/limit", "edge/admin", "origin/kind", "origin/sample"},
+	"edge/limit":           nil,
+	"edge/admin":           nil,
+	"cache":                nil,
+	"tls":                  nil,
+	"origin":               {"origin/kind", anyKind},
+	anyKind:                {"origin/kind"},
+	"origin/kind":          nil,
+	"origin/kind/kindtest": {"origin/kind"},
+	"origin/sample":        nil,
+}
+
+// testArrows lists what the tests of a room may import besides.
+var testArrows = map[string][]string{
+	"origin": {"origin/sample"},
+	anyKind:  {"origin/kind/kindtest", "origin/sample"},
+	// The sample masters are held to what the npm kind makes of them.
+	"origin/sample": {"origin/kind", anyKind},
+}
+
+// anyKind stands for every kind of registry: a new one is a new folder under
+// origin, and needs no line here.
+const anyKind = "origin/*"
+
+// impure lists what a room without clock, network or disk cannot need.
+var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "time", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
+
+// pure lists the rooms that must do without it.
+var pure = []string{anyKind, "origin/kind"}
+
+// pkg is a package as "go list -json" prints it.
+type pkg struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func TestArrows(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	list.Dir = ".."
+	list.Stderr = t.Output()
+	out, err := list.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := list.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for decode := json.NewDecoder(out); ; {
+		var p pkg
+		if err := decode.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen[room(p.ImportPath)] = true
+		for _, fault := range forbidden(p) {
+			t.Error(fault)
+		}
+	}
+	if err := list.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for name := range arrows {
+		if !seen[name] {
+			t.Errorf("there is no room %s any more: take it out of the table", name)
+		}
+	}
+}
+
+// forbidden lists the arrows of p that the tables do not have.
+func forbidden(p pkg) []string {
+	var faults []string
+	from := room(p.ImportPath)
+	allowed, known := arrows[from]
+	if !known {
+		faults = append(faults, fmt.Sprintf("%s is no room of the house: give it a place in arrows, and in docs/decisions/0001", from))
+	}
+	for _, path := range p.Imports {
+		if ours(path) && !slices.Contains(allowed, room(path)) {
+			faults = append(faults, fmt.Sprintf("%s imports %s", p.ImportPath, path))
+		}
+		if slices.Contains(pure, from) && slices.Contains(impure, path) {
+			faults = append(faults, fmt.Sprintf("%s is pure and imports %s", p.ImportPath, path))
+		}
+	}
+	for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+		if to := room(path); ours(path) && path != p.ImportPath && !slices.Contains(allowed, to) && !slices.Contains(testArrows[from], to) {
+			faults = append(faults, fmt.Sprintf("tests of %s import %s", p.ImportPath, path))
+		}
+	}
+	return faults
+}
+
+func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
+
+// room is the name a package has in the tables.
+func room(path string) string {
+	name := strings.TrimPrefix(path, "pkgedge/")
+	below, ok := strings.CutPrefix(name, "origin/")
+	if !ok || below == "kind" || below == "sample" || strings.Contains(below, "/") {
+		return name
+	}
+	return anyKind
+}
+
+func TestForbiddenFindsTheArrow(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		pkg  pkg
+		want string // "" is no fault
+	}{
+		{"edge imports the cache", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/cache", "net/http"}}, ""},
+		{"cache imports the origin", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin"}}, "pkgedge/cache imports pkgedge/origin"},
+		{"cache imports the vocabulary", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/cache imports pkgedge/origin/kind"},
+		{"origin imports the cache", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/cache"}}, "pkgedge/origin imports pkgedge/cache"},
+		{"origin imports a kind that is new", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/dist"}}, ""},
+		{"origin serves samples", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample"}}, "pkgedge/origin imports pkgedge/origin/sample"},
+		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
+		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
+		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},
+		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},
+		{"a kind imports another", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/files"}}, "pkgedge/origin/npm imports pkgedge/origin/files"},
+		{"a kind opens files", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"os"}}, "pkgedge/origin/npm is pure and imports os"},
+		{"a room nobody named", pkg{ImportPath: "pkgedge/util"}, "util is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
+		{"a room nobody named, below a kind", pkg{ImportPath: "pkgedge/origin/npm/deep"}, "origin/npm/deep is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := strings.Join(forbidden(tt.pkg), "\n"); got != tt.want {
+				t.Errorf("forbidden = %q; want %q", got, tt.want)
+			}
+		})
+	}
+}
