@@ -251,8 +251,9 @@ func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r
 			return f, r, false, nil
 		}
 	}
-	f = c.begin(q, place, id, alone)
-	r, _ = f.join()
+	f = c.flight(q, id, alone)
+	r, _ = f.join() // before the fill, which may fail at once
+	c.begin(f, q, place)
 	return f, r, true, nil
 }
 
@@ -272,19 +273,23 @@ func (c *Cache) refresh(q *Query, place Key) {
 	if f := c.flights[id]; c.closed || f != nil && c.purges.mark(q.Key, f.born) == NotMarked {
 		return
 	}
-	c.begin(q, place, id, false)
+	c.begin(c.flight(q, id, false), q, place)
 }
 
-// begin starts a flight. c.mu is held.
-func (c *Cache) begin(q *Query, place Key, id flightKey, alone bool) *flight {
+// flight makes a flight. c.mu is held.
+func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 	f := newFlight(c.base, id, c.purges.now())
 	f.solo = q.Private
 	if !alone {
 		c.flights[id] = f
 	}
+	return f
+}
+
+// begin starts a flight's fill. c.mu is held.
+func (c *Cache) begin(f *flight, q *Query, place Key) {
 	own := *q // the client's may be gone before the fill is
 	c.wg.Go(func() { c.fill(f, &own, place) })
-	return f
 }
 
 // drop takes a flight out of the map; a newer one for the same key stays.

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +31,7 @@ type disk struct {
 }
 
 const (
-	diskFormat = "1"
+	diskFormat = 1
 	// reserveStep is how much a writer of unknown size reserves at a time.
 	reserveStep = 1 << 20
 )
@@ -76,12 +75,25 @@ func (d *disk) checkFormat() error {
 	have, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return os.WriteFile(path, []byte(diskFormat+"\n"), 0o600)
+		return writeFormat(path)
 	case err != nil:
 		return fmt.Errorf("cannot read the cache directory: %w", err)
-	case strings.TrimSpace(string(have)) != diskFormat:
-		return fmt.Errorf("the cache directory %q has format %q and this edge writes %q: use a newer edge, or another cache.dir",
-			d.dir, strings.TrimSpace(string(have)), diskFormat)
+	}
+	// A power cut may have left anything here. Every cache file says its format
+	// too, so only a number that is not ours counts.
+	switch n, err := strconv.Atoi(strings.TrimSpace(string(have))); {
+	case err != nil || n < diskFormat:
+		return writeFormat(path)
+	case n > diskFormat:
+		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
+			d.dir, n, diskFormat)
+	}
+	return nil
+}
+
+func writeFormat(path string) error {
+	if err := os.WriteFile(path, []byte(strconv.Itoa(diskFormat)+"\n"), 0o600); err != nil {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
 	return nil
 }
@@ -208,7 +220,7 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 	if h.meta.ID != old || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
 		return errGone
 	}
-	raw, err := json.Marshal(m)
+	raw, err := encodeMeta(m)
 	if err != nil {
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
@@ -224,7 +236,7 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 }
 
 func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
-	raw, err := json.Marshal(draft)
+	raw, err := encodeMeta(draft)
 	if err != nil {
 		return nil, err
 	}
@@ -245,13 +257,19 @@ func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	return w, nil
 }
 
-// makeRoom evicts until need more bytes fit under the limit, all that is
-// reserved included.
-func (d *disk) makeRoom(need int64) error {
-	if need > d.limit {
+// reserve promises need more bytes to a writer, and evicts until they fit under
+// the limit. What writers were promised is not evicted for, so all of them
+// together cannot empty the cache for a promise that cannot be kept.
+func (d *disk) reserve(need int64) error {
+	if d.reserved.Add(need) > d.limit {
+		d.reserved.Add(-need)
 		return errNoRoom
 	}
-	return d.evictTo(d.limit - need)
+	if err := d.evictTo(d.limit); err != nil {
+		d.reserved.Add(-need)
+		return err
+	}
+	return nil
 }
 
 func (d *disk) evictTo(limit int64) error {

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 )
@@ -46,10 +45,9 @@ func (w *diskWriter) reserve(total int64) error {
 	if w.reserved > 0 {
 		more = max(more, reserveStep)
 	}
-	if err := w.disk.makeRoom(more); err != nil {
+	if err := w.disk.reserve(more); err != nil {
 		return err
 	}
-	w.disk.reserved.Add(more)
 	w.reserved += more
 	return nil
 }
@@ -60,7 +58,7 @@ func (w *diskWriter) release() {
 }
 
 func (w *diskWriter) Commit(m *Meta) error {
-	raw, err := json.Marshal(m)
+	raw, err := encodeMeta(m)
 	if err != nil {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
@@ -82,8 +80,8 @@ func (w *diskWriter) Commit(m *Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
+	w.disk.index.put(w.sum, onDisk(w.base+w.size)) // before the promise is given up: no other writer may take the room
 	w.release()
-	w.disk.index.put(w.sum, onDisk(w.base+w.size))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -126,13 +127,18 @@ func (m *memory) put(k Key, meta *Meta, data []byte) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	c.changes++
-	newer := c.ids[sum] < meta.ID
+	before, had := c.ids[sum]
+	newer := before < meta.ID
 	if newer {
 		c.ids[sum] = meta.ID
 	}
 	c.mu.Unlock()
-	if newer {
-		m.set(&resident{k, sum, meta, data})
+	if !newer {
+		return
+	}
+	m.set(&resident{k, sum, meta, data})
+	if had {
+		m.values.Del(slot(sum, before)) // nobody asks for it again, and it would count until evicted
 	}
 }
 
@@ -160,22 +166,28 @@ func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored 
 	return r.stored()
 }
 
-// freshen renews the Meta of a response held here.
-func (m *memory) freshen(k Key, meta *Meta) {
+// Freshen renews the Meta of the response with the old ID, if that is held here
+// and the current one.
+func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
 	sum := k.sum()
+	r, ok := m.values.Get(slot(sum, old))
+	if !ok || r.meta.ID != old || !sameBytes(r.meta, meta) {
+		return errGone
+	}
 	c := m.shard(sum)
 	c.mu.Lock()
-	id, ok := c.ids[sum]
+	current := c.ids[sum] == old
+	if current {
+		c.changes++
+		c.ids[sum] = meta.ID
+	}
 	c.mu.Unlock()
-	if !ok {
-		return
+	if !current {
+		return errGone
 	}
-	r, ok := m.values.Get(slot(sum, id))
-	if !ok || !sameBytes(r.meta, meta) {
-		m.forget(sum)
-		return
-	}
-	m.put(k, meta, r.data)
+	m.set(&resident{k, sum, meta, r.data})
+	m.values.Del(slot(sum, old))
+	return nil
 }
 
 func (m *memory) forget(sum Sum) {
@@ -200,8 +212,8 @@ func (m *memory) used() (bytes int64, objects int) {
 	return m.values.MaxCost() - m.values.RemainingCost(), objects
 }
 
-// Get, Create, Freshen and Remove make memory a Store by itself, for an edge
-// without a disk tier.
+// Get, Create, Remove, and Freshen above, make memory a Store by itself, for an
+// edge without a disk tier.
 func (m *memory) Get(k Key) *Stored {
 	s, _ := m.get(k, k.sum())
 	return s
@@ -212,11 +224,6 @@ func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
 		return nil, errNoRoom
 	}
 	return &memoryWriter{memory: m, key: k}, nil
-}
-
-func (m *memory) Freshen(k Key, _ uint64, meta *Meta) error {
-	m.freshen(k, meta)
-	return nil
 }
 
 func (m *memory) Remove(k Key, id uint64) { m.shard(k.sum()).drop(k.sum(), id) }
@@ -256,6 +263,9 @@ func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
 func (w *memoryWriter) Commit(m *Meta) error {
 	if !w.memory.takes(m) {
 		return errNoRoom
+	}
+	if m.Size() != int64(len(w.data)) {
+		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
 	}
 	w.memory.put(w.key, m, bytes.Clone(w.data))
 	return nil

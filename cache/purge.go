@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Scope says how much a purge covers.
@@ -32,8 +34,8 @@ type Purge struct {
 }
 
 // maxMarks bounds the purges remembered one by one, to about 40 MB. When there
-// are more, they are folded into one that makes everything older stale: costly,
-// and never wrong.
+// are more, they are folded into one that covers everything older, as stale, and
+// as gone up to the newest hard one: costly, and never wrong.
 const maxMarks = 1 << 18
 
 // purges remembers what was purged, as a sequence number per name: a stored
@@ -43,7 +45,9 @@ const maxMarks = 1 << 18
 // With a directory each purge is on disk before it is acknowledged, and the
 // sequence goes on growing across restarts.
 type purges struct {
-	seq atomic.Uint64 // of the newest purge
+	seq    atomic.Uint64 // what a fill that begins now is born with
+	newest atomic.Uint64 // of the newest purge
+	limit  int           // of marks
 
 	mu      sync.RWMutex
 	marks   map[target]marked
@@ -54,6 +58,7 @@ type purges struct {
 	// append serialises journal writes, which are I/O and so not under mu.
 	// Lock order: append, then mu.
 	append sync.Mutex
+	torn   bool // the last line may be; the next begins a new one
 }
 
 type target struct {
@@ -89,16 +94,19 @@ type journalLine struct {
 
 // openPurges reads the journal in dir; "" keeps purges in memory only.
 func openPurges(dir string) (*purges, error) {
-	p := &purges{marks: make(map[target]marked)}
+	p := &purges{limit: maxMarks, marks: make(map[target]marked)}
 	if dir == "" {
 		return p, nil
 	}
 	p.path = filepath.Join(dir, "purges")
-	lines, err := p.load()
+	lines, whole, err := p.load()
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the purges of %q: %w", dir, err)
 	}
-	if lines > 2*len(p.marks)+1024 {
+	// Purges that never reached the disk had numbers too, and stored responses
+	// may have been born with them: those are not given again.
+	p.seq.Store(max(p.newest.Load(), uint64(time.Now().UnixNano())))
+	if !whole || lines > 2*len(p.marks)+1024 { // else the next line would continue a torn one
 		if err := p.compact(); err != nil {
 			return nil, fmt.Errorf("cannot compact the purges of %q: %w", dir, err)
 		}
@@ -112,32 +120,43 @@ func openPurges(dir string) (*purges, error) {
 
 // load applies the journal. A torn last line is a purge that was never
 // acknowledged; a torn line elsewhere is damage, and makes everything stale.
-func (p *purges) load() (lines int, err error) {
+func (p *purges) load() (lines int, whole bool, err error) {
 	f, err := os.Open(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, true, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer f.Close()
 	damaged := false
-	s := bufio.NewScanner(f)
-	for s.Scan() {
+	r := bufio.NewReader(f)
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return lines, false, err
+		}
+		whole = len(line) == 0
+		if whole {
+			break
+		}
 		lines++
 		var l journalLine
-		if json.Unmarshal(s.Bytes(), &l) != nil {
+		if json.Unmarshal(line, &l) == nil {
+			p.apply(l.Seq, l.Purge)
+			p.newest.Store(max(p.newest.Load(), l.Seq))
+		} else if err == nil {
 			damaged = true
-			continue
 		}
-		p.apply(l.Seq, l.Purge)
-		p.seq.Store(max(p.seq.Load(), l.Seq))
+		if err == io.EOF {
+			break
+		}
 	}
 	if damaged {
-		seq := p.seq.Add(1)
+		seq := p.newest.Add(1)
 		p.apply(seq, Purge{Scope: ScopeAll, Soft: true})
 	}
-	return lines, s.Err()
+	return lines, whole && !damaged, nil
 }
 
 // compact rewrites the journal with one line for each mark.
@@ -180,18 +199,22 @@ func (p *purges) add(u Purge) error {
 	// between the two could only forget a purge nobody was told of, but a
 	// look-up during a slow fsync would still see the old bytes.
 	p.apply(seq, u)
+	p.newest.Store(seq)
 	p.seq.Store(seq)
 	if p.journal == nil {
 		return nil
 	}
 	line, err := json.Marshal(journalLine{seq, u})
+	if p.torn {
+		line = append([]byte("\n"), line...)
+	}
 	if err == nil {
 		_, err = p.journal.Write(append(line, '\n'))
 	}
 	if err == nil {
 		err = p.journal.Sync()
 	}
-	if err != nil {
+	if p.torn = err != nil; p.torn {
 		return fmt.Errorf("purge is in force but not on disk, a restart would forget it: %w", err)
 	}
 	return nil
@@ -207,7 +230,7 @@ func (p *purges) apply(seq uint64, u Purge) {
 	t := target{u.Scope, u.Site, u.Name}
 	m := p.marks[t]
 	m.add(seq, u.Soft)
-	if len(p.marks) >= maxMarks {
+	if len(p.marks) >= p.limit {
 		p.fold(seq)
 	}
 	p.marks[t] = m
@@ -224,7 +247,7 @@ func (p *purges) fold(seq uint64) {
 
 // mark says what purges have done to a response of k that was born then.
 func (p *purges) mark(k Key, born uint64) Mark {
-	if born == p.seq.Load() {
+	if born >= p.newest.Load() {
 		return NotMarked
 	}
 	p.mu.RLock()

@@ -1,12 +1,14 @@
 package cache
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 )
 
 // A file of the disk tier, format 1:
@@ -34,6 +36,7 @@ var (
 	errDamaged   = errors.New("damaged cache file")
 	errFormat    = errors.New("cache file of another format")
 	errTooLarge  = errors.New("response's fields are too large to store")
+	errNotText   = errors.New("response's fields or its key are not UTF-8")
 )
 
 // bodyOffset is where the body begins.
@@ -74,6 +77,16 @@ func decodePreamble(b []byte) (slotLog uint, err error) {
 		return 0, errDamaged
 	}
 	return slotLog, nil
+}
+
+// encodeMeta returns a Meta as JSON, which has no form for bytes that are not
+// UTF-8 and would give others back.
+func encodeMeta(m *Meta) ([]byte, error) {
+	raw, err := json.Marshal(m)
+	if err == nil && bytes.Contains(raw, []byte(`\ufffd`)) {
+		err = errNotText
+	}
+	return raw, err
 }
 
 // encodeSlot returns the bytes of a slot.
@@ -145,9 +158,25 @@ func readHead(r io.ReaderAt, size int64) (head, error) {
 	if err := json.Unmarshal(raw, h.meta); err != nil {
 		return head{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
+	if !coherent(h.meta) {
+		return head{}, errDamaged
+	}
 	if bodyOffset(h.slotLog)+h.meta.Size() != size {
 		return head{}, fmt.Errorf("%w: %d bytes, want %d", errDamaged, size, bodyOffset(h.slotLog)+h.meta.Size())
 	}
 	h.meta.fresh = measure(h.meta)
 	return h, nil
+}
+
+// coherent: the parts follow each other, and nothing else is as no commit could
+// have written it.
+func coherent(m *Meta) bool {
+	var end int64
+	for _, p := range m.Parts {
+		if p.Offset != end || p.Size < 0 || p.Size > math.MaxInt64>>1-end {
+			return false
+		}
+		end += p.Size
+	}
+	return len(m.Vary)%2 == 0 && m.Header != nil
 }

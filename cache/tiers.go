@@ -39,7 +39,9 @@ func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
 		t.memory.forget(k.sum())
 		return err
 	}
-	t.memory.freshen(k, m)
+	if t.memory.Freshen(k, old, m) != nil {
+		t.memory.forget(k.sum()) // also refuses a copy of the old Meta on its way here
+	}
 	return nil
 }
 

@@ -105,7 +105,7 @@ func (x *exchange) query() *cache.Query {
 		Rule:    x.site.rule(x.route),
 		Variant: x.route.Variant,
 		Accept:  accepted(x.r.Header["Accept-Encoding"]),
-		Fetcher: fetcher{x.site, x.route},
+		Fetcher: fetcher{x.site, x.route, hops(x.r.Header)},
 		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
 	}
 	_, authorized := x.r.Header["Authorization"]
@@ -124,6 +124,16 @@ func (x *exchange) query() *cache.Query {
 		q.Private = true
 	}
 	return q
+}
+
+// hops is the part of a request's fields that tells the way it came, nil when it
+// came straight.
+func hops(h http.Header) http.Header {
+	via, loop := h["Via"], h["Cdn-Loop"]
+	if len(via) == 0 && len(loop) == 0 {
+		return nil
+	}
+	return http.Header{"Via": via, "Cdn-Loop": loop}
 }
 
 // local answers by itself.

@@ -108,7 +108,7 @@ func (s *site) digests(ctx context.Context, list kind.Route, renew bool) ([]byte
 		Key:     s.key(list),
 		Rule:    s.rule(list),
 		Variant: kind.Digests,
-		Fetcher: fetcher{s, list},
+		Fetcher: fetcher{site: s, route: list},
 		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
 	}
 	q.Request.Control.NoCache = renew
@@ -152,9 +152,15 @@ func (s *site) touched(marks []kind.Mark) error {
 type fetcher struct {
 	site  *site
 	route kind.Route
+	// passed is what the request that caused the fetch says of the way it came:
+	// Via and CDN-Loop, which no hop may drop.
+	passed http.Header
 }
 
 func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+	if ask.Header == nil {
+		ask.Header = f.passed
+	}
 	return f.site.origin.Fetch(ctx, origin.Ask{
 		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,

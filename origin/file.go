@@ -20,7 +20,7 @@ import (
 var (
 	// errDigest: a file is not what the metadata says it is.
 	errDigest = errors.New("digest does not match")
-	// errFile: a file of which no digest is known, and which cannot be right.
+	// errFile: an answer that cannot be the file, whatever its digest.
 	errFile = errors.New("unusable file")
 )
 
@@ -43,7 +43,7 @@ func (s *Site) fetchFile(ctx context.Context, a Ask, sink Sink) error {
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {
-				return next, errors.New("304 to an unconditional request")
+				return next, fmt.Errorf("%w: 304 to an unconditional request", errFile)
 			}
 			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
 		case a.Plain():
@@ -131,9 +131,9 @@ func check(h http.Header, body []byte, want expectation) error {
 		if !ok {
 			return plausible(h, len(body) == 0)
 		}
-		h := newHash(d.Algorithm)
-		h.Write(body)
-		if err = compare(d, h); err == nil {
+		sum := newHash(d.Algorithm)
+		sum.Write(body)
+		if err = compare(d, sum); err == nil {
 			return nil
 		}
 	}

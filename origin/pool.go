@@ -96,7 +96,13 @@ func (p *pool) localize(m *master, target *url.URL, h http.Header) {
 		return
 	}
 	rest := url.URL{RawQuery: to.RawQuery, ForceQuery: to.ForceQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
-	h.Set("Location", p.publicBase+below+rest.String())
+	base := p.publicBase
+	if l.Host == "" { // a path stays one
+		if u, err := url.Parse(base); err == nil {
+			base = u.EscapedPath()
+		}
+	}
+	h.Set("Location", base+below+rest.String())
 }
 
 // ErrUnavailable is what every Unavailable is.
@@ -212,6 +218,12 @@ func (p *pool) one(ctx context.Context, m *master, a Ask, use func(context.Conte
 		return next, err
 	}
 	m.trouble.Store(0)
+	if !a.Plain() {
+		// What a registry varies by, the edge asked for; its cookies are the
+		// edge's.
+		delete(resp.Header, "Vary")
+		delete(resp.Header, "Set-Cookie")
+	}
 	defer drain(resp.Body, cancel)
 	resp.Body = newIdleBody(resp.Body, p.timeouts.Idle, cancel)
 	if a.Plain() {

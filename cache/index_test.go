@@ -1,0 +1,122 @@
+package cache
+
+import (
+	"slices"
+	"testing"
+)
+
+// name makes a sum that falls into one shard, whatever n is.
+func name(n byte) Sum { return Sum{0: 64, 1: n} }
+
+// evicted takes everything out, in order.
+func evicted(x *index) (order []byte) {
+	for {
+		sum, _, ok := x.evict()
+		if !ok {
+			return order
+		}
+		order = append(order, sum[1])
+	}
+}
+
+func TestSieve(t *testing.T) {
+	for _, tt := range []struct {
+		rule string
+		do   func(x *index)
+		want []byte
+	}{
+		{"the oldest leaves first", func(x *index) {}, []byte{1, 2, 3, 4, 5}},
+		{"what was hit stays longer", func(x *index) { x.touch(name(1)); x.touch(name(3)) }, []byte{2, 4, 5, 1, 3}},
+		{"two hits are one", func(x *index) { x.touch(name(1)); x.touch(name(1)) }, []byte{2, 3, 4, 5, 1}},
+		{"all hit: the oldest", func(x *index) {
+			for i := range byte(6) {
+				x.touch(name(i))
+			}
+		}, []byte{1, 2, 3, 4, 5}},
+		{"the hand goes on where it stopped", func(x *index) {
+			x.touch(name(1))
+			x.evict() // 2
+			x.touch(name(3))
+			x.put(name(6), 10)
+		}, []byte{4, 5, 6, 1, 3}},
+		{"a survivor of one round is not spared the next", func(x *index) {
+			x.touch(name(1))
+			x.evict() // 2, and 1 has lost its bit
+			for range 3 {
+				x.evict() // 3, 4, 5
+			}
+			x.put(name(6), 10)
+		}, []byte{1, 6}},
+		{"what is removed is not evicted", func(x *index) { x.remove(name(1)); x.remove(name(4)); x.remove(name(9)) }, []byte{2, 3, 5}},
+		{"what the hand stands at is removed", func(x *index) {
+			x.touch(name(1))
+			x.evict()         // 2; the hand stands at 3
+			x.remove(name(3)) //
+		}, []byte{4, 5, 1}},
+		{"a place is used again", func(x *index) { x.remove(name(2)); x.put(name(7), 10) }, []byte{1, 3, 4, 5, 7}},
+		{"a put of what is known is no new entry", func(x *index) { x.put(name(1), 99) }, []byte{1, 2, 3, 4, 5}},
+		{"a file found twice counts as hit", func(x *index) { x.known(name(1), 10) }, []byte{2, 3, 4, 5, 1}},
+		{"one-hit wonders pass by what was asked for twice", func(x *index) {
+			x.touch(name(1))
+			x.touch(name(2))
+			for i := range byte(50) {
+				x.put(name(100+i), 10)
+				x.evict()
+				x.touch(name(1))
+				x.touch(name(2))
+			}
+			for _, i := range []byte{1, 2} {
+				if !x.touch(name(i)) {
+					x.put(name(99), 1)
+				}
+			}
+		}, nil},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			x := newIndex()
+			for i := byte(1); i <= 5; i++ {
+				x.put(name(i), 10)
+			}
+			tt.do(x)
+			if tt.want == nil {
+				if !x.touch(name(1)) || !x.touch(name(2)) || x.touch(name(99)) {
+					t.Error("what was asked for again has left")
+				}
+			} else if have := evicted(x); !slices.Equal(have, tt.want) {
+				t.Errorf("left in order %v, want %v", have, tt.want)
+			}
+			evicted(x)
+			if x.used.Load() != 0 || x.count.Load() != 0 {
+				t.Errorf("empty, and yet %d bytes in %d files", x.used.Load(), x.count.Load())
+			}
+		})
+	}
+}
+
+func TestIndexCounts(t *testing.T) {
+	x := newIndex()
+	for i := range 1000 {
+		x.put(Sum{byte(i), byte(i >> 8), 7}, 10)
+	}
+	if x.used.Load() != 10000 || x.count.Load() != 1000 {
+		t.Errorf("%d bytes in %d files", x.used.Load(), x.count.Load())
+	}
+	x.put(Sum{0, 0, 7}, 25)
+	if x.used.Load() != 10015 || x.count.Load() != 1000 {
+		t.Errorf("replaced: %d bytes in %d files", x.used.Load(), x.count.Load())
+	}
+	seen := make(map[Sum]bool)
+	for {
+		sum, _, ok := x.evict()
+		if !ok {
+			break
+		}
+		if seen[sum] {
+			t.Fatalf("%x left twice", sum)
+		}
+		seen[sum] = true
+	}
+	if len(seen) != 1000 || x.used.Load() != 0 {
+		t.Errorf("%d left, %d bytes remain", len(seen), x.used.Load())
+	}
+}

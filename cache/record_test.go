@@ -1,0 +1,249 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"os"
+	"reflect"
+	"testing"
+)
+
+// record is a whole file: its head and its body.
+func record(t testing.TB, m *Meta, slotLog uint, body []byte) []byte {
+	t.Helper()
+	raw, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, bodyOffset(slotLog))
+	copy(b, encodePreamble(slotLog))
+	if n := copy(b[preambleSize:preambleSize+1<<slotLog], encodeSlot(1, raw)); n < slotHead+len(raw) {
+		t.Fatal("slot is too small")
+	}
+	return append(b, body...)
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	key := Key{Site: "s", ID: "a"}
+	for _, n := range []int{0, 1, 511, 512, 5000} {
+		for _, log := range []uint{10, 12, 13, 16} {
+			body := payload(n, n)
+			m := metaFor(key, 7, body, `Etag: "a"`, "X-A: 1", "X-A: 2", "Cache-Control: max-age=60")
+			m.Vary = []string{"Accept", "\x00"}
+			file := record(t, m, log, body)
+			h, err := readHead(bytes.NewReader(file), int64(len(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(h.meta, m) || h.slot != 0 || h.seq != 1 || h.slotLog != log {
+				t.Errorf("slot 1<<%d, body %d: got %+v, want %+v", log, n, h.meta, m)
+			}
+		}
+	}
+}
+
+func TestRecordBodyBeginsAtASector(t *testing.T) {
+	for log := uint(minSlotLog); log <= maxSlotLog; log++ {
+		if at := bodyOffset(log); at%512 != 0 || at < preambleSize+2<<log {
+			t.Errorf("slot 1<<%d: body at %d", log, at)
+		}
+	}
+	for _, n := range []int{0, 1, 390, 400, 1 << 10, 100 << 10, 800 << 10} {
+		log, err := slotLogFor(n)
+		if err != nil || slotHead+n > 1<<log {
+			t.Errorf("%d bytes do not fit 1<<%d: %v", n, log, err)
+		}
+	}
+	if _, err := slotLogFor(1 << 20); !errors.Is(err, errTooLarge) {
+		t.Errorf("a Meta of 1 MiB: %v, want errTooLarge", err)
+	}
+}
+
+// Whatever byte of the head is wrong, the Meta that comes out is the one that
+// went in, or none.
+func TestRecordFlippedByte(t *testing.T) {
+	body := payload(1, 100)
+	m := metaFor(Key{Site: "s", ID: "a"}, 7, body, `Etag: "a"`)
+	file := record(t, m, 10, body)
+	for at := range bodyOffset(10) {
+		for _, mask := range []byte{0x01, 0x80, 0xff} {
+			bad := bytes.Clone(file)
+			bad[at] ^= mask
+			h, err := readHead(bytes.NewReader(bad), int64(len(bad)))
+			if err == nil && !reflect.DeepEqual(h.meta, m) {
+				t.Fatalf("byte %d ^ %#x gives %+v", at, mask, h.meta)
+			}
+			if err != nil && !errors.Is(err, errDamaged) && !errors.Is(err, errNotRecord) && !errors.Is(err, errFormat) {
+				t.Fatalf("byte %d ^ %#x: %v", at, mask, err)
+			}
+		}
+	}
+}
+
+func TestRecordTruncated(t *testing.T) {
+	body := payload(1, 100)
+	m := metaFor(Key{Site: "s", ID: "a"}, 7, body)
+	for _, log := range []uint{10, 12} { // within the first read, and beyond it
+		file := record(t, m, log, body)
+		for n := range len(file) {
+			if h, err := readHead(bytes.NewReader(file[:n]), int64(n)); err == nil {
+				t.Fatalf("%d of %d bytes give %+v", n, len(file), h.meta)
+			}
+		}
+		longer := append(bytes.Clone(file), 0)
+		if _, err := readHead(bytes.NewReader(longer), int64(len(longer))); !errors.Is(err, errDamaged) {
+			t.Errorf("one byte too many: %v", err)
+		}
+	}
+}
+
+func TestRecordOfAnotherFormat(t *testing.T) {
+	body := payload(1, 100)
+	file := record(t, metaFor(Key{}, 1, body), 10, body)
+	file[4]++
+	binary.LittleEndian.PutUint32(file[12:], crc32.Checksum(file[:12], castagnoli))
+	if _, err := readHead(bytes.NewReader(file), int64(len(file))); !errors.Is(err, errFormat) {
+		t.Errorf("got %v, want errFormat", err)
+	}
+}
+
+// A head that checks out and makes no sense was written by nobody, and is still
+// a miss rather than a panic.
+func TestRecordThatMakesNoSense(t *testing.T) {
+	body := payload(1, 100)
+	for name, change := range map[string]func(*Meta){
+		"negative size":    func(m *Meta) { m.Parts = []Part{{Size: -1}, {Offset: 0, Size: 101}} },
+		"negative offset":  func(m *Meta) { m.Parts[0].Offset = -1 },
+		"part beyond body": func(m *Meta) { m.Parts[0].Offset = 1 },
+		"odd Vary":         func(m *Meta) { m.Vary = []string{"Accept"} },
+		"no fields":        func(m *Meta) { m.Header = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := metaFor(Key{Site: "s", ID: "a"}, 7, body)
+			change(m)
+			file := record(t, m, 10, body)
+			if _, err := readHead(bytes.NewReader(file), int64(len(file))); !errors.Is(err, errDamaged) {
+				t.Errorf("got %v, want errDamaged", err)
+			}
+		})
+	}
+}
+
+// slots reads both slots' sequences, 0 for one that does not check out.
+func slots(t *testing.T, path string) (first, second uint64, log uint) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log, err = decodePreamble(b); err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ = decodeSlot(b[preambleSize : preambleSize+1<<log])
+	second, _, _ = decodeSlot(b[preambleSize+1<<log : preambleSize+2<<log])
+	return first, second, log
+}
+
+func TestRecordFresheningTakesSlotsInTurn(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 1<<20)
+	key, body := Key{Site: "s", ID: "a"}, payload(1, 100)
+	write(t, d, key, metaFor(key, 1, body), body)
+	path := d.path(key.sum())
+	for i, want := range [][2]uint64{{1, 0}, {1, 2}, {3, 2}, {3, 4}} {
+		first, second, _ := slots(t, path)
+		if first != want[0] || second != want[1] {
+			t.Fatalf("slots hold %d and %d, want %d", first, second, want)
+		}
+		expectStored(t, d, key, uint64(i+1), body)
+		if err := d.Freshen(key, uint64(i+1), metaFor(key, uint64(i+2), body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A freshening that was cut short, at any byte, leaves the response as it was.
+func TestRecordTornSlot(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 1<<20)
+	key, body := Key{Site: "s", ID: "a"}, payload(1, 100)
+	write(t, d, key, metaFor(key, 1, body, "X-A: 1"), body)
+	if err := d.Freshen(key, 1, metaFor(key, 2, body, "X-A: 2")); err != nil {
+		t.Fatal(err)
+	}
+	path := d.path(key.sum())
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Freshen(key, 2, metaFor(key, 3, body, "X-A: 3")); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for at := range after {
+		if after[at] == before[at] {
+			continue
+		}
+		changed++
+		torn := append(bytes.Clone(after[:at]), before[at:]...)
+		h, err := readHead(bytes.NewReader(torn), int64(len(torn)))
+		if err != nil || h.meta.ID != 2 {
+			t.Fatalf("cut at %d: %v", at, err)
+		}
+	}
+	if changed == 0 {
+		t.Error("freshening wrote nothing")
+	}
+}
+
+func TestRecordFreshenedBeyondItsSlot(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 1<<20)
+	key, body := Key{Site: "s", ID: "a"}, payload(1, 100)
+	write(t, d, key, metaFor(key, 1, body), body)
+	m := metaFor(key, 2, body)
+	for i := range 100 {
+		m.Header.Add(http.CanonicalHeaderKey(fmt.Sprint("x-", i)), "0123456789")
+	}
+	if err := d.Freshen(key, 1, m); !errors.Is(err, errTooLarge) {
+		t.Errorf("got %v, want errTooLarge", err)
+	}
+	expectStored(t, d, key, 0, nil) // fetched anew, with a larger slot
+}
+
+// FuzzReadHead: no file makes the reader panic, and what is accepted stays
+// within the file.
+func FuzzReadHead(f *testing.F) {
+	body := payload(1, 100)
+	m := metaFor(Key{Site: "s", ID: "a"}, 7, body, `Etag: "a"`)
+	f.Add(record(f, m, 10, body), []byte(nil))
+	f.Add([]byte("pkge"), []byte(`{"parts":[{"size":-1},{"size":5}]}`))
+	raw, _ := json.Marshal(m)
+	f.Add([]byte(nil), raw)
+	f.Fuzz(func(t *testing.T, file, meta []byte) {
+		if slotHead+len(meta) <= 1<<10 && len(meta) > 0 { // a head with the right checksums
+			b := make([]byte, bodyOffset(10))
+			copy(b, encodePreamble(10))
+			copy(b[preambleSize:], encodeSlot(1, meta))
+			file = append(b, file...)
+		}
+		h, err := readHead(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			return
+		}
+		front := bodyOffset(h.slotLog)
+		if front+h.meta.Size() != int64(len(file)) {
+			t.Errorf("body of %d bytes after %d in a file of %d", h.meta.Size(), front, len(file))
+		}
+		intact(h.meta, file[front:])
+		h.meta.selects(nil)
+		Freshen(h.meta, http.Header{"X-A": {"1"}}, epoch, epoch)
+		Decide(epoch, h.meta, NotMarked, Rule{}, asking(""))
+	})
+}

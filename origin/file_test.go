@@ -1,0 +1,419 @@
+package origin
+
+import (
+	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"pkgedge/origin/kind"
+	"pkgedge/origin/sample"
+)
+
+const largeTarball = "/large/-/large-1.0.0.tgz"
+
+// withLarge adds a package whose tarball is too large to be held back whole, and
+// returns the tarball.
+func (w *two) withLarge(t *testing.T) []byte {
+	t.Helper()
+	err := w.store.AddPackage("large", sample.Version{
+		Number: "1.0.0", Files: map[string][]byte{"data.bin": sample.Noise("large", 3*smallFile)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := download(t, w.aURL+largeTarball)
+	if len(file) <= smallFile {
+		t.Fatalf("%d bytes are not large", len(file))
+	}
+	w.a.Forget()
+	return file
+}
+
+// listing is a digests document for one file.
+func listing(t *testing.T, b *behind, file kind.Route, body []byte) []byte {
+	t.Helper()
+	list, ok := b.Lists(file)
+	if !ok {
+		t.Fatal("no list")
+	}
+	name := file.Key[strings.LastIndex(file.Key, "/")+1:]
+	sum := sha512.Sum512(body)
+	doc := `{"name":"` + file.Group + `","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"` + file.Group +
+		`","version":"1.0.0","dist":{"integrity":"sha512-` + base64.StdEncoding.EncodeToString(sum[:]) +
+		`","tarball":"https://registry.example/` + file.Group + `/-/` + name + `"}}}}`
+	docs, err := b.Prepare(list, []byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range docs {
+		if d.Variant == kind.Digests {
+			var out bytes.Buffer
+			if _, err := d.Body.WriteTo(&out); err != nil {
+				t.Fatal(err)
+			}
+			return out.Bytes()
+		}
+	}
+	t.Fatal("no digests")
+	return nil
+}
+
+// isBroken checks that a large file did not end: what came is right, and
+// something is missing.
+func isBroken(t *testing.T, r *recorder, want []byte) {
+	t.Helper()
+	if len(r.body) >= len(want) || !bytes.HasPrefix(want, r.body) {
+		t.Errorf("%d of %d bytes came", len(r.body), len(want))
+	}
+}
+
+func TestFileArrivesWhole(t *testing.T) {
+	w := newTwo(t)
+	w.withLarge(t)
+	b := newBehind(t, w.bothURLs[:1])
+	for _, path := range []string{aTarball, "/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz", largeTarball} {
+		r, err := b.get(t, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := download(t, w.aURL+path)
+		same(t, path, r.body, want)
+		if r.size != int64(len(want)) || r.status != http.StatusOK || r.header.Get("Etag") == "" {
+			t.Errorf("%s: %d of %d bytes, %v", path, r.size, len(want), r.header)
+		}
+	}
+}
+
+func TestFileOfUnknownLength(t *testing.T) {
+	for _, size := range []int{100, smallFile, smallFile + 1, 3 * smallFile} {
+		for _, flip := range []bool{false, true} {
+			want := sample.Noise("x", size)
+			url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+				http.NewResponseController(w).Flush() // no Content-Length then
+				body := want
+				if flip {
+					body = bytes.Clone(want)
+					body[size-1] ^= 1
+				}
+				w.Write(body)
+			})
+			var doc []byte
+			b := newBehind(t, []string{url}, listedBy(func(bool) ([]byte, error) { return doc, nil }))
+			doc = listing(t, b, b.route("/x/-/x-1.0.0.tgz"), want)
+			r, err := b.get(t, "/x/-/x-1.0.0.tgz")
+			switch {
+			case !flip && err != nil:
+				t.Errorf("%d bytes: %v", size, err)
+			case !flip:
+				same(t, "file", r.body, want)
+			case !errors.Is(err, errDigest):
+				t.Errorf("%d bytes, the last wrong: err = %v; want %v", size, err, errDigest)
+			case size > smallFile:
+				isBroken(t, r, want)
+			case r.responds != 0:
+				t.Errorf("%d wrong bytes were released", size)
+			}
+		}
+	}
+}
+
+// A small file that is wrong is fetched elsewhere, and its client never knows.
+func TestSmallFileIsSalvaged(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.a.Break(sample.Suffix(".tgz"), sample.FlipByte(10))
+	r, err := b.get(t, aTarball)
+	if err != nil || r.responds != 1 {
+		t.Fatalf("%d responses, %v", r.responds, err)
+	}
+	same(t, "tarball", r.body, download(t, w.bothURLs[1]+aTarball))
+
+	w.b.Break(sample.Suffix(".tgz"), sample.FlipByte(10))
+	r, err = b.get(t, aTarball)
+	isUnavailable(t, err)
+	if !errors.Is(err, errDigest) || r.responds != 0 {
+		t.Errorf("wrong everywhere: %d responses, %v", r.responds, err)
+	}
+}
+
+// A large file that is wrong never ends at its clients.
+func TestLargeFileThatIsWrongBreaks(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault sample.Fault
+		err   error
+	}{
+		{"the last byte", sample.FlipByte(-1), errDigest},
+		{"cut cleanly", sample.ShortBody(2 * smallFile), errDigest},
+		{"cut", sample.CutAfter(2 * smallFile), io.ErrUnexpectedEOF},
+		{"the rest not sent", sample.WrongLength(+1), io.ErrUnexpectedEOF},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newTwo(t)
+			want := w.withLarge(t)
+			b := newBehind(t, w.bothURLs)
+			w.a.Break(sample.Path(largeTarball), tt.fault)
+			r, err := b.get(t, largeTarball)
+			if !errors.Is(err, tt.err) {
+				t.Errorf("err = %v; want %v", err, tt.err)
+			}
+			isBroken(t, r, want)
+			if r.responds != 1 || w.b.Count(sample.Path(largeTarball)) != 0 {
+				t.Error("another master was asked after bytes were released")
+			}
+		})
+	}
+}
+
+func TestLargeFileThatBeginsWronglyBreaks(t *testing.T) {
+	w := newTwo(t)
+	want := w.withLarge(t)
+	b := newBehind(t, w.bothURLs[:1])
+	w.a.Break(sample.Path(largeTarball), sample.FlipByte(0))
+	r, err := b.get(t, largeTarball)
+	if !errors.Is(err, errDigest) || len(r.body) >= len(want) {
+		t.Errorf("%d of %d bytes came, %v", len(r.body), len(want), err)
+	}
+}
+
+// A large file that stalls after its release is bounded too.
+func TestLargeFileThatStallsBreaks(t *testing.T) {
+	w := newTwo(t)
+	want := w.withLarge(t)
+	short := patient
+	short.Idle = 100 * time.Millisecond
+	b := newBehind(t, w.bothURLs, waits(short))
+	w.a.Break(sample.Path(largeTarball), sample.HangAfter(2*smallFile))
+	r, err := b.get(t, largeTarball)
+	if !errors.Is(err, errIdle) || !isTimeout(err) {
+		t.Errorf("err = %v; want %v", err, errIdle)
+	}
+	isBroken(t, r, want)
+}
+
+// Until a byte of it is there, a large file has not begun.
+func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
+	short := patient
+	short.FirstByte, short.Idle = 100*time.Millisecond, 100*time.Millisecond
+	for name, fault := range map[string]sample.Fault{
+		"headers and then nothing": sample.HangAfter(0),
+		"headers and then a cut":   sample.CutAfter(0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTwo(t)
+			want := w.withLarge(t)
+			b := newBehind(t, w.bothURLs, waits(short))
+			w.a.Break(sample.Path(largeTarball), fault)
+			r, err := b.get(t, largeTarball)
+			if err != nil || r.responds != 1 {
+				t.Fatalf("%d responses, %v", r.responds, err)
+			}
+			same(t, "tarball", r.body, want)
+		})
+	}
+}
+
+// A large file is passed on as it comes, but for what is held back.
+func TestLargeFileStreams(t *testing.T) {
+	w := newTwo(t)
+	want := w.withLarge(t)
+	b := newBehind(t, w.bothURLs[:1])
+	gate := sample.NewGate()
+	w.a.Break(sample.Path(largeTarball), sample.Drip(gate, 256<<10))
+	r := &recorder{}
+	done := make(chan error, 1)
+	go func() { done <- b.Fetch(t.Context(), Ask{Route: b.route(largeTarball)}, r) }()
+	gate.Step(1)
+	r.await(t, 256<<10-heldTail)
+	gate.Step(3)
+	r.await(t, 4*256<<10-heldTail)
+	gate.Open()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	same(t, "tarball", r.body, want)
+}
+
+// Stored metadata may be older than a file: before one is called wrong, its
+// digest is asked for anew.
+func TestDigestIsRenewed(t *testing.T) {
+	for _, path := range []string{aTarball, largeTarball} {
+		for _, tt := range []struct {
+			name  string
+			flip  bool
+			renew string // what the renewed list says: "right", "old", "nothing", or "" for an error
+			ok    bool
+		}{
+			{"the file is newer", false, "right", true},
+			{"the file is wrong", true, "right", false},
+			{"the list is the newest", false, "old", false},
+			{"no newer list can be had", false, "", false},
+			{"the newer list does not have it", false, "nothing", false},
+		} {
+			t.Run(tt.name+path, func(t *testing.T) {
+				w := newTwo(t)
+				w.withLarge(t)
+				file := download(t, w.aURL+path)
+				if tt.flip {
+					for _, m := range []*sample.Master{w.a, w.b} {
+						m.Break(sample.Path(path), sample.FlipByte(-1))
+					}
+				}
+				var old, right, nothing []byte
+				renewed := 0
+				b := newBehind(t, w.bothURLs, listedBy(func(renew bool) ([]byte, error) {
+					if !renew {
+						return old, nil
+					}
+					renewed++
+					switch tt.renew {
+					case "right":
+						return right, nil
+					case "old":
+						return old, nil
+					case "nothing":
+						return nothing, nil
+					}
+					return nil, errors.New("no master answers")
+				}))
+				route := b.route(path)
+				old = listing(t, b, route, []byte("what it was before"))
+				right = listing(t, b, route, file)
+				nothing, _, _ = bytes.Cut(old, []byte("\n"))
+				nothing = append(bytes.Clone(nothing), '\n')
+				r, err := b.get(t, path)
+				if tt.ok {
+					if err != nil {
+						t.Fatal(err)
+					}
+					same(t, "file", r.body, file)
+				} else if !errors.Is(err, errDigest) || len(r.body) >= len(file) {
+					t.Errorf("%d of %d bytes came, err = %v; want %v", len(r.body), len(file), err, errDigest)
+				}
+				if renewed == 0 {
+					t.Error("the digest was not asked for anew")
+				}
+			})
+		}
+	}
+}
+
+func TestRightFileRenewsNothing(t *testing.T) {
+	w := newTwo(t)
+	w.withLarge(t)
+	for _, path := range []string{aTarball, largeTarball} {
+		var doc []byte
+		b := newBehind(t, w.bothURLs, listedBy(func(renew bool) ([]byte, error) {
+			if renew {
+				t.Error("renewed")
+			}
+			return doc, nil
+		}))
+		doc = listing(t, b, b.route(path), download(t, w.aURL+path))
+		if _, err := b.get(t, path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Without a digest a file is taken as it is, unless it cannot be one.
+func TestFileWithoutADigest(t *testing.T) {
+	none := listedBy(func(bool) ([]byte, error) { return nil, errors.New("no metadata") })
+	never := func(c *Config) { c.Digests = nil }
+	for name, option := range map[string]option{"not to be had": none, "not asked for": never} {
+		t.Run(name, func(t *testing.T) {
+			w := newTwo(t)
+			want := w.withLarge(t)
+			b := newBehind(t, w.bothURLs, option)
+			for path, file := range map[string][]byte{aTarball: download(t, w.aURL+aTarball), largeTarball: want} {
+				r, err := b.get(t, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, path, r.body, file)
+			}
+			for _, fault := range []sample.Fault{sample.Empty(), sample.HTML()} {
+				rule := w.a.Break(sample.Path(aTarball), fault)
+				r, err := b.get(t, aTarball)
+				if err != nil || r.responds != 1 {
+					t.Fatalf("%d responses, %v", r.responds, err)
+				}
+				same(t, "from the other master", r.body, download(t, w.bothURLs[1]+aTarball))
+				rule.Mend()
+			}
+			page := bytes.Repeat([]byte("<p>back soon</p>"), smallFile)
+			url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				w.Write(page)
+			})
+			if _, err := newBehind(t, []string{url}, option).get(t, aTarball); !errors.Is(err, errFile) {
+				t.Errorf("a long page: err = %v; want %v", err, errFile)
+			}
+		})
+	}
+}
+
+func TestFileIsRevalidated(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1])
+	first, err := b.get(t, aTarball)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.ask(t, Ask{Route: b.route(aTarball), ETag: first.header.Get("Etag")})
+	if err != nil || r.status != http.StatusNotModified || len(r.body) != 0 {
+		t.Errorf("%d with %d bytes, %v", r.status, len(r.body), err)
+	}
+}
+
+func TestTailIsAlwaysHeld(t *testing.T) {
+	want := sample.Noise("tail", 5*heldTail+17)
+	for _, pieces := range [][]int{
+		{1}, {7, 4096}, {heldTail}, {heldTail - 1, 1}, {heldTail + 1}, {2*heldTail + 5}, {len(want)}, {heldTail, 1, heldTail - 1},
+	} {
+		sum := sha512.New()
+		var out bytes.Buffer
+		w := &tailWriter{to: &out, sum: sum}
+		for off, i := 0, 0; off < len(want); i++ {
+			n := min(pieces[i%len(pieces)], len(want)-off)
+			if m, err := w.Write(want[off : off+n]); m != n || err != nil {
+				t.Fatal(m, err)
+			}
+			off += n
+			if len(w.held) == 0 || len(w.held) > heldTail {
+				t.Fatalf("pieces %v: %d bytes held", pieces, len(w.held))
+			}
+			if !bytes.Equal(append(bytes.Clone(out.Bytes()), w.held...), want[:off]) {
+				t.Fatalf("pieces %v: bytes are lost or out of order at %d", pieces, off)
+			}
+		}
+		if right := sha512.Sum512(want); !bytes.Equal(sum.Sum(nil), right[:]) {
+			t.Errorf("pieces %v: wrong sum", pieces)
+		}
+	}
+}
+
+func TestTailStopsAtAFailedWrite(t *testing.T) {
+	for _, fail := range []int{0, 1} {
+		w := &tailWriter{to: &failing{after: fail}, sum: sha512.New()}
+		w.Write(make([]byte, heldTail))
+		if _, err := w.Write(make([]byte, 2*heldTail)); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("after %d writes: err = %v", fail, err)
+		}
+	}
+}
+
+type failing struct{ after int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after--; f.after < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}

@@ -1,0 +1,418 @@
+package origin
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"pkgedge/origin/kind"
+	"pkgedge/origin/sample"
+)
+
+// checkPackument checks the parts made of a full packument: complete, in every
+// coding, and changed in nothing but the tarball URLs.
+func checkPackument(t *testing.T, r *recorder, master []byte) {
+	t.Helper()
+	var got []string
+	for _, p := range r.parts {
+		got = append(got, p.variant+":"+p.encoding)
+	}
+	equal(t, "parts", got, []string{
+		"full:", "full:gzip", "full:zstd", "abbreviated:", "abbreviated:gzip", "abbreviated:zstd", kind.Digests + ":",
+	})
+	for _, variant := range []string{"full", "abbreviated"} {
+		plain := r.part(t, variant, "")
+		same(t, variant+" gzip", gunzip(t, r.part(t, variant, "gzip")), plain)
+		same(t, variant+" zstd", unzstd(t, r.part(t, variant, "zstd")), plain)
+	}
+	want, have := decode(t, master), decode(t, r.part(t, "full", ""))
+	for number, v := range have["versions"].(map[string]any) {
+		dist := v.(map[string]any)["dist"].(map[string]any)
+		url := dist["tarball"].(string)
+		if !strings.HasPrefix(url, publicBase+"/"+have["name"].(string)+"/-/") {
+			t.Errorf("tarball of %s is at %s", number, url)
+		}
+		original := want["versions"].(map[string]any)[number].(map[string]any)["dist"].(map[string]any)
+		if i := strings.LastIndex(url, "/"); !strings.HasSuffix(original["tarball"].(string), url[i:]) {
+			t.Errorf("tarball of %s became %s", original["tarball"], url)
+		}
+		dist["tarball"] = original["tarball"]
+	}
+	if !reflect.DeepEqual(have, want) {
+		t.Error("more than the tarball URLs is different")
+	}
+}
+
+func decode(t *testing.T, doc []byte) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(doc, &v); err != nil {
+		t.Fatalf("%v in %.100q", err, doc)
+	}
+	return v
+}
+
+func gunzip(t *testing.T, b []byte) []byte {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func unzstd(t *testing.T, b []byte) []byte {
+	t.Helper()
+	// The window that RFC 8878 section 3.1.1.1.2 lets a client insist on.
+	r, err := zstd.NewReader(nil, zstd.WithDecoderMaxWindow(8<<20), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	out, err := r.DecodeAll(b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func zipped(b []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	w.Write(b) // a Buffer never fails
+	w.Close()
+	return out.Bytes()
+}
+
+func TestMetadataBecomesEveryVariant(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1])
+	r, err := b.get(t, aPackument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPackument(t, r, download(t, w.aURL+aPackument))
+	if !r.held || r.responds != 1 || r.status != http.StatusOK {
+		t.Errorf("held %v, %d responses, status %d", r.held, r.responds, r.status)
+	}
+	if r.header.Get("Etag") == "" || r.header.Get("Last-Modified") == "" || r.header.Get("Cache-Control") == "" {
+		t.Errorf("what revalidation and freshness need is gone: %v", r.header)
+	}
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Vary"} {
+		if r.header.Get(name) != "" {
+			t.Errorf("%s: %s describes the master's body", name, r.header.Get(name))
+		}
+	}
+	if full, short := r.parts[0].contentType, r.parts[3].contentType; full != "application/json" || short != "application/vnd.npm.install-v1+json" {
+		t.Errorf("types %s and %s", full, short)
+	}
+	if w.a.Count(sample.Any) != 1 {
+		t.Errorf("%d requests for all variants", w.a.Count(sample.Any))
+	}
+}
+
+func TestSmallMetadataIsNotCompressed(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1])
+	r, err := b.get(t, "/-/package/edge-sample-words/dist-tags")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.parts) != 1 || r.parts[0].encoding != "" || decode(t, r.parts[0].body)["latest"] != "1.1.0" {
+		t.Errorf("%d parts, the first %q", len(r.parts), r.parts[0].body)
+	}
+}
+
+func TestMetadataIsRevalidated(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1])
+	r, err := b.get(t, aPackument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ask := range map[string]Ask{
+		"by ETag": {ETag: r.header.Get("Etag")},
+		"by date": {LastModified: r.header.Get("Last-Modified")},
+		"by both": {ETag: r.header.Get("Etag"), LastModified: r.header.Get("Last-Modified")},
+	} {
+		ask.Route = b.route(aPackument)
+		again, err := b.ask(t, ask)
+		if err != nil || again.status != http.StatusNotModified || again.held {
+			t.Errorf("%s: %d, %v", name, again.status, err)
+		}
+	}
+	other, err := b.ask(t, Ask{Route: b.route(aPackument), ETag: `"older"`})
+	if err != nil || other.status != http.StatusOK {
+		t.Errorf("an older ETag: %d, %v", other.status, err)
+	}
+}
+
+// What a registry says in refusing is handed on in its own words, or in ours if
+// they cannot be had whole.
+func TestRefusalsAreRelayed(t *testing.T) {
+	long := strings.Repeat("x", 65<<10)
+	for _, tt := range []struct {
+		name     string
+		status   int
+		fields   map[string]string
+		body     string
+		wantType string
+		want     string
+	}{
+		{"JSON", 404, nil, `{"error":"Not found"}`, "application/json", `{"error":"Not found"}`},
+		{"a bare string", 404, nil, `"version not found: 9.9.9"`, "application/json", `"version not found: 9.9.9"`},
+		{"nothing", 410, nil, "", "application/json", ""},
+		{"gzip", 404, map[string]string{"Content-Encoding": "gzip"}, string(zipped([]byte(`{"error":"zipped"}`))), "application/json", `{"error":"zipped"}`},
+		{"not gzip", 404, map[string]string{"Content-Encoding": "gzip"}, "plain", "application/json", `{"error":"Not Found"}` + "\n"},
+		{"cut gzip", 404, map[string]string{"Content-Encoding": "gzip"}, string(zipped([]byte("abcdefgh"))[:15]), "application/json", `{"error":"Not Found"}` + "\n"},
+		{"a gzip bomb", 404, map[string]string{"Content-Encoding": "gzip"}, string(zipped(make([]byte, 1<<20))), "application/json", `{"error":"Not Found"}` + "\n"},
+		{"a coding nobody asked for", 403, map[string]string{"Content-Encoding": "br"}, "????", "application/json", `{"error":"Forbidden"}` + "\n"},
+		{"a page", 403, map[string]string{"Content-Type": "text/html"}, "<h1>No</h1>", "text/html", "<h1>No</h1>"},
+		{"a page that is too long", 404, map[string]string{"Content-Type": "text/html"}, long, "application/json", `{"error":"Not Found"}` + "\n"},
+		{"a paywall", 402, nil, `{"error":"pay"}`, "application/json", `{"error":"pay"}`},
+	} {
+		for _, path := range []string{aPackument, aTarball} {
+			t.Run(tt.name+path, func(t *testing.T) {
+				url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					for name, value := range tt.fields {
+						w.Header().Set(name, value)
+					}
+					w.WriteHeader(tt.status)
+					io.WriteString(w, tt.body)
+				})
+				b := newBehind(t, []string{url})
+				r, err := b.get(t, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.status != tt.status || string(r.body) != tt.want || r.header.Get("Content-Type") != tt.wantType {
+					t.Errorf("%d %s %.80q; want %d %s %q", r.status, r.header.Get("Content-Type"), r.body, tt.status, tt.wantType, tt.want)
+				}
+				if r.size != int64(len(r.body)) || r.header.Get("Content-Encoding") != "" || r.header.Get("Content-Length") != "" {
+					t.Errorf("%d bytes of %d, %v", len(r.body), r.size, r.header)
+				}
+			})
+		}
+	}
+}
+
+func TestCutRefusalIsNoAnswer(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.a.Break(sample.Any, sample.Status(404), sample.CutAfter(5))
+	if r, err := b.get(t, aPackument); err != nil || r.status != http.StatusOK || r.responds != 1 {
+		t.Errorf("%d, %v", r.status, err)
+	}
+}
+
+func TestLargeMetadata(t *testing.T) {
+	const versions = 6000 // some 6 MB
+	doc := sample.Packument("big", versions)
+	if len(doc) <= smallDocument {
+		t.Fatalf("%d bytes are not large", len(doc))
+	}
+	for _, coding := range []string{"gzip", ""} {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("coding %q, chunked %v", coding, chunked), func(t *testing.T) {
+				body := doc
+				if coding == "gzip" {
+					body = zipped(doc)
+				}
+				url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					if coding != "" {
+						w.Header().Set("Content-Encoding", coding)
+					}
+					if !chunked {
+						w.Header().Set("Content-Length", itoa(len(body)))
+					}
+					w.Write(body)
+				})
+				b := newBehind(t, []string{url})
+				r, err := b.get(t, "/big")
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkPackument(t, r, doc)
+				if len(b.bounds.small) != 0 || len(b.bounds.large) != 0 {
+					t.Error("a place was kept after the fill")
+				}
+			})
+		}
+	}
+}
+
+// The largest document is a matter of bytes, whatever they come as; and also
+// where it is below what counts as small.
+func TestMaxMetadata(t *testing.T) {
+	doc := sample.Packument("big", 1000)
+	huge := sample.Packument("big", 5000)
+	if len(huge) <= smallDocument {
+		t.Fatalf("%d bytes are not large", len(huge))
+	}
+	for _, tt := range []struct {
+		name string
+		body []byte
+		max  int
+		ok   bool
+	}{
+		{"exactly", doc, len(doc), true},
+		{"one less", doc, len(doc) - 1, false},
+		{"large, exactly", huge, len(huge), true},
+		{"large, one less", huge, len(huge) - 1, false},
+		{"large, where small is too much", huge, 1 << 20, false},
+		{"tiny", doc, 10, false},
+	} {
+		for _, coding := range []string{"gzip", ""} {
+			t.Run(tt.name+coding, func(t *testing.T) {
+				url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+					if coding != "" {
+						w.Header().Set("Content-Encoding", coding)
+						w.Write(zipped(tt.body))
+						return
+					}
+					w.Write(tt.body)
+				})
+				b := newBehind(t, []string{url}, maxMetadata(int64(tt.max)))
+				r, err := b.get(t, "/big")
+				if tt.ok {
+					if err != nil {
+						t.Fatal(err)
+					}
+					same(t, "gzip", gunzip(t, r.part(t, "full", "gzip")), r.part(t, "full", ""))
+					return
+				}
+				isUnavailable(t, err)
+				if !errors.Is(err, errMetadata) || r.responds != 0 {
+					t.Errorf("err = %v, %d responses", err, r.responds)
+				}
+			})
+		}
+	}
+}
+
+// A gzip trailer that lies about the size does not buy more memory.
+func TestGzipTrailerIsNotBelieved(t *testing.T) {
+	doc := sample.Packument("big", 5000)
+	body := zipped(doc)
+	copy(body[len(body)-4:], []byte{1, 0, 0, 0}) // one byte
+	url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Write(body)
+	})
+	b := newBehind(t, []string{url})
+	if _, err := b.get(t, "/big"); !errors.Is(err, errMetadata) {
+		t.Errorf("err = %v; want %v", err, errMetadata)
+	}
+}
+
+// Fills wait for a place, and a wait ends with the fill.
+func TestFillsAreCounted(t *testing.T) {
+	w := newTwo(t)
+	if err := w.store.AddPackument(sample.Packument("big", 6000)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		path  string
+		slots func(*bounds) chan struct{}
+		waits bool
+	}{
+		{"a large one waits for large ones", "/big", func(b *bounds) chan struct{} { return b.large }, true},
+		{"a large one waits for small ones", "/big", func(b *bounds) chan struct{} { return b.small }, true},
+		{"a small one waits for small ones", aPackument, func(b *bounds) chan struct{} { return b.small }, true},
+		{"a small one does not wait for large ones", aPackument, func(b *bounds) chan struct{} { return b.large }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBehind(t, w.bothURLs[:1])
+			slots := tt.slots(b.bounds)
+			for range cap(slots) {
+				slots <- struct{}{}
+			}
+			w.a.Forget()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			r := &recorder{}
+			done := make(chan error, 1)
+			go func() { done <- b.Fetch(ctx, Ask{Route: b.route(tt.path)}, r) }()
+			if !tt.waits {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			<-w.a.Arrived(sample.Path(tt.path))
+			over := errors.New("over")
+			cancel(over)
+			if err := <-done; !errors.Is(err, over) || r.responds != 0 {
+				t.Errorf("err = %v, %d responses", err, r.responds)
+			}
+			<-slots // one place, and the next fill has it
+			r = &recorder{}
+			if err := b.Fetch(t.Context(), Ask{Route: b.route(tt.path)}, r); err != nil || !r.held {
+				t.Errorf("with a place: %v", err)
+			}
+		})
+	}
+}
+
+// The response may be one that is not wanted.
+func TestSinkEndsTheFetch(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	for _, path := range []string{aPackument, aTarball, "/none", "/none/-/none-1.0.0.tgz"} {
+		r := &recorder{refuse: errors.New("not wanted")}
+		if err := b.Fetch(t.Context(), Ask{Route: b.route(path)}, r); !errors.Is(err, r.refuse) || r.responds != 1 {
+			t.Errorf("%s: err = %v after %d responses; want %v", path, err, r.responds, r.refuse)
+		}
+	}
+	if n := w.b.Count(sample.Any); n != 0 {
+		t.Errorf("another master was asked %d times", n)
+	}
+}
+
+func TestReadUpTo(t *testing.T) {
+	const limit = 200 << 10
+	for _, size := range []int{0, 1, limit - 1, limit, limit + 1, 3 * limit} {
+		for _, hint := range []int64{-1, 0, 5, int64(size), 10 * limit, 1 << 62} {
+			for _, given := range []int{0, 100} {
+				src := sample.Noise("x", size)
+				head := min(given, size)
+				got, whole, err := readUpTo(iotestOneByteFirst(src[head:]), bytes.Clone(src[:head]), hint, limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if whole != (size <= limit) {
+					t.Errorf("%d bytes, hint %d: whole is %v", size, hint, whole)
+				}
+				if want := src[:min(size, limit+1)]; !bytes.Equal(got, want) {
+					t.Errorf("%d bytes, hint %d, %d given: got %d", size, hint, given, len(got))
+				}
+				if cap(got) > 2*limit {
+					t.Errorf("%d bytes, hint %d: room for %d was made", size, hint, cap(got))
+				}
+			}
+		}
+	}
+}
+
+// iotestOneByteFirst gives a byte, and then what is asked for.
+func iotestOneByteFirst(b []byte) io.Reader {
+	n := min(1, len(b))
+	return io.MultiReader(bytes.NewReader(b[:n]), bytes.NewReader(b[n:]))
+}

@@ -1,0 +1,219 @@
+package origin
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"pkgedge/origin/kind"
+	"pkgedge/origin/sample"
+)
+
+// send passes a request on, and returns the response with its body read.
+func (b *behind) send(t *testing.T, method, path, body string, fields ...string) (*http.Response, string, error) {
+	t.Helper()
+	var from io.Reader
+	if body != "" {
+		from = io.MultiReader(strings.NewReader(body)) // of a length and a type that net/http does not know
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://edge.example"+path, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, ": ")
+		req.Header.Set(name, value)
+	}
+	path, query, _ := strings.Cut(path, "?")
+	route := b.Route(kind.Request{Method: method, Path: path, Query: query, Header: req.Header})
+	if route.Class != kind.PassPrimary && route.Class != kind.PassAny {
+		t.Fatalf("does not pass: %+v", route)
+	}
+	resp, err := b.Pass(route).RoundTrip(req)
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	read, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(read), nil
+}
+
+const (
+	aLogin = `{"name":"me","password":"secret"}`
+	login  = "/-/user/org.couchdb.user:me"
+	search = "/-/v1/search?text=edge-sample"
+)
+
+func TestWriteGoesToThePrimary(t *testing.T) {
+	store, err := sample.Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, aS := startMaster(t, store, sample.Under("/registry"))
+	replica, rS := startMaster(t, store)
+	b := newBehind(t, []string{aS.URL(), rS.URL()})
+	b.pool.masters[0].trouble.Store(time.Now().UnixNano()) // never a reason to write elsewhere
+	resp, body, err := b.send(t, "PUT", login, aLogin, "Content-Type: application/json", "Authorization: Bearer x", "Via: 1.1 proxy", "Npm-Otp: 1")
+	if err != nil || resp.StatusCode != http.StatusCreated || !strings.Contains(body, "token") {
+		t.Fatalf("%+v, %q, %v", resp, body, err)
+	}
+	got := last(t, a)
+	if string(got.Body) != aLogin || got.Raw != "/registry"+login || got.Host != strings.TrimPrefix(strings.TrimSuffix(aS.URL(), "/registry"), "http://") {
+		t.Errorf("%s at %s: %q", got.Raw, got.Host, got.Body)
+	}
+	for name, want := range map[string]string{"Authorization": "Bearer x", "Npm-Otp": "1", "Cdn-Loop": "edge-test"} {
+		if got.Header.Get(name) != want {
+			t.Errorf("%s: %q; want %q", name, got.Header.Get(name), want)
+		}
+	}
+	equal(t, "Via", got.Header["Via"], []string{"1.1 proxy", "1.1 edge-test"})
+	if replica.Count(sample.Any) != 0 {
+		t.Error("a replica got it")
+	}
+	equal(t, "reports", b.reported(), []string{"A pass"})
+}
+
+// Only the client knows whether its write may be repeated.
+func TestWriteIsNeverSentTwice(t *testing.T) {
+	short := patient
+	short.FirstByte = 50 * time.Millisecond
+	for _, tt := range []struct {
+		name   string
+		method string
+		path   string
+		body   string
+		fault  sample.Fault
+		waits  Timeouts
+		report string
+	}{
+		{"dropped", "PUT", login, aLogin, sample.Drop(), patient, "A cut"},
+		{"dropped without a body", "DELETE", "/-/user/token/abc", "", sample.Drop(), patient, "A cut"},
+		{"hanging", "PUT", login, aLogin, sample.Hang(), short, "A timeout"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newTwo(t)
+			b := newBehind(t, w.bothURLs, waits(tt.waits))
+			// A connection that was used before is the case in which net/http
+			// repeats what it may.
+			if _, _, err := b.send(t, "GET", "/-/whoami", ""); err != nil {
+				t.Fatal(err)
+			}
+			w.a.Break(sample.Method(tt.method), tt.fault)
+			_, _, err := b.send(t, tt.method, tt.path, tt.body)
+			u := isUnavailable(t, err)
+			if u.Timeout != (tt.waits == short) || len(u.Tried) != 1 {
+				t.Errorf("%+v", u)
+			}
+			if n := w.a.Count(sample.Method(tt.method)); n != 1 {
+				t.Errorf("the primary got it %d times", n)
+			}
+			if n := w.b.Count(sample.Any); n != 0 {
+				t.Errorf("the replica got %d requests", n)
+			}
+			equal(t, "reports", b.reported(), []string{"A pass", tt.report})
+		})
+	}
+}
+
+func TestWriteWithoutAPrimaryFails(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.aS.Refuse()
+	_, _, err := b.send(t, "PUT", login, aLogin)
+	isUnavailable(t, err)
+	// A read that goes to the primary does not go elsewhere either.
+	_, _, err = b.send(t, "GET", "/-/whoami", "")
+	isUnavailable(t, err)
+	equal(t, "reports", b.reported(), []string{"A refused", "A refused"})
+}
+
+func TestPassAnyMovesOn(t *testing.T) {
+	t.Run("when a master does not answer", func(t *testing.T) {
+		w := newTwo(t)
+		b := newBehind(t, w.bothURLs)
+		w.aS.Refuse()
+		resp, body, err := b.send(t, "GET", search, "")
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(body, "edge-sample-words") {
+			t.Errorf("%+v, %.80q, %v", resp, body, err)
+		}
+		equal(t, "Via", last(t, w.b).Header["Via"], []string{"1.1 edge-test"})
+		equal(t, "reports", b.reported(), []string{"A refused", "B pass"})
+	})
+	t.Run("not when it answers with an error", func(t *testing.T) {
+		w := newTwo(t)
+		b := newBehind(t, w.bothURLs)
+		w.a.Break(sample.Any, sample.Status(503))
+		if resp, _, err := b.send(t, "GET", search, ""); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%+v, %v", resp, err)
+		}
+	})
+	t.Run("not with a body, which is spent", func(t *testing.T) {
+		w := newTwo(t)
+		b := newBehind(t, w.bothURLs)
+		w.a.Break(sample.Any, sample.Drop())
+		_, _, err := b.send(t, "POST", "/-/npm/v1/security/advisories/bulk", `{"edge-sample-words":["1.0.0"]}`)
+		isUnavailable(t, err)
+		if w.a.Count(sample.Any) != 1 || w.b.Count(sample.Any) != 0 {
+			t.Error("a spent body was sent again")
+		}
+	})
+	t.Run("until none is left", func(t *testing.T) {
+		w := newTwo(t)
+		b := newBehind(t, w.bothURLs)
+		w.aS.Refuse()
+		w.bS.Refuse()
+		_, _, err := b.send(t, "GET", search, "")
+		if u := isUnavailable(t, err); len(u.Tried) != 2 {
+			t.Errorf("%+v", u)
+		}
+	})
+}
+
+func TestPassedRedirectIsNotFollowed(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	for location, want := range map[string]string{
+		w.aURL + "/-/elsewhere": publicBase + "/-/elsewhere",
+		"/-/elsewhere":          publicBase + "/-/elsewhere",
+		w.bothURLs[1] + "/-/x":  w.bothURLs[1] + "/-/x",
+	} {
+		rule := w.a.Break(sample.Any, sample.Redirect(location))
+		resp, _, err := b.send(t, "PUT", login, aLogin, "Authorization: Bearer secret")
+		if err != nil || resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != want {
+			t.Errorf("%s became %+v, %v; want %s", location, resp, err, want)
+		}
+		rule.Mend()
+	}
+	if w.b.Count(sample.Any) != 0 {
+		t.Error("the redirect was followed")
+	}
+}
+
+func TestPassEndsWithItsClient(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.a.Break(sample.Any, sample.Hang())
+	route := b.Route(kind.Request{Method: "GET", Path: "/-/v1/search", Query: "text=x", Header: http.Header{}})
+	req, err := http.NewRequest("GET", "http://edge.example/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.Pass(route).RoundTrip(req.WithContext(ctx))
+		done <- err
+	}()
+	<-w.a.Arrived(sample.Any)
+	cancel()
+	err = <-done
+	if u := isUnavailable(t, err); len(u.Tried) != 1 || w.b.Count(sample.Any) != 0 {
+		t.Errorf("%+v; another master was asked for nobody", u)
+	}
+}

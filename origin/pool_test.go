@@ -1,0 +1,425 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pkgedge/origin/kind"
+	"pkgedge/origin/sample"
+)
+
+const (
+	aPackument = "/edge-sample-words"
+	aTarball   = "/edge-sample-words/-/edge-sample-words-1.0.0.tgz"
+)
+
+// A master in trouble of any sort costs a client nothing while another one is
+// well: it is passed over before anything is released.
+func TestFailsOverBeforeTheFirstByte(t *testing.T) {
+	short := patient
+	short.FirstByte, short.Idle = 100*time.Millisecond, 100*time.Millisecond
+	for _, tt := range []struct {
+		name     string
+		faults   []sample.Fault
+		waits    Timeouts
+		metadata string // what is reported of the first master
+		file     string
+	}{
+		{"no headers", []sample.Fault{sample.Hang()}, short, "timeout", "timeout"},
+		{"half a header", []sample.Fault{sample.HangInHeaders()}, short, "timeout", "timeout"},
+		{"headers and no body", []sample.Fault{sample.HangAfter(0)}, short, "stalled", "stalled"},
+		{"a body that stalls", []sample.Fault{sample.HangAfter(100)}, short, "stalled", "stalled"},
+		{"a body that drips too slowly", []sample.Fault{sample.Drip(sample.NewGate(), 10)}, short, "stalled", "stalled"},
+		{"a dropped connection", []sample.Fault{sample.Drop()}, patient, "cut", "cut"},
+		{"a cut body", []sample.Fault{sample.CutAfter(100)}, patient, "cut", "cut"},
+		{"less than announced", []sample.Fault{sample.WrongLength(+5)}, patient, "cut", "cut"},
+		{"less announced than sent", []sample.Fault{sample.WrongLength(-5)}, patient, "cut", "digest"},
+		{"a short body that ends cleanly", []sample.Fault{sample.ShortBody(100)}, patient, "cut", "digest"},
+		{"an empty body", []sample.Fault{sample.Empty()}, patient, "metadata", "digest"},
+		{"a flipped byte", []sample.Fault{sample.FlipByte(-1)}, patient, "metadata", "digest"},
+		{"a flipped byte in the middle", []sample.Fault{sample.FlipByte(150)}, patient, "metadata", "digest"},
+		{"500", []sample.Fault{sample.Status(500)}, patient, "500", "500"},
+		{"502", []sample.Fault{sample.Status(502)}, patient, "502", "502"},
+		{"503", []sample.Fault{sample.Status(503)}, patient, "503", "503"},
+		{"504", []sample.Fault{sample.Status(504)}, patient, "504", "504"},
+		{"408", []sample.Fault{sample.Status(408)}, patient, "408", "408"},
+		{"429", []sample.Fault{sample.Status(429)}, patient, "429", "429"},
+		{"503 whose body hangs", []sample.Fault{sample.Status(503), sample.HangAfter(1)}, patient, "503", "503"},
+		{"204", []sample.Fault{sample.Status(204)}, patient, "204", "204"},
+		{"202", []sample.Fault{sample.Status(202)}, patient, "202", "202"},
+		{"a page served as 200", []sample.Fault{sample.HTML()}, patient, "metadata", "digest"},
+		{"not gzip", []sample.Fault{sample.BadGzip()}, patient, "metadata", "digest"},
+		{"a gzip bomb", []sample.Fault{sample.GzipBomb(100)}, patient, "metadata", "digest"},
+		{"a redirect to itself", []sample.Fault{sample.RedirectLoop()}, patient, "redirects", "redirects"},
+		{"304 unasked", []sample.Fault{sample.NotModified()}, patient, "metadata", "file"},
+		{"a huge header", []sample.Fault{sample.HugeHeader(100 << 10)}, patient, "error", "error"},
+	} {
+		for _, asked := range []struct{ what, path, report string }{
+			{"metadata", aPackument, tt.metadata},
+			{"file", aTarball, tt.file},
+		} {
+			t.Run(tt.name+"/"+asked.what, func(t *testing.T) {
+				t.Parallel()
+				w := newTwo(t)
+				b := newBehind(t, w.bothURLs, waits(tt.waits))
+				rule := w.a.Break(sample.Path(asked.path), tt.faults...)
+				r, err := b.get(t, asked.path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.responds != 1 || r.status != http.StatusOK {
+					t.Fatalf("%d responses, the last %d; want one 200", r.responds, r.status)
+				}
+				if asked.what == "file" {
+					same(t, "tarball", r.body, download(t, w.bothURLs[1]+asked.path))
+				} else {
+					checkPackument(t, r, download(t, w.bothURLs[1]+asked.path))
+				}
+				if !slices.Contains(b.reported(), "A "+asked.report) {
+					t.Errorf("reports %q; want A %s", b.reported(), asked.report)
+				}
+				if rule.Hits() == 0 {
+					t.Error("the first master was not asked")
+				}
+			})
+		}
+	}
+}
+
+func TestFailsOverWhenConnectionsAreRefused(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.aS.Refuse()
+	for range 2 {
+		if r, err := b.get(t, aPackument); err != nil || r.status != http.StatusOK {
+			t.Fatalf("%d, %v", r.status, err)
+		}
+	}
+	// The second time the one in trouble is asked last.
+	equal(t, "reports", b.reported(), []string{"A refused", "B 200", "B 200"})
+}
+
+func TestPrimaryIsAskedFirst(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	if _, err := b.get(t, aPackument); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "reports", b.reported(), []string{"A 200"})
+
+	// Also where the configuration names it last.
+	var masters []Upstream
+	for i, s := range []string{"https://b.example", "https://c.example", "https://a.example"} {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		masters = append(masters, Upstream{URL: u, Primary: i == 2})
+	}
+	p := newPool(Config{Masters: masters})
+	equal(t, "order", names(p.order()), []string{"https://a.example", "https://b.example", "https://c.example"})
+}
+
+func names(masters []*master) []string {
+	var out []string
+	for _, m := range masters {
+		out = append(out, m.name)
+	}
+	return out
+}
+
+func TestMasterInTroubleIsAskedLastForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var masters []Upstream
+		for i, s := range []string{"https://a.example", "https://b.example", "https://c.example"} {
+			u, err := url.Parse(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			masters = append(masters, Upstream{URL: u, Primary: i == 0})
+		}
+		p := newPool(Config{Masters: masters})
+		a, b, c := "https://a.example", "https://b.example", "https://c.example"
+		p.masters[0].trouble.Store(time.Now().UnixNano())
+		equal(t, "order", names(p.order()), []string{b, c, a})
+		p.masters[1].trouble.Store(time.Now().UnixNano())
+		equal(t, "order", names(p.order()), []string{c, a, b})
+		if p.primary().name != a {
+			t.Error("the primary changed")
+		}
+		<-time.After(avoid)
+		equal(t, "order", names(p.order()), []string{a, b, c})
+	})
+}
+
+func TestAnswerEndsTrouble(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1])
+	b.pool.masters[0].trouble.Store(time.Now().UnixNano())
+	w.a.BreakNext(1, sample.Any, sample.Status(503)) // it does answer
+	if _, err := b.get(t, aPackument); err == nil {
+		t.Fatal("503 was accepted")
+	}
+	if b.pool.masters[0].trouble.Load() != 0 {
+		t.Error("a master that answers is still said not to")
+	}
+}
+
+// It says nothing about a master that we did not wait for it.
+func TestAbandonedFetchIsNoTrouble(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.a.Break(sample.Any, sample.Hang())
+	gone := errors.New("every client left")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	failed := make(chan error, 1)
+	go func() { failed <- b.Fetch(ctx, Ask{Route: b.route(aPackument)}, &recorder{}) }()
+	<-w.a.Arrived(sample.Any)
+	cancel(gone)
+	if err := <-failed; !errors.Is(err, gone) {
+		t.Errorf("err = %v; want %v", err, gone)
+	}
+	if b.pool.masters[0].trouble.Load() != 0 {
+		t.Error("the master is avoided")
+	}
+	equal(t, "reports", b.reported(), []string{"A abandoned"})
+}
+
+// One lagging replica must not make something look gone.
+func TestAbsenceNeedsThePrimaryOrTwo(t *testing.T) {
+	const down, has, no = "down", "has it", "says no"
+	for _, tt := range []struct {
+		name    string
+		masters []string // the primary first
+		shun    bool     // the primary is asked last
+		want    int      // 0 is unavailable
+		reports []string
+	}{
+		{"the primary says so", []string{no, has}, false, 404, []string{"A 404"}},
+		{"one replica, primary down", []string{down, no}, false, 0, []string{"A refused", "B 404"}},
+		{"two replicas, primary down", []string{down, no, no}, false, 404, []string{"A refused", "B 404", "C 404"}},
+		{"two replicas disagree, primary down", []string{down, no, has}, false, 200, []string{"A refused", "B 404", "C 200"}},
+		{"a replica, but the primary has it", []string{has, no}, true, 200, []string{"B 404", "A 200"}},
+		{"a replica, and then the primary", []string{no, no}, true, 404, []string{"B 404", "A 404"}},
+	} {
+		for _, status := range []int{404, 410, 401, 403} {
+			t.Run(tt.name+"/"+http.StatusText(status), func(t *testing.T) {
+				store, err := sample.Samples()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var urls []string
+				for _, state := range tt.masters {
+					m, s := startMaster(t, store)
+					switch state {
+					case down:
+						s.Refuse()
+					case no:
+						m.Break(sample.Any, sample.Status(status))
+					}
+					urls = append(urls, s.URL())
+				}
+				b := newBehind(t, urls)
+				if tt.shun {
+					b.pool.masters[0].trouble.Store(time.Now().UnixNano())
+				}
+				r, err := b.get(t, aPackument)
+				want := tt.want
+				if want == 404 {
+					want = status
+				}
+				if want == 0 {
+					isUnavailable(t, err)
+				} else if err != nil || r.status != want {
+					t.Errorf("%d, %v; want %d", r.status, err, want)
+				}
+				reports := slices.Clone(tt.reports)
+				for i, s := range reports {
+					reports[i] = strings.Replace(s, "404", itoa(status), 1)
+				}
+				equal(t, "reports", b.reported(), reports)
+			})
+		}
+	}
+}
+
+func TestUnavailableTellsWhy(t *testing.T) {
+	t.Run("what a master asked for", func(t *testing.T) {
+		w := newTwo(t)
+		b := newBehind(t, w.bothURLs)
+		w.a.Break(sample.Any, sample.Status(429), sample.Set("Retry-After", "7"))
+		w.b.Break(sample.Any, sample.Status(503), sample.Set("Retry-After", "3"))
+		r, err := b.get(t, aPackument)
+		u := isUnavailable(t, err)
+		if u.Timeout || u.RetryAfter != 7*time.Second || len(u.Tried) != 2 || r.responds != 0 {
+			t.Errorf("%+v, %d responses", u, r.responds)
+		}
+		for _, word := range []string{"cannot fetch packument", w.bothURLs[0] + ": answered 429", w.bothURLs[1] + ": answered 503"} {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("err = %v; want %q in it", err, word)
+			}
+		}
+	})
+	t.Run("waited in vain", func(t *testing.T) {
+		w := newTwo(t)
+		short := patient
+		short.FirstByte = 50 * time.Millisecond
+		b := newBehind(t, w.bothURLs, waits(short))
+		w.aS.Refuse()
+		w.b.Break(sample.Any, sample.Hang())
+		_, err := b.get(t, aPackument)
+		if u := isUnavailable(t, err); !u.Timeout {
+			t.Errorf("%+v; want a timeout", u)
+		}
+	})
+	t.Run("refused after a wait", func(t *testing.T) {
+		w := newTwo(t)
+		short := patient
+		short.FirstByte = 50 * time.Millisecond
+		b := newBehind(t, w.bothURLs, waits(short))
+		w.a.Break(sample.Any, sample.Hang())
+		w.bS.Refuse()
+		_, err := b.get(t, aPackument)
+		if u := isUnavailable(t, err); u.Timeout {
+			t.Errorf("%+v; want no timeout", u)
+		}
+	})
+}
+
+func TestMasterUnderABasePath(t *testing.T) {
+	store, err := sample.Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, s := startMaster(t, store, sample.Under("/company/registry"))
+	for _, base := range []string{s.URL(), s.URL() + "/"} {
+		m.Forget()
+		b := newBehind(t, []string{base})
+		for _, path := range []string{"/@edge-sample%2fcolour", aTarball} {
+			r, err := b.get(t, path)
+			if err != nil || r.status != http.StatusOK {
+				t.Fatalf("%s below %s: %d, %v", path, base, r.status, err)
+			}
+		}
+		if m.Count(func(r sample.Record) bool { return r.Raw == "/company/registry/@edge-sample%2fcolour" }) != 1 {
+			t.Errorf("below %s the path was not sent as it is escaped: %v", base, m.Requests()[0].Raw)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	u := &url.URL{Scheme: "https", Host: "a.example"}
+	for name, cfg := range map[string]Config{
+		"no master":       {Kind: "npm"},
+		"no such kind":    {Kind: "cargo", Masters: []Upstream{{URL: u, Primary: true}}},
+		"no kind at all":  {Masters: []Upstream{{URL: u, Primary: true}}},
+		"neither of both": {},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// The files kind hands on what the origin says, its errors included.
+func TestPlainHandsOn(t *testing.T) {
+	w := newTwo(t)
+	for path, body := range map[string]string{"/tree/a.bin": "bytes", "/tree/empty": ""} {
+		if err := w.store.AddFile(path, []byte(body), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBehind(t, w.bothURLs, ofKind("files"))
+	for _, tt := range []struct {
+		name   string
+		path   string
+		a, b   []sample.Fault
+		status int
+		body   string // of a 200
+	}{
+		{"a file", "/tree/a.bin", nil, nil, 200, "bytes"},
+		{"an empty file", "/tree/empty", nil, nil, 200, ""},
+		{"a page", "/tree/a.bin", []sample.Fault{sample.HTML()}, nil, 200, "<!doctype html><title>We will be back soon</title><h1>We will be back soon</h1>\n"},
+		{"503 of the first", "/tree/a.bin", []sample.Fault{sample.Status(503)}, nil, 200, "bytes"},
+		{"503 of all", "/tree/a.bin", []sample.Fault{sample.Status(503)}, []sample.Fault{sample.Status(500)}, 500, ""},
+		{"404 of the primary", "/tree/none", nil, nil, 404, ""},
+		{"a redirect", "/tree/a.bin", []sample.Fault{sample.Redirect("/tree/b.bin")}, nil, 302, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			defer w.a.Mend()
+			defer w.b.Mend()
+			if tt.a != nil {
+				w.a.Break(sample.Any, tt.a...)
+			}
+			if tt.b != nil {
+				w.b.Break(sample.Any, tt.b...)
+			}
+			r, err := b.get(t, tt.path)
+			if err != nil || r.status != tt.status {
+				t.Fatalf("%d, %v; want %d", r.status, err, tt.status)
+			}
+			if tt.status == http.StatusOK {
+				same(t, "body", r.body, []byte(tt.body))
+			}
+			if tt.status == http.StatusFound && r.header.Get("Location") != publicBase+"/tree/b.bin" {
+				t.Errorf("Location %q leads past the edge", r.header.Get("Location"))
+			}
+		})
+	}
+}
+
+func TestLocationStaysAtTheEdge(t *testing.T) {
+	for _, tt := range []struct{ name, base, location, want string }{
+		{"the master by name", "https://a.example", "https://a.example/x", publicBase + "/x"},
+		{"in capitals, with its port", "https://a.example", "https://A.example:443/x", publicBase + "/x"},
+		{"escaped, with query and fragment", "https://a.example", "https://a.example/@s%2fn?a=%20b#c", publicBase + "/@s%2fn?a=%20b#c"},
+		{"below the base", "https://a.example/reg/", "https://a.example/reg/x", publicBase + "/x"},
+		{"the base itself", "https://a.example/reg", "https://a.example/reg", publicBase},
+		{"a path below the base", "https://a.example/reg", "/reg/x?y", publicBase + "/x?y"},
+		{"a path beside the base", "https://a.example/reg", "/login", "https://a.example/login"},
+		{"a path that only begins like the base", "https://a.example/reg", "/registry/x", "https://a.example/registry/x"},
+		{"a relative path", "https://a.example/reg", "x/y", "x/y"},
+		{"a query", "https://a.example", "?page=2", "?page=2"},
+		{"another host", "https://a.example", "https://cdn.example/x", "https://cdn.example/x"},
+		{"another port", "https://a.example", "https://a.example:8443/x", "https://a.example:8443/x"},
+		{"another scheme", "https://a.example", "http://a.example/x", "http://a.example/x"},
+		{"a host that begins like the master's", "https://a.example", "https://a.example.org/x", "https://a.example.org/x"},
+		{"a host without a scheme", "https://a.example", "//cdn.example/x", "https://cdn.example/x"},
+		{"nonsense", "https://a.example", "http://[", "http://["},
+		{"none", "https://a.example", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			base, err := url.Parse(tt.base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := newPool(Config{PublicBase: publicBase, Masters: []Upstream{{URL: base, Primary: true}}})
+			target, err := url.Parse(p.primary().url("/dir/file"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := http.Header{}
+			if tt.location != "" {
+				h.Set("Location", tt.location)
+			}
+			p.localize(p.primary(), target, h)
+			if got := h.Get("Location"); got != tt.want {
+				t.Errorf("Location: %s; want %s", got, tt.want)
+			}
+			if _, ok := h["Location"]; ok && tt.location == "" {
+				t.Error("a Location was made up")
+			}
+		})
+	}
+}
+
+var _ Sink = (*recorder)(nil)
+
+var _ kind.Kind = (*Site)(nil)
