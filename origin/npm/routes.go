@@ -95,6 +95,8 @@ func packageRoute(r kind.Request, n name, rest string) kind.Route {
 	}
 	first, second = unescape(first), unescape(second)
 	switch {
+	case isRead(r.Method) && max(len(first), len(second)) > maxFile:
+		return refuse(r, fault{http.StatusRequestURITooLong, "the file name, version or tag is too long"})
 	case isRead(r.Method) && after == "" && first[0] != '-' && fileName(first):
 		if hasParameter(r.Query, "write") {
 			return passPackage(r, version, n, rest)

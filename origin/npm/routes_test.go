@@ -282,12 +282,12 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestLongFileNameIsNotCached(t *testing.T) {
+func TestLongFileNameIsRefused(t *testing.T) {
 	k := New("http://edge.example")
 	long := strings.Repeat("f", maxFile+1)
 	for _, path := range []string{"/n/" + long, "/n/-/" + long} {
-		if r := k.Route(get(path)); r.Class != kind.PassPrimary {
-			t.Errorf("%.20s…: got class %d", path, r.Class)
+		if r := k.Route(get(path)); r.Class != kind.Refuse || r.Status != http.StatusRequestURITooLong {
+			t.Errorf("%.20s…: got class %d, status %d", path, r.Class, r.Status)
 		}
 	}
 }
