@@ -54,6 +54,27 @@ type Answer struct {
 	reader *reader
 }
 
+// reason says why a request goes forward, in the words of RFC 9211 section 2.2.
+// m is the stored response it selects, or nil, and place where that would be.
+func (q *Query) reason(now time.Time, m *Meta, mark Mark, place Key) string {
+	switch {
+	case q.Private:
+		return "bypass"
+	case m == nil && place.ID != q.Key.ID:
+		return "vary-miss"
+	case m == nil:
+		return "uri-miss"
+	case !holds(m, &q.Request):
+		return "partial"
+	}
+	undemanding := q.Request
+	undemanding.Control = noDirectives()
+	if Decide(now, m, mark, q.Rule, undemanding) == Fresh {
+		return "request"
+	}
+	return "stale"
+}
+
 // Bytes is the answer's body when it is in memory.
 func (a *Answer) Bytes() ([]byte, bool) {
 	if a.stored == nil || a.stored.data == nil {
@@ -73,7 +94,7 @@ func (a *Answer) Live() bool { return a.reader != nil }
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 	switch {
 	case a.reader != nil:
-		a.reader.off = a.Part.Offset + off
+		a.reader.seek(a.Part.Offset + off)
 		return &boundReader{ctx, a.reader}, nil
 	case a.stored.file != nil:
 		_, err := a.stored.file.Seek(a.stored.base+a.Part.Offset+off, io.SeekStart)

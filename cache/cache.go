@@ -53,6 +53,8 @@ const cooling = time.Second
 var (
 	// ErrUnavailable: the client forbade a fetch and nothing stored answers.
 	ErrUnavailable = errors.New("only-if-cached, and nothing usable is stored")
+	// errCooling: the origin was not asked, for it failed a moment ago.
+	errCooling = errors.New("not tried again yet")
 	// ErrClosed: the cache has been closed.
 	ErrClosed = errors.New("cache is closed")
 )
@@ -148,7 +150,7 @@ func (c *Cache) Put(ctx context.Context, q *Query) error {
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	r.close() // nobody reads: what no tier takes must not wait for it
 	return f.finished(ctx)
 }
 
@@ -199,7 +201,7 @@ func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, e
 // the rule allows it.
 func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	now := time.Now()
-	s, mark, _ := c.lookup(q)
+	s, mark, place := c.lookup(q)
 	if DecideOnError(now, s.meta(), mark, q.Rule, q.Request) != StaleIfError {
 		s.Release()
 		return nil, err
@@ -209,7 +211,12 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 		return nil, err
 	}
 	a.Err = err
-	a.Forward = "stale"
+	if !errors.Is(err, errCooling) {
+		a.Forward = q.reason(now, s.Meta, mark, place)
+	}
+	if p := (preferStale{}); errors.As(err, &p) {
+		a.ForwardStatus = p.status
+	}
 	return a, nil
 }
 
@@ -244,8 +251,11 @@ func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r
 		if f = c.flights[id]; f == nil || alone || c.purges.mark(q.Key, f.born) != NotMarked {
 			continue
 		}
-		if err := f.failure(); err != nil && why == Validate {
-			return nil, nil, false, err
+		if err := f.failure(); err != nil && why == Validate && !errors.Is(err, errDeserted) {
+			return nil, nil, false, fmt.Errorf("%w: %w", errCooling, err)
+		}
+		if !f.takes(q) {
+			continue
 		}
 		if r, ok := f.join(); ok {
 			return f, r, false, nil
@@ -317,16 +327,16 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 		c.drop(f)
 	}()
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
-	why := Miss
+	why, found := Miss, place
 	if !q.Private {
-		w.base, w.mark, _ = c.lookup(q)
+		w.base, w.mark, found = c.lookup(q)
 		why = Decide(w.requested, w.base.meta(), w.mark, q.Rule, q.Request)
 	}
 	if why == Fresh {
 		f.finishStored(w.base)
 		return
 	}
-	f.because(why, q)
+	f.because(q.reason(w.requested, w.base.meta(), w.mark, found))
 	w.asked = ask(why, w.base.meta(), &q.Request)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }

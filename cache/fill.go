@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"hash"
 	"hash/crc32"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -37,12 +37,15 @@ type Ask struct {
 var (
 	// ErrUnasked is a 304 to a request without validators.
 	ErrUnasked = errors.New("304 Not Modified to an unconditional request")
-	// errPreferStale refuses an error response because a stored one, though
-	// stale, answers better.
-	errPreferStale = errors.New("origin answered with an error")
 	// errShort: fewer or more bytes than the response declared.
 	errShort = errors.New("body has another length than declared")
 )
+
+// preferStale refuses an error response because a stored one, though stale,
+// answers better.
+type preferStale struct{ status int }
+
+func (p preferStale) Error() string { return "origin answered " + strconv.Itoa(p.status) }
 
 // Fill receives a response from a Fetcher: Respond and then Write for one that
 // is streamed, or Hold and then Part and Write for one that is released whole.
@@ -78,7 +81,7 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	}
 	if w.base != nil && serverError(status) &&
 		DecideOnError(time.Now(), w.base.Meta, w.mark, w.q.Rule, w.q.Request) == StaleIfError {
-		return fmt.Errorf("%w: %d", errPreferStale, status)
+		return preferStale{status}
 	}
 	if status == http.StatusPartialContent {
 		return w.partial(h, size)
@@ -218,7 +221,7 @@ func (w *Fill) Write(p []byte) (int, error) {
 
 // renew ends in the stored response, freshened (RFC 9111 section 4.3.4).
 func (w *Fill) renew(h http.Header) error {
-	if w.base == nil {
+	if w.base == nil || w.asked.ETag == "" && w.asked.LastModified == "" {
 		return ErrUnasked
 	}
 	w.base.Meta = w.freshen(h)
@@ -243,6 +246,9 @@ func (w *Fill) freshen(h http.Header) *Meta {
 func (w *Fill) end(err error) {
 	switch {
 	case err != nil:
+		if cause := context.Cause(w.f.ctx); cause == errDeserted {
+			err = cause // and no trouble of the origin's
+		}
 		w.f.fail(err)
 	case w.renewed:
 		w.f.finishStored(w.base)

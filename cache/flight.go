@@ -62,6 +62,8 @@ type result struct {
 var (
 	// errNotShared: the flight's response is not this request's to use.
 	errNotShared = errors.New("response is not to be shared")
+	// errPassed: a reader went back to bytes that are kept nowhere.
+	errPassed = errors.New("bytes have passed")
 	// errDeserted ends a fill whose response nobody reads or keeps.
 	errDeserted = errors.New("every client left")
 )
@@ -90,6 +92,16 @@ func (f *flight) join() (*reader, bool) {
 	return r, true
 }
 
+// takes says whether a request may wait for the flight. Once the response is
+// there, a request that comes later is given it only as it would be from the
+// store (RFC 9111 section 4): a response that must be validated each time serves
+// those who waited for it and nobody after.
+func (f *flight) takes(q *Query) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.meta == nil || Decide(time.Now(), f.meta, NotMarked, q.Rule, q.Request) == Fresh
+}
+
 func (r *reader) close() {
 	f := r.flight
 	f.mu.Lock()
@@ -106,6 +118,15 @@ func (r *reader) close() {
 		f.cancel(errDeserted)
 	}
 	f.letGo()
+}
+
+// seek moves the reader. The fill may have waited for it to pass the bytes
+// between.
+func (r *reader) seek(off int64) {
+	r.flight.mu.Lock()
+	defer r.flight.mu.Unlock()
+	r.off = off
+	r.flight.news()
 }
 
 // letGo ends the writer once the fill and every reader have left. f.mu is held;
@@ -213,7 +234,9 @@ func (b *boundReader) Read(p []byte) (int, error) {
 		case b.off < end:
 			f.mu.Unlock()
 			n, err := body.ReadAt(p[:min(int64(len(p)), end-b.off)], b.off)
+			f.mu.Lock()
 			b.off += int64(n)
+			f.mu.Unlock()
 			if n > 0 {
 				err = nil
 			}
@@ -224,6 +247,9 @@ func (b *boundReader) Read(p []byte) (int, error) {
 			f.news()
 			f.mu.Unlock()
 			return n, nil
+		case b.off < f.window.start:
+			f.mu.Unlock()
+			return 0, errPassed
 		case f.state == done:
 			f.mu.Unlock()
 			return 0, io.EOF
@@ -267,10 +293,10 @@ func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answe
 	switch {
 	case f.solo:
 		a.Outcome = Passed
-	case !leader:
-		a.Outcome = Collapsed
 	case f.stored != nil && f.result.forward == "":
 		a.Outcome = Hit
+	case !leader:
+		a.Outcome = Collapsed
 	case f.stored != nil:
 		a.Outcome = Revalidated
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"sync"
@@ -15,23 +16,11 @@ func (f *flight) setWriter(w Writer) {
 	f.writer = w
 }
 
-// because records why the origin is asked, in the words of RFC 9211 section
-// 2.2.
-func (f *flight) because(why Verdict, q *Query) {
+// because records why the origin is asked.
+func (f *flight) because(reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch {
-	case q.Private:
-		f.result.forward = "bypass"
-	case why == Miss:
-		f.result.forward = "uri-miss"
-	case why == Complete:
-		f.result.forward = "partial"
-	case q.Request.Control.NoCache || q.Request.Control.MaxAge != absent || q.Request.Control.MinFresh != absent:
-		f.result.forward = "request"
-	default:
-		f.result.forward = "stale"
-	}
+	f.result.forward = reason
 }
 
 // setStatus records the origin's status where that is not the response's.
@@ -68,7 +57,7 @@ func (f *flight) tell(i interim) {
 func (f *flight) notKept() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.result.kept = false
+	f.result.kept, f.result.useful = false, false
 }
 
 // release lets readers begin.
@@ -100,7 +89,8 @@ func (f *flight) windowed() int64 {
 // write takes bytes of the body, into the store as long as that takes them and
 // into the window from then on.
 func (f *flight) write(p []byte, held bool, limit int64) error {
-	if f.writer != nil && f.windowed() == 0 && f.inStore+int64(len(p)) <= limit {
+	_, onHeap := f.writer.(*heapWriter)
+	if f.writer != nil && f.windowed() == 0 && (onHeap || f.inStore+int64(len(p)) <= limit) {
 		n, err := f.writer.Write(p)
 		f.mu.Lock()
 		f.inStore += int64(n)
@@ -166,8 +156,8 @@ func (f *flight) spill(p []byte) error {
 		case <-f.ctx.Done():
 		}
 		f.mu.Lock()
-		if err := f.ctx.Err(); err != nil {
-			return err
+		if f.ctx.Err() != nil {
+			return context.Cause(f.ctx)
 		}
 	}
 	return nil

@@ -9,9 +9,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,11 +56,8 @@ func asking(control string) Request {
 
 // payload is n bytes that no other seed has.
 func payload(seed, n int) []byte {
-	r := rand.New(rand.NewPCG(uint64(seed), 1))
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
+	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(b)
 	return b
 }
 
@@ -135,11 +135,43 @@ func opened(t testing.TB, change func(*Config)) *Cache {
 		if err := c.Close(); err != nil {
 			t.Errorf("cannot close: %v", err)
 		}
+		if cfg.Disk > 0 {
+			clean(t, cfg.Dir)
+		}
 	})
 	return c
 }
 
-func memoryOnly(cfg *Config) { cfg.Disk = 0 }
+// clean fails the test when something in a cache's directory is half done, or
+// still held open.
+func clean(t testing.TB, dir string) {
+	t.Helper()
+	if left, err := filepath.Glob(filepath.Join(dir, "tmp", "*")); err != nil || len(left) > 0 {
+		t.Errorf("temporary files are left: %v %v", left, err)
+	}
+	open, _ := os.ReadDir("/proc/self/fd") // where there is one
+	for _, fd := range open {
+		if name, err := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); err == nil && strings.HasPrefix(name, dir+"/") {
+			t.Errorf("still open: %s", name)
+		}
+	}
+}
+
+func memoryOnly(cfg *Config) { cfg.Disk, cfg.Memory = 0, 32<<20 }
+
+// both runs a test with and without a disk tier, on a clock that stands still
+// until everybody waits.
+func both(t *testing.T, test func(t *testing.T, c *Cache)) {
+	t.Helper()
+	for name, config := range map[string]func(*Config){"memory": memoryOnly, "tiers": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, opened(t, config)) })
+		})
+	}
+}
+
+// pass lets time go by on the clock of both.
+func pass(d time.Duration) { <-time.After(d) }
 
 // query asks for one key of one site.
 func query(id string, from Fetcher) *Query {

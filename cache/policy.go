@@ -148,14 +148,13 @@ func Storable(r Rule, q Request, status int, h http.Header) bool {
 	if varyAny(h) { // section 4.1: would never be selected
 		return false
 	}
-	return states(c, h) || r.covers(status) || heuristicallyCacheable(status) && (r.Heuristic && h.Get("Last-Modified") != "" || h.Get("ETag") != "")
+	return states(c, h) || r.covers(status) || heuristicallyCacheable(status) &&
+		(c.NoCache || r.Heuristic && h.Get("Last-Modified") != "" || h.Get("ETag") != "")
 }
 
-// states: the response says by itself that it may be stored, and for how long
-// or under what condition.
+// states: the response says by itself that it may be stored, or for how long.
 func states(c Directives, h http.Header) bool {
-	return c.MaxAge != absent || c.SMaxAge != absent || len(h["Expires"]) > 0 ||
-		c.Public || c.NoCache
+	return c.MaxAge != absent || c.SMaxAge != absent || len(h["Expires"]) > 0 || c.Public
 }
 
 // StatesLifetime says whether a response states by itself how long it is fresh.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -50,10 +49,7 @@ func openedDisk(t testing.TB, dir string, limit int64) *disk {
 	}
 	t.Cleanup(func() {
 		d.close()
-		left, err := filepath.Glob(filepath.Join(dir, "tmp", "*"))
-		if err != nil || len(left) > 0 {
-			t.Errorf("temporary files are left: %v %v", left, err)
-		}
+		clean(t, dir)
 	})
 	return d
 }

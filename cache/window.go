@@ -18,9 +18,10 @@ func (w *window) has(off int64) bool {
 
 func (w *window) copy(p []byte, off int64) int { return copy(p, w.buf[off-w.start:]) }
 
-// trim drops what every reader has passed.
+// trim drops what every reader has passed, when that is a quarter of the window
+// at least: the rest has to move.
 func (w *window) trim(slowest int64) {
-	if n := slowest - w.start; n > 0 {
+	if n := slowest - w.start; n >= maxWindow/4 {
 		n = min(n, int64(len(w.buf)))
 		w.buf = append(w.buf[:0], w.buf[n:]...)
 		w.start += n

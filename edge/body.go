@@ -82,8 +82,12 @@ func (x *exchange) forward(from io.Reader, max int64) (int64, error) {
 // buffers are for bodies copied from a fill under way.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// interim sends a 1xx response on.
+// interim sends a 1xx response on, to clients that know them (RFC 9110 section
+// 15.2).
 func (x *exchange) interim(status int, fields http.Header) {
+	if !x.r.ProtoAtLeast(1, 1) {
+		return
+	}
 	h := x.header()
 	for name, values := range cache.EndToEnd(fields) {
 		h[name] = values

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -13,7 +11,6 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/limit"
-	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -117,6 +114,9 @@ func (x *exchange) refuse(o cache.Outcome, status int, reason string) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cache-Status", "edge; detail="+o.String())
+	if status < 500 { // what is worse has its own reason, see fail
+		h.Set("Proxy-Status", "edge; error=http_request_error")
+	}
 	body, _ := json.Marshal(struct {
 		Error string `json:"error"`
 	}{reason})
@@ -126,46 +126,4 @@ func (x *exchange) refuse(o cache.Outcome, status int, reason string) {
 func (x *exchange) limited(wait time.Duration) {
 	x.header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
 	x.refuse(cache.Limited, http.StatusTooManyRequests, "too many requests: wait and try again")
-}
-
-// retryAfter is what clients are told to wait when no master answers and none
-// asked for more.
-const retryAfter = 5 * time.Second
-
-// fail answers when nothing could be had. What went wrong at which master is
-// for the log: a client learns that it is not its fault, and when to come back.
-func (x *exchange) fail(err error) {
-	x.err = err
-	if x.r.Context().Err() != nil {
-		x.err = errClientGone
-		x.status = 499 // nobody reads it; for the log, as nginx counts them
-		x.outcome = cache.Failed
-		return
-	}
-	var down *origin.Unavailable
-	status, kindOf, reason := http.StatusBadGateway, "destination_unavailable", "no registry master gave a usable answer"
-	switch {
-	case errors.Is(err, cache.ErrUnavailable):
-		status, kindOf, reason = http.StatusGatewayTimeout, "", "not stored, and the request forbids to fetch it"
-	case errors.Is(err, cache.ErrClosed), errors.Is(err, context.Canceled):
-		status, reason = http.StatusServiceUnavailable, "this edge is stopping"
-	case errors.As(err, &down):
-		status, reason = http.StatusServiceUnavailable, "no registry master can be reached, and nothing is stored for this request"
-		if down.Timeout {
-			status, kindOf = http.StatusGatewayTimeout, "connection_timeout"
-		}
-	}
-	h := x.header()
-	if status != http.StatusGatewayTimeout || down != nil {
-		wait := retryAfter
-		if down != nil {
-			wait = max(wait, down.RetryAfter)
-		}
-		h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
-	}
-	if kindOf != "" {
-		h.Set("Proxy-Status", "edge; error="+kindOf)
-	}
-	h.Set("Via", "1.1 edge")
-	x.refuse(cache.Failed, status, reason)
 }

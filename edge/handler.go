@@ -59,6 +59,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (x *exchange) admitted() bool {
 	switch site, path, ok := x.find(x.r); {
 	case x.looped():
+		x.header().Set("Proxy-Status", "edge; error=proxy_loop_detected")
 		x.refuse(cache.Looped, http.StatusLoopDetected, "this request has passed this edge before: a master points back at it")
 	case x.r.Method == http.MethodConnect || x.r.Method == http.MethodTrace:
 		x.header().Set("Allow", "GET, HEAD, PUT, POST, DELETE")
@@ -141,6 +142,7 @@ func (x *exchange) local() {
 	x.outcome = cache.Local
 	x.header().Set("Content-Type", x.route.ContentType)
 	x.header().Set("Cache-Control", "no-store")
+	x.header().Set("Cache-Status", "edge; detail="+cache.Local.String())
 	x.write(x.route.Status, []byte(x.route.Reason))
 }
 

@@ -65,8 +65,8 @@ func (x *exchange) unchanged(a *cache.Answer) bool {
 	if lines := x.r.Header["If-None-Match"]; len(lines) > 0 {
 		return matches(lines, h.Get("Etag")) // If-Modified-Since does not count beside it
 	}
-	since := x.r.Header.Get("If-Modified-Since")
-	if since == "" {
+	lines := x.r.Header["If-Modified-Since"]
+	if len(lines) != 1 {
 		return false
 	}
 	modified := h.Get("Last-Modified")
@@ -74,19 +74,45 @@ func (x *exchange) unchanged(a *cache.Answer) bool {
 		modified = h.Get("Date")
 	}
 	have, ok := cache.ParseDate(modified, x.start)
-	limit, valid := cache.ParseDate(since, x.start)
+	limit, valid := cache.ParseDate(lines[0], x.start)
 	return ok && valid && !have.After(limit)
 }
 
-// matches compares entity-tags weakly (RFC 9110 section 8.8.3.2).
+// matches says whether If-None-Match names etag, by the weak comparison (RFC 9110
+// sections 8.8.3.2 and 13.1.2).
 func matches(lines []string, etag string) bool {
+	if len(lines) == 1 && strings.TrimSpace(lines[0]) == "*" {
+		return true
+	}
+	if etag == "" {
+		return false
+	}
+	opaque := strings.TrimPrefix(etag, "W/")
 	for _, line := range lines {
-		for tag := range strings.SplitSeq(line, ",") {
-			tag = strings.TrimSpace(tag)
-			if tag == "*" || etag != "" && strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag, "W/") {
+		for line != "" {
+			var tag string
+			tag, line = nextTag(line)
+			if tag != "" && strings.TrimPrefix(tag, "W/") == opaque {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// nextTag cuts the first member off a list of entity-tags. A comma between
+// quotes is part of a tag; a tag without quotes, which some origins send, ends
+// at a comma.
+func nextTag(list string) (tag, rest string) {
+	list = strings.TrimLeft(list, " \t,")
+	end := 0
+	if open := strings.TrimPrefix(list, "W/"); strings.HasPrefix(open, `"`) {
+		if n := strings.IndexByte(open[1:], '"'); n >= 0 {
+			end = len(list) - len(open) + n + 2
+		}
+	}
+	if n := strings.IndexByte(list[end:], ','); n >= 0 {
+		return strings.TrimRight(list[:end+n], " \t"), list[end+n+1:]
+	}
+	return strings.TrimRight(list, " \t"), ""
 }

@@ -31,13 +31,32 @@ func (x *exchange) pass() {
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // the access log has it
 	}
-	proxy.ServeHTTP(x.w, x.r)
+	w := x.w
+	if !x.r.ProtoAtLeast(1, 1) {
+		w = finalOnly{w}
+	}
+	proxy.ServeHTTP(w, x.r)
 }
+
+// finalOnly keeps interim responses from clients that do not know them (RFC 9110
+// section 15.2).
+type finalOnly struct{ http.ResponseWriter }
+
+func (w finalOnly) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w finalOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // passed sees the response before the client does.
 func (x *exchange) passed(resp *http.Response) error {
 	x.status = resp.StatusCode
 	h := resp.Header
+	if h["Content-Type"] == nil {
+		x.header()["Content-Type"] = nil // else net/http would guess one
+	}
 	h["Via"] = append(h["Via"], "1.1 edge")
 	why := "bypass"
 	if m := x.r.Method; m != http.MethodGet && m != http.MethodHead {

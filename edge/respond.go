@@ -125,7 +125,14 @@ func (x *exchange) fields(a *cache.Answer) {
 	if a.Status == http.StatusOK && a.Part.Size >= 0 {
 		h["Accept-Ranges"] = acceptBytes
 	}
-	h["Age"] = []string{strconv.FormatInt(int64(a.Age/time.Second), 10)}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // else net/http would guess one
+	}
+	// Age says that the origin did not answer this request (RFC 9111 section
+	// 5.1). A caching origin may have said so already.
+	if fromOrigin := a.ForwardStatus != 0 && a.Outcome != cache.Collapsed && a.Outcome != cache.HitError; !fromOrigin || len(h["Age"]) > 0 {
+		h["Age"] = []string{strconv.FormatInt(int64(a.Age/time.Second), 10)}
+	}
 	h["Via"] = append(h["Via"][:len(h["Via"]):len(h["Via"])], "1.1 edge")
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheStatus(a))
 	if !x.site.plain {

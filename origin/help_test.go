@@ -33,7 +33,8 @@ type recorder struct {
 	size     int64
 	held     bool
 	parts    []*recorded
-	refuse   error // the answer to Respond and Hold
+	refuse   error  // the answer to Respond and Hold
+	onHold   func() // called by Hold
 
 	mu    sync.Mutex
 	body  []byte // of a streamed response
@@ -54,6 +55,9 @@ func (r *recorder) Respond(status int, h http.Header, size int64) error {
 func (r *recorder) Hold(status int, h http.Header, _ int) error {
 	r.responds++
 	r.status, r.header, r.held = status, h, true
+	if r.onHold != nil {
+		r.onHold()
+	}
 	return r.refuse
 }
 

@@ -105,6 +105,9 @@ func TestMetadataBecomesEveryVariant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.a.Count(sample.Any) != 1 {
+		t.Errorf("%d requests for all variants", w.a.Count(sample.Any))
+	}
 	checkPackument(t, r, download(t, w.aURL+aPackument))
 	if !r.held || r.responds != 1 || r.status != http.StatusOK {
 		t.Errorf("held %v, %d responses, status %d", r.held, r.responds, r.status)
@@ -119,9 +122,6 @@ func TestMetadataBecomesEveryVariant(t *testing.T) {
 	}
 	if full, short := r.parts[0].contentType, r.parts[3].contentType; full != "application/json" || short != "application/vnd.npm.install-v1+json" {
 		t.Errorf("types %s and %s", full, short)
-	}
-	if w.a.Count(sample.Any) != 1 {
-		t.Errorf("%d requests for all variants", w.a.Count(sample.Any))
 	}
 }
 
@@ -220,9 +220,11 @@ func TestCutRefusalIsNoAnswer(t *testing.T) {
 	}
 }
 
+// largeVersions make a packument that is large, but not by much.
+const largeVersions = 4500
+
 func TestLargeMetadata(t *testing.T) {
-	const versions = 6000 // some 6 MB
-	doc := sample.Packument("big", versions)
+	doc := sample.Packument("big", largeVersions)
 	if len(doc) <= smallDocument {
 		t.Fatalf("%d bytes are not large", len(doc))
 	}
@@ -261,7 +263,7 @@ func TestLargeMetadata(t *testing.T) {
 // where it is below what counts as small.
 func TestMaxMetadata(t *testing.T) {
 	doc := sample.Packument("big", 1000)
-	huge := sample.Packument("big", 5000)
+	huge := sample.Packument("big", largeVersions)
 	if len(huge) <= smallDocument {
 		t.Fatalf("%d bytes are not large", len(huge))
 	}
@@ -308,7 +310,7 @@ func TestMaxMetadata(t *testing.T) {
 
 // A gzip trailer that lies about the size does not buy more memory.
 func TestGzipTrailerIsNotBelieved(t *testing.T) {
-	doc := sample.Packument("big", 5000)
+	doc := sample.Packument("big", largeVersions)
 	body := zipped(doc)
 	copy(body[len(body)-4:], []byte{1, 0, 0, 0}) // one byte
 	url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -321,10 +323,49 @@ func TestGzipTrailerIsNotBelieved(t *testing.T) {
 	}
 }
 
+// A fill has its places until every variant is written.
+func TestFillsHaveTheirPlaces(t *testing.T) {
+	doc := sample.Packument("big", largeVersions)
+	little := sample.Packument("big", 10)
+	for _, tt := range []struct {
+		name  string
+		body  []byte
+		zip   bool
+		large int
+	}{
+		{"large", doc, false, 1},
+		{"large once decoded", zipped(doc), true, 1},
+		{"small", little, false, 0},
+		{"small, encoded", zipped(little), true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+				if tt.zip {
+					w.Header().Set("Content-Encoding", "gzip")
+				}
+				w.Write(tt.body)
+			})
+			b := newBehind(t, []string{url})
+			r := &recorder{refuse: errors.New("seen enough")}
+			r.onHold = func() {
+				if small, large := len(b.bounds.small), len(b.bounds.large); small != 1 || large != tt.large {
+					t.Errorf("%d places and %d large ones are taken; want 1 and %d", small, large, tt.large)
+				}
+			}
+			if err := b.Fetch(t.Context(), Ask{Route: b.route("/big")}, r); !errors.Is(err, r.refuse) {
+				t.Fatal(err)
+			}
+			if len(b.bounds.small) != 0 || len(b.bounds.large) != 0 {
+				t.Error("a place was kept after the fill")
+			}
+		})
+	}
+}
+
 // Fills wait for a place, and a wait ends with the fill.
 func TestFillsAreCounted(t *testing.T) {
 	w := newTwo(t)
-	if err := w.store.AddPackument(sample.Packument("big", 6000)); err != nil {
+	if err := w.store.AddPackument(sample.Packument("big", largeVersions)); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

@@ -97,8 +97,9 @@ func (p *pool) localize(m *master, target *url.URL, h http.Header) {
 	}
 	rest := url.URL{RawQuery: to.RawQuery, ForceQuery: to.ForceQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
 	base := p.publicBase
-	if l.Host == "" { // a path stays one
-		if u, err := url.Parse(base); err == nil {
+	if u, err := url.Parse(base); err == nil && l.Host == "" {
+		// A path stays one, unless it would be read as a host.
+		if path := u.EscapedPath() + below; strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
 			base = u.EscapedPath()
 		}
 	}
@@ -211,9 +212,11 @@ func (p *pool) one(ctx context.Context, m *master, a Ask, use func(context.Conte
 	}
 	resp, err := do(req)
 	if err != nil {
-		if ctx.Err() == nil { // else it is we who did not wait
-			m.trouble.Store(time.Now().UnixNano())
+		if ctx.Err() != nil { // it is we who did not wait
+			p.observe(m.name, "abandoned")
+			return next, err
 		}
+		m.trouble.Store(time.Now().UnixNano())
 		p.observe(m.name, reason(err))
 		return next, err
 	}

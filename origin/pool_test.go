@@ -42,7 +42,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		{"less than announced", []sample.Fault{sample.WrongLength(+5)}, patient, "cut", "cut"},
 		{"less announced than sent", []sample.Fault{sample.WrongLength(-5)}, patient, "cut", "digest"},
 		{"a short body that ends cleanly", []sample.Fault{sample.ShortBody(100)}, patient, "cut", "digest"},
-		{"an empty body", []sample.Fault{sample.Empty()}, patient, "metadata", "digest"},
+		{"an empty body", []sample.Fault{sample.Empty()}, patient, "cut", "digest"},
 		{"a flipped byte", []sample.Fault{sample.FlipByte(-1)}, patient, "metadata", "digest"},
 		{"a flipped byte in the middle", []sample.Fault{sample.FlipByte(150)}, patient, "metadata", "digest"},
 		{"500", []sample.Fault{sample.Status(500)}, patient, "500", "500"},
@@ -368,7 +368,7 @@ func TestPlainHandsOn(t *testing.T) {
 			if tt.status == http.StatusOK {
 				same(t, "body", r.body, []byte(tt.body))
 			}
-			if tt.status == http.StatusFound && r.header.Get("Location") != publicBase+"/tree/b.bin" {
+			if tt.status == http.StatusFound && r.header.Get("Location") != "/npm/tree/b.bin" {
 				t.Errorf("Location %q leads past the edge", r.header.Get("Location"))
 			}
 		})
@@ -382,7 +382,8 @@ func TestLocationStaysAtTheEdge(t *testing.T) {
 		{"escaped, with query and fragment", "https://a.example", "https://a.example/@s%2fn?a=%20b#c", publicBase + "/@s%2fn?a=%20b#c"},
 		{"below the base", "https://a.example/reg/", "https://a.example/reg/x", publicBase + "/x"},
 		{"the base itself", "https://a.example/reg", "https://a.example/reg", publicBase},
-		{"a path below the base", "https://a.example/reg", "/reg/x?y", publicBase + "/x?y"},
+		{"a path below the base", "https://a.example/reg", "/reg/x?y", "/npm/x?y"},
+		{"the base as a path", "https://a.example/reg", "/reg", "/npm"},
 		{"a path beside the base", "https://a.example/reg", "/login", "https://a.example/login"},
 		{"a path that only begins like the base", "https://a.example/reg", "/registry/x", "https://a.example/registry/x"},
 		{"a relative path", "https://a.example/reg", "x/y", "x/y"},
@@ -417,6 +418,24 @@ func TestLocationStaysAtTheEdge(t *testing.T) {
 				t.Error("a Location was made up")
 			}
 		})
+	}
+}
+
+// Below an edge without a path of its own a master's path may begin with what
+// would be read as a host.
+func TestLocationOfARootStaysAPath(t *testing.T) {
+	base := &url.URL{Scheme: "https", Host: "a.example", Path: "/reg"}
+	p := newPool(Config{PublicBase: "https://edge.example", Masters: []Upstream{{URL: base, Primary: true}}})
+	for location, want := range map[string]string{
+		"/reg/x":             "/x",
+		"/reg":               "https://edge.example",
+		"/reg//evil.example": "https://edge.example//evil.example",
+	} {
+		h := http.Header{"Location": {location}}
+		p.localize(p.primary(), base, h)
+		if got := h.Get("Location"); got != want {
+			t.Errorf("%s became %s; want %s", location, got, want)
+		}
 	}
 }
 

@@ -1,0 +1,94 @@
+package cache
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+)
+
+// benchmarkHits answers from a stored response of n bytes.
+func benchmarkHits(b *testing.B, n int, config func(*Config)) {
+	c := opened(b, config)
+	q := query("a", always(200, string(payload(1, n)), "Cache-Control: max-age=3600", `Etag: "1"`, "Content-Type: application/json"))
+	get(c, q)
+	settle(c)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		buf := make([]byte, 32<<10)
+		for pb.Next() {
+			a, err := c.Get(context.Background(), q)
+			if err != nil || a.Outcome != Hit {
+				b.Error("no hit")
+				return
+			}
+			if _, ok := a.Bytes(); !ok {
+				r, _ := a.Body(context.Background(), 0)
+				for left := a.Part.Size; left > 0; {
+					m, err := r.Read(buf[:min(left, int64(len(buf)))])
+					if left -= int64(m); err != nil && err != io.EOF {
+						b.Error(err)
+						return
+					}
+				}
+			}
+			a.Close()
+		}
+	})
+}
+
+func BenchmarkGetHitMemory(b *testing.B) { benchmarkHits(b, 4<<10, nil) }
+
+// More than the memory tier takes: each hit opens a file, reads its head and
+// all of its body.
+func BenchmarkGetHitDisk(b *testing.B) { benchmarkHits(b, 256<<10, nil) }
+
+func BenchmarkDecide(b *testing.B) {
+	m := received(200, "Cache-Control: public, max-age=60, stale-while-revalidate=30")
+	rule := Rule{Fresh: time.Hour, IfError: Forever}
+	now := epoch.Add(30 * time.Second)
+	q := asking("")
+	b.ReportAllocs()
+	for b.Loop() {
+		if Decide(now, m, NotMarked, rule, q) != Fresh {
+			b.Fatal("not fresh")
+		}
+	}
+}
+
+func BenchmarkIndexTouch(b *testing.B) {
+	x := newIndex()
+	sums := make([]Sum, 1<<16)
+	for i := range sums {
+		sums[i] = Sum(payload(i, len(Sum{})))
+		x.put(sums[i], 4096)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			x.touch(sums[i&(len(sums)-1)])
+		}
+	})
+}
+
+func BenchmarkPurgeMark(b *testing.B) {
+	p := &purges{limit: maxMarks, marks: make(map[target]marked)}
+	k := Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
+	for _, purged := range []bool{false, true} {
+		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {
+			if purged {
+				for range 1000 {
+					p.add(Purge{Scope: ScopeGroup, Site: "npm", Name: "other"})
+				}
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if p.mark(k, 0) != NotMarked {
+						b.Error("marked")
+					}
+				}
+			})
+		})
+	}
+}

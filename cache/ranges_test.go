@@ -1,0 +1,352 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestParseRange(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		lines []string
+		want  []Range // nil when it does not count
+	}{
+		{"RFC 9110 §14.1.2 first and last", []string{"bytes=0-9"}, []Range{{0, 9, false}}},
+		{"RFC 9110 §14.1.2 open", []string{"bytes=5-"}, []Range{{5, -1, false}}},
+		{"RFC 9110 §14.1.2 suffix", []string{"bytes=-5"}, []Range{{-1, 5, true}}},
+		{"RFC 9110 §14.1.2 several", []string{"bytes=0-0, 2-3 ,-1"}, []Range{{0, 0, false}, {2, 3, false}, {-1, 1, true}}},
+		{"RFC 9110 §14.1 units in any case", []string{"Bytes=0-9"}, []Range{{0, 9, false}}},
+		{"RFC 9110 §5.6.1 empty members", []string{"bytes=,0-9,,"}, []Range{{0, 9, false}}},
+		{"RFC 9110 §14.2 another unit", []string{"pages=0-9"}, nil},
+		{"RFC 9110 §14.1.1 backwards", []string{"bytes=9-0"}, nil},
+		{"RFC 9110 §14.1.1 no number", []string{"bytes=a-9"}, nil},
+		{"RFC 9110 §14.1.1 signed", []string{"bytes=+1-9"}, nil},
+		{"RFC 9110 §14.1.1 nothing", []string{"bytes=-"}, nil},
+		{"RFC 9110 §14.1.1 no dash", []string{"bytes=5"}, nil},
+		{"RFC 9110 §14.1.1 one bad member", []string{"bytes=0-9, x"}, nil},
+		{"no ranges", []string{"bytes="}, nil},
+		{"two lines", []string{"bytes=0-9", "bytes=0-9"}, nil},
+		{"absent", nil, nil},
+		{"a position beyond all numbers", []string{"bytes=0-99999999999999999999"}, []Range{{0, 1<<62 - 1, false}}},
+		{"too many", []string{"bytes=" + strings.Repeat("0-0,", maxRanges+1)}, nil},
+		{"as many as are looked at", []string{"bytes=" + strings.Repeat("0-0,", maxRanges)}, make([]Range, maxRanges)},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			have, ok := ParseRange(tt.lines)
+			if ok != (tt.want != nil) || ok && !reflect.DeepEqual(have, tt.want) {
+				t.Errorf("%v %v, want %v", have, ok, tt.want)
+			}
+		})
+	}
+}
+
+func TestRangeIn(t *testing.T) {
+	for _, tt := range []struct {
+		text                string
+		size, start, length int64
+	}{
+		{"0-9", 100, 0, 10},
+		{"90-", 100, 90, 10},
+		{"-10", 100, 90, 10},
+		{"-1000", 100, 0, 100},
+		{"90-1000", 100, 90, 10},
+		{"99-99", 100, 99, 1},
+		{"100-", 100, 0, 0},
+		{"-0", 100, 100, 0},
+		{"0-", 0, 0, 0},
+		{"-5", 0, 0, 0},
+	} {
+		r, ok := ParseRange([]string{"bytes=" + tt.text})
+		if !ok {
+			t.Fatal(tt.text)
+		}
+		if start, length := r[0].In(tt.size); length != tt.length || length > 0 && start != tt.start {
+			t.Errorf("%s of %d bytes: %d from %d, want %d from %d", tt.text, tt.size, length, start, tt.length, tt.start)
+		}
+	}
+}
+
+// FuzzParseRange: what is accepted lies within the representation, whatever its
+// size.
+func FuzzParseRange(f *testing.F) {
+	for _, s := range []string{"bytes=0-9", "bytes=-5", "bytes=5-", "bytes=0-0,-1", "bytes=9-0", "bytes=99999999999999999999-", "x"} {
+		f.Add(s, int64(10))
+	}
+	f.Fuzz(func(t *testing.T, s string, size int64) {
+		size &= 1<<50 - 1
+		ranges, ok := ParseRange([]string{s})
+		if ok == (len(ranges) == 0) || len(ranges) > maxRanges {
+			t.Errorf("%d ranges, %v", len(ranges), ok)
+		}
+		for _, r := range ranges {
+			if start, length := r.In(size); start < 0 || length < 0 || length > 0 && start+length > size {
+				t.Errorf("%q of %d bytes: %d from %d", s, size, length, start)
+			}
+		}
+		if first, last, total, ok := parseContentRange(http.Header{"Content-Range": {s}}); ok && (first < 0 || last < first || total <= last) {
+			t.Errorf("%q: %d-%d/%d", s, first, last, total)
+		}
+	})
+}
+
+func TestParseContentRange(t *testing.T) {
+	for text, want := range map[string][3]int64{
+		"bytes 0-9/100":   {0, 9, 100},
+		"bytes 99-99/100": {99, 99, 100},
+		"bytes 0-9/*":     {},
+		"bytes */100":     {},
+		"bytes 9-0/100":   {},
+		"bytes 0-100/100": {},
+		"bytes=0-9/100":   {},
+		"pages 0-9/100":   {},
+		"":                {},
+	} {
+		first, last, total, ok := parseContentRange(http.Header{"Content-Range": {text}})
+		if ok != (want[2] > 0) || ok && [3]int64{first, last, total} != want {
+			t.Errorf("RFC 9110 §14.4 %q: %d-%d/%d %v", text, first, last, total, ok)
+		}
+	}
+}
+
+const digits = "0123456789"
+
+// ranged is an origin of digits that knows ranges.
+func ranged(tag string) *counting {
+	return &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+		lines := []string{"Cache-Control: max-age=60", "Etag: " + tag}
+		if ask.Range == "" || ask.IfRange != "" && ask.IfRange != tag {
+			return respond(fill, 200, digits, lines...)
+		}
+		r, ok := ParseRange([]string{ask.Range})
+		if !ok {
+			return errOrigin
+		}
+		start, length := r[0].In(int64(len(digits)))
+		return respond(fill, 206, digits[start:start+length],
+			append(lines, fmt.Sprintf("Content-Range: bytes %d-%d/%d", start, start+length-1, len(digits)))...)
+	}}
+}
+
+// part asks for a range.
+func part(text string, from Fetcher) *Query {
+	q := query("a", from)
+	q.Request.Header = http.Header{"Range": {"bytes=" + text}}
+	q.Request.Ranges, _ = ParseRange(q.Request.Header["Range"])
+	return q
+}
+
+func TestPartialIsStoredAndServesForWhatItHas(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		origin := ranged(`"1"`)
+		expect(t, c, part("2-5", origin), Missed, "2345")
+		settle(c)
+		expect(t, c, part("2-5", origin), Hit, "2345") // the piece; its range is the edge's to cut
+		expect(t, c, part("3-4", origin), Hit, "2345")
+		if g := get(c, part("-7", failing())); !errors.Is(g.err, errOrigin) {
+			t.Errorf("a range that is not there: %v", g)
+		}
+		origin.want(t, 1)
+	})
+}
+
+func TestPartialIsNeverTheWhole(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")
+		settle(c)
+		pass(2 * time.Minute)
+		down := query("a", failing())
+		down.Rule.IfError = time.Hour
+		if g := get(c, down); g.err == nil {
+			t.Errorf("RFC 9111 §3.3 a part answers for the whole: %v", g)
+		}
+		pass(2 * cooling)
+		down = part("1-2", failing())
+		down.Rule.IfError = time.Hour
+		expect(t, c, down, HitError, "01234")
+		only := query("a", failing())
+		only.Request = asking("only-if-cached, max-stale")
+		if g := get(c, only); !errors.Is(g.err, ErrUnavailable) {
+			t.Errorf("got %v, want ErrUnavailable", g)
+		}
+	})
+}
+
+func TestPartialIsCompleted(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")
+		settle(c)
+		origin := ranged(`"1"`)
+		asked := Ask{}
+		expect(t, c, query("a", fetch(func(ctx context.Context, ask Ask, fill *Fill) error {
+			asked = ask
+			return origin.Fetch(ctx, ask, fill)
+		})), Missed, digits)
+		if asked.Range != "bytes=5-" || asked.IfRange != `"1"` {
+			t.Errorf("RFC 9111 §3.4 asked for %q if %q", asked.Range, asked.IfRange)
+		}
+		settle(c)
+		a, err := c.Get(t.Context(), query("a", failing()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		if text, _ := body(a); a.Outcome != Hit || text != digits || a.Piece != nil || a.Status != 200 {
+			t.Errorf("%v %q, piece %v, status %d", a.Outcome, text, a.Piece, a.Status)
+		}
+	})
+}
+
+func TestPartialOfAnotherRepresentationIsNotJoined(t *testing.T) {
+	for rule, tag := range map[string]string{"changed": `"2"`, "weak": `W/"1"`} {
+		t.Run(rule, func(t *testing.T) {
+			both(t, func(t *testing.T, c *Cache) {
+				first := `"1"`
+				if rule == "weak" {
+					first = tag
+				}
+				expect(t, c, part("0-4", ranged(first)), Missed, "01234")
+				settle(c)
+				expect(t, c, query("a", ranged(tag)), Missed, digits) // the whole, not a sum of parts
+				settle(c)
+				// The same, by ranges: a part that continues another's is no reason to join them.
+				k := part("0-4", ranged(first))
+				k.Key.ID = "b"
+				expect(t, c, k, Missed, "01234")
+				settle(c)
+				next := part("5-9", ranged(tag))
+				next.Key.ID = "b"
+				expect(t, c, next, Missed, "56789")
+			})
+		})
+	}
+}
+
+func TestPartialUnasked(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		q := query("a", always(206, "01", "Content-Range: bytes 0-1/10", "Cache-Control: max-age=60"))
+		if g := get(c, q); !errors.Is(g.err, errUnaskedPart) {
+			t.Errorf("got %v, want errUnaskedPart", g)
+		}
+	})
+}
+
+// A 304 to a request that named no validator says nothing about what is stored.
+func TestPartialIsNotRenewedUnasked(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")
+		settle(c)
+		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, fields(), 0) }))
+		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
+			t.Errorf("got %v, want ErrUnasked", g)
+		}
+	})
+}
+
+func TestNotModifiedWithoutValidators(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		q := query("a", always(200, "x", "Cache-Control: max-age=60"))
+		expect(t, c, q, Missed, "x")
+		settle(c)
+		pass(2 * time.Minute)
+		q.Fetcher = fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, fields(), 0) })
+		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
+			t.Errorf("got %v, want ErrUnasked", g)
+		}
+	})
+}
+
+// headOf asks for the fields alone.
+func headOf(from Fetcher) *Query {
+	q := query("a", from)
+	q.Request.Method = http.MethodHead
+	return q
+}
+
+func TestHead(t *testing.T) {
+	head := func(lines ...string) *counting {
+		return &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+			if !ask.Head || ask.ETag != "" {
+				return errOrigin
+			}
+			return fill.Respond(200, fields(lines...), 10)
+		}}
+	}
+	stale := func(t *testing.T, c *Cache) {
+		expect(t, c, query("a", always(200, digits, "Cache-Control: max-age=60", `Etag: "1"`, "Content-Length: 10")), Missed, digits)
+		settle(c)
+		pass(2 * time.Minute)
+	}
+	t.Run("RFC 9111 §4 answered from a stored GET", func(t *testing.T) {
+		both(t, func(t *testing.T, c *Cache) {
+			expect(t, c, query("a", always(200, digits, "Cache-Control: max-age=60")), Missed, digits)
+			settle(c)
+			expect(t, c, headOf(failing()), Hit, digits)
+		})
+	})
+	t.Run("RFC 9111 §4.3.5 freshens a stored GET", func(t *testing.T) {
+		both(t, func(t *testing.T, c *Cache) {
+			stale(t, c)
+			if g := get(c, headOf(head("Cache-Control: max-age=60", `Etag: "1"`, "Content-Length: 10"))); g.err != nil || g.body != "" {
+				t.Errorf("got %v", g)
+			}
+			settle(c)
+			expect(t, c, query("a", failing()), Hit, digits)
+		})
+	})
+	t.Run("RFC 9111 §4.3.5 another representation makes it stale", func(t *testing.T) {
+		both(t, func(t *testing.T, c *Cache) {
+			stale(t, c)
+			get(c, headOf(head("Cache-Control: max-age=60", `Etag: "2"`)))
+			settle(c)
+			expect(t, c, query("a", always(200, "new", "Cache-Control: max-age=60")), Missed, "new")
+		})
+	})
+	t.Run("is not stored, and not shared with a GET", func(t *testing.T) {
+		both(t, func(t *testing.T, c *Cache) {
+			get(c, headOf(head("Cache-Control: max-age=60")))
+			settle(c)
+			expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+			expect(t, c, query("a", always(200, "x", "Cache-Control: max-age=60")), Missed, "x")
+		})
+	})
+}
+
+func TestInterimIsPassedOn(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		gate := make(chan struct{})
+		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			fill.Interim(103, fields("Link: </a>"))
+			<-gate
+			for range 2 * maxInterim {
+				fill.Interim(103, fields("Link: </b>"))
+			}
+			return respond(fill, 200, "x", "Cache-Control: max-age=60")
+		})
+		told := make([][]string, 2)
+		wait := clients(c, 2, func(i int) *Query {
+			q := query("a", origin)
+			q.Interim = func(_ int, h http.Header) { told[i] = append(told[i], h.Get("Link")) }
+			return q
+		})
+		synctest.Wait()
+		if len(told[0]) != 1 || len(told[1]) != 1 || told[1][0] != "</a>" {
+			t.Errorf("before the response: %q", told)
+		}
+		close(gate)
+		for _, g := range wait() {
+			if g.body != "x" {
+				t.Errorf("got %v", g)
+			}
+		}
+		if len(told[0]) != maxInterim {
+			t.Errorf("%d interim responses, at most %d are passed on", len(told[0]), maxInterim)
+		}
+	})
+}

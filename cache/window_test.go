@@ -1,0 +1,294 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// large sends a body in pieces and says how far it has come.
+type large struct {
+	text  string
+	sent  int
+	calls int
+	ended error // what ended the fill
+	size  int64 // declared
+}
+
+func (l *large) Fetch(ctx context.Context, _ Ask, fill *Fill) error {
+	l.calls++
+	l.sent, l.ended = 0, nil
+	err := fill.Respond(200, fields("Cache-Control: max-age=60"), l.size)
+	for err == nil && l.sent < len(l.text) {
+		n := min(32<<10, len(l.text)-l.sent)
+		if _, err = io.WriteString(fill, l.text[l.sent:l.sent+n]); err == nil {
+			l.sent += n
+		}
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	l.ended = err
+	return err
+}
+
+// tooLarge lets nothing of more than 100 kB be kept.
+func tooLarge(cfg *Config) { cfg.MaxObject = 100_000 }
+
+var largeText = sync.OnceValue(func() string { return string(payload(1, 2*maxWindow+500_000)) })
+
+func newLarge() *large { return &large{text: largeText(), size: -1} }
+
+// windowed runs a test with every reason for which a body is not kept.
+func windowed(t *testing.T, test func(t *testing.T, c *Cache, l *large)) {
+	t.Helper()
+	declared := int64(len(largeText()))
+	for _, tt := range []struct {
+		name   string
+		size   int64
+		config func(*Config)
+	}{
+		{"larger than MaxObject", -1, tooLarge},
+		{"larger than MaxObject, declared", declared, tooLarge},
+		{"larger than the memory takes", -1, func(cfg *Config) { memoryOnly(cfg); cfg.MaxObject = 1 << 30 }},
+		{"larger than the disk may hold", -1, func(cfg *Config) { cfg.Disk, cfg.MaxObject = 1<<20, 1<<30 }},
+		{"larger than the disk may hold, declared", declared, func(cfg *Config) { cfg.Disk, cfg.MaxObject = 1<<20, 1<<30 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLarge()
+				l.size = tt.size
+				test(t, opened(t, tt.config), l)
+			})
+		})
+	}
+}
+
+func TestWindowIsBounded(t *testing.T) {
+	windowed(t, func(t *testing.T, c *Cache, l *large) {
+		a, r := begun(t, c, query("a", l))
+		synctest.Wait()
+		if l.sent > maxWindow+c.storeable() || l.sent < maxWindow/2 {
+			t.Errorf("the origin was let send %d bytes to nobody", l.sent)
+		}
+		expectRead(t, r, l.text[:100_000])
+		synctest.Wait()
+		if l.sent > maxWindow+c.storeable()+200_000 {
+			t.Errorf("the origin was let send %d bytes, 100000 are read", l.sent)
+		}
+		rest, err := io.ReadAll(r)
+		if err != nil || string(rest) != l.text[100_000:] {
+			t.Errorf("%d bytes and %v, or other bytes", len(rest), err)
+		}
+		settle(c)
+		if l.size > 0 && a.Kept {
+			t.Error("said to be kept")
+		}
+		expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+	})
+}
+
+// storeable is how much of a body may be in a tier before it goes on in memory.
+func (c *Cache) storeable() int { return 2 << 20 }
+
+func TestWindowReadersShareIt(t *testing.T) {
+	windowed(t, func(t *testing.T, c *Cache, l *large) {
+		_, fast := begun(t, c, query("a", l))
+		_, slow := begun(t, c, query("a", l))
+		done := make(chan string)
+		go func() {
+			b, _ := io.ReadAll(fast)
+			done <- string(b)
+		}()
+		synctest.Wait()
+		if l.sent > maxWindow+c.storeable() {
+			t.Errorf("%d bytes were sent, the slow reader has none", l.sent)
+		}
+		expectRead(t, slow, l.text)
+		expectEnd(t, slow, io.EOF)
+		if <-done != l.text {
+			t.Error("the fast reader got other bytes")
+		}
+		if l.calls != 1 {
+			t.Errorf("%d fetches", l.calls)
+		}
+	})
+}
+
+func TestWindowGoesOnWhenASlowReaderLeaves(t *testing.T) {
+	windowed(t, func(t *testing.T, c *Cache, l *large) {
+		_, fast := begun(t, c, query("a", l))
+		slow, err := c.Get(t.Context(), query("a", l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan string)
+		go func() {
+			b, _ := io.ReadAll(fast)
+			done <- string(b)
+		}()
+		synctest.Wait()
+		slow.Close()
+		if <-done != l.text {
+			t.Error("the fast reader got other bytes")
+		}
+	})
+}
+
+func TestWindowLateComerFetchesAlone(t *testing.T) {
+	windowed(t, func(t *testing.T, c *Cache, l *large) {
+		a, r := begun(t, c, query("a", l))
+		expectRead(t, r, l.text[:len(l.text)-10])
+		late := newLarge()
+		if g := get(c, query("a", late)); g.body != l.text || g.err != nil {
+			t.Errorf("who came late got %v", g)
+		}
+		if late.calls != 1 {
+			t.Errorf("%d fetches for who came late", late.calls)
+		}
+		expectRead(t, r, l.text[len(l.text)-10:])
+		expectEnd(t, r, io.EOF)
+		a.Close()
+		settle(c)
+		if n := c.Usage().Flights; n != 0 {
+			t.Errorf("%d flights are left", n)
+		}
+	})
+}
+
+func TestWindowDesertedFillIsCancelled(t *testing.T) {
+	windowed(t, func(t *testing.T, c *Cache, l *large) {
+		a, r := begun(t, c, query("a", l))
+		expectRead(t, r, l.text[:1000])
+		a.Close()
+		settle(c)
+		if !errors.Is(l.ended, errDeserted) {
+			t.Errorf("the fill ended with %v", l.ended)
+		}
+		if l.sent == len(l.text) {
+			t.Error("sent to nobody")
+		}
+	})
+}
+
+// A client that wants the end of a body passes over its beginning, for which
+// the fill must not wait.
+func TestWindowSeek(t *testing.T) {
+	windowed(t, func(t *testing.T, c *Cache, l *large) {
+		a, err := c.Get(t.Context(), query("a", l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		synctest.Wait() // the window is full
+		r, err := a.Body(t.Context(), int64(len(l.text))-100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectRead(t, r, l.text[len(l.text)-100:])
+		expectEnd(t, r, io.EOF)
+		// Back to what is kept nowhere: an error, and no early end.
+		if r, err = a.Body(t.Context(), int64(len(l.text))-maxWindow-1000); err != nil {
+			t.Fatal(err)
+		}
+		expectEnd(t, r, errPassed)
+	})
+}
+
+func TestWindowOfAStalledOrigin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := opened(t, tooLarge)
+		var ended error
+		a, err := c.Get(t.Context(), query("a", fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
+			fill.Respond(200, fields("Cache-Control: max-age=60"), 1<<20)
+			<-ctx.Done() // before the first byte
+			ended = context.Cause(ctx)
+			return ended
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
+		settle(c)
+		if !errors.Is(ended, errDeserted) {
+			t.Errorf("ended with %v", ended)
+		}
+	})
+}
+
+func TestWindowReaderIsBoundByItsClient(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		gate := make(chan struct{})
+		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			err := fill.Respond(200, fields("Cache-Control: max-age=60"), -1)
+			<-gate
+			return err
+		})
+		a, err := c.Get(t.Context(), query("a", origin))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		ctx, leave := context.WithCancelCause(t.Context())
+		r, err := a.Body(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := errors.New("client is gone")
+		go leave(gone)
+		expectEnd(t, r, gone)
+		close(gate)
+	})
+}
+
+func TestWindowTrim(t *testing.T) {
+	const quarter = maxWindow / 4
+	text := payload(1, 2*quarter)
+	w := window{start: 100, buf: bytes.Clone(text)}
+	for _, slowest := range []int64{0, 100, 100 + quarter - 1} {
+		if w.trim(slowest); w.start != 100 || len(w.buf) != 2*quarter {
+			t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+		}
+	}
+	w.trim(100 + quarter)
+	if w.start != 100+quarter || w.has(w.start-1) || !w.has(w.start) || !w.has(w.start+quarter-1) || w.has(w.start+quarter) {
+		t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+	}
+	p := make([]byte, 10)
+	if n := w.copy(p, w.start+quarter-2); !bytes.Equal(p[:n], text[2*quarter-2:]) {
+		t.Errorf("%q", p[:n])
+	}
+	w.trim(w.start + 2*quarter)
+	if w.start != 100+2*quarter || len(w.buf) != 0 || w.room() != maxWindow {
+		t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+	}
+}
+
+// A directory that goes away under the edge, or a disk that fails, costs speed
+// and no answer.
+func TestDiskDeletedWhileRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		told := 0
+		c := opened(t, func(cfg *Config) { cfg.Dir, cfg.Notify = dir, func(string, error) { told++ } })
+		settle(c)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Repeat("x", 300_000)
+		origin := always(200, text, "Cache-Control: max-age=60")
+		for range 2 {
+			expect(t, c, query("a", origin), Missed, text)
+			settle(c)
+		}
+		held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": "held"}) })
+		expect(t, c, query("b", held), Missed, "held")
+		if told == 0 {
+			t.Error("nobody was told")
+		}
+	})
+}

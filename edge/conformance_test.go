@@ -1,0 +1,438 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/edge/admin"
+)
+
+// The conformance test is a table. A row is one rule of an RFC: what clients
+// ask one after the other, what the origin answers where it is asked at all,
+// and what the clients must get. Every row runs through the real handler, over
+// real connections, in four modes: with the memory tier alone, and with every
+// answer from the disk by an edge that was closed and opened again in between;
+// each request by itself, and as a crowd of equal ones at once.
+//
+// No row waits for time to pass: what is to be stale comes with an Age, or dates
+// of its own.
+
+// row is one rule.
+type row struct {
+	rfc   string // number and section: "9111 3.5"
+	rule  string
+	site  string // keys of the site beside its name and masters, in YAML's flow form
+	alone bool   // the rule is about one client, and has no crowd
+	steps []step
+}
+
+// mode is one way to run a row.
+type mode struct {
+	name   string
+	disk   bool // reopen the cache before each step, so that nothing is in memory
+	copies int  // of each request
+}
+
+var modes = []mode{{"memory", false, 1}, {"disk", true, 1}, {"memory crowd", false, 4}, {"disk crowd", true, 4}}
+
+// conform runs rows in every mode.
+func conform(t *testing.T, rows []row) {
+	t.Helper()
+	for _, m := range modes {
+		for _, r := range rows {
+			if r.alone && m.copies > 1 {
+				continue
+			}
+			t.Run(m.name+"/"+r.rfc+" "+r.rule, func(t *testing.T) {
+				t.Parallel()
+				newRig(t, m, r.site).run(r.steps)
+			})
+		}
+	}
+}
+
+// rig is an edge in front of a scripted origin.
+type rig struct {
+	t      *testing.T
+	mode   mode
+	edge   *edge
+	origin *scripted
+	url    string
+	client *http.Transport
+	failed int64 // flights that failed, which stay for a while
+	waits  int   // names the sentinels of settle
+
+	mu      sync.Mutex
+	entered int           // of the copies of the step under way
+	all     chan struct{} // closed when every copy has reached the edge
+}
+
+func newRig(t *testing.T, m mode, site string) *rig {
+	t.Helper()
+	r := &rig{t: t, mode: m, origin: newScripted(t)}
+	if site == "" {
+		site = "kind: files"
+	}
+	r.edge = newTestEdge(t, fmt.Sprintf(`sites: [{ name: site, %s, masters: [{ url: "%s", role: primary }] }]`, site, r.origin.url), m.disk)
+	r.url = r.edge.cfg.PublicURL.String()
+	r.client = &http.Transport{DisableCompression: true}
+	t.Cleanup(r.client.CloseIdleConnections)
+	r.edge.server.listeners[0].handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		r.enter()
+		r.edge.handler.ServeHTTP(w, q)
+	})
+	serveEdge(t, r.edge)
+	return r
+}
+
+// newTestEdge opens an edge as serve does, on a free port, with the configuration
+// in text completed by what a test needs.
+func newTestEdge(t *testing.T, text string, disk bool) *edge {
+	t.Helper()
+	cfg := mustDecode(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
+	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, t.TempDir()
+	if !disk {
+		cfg.Cache.Disk = 0
+	}
+	e := &edge{cfg: cfg, log: quietLog(), server: newServer(quietLog()), metrics: admin.NewMetrics("test")}
+	l, err := e.server.open(t.Context(), "listen", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.handler = &e.handler
+	cfg.Listen = l.Addr().String()
+	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
+	openTestCache(t, e)
+	return e
+}
+
+// openTestCache gives e a cache and what is built upon it.
+func openTestCache(t *testing.T, e *edge) {
+	t.Helper()
+	var err error
+	c := e.cfg.Cache
+	e.cache, err = cache.Open(cache.Config{Memory: c.Memory, Disk: c.Disk, Dir: c.Dir, MaxObject: c.MaxObject})
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := e.build(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.handler.running.Store(built)
+}
+
+// serveEdge serves e's listener until the test ends.
+func serveEdge(t *testing.T, e *edge) {
+	l := e.server.listeners[0]
+	h := e.server.httpServer(context.WithoutCancel(t.Context()), l)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		l.serve(h)
+	}()
+	t.Cleanup(func() {
+		h.Close()
+		<-served
+		e.close()
+	})
+}
+
+// enter counts a copy of the request under way.
+func (r *rig) enter() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entered++; r.entered == r.mode.copies {
+		close(r.all)
+	}
+}
+
+func (r *rig) run(steps []step) {
+	ordinal := 0
+	for i, s := range steps {
+		for j := range s.replies {
+			if ordinal++; s.replies[j].body == "" {
+				s.replies[j].body = fmt.Sprintf("reply %d\n", ordinal)
+			}
+		}
+		r.step(i, s)
+		if r.t.Failed() {
+			return
+		}
+		r.settle(s)
+		if i == 0 {
+			r.storedTold(s)
+		}
+		r.barrier()
+	}
+}
+
+// step sends the copies of one request and looks at what came of them.
+func (r *rig) step(i int, s step) {
+	r.mu.Lock()
+	r.entered, r.all = 0, make(chan struct{})
+	r.mu.Unlock()
+	r.origin.expect(s.replies, r.all)
+	got := make([]*answered, r.mode.copies)
+	var clients sync.WaitGroup
+	for n := range got {
+		clients.Go(func() { got[n] = r.send(s) })
+	}
+	clients.Wait()
+	r.background(s)
+	asked := r.origin.taken()
+	r.t.Logf("step %d: %s %s %v: origin asked %d times", i+1, s.method, s.path, s.fields, len(asked))
+	for _, a := range got {
+		s.check(r.t, a)
+		checkHonest(r.t, a, len(asked))
+	}
+	if r.mode.copies == 1 {
+		s.checkAlone(r.t, got[0])
+		s.checkForwardStatus(r.t, got[0])
+	}
+	most := len(s.replies) + s.again
+	if s.apart {
+		most *= r.mode.copies
+	}
+	if len(asked) < len(s.replies) || len(asked) > most {
+		r.t.Errorf("origin was asked %d times; want %d to %d", len(asked), len(s.replies), most)
+	}
+	for _, q := range asked {
+		checkFields(r.t, "the origin's request", q.Header, s.sees)
+	}
+}
+
+// background waits for a revalidation that no client waits for.
+func (r *rig) background(s step) {
+	if !s.later {
+		return
+	}
+	select {
+	case <-r.origin.answered():
+	case <-r.t.Context().Done():
+	}
+}
+
+// answered is a response and how its body ended.
+type answered struct {
+	*http.Response
+	body    string
+	err     error
+	interim []string
+}
+
+func (r *rig) send(s step) *answered {
+	var body io.Reader
+	if s.method == http.MethodPost || s.method == http.MethodPut {
+		body = strings.NewReader("content")
+	}
+	a := &answered{}
+	ctx := httptrace.WithClientTrace(r.t.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			a.interim = append(a.interim, strconv.Itoa(code)+" "+h.Get("Link"))
+			return nil
+		},
+	})
+	req, err := http.NewRequestWithContext(ctx, s.method, r.url+s.path, body)
+	if err != nil {
+		r.t.Error(err)
+		return a
+	}
+	for _, line := range s.fields {
+		name, value, _ := strings.Cut(line, ": ")
+		req.Header.Add(name, value)
+	}
+	if a.Response, a.err = r.client.RoundTrip(req); a.err != nil {
+		return a
+	}
+	defer a.Body.Close()
+	whole, err := io.ReadAll(a.Body)
+	a.body, a.err = string(whole), err
+	return a
+}
+
+// settle waits until the edge has ended what the step began.
+func (r *rig) settle(s step) {
+	if s.fails {
+		r.failed++
+	}
+	for r.edge.cache.Usage().Flights > r.failed && r.t.Context().Err() == nil {
+		runtime.Gosched()
+	}
+}
+
+// barrier makes the next step see the store: the memory tier takes what it is
+// given in order and later, so a sentinel that has arrived stands for all before
+// it; the disk tier is closed and opened.
+func (r *rig) barrier() {
+	if r.mode.disk {
+		if err := r.edge.cache.Close(); err != nil {
+			r.t.Fatal(err)
+		}
+		for _, s := range r.edge.handler.running.Load().sites {
+			s.origin.Close()
+		}
+		openTestCache(r.t, r.edge)
+		r.failed = 0
+		return
+	}
+	r.waits++
+	path := sentinel + strconv.Itoa(r.waits)
+	r.mu.Lock()
+	r.entered, r.all = -1<<30, nil
+	r.mu.Unlock()
+	for r.t.Context().Err() == nil {
+		a := r.send(get().at(path))
+		if a.err != nil {
+			r.t.Fatal(a.err)
+		}
+		if strings.HasPrefix(a.Header.Get("Cache-Status"), "edge; hit") {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// storedTold compares what the store holds after the first step with what
+// Cache-Status said.
+func (r *rig) storedTold(s step) {
+	if r.mode.copies > 1 || s.method != http.MethodGet || s.fails {
+		return
+	}
+	u := r.edge.cache.Usage()
+	held := u.MemoryObjects + u.DiskObjects
+	if r.mode.disk {
+		held = u.DiskObjects
+	}
+	told := s.told.stored
+	if told != (held > 0) {
+		r.t.Errorf("Cache-Status has stored = %v, and %d responses are stored", told, held)
+	}
+}
+
+// reply is one answer of the origin.
+type reply struct {
+	status  int
+	fields  []string // "Name: value"; "!Date" leaves out the one that net/http would add
+	body    string
+	drop    bool     // close the connection without a byte
+	short   int      // bytes of the body to leave out, and then close
+	chunked bool     // do not say how long the body is
+	interim []string // the Link of a 103 each
+}
+
+// sentinel begins the paths that settle the memory tier.
+const sentinel = "/sentinel/"
+
+// scripted is an origin that answers by its script.
+type scripted struct {
+	url string
+
+	mu      sync.Mutex
+	replies []reply
+	asked   []*http.Request
+	ready   chan struct{} // closed when the origin may answer
+	done    chan struct{} // closed when the whole script has been asked for
+}
+
+func newScripted(t *testing.T) *scripted {
+	o := &scripted{}
+	s := newOrigin(t, o)
+	o.url = s
+	return o
+}
+
+// expect sets the replies to come. The last one serves for all after it.
+func (o *scripted) expect(replies []reply, ready chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.replies, o.asked, o.ready, o.done = slices.Clone(replies), nil, ready, make(chan struct{})
+}
+
+func (o *scripted) taken() []*http.Request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.asked
+}
+
+func (o *scripted) answered() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.done
+}
+
+func (o *scripted) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if strings.HasPrefix(q.URL.Path, sentinel) {
+		w.Header().Set("Cache-Control", "max-age=1000")
+		return
+	}
+	o.mu.Lock()
+	o.asked = append(o.asked, q.Clone(context.WithoutCancel(q.Context())))
+	n, ready := len(o.asked), o.ready
+	if len(o.replies) == 0 {
+		o.mu.Unlock()
+		http.Error(w, "nobody should have asked", http.StatusInternalServerError)
+		return
+	}
+	if n == len(o.replies) {
+		close(o.done)
+	}
+	p := o.replies[min(n, len(o.replies))-1]
+	o.mu.Unlock()
+	select {
+	case <-ready:
+	case <-q.Context().Done():
+	case <-time.After(time.Minute): // only a test that fails gets here
+	}
+	p.write(w, q)
+}
+
+func (p reply) write(w http.ResponseWriter, q *http.Request) {
+	if p.drop {
+		panic(http.ErrAbortHandler)
+	}
+	h := w.Header()
+	for _, link := range p.interim {
+		h.Set("Link", link)
+		w.WriteHeader(http.StatusEarlyHints)
+		h.Del("Link")
+	}
+	h["Content-Type"] = nil
+	for _, line := range p.fields {
+		if name, ok := strings.CutPrefix(line, "!"); ok {
+			h[name] = nil
+			continue
+		}
+		name, value, _ := strings.Cut(line, ": ")
+		h.Add(name, value)
+	}
+	bodiless := p.status == http.StatusNotModified || p.status == http.StatusNoContent
+	if !p.chunked && !bodiless {
+		h.Set("Content-Length", strconv.Itoa(len(p.body)))
+	}
+	w.WriteHeader(p.status)
+	if q.Method == http.MethodHead || bodiless {
+		return
+	}
+	if p.chunked {
+		http.NewResponseController(w).Flush()
+	}
+	io.WriteString(w, p.body[:len(p.body)-p.short])
+	if p.short > 0 {
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
