@@ -53,8 +53,12 @@ func (c *Config) Print(out io.Writer) error {
 		if f.Override {
 			when = "whatever the master says"
 		}
-		row("  fresh", "metadata %s, files %s, missing %s, %s",
-			formatDuration(f.Metadata), formatDuration(f.Files), formatDuration(f.Missing), when)
+		metadata := ""
+		if s.Kind != KindFiles {
+			metadata = "metadata " + formatDuration(f.Metadata) + ", "
+		}
+		row("  fresh", "%sfiles %s, missing %s, %s",
+			metadata, formatDuration(f.Files), formatDuration(f.Missing), when)
 		obeys := "unless the master forbids it"
 		if s.Stale.Override {
 			obeys = "even where the master forbids it"

@@ -138,14 +138,14 @@ site npm    kind npm at https://npm.example/
             replica https://b.example/npm
   timeouts  connect 2s, first byte 10s, idle 20s
   fresh     metadata 5m, files 8760h, missing 10s, where the master does not say
-  stale     while revalidating 24h, on error forever
+  stale     while revalidating 24h, on error forever, even where the master forbids it
 
 site tree   kind files at https://dist.example/dist/
   hosts     dist.example, www.example
   masters   primary https://c.example
   timeouts  connect 2s, first byte 10s, idle 20s
-  fresh     metadata 5m, files 720h, missing 10s, whatever the master says
-  stale     while revalidating 24h, on error 168h
+  fresh     files 720h, missing 0s, whatever the master says
+  stale     while revalidating 0s, on error 168h, unless the master forbids it
 `
 	t.Chdir(t.TempDir())
 	writeFile(t, "config.yaml", text)
