@@ -211,9 +211,10 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 		return nil, err
 	}
 	a.Err = err
-	if !errors.Is(err, errCooling) {
-		a.Forward = q.reason(now, s.Meta, mark, place)
+	if errors.Is(err, errCooling) {
+		return a, nil
 	}
+	a.Forward = q.reason(now, s.Meta, mark, place)
 	if p := (preferStale{}); errors.As(err, &p) {
 		a.ForwardStatus = p.status
 	}
@@ -338,6 +339,7 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 	}
 	f.because(q.reason(w.requested, w.base.meta(), w.mark, found))
 	w.asked = ask(why, w.base.meta(), &q.Request)
+	w.asked.Memo = w.base.memo(q.Memo)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }
 

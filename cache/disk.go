@@ -137,19 +137,38 @@ func (d *disk) scan(stop <-chan struct{}) {
 func onDisk(size int64) int64 { return (size+4095)&^4095 + 512 }
 
 func (d *disk) Get(k Key) *Stored {
+	s, changed := d.open(k)
+	if s == nil {
+		return nil
+	}
+	sum := k.sum()
+	if d.index.vouched(sum, changed) {
+		return s
+	}
+	if err := verify(s.Body, s.Meta); err != nil {
+		s.Release()
+		d.spoiled(k, s.ID)
+		return nil
+	}
+	d.index.vouch(sum, changed)
+	return s
+}
+
+// open opens a file and checks its front, and returns when it was changed.
+func (d *disk) open(k Key) (*Stored, int64) {
 	sum := k.sum()
 	f, err := os.Open(d.path(sum))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.notify("open", err)
 		}
-		return nil
+		return nil, 0
 	}
 	info, err := f.Stat()
 	if err != nil {
 		f.Close()
 		d.notify("stat", err)
-		return nil
+		return nil, 0
 	}
 	h, err := readHead(f, info.Size())
 	if err != nil {
@@ -158,18 +177,18 @@ func (d *disk) Get(k Key) *Stored {
 			d.notify("read", fmt.Errorf("%w: %s", err, d.path(sum)))
 			d.discard(sum)
 			d.spoils.Add(1)
-			return nil
+			return nil, 0
 		}
 		d.notify("read", err)
-		return nil
+		return nil, 0
 	}
 	if h.meta.Site != k.Site || h.meta.Key != k.ID {
 		f.Close() // another key with this sum, or two files swapped by hand
-		return nil
+		return nil, 0
 	}
 	d.index.known(sum, onDisk(info.Size()))
 	base := bodyOffset(h.slotLog)
-	return &Stored{Meta: h.meta, Body: offsetReader{f, base}, file: f, base: base}
+	return &Stored{Meta: h.meta, Body: offsetReader{f, base}, file: f, base: base}, changed(info)
 }
 
 // spoiled drops a file whose bytes failed a check.
@@ -180,7 +199,7 @@ func (d *disk) spoiled(k Key, id uint64) {
 }
 
 func (d *disk) Remove(k Key, id uint64) {
-	s := d.Get(k)
+	s, _ := d.open(k)
 	if s == nil || s.ID != id {
 		s.Release()
 		return
@@ -229,8 +248,12 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 		return errTooLarge
 	}
 	other := 1 - h.slot
+	vouched := d.index.vouched(k.sum(), changed(info))
 	if _, err := f.WriteAt(encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
 		return fmt.Errorf("cannot freshen: %w", err)
+	}
+	if vouched { // the change was ours, and left the body
+		d.index.vouch(k.sum(), changeTime(f))
 	}
 	return nil
 }

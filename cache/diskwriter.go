@@ -82,6 +82,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 	w.path = ""
 	w.disk.index.put(w.sum, onDisk(w.base+w.size)) // before the promise is given up: no other writer may take the room
 	w.release()
+	w.disk.index.vouch(w.sum, changeTime(w.file)) // after the rename, which changes it
 	return nil
 }
 

@@ -32,6 +32,9 @@ type Ask struct {
 	ETag, LastModified string
 	// Range and IfRange ask for a part: with both empty, for the whole.
 	Range, IfRange string
+	// Memo is the part of the stored response that Query.Memo names, nil for
+	// none: what the Fetcher noted when it wrote that response.
+	Memo []byte
 }
 
 var (

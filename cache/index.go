@@ -34,6 +34,7 @@ type sieve struct {
 type entry struct {
 	sum        Sum
 	size       int64
+	changed    int64 // the file's change time when its bytes were last found right
 	prev, next int32
 	visited    bool
 }
@@ -57,6 +58,7 @@ func (x *index) put(sum Sum, size int64) {
 	if i, ok := s.at[sum]; ok {
 		x.used.Add(size - s.entries[i].size)
 		s.entries[i].size = size
+		s.entries[i].changed = 0
 		return
 	}
 	i := s.free

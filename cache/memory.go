@@ -187,6 +187,7 @@ func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
 	}
 	m.set(&resident{k, sum, meta, r.data})
 	m.values.Del(slot(sum, old))
+	m.values.Wait() // as in Commit
 	return nil
 }
 
@@ -268,6 +269,7 @@ func (w *memoryWriter) Commit(m *Meta) error {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
 	}
 	w.memory.put(w.key, m, bytes.Clone(w.data))
+	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
 	return nil
 }
 

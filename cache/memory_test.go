@@ -185,6 +185,33 @@ func TestTiersPromotion(t *testing.T) {
 	}
 }
 
+func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
+	s := &tiers{openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)}
+	k, b := Key{ID: "a"}, []byte("body")
+	write(t, s, k, metaFor(k, 1, b), b)
+	s.memory.values.Wait()
+	expectStored(t, s, k, 1, b)
+	shard := s.disk.index.shard(k.sum())
+	if !shard.entries[shard.at[k.sum()]].visited {
+		t.Error("what memory answers looks unused on disk, and would be evicted first")
+	}
+}
+
+// Without a disk tier memory has the only copy: a request that comes after a
+// flight has ended must find it.
+func TestMemoryIsVisibleAtCommit(t *testing.T) {
+	m := openedMemory(t)
+	for i := range 200 {
+		k, b := Key{ID: fmt.Sprint(i)}, []byte("body")
+		write(t, m, k, metaFor(k, 1, b), b)
+		expectStored(t, m, k, 1, b)
+		if err := m.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
+			t.Fatal(err)
+		}
+		expectStored(t, m, k, 2, b)
+	}
+}
+
 func TestTiersChecksWhatItPromotes(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
 	k, b := Key{ID: "a"}, payload(1, 5000)

@@ -132,6 +132,27 @@ func (s *Stored) meta() *Meta {
 	return s.Meta
 }
 
+// maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.
+const maxMemo = 8 << 20
+
+// memo reads the part of a variant. It is nil when there is none that can be
+// read, and too large a one is as good as none.
+func (s *Stored) memo(variant string) []byte {
+	if s == nil || variant == "" {
+		return nil
+	}
+	for _, p := range s.Parts {
+		if p.Variant != variant || p.Size > maxMemo {
+			continue
+		}
+		memo := make([]byte, p.Size)
+		if n, _ := s.Body.ReadAt(memo, p.Offset); int64(n) == p.Size && crc32.Checksum(memo, castagnoli) == p.CRC {
+			return memo
+		}
+	}
+	return nil
+}
+
 // sameBytes says that two Metas describe the same body.
 func sameBytes(a, b *Meta) bool {
 	return slices.Equal(a.Parts, b.Parts)

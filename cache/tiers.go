@@ -19,7 +19,7 @@ func (t *tiers) Get(k Key) *Stored {
 	}
 	defer s.Release()
 	data := make([]byte, s.Size())
-	if _, err := s.Body.ReadAt(data, 0); err != nil || !intact(s.Meta, data) {
+	if _, err := s.Body.ReadAt(data, 0); err != nil || !intact(s.Meta, data) { // checked again: it will be served from memory for long
 		t.disk.spoiled(k, s.ID)
 		return nil
 	}

@@ -142,7 +142,11 @@ func TestWindowGoesOnWhenASlowReaderLeaves(t *testing.T) {
 func TestWindowLateComerFetchesAlone(t *testing.T) {
 	windowed(t, func(t *testing.T, c *Cache, l *large) {
 		a, r := begun(t, c, query("a", l))
-		expectRead(t, r, l.text[:len(l.text)-10])
+		expectRead(t, r, l.text[:len(l.text)/2])
+		synctest.Wait()
+		if l.sent == len(l.text) {
+			t.Fatal("nobody can come late any more")
+		}
 		late := newLarge()
 		if g := get(c, query("a", late)); g.body != l.text || g.err != nil {
 			t.Errorf("who came late got %v", g)
@@ -150,7 +154,7 @@ func TestWindowLateComerFetchesAlone(t *testing.T) {
 		if late.calls != 1 {
 			t.Errorf("%d fetches for who came late", late.calls)
 		}
-		expectRead(t, r, l.text[len(l.text)-10:])
+		expectRead(t, r, l.text[len(l.text)/2:])
 		expectEnd(t, r, io.EOF)
 		a.Close()
 		settle(c)
