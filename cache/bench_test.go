@@ -61,7 +61,7 @@ func BenchmarkIndexTouch(b *testing.B) {
 	sums := make([]Sum, 1<<16)
 	for i := range sums {
 		sums[i] = Sum(payload(i, len(Sum{})))
-		x.put(sums[i], 4096)
+		x.put(sums[i], 4096, fileWorth)
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
@@ -72,7 +72,7 @@ func BenchmarkIndexTouch(b *testing.B) {
 }
 
 func BenchmarkPurgeMark(b *testing.B) {
-	p := &purges{limit: maxMarks, marks: make(map[target]marked)}
+	p := newPurges(maxMarks)
 	k := Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
 	for _, purged := range []bool{false, true} {
 		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {

@@ -37,6 +37,8 @@ type Cache struct {
 	stop context.CancelCauseFunc
 	wg   sync.WaitGroup // fills and the scan
 
+	scrubber sync.WaitGroup
+
 	mu      sync.Mutex
 	flights map[flightKey]*flight
 	closed  bool
@@ -55,6 +57,8 @@ var (
 	ErrUnavailable = errors.New("only-if-cached, and nothing usable is stored")
 	// errCooling: the origin was not asked, for it failed a moment ago.
 	errCooling = errors.New("not tried again yet")
+	// errPatience: the origin has not answered so far, and is not waited for.
+	errPatience = errors.New("no answer yet")
 	// ErrClosed: the cache has been closed.
 	ErrClosed = errors.New("cache is closed")
 )
@@ -73,14 +77,14 @@ func Open(cfg Config) (*Cache, error) {
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
-		if c.disk, err = openDisk(cfg.Dir, cfg.Disk, c.notify); err != nil {
+		if c.disk, err = openDisk(realSystem(), cfg.Dir, cfg.Disk, c.notify); err != nil {
 			c.memory.close()
 			return nil, err
 		}
 		c.store = &tiers{c.memory, c.disk}
 		dir = cfg.Dir
 	}
-	if c.purges, err = openPurges(dir); err != nil {
+	if c.purges, err = openPurges(realSystem(), dir); err != nil {
 		c.memory.close()
 		if c.disk != nil {
 			c.disk.close()
@@ -89,6 +93,7 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	if c.disk != nil {
 		c.wg.Go(func() { c.disk.scan(c.base.Done()) })
+		c.scrubber.Go(func() { c.disk.scrub(c.base.Done()) })
 	}
 	return c, nil
 }
@@ -100,6 +105,7 @@ func (c *Cache) Close() error {
 	c.mu.Unlock()
 	c.stop(ErrClosed)
 	c.wg.Wait()
+	c.scrubber.Wait()
 	c.memory.close()
 	if c.disk != nil {
 		return errors.Join(c.purges.close(), c.disk.close())
@@ -130,8 +136,9 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			s.Release()
 			return nil, ErrUnavailable
 		}
+		patience := q.patience(verdict, s.meta(), mark, now)
 		s.Release() // the fill takes its own, as it may begin later
-		a, err := c.fetch(ctx, q, place, alone, verdict)
+		a, err := c.fetch(ctx, q, place, alone, verdict, patience)
 		if errors.Is(err, errNotShared) && !alone {
 			continue
 		}
@@ -176,6 +183,7 @@ func (c *Cache) lookup(q *Query) (*Stored, Mark, Key) {
 	if s == nil {
 		return nil, NotMarked, place
 	}
+	c.ids.saw(s.ID)
 	k := q.Key
 	k.Metadata = k.Metadata || missing(s.Status) // that a file is missing, a change of the group's metadata can undo
 	mark := c.purges.mark(k, s.Born)
@@ -221,13 +229,28 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	return a, nil
 }
 
-// fetch joins the key's flight, or begins it.
-func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why Verdict) (*Answer, error) {
+// patience is how long q waits for a flight, 0 for as long as it takes.
+func (q *Query) patience(why Verdict, m *Meta, mark Mark, now time.Time) time.Duration {
+	if why != Validate || DecideOnError(now, m, mark, q.Rule, q.Request) != StaleIfError {
+		return 0
+	}
+	return q.Rule.Patience
+}
+
+// fetch joins the key's flight, or begins it. It waits until that is as old as
+// the request has patience: those who come later wait less, or not at all.
+func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why Verdict, patience time.Duration) (*Answer, error) {
 	f, r, leader, err := c.join(q, place, alone, why)
 	if err != nil {
 		return nil, err
 	}
-	if err = f.await(ctx, q.Interim); err == nil {
+	wait := ctx
+	if patience > 0 {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(patience), errPatience)
+		defer cancel()
+	}
+	if err = f.await(wait, q.Interim); err == nil {
 		var a *Answer
 		if a, err = f.answer(q, r, leader, time.Now()); err == nil {
 			return a, nil
@@ -339,6 +362,7 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 	}
 	f.because(q.reason(w.requested, w.base.meta(), w.mark, found))
 	w.asked = ask(why, w.base.meta(), &q.Request)
+	w.asked.Stale = w.base != nil && DecideOnError(w.requested, w.base.Meta, w.mark, q.Rule, q.Request) == StaleIfError
 	w.asked.Memo = w.base.memo(q.Memo)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }
@@ -378,22 +402,32 @@ func (c *Cache) safely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (
 // more, by any tier, nor by a fill that began before.
 func (c *Cache) Purge(p Purge) error { return c.purges.add(p) }
 
-// Usage is what a cache holds.
+// Usage is what a cache holds, and what has become of it since the start.
 type Usage struct {
 	MemoryBytes, DiskBytes     int64
 	MemoryObjects, DiskObjects int64
 	Flights                    int64
-	Evictions, Spoiled         int64
-	Scanned                    bool // the disk figures are complete
+
+	Evictions   int64 // from disk
+	Spoiled     int64 // files that failed a check
+	Quarantined int64 // of those, the ones kept aside now
+	Scrubbed    int64 // files the scrubber has read
+
+	DiskPaused  bool  // nothing is written to disk at present, which is full or failing
+	ScanPercent int64 // how much of the disk the figures above cover
+	Scanned     bool  // all of it
 }
 
 // Usage returns what the cache holds now.
 func (c *Cache) Usage() Usage {
 	bytes, objects := c.memory.used()
-	u := Usage{MemoryBytes: bytes, MemoryObjects: int64(objects), Scanned: true}
+	u := Usage{MemoryBytes: bytes, MemoryObjects: int64(objects), ScanPercent: 100, Scanned: true}
 	if d := c.disk; d != nil {
-		u.DiskBytes, u.DiskObjects = d.index.used.Load(), d.index.count.Load()
-		u.Evictions, u.Spoiled, u.Scanned = d.evictions.Load(), d.spoils.Load(), d.scanned.Load()
+		scanned := d.scanned.Load()
+		u.DiskBytes, u.DiskObjects = d.used(), d.index.count.Load()
+		u.Evictions, u.Spoiled, u.Quarantined, u.Scrubbed = d.evictions.Load(), d.spoils.Load(), int64(d.quarantine.count()), d.scrubbed.Load()
+		u.DiskPaused = d.breaker.open(time.Now())
+		u.ScanPercent, u.Scanned = scanned*100/directories, scanned == directories
 	}
 	c.mu.Lock()
 	u.Flights = int64(len(c.flights))

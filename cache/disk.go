@@ -9,90 +9,132 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // disk is the disk tier: one file for each stored response, found by its key's
 // digest. The file system is the index; what is in memory beside it serves
 // eviction only. See docs/decisions/0003.
 type disk struct {
-	dir      string
-	limit    int64 // bytes
-	index    *index
+	dir        string
+	limit      int64 // bytes
+	sys        system
+	lock       *os.File
+	notify     func(op string, err error) // told of trouble, which is a miss for everybody else
+	index      *index
+	checks     checks
+	breaker    breaker
+	quarantine quarantine
+	serial     atomic.Uint64
+	fronts     sync.Pool // *[frontSize]byte
+
 	reserved atomic.Int64 // bytes promised to writers, not yet in index
-	serial   atomic.Uint64
-	lock     *os.File
-	notify   func(op string, err error) // told of trouble, which is a miss for everybody else
+	writers  atomic.Int64 // that were promised some
+	promised atomic.Int64 // bytes ever
+	measured atomic.Pointer[levels]
+
+	// turns order what changes a key's file: commit, freshen, remove, evict. They
+	// are the locks that I/O is done under. A look-up takes none.
+	turns [256]sync.Mutex
 
 	spoils    atomic.Int64 // files that failed a check
 	evictions atomic.Int64
-	scanned   atomic.Bool // every file is in index
+	scanned   atomic.Int64 // directories whose files are in index
+	scrubbed  atomic.Int64 // files
 }
 
 const (
-	diskFormat = 1
+	diskFormat = 2
+	readOnly   = os.O_RDONLY
 	// reserveStep is how much a writer of unknown size reserves at a time.
 	reserveStep = 1 << 20
 )
 
 // openDisk takes possession of dir, which must be writable and not in use.
-func openDisk(dir string, limit int64, notify func(string, error)) (*disk, error) {
-	d := &disk{dir: dir, limit: limit, index: newIndex(), notify: notify}
-	for _, sub := range []string{"", "objects", "tmp"} {
+func openDisk(sys system, dir string, limit int64, notify func(string, error)) (*disk, error) {
+	d := &disk{
+		dir: dir, limit: limit, sys: sys, notify: seldom(notify), index: newIndex(),
+		checks:     checks{running: make(map[checked]*check)},
+		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
+		fronts:     sync.Pool{New: func() any { return new([frontSize]byte) }},
+	}
+	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the cache directory: %w", err)
 		}
 	}
 	var err error
-	if d.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if d.lock, err = sys.open(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
-	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		d.lock.Close()
-		return nil, fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", dir)
-	}
-	if err := d.checkFormat(); err != nil {
+	if err := d.prepare(); err != nil {
 		d.lock.Close()
 		return nil, err
-	}
-	// What a stopped edge was writing was never committed.
-	leftovers, _ := os.ReadDir(filepath.Join(dir, "tmp"))
-	for _, e := range leftovers {
-		os.Remove(filepath.Join(dir, "tmp", e.Name()))
-	}
-	for i := range 256 {
-		if err := os.MkdirAll(filepath.Join(dir, "objects", hex.EncodeToString([]byte{byte(i)})), 0o700); err != nil {
-			d.lock.Close()
-			return nil, fmt.Errorf("cannot make the cache directory: %w", err)
-		}
 	}
 	return d, nil
 }
 
+// prepare makes a directory ready that may be an earlier edge's.
+func (d *disk) prepare() error {
+	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", d.dir)
+	}
+	if err := d.checkFormat(); err != nil {
+		return err
+	}
+	// What a stopped edge was writing was never committed.
+	leftovers, _ := d.sys.list(filepath.Join(d.dir, "tmp"))
+	for _, e := range leftovers {
+		d.sys.remove(filepath.Join(d.dir, "tmp", e.Name()))
+	}
+	for i := range directories {
+		if err := os.MkdirAll(filepath.Join(d.dir, "objects", directory(i)), 0o700); err != nil {
+			return fmt.Errorf("cannot make the cache directory: %w", err)
+		}
+	}
+	d.quarantine.find()
+	return d.try()
+}
+
+// try finds out whether files can be made. A full disk is trouble that passes.
+func (d *disk) try() error {
+	path := filepath.Join(d.dir, "tmp", "try")
+	f, err := d.sys.open(path, os.O_CREATE|os.O_RDWR)
+	if err == nil {
+		err = errors.Join(f.Close(), d.sys.remove(path))
+	}
+	if isFull(err) {
+		d.failed("start", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func (d *disk) checkFormat() error {
 	path := filepath.Join(d.dir, "format")
 	have, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return writeFormat(path)
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot read the cache directory: %w", err)
 	}
 	// A power cut may have left anything here. Every cache file says its format
 	// too, so only a number that is not ours counts.
 	switch n, err := strconv.Atoi(strings.TrimSpace(string(have))); {
-	case err != nil || n < diskFormat:
-		return writeFormat(path)
-	case n > diskFormat:
+	case err == nil && n > diskFormat:
 		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
 			d.dir, n, diskFormat)
+	case err == nil && n == diskFormat:
+		return nil
 	}
-	return nil
-}
-
-func writeFormat(path string) error {
-	if err := os.WriteFile(path, []byte(strconv.Itoa(diskFormat)+"\n"), 0o600); err != nil {
+	// An older edge reads none of what this one writes, and is refused from now on.
+	if err := os.WriteFile(path, []byte(strconv.Itoa(diskFormat)+"\n"), 0o600); err != nil && !isFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
 	return nil
@@ -103,124 +145,151 @@ func (d *disk) path(s Sum) string {
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
-// scan fills the index with the files an earlier edge left. Until it is done,
-// files are served all the same, but not counted and so not evicted.
-func (d *disk) scan(stop <-chan struct{}) {
-	for i := range 256 {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		prefix := hex.EncodeToString([]byte{byte(i)})
-		entries, err := os.ReadDir(filepath.Join(d.dir, "objects", prefix))
-		if err != nil {
-			d.notify("scan", err)
-			continue
-		}
-		for _, e := range entries {
-			var sum Sum
-			raw, err := hex.DecodeString(prefix + e.Name())
-			info, infoErr := e.Info()
-			if err != nil || len(raw) != len(sum) || infoErr != nil {
-				continue
-			}
-			copy(sum[:], raw)
-			d.index.known(sum, onDisk(info.Size()))
-		}
+func (d *disk) turn(s Sum) *sync.Mutex { return &d.turns[s[1]] }
+
+// failed records that writing failed, and tells of it once for each pause.
+func (d *disk) failed(op string, err error) {
+	if pause := d.breaker.trip(time.Now()); pause > 0 {
+		d.notify(op, fmt.Errorf("nothing is written to disk for %v: %w", pause, err))
 	}
-	d.scanned.Store(true)
-	d.evictTo(d.limit)
 }
 
-// onDisk is what a file of that many bytes takes: whole blocks, and its inode.
-func onDisk(size int64) int64 { return (size+4095)&^4095 + 512 }
-
+// Get opens what is stored, its bytes checked.
 func (d *disk) Get(k Key) *Stored {
-	s, changed := d.open(k)
-	if s == nil {
-		return nil
-	}
 	sum := k.sum()
-	if d.index.vouched(sum, changed) {
-		return s
-	}
-	if err := verify(s.Body, s.Meta); err != nil {
-		s.Release()
-		d.spoiled(k, s.ID)
-		return nil
-	}
-	d.index.vouch(sum, changed)
-	return s
+	return d.sound(sum, d.open(k, sum))
 }
 
-// open opens a file and checks its front, and returns when it was changed.
-func (d *disk) open(k Key) (*Stored, int64) {
-	sum := k.sum()
-	f, err := os.Open(d.path(sum))
+// open opens what is stored. Its head is checked, its bytes may not have been.
+func (d *disk) open(k Key, sum Sum) *Stored {
+	f, h, info, err := d.front(sum, readOnly)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			d.notify("open", err)
-		}
-		return nil, 0
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		d.notify("stat", err)
-		return nil, 0
-	}
-	h, err := readHead(f, info.Size())
-	if err != nil {
-		f.Close()
-		if errors.Is(err, errFormat) || errors.Is(err, errDamaged) || errors.Is(err, errNotRecord) {
-			d.notify("read", fmt.Errorf("%w: %s", err, d.path(sum)))
-			d.discard(sum)
-			d.spoils.Add(1)
-			return nil, 0
-		}
-		d.notify("read", err)
-		return nil, 0
+		return nil
 	}
 	if h.meta.Site != k.Site || h.meta.Key != k.ID {
 		f.Close() // another key with this sum, or two files swapped by hand
-		return nil, 0
+		return nil
 	}
-	d.index.known(sum, onDisk(info.Size()))
-	base := bodyOffset(h.slotLog)
-	return &Stored{Meta: h.meta, Body: offsetReader{f, base}, file: f, base: base}, changed(info)
+	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), changed: changed(info)}
+	s.Body = &fileBody{d.sys.read, f, s.base}
+	s.vouched = d.index.seen(sum, onDisk(info.Size()), k.worth(), s.changed)
+	return s
 }
 
-// spoiled drops a file whose bytes failed a check.
-func (d *disk) spoiled(k Key, id uint64) {
-	d.spoils.Add(1)
-	d.notify("check", fmt.Errorf("%w: %s", errDamaged, d.path(k.sum())))
-	d.Remove(k, id)
-}
-
-func (d *disk) Remove(k Key, id uint64) {
-	s, _ := d.open(k)
-	if s == nil || s.ID != id {
-		s.Release()
-		return
+// sound is s, or nil when its bytes are not what they were.
+func (d *disk) sound(sum Sum, s *Stored) *Stored {
+	if s == nil || s.vouched {
+		return s
+	}
+	err := d.checks.verify(checked{sum, s.changed}, s.Body, s.Meta)
+	if err == nil {
+		d.index.vouch(sum, s.changed)
+		return s
 	}
 	s.Release()
-	d.discard(k.sum())
+	if isDamage(err) {
+		d.spoiled(sum, s.ID)
+	} else {
+		d.notify("read", err)
+	}
+	return nil
 }
 
-// discard removes a file. A commit of the same key at the same moment can lose
-// its file to this, and leave an entry in the index that names none: that is a
-// miss, and the entry goes when its turn to be evicted comes.
-func (d *disk) discard(sum Sum) {
+// front opens a file and reads its head. Whatever goes wrong is told of, and a
+// damaged file condemned; a missing one is fs.ErrNotExist.
+func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+	f, h, info, err := d.peek(sum, flag)
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+	case isDamage(err):
+		d.spoiled(sum, 0)
+	default:
+		d.notify("read", err)
+	}
+	return f, h, info, err
+}
+
+// peek opens a file and reads its head.
+func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+	f, err := d.sys.open(d.path(sum), flag)
+	if err != nil {
+		return nil, head{}, nil, err
+	}
+	info, err := d.sys.stat(f)
+	if err != nil {
+		f.Close()
+		return nil, head{}, nil, err
+	}
+	front := d.fronts.Get().(*[frontSize]byte)
+	h, err := readHead(&fileBody{d.sys.read, f, 0}, info.Size(), front[:])
+	d.fronts.Put(front)
+	if err != nil {
+		f.Close()
+		return nil, head{}, info, err
+	}
+	return f, h, info, nil
+}
+
+// spoiled puts a file aside that failed a check: the one with that ID, or one
+// whose head cannot be read, where id is 0. A look-up that finds damage holds no
+// turn, so that the file may be another one by now.
+func (d *disk) spoiled(sum Sum, id uint64) {
+	turn := d.turn(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	f, h, info, err := d.peek(sum, readOnly)
+	if err == nil {
+		f.Close()
+	}
+	if err == nil && h.meta.ID != id || err != nil && !isDamage(err) {
+		return
+	}
+	size := onDisk(info.Size())
 	d.index.remove(sum)
-	if err := os.Remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.notify("remove", err)
+	d.spoils.Add(1)
+	path := d.path(sum)
+	if err == nil {
+		err = errDamaged // its body
+	}
+	d.notify("check", fmt.Errorf("%w: %s", err, path))
+	if err := d.quarantine.take(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.index.add(sum, size) // it still takes its room
+		d.failed("remove", err)
+	}
+}
+
+// Remove removes the response with that ID.
+func (d *disk) Remove(k Key, id uint64) {
+	sum := k.sum()
+	turn := d.turn(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	f, h, _, err := d.peek(sum, readOnly)
+	if err != nil {
+		return
+	}
+	f.Close()
+	if h.meta.ID == id && h.meta.Site == k.Site && h.meta.Key == k.ID {
+		d.discard(sum)
+	}
+}
+
+// discard removes a file. Its turn is held.
+func (d *disk) discard(sum Sum) {
+	size := d.index.remove(sum)
+	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.index.add(sum, size) // it still takes its room
+		d.failed("remove", err)
 	}
 }
 
 // Freshen writes a new Meta into the slot that does not hold the present one.
 func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
-	f, err := os.OpenFile(d.path(k.sum()), os.O_RDWR, 0)
+	sum := k.sum()
+	turn := d.turn(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	f, h, info, err := d.peek(sum, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errGone
 	}
@@ -228,93 +297,44 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("cannot freshen: %w", err)
-	}
-	h, err := readHead(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("cannot freshen: %w", err)
-	}
-	if h.meta.ID != old || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
+	if h.meta.ID != old || h.meta.Site != k.Site || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
 		return errGone
 	}
-	raw, err := encodeMeta(m)
-	if err != nil {
-		return fmt.Errorf("cannot freshen: %w", err)
-	}
+	raw := encodeMeta(m)
 	if slotHead+len(raw) > 1<<h.slotLog {
-		d.discard(k.sum())
+		d.discard(sum)
 		return errTooLarge
 	}
 	other := 1 - h.slot
-	vouched := d.index.vouched(k.sum(), changed(info))
-	if _, err := f.WriteAt(encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
+	vouched := d.index.vouched(sum, changed(info))
+	if _, err := d.sys.write(f, encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
+		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	if vouched { // the change was ours, and left the body
-		d.index.vouch(k.sum(), changeTime(f))
-	}
-	return nil
-}
-
-func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
-	raw, err := encodeMeta(draft)
-	if err != nil {
-		return nil, err
-	}
-	slotLog, err := slotLogFor(len(raw) + 128*len(draft.Parts) + 128)
-	if err != nil {
-		return nil, err
-	}
-	w := &diskWriter{disk: d, sum: k.sum(), slotLog: slotLog, base: bodyOffset(slotLog)}
-	if err := w.reserve(w.base + max(size, 0)); err != nil {
-		return nil, err
-	}
-	w.path = filepath.Join(d.dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
-	if w.file, err = os.OpenFile(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
-		w.release()
-		d.notify("create", err)
-		return nil, fmt.Errorf("cannot create a cache file: %w", err)
-	}
-	return w, nil
-}
-
-// reserve promises need more bytes to a writer, and evicts until they fit under
-// the limit. What writers were promised is not evicted for, so all of them
-// together cannot empty the cache for a promise that cannot be kept.
-func (d *disk) reserve(need int64) error {
-	if d.reserved.Add(need) > d.limit {
-		d.reserved.Add(-need)
-		return errNoRoom
-	}
-	if err := d.evictTo(d.limit); err != nil {
-		d.reserved.Add(-need)
-		return err
-	}
-	return nil
-}
-
-func (d *disk) evictTo(limit int64) error {
-	for d.index.used.Load()+d.reserved.Load() > limit {
-		sum, _, ok := d.index.evict()
-		if !ok {
-			return errNoRoom
-		}
-		d.evictions.Add(1)
-		if err := os.Remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			d.notify("evict", err)
-		}
+		d.index.vouch(sum, d.changeTime(f))
 	}
 	return nil
 }
 
 func (d *disk) close() error { return d.lock.Close() }
 
-// offsetReader reads a body that begins at base.
-type offsetReader struct {
-	file *os.File
-	base int64
+// seldom tells of the same sort of trouble once in a second: a disk that fails
+// fails for every request.
+func seldom(notify func(string, error)) func(string, error) {
+	var mu sync.Mutex
+	last := make(map[string]time.Time) // by op, of which there are few
+	return func(op string, err error) {
+		now := time.Now()
+		mu.Lock()
+		told, ok := last[op]
+		quiet := ok && now.Sub(told) < time.Second
+		if !quiet {
+			last[op] = now
+		}
+		mu.Unlock()
+		if !quiet {
+			notify(op, err)
+		}
+	}
 }
-
-func (r offsetReader) ReadAt(p []byte, off int64) (int, error) { return r.file.ReadAt(p, r.base+off) }

@@ -146,7 +146,7 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 	d = openedDisk(t, dir, 8<<20)
 	expectStored(t, d, Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
 	d.scan(nil)
-	if d.index.used.Load() != used || d.index.count.Load() != 20 || !d.scanned.Load() {
+	if d.index.used.Load() != used || d.index.count.Load() != 20 || d.scanned.Load() != directories {
 		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.used.Load(), d.index.count.Load(), used)
 	}
 	d.close()
@@ -161,7 +161,7 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 	d = openedDisk(t, dir, 8<<20)
 	stop := make(chan struct{})
 	close(stop)
-	if d.scan(stop); d.scanned.Load() {
+	if d.scan(stop); d.scanned.Load() == directories {
 		t.Error("a scan that was stopped says it is complete")
 	}
 }
@@ -174,7 +174,7 @@ func TestDiskScanPassesOverWhatIsNotItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d.scan(nil); d.index.count.Load() != 0 || !d.scanned.Load() {
+	if d.scan(nil); d.index.count.Load() != 0 || d.scanned.Load() != directories {
 		t.Errorf("%d files counted", d.index.count.Load())
 	}
 }
@@ -197,7 +197,7 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("a second edge on one directory is refused", func(t *testing.T) {
 		dir := t.TempDir()
 		first := openedDisk(t, dir, 1<<20)
-		if _, err := openDisk(dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
+		if _, err := openDisk(realSystem(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
 			t.Errorf("got %v", err)
 		}
 		first.close()
@@ -210,16 +210,16 @@ func TestDiskOpen(t *testing.T) {
 		write(t, d, k, metaFor(k, 1, b), b)
 		d.close()
 		format := filepath.Join(dir, "format")
-		if err := os.WriteFile(format, []byte("2\n"), 0o600); err != nil {
+		if err := os.WriteFile(format, []byte("3\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openDisk(dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
+		if _, err := openDisk(realSystem(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
 			t.Errorf("got %v", err)
 		}
 		if _, count := files(t, dir); count != 1 {
 			t.Errorf("%d files remain, want 1", count)
 		}
-		if err := os.WriteFile(format, []byte("1\n"), 0o600); err != nil {
+		if err := os.WriteFile(format, []byte("2\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		expectStored(t, openedDisk(t, dir, 1<<20), k, 1, b) // and the lock was given back

@@ -1,8 +1,12 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
+	"time"
 )
 
 // diskWriter writes a response into a temporary file of the same file system,
@@ -12,6 +16,7 @@ import (
 type diskWriter struct {
 	disk     *disk
 	sum      Sum
+	worth    uint8
 	slotLog  uint
 	base     int64
 	file     *os.File
@@ -20,20 +25,41 @@ type diskWriter struct {
 	reserved int64
 }
 
+func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
+	if d.breaker.open(time.Now()) {
+		return nil, errPaused
+	}
+	slotLog, err := slotLogFor(len(encodeMeta(draft)) + 128*len(draft.Parts) + 128)
+	if err != nil {
+		return nil, err
+	}
+	w := &diskWriter{disk: d, sum: k.sum(), worth: k.worth(), slotLog: slotLog, base: bodyOffset(slotLog)}
+	if err := w.reserve(w.base + max(size, 0)); err != nil {
+		return nil, err
+	}
+	w.path = filepath.Join(d.dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
+	if w.file, err = d.sys.open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
+		w.release()
+		d.failed("create", err)
+		return nil, fmt.Errorf("cannot create a cache file: %w", err)
+	}
+	return w, nil
+}
+
 func (w *diskWriter) Write(p []byte) (int, error) {
 	if err := w.reserve(w.base + w.size + int64(len(p))); err != nil {
 		return 0, err
 	}
-	n, err := w.file.WriteAt(p, w.base+w.size)
+	n, err := w.disk.sys.write(w.file, p, w.base+w.size)
 	w.size += int64(n)
 	if err != nil {
-		w.disk.notify("write", err)
+		w.disk.failed("write", err)
 	}
 	return n, err
 }
 
 func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
-	return w.file.ReadAt(p, w.base+off)
+	return w.disk.sys.read(w.file, p, w.base+off)
 }
 
 // reserve makes sure that total bytes are promised to this writer.
@@ -42,10 +68,16 @@ func (w *diskWriter) reserve(total int64) error {
 		return nil
 	}
 	more := onDisk(total) - w.reserved
-	if w.reserved > 0 {
+	first := w.reserved == 0
+	if first {
+		w.disk.writers.Add(1)
+	} else {
 		more = max(more, reserveStep)
 	}
 	if err := w.disk.reserve(more); err != nil {
+		if first {
+			w.disk.writers.Add(-1)
+		}
 		return err
 	}
 	w.reserved += more
@@ -53,15 +85,16 @@ func (w *diskWriter) reserve(total int64) error {
 }
 
 func (w *diskWriter) release() {
+	if w.reserved > 0 {
+		w.disk.writers.Add(-1)
+	}
 	w.disk.reserved.Add(-w.reserved)
 	w.reserved = 0
 }
 
 func (w *diskWriter) Commit(m *Meta) error {
-	raw, err := encodeMeta(m)
-	if err != nil {
-		return fmt.Errorf("cannot commit: %w", err)
-	}
+	d := w.disk
+	raw := encodeMeta(m)
 	if slotHead+len(raw) > 1<<w.slotLog {
 		return errTooLarge
 	}
@@ -71,28 +104,48 @@ func (w *diskWriter) Commit(m *Meta) error {
 	front := make([]byte, w.base)
 	copy(front, encodePreamble(w.slotLog))
 	copy(front[preambleSize:], encodeSlot(1, raw))
-	if _, err := w.file.WriteAt(front, 0); err != nil {
-		w.disk.notify("write", err)
+	if _, err := d.sys.write(w.file, front, 0); err != nil {
+		d.failed("write", err)
 		return fmt.Errorf("cannot commit: %w", err)
 	}
-	if err := os.Rename(w.path, w.disk.path(w.sum)); err != nil {
-		w.disk.notify("rename", err)
+	turn := d.turn(w.sum)
+	turn.Lock()
+	defer turn.Unlock()
+	if d.newer(w.sum, m) {
+		return errGone
+	}
+	if err := d.sys.rename(w.path, d.path(w.sum)); err != nil {
+		d.failed("rename", err)
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	w.disk.index.put(w.sum, onDisk(w.base+w.size)) // before the promise is given up: no other writer may take the room
+	d.index.put(w.sum, onDisk(w.base+w.size), w.worth) // before the promise is given up: no other writer may take the room
 	w.release()
-	w.disk.index.vouch(w.sum, changeTime(w.file)) // after the rename, which changes it
+	d.index.vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
+	d.breaker.heal(time.Now())
 	return nil
 }
 
-func (w *diskWriter) Abort() {
-	w.release()
-	if w.path != "" {
-		if err := os.Remove(w.path); err != nil {
-			w.disk.notify("remove", err)
-		}
-		w.path = ""
+// newer says whether a newer response than m is stored: of two fetches, the one
+// that began first may end last. The turn is held.
+func (d *disk) newer(sum Sum, m *Meta) bool {
+	f, h, _, err := d.peek(sum, readOnly)
+	if err != nil {
+		return false
 	}
+	f.Close()
+	return h.meta.ID > m.ID && h.meta.Site == m.Site && h.meta.Key == m.Key
+}
+
+func (w *diskWriter) Abort() {
 	w.file.Close()
+	if w.path != "" {
+		err := w.disk.sys.remove(w.path)
+		w.path = ""
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.disk.failed("remove", err)
+			return // it takes its room until the next start, so the promise stays
+		}
+	}
+	w.release()
 }

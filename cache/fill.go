@@ -30,6 +30,8 @@ type Ask struct {
 	// ETag and LastModified are the validators of the stored response; both
 	// empty, the request is unconditional.
 	ETag, LastModified string
+	// Stale says that a stored response may answer if this fails.
+	Stale bool
 	// Range and IfRange ask for a part: with both empty, for the whole.
 	Range, IfRange string
 	// Memo is the part of the stored response that Query.Memo names, nil for
@@ -68,6 +70,7 @@ type Fill struct {
 	renewed   bool
 	crc       uint32
 	tag       hash.Hash
+	etag      string // see Tag
 	size      int64 // bytes of finished parts
 }
 
@@ -97,9 +100,14 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	return nil
 }
 
+// Tag gives the response that Respond begins next a strong ETag of the edge's
+// own, for clients: the Fetcher knows what the bytes will be. It is no validator
+// of the origin's, and is not sent there.
+func (w *Fill) Tag(etag string) { w.etag = etag }
+
 // open releases a streamed response of size bytes.
 func (w *Fill) open(size int64) {
-	w.meta.Parts = []Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding")}}
+	w.meta.Parts = []Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
 	w.declared = size
 	if size <= w.c.maxObject {
 		w.create(size)

@@ -21,6 +21,8 @@ type flight struct {
 	born uint64 // the purge sequence when it began
 	solo bool   // not shared, see Query.Private
 
+	begun time.Time
+
 	ctx    context.Context // the fill's own; never a request's
 	cancel context.CancelCauseFunc
 
@@ -69,7 +71,7 @@ var (
 )
 
 func newFlight(base context.Context, id flightKey, born uint64) *flight {
-	f := &flight{id: id, born: born, wake: make(chan struct{}), readers: make(map[*reader]struct{})}
+	f := &flight{id: id, born: born, begun: time.Now(), wake: make(chan struct{}), readers: make(map[*reader]struct{})}
 	f.ctx, f.cancel = context.WithCancelCause(base)
 	return f
 }

@@ -46,7 +46,7 @@ func TestFlightLooksUpOnceMore(t *testing.T) {
 		q := query("a", origin)
 		expect(t, c, q, Missed, "x")
 		settle(c)
-		a, err := c.fetch(t.Context(), q, q.Key, false, Miss) // as if its look-up had been earlier
+		a, err := c.fetch(t.Context(), q, q.Key, false, Miss, 0) // as if its look-up had been earlier
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,10 +9,11 @@ import (
 // does not decide what is stored: the file system does, so a file the index has
 // not seen yet is served all the same.
 //
-// Eviction is SIEVE by bytes: entries stand in the order they came, a hit sets
-// one bit, and a hand walking from the oldest clears set bits and evicts the
-// first entry without one. A response asked for once leaves before one asked
-// for twice, whatever a scan brings in between.
+// Eviction is SIEVE by bytes: entries stand in the order they came, a hit gives
+// an entry credit, and a hand walking from the oldest takes credit and evicts the
+// first entry without any. A response asked for once leaves before one asked
+// for twice, whatever a scan brings in between. Credit is one bit for a file;
+// metadata gets more, and some to begin with.
 type index struct {
 	used   atomic.Int64 // bytes of all entries
 	count  atomic.Int64
@@ -36,7 +37,8 @@ type entry struct {
 	size       int64
 	changed    int64 // the file's change time when its bytes were last found right
 	prev, next int32
-	visited    bool
+	credit     uint8 // how many rounds of the hand it outlasts
+	worth      uint8 // its credit after a hit
 }
 
 func newIndex() *index {
@@ -50,17 +52,33 @@ func newIndex() *index {
 
 func (x *index) shard(s Sum) *sieve { return &x.shards[s[0]%64] }
 
-// put records a file and its size in bytes, replacing what was recorded.
-func (x *index) put(sum Sum, size int64) {
+// put records a file, its size in bytes and what it is worth, replacing what was
+// recorded.
+func (x *index) put(sum Sum, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
-		x.used.Add(size - s.entries[i].size)
-		s.entries[i].size = size
-		s.entries[i].changed = 0
+		e := &s.entries[i]
+		x.used.Add(size - e.size)
+		e.size, e.worth, e.changed = size, worth, 0
 		return
 	}
+	x.insert(s, sum, size, worth)
+}
+
+// add records a file that was found on disk, unless it is recorded already.
+func (x *index) add(sum Sum, size int64) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.at[sum]; !ok {
+		x.insert(s, sum, size, fileWorth)
+	}
+}
+
+// insert needs s.mu.
+func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) *entry {
 	i := s.free
 	if i != 0 {
 		s.free = s.entries[i].next
@@ -69,41 +87,79 @@ func (x *index) put(sum Sum, size int64) {
 		s.entries = append(s.entries, entry{})
 	}
 	newest := s.entries[0].next
-	s.entries[i] = entry{sum: sum, size: size, next: newest}
+	s.entries[i] = entry{sum: sum, size: size, next: newest, worth: worth, credit: worth - 1}
 	s.entries[newest].prev = i
 	s.entries[0].next = i
 	s.at[sum] = i
 	x.used.Add(size)
 	x.count.Add(1)
+	return &s.entries[i]
 }
 
-// known records a file that was found on disk, unless it is recorded already.
-func (x *index) known(sum Sum, size int64) {
-	if !x.touch(sum) {
-		x.put(sum, size)
-	}
-}
-
-// touch marks a hit; it reports whether the file is recorded.
-func (x *index) touch(sum Sum) bool {
-	s := x.shard(sum)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, ok := s.at[sum]
-	if ok {
-		s.entries[i].visited = true
-	}
-	return ok
-}
-
-// remove forgets a file.
-func (x *index) remove(sum Sum) {
+// seen marks a hit on a file found on disk, and records it if need be. It
+// reports whether the file's bytes are vouched for as of that change time.
+func (x *index) seen(sum Sum, size int64, worth uint8, changed int64) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
+		e := &s.entries[i]
+		e.worth, e.credit = worth, worth
+		return changed != 0 && e.changed == changed
+	}
+	x.insert(s, sum, size, worth)
+	return false
+}
+
+// touch marks a hit.
+func (x *index) touch(sum Sum) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.at[sum]; ok {
+		s.entries[i].credit = s.entries[i].worth
+	}
+}
+
+// has says whether a file is recorded.
+func (x *index) has(sum Sum) bool {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.at[sum]
+	return ok
+}
+
+// vouched says whether the file's bytes have been checked since it was changed
+// last.
+func (x *index) vouched(sum Sum, changed int64) bool {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, ok := s.at[sum]
+	return ok && changed != 0 && s.entries[i].changed == changed
+}
+
+// vouch records that the bytes of the file, as of that change time, are right.
+func (x *index) vouch(sum Sum, changed int64) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.at[sum]; ok {
+		s.entries[i].changed = changed
+	}
+}
+
+// remove forgets a file, and returns its size.
+func (x *index) remove(sum Sum) (size int64) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.at[sum]; ok {
+		size = s.entries[i].size
 		x.unlink(s, i)
 	}
+	return size
 }
 
 // unlink needs s.mu.
@@ -145,13 +201,13 @@ func (x *index) evictFrom(s *sieve) (Sum, int64, bool) {
 			i = s.entries[0].prev
 		}
 		e := &s.entries[i]
-		if !e.visited {
+		if e.credit == 0 {
 			sum, size := e.sum, e.size
 			s.hand = i
 			x.unlink(s, i)
 			return sum, size, true
 		}
-		e.visited = false
+		e.credit--
 		i = e.prev
 	}
 }

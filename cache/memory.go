@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -21,6 +22,11 @@ type memory struct {
 	values  *ristretto.Cache[uint64, *resident]
 	largest int64 // bytes; larger responses are not kept here
 	shards  [64]currents
+
+	// queued is the bytes of what ristretto was given and has not decided on yet:
+	// it counts none of that, and its queue is long.
+	queued    atomic.Int64
+	maxQueued int64
 }
 
 // currents maps sums to the ID of the stored response, for those that were
@@ -43,7 +49,10 @@ type resident struct {
 	sum  Sum
 	meta *Meta
 	data []byte
+	sole bool // there is no copy on disk, or not with this Meta
 }
+
+func (r *resident) cost() int64 { return int64(len(r.data)) + r.meta.overhead() }
 
 // smallest budget that is worth a memory tier.
 const minMemory = 1 << 20
@@ -54,7 +63,7 @@ const meanObject = 16 << 10
 
 func newMemory(budget int64) (*memory, error) {
 	budget = max(budget, minMemory)
-	m := &memory{largest: max(budget/64, 64<<10)}
+	m := &memory{largest: max(budget/64, 64<<10), maxQueued: max(budget/16, 256<<10)}
 	for i := range m.shards {
 		m.shards[i].ids = make(map[Sum]uint64)
 	}
@@ -73,6 +82,10 @@ func newMemory(budget int64) (*memory, error) {
 		BufferItems: 64,
 		OnEvict:     drop,
 		OnReject:    drop,
+		Cost: func(r *resident) int64 { // called when an item leaves the queue
+			m.queued.Add(-r.cost())
+			return r.cost()
+		},
 	})
 	return m, err
 }
@@ -122,7 +135,8 @@ func (m *memory) takes(meta *Meta) bool {
 	return meta.Size()+meta.overhead() <= m.largest
 }
 
-func (m *memory) put(k Key, meta *Meta, data []byte) {
+// put keeps a response that was committed. sole says that the disk has no copy.
+func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
 	sum := k.sum()
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -136,23 +150,25 @@ func (m *memory) put(k Key, meta *Meta, data []byte) {
 	if !newer {
 		return
 	}
-	m.set(&resident{k, sum, meta, data})
+	m.set(&resident{k, sum, meta, data, sole})
 	if had {
 		m.values.Del(slot(sum, before)) // nobody asks for it again, and it would count until evicted
 	}
 }
 
 func (m *memory) set(r *resident) {
-	cost := int64(len(r.data)) + r.meta.overhead()
-	if !m.values.Set(slot(r.sum, r.meta.ID), r, cost) {
-		m.shard(r.sum).drop(r.sum, r.meta.ID)
+	if m.queued.Add(r.cost()) <= m.maxQueued && m.values.Set(slot(r.sum, r.meta.ID), r, 0) {
+		return
 	}
+	m.queued.Add(-r.cost())
+	m.shard(r.sum).drop(r.sum, r.meta.ID)
 }
 
 // promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
 func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored {
-	r := &resident{k, k.sum(), meta, data}
+	r := &resident{k, k.sum(), meta, data, false}
+	m.values.Get(slot(r.sum, meta.ID)) // it is not there, and counts as asked for: ristretto admits by that
 	c := m.shard(r.sum)
 	c.mu.Lock()
 	taken := c.changes == ticket && c.ids[r.sum] < meta.ID
@@ -169,6 +185,11 @@ func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored 
 // Freshen renews the Meta of the response with the old ID, if that is held here
 // and the current one.
 func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
+	return m.freshen(k, old, meta, true)
+}
+
+// freshen is Freshen; sole says that the disk does not have the new Meta.
+func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 	sum := k.sum()
 	r, ok := m.values.Get(slot(sum, old))
 	if !ok || r.meta.ID != old || !sameBytes(r.meta, meta) {
@@ -185,10 +206,16 @@ func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
 	if !current {
 		return errGone
 	}
-	m.set(&resident{k, sum, meta, r.data})
+	m.set(&resident{k, sum, meta, r.data, sole})
 	m.values.Del(slot(sum, old))
 	m.values.Wait() // as in Commit
 	return nil
+}
+
+// sole says that the response with that ID is here, and nowhere else.
+func (m *memory) sole(sum Sum, id uint64) bool {
+	r, ok := m.values.Get(slot(sum, id))
+	return ok && r.sole && r.sum == sum && r.meta.ID == id
 }
 
 func (m *memory) forget(sum Sum) {
@@ -268,7 +295,7 @@ func (w *memoryWriter) Commit(m *Meta) error {
 	if m.Size() != int64(len(w.data)) {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
 	}
-	w.memory.put(w.key, m, bytes.Clone(w.data))
+	w.memory.put(w.key, m, bytes.Clone(w.data), true)
 	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
 	return nil
 }
@@ -279,16 +306,25 @@ func (w *memoryWriter) Abort() {}
 // its Close.
 func (m *memory) close() { m.values.Close() }
 
-// lastID makes IDs that grow, also across restarts as long as the clock does
-// not step back further than the edge was down.
-type lastID struct {
-	mu sync.Mutex
-	id uint64
-}
+// lastID makes IDs that grow, also across restarts: those of stored responses
+// are passed to saw before a newer one is made, so that no step of the clock
+// makes a new response look older than the one it replaces.
+type lastID struct{ id atomic.Uint64 }
 
 func (l *lastID) next(now time.Time) uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.id = max(l.id+1, uint64(now.UnixNano()))
-	return l.id
+	for {
+		last := l.id.Load()
+		next := max(last+1, uint64(now.UnixNano()))
+		if l.id.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+func (l *lastID) saw(id uint64) {
+	for last := l.id.Load(); id > last; last = l.id.Load() {
+		if l.id.CompareAndSwap(last, id) {
+			return
+		}
+	}
 }

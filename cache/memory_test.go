@@ -14,8 +14,8 @@ func TestMemoryLastWriteWins(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
 		k := Key{ID: fmt.Sprint(i)}
-		m.put(k, metaFor(k, 1, []byte("old")), []byte("old"))
-		m.put(k, metaFor(k, 2, []byte("new")), []byte("new"))
+		m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
+		m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
 		if s := m.Get(k); s != nil && s.ID != 2 {
 			t.Fatalf("write %d: answers with the first", i)
 		}
@@ -31,7 +31,7 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 500 {
 		k := Key{ID: fmt.Sprint(i)}
-		m.put(k, metaFor(k, 1, []byte("x")), []byte("x"))
+		m.put(k, metaFor(k, 1, []byte("x")), []byte("x"), false)
 		m.forget(k.sum())
 		expectStored(t, m, k, 0, nil)
 	}
@@ -47,8 +47,8 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 func TestMemoryOlderWriteIsRefused(t *testing.T) {
 	m := openedMemory(t)
 	k := Key{ID: "a"}
-	m.put(k, metaFor(k, 2, []byte("new")), []byte("new"))
-	m.put(k, metaFor(k, 1, []byte("old")), []byte("old"))
+	m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
+	m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
 	m.values.Wait()
 	expectStored(t, m, k, 2, []byte("new"))
 }
@@ -57,9 +57,9 @@ func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 	m := openedMemory(t)
 	k, b := Key{ID: "a"}, payload(1, 10_000)
 	for id := range uint64(50) {
-		m.put(k, metaFor(k, id+1, b), b)
+		m.put(k, metaFor(k, id+1, b), b, false)
+		m.values.Wait()
 	}
-	m.values.Wait()
 	for id := uint64(50); id < 100; id++ {
 		if err := m.Freshen(k, id, metaFor(k, id+1, b)); err != nil {
 			t.Fatal(err)
@@ -83,8 +83,8 @@ func TestMemoryTicket(t *testing.T) {
 		id    uint64
 	}{
 		{"nothing changed: taken", func(*memory) {}, []byte("1"), 1},
-		{"a newer one was put and evicted", func(m *memory) { m.put(k, two, []byte("2")); m.shard(k.sum()).drop(k.sum(), 2) }, nil, 0},
-		{"a newer one was put", func(m *memory) { m.put(k, two, []byte("2")) }, []byte("2"), 2},
+		{"a newer one was put and evicted", func(m *memory) { m.put(k, two, []byte("2"), false); m.shard(k.sum()).drop(k.sum(), 2) }, nil, 0},
+		{"a newer one was put", func(m *memory) { m.put(k, two, []byte("2"), false) }, []byte("2"), 2},
 		{"it was removed", func(m *memory) { m.forget(k.sum()) }, nil, 0},
 		{"somebody else promoted it", func(m *memory) {
 			_, ticket := m.get(k, k.sum())
@@ -150,7 +150,7 @@ func TestMemoryStaysWithinItsBudget(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 2000 {
 		k, b := Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
-		m.put(k, metaFor(k, 1, b), b)
+		m.put(k, metaFor(k, 1, b), b, false)
 		m.values.Wait()
 	}
 	used, objects := m.used()
@@ -192,7 +192,7 @@ func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 	s.memory.values.Wait()
 	expectStored(t, s, k, 1, b)
 	shard := s.disk.index.shard(k.sum())
-	if !shard.entries[shard.at[k.sum()]].visited {
+	if shard.entries[shard.at[k.sum()]].credit == 0 {
 		t.Error("what memory answers looks unused on disk, and would be evicted first")
 	}
 }
@@ -255,5 +255,10 @@ func TestLastIDGrows(t *testing.T) {
 			t.Errorf("%d after %d", id, last)
 		}
 		last = id
+	}
+	l.saw(last + 1000) // a stored response's, of before the clock stepped back
+	l.saw(3)
+	if id := l.next(epoch); id != last+1001 {
+		t.Errorf("%d after %d was seen", id, last+1000)
 	}
 }

@@ -1,17 +1,10 @@
 package cache
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Scope says how much a purge covers.
@@ -43,22 +36,20 @@ const maxMarks = 1 << 18
 // map write however much it covers, and it also covers fills under way.
 //
 // With a directory each purge is on disk before it is acknowledged, and the
-// sequence goes on growing across restarts.
+// sequence goes on growing across restarts, whatever the clock does.
 type purges struct {
 	seq    atomic.Uint64 // what a fill that begins now is born with
 	newest atomic.Uint64 // of the newest purge
 	limit  int           // of marks
 
-	mu      sync.RWMutex
-	marks   map[target]marked
-	floor   marked // covers everything
-	journal *os.File
-	path    string
+	mu    sync.RWMutex
+	marks map[target]marked
+	floor marked // covers everything
 
-	// append serialises journal writes, which are I/O and so not under mu.
-	// Lock order: append, then mu.
-	append sync.Mutex
-	torn   bool // the last line may be; the next begins a new one
+	// add serialises purges, so that the journal has them in order. It is held
+	// over the journal's I/O, which mu is not. Lock order: adding, then mu.
+	adding  sync.Mutex
+	journal *journal // nil keeps purges in memory only
 }
 
 type target struct {
@@ -87,103 +78,35 @@ func (m marked) covers(born uint64) Mark {
 	return NotMarked
 }
 
-type journalLine struct {
-	Seq uint64 `json:"seq"`
-	Purge
-}
-
 // openPurges reads the journal in dir; "" keeps purges in memory only.
-func openPurges(dir string) (*purges, error) {
-	p := &purges{limit: maxMarks, marks: make(map[target]marked)}
+func openPurges(sys system, dir string) (*purges, error) {
+	p := newPurges(maxMarks)
 	if dir == "" {
 		return p, nil
 	}
-	p.path = filepath.Join(dir, "purges")
-	lines, whole, err := p.load()
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the purges of %q: %w", dir, err)
-	}
-	// Purges that never reached the disk had numbers too, and stored responses
-	// may have been born with them: those are not given again.
-	p.seq.Store(max(p.newest.Load(), uint64(time.Now().UnixNano())))
-	if !whole || lines > 2*len(p.marks)+1024 { // else the next line would continue a torn one
-		if err := p.compact(); err != nil {
-			return nil, fmt.Errorf("cannot compact the purges of %q: %w", dir, err)
-		}
-	}
-	p.journal, err = os.OpenFile(p.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	j, err := openJournal(sys, filepath.Join(dir, "purges"), p)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the purges of %q: %w", dir, err)
 	}
+	p.journal = j
 	return p, nil
 }
 
-// load applies the journal. A torn last line is a purge that was never
-// acknowledged; a torn line elsewhere is damage, and makes everything stale.
-func (p *purges) load() (lines int, whole bool, err error) {
-	f, err := os.Open(p.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, true, nil
+func newPurges(limit int) *purges { return &purges{limit: limit, marks: make(map[target]marked)} }
+
+// replay applies a line of the journal.
+func (p *purges) replay(l journalLine) {
+	p.seq.Store(max(p.seq.Load(), l.Seq))
+	if !l.Start {
+		p.newest.Store(max(p.newest.Load(), l.Seq))
+		p.apply(l.Seq, l.Purge)
 	}
-	if err != nil {
-		return 0, false, err
-	}
-	defer f.Close()
-	damaged := false
-	r := bufio.NewReader(f)
-	for {
-		line, err := r.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return lines, false, err
-		}
-		whole = len(line) == 0
-		if whole {
-			break
-		}
-		lines++
-		var l journalLine
-		if json.Unmarshal(line, &l) == nil {
-			p.apply(l.Seq, l.Purge)
-			p.newest.Store(max(p.newest.Load(), l.Seq))
-		} else if err == nil {
-			damaged = true
-		}
-		if err == io.EOF {
-			break
-		}
-	}
-	if damaged {
-		seq := p.newest.Add(1)
-		p.apply(seq, Purge{Scope: ScopeAll, Soft: true})
-	}
-	return lines, whole && !damaged, nil
 }
 
-// compact rewrites the journal with one line for each mark.
-func (p *purges) compact() error {
-	tmp := p.path + ".new"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	w := bufio.NewWriter(f)
-	put := func(t target, m marked) {
-		for _, l := range []journalLine{
-			{m.gone, Purge{t.scope, t.site, t.name, false}},
-			{m.stale, Purge{t.scope, t.site, t.name, true}},
-		} {
-			if l.Seq > 0 {
-				line, _ := json.Marshal(l)
-				w.Write(append(line, '\n'))
-			}
-		}
-	}
-	put(target{}, p.floor)
-	for t, m := range p.marks {
-		put(t, m)
-	}
-	return errors.Join(w.Flush(), f.Sync(), f.Close(), os.Rename(tmp, p.path))
+// lose covers all that a purge up to seq, which nobody remembers, may have.
+func (p *purges) lose(seq uint64) {
+	p.newest.Store(max(p.newest.Load(), seq))
+	p.apply(seq, Purge{Scope: ScopeAll})
 }
 
 // now is the sequence that a fill beginning at this moment is born with.
@@ -192,8 +115,8 @@ func (p *purges) now() uint64 { return p.seq.Load() }
 // add puts a purge in force. When it returns nil, the purge is on disk and no
 // look-up that starts afterwards sees what it covers unmarked.
 func (p *purges) add(u Purge) error {
-	p.append.Lock()
-	defer p.append.Unlock()
+	p.adding.Lock()
+	defer p.adding.Unlock()
 	seq := p.seq.Load() + 1
 	// In force before it is durable: were it the other way round, a crash
 	// between the two could only forget a purge nobody was told of, but a
@@ -204,18 +127,14 @@ func (p *purges) add(u Purge) error {
 	if p.journal == nil {
 		return nil
 	}
-	line, err := json.Marshal(journalLine{seq, u})
-	if p.torn {
-		line = append([]byte("\n"), line...)
-	}
-	if err == nil {
-		_, err = p.journal.Write(append(line, '\n'))
-	}
-	if err == nil {
-		err = p.journal.Sync()
-	}
-	if p.torn = err != nil; p.torn {
+	if err := p.journal.add(journalLine{Seq: seq, Purge: u}); err != nil {
 		return fmt.Errorf("purge is in force but not on disk, a restart would forget it: %w", err)
+	}
+	p.mu.RLock()
+	marks := len(p.marks)
+	p.mu.RUnlock()
+	if p.journal.lines > 2*marks+compactAfter {
+		p.journal.compactSoon(&p.adding, p.limit)
 	}
 	return nil
 }
@@ -268,5 +187,5 @@ func (p *purges) close() error {
 	if p.journal == nil {
 		return nil
 	}
-	return p.journal.Close()
+	return p.journal.close()
 }

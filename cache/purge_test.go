@@ -1,11 +1,14 @@
 package cache
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +16,7 @@ import (
 
 func openedPurges(t *testing.T, dir string) *purges {
 	t.Helper()
-	p, err := openPurges(dir)
+	p, err := openPurges(realSystem(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +164,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 		{"a torn last line was never acknowledged", fmt.Sprintf(hard("a"), 1) + `{"seq":2,"sc`, MarkedGone, NotMarked, NotMarked},
 		{"a last line that lacks only its end", fmt.Sprintf(hard("a"), 1) + strings.TrimSuffix(fmt.Sprintf(hard("b"), 2), "\n"), MarkedGone, MarkedGone, NotMarked},
 		{"zeros after a power cut", fmt.Sprintf(hard("a"), 1) + strings.Repeat("\x00", 100_000), MarkedGone, NotMarked, NotMarked},
-		{"damage inside makes everything stale", fmt.Sprintf(hard("a"), 1) + "{\"seq\":\n" + fmt.Sprintf(hard("b"), 2), MarkedGone, MarkedGone, MarkedStale},
+		{"damage inside makes everything older gone", fmt.Sprintf(hard("a"), 1) + "{\"seq\":\n" + fmt.Sprintf(hard("b"), 2), MarkedGone, MarkedGone, MarkedGone},
 		{"a very long line", fmt.Sprintf(hard(strings.Repeat("x", 200_000)), 1) + fmt.Sprintf(hard("b"), 2), NotMarked, MarkedGone, NotMarked},
 		{"empty", "", NotMarked, NotMarked, NotMarked},
 	} {
@@ -224,31 +227,205 @@ func TestPurgeFold(t *testing.T) {
 func TestPurgeJournalIsCompacted(t *testing.T) {
 	dir := t.TempDir()
 	var journal strings.Builder
-	for i := range 3000 {
+	for i := range 2 * compactAfter {
 		fmt.Fprintf(&journal, `{"seq":%d,"scope":4,"site":"s","name":"a","soft":%v}`+"\n", i+1, i%2 == 0)
 	}
 	path := filepath.Join(dir, "purges")
 	if err := os.WriteFile(path, []byte(journal.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
+	for i := range 2 {
 		p := openedPurges(t, dir)
 		k := Key{Site: "s", ID: "a"}
-		if p.mark(k, 2999) != MarkedGone || p.mark(k, 3000) != NotMarked || p.now() < 3000 {
-			t.Errorf("marks %d %d, sequence %d", p.mark(k, 2999), p.mark(k, 3000), p.now())
+		last := uint64(2 * compactAfter)
+		if p.mark(k, last-1) != MarkedGone || p.mark(k, last) != NotMarked || p.now() < last {
+			t.Errorf("marks %d %d, sequence %d", p.mark(k, last-1), p.mark(k, last), p.now())
 		}
 		p.close()
 		b, err := os.ReadFile(path)
-		if n := strings.Count(string(b), "\n"); err != nil || n != 2 {
-			t.Errorf("%d lines, want 2: %v", n, err)
+		if n := strings.Count(string(b), "\n"); err != nil || n != 3+i { // the two marks, and where each edge began
+			t.Errorf("%d lines, want %d: %v", n, 3+i, err)
 		}
 	}
+}
+
+// quick is a system that syncs nothing.
+func quick() system {
+	sys := realSystem()
+	sys.sync = func(*os.File) error { return nil }
+	return sys
+}
+
+func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
+	dir := t.TempDir()
+	p, err := openPurges(quick(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	born := make(map[string]uint64)
+	for i := range 5 * compactAfter {
+		name := fmt.Sprint(i % 50)
+		born[name] = p.now()
+		p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: name, Soft: i%3 == 0})
+	}
+	p.journal.wg.Wait()
+	if err := p.close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "purges"))
+	if n := strings.Count(string(b), "\n"); err != nil || n > 4*compactAfter {
+		t.Errorf("%d lines, %d purges of 50 keys: %v", n, 5*compactAfter, err)
+	}
+	again := openedPurges(t, dir)
+	for name, born := range born {
+		k := Key{Site: "s", ID: name}
+		if have, want := again.mark(k, born), p.mark(k, born); have != want || want == NotMarked {
+			t.Errorf("%s is %d after a restart, want %d", name, have, want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// Whichever call fails, and wherever the edge is killed: a purge that was
+// acknowledged is in force after a restart.
+func TestPurgeJournalFaults(t *testing.T) {
+	const keys = 6
+	purge := func(p *purges, i int) error {
+		return p.add(Purge{Scope: ScopeKey, Site: "s", Name: fmt.Sprint(i)})
+	}
+	for _, killed := range []bool{false, true} {
+		for _, short := range []bool{false, true} {
+			for at, more := 1, true; more; at++ {
+				f := &faults{at: at, err: syscall.EIO, killed: killed, short: short}
+				dir := t.TempDir()
+				openedPurges(t, dir).close()
+				born := uint64(0)
+				acknowledged := make(map[int]bool)
+				p, err := openPurges(f.system(), dir)
+				if err == nil {
+					born = p.now()
+					for i := range keys {
+						acknowledged[i] = purge(p, i) == nil
+						if p.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != MarkedGone {
+							t.Errorf("call %d: purge %d is not in force", at, i)
+						}
+					}
+					p.journal.compactSoon(&p.adding, p.limit)
+					p.journal.wg.Wait()
+					acknowledged[keys] = purge(p, keys) == nil
+					p.close()
+				}
+				again := openedPurges(t, dir)
+				for i, yes := range acknowledged {
+					if yes && again.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != MarkedGone {
+						t.Fatalf("call %d, %s: purge %d was acknowledged and is forgotten", at, f.failed, i)
+					}
+				}
+				if again.mark(Key{Site: "s", ID: "other"}, born) != NotMarked {
+					t.Fatalf("call %d, %s: taken for damage", at, f.failed)
+				}
+				again.close()
+				more = f.failed != ""
+			}
+		}
+	}
+}
+
+// Damage is a promise nobody remembers. What was stored since the next purge
+// that can be read is not concerned.
+func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
+	dir := t.TempDir()
+	p := openedPurges(t, dir)
+	var born []uint64
+	for i := range 4 {
+		born = append(born, p.now())
+		p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: fmt.Sprint("name", i)})
+	}
+	after := p.now()
+	p.close()
+	path := filepath.Join(dir, "purges")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte("name1")) // still JSON, and another name
+	b[at+4] = '7'
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := Key{Site: "s", ID: "other"}
+	for range 2 {
+		p = openedPurges(t, dir)
+		if p.mark(k, born[1]) != MarkedGone || p.mark(Key{Site: "s", ID: "name1"}, born[1]) != MarkedGone {
+			t.Error("what the lost purge may have covered is there")
+		}
+		if p.mark(k, born[2]) != NotMarked || p.mark(k, after) != NotMarked {
+			t.Error("what was stored after the lost purge is gone")
+		}
+		p.close()
+	}
+	b[len(b)-3] ^= 1 // the last whole line
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = openedPurges(t, dir)
+	if p.mark(k, after) != MarkedGone || p.mark(k, p.now()) != NotMarked {
+		t.Error("the last purge is forgotten, or more than what was stored is gone")
+	}
+}
+
+// The clock may step back between two edges. What the first one stored must
+// still be older than the purges of the second.
+func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
+	dir := t.TempDir()
+	ahead := uint64(time.Now().Add(24 * time.Hour).UnixNano())
+	line := journalLine{Seq: ahead, Start: true}.encode()
+	if err := os.WriteFile(filepath.Join(dir, "purges"), line, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := Key{Site: "s", ID: "a"}
+	for range 3 {
+		p := openedPurges(t, dir)
+		if p.now() <= ahead || p.mark(k, ahead) != NotMarked {
+			t.Errorf("the sequence is %d, and was %d", p.now(), ahead)
+		}
+		ahead = p.now()
+		p.close()
+	}
+	p := openedPurges(t, dir)
+	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
+	if p.mark(k, ahead) != MarkedGone {
+		t.Error("a purge does not cover what an earlier edge stored")
+	}
+}
+
+func TestPurgeJournalOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	p := openedPurges(t, dir)
+	born := p.now()
+	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
+	p.close()
+	sys := realSystem()
+	sys.write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.ENOSPC }
+	p, err := openPurges(sys, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.mark(Key{Site: "s", ID: "a"}, born) != MarkedGone {
+		t.Error("forgotten")
+	}
+	if err := p.add(Purge{Scope: ScopeAll}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("acknowledged, and not on disk: %v", err)
+	}
+	p.close()
 }
 
 func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	p := openedPurges(t, t.TempDir())
 	before := p.now()
-	p.journal.Close()
+	p.journal.file.Close()
 	if err := p.add(Purge{Scope: ScopeAll}); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
 		t.Errorf("got %v", err)
 	}
@@ -263,7 +440,7 @@ func TestPurgeAfterATornWrite(t *testing.T) {
 	p := openedPurges(t, dir)
 	before := p.now()
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-	journal := p.journal
+	journal := p.journal.file
 	if _, err := journal.WriteString(`{"seq":`); err != nil {
 		t.Fatal(err)
 	}
@@ -272,11 +449,11 @@ func TestPurgeAfterATornWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closed.Close()
-	p.journal = closed
+	p.journal.file = closed
 	if err := p.add(Purge{Scope: ScopeKey, Site: "s", Name: "b"}); err == nil {
 		t.Fatal("written nowhere")
 	}
-	p.journal = journal
+	p.journal.file = journal
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "c"})
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "d"})
 	p.close()

@@ -1,9 +1,7 @@
 package cache
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -11,10 +9,10 @@ import (
 	"math"
 )
 
-// A file of the disk tier, format 1:
+// A file of the disk tier:
 //
 //	preamble   16 bytes: magic, format, log2 of the slot size, CRC32C
-//	slot 0     the Meta: length, sequence, CRC32C, JSON
+//	slot 0     the Meta: length, sequence, CRC32C, and its bytes, see recordmeta.go
 //	slot 1     the same
 //	body       the parts, from a multiple of 512 on
 //
@@ -24,7 +22,7 @@ import (
 // touched, and begins at an offset known from the preamble, for sendfile.
 const (
 	recordMagic  = "pkge"
-	recordFormat = 1
+	recordFormat = 2 // 1 has JSON in its slots and is read all the same
 	preambleSize = 16
 	slotHead     = 16
 	minSlotLog   = 9  // 512 bytes
@@ -36,7 +34,6 @@ var (
 	errDamaged   = errors.New("damaged cache file")
 	errFormat    = errors.New("cache file of another format")
 	errTooLarge  = errors.New("response's fields are too large to store")
-	errNotText   = errors.New("response's fields or its key are not UTF-8")
 )
 
 // bodyOffset is where the body begins.
@@ -59,6 +56,10 @@ func encodePreamble(slotLog uint) []byte {
 	b := make([]byte, preambleSize)
 	copy(b, recordMagic)
 	b[4], b[5] = recordFormat, byte(slotLog)
+	return sealPreamble(b)
+}
+
+func sealPreamble(b []byte) []byte {
 	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
 	return b
 }
@@ -70,23 +71,13 @@ func decodePreamble(b []byte) (slotLog uint, err error) {
 	if crc32.Checksum(b[:12], castagnoli) != binary.LittleEndian.Uint32(b[12:]) {
 		return 0, errDamaged
 	}
-	if b[4] != recordFormat {
+	if b[4] < 1 || b[4] > recordFormat {
 		return 0, errFormat
 	}
 	if slotLog = uint(b[5]); slotLog < minSlotLog || slotLog > maxSlotLog {
 		return 0, errDamaged
 	}
 	return slotLog, nil
-}
-
-// encodeMeta returns a Meta as JSON, which has no form for bytes that are not
-// UTF-8 and would give others back.
-func encodeMeta(m *Meta) ([]byte, error) {
-	raw, err := json.Marshal(m)
-	if err == nil && bytes.Contains(raw, []byte(`\ufffd`)) {
-		err = errNotText
-	}
-	return raw, err
 }
 
 // encodeSlot returns the bytes of a slot.
@@ -126,37 +117,41 @@ type head struct {
 	seq     uint64
 }
 
-// readHead reads and checks the front of a file of the given size.
-func readHead(r io.ReaderAt, size int64) (head, error) {
-	buf := make([]byte, 4096)
-	n, err := r.ReadAt(buf, 0)
+// frontSize is how much of a file is read at first: most heads are shorter.
+const frontSize = 4096
+
+// readHead reads and checks the front of a file of the given size. front is
+// scratch space of frontSize bytes, of which nothing is kept.
+func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
+	n, err := r.ReadAt(front[:min(size, frontSize)], 0)
 	if err != nil && err != io.EOF {
 		return head{}, err
 	}
+	front = front[:n]
 	h := head{slot: -1}
-	if h.slotLog, err = decodePreamble(buf[:n]); err != nil {
+	if h.slotLog, err = decodePreamble(front); err != nil {
 		return head{}, err
 	}
-	end := preambleSize + 2<<h.slotLog
-	if end > n {
-		buf = make([]byte, end)
-		if _, err := r.ReadAt(buf, 0); err != nil {
-			return head{}, fmt.Errorf("%w: %w", errDamaged, err)
+	if end := preambleSize + 2<<h.slotLog; int64(end) > size {
+		return head{}, fmt.Errorf("%w: cut short", errDamaged)
+	} else if end > n {
+		front = make([]byte, end)
+		if _, err := r.ReadAt(front, 0); err != nil {
+			return head{}, err
 		}
 	}
 	var raw []byte
 	for i := range 2 {
 		at := preambleSize + i<<h.slotLog
-		if seq, meta, ok := decodeSlot(buf[at : at+1<<h.slotLog]); ok && (h.slot < 0 || seq > h.seq) {
+		if seq, meta, ok := decodeSlot(front[at : at+1<<h.slotLog]); ok && (h.slot < 0 || seq > h.seq) {
 			h.slot, h.seq, raw = i, seq, meta
 		}
 	}
 	if h.slot < 0 {
 		return head{}, errDamaged
 	}
-	h.meta = new(Meta)
-	if err := json.Unmarshal(raw, h.meta); err != nil {
-		return head{}, fmt.Errorf("%w: %w", errDamaged, err)
+	if h.meta, err = decodeMeta(raw); err != nil {
+		return head{}, err
 	}
 	if !coherent(h.meta) {
 		return head{}, errDamaged

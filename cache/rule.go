@@ -33,6 +33,11 @@ type Rule struct {
 	WhileRevalidate time.Duration
 	IfError         time.Duration
 
+	// Patience is how long a request waits for a validation when the stored
+	// response may answer if it fails. Then that answers, and the validation
+	// goes on without it. 0 is for as long as it takes.
+	Patience time.Duration
+
 	// Insist makes the two windows hold even where the response forbids it by
 	// must-revalidate, proxy-revalidate, s-maxage or no-cache. It is the
 	// operator's stated override (RFC 9111 section 4.2.4) and is told in

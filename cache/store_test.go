@@ -43,7 +43,7 @@ func openedMemory(t testing.TB) *memory {
 
 func openedDisk(t testing.TB, dir string, limit int64) *disk {
 	t.Helper()
-	d, err := openDisk(dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := openDisk(realSystem(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,21 @@ type Key struct {
 	Metadata bool   // covered by a purge of its group's metadata
 }
 
+// What a hit is worth to a response on disk: how often eviction passes it by.
+// Metadata is small, names the files, and is what an outage of the masters makes
+// priceless.
+const (
+	fileWorth     = 1
+	metadataWorth = 3
+)
+
+func (k Key) worth() uint8 {
+	if k.Metadata {
+		return metadataWorth
+	}
+	return fileWorth
+}
+
 // Sum is a key's digest: its name in every tier. Two keys with one sum are told
 // apart by the full key, which every tier keeps and compares.
 type Sum [16]byte
@@ -113,6 +128,9 @@ type Stored struct {
 	data []byte   // the body, when it is in memory
 	file *os.File // the open file, when it is on disk
 	base int64    // where the body begins in file
+
+	changed int64 // when the file was changed
+	vouched bool  // its bytes have been checked since
 }
 
 // Release gives back what the stored response holds open. It may be nil, and

@@ -1,7 +1,11 @@
 package cache
 
+import "errors"
+
 // tiers is the memory tier in front of the disk tier. The disk decides what is
-// stored; memory only ever holds copies of it.
+// stored, and memory holds copies of it. While nothing can be written to disk,
+// small responses are kept in memory alone; when one leaves it, what the disk
+// had before is back, no fresher than it was.
 type tiers struct {
 	memory *memory
 	disk   *disk
@@ -14,35 +18,46 @@ func (t *tiers) Get(k Key) *Stored {
 		t.disk.index.touch(sum) // else what memory answers would look unused on disk
 		return s
 	}
-	if s = t.disk.Get(k); s == nil || !t.memory.takes(s.Meta) {
-		return s
+	if s = t.disk.open(k, sum); s == nil || !t.memory.takes(s.Meta) {
+		return t.disk.sound(sum, s)
 	}
 	defer s.Release()
 	data := make([]byte, s.Size())
-	if _, err := s.Body.ReadAt(data, 0); err != nil || !intact(s.Meta, data) { // checked again: it will be served from memory for long
-		t.disk.spoiled(k, s.ID)
+	if n, err := s.Body.ReadAt(data, 0); n < len(data) {
+		t.disk.notify("read", err)
 		return nil
 	}
+	if !intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
+		t.disk.spoiled(sum, s.ID)
+		return nil
+	}
+	t.disk.index.vouch(sum, s.changed)
 	return t.memory.promote(ticket, k, s.Meta, data)
 }
 
 func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	w, err := t.disk.Create(k, draft, size)
-	if err != nil {
+	if errors.Is(err, errTooLarge) {
 		return nil, err
+	}
+	if err != nil {
+		return t.memory.Create(k, draft, size)
 	}
 	return &tieredWriter{Writer: w, key: k, memory: t.memory}, nil
 }
 
 func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
-	if err := t.disk.Freshen(k, old, m); err != nil {
+	err := t.disk.Freshen(k, old, m)
+	sole := err != nil // memory can do better than a disk that cannot be written to
+	if sole && (errors.Is(err, errTooLarge) || errors.Is(err, errGone) && !t.memory.sole(k.sum(), old)) {
 		t.memory.forget(k.sum())
 		return err
 	}
-	if t.memory.Freshen(k, old, m) != nil {
-		t.memory.forget(k.sum()) // also refuses a copy of the old Meta on its way here
+	if t.memory.freshen(k, old, m, sole) == nil {
+		return nil
 	}
-	return nil
+	t.memory.forget(k.sum()) // also refuses a copy of the old Meta on its way here
+	return err
 }
 
 func (t *tiers) Remove(k Key, id uint64) {
@@ -73,6 +88,6 @@ func (w *tieredWriter) Commit(m *Meta) error {
 		w.memory.forget(w.key.sum())
 		return nil
 	}
-	w.memory.put(w.key, m, data)
+	w.memory.put(w.key, m, data, false)
 	return nil
 }

@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"errors"
 	"hash/crc32"
 	"io"
 	"os"
+	"sync"
 )
 
 // A body on disk goes out by sendfile, which looks at no byte. So a file's bytes
@@ -12,29 +14,46 @@ import (
 // writes to it leaves that trace. What rots below the file system without one is
 // for the scrubber to find.
 
-// vouched says whether the file's bytes have been checked since it was changed
-// last.
-func (x *index) vouched(sum Sum, changed int64) bool {
-	s := x.shard(sum)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, ok := s.at[sum]
-	return ok && s.entries[i].changed == changed
+// checks are the verifications under way. Whoever wants a body that is being
+// verified waits for that: a thousand clients read a large file once.
+type checks struct {
+	mu      sync.Mutex
+	running map[checked]*check
 }
 
-// vouch records that the bytes of the file, as of that change time, are right.
-func (x *index) vouch(sum Sum, changed int64) {
-	s := x.shard(sum)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i, ok := s.at[sum]; ok {
-		s.entries[i].changed = changed
+// checked is a file as of a change time.
+type checked struct {
+	sum     Sum
+	changed int64
+}
+
+type check struct {
+	done chan struct{}
+	err  error
+}
+
+// verify verifies a body, or waits for who does.
+func (c *checks) verify(which checked, body io.ReaderAt, m *Meta) error {
+	c.mu.Lock()
+	if one, ok := c.running[which]; ok {
+		c.mu.Unlock()
+		<-one.done
+		return one.err
 	}
+	one := &check{done: make(chan struct{})}
+	c.running[which] = one
+	c.mu.Unlock()
+	one.err = verify(body, m)
+	c.mu.Lock()
+	delete(c.running, which)
+	c.mu.Unlock()
+	close(one.done)
+	return one.err
 }
 
 // verify reads a body and compares each part with its checksum.
 func verify(body io.ReaderAt, m *Meta) error {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(m.Size(), 64<<10))
 	for _, p := range m.Parts {
 		sum := crc32.New(castagnoli)
 		n, err := io.CopyBuffer(sum, io.NewSectionReader(body, p.Offset, p.Size), buf)
@@ -48,10 +67,15 @@ func verify(body io.ReaderAt, m *Meta) error {
 	return nil
 }
 
+// isDamage tells bytes that are wrong from bytes that could not be read.
+func isDamage(err error) bool {
+	return errors.Is(err, errDamaged) || errors.Is(err, errNotRecord) || errors.Is(err, errFormat)
+}
+
 // changeTime is when f was last written or renamed, in nanoseconds; 0 when that
 // cannot be told, which vouches for nothing.
-func changeTime(f *os.File) int64 {
-	info, err := f.Stat()
+func (d *disk) changeTime(f *os.File) int64 {
+	info, err := d.sys.stat(f)
 	if err != nil {
 		return 0
 	}

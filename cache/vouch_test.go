@@ -1,14 +1,18 @@
 package cache
 
 import (
+	"errors"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // openHere opens dir without the settling that openedDisk adds.
 func openHere(t *testing.T, dir string) *disk {
 	t.Helper()
-	d, err := openDisk(dir, 64<<20, func(string, error) {})
+	d, err := openDisk(realSystem(), dir, 64<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +66,78 @@ func TestFresheningKeepsTheVouch(t *testing.T) {
 	if err := d.Freshen(k, 1, &renewed); err != nil {
 		t.Fatal(err)
 	}
-	s, changed := d.open(k)
+	s := d.open(k, k.sum())
 	defer s.Release()
 	if s == nil || s.ID != 2 {
 		t.Fatal("not freshened")
 	}
-	if !d.index.vouched(k.sum(), changed) {
+	if !s.vouched {
 		t.Error("after freshening, the bytes would be checked once more")
+	}
+}
+
+// A thousand clients that want a large file after a start read it once.
+func TestVerifyIsOneForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openHere(t, t.TempDir())
+		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
+		write(t, d, k, metaFor(k, 1, content), content)
+		d.index.vouch(k.sum(), 1) // as after a start
+		real, gate := d.sys.read, make(chan struct{})
+		var ends atomic.Int64
+		d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+			if off > frontSize {
+				<-gate
+			}
+			n, err := real(f, p, off)
+			if off > 250_000 {
+				ends.Add(1)
+			}
+			return n, err
+		}
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				s := d.Get(k)
+				if s == nil {
+					t.Error("a miss")
+				}
+				s.Release()
+			})
+		}
+		synctest.Wait()
+		close(gate)
+		wg.Wait()
+		if n := ends.Load(); n != 1 {
+			t.Errorf("its end was read %d times", n)
+		}
+		if len(d.checks.running) != 0 {
+			t.Error("checks are left")
+		}
+	})
+}
+
+// Of two fetches for a key, the one that began first may end last.
+func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) Store{
+		"disk":  func(t *testing.T) Store { return openedDisk(t, t.TempDir(), 8<<20) },
+		"tiers": func(t *testing.T) Store { return &tiers{openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			k := Key{Site: "s", ID: "a"}
+			first, second := payload(1, 1000), payload(2, 2000)
+			w, err := s.Create(k, metaFor(k, 1, first), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Abort()
+			w.Write(first)
+			write(t, s, k, metaFor(k, 2, second), second)
+			if err := w.Commit(metaFor(k, 1, first)); !errors.Is(err, errGone) {
+				t.Errorf("got %v, want errGone", err)
+			}
+			expectStored(t, s, k, 2, second)
+		})
 	}
 }

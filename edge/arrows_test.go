@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +19,9 @@ import (
 
 // arrows lists what each room may import of ours.
 var arrows = map[string][]string{
-	"edge":                 {"cache", "origin", "tls", "edge/limit", "edge/admin", "origin/kind", "origin/sample"},
+	"edge":                 {"cache", "origin", "tls", "edge/limit", "edge/admin", "edge/lockfile", "origin/kind", "origin/sample"},
 	"edge/limit":           nil,
+	"edge/lockfile":        nil,
 	"edge/admin":           nil,
 	"cache":                nil,
 	"tls":                  nil,
@@ -40,16 +44,40 @@ var testArrows = map[string][]string{
 // origin, and needs no line here.
 const anyKind = "origin/*"
 
-// impure lists what a room without clock, network or disk cannot need.
-var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "time", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
+// impure lists what a room without network or disk cannot need. Times it may be
+// given, and reads in documents, so that package time is another matter: see
+// TestPureRoomsHaveNoClock.
+var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
-var pure = []string{anyKind, "origin/kind"}
+var pure = []string{anyKind, "origin/kind", "edge/lockfile"}
 
 // pkg is a package as "go list -json" prints it.
 type pkg struct {
 	ImportPath                         string
 	Imports, TestImports, XTestImports []string
+}
+
+// clock is what package time has that is not a function of its arguments.
+var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker|Local)\b`)
+
+func TestPureRoomsHaveNoClock(t *testing.T) {
+	files, err := filepath.Glob("../origin/*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no rooms", err)
+	}
+	for _, name := range files {
+		if strings.HasPrefix(name, "../origin/sample/") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if use := clock.Find(source); use != nil {
+			t.Errorf("%s is pure and uses %s", name, use)
+		}
+	}
 }
 
 func TestArrows(t *testing.T) {

@@ -58,19 +58,25 @@ type CacheConfig struct {
 // The kinds of registry a Site can be.
 const (
 	KindNPM   = "npm"
+	KindDist  = "dist"
 	KindFiles = "files"
 )
 
 // Site is one registry behind the edge.
 type Site struct {
 	Name     string   // unique; lower-case letters, digits, "-", "_" and "."
-	Kind     string   // KindNPM or KindFiles
+	Kind     string   // KindNPM, KindDist or KindFiles
 	Path     string   // prefix on the listener; begins and ends with "/"
 	Hosts    []string // only these Host names, lower case and without port; empty for any
-	Masters  []Master // the primary, then the replicas as written; empty for the embedded samples
+	Masters  []Master // the primary, then the others as written; empty for the embedded samples
+	Files    []Master // where files come from instead, in the same order; empty for the masters
+	Probe    Probe
 	Timeouts Timeouts
 	Fresh    Fresh
 	Stale    Stale
+
+	Deny       []string      // packages, scopes and versions that are not served: "name", "@scope/*", "name@1.2.3"
+	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
 }
 
 // Role says what a master is for.
@@ -80,7 +86,18 @@ type Role string
 const (
 	RolePrimary Role = "primary" // takes the writes; exactly one in a site
 	RoleReplica Role = "replica"
+	RoleSpare   Role = "spare" // asked when no other is healthy
 )
+
+// Probe is how a site's masters are asked whether they are well, see
+// origin.Probe. Every and Timeout are above zero, Fall and Rise at least 1.
+type Probe struct {
+	Path    string // "" for a choice of the edge's own
+	Every   time.Duration
+	Timeout time.Duration
+	Fall    int
+	Rise    int
+}
 
 // Master is one origin server of a site.
 type Master struct {
@@ -179,6 +196,7 @@ func newSiteConfig() Site {
 	return Site{
 		Kind:     KindNPM,
 		Path:     "/",
+		Probe:    Probe{Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2},
 		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
 		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset},
 		Stale:    Stale{WhileRevalidate: unset, IfError: unset},

@@ -66,9 +66,11 @@ func (d *decoder) listeners(cfg *Config) {
 		d.bad("public_url", "is missing, and there is no listen to take it from: write the base of the URLs clients are given")
 	}
 	for i, s := range cfg.Sites {
-		for j, m := range s.Masters {
-			if cfg.PublicURL != nil && *m.URL == *cfg.PublicURL {
-				d.bad(index(index("sites", i)+".masters", j)+".url", "is public_url, this edge itself: write the master's own URL")
+		for key, masters := range map[string][]Master{".masters": s.Masters, ".files": s.Files} {
+			for j, m := range masters {
+				if cfg.PublicURL != nil && *m.URL == *cfg.PublicURL {
+					d.bad(index(index("sites", i)+key, j)+".url", "is public_url, this edge itself: write the master's own URL")
+				}
 			}
 		}
 	}

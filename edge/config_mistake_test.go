@@ -133,15 +133,20 @@ func TestMistakes(t *testing.T) {
 		{"odd variable", "cache:\n  dir: ${a b}\n", ":2: cache.dir: ${a b} is not a variable"},
 		{"open variable", "cache:\n  dir: ${A\n", ":2: cache.dir: ${A is not a variable"},
 
-		{"not built: kind dist", site + "    kind: dist\n", `:3: sites[0].kind: the kind "dist" is not built yet`},
-		{"not built: role spare", masters + "      - { url: 'http://a.example', role: primary }\n      - { url: 'http://b.example', role: spare }\n",
-			`:5: sites[0].masters[1].role: the role "spare" is not built yet`},
-		{"not built: files", site + "    files:\n      - { url: 'http://a.example', role: primary }\n", ":3: sites[0].files: a list of masters for files alone is not built yet"},
-		{"not built: probe", site + "    probe: { path: /-/ping }\n", ":3: sites[0].probe: supervision is not built yet: remove the key"},
+		{"no such kind", site + "    kind: dits\n", `:3: sites[0].kind: `},
+		{"spares alone", masters + "      - { url: 'http://b.example', role: spare }\n", ":3: sites[0].masters: no primary"},
+		{"files without a primary", site + "    files:\n      - { url: 'http://a.example', role: replica }\n", ":3: sites[0].files: no primary"},
+		{"files that are the edge", "public_url: http://e.example\n" + site + "    files:\n      - { url: 'http://e.example', role: primary }\n", ":5: sites[0].files[0].url: is public_url, this edge itself"},
+		{"probe of another host", site + "    probe: { path: 'https://a.example/x' }\n", `:3: sites[0].probe.path: "https://a.example/x" is not a path below the masters' URLs`},
+		{"probe of a bare word", site + "    probe: { path: ping }\n", `:3: sites[0].probe.path: "ping" is not a path`},
+		{"no time between probes", site + "    probe: { every: 0s }\n", ":3: sites[0].probe.every: must be above zero"},
+		{"no probe to fall", site + "    probe: { fall: 0 }\n", `:3: sites[0].probe.fall: "0" is not a number of probes: write 1 or more`},
+		{"a word for rise", site + "    probe: { rise: two }\n", `:3: sites[0].probe.rise: "two" is not a number of probes`},
 		{"not built: changes", site + "    changes: {}\n", ":3: sites[0].changes: the change feed is not built yet: remove the key"},
 		{"not built: scopes", site + "    scopes: {}\n", ":3: sites[0].scopes: the mechanism of private scopes is not built yet"},
-		{"not built: deny", site + "    deny: []\n", ":3: sites[0].deny: the deny list is not built yet"},
-		{"not built: minimum_age", site + "    minimum_age: 24h\n", ":3: sites[0].minimum_age: the release age is not built yet"},
+		{"deny nothing", site + "    deny: ['a b']\n", `:3: sites[0].deny[0]: "a b" names nothing to deny: write a package "name"`},
+		{"deny for files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    deny: [a]\n", ":5: sites[0].deny: knows packages and versions, which a files site has none of"},
+		{"a release age that is none", site + "    minimum_age: soon\n", ":3: sites[0].minimum_age: "},
 
 		{"empty file", "", ":1: the file is empty"},
 		{"file of comments", "# nothing\n", ":1: the file is empty"},
@@ -184,7 +189,7 @@ cache:
   dir: `+path+`/under-a-file
 sites:
   - name: npm
-    probe: {}
+    scopes: {}
     masters:
       - { url: "https://a.example/?x", role: primary }
       - { url: "https://b.example", role: primary }
@@ -206,7 +211,7 @@ lgo: {}
 		got = append(got, number+" "+key)
 	}
 	want := []string{
-		"1 listen", "3 cache.memory", "4 cache.dir", "7 sites[0].probe", "9 sites[0].masters[0].url",
+		"1 listen", "3 cache.memory", "4 cache.dir", "7 sites[0].scopes", "9 sites[0].masters[0].url",
 		"10 sites[0].masters[1].role", "11 sites[0].masters[2].role",
 		"14 tls.certificate.cert", "14 tls.certificate.key", "15 lgo",
 	}

@@ -46,6 +46,22 @@ func (c *Config) Print(out io.Writer) error {
 			row(name, "%s %s", m.Role, m.URL)
 			name = ""
 		}
+		name = "  files"
+		for _, m := range s.Files {
+			row(name, "%s %s", m.Role, m.URL)
+			name = ""
+		}
+		if s.Probe.Path == "" && s.Kind != KindNPM {
+			row("  probe", "none")
+		} else {
+			row("  probe", "%s", s.Probe)
+		}
+		if len(s.Deny) > 0 {
+			row("  deny", "%s", strings.Join(s.Deny, ", "))
+		}
+		if s.MinimumAge > 0 {
+			row("  releases", "published at least %s ago", formatDuration(s.MinimumAge))
+		}
 		t, f := s.Timeouts, s.Fresh
 		row("  timeouts", "connect %s, first byte %s, idle %s",
 			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle))
@@ -80,6 +96,16 @@ func (t TLS) String() string {
 		return fmt.Sprintf("%s, certificates for %s from %s", t.Listen, strings.Join(t.Domains, ", "), t.CA)
 	}
 	return fmt.Sprintf("%s, certificates for %s", t.Listen, strings.Join(t.Domains, ", "))
+}
+
+// String is one line about the probes of a site's masters.
+func (p Probe) String() string {
+	path := p.Path
+	if path == "" {
+		path = "a small packument"
+	}
+	return fmt.Sprintf("%s every %s, for up to %s, fall %d, rise %d",
+		path, formatDuration(p.Every), formatDuration(p.Timeout), p.Fall, p.Rise)
 }
 
 // String is one line about the budget of a client.

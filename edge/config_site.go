@@ -5,18 +5,20 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"pkgedge/origin"
 )
 
 // laterSite names the keys of a site whose mechanism does not exist yet.
 var laterSite = map[string]string{
-	"probe":       "supervision is",
-	"changes":     "the change feed is",
-	"scopes":      "the mechanism of private scopes is",
-	"deny":        "the deny list is",
-	"minimum_age": "the release age is",
+	"probe":   "supervision is",
+	"changes": "the change feed is",
+	"scopes":  "the mechanism of private scopes is",
 }
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
@@ -64,20 +66,25 @@ func (v value) site(s *Site) {
 	v.object(fields{
 		"name": into(&s.Name, parseSiteName),
 		"kind": func(v value) {
-			if text, ok := v.text(); ok && text == "dist" {
-				v.bad("%s: use kind files for a static tree", notBuilt(`the kind "dist" is`))
-			} else if word, ok := v.oneOf(KindNPM, KindFiles); ok {
+			if word, ok := v.oneOf(KindNPM, KindDist, KindFiles); ok {
 				s.Kind = word
 			}
 		},
 		"path":    into(&s.Path, parseSitePath),
 		"hosts":   all(&s.Hosts, parseHost),
 		"masters": func(v value) { s.Masters = v.masters() },
-		"files": func(v value) {
-			if v.is(yaml.SequenceNode, "a list") && len(v.node.Content) > 0 {
-				v.bad("%s: remove the key, and tarballs come from the masters", notBuilt("a list of masters for files alone is"))
-			}
+		"files":   func(v value) { s.Files = v.masters() },
+		"probe": func(v value) {
+			v.object(fields{
+				"path":    into(&s.Probe.Path, parseProbePath),
+				"every":   into(&s.Probe.Every, parseWait),
+				"timeout": into(&s.Probe.Timeout, parseWait),
+				"fall":    into(&s.Probe.Fall, parseTimes),
+				"rise":    into(&s.Probe.Rise, parseTimes),
+			}, nil)
 		},
+		"deny":        all(&s.Deny, parseDeny),
+		"minimum_age": into(&s.MinimumAge, parseDuration),
 		"timeouts": func(v value) {
 			v.object(fields{
 				"connect":    into(&s.Timeouts.Connect, parseWait),
@@ -115,9 +122,22 @@ func (v value) site(s *Site) {
 	if _, given := v.d.lines[v.path+".name"]; !given {
 		v.d.bad(v.path+".name", "is missing: name the site, for logs and metrics")
 	}
-	if s.Kind == KindFiles && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
-		v.d.bad(v.path+".masters", "is empty: a files site needs a master; only npm has embedded samples")
+	if s.Kind != KindNPM && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
+		v.d.bad(v.path+".masters", "is empty: a %s site needs a master; only npm has embedded samples", s.Kind)
 	}
+	for key, set := range map[string]bool{".deny": len(s.Deny) > 0, ".minimum_age": s.MinimumAge > 0} {
+		if set && s.Kind != KindNPM {
+			v.d.bad(v.path+key, "knows packages and versions, which a %s site has none of: remove the key", s.Kind)
+		}
+	}
+}
+
+// parseDeny reads an entry of a deny list.
+func parseDeny(text string) (string, error) {
+	if err := origin.CheckDeny(text); err != nil {
+		return "", fmt.Errorf("%q names nothing to deny: %w", text, err)
+	}
+	return text, nil
 }
 
 // parseWait reads a duration above zero: no wait is without a bound.
@@ -127,6 +147,24 @@ func parseWait(text string) (time.Duration, error) {
 		err = errors.New("must be above zero: every wait for a master has a bound")
 	}
 	return d, err
+}
+
+// parseProbePath reads the path of a probe below a master's URL, with its query;
+// "" leaves it to the edge.
+func parseProbePath(text string) (string, error) {
+	if u, err := url.ParseRequestURI(text); text != "" && (err != nil || u.Host != "" || !strings.HasPrefix(text, "/")) {
+		return "", fmt.Errorf("%q is not a path below the masters' URLs: write /-/ping, or remove the key for a choice of the edge's own", text)
+	}
+	return text, nil
+}
+
+// parseTimes reads how often something must happen.
+func parseTimes(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 16)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%q is not a number of probes: write 1 or more", text)
+	}
+	return int(n), nil
 }
 
 // parseLife reads a duration or "forever".
@@ -176,9 +214,7 @@ func (v value) master(m *Master) {
 	v.object(fields{
 		"url": into(&u, parseBase),
 		"role": func(v value) {
-			if text, ok := v.text(); ok && text == "spare" {
-				v.bad("%s: make it a replica, or remove it", notBuilt(`the role "spare" is`))
-			} else if word, ok := v.oneOf(string(RolePrimary), string(RoleReplica)); ok {
+			if word, ok := v.oneOf(string(RolePrimary), string(RoleReplica), string(RoleSpare)); ok {
 				m.Role = Role(word)
 			}
 		},

@@ -77,7 +77,8 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 	d.config(text)
 	for _, key := range strings.Fields(`listen public_url admin.listen admin.token
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
-		sites[0].name sites[0].kind sites[0].path sites[0].hosts sites[0].masters
+		sites[0].name sites[0].kind sites[0].path sites[0].hosts sites[0].masters sites[0].files
+		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise
 		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle
 		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.override
 		sites[0].stale.while_revalidate sites[0].stale.if_error
@@ -104,8 +105,10 @@ sites:
     masters:
       - { url: "http://b.example:4873/", role: replica }
       - { url: "https://A.example/api/npm/", role: primary }
-      - { url: "https://c.example", role: replica }
-    files: []
+      - { url: "https://c.example", role: spare }
+    files:
+      - { url: "https://f.example/", role: primary }
+    probe: { path: "/-/ping?x=1", every: 1m, timeout: 3s, fall: 1, rise: 9 }
     timeouts: { connect: 1s, first_byte: 2s, idle: 1m30s }
     fresh: { metadata: 0, files: 30d, missing: 1d12h, override: true }
     stale: { while_revalidate: 1h, if_error: 7d }
@@ -118,6 +121,7 @@ log: { level: debug, access: common }
 	got := []any{
 		cfg.Listen, cfg.PublicURL.String(), cfg.Admin, cfg.Cache,
 		site.Name, site.Path, site.Hosts, site.Timeouts, site.Fresh, site.Stale,
+		site.Probe, len(site.Files), site.Files[0].URL.Host, cfg.Sites[1].Probe,
 		cfg.Sites[1].Kind, cfg.Sites[1].Stale.IfError, cfg.Limits, cfg.TLS, cfg.Log,
 	}
 	want := []any{
@@ -127,6 +131,7 @@ log: { level: debug, access: common }
 		Timeouts{time.Second, 2 * time.Second, 90 * time.Second},
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true},
 		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
+		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
 		KindFiles, Forever,
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
@@ -142,7 +147,7 @@ log: { level: debug, access: common }
 	for _, m := range site.Masters {
 		masters = append(masters, string(m.Role)+" "+m.URL.String())
 	}
-	if want := []string{"primary https://a.example/api/npm", "replica http://b.example:4873", "replica https://c.example"}; !slices.Equal(masters, want) {
+	if want := []string{"primary https://a.example/api/npm", "replica http://b.example:4873", "spare https://c.example"}; !slices.Equal(masters, want) {
 		t.Errorf("masters are %q; want the primary first: %q", masters, want)
 	}
 }

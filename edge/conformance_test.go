@@ -8,13 +8,13 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"pkgedge/cache"
 	"pkgedge/edge/admin"
@@ -103,7 +103,7 @@ func newRig(t *testing.T, m mode, site string) *rig {
 func newTestEdge(t *testing.T, text string, disk bool) *edge {
 	t.Helper()
 	cfg := mustDecode(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
-	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, t.TempDir()
+	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
 	if !disk {
 		cfg.Cache.Disk = 0
 	}
@@ -117,6 +117,18 @@ func newTestEdge(t *testing.T, text string, disk bool) *edge {
 	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
 	openTestCache(t, e)
 	return e
+}
+
+// fastDir is a directory in memory where the system has such a file system: the
+// table opens the disk tier a thousand times.
+func fastDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "edge-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // openTestCache gives e a cache and what is built upon it.
@@ -163,25 +175,27 @@ func (r *rig) enter() {
 func (r *rig) run(steps []step) {
 	ordinal := 0
 	for i, s := range steps {
+		s.replies = slices.Clone(s.replies) // rows share steps
 		for j := range s.replies {
 			if ordinal++; s.replies[j].body == "" {
 				s.replies[j].body = fmt.Sprintf("reply %d\n", ordinal)
 			}
 		}
-		r.step(i, s)
+		told := r.step(i, s)
 		if r.t.Failed() {
 			return
 		}
 		r.settle(s)
 		if i == 0 {
-			r.storedTold(s)
+			r.storedTold(s, told)
 		}
 		r.barrier()
 	}
 }
 
-// step sends the copies of one request and looks at what came of them.
-func (r *rig) step(i int, s step) {
+// step sends the copies of one request and looks at what came of them. It
+// returns whether the first response said that it was stored.
+func (r *rig) step(i int, s step) (stored bool) {
 	r.mu.Lock()
 	r.entered, r.all = 0, make(chan struct{})
 	r.mu.Unlock()
@@ -213,6 +227,7 @@ func (r *rig) step(i int, s step) {
 	for _, q := range asked {
 		checkFields(r.t, "the origin's request", q.Header, s.sees)
 	}
+	return strings.Contains(got[0].status(), "; stored")
 }
 
 // background waits for a revalidation that no client waits for.
@@ -232,6 +247,13 @@ type answered struct {
 	body    string
 	err     error
 	interim []string
+}
+
+func (a *answered) status() string {
+	if a.Response == nil {
+		return ""
+	}
+	return strings.Join(a.Header["Cache-Status"], ", ")
 }
 
 func (r *rig) send(s step) *answered {
@@ -308,7 +330,7 @@ func (r *rig) barrier() {
 
 // storedTold compares what the store holds after the first step with what
 // Cache-Status said.
-func (r *rig) storedTold(s step) {
+func (r *rig) storedTold(s step, told bool) {
 	if r.mode.copies > 1 || s.method != http.MethodGet || s.fails {
 		return
 	}
@@ -317,122 +339,7 @@ func (r *rig) storedTold(s step) {
 	if r.mode.disk {
 		held = u.DiskObjects
 	}
-	told := s.told.stored
 	if told != (held > 0) {
 		r.t.Errorf("Cache-Status has stored = %v, and %d responses are stored", told, held)
-	}
-}
-
-// reply is one answer of the origin.
-type reply struct {
-	status  int
-	fields  []string // "Name: value"; "!Date" leaves out the one that net/http would add
-	body    string
-	drop    bool     // close the connection without a byte
-	short   int      // bytes of the body to leave out, and then close
-	chunked bool     // do not say how long the body is
-	interim []string // the Link of a 103 each
-}
-
-// sentinel begins the paths that settle the memory tier.
-const sentinel = "/sentinel/"
-
-// scripted is an origin that answers by its script.
-type scripted struct {
-	url string
-
-	mu      sync.Mutex
-	replies []reply
-	asked   []*http.Request
-	ready   chan struct{} // closed when the origin may answer
-	done    chan struct{} // closed when the whole script has been asked for
-}
-
-func newScripted(t *testing.T) *scripted {
-	o := &scripted{}
-	s := newOrigin(t, o)
-	o.url = s
-	return o
-}
-
-// expect sets the replies to come. The last one serves for all after it.
-func (o *scripted) expect(replies []reply, ready chan struct{}) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.replies, o.asked, o.ready, o.done = slices.Clone(replies), nil, ready, make(chan struct{})
-}
-
-func (o *scripted) taken() []*http.Request {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.asked
-}
-
-func (o *scripted) answered() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.done
-}
-
-func (o *scripted) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	if strings.HasPrefix(q.URL.Path, sentinel) {
-		w.Header().Set("Cache-Control", "max-age=1000")
-		return
-	}
-	o.mu.Lock()
-	o.asked = append(o.asked, q.Clone(context.WithoutCancel(q.Context())))
-	n, ready := len(o.asked), o.ready
-	if len(o.replies) == 0 {
-		o.mu.Unlock()
-		http.Error(w, "nobody should have asked", http.StatusInternalServerError)
-		return
-	}
-	if n == len(o.replies) {
-		close(o.done)
-	}
-	p := o.replies[min(n, len(o.replies))-1]
-	o.mu.Unlock()
-	select {
-	case <-ready:
-	case <-q.Context().Done():
-	case <-time.After(time.Minute): // only a test that fails gets here
-	}
-	p.write(w, q)
-}
-
-func (p reply) write(w http.ResponseWriter, q *http.Request) {
-	if p.drop {
-		panic(http.ErrAbortHandler)
-	}
-	h := w.Header()
-	for _, link := range p.interim {
-		h.Set("Link", link)
-		w.WriteHeader(http.StatusEarlyHints)
-		h.Del("Link")
-	}
-	h["Content-Type"] = nil
-	for _, line := range p.fields {
-		if name, ok := strings.CutPrefix(line, "!"); ok {
-			h[name] = nil
-			continue
-		}
-		name, value, _ := strings.Cut(line, ": ")
-		h.Add(name, value)
-	}
-	bodiless := p.status == http.StatusNotModified || p.status == http.StatusNoContent
-	if !p.chunked && !bodiless {
-		h.Set("Content-Length", strconv.Itoa(len(p.body)))
-	}
-	w.WriteHeader(p.status)
-	if q.Method == http.MethodHead || bodiless {
-		return
-	}
-	if p.chunked {
-		http.NewResponseController(w).Flush()
-	}
-	io.WriteString(w, p.body[:len(p.body)-p.short])
-	if p.short > 0 {
-		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
 	}
 }

@@ -113,7 +113,7 @@ func (x *exchange) refuse(o cache.Outcome, status int, reason string) {
 	h := x.header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Cache-Status", "edge; detail="+o.String())
+	h.Set("Cache-Status", "edge; detail="+detail(o, x.err))
 	if status < 500 { // what is worse has its own reason, see fail
 		h.Set("Proxy-Status", "edge; error=http_request_error")
 	}

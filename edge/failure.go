@@ -20,9 +20,9 @@ import (
 	"pkgedge/origin"
 )
 
-// retryAfter is what clients are told to wait when no master answers and none
+// defaultRetry is what clients are told to wait when no master answers and none
 // asked for more.
-const retryAfter = 5 * time.Second
+const defaultRetry = 5 * time.Second
 
 // fail answers when nothing could be had. What went wrong at which master is
 // for the log: a client learns what sort of failure it was, that it is not its
@@ -46,13 +46,15 @@ func (x *exchange) fail(err error) {
 		return
 	case errors.Is(err, cache.ErrClosed), errors.Is(err, context.Canceled):
 		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge is stopping"
+	case errors.Is(err, origin.ErrDrained):
+		status, reason = http.StatusServiceUnavailable, "the primary master, which alone takes this request, is drained for maintenance"
 	case errors.As(err, &down):
 		status, reason = http.StatusServiceUnavailable, "no registry master can be reached, and nothing is stored for this request"
 		if down.Timeout {
 			status = http.StatusGatewayTimeout
 		}
 	}
-	wait := retryAfter
+	wait := defaultRetry
 	if down != nil {
 		wait = max(wait, down.RetryAfter)
 	}
@@ -64,8 +66,12 @@ func (x *exchange) fail(err error) {
 // proxyError names the failure as RFC 9209 section 2.3 does. Where several
 // masters failed, the last one tried counts.
 func proxyError(err error) string {
-	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && len(down.Tried) > 0 {
-		err = down.Tried[len(down.Tried)-1]
+	rest := "http_protocol_error" // a master's answer was accepted, and then was none
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) {
+		rest = "destination_unavailable"
+		if len(down.Tried) > 0 {
+			err = down.Tried[len(down.Tried)-1]
+		}
 	}
 	if why := connectionError(err); why != "" {
 		return why
@@ -90,7 +96,7 @@ func proxyError(err error) string {
 	case strings.Contains(text, "HTTP/1.x transport connection broken"):
 		return "http_protocol_error"
 	}
-	return "destination_unavailable"
+	return rest
 }
 
 // connectionError names what kept a connection from being made, "" when it
@@ -130,7 +136,7 @@ func tlsError(err error) string {
 		return "tls_certificate_error"
 	case errors.As(err, &alert):
 		return "tls_alert_received"
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "tls_protocol_error"
 	}
 	return ""

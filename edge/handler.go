@@ -88,6 +88,12 @@ func (x *exchange) cached() {
 		x.fail(err)
 		return
 	}
+	if x.route.Excerpt != "" {
+		var ok bool
+		if a, ok = x.excerpt(q, a); !ok {
+			return
+		}
+	}
 	defer a.Close()
 	x.outcome = a.Outcome
 	if a.Forward != "" || a.Outcome == cache.Passed {
@@ -106,8 +112,12 @@ func (x *exchange) query() *cache.Query {
 		Rule:    x.site.rule(x.route),
 		Variant: x.route.Variant,
 		Accept:  accepted(x.r.Header["Accept-Encoding"]),
+		Memo:    kind.Memo,
 		Fetcher: fetcher{x.site, x.route, hops(x.r.Header)},
 		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
+	}
+	if x.route.Excerpt != "" {
+		q.Accept = 0 // a range of the bytes as they are
 	}
 	_, authorized := x.r.Header["Authorization"]
 	switch {

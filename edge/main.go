@@ -41,7 +41,10 @@ type commands struct {
 	Check struct {
 		Config string `placeholder:"FILE" help:"Configuration. Default: config.yaml here, else the built-in one."`
 	} `cmd:"" help:"Check the configuration and print what would run."`
-	Help struct {
+	Status statusCommand `cmd:"" help:"Print the status of a running edge; fail when it is not ready."`
+	Purge  purgeCommand  `cmd:"" help:"Make a running edge forget packages, URLs or everything."`
+	Warm   warmCommand   `cmd:"" help:"Fetch through an edge what lockfiles name, and verify it."`
+	Help   struct {
 		Command []string `arg:"" optional:"" help:"Command to explain."`
 	} `cmd:"" help:"Explain edge, or one command."`
 	Version struct{} `cmd:"" help:"Print the version."`
@@ -79,6 +82,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return exitOK
 	case "check":
 		return check(line.Check.Config, stdout, stderr, env)
+	case "status":
+		return line.Status.run(ctx, stdout, stderr, env)
+	case "purge":
+		return line.Purge.run(ctx, stdout, stderr, env)
+	case "warm":
+		return line.Warm.run(ctx, stdout, stderr, env)
 	}
 	cfg, _, err := load(line.Serve.Config, env)
 	if err == nil && line.Serve.Listen != "" {

@@ -136,6 +136,7 @@ log         level info, access json
 site npm    kind npm at https://npm.example/
   masters   primary https://a.example
             replica https://b.example/npm
+  probe     a small packument every 5s, for up to 2s, fall 3, rise 2
   timeouts  connect 2s, first byte 10s, idle 20s
   fresh     metadata 5m, files 8760h, missing 10s, where the master does not say
   stale     while revalidating 24h, on error forever, even where the master forbids it
@@ -143,6 +144,7 @@ site npm    kind npm at https://npm.example/
 site tree   kind files at https://dist.example/dist/
   hosts     dist.example, www.example
   masters   primary https://c.example
+  probe     none
   timeouts  connect 2s, first byte 10s, idle 20s
   fresh     files 720h, missing 0s, whatever the master says
   stale     while revalidating 0s, on error 168h, unless the master forbids it

@@ -57,6 +57,7 @@ func (x *exchange) passed(resp *http.Response) error {
 	if h["Content-Type"] == nil {
 		x.header()["Content-Type"] = nil // else net/http would guess one
 	}
+	delete(h, "Proxy-Authentication-Info") // ends here too, which ReverseProxy does not know
 	h["Via"] = append(h["Via"], "1.1 edge")
 	why := "bypass"
 	if m := x.r.Method; m != http.MethodGet && m != http.MethodHead {
@@ -66,6 +67,7 @@ func (x *exchange) passed(resp *http.Response) error {
 	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}
 	if len(x.route.Touches) > 0 && resp.StatusCode < 400 {
 		// The write has happened, whatever becomes of the mark.
+		x.site.origin.Wrote(x.route.Touches)
 		x.err = x.site.touched(append(x.located(h), x.route.Touches...))
 	}
 	if x.describesGet(resp) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"mime/multipart"
@@ -48,15 +49,21 @@ func (x *exchange) spans(size int64) (wanted []span, ok bool) {
 }
 
 // worthParts refuses requests that cost more than they can want: ranges that
-// overlap, or are many and out of order (RFC 9110 section 14.2).
+// overlap (RFC 9110 section 14.2).
 func worthParts(wanted []span) bool {
-	sorted := slices.SortedFunc(slices.Values(wanted), func(a, b span) int { return int(min(max(a.start-b.start, -1), 1)) })
+	sorted := slices.SortedFunc(slices.Values(wanted), func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	for i := 1; i < len(sorted); i++ {
 		if sorted[i].start < sorted[i-1].end() {
 			return false
 		}
 	}
 	return true
+}
+
+// ascending: the spans are in the order of their bytes. Of a fill under way
+// nothing else can be sent, as it may not be kept.
+func ascending(spans []span) bool {
+	return slices.IsSortedFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 }
 
 // ifRange: RFC 9110 section 13.1.5. Only a strong validator will do, and a date

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -32,7 +34,7 @@ func (x *exchange) respond(a *cache.Answer) {
 		if a.Piece != nil {
 			wanted, ok = inPiece(wanted, a), true
 		}
-		if ok {
+		if ok && (len(wanted) < 2 || !a.Live() || ascending(wanted)) {
 			x.ranges(a, wanted, origin, size)
 			return
 		}
@@ -157,7 +159,7 @@ func (x *exchange) lifetime(a *cache.Answer) string {
 	b := make([]byte, 0, 48)
 	b = append(b, "public, max-age="...)
 	b = strconv.AppendInt(b, int64(max(0, a.TTL)/time.Second), 10)
-	if x.route.Class == kind.File && a.Status == http.StatusOK {
+	if x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK {
 		b = append(b, ", immutable"...)
 	}
 	return string(b)
@@ -168,7 +170,7 @@ func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
 	switch {
-	case a.Forward == "":
+	case a.Forward == "" || errors.Is(a.Err, origin.ErrOutage): // nothing has gone forward
 		b = append(b, "; hit"...)
 	default:
 		b = append(b, "; fwd="...)
@@ -189,6 +191,14 @@ func cacheStatus(a *cache.Answer) string {
 		b = strconv.AppendInt(b, int64(a.TTL/time.Second), 10)
 	}
 	b = append(b, "; detail="...)
-	b = append(b, a.Outcome.String()...)
+	b = append(b, detail(a.Outcome, a.Err)...)
 	return string(b)
+}
+
+// detail is the outcome's word, or says that no master was even asked.
+func detail(o cache.Outcome, err error) string {
+	if errors.Is(err, origin.ErrOutage) {
+		return "outage"
+	}
+	return o.String()
 }

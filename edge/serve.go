@@ -125,8 +125,11 @@ func (e *edge) build(out io.Writer) (*running, error) {
 		names:    []string{strings.ToLower(e.cfg.PublicURL.Host), e.cfg.Listen},
 	}
 	for i := range e.cfg.Sites {
-		s, err := newSite(e.cfg, &e.cfg.Sites[i], e.cache, c.identity, e.metrics.Origin)
+		s, err := newSite(e.cfg, &e.cfg.Sites[i], e.cache, c.identity, e.metrics.Origin, e.log)
 		if err != nil {
+			for _, s := range c.sites {
+				s.origin.Close()
+			}
 			return nil, err
 		}
 		c.sites = append(c.sites, s)
@@ -158,7 +161,7 @@ func (e *edge) listen(ctx context.Context) error {
 		}
 		l.handler = admin.New(admin.Config{
 			Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen,
-			Purger: purger{&e.handler}, Status: e.status, Ready: e.ready,
+			Purger: purger{&e.handler}, Drainer: drainer{&e.handler}, Status: e.status, Ready: e.ready,
 			Metrics: e.metrics.Handler(), Logger: e.log,
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -27,20 +28,22 @@ type site struct {
 	files    cache.Rule
 }
 
-func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func(site, master, result string)) (*site, error) {
+func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func(site, master, result string), log *slog.Logger) (*site, error) {
 	t := &site{name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: c}
-	masters := make([]origin.Upstream, len(s.Masters))
-	for i, m := range s.Masters {
-		masters[i] = origin.Upstream{URL: m.URL, Primary: m.Role == RolePrimary}
-	}
 	var err error
 	t.origin, err = origin.New(origin.Config{
+		Site:        s.Name,
 		Kind:        s.Kind,
 		PublicBase:  cfg.Public(s).String(),
-		Masters:     masters,
+		Masters:     upstreams(s.Masters),
+		Files:       upstreams(s.Files),
+		Probe:       origin.Probe(s.Probe),
+		Log:         log,
 		Timeouts:    origin.Timeouts{Connect: s.Timeouts.Connect, FirstByte: s.Timeouts.FirstByte, Idle: s.Timeouts.Idle},
 		MaxMetadata: cfg.Cache.MaxMetadata,
 		Identity:    identity,
+		Deny:        s.Deny,
+		MinimumAge:  s.MinimumAge,
 		Digests:     t.digests,
 		Observe:     func(master, result string) { observe(s.Name, master, result) },
 	})
@@ -56,6 +59,14 @@ func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func
 	}
 	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
 	return t, nil
+}
+
+func upstreams(masters []Master) []origin.Upstream {
+	all := make([]origin.Upstream, len(masters))
+	for i, m := range masters {
+		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == RolePrimary, Spare: m.Role == RoleSpare}
+	}
+	return all
 }
 
 // lifetime gives a rule its freshness lifetime, or has it guessed.
@@ -94,11 +105,24 @@ func (s *site) key(r kind.Route) cache.Key {
 	return cache.Key{Site: s.name, ID: r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
+// patience is how long clients of a registry wait for a master when there is a
+// stale answer.
+const patience = 700 * time.Millisecond
+
+// rule is what the configuration says of a route's responses. The windows in
+// which a stale one may be used do not run out in an outage.
 func (s *site) rule(r kind.Route) cache.Rule {
-	if r.Class == kind.Metadata {
-		return s.metadata
+	rule := s.files
+	if r.Class == kind.Metadata || r.Moving {
+		rule = s.metadata
 	}
-	return s.files
+	if down := s.origin.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < cache.Forever-down {
+		rule.IfError += down
+	}
+	if !s.plain && !s.origin.Written(r) {
+		rule.Patience = patience
+	}
+	return rule
 }
 
 // digests returns the stored document that lists a file's digest, fetched if
@@ -107,17 +131,20 @@ func (s *site) digests(ctx context.Context, list kind.Route, renew bool) ([]byte
 	q := &cache.Query{
 		Key:     s.key(list),
 		Rule:    s.rule(list),
-		Variant: kind.Digests,
+		Variant: kind.Memo,
+		Memo:    kind.Memo,
 		Fetcher: fetcher{site: s, route: list},
 		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
 	}
-	q.Request.Control.NoCache = renew
+	if q.Request.Control.NoCache = renew; renew {
+		q.Rule.Patience = 0 // the older list is what is in doubt
+	}
 	a, err := s.cache.Get(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	defer a.Close()
-	if a.Status != http.StatusOK || a.Part.Variant != kind.Digests {
+	if a.Status != http.StatusOK || a.Part.Variant != kind.Memo {
 		return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
 	}
 	body, err := a.Body(ctx, 0)
@@ -162,7 +189,7 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) err
 		ask.Header = f.passed
 	}
 	return f.site.origin.Fetch(ctx, origin.Ask{
-		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified,
+		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
 	}, fill)
 }

@@ -44,35 +44,10 @@ func newTransport(t Timeouts) *http.Transport {
 	}
 }
 
-const maxRedirects = 5
-
-var errRedirects = errors.New("too many redirects")
-
-// checkRedirect keeps what the client sent with its request from everybody but
-// the master. net/http would take another port, or a host below the master's,
-// for the master.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return errRedirects
-	}
-	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("redirect from https to %s", req.URL.Scheme)
-	}
-	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
-	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) {
-		for name := range req.Header {
-			if !ownField(name) {
-				delete(req.Header, name)
-			}
-		}
-	}
-	return nil
-}
-
 // ownField lists the fields of a fetch that are the edge's own.
 func ownField(name string) bool {
 	switch name {
-	case "Accept", "Accept-Encoding", "User-Agent", "Via", "Cdn-Loop", "If-None-Match", "If-Modified-Since":
+	case "Accept", "Accept-Encoding", "User-Agent", "Via", "Cdn-Loop", "If-None-Match", "If-Modified-Since", "Range", "If-Range":
 		return true
 	}
 	return false
@@ -188,14 +163,25 @@ func forwarded(name string) bool {
 	return !strings.HasPrefix(name, "X-Forwarded-")
 }
 
-// idleBody ends a body whose next bytes do not come within the idle time.
+// idleBody ends a body whose next bytes do not come within the idle time, or
+// which drips: less than leastRate in all the waits that make up that time.
 type idleBody struct {
 	io.ReadCloser
 	idle  time.Duration
 	timer *time.Timer
+
+	waited time.Duration // since the rate was last looked at
+	got    int64         // bytes in that time
 }
 
-var errIdle = fmt.Errorf("body stalled: %w", os.ErrDeadlineExceeded)
+var (
+	errIdle = fmt.Errorf("body stalled: %w", os.ErrDeadlineExceeded)
+	errDrip = fmt.Errorf("body drips: %w", os.ErrDeadlineExceeded)
+)
+
+// leastRate is how many bytes a second a master must manage while we wait for
+// it.
+const leastRate = 256
 
 func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {
 	if idle <= 0 {
@@ -203,15 +189,23 @@ func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCa
 	}
 	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
 	timer.Stop()
-	return &idleBody{body, idle, timer}
+	return &idleBody{ReadCloser: body, idle: idle, timer: timer}
 }
 
 // Read counts only the time that the master lets us wait: the timer stands
 // while we wait for something else, and while our own writers are slow.
 func (b *idleBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.idle)
+	begun := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
+	b.got += int64(n)
+	if b.waited += time.Since(begun); b.waited >= b.idle && err == nil {
+		if b.got < int64(leastRate*b.waited.Seconds()) {
+			return n, errDrip
+		}
+		b.waited, b.got = 0, 0
+	}
 	return n, err
 }
 
@@ -233,6 +227,8 @@ func reason(err error) string {
 		return strconv.Itoa(status.status)
 	case errors.Is(err, errIdle):
 		return "stalled"
+	case errors.Is(err, errDrip):
+		return "drip"
 	case isTimeout(err):
 		return "timeout"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -241,8 +237,22 @@ func reason(err error) string {
 		return "cut"
 	case errors.Is(err, errRedirects):
 		return "redirects"
+	case errors.Is(err, errPrivate):
+		return "private"
+	case err != nil && strings.Contains(err.Error(), "server response headers exceeded"): // net/http has no type for it
+		return "fields"
 	case errors.Is(err, errDigest):
 		return "digest"
+	case errors.Is(err, errUnasked):
+		return "unasked"
+	case errors.Is(err, kind.ErrLost):
+		return "lost"
+	case errors.Is(err, kind.ErrOlder):
+		return "older"
+	case errors.Is(err, errLarge):
+		return "large"
+	case errors.Is(err, errGzip):
+		return "gzip"
 	case errors.Is(err, errMetadata):
 		return "metadata"
 	case errors.Is(err, errFile):

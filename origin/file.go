@@ -1,18 +1,16 @@
 package origin
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"mime"
 	"net/http"
+	"strings"
+	"time"
 
 	"pkgedge/origin/kind"
 )
@@ -39,68 +37,73 @@ const (
 // fetchFile streams a file, and lets it end only when it is right.
 func (s *Site) fetchFile(ctx context.Context, a Ask, sink Sink) error {
 	want := s.expect(ctx, a.Route)
-	return s.pool.each(ctx, a, func(ctx context.Context, m *master, r *http.Response) (try, error) {
+	defer want.stop()
+	if s.policed {
+		switch why, err := want.withheld(); {
+		case err != nil:
+			return fmt.Errorf("cannot tell whether it may be served: %w", err)
+		case why != "":
+			return refuse(sink, why)
+		}
+	}
+	t := &transfer{sink: sink, ask: a, want: want, size: -1}
+	err := s.files.each(ctx, a, func(ctx context.Context, m *master, r *http.Response) (try, error) {
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {
-				return next, fmt.Errorf("%w: 304 to an unconditional request", errFile)
+				return next, errUnasked
 			}
 			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
 		case a.Plain():
-			return s.stream(r, sink, nil)
+			return s.stream(r, t)
 		case r.StatusCode != http.StatusOK:
 			return s.relay(r, sink)
 		}
-		if r.ContentLength <= smallFile {
-			return s.small(ctx, a.Route, r, sink, want)
-		}
-		return s.stream(r, sink, want)
+		verdict, err := s.right(r, t)
+		s.suspect(m, t, err)
+		return verdict, err
 	})
+	for t.interrupted(ctx, err) {
+		err = s.resume(ctx, t)
+	}
+	return err
 }
 
-// expectation waits for the digest a file must have; ok is false when none is
-// known.
-type expectation func(renew bool) (d kind.Digest, ok bool)
+// right passes on a file that is right.
+func (s *Site) right(r *http.Response, t *transfer) (try, error) {
+	if r.ContentLength <= smallFile {
+		return s.small(r, t)
+	}
+	return s.stream(r, t)
+}
 
-// expect begins to find out a file's digest while the file itself is asked for.
-func (s *Site) expect(ctx context.Context, file kind.Route) expectation {
-	list, ok := s.Lists(file)
-	if !ok || s.digests == nil {
-		return func(bool) (kind.Digest, bool) { return kind.Digest{}, false }
+// suspect remembers that a master sent a wrong file, and tells; or that it broke
+// off, and the rest is to be asked of another one.
+func (s *Site) suspect(m *master, t *transfer, err error) {
+	key := t.ask.Route.Key
+	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
+	if wrong || t.broken != nil {
+		s.files.doubts.add(m, key, time.Now())
 	}
-	type found struct {
-		digest kind.Digest
-		ok     bool
+	if wrong {
+		s.files.log.Warn("a master sent a wrong file", "site", s.files.site, "master", m.name, "file", key, "error", err)
 	}
-	look := func(renew bool) found {
-		doc, err := s.digests(ctx, list, renew)
-		if err != nil {
-			return found{}
-		}
-		d, ok := s.Digest(file, doc)
-		return found{d, ok}
+}
+
+// refuse answers that the site's policy withholds a file.
+func refuse(sink Sink, why string) error {
+	body := fmt.Appendf(nil, "{\"error\":%q}\n", why)
+	h := http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}
+	if err := sink.Respond(http.StatusUnavailableForLegalReasons, h, int64(len(body))); err != nil {
+		return err
 	}
-	first := make(chan found, 1)
-	go func() { first <- look(false) }()
-	var known *found
-	return func(renew bool) (kind.Digest, bool) {
-		if known == nil {
-			f := <-first
-			known = &f
-		}
-		if renew {
-			// What was known stays known where no newer list can be had.
-			if f := look(true); f.ok {
-				known = &f
-			}
-		}
-		return known.digest, known.ok
-	}
+	_, err := sink.Write(body)
+	return err
 }
 
 // small reads a file whole and checks it before anything is released. A size
 // that was not declared may turn out large.
-func (s *Site) small(ctx context.Context, file kind.Route, r *http.Response, sink Sink, want expectation) (try, error) {
+func (s *Site) small(r *http.Response, t *transfer) (try, error) {
 	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, smallFile)
 	if err != nil {
 		return next, err
@@ -110,141 +113,82 @@ func (s *Site) small(ctx context.Context, file kind.Route, r *http.Response, sin
 			io.Reader
 			io.Closer
 		}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-		return s.stream(r, sink, want)
+		return s.stream(r, t)
 	}
-	if err := check(r.Header, body, want); err != nil {
+	d, err := check(t.ask.Route, r.Header, body, t.want)
+	if err != nil {
 		return next, err
 	}
-	if err := sink.Respond(r.StatusCode, r.Header, int64(len(body))); err != nil {
+	describe(t.sink, r.Header, d)
+	if err := t.sink.Respond(r.StatusCode, r.Header, int64(len(body))); err != nil {
 		return accepted, err
 	}
-	_, err = sink.Write(body)
+	_, err = t.sink.Write(body)
 	return accepted, err
 }
 
-// check compares a whole file with its digest. Before it calls the file wrong
-// it asks for the digest anew, for the stored metadata may be the older one.
-func check(h http.Header, body []byte, want expectation) error {
-	var err error
+// check compares a whole file with its digest, and returns that, if one is
+// known. Before it calls the file wrong it asks for the digest anew, for the
+// stored metadata may be the older one.
+func check(file kind.Route, h http.Header, body []byte, want *expectation) (d kind.Digest, err error) {
 	for _, renew := range []bool{false, true} {
-		d, ok := want(renew)
+		d, ok := want.digest(renew)
 		if !ok {
-			return plausible(h, len(body) == 0)
+			if err := plausible(file, h, body); err != nil || !framed(file) {
+				return d, err
+			}
+			f := newFraming()
+			f.Write(body)
+			return d, f.verify()
 		}
-		sum := newHash(d.Algorithm)
-		sum.Write(body)
-		if err = compare(d, sum); err == nil {
-			return nil
+		v := newSum(d)
+		v.Write(body)
+		if err = v.verify(); err == nil {
+			return d, nil
 		}
 	}
-	return err
+	return d, err
 }
 
-// plausible looks at a file of which no digest is known. An empty one and a page
-// for people are the two ways in which masters in trouble answer 200.
-func plausible(h http.Header, empty bool) error {
-	if empty {
+// plausible looks at the beginning of a file of which no digest is known. An
+// empty one and a page for people are the two ways in which masters in trouble
+// answer 200.
+func plausible(file kind.Route, h http.Header, begin []byte) error {
+	if len(begin) == 0 {
 		return fmt.Errorf("%w: it is empty", errFile)
 	}
-	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" {
+	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" && !strings.HasSuffix(file.Path, ".html") {
 		return fmt.Errorf("%w: it is a page of HTML", errFile)
 	}
-	return nil
-}
-
-func compare(d kind.Digest, h hash.Hash) error {
-	if got := h.Sum(nil); !bytes.Equal(got, d.Sum) {
-		return fmt.Errorf("%w: %s is %x, want %x", errDigest, d.Algorithm, got, d.Sum)
+	if framed(file) && !bytes.HasPrefix([]byte("\x1f\x8b"), begin[:min(2, len(begin))]) {
+		return fmt.Errorf("%w: it is not gzip", errFile)
 	}
 	return nil
 }
 
-func newHash(algorithm string) hash.Hash {
-	switch algorithm {
+// framed: the file's name says that it is gzip, which has a checksum and a
+// length of its own (RFC 1952).
+func framed(file kind.Route) bool {
+	return strings.HasSuffix(file.Path, ".tgz") || strings.HasSuffix(file.Path, ".tar.gz")
+}
+
+// describe says what is known of a file's bytes before the first of them:
+// Repr-Digest (RFC 9530), and an ETag where the master gives none. That is
+// strong, for the bytes are what the digest says, and is the edge's own: no
+// master is asked about it.
+func describe(sink Sink, h http.Header, d kind.Digest) {
+	h.Del("Repr-Digest")
+	h.Del("Content-Digest")
+	if d.Algorithm == "" {
+		return
+	}
+	switch d.Algorithm {
 	case "sha512":
-		return sha512.New()
-	case "sha384":
-		return sha512.New384()
+		h.Set("Repr-Digest", "sha-512=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
 	case "sha256":
-		return sha256.New()
+		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
 	}
-	return sha1.New()
-}
-
-// stream passes a file on as it comes, its last bytes only when its digest is
-// right. want is nil where the origin is taken at its word.
-func (s *Site) stream(r *http.Response, sink Sink, want expectation) (try, error) {
-	// Nothing is released before there is a first byte: a master that sends
-	// fields and no more can be passed over.
-	body := bufio.NewReaderSize(r.Body, copyBuffer)
-	_, err := body.Peek(1)
-	if err != nil && err != io.EOF {
-		return next, err
+	if s, ok := sink.(interface{ Tag(etag string) }); ok && h.Get("Etag") == "" {
+		s.Tag(`"` + d.Algorithm + "-" + base64.RawURLEncoding.EncodeToString(d.Sum[:min(18, len(d.Sum))]) + `"`)
 	}
-	var digest kind.Digest
-	var sum hash.Hash
-	if want != nil {
-		if d, ok := want(false); ok {
-			digest, sum = d, newHash(d.Algorithm)
-		} else if err := plausible(r.Header, err == io.EOF); err != nil {
-			return next, err
-		}
-	}
-	if err := sink.Respond(r.StatusCode, r.Header, r.ContentLength); err != nil {
-		return accepted, err
-	}
-	var to io.Writer = onlyWriter{sink}
-	tail := &tailWriter{to: to, sum: sum}
-	if sum != nil {
-		to = tail
-	}
-	if _, err := body.WriteTo(to); err != nil {
-		return accepted, err
-	}
-	if sum == nil {
-		return accepted, nil
-	}
-	err = compare(digest, sum)
-	if err != nil {
-		// As in check; a sum by another algorithm cannot be had any more.
-		if d, ok := want(true); ok && d.Algorithm == digest.Algorithm {
-			err = compare(d, sum)
-		}
-	}
-	if err != nil {
-		return accepted, err
-	}
-	_, err = sink.Write(tail.held)
-	return accepted, err
-}
-
-// onlyWriter hides everything but Write.
-type onlyWriter struct{ io.Writer }
-
-// tailWriter hashes what it is given and keeps the last of it back: always
-// something, and at most heldTail bytes.
-type tailWriter struct {
-	to   io.Writer
-	sum  hash.Hash
-	held []byte
-}
-
-func (t *tailWriter) Write(p []byte) (int, error) {
-	t.sum.Write(p)
-	if len(t.held)+len(p) <= heldTail {
-		t.held = append(t.held, p...)
-		return len(p), nil
-	}
-	if _, err := t.to.Write(t.held); err != nil {
-		return 0, err
-	}
-	keep := p
-	if over := len(p) - heldTail; over > 0 {
-		if _, err := t.to.Write(p[:over]); err != nil {
-			return 0, err
-		}
-		keep = p[over:]
-	}
-	t.held = append(t.held[:0], keep...)
-	return len(p), nil
 }

@@ -5,8 +5,11 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"hash"
 	"io"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,21 +41,18 @@ func (w *two) withLarge(t *testing.T) []byte {
 // listing is a digests document for one file.
 func listing(t *testing.T, b *behind, file kind.Route, body []byte) []byte {
 	t.Helper()
-	list, ok := b.Lists(file)
-	if !ok {
-		t.Fatal("no list")
-	}
+	list := b.Lists(file)[0]
 	name := file.Key[strings.LastIndex(file.Key, "/")+1:]
 	sum := sha512.Sum512(body)
 	doc := `{"name":"` + file.Group + `","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"` + file.Group +
 		`","version":"1.0.0","dist":{"integrity":"sha512-` + base64.StdEncoding.EncodeToString(sum[:]) +
 		`","tarball":"https://registry.example/` + file.Group + `/-/` + name + `"}}}}`
-	docs, err := b.Prepare(list, []byte(doc))
+	docs, err := b.Prepare(list, kind.Source{Body: []byte(doc)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range docs {
-		if d.Variant == kind.Digests {
+		if d.Variant == kind.Memo {
 			var out bytes.Buffer
 			if _, err := d.Body.WriteTo(&out); err != nil {
 				t.Fatal(err)
@@ -151,8 +151,6 @@ func TestLargeFileThatIsWrongBreaks(t *testing.T) {
 	}{
 		{"the last byte", sample.FlipByte(-1), errDigest},
 		{"cut cleanly", sample.ShortBody(2 * smallFile), errDigest},
-		{"cut", sample.CutAfter(2 * smallFile), io.ErrUnexpectedEOF},
-		{"the rest not sent", sample.WrongLength(+1), io.ErrUnexpectedEOF},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newTwo(t)
@@ -182,19 +180,130 @@ func TestLargeFileThatBeginsWronglyBreaks(t *testing.T) {
 	}
 }
 
-// A large file that stalls after its release is bounded too.
-func TestLargeFileThatStallsBreaks(t *testing.T) {
-	w := newTwo(t)
-	want := w.withLarge(t)
+// A large file that breaks off is completed by another master, from where it
+// broke off, and its client never knows.
+func TestLargeFileIsResumed(t *testing.T) {
 	short := patient
 	short.Idle = 100 * time.Millisecond
-	b := newBehind(t, w.bothURLs, waits(short))
-	w.a.Break(sample.Path(largeTarball), sample.HangAfter(2*smallFile))
+	for _, tt := range []struct {
+		name   string
+		first  sample.Fault
+		waits  Timeouts
+		report string
+		second []sample.Fault
+		status string // of the second master, in the reports
+	}{
+		{"cut", sample.CutAfter(2 * smallFile), patient, "A cut", nil, "B 206"},
+		{"stalled", sample.HangAfter(2 * smallFile), short, "A stalled", nil, "B 206"},
+		{"stalled, and the other one knows no ranges", sample.HangAfter(2 * smallFile), short, "A stalled", []sample.Fault{ignoreRange(t)}, "B 200"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newTwo(t)
+			want := w.withLarge(t)
+			b := newBehind(t, w.bothURLs, waits(tt.waits))
+			w.a.Break(sample.Path(largeTarball), tt.first)
+			if tt.second != nil {
+				w.b.Break(sample.Path(largeTarball), tt.second...)
+			}
+			r, err := b.get(t, largeTarball)
+			if err != nil || r.responds != 1 {
+				t.Fatalf("%d responses, %v; reports %q", r.responds, err, b.reported())
+			}
+			same(t, "tarball", r.body, want)
+			for _, report := range []string{tt.report, tt.status} {
+				if !slices.Contains(b.reported(), report) {
+					t.Errorf("reports %q; want %s", b.reported(), report)
+				}
+			}
+		})
+	}
+}
+
+// ignoreRange is a fault that sends the whole file to whoever asks for a part.
+func ignoreRange(t *testing.T) sample.Fault {
+	t.Helper()
+	store, err := sample.Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &two{store: store}
+	var s *sample.Server
+	w.a, s = startMaster(t, store)
+	w.aURL = s.URL()
+	return sample.Replace(w.withLarge(t))
+}
+
+// A file that is broken off everywhere breaks, with what came being right.
+func TestLargeFileThatBreaksOffEverywhere(t *testing.T) {
+	w := newTwo(t)
+	want := w.withLarge(t)
+	b := newBehind(t, w.bothURLs)
+	for _, m := range []*sample.Master{w.a, w.b} {
+		m.Break(sample.Path(largeTarball), sample.CutAfter(400<<10))
+	}
 	r, err := b.get(t, largeTarball)
-	if !errors.Is(err, errIdle) || !isTimeout(err) {
-		t.Errorf("err = %v; want %v", err, errIdle)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("err = %v; want %v", err, io.ErrUnexpectedEOF)
 	}
 	isBroken(t, r, want)
+	if n := w.a.Count(sample.Path(largeTarball)) + w.b.Count(sample.Path(largeTarball)); n > 2+maxResumes {
+		t.Errorf("masters were asked %d times", n)
+	}
+}
+
+// A length that was a lie cannot be taken back.
+func TestLargeFileOfALieBreaks(t *testing.T) {
+	w := newTwo(t)
+	w.withLarge(t)
+	b := newBehind(t, w.bothURLs)
+	w.a.Break(sample.Path(largeTarball), sample.WrongLength(+1))
+	if _, err := b.get(t, largeTarball); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("err = %v; want %v", err, io.ErrUnexpectedEOF)
+	}
+}
+
+// Bytes of two files are not joined into one that ends.
+func TestResumedFileIsVerified(t *testing.T) {
+	w := newTwo(t)
+	want := w.withLarge(t)
+	b := newBehind(t, w.bothURLs)
+	w.a.Break(sample.Path(largeTarball), sample.CutAfter(2*smallFile))
+	w.b.Break(sample.Path(largeTarball), sample.FlipByte(-1))
+	r, err := b.get(t, largeTarball)
+	if !errors.Is(err, errDigest) {
+		t.Errorf("err = %v; want %v", err, errDigest)
+	}
+	isBroken(t, r, want)
+}
+
+// The master that sent a wrong file is asked last for it from then on, and for
+// nothing else; and somebody is told.
+func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
+	w := newTwo(t)
+	want := w.withLarge(t)
+	var told bytes.Buffer
+	b := newBehind(t, w.bothURLs, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&told, nil)) })
+	w.a.Break(sample.Suffix(".tgz"), sample.FlipByte(-1))
+	if _, err := b.get(t, largeTarball); !errors.Is(err, errDigest) {
+		t.Fatal(err)
+	}
+	w.a.Forget()
+	r, err := b.get(t, largeTarball)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the next time", r.body, want)
+	if n := w.a.Count(sample.Path(largeTarball)); n != 0 {
+		t.Errorf("the master in doubt was asked %d times", n)
+	}
+	if _, err := b.get(t, aTarball); err != nil || w.a.Count(sample.Path(aTarball)) != 1 {
+		t.Errorf("another file: %v", err)
+	}
+	for _, want := range []string{w.aURL, "tarball/large/large-1.0.0.tgz", "sha512 is ", "want "} {
+		if line, _, _ := strings.Cut(told.String(), "\n"); !strings.Contains(line, want) {
+			t.Errorf("the log does not say %q: %s", want, line)
+		}
+	}
 }
 
 // Until a byte of it is there, a large file has not begun.
@@ -379,7 +488,7 @@ func TestTailIsAlwaysHeld(t *testing.T) {
 	} {
 		sum := sha512.New()
 		var out bytes.Buffer
-		w := &tailWriter{to: &out, sum: sum}
+		w := &transfer{sink: &streamed{Writer: &out}, check: &hashed{sum}}
 		for off, i := 0, 0; off < len(want); i++ {
 			n := min(pieces[i%len(pieces)], len(want)-off)
 			if m, err := w.Write(want[off : off+n]); m != n || err != nil {
@@ -404,13 +513,27 @@ func TestTailIsAlwaysHeld(t *testing.T) {
 
 func TestTailStopsAtAFailedWrite(t *testing.T) {
 	for _, fail := range []int{0, 1} {
-		w := &tailWriter{to: &failing{after: fail}, sum: sha512.New()}
+		w := &transfer{sink: &streamed{Writer: &failing{after: fail}}, check: &hashed{sha512.New()}}
 		w.Write(make([]byte, heldTail))
 		if _, err := w.Write(make([]byte, 2*heldTail)); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("after %d writes: err = %v", fail, err)
 		}
 	}
 }
+
+// streamed is a Sink of which only Write matters.
+type streamed struct {
+	Sink
+	io.Writer
+}
+
+func (s *streamed) Write(p []byte) (int, error) { return s.Writer.Write(p) }
+
+// hashed is a verifier that finds everything right.
+type hashed struct{ hash.Hash }
+
+func (*hashed) verify() error { return nil }
+func (*hashed) stop()         {}
 
 type failing struct{ after int }
 

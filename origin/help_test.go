@@ -31,6 +31,7 @@ type recorder struct {
 	status   int
 	header   http.Header
 	size     int64
+	tag      string // as Tag gave it
 	held     bool
 	parts    []*recorded
 	refuse   error  // the answer to Respond and Hold
@@ -51,6 +52,8 @@ func (r *recorder) Respond(status int, h http.Header, size int64) error {
 	r.status, r.header, r.size = status, h, size
 	return r.refuse
 }
+
+func (r *recorder) Tag(etag string) { r.tag = etag }
 
 func (r *recorder) Hold(status int, h http.Header, _ int) error {
 	r.responds++
@@ -162,18 +165,15 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 			return nil, err
 		}
 		for _, p := range r.parts {
-			if p.variant == kind.Digests {
+			if p.variant == kind.Memo {
 				return p.body, nil
 			}
 		}
 		return nil, fmt.Errorf("no digests in a %d", r.status)
 	}
-	for i, s := range urls {
-		u, err := url.Parse(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Masters = append(cfg.Masters, Upstream{URL: u, Primary: i == 0})
+	for i, u := range upstreamsOf(t, urls) {
+		u.Primary = i == 0
+		cfg.Masters = append(cfg.Masters, u)
 	}
 	for _, o := range options {
 		o(&cfg)
@@ -182,8 +182,24 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	if b.Site, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
+	for _, p := range b.pools() {
+		p.random = func(int) int { return 0 } // the masters in their order, where nothing else decides,
+		p.near = time.Hour                    // and not how busy this machine is
+	}
 	t.Cleanup(b.Close)
 	return b
+}
+
+func upstreamsOf(t *testing.T, urls []string) (all []Upstream) {
+	t.Helper()
+	for _, s := range urls {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Upstream{URL: u})
+	}
+	return all
 }
 
 // reported returns what happened at the masters so far.

@@ -8,13 +8,23 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/origin/kind"
 )
 
-var errMetadata = errors.New("unusable metadata")
+var (
+	errMetadata = errors.New("unusable metadata")
+	// What makes it so, where metrics tell it apart.
+	errLarge = errors.New("too large")
+	errGzip  = errors.New("bad gzip")
+)
+
+// errUnasked is a 304 to a request without validators.
+var errUnasked = errors.New("304 to an unconditional request")
 
 // bounds keep the memory of metadata fills in check: at most smallFills at a
 // time hold a document of up to smallDocument bytes, and at most largeFills of
@@ -47,11 +57,12 @@ func acquire(ctx context.Context, slots chan struct{}) error {
 // hands on every variant. Until then nothing has been released, so that any
 // failure means another master.
 func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
-	return s.pool.each(ctx, a, func(ctx context.Context, _ *master, r *http.Response) (try, error) {
+	lost := false // a replica has said that something is gone
+	return s.pool.each(ctx, a, func(ctx context.Context, m *master, r *http.Response) (try, error) {
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {
-				return next, fmt.Errorf("%w: 304 to an unconditional request", errMetadata)
+				return next, errUnasked
 			}
 			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
 		case r.StatusCode != http.StatusOK:
@@ -66,9 +77,21 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 		if err != nil {
 			return next, err
 		}
-		docs, err := s.Prepare(a.Route, body)
+		from := kind.Source{Body: body, Memo: a.Memo, Now: time.Now()}
+		if from.Beside, err = s.fetchBeside(ctx, m, a); err != nil {
+			return next, err
+		}
+		docs, err := s.Prepare(a.Route, from)
+		if errors.Is(err, kind.ErrLost) && !errors.Is(err, kind.ErrOlder) && (m.primary || lost) {
+			from.Memo = nil
+			docs, err = s.Prepare(a.Route, from)
+		}
 		if err != nil {
+			lost = lost || errors.Is(err, kind.ErrLost)
 			return next, fmt.Errorf("%w: %w", errMetadata, err)
+		}
+		if s.early(ctx, m, a, docs) {
+			return accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {"max-age=" + holdFor}}, 0)
 		}
 		return accepted, writeVariants(r, docs, sink)
 	})
@@ -138,7 +161,7 @@ func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, 
 	case err != nil:
 		return nil, release, fmt.Errorf("%w: %w", errMetadata, err)
 	case !whole:
-		return nil, release, fmt.Errorf("%w: more than %d bytes", errMetadata, s.maxMetadata)
+		return nil, release, fmt.Errorf("%w: %w: more than %d bytes", errMetadata, errLarge, s.maxMetadata)
 	}
 	switch coding := r.Header.Get("Content-Encoding"); coding {
 	case "", "identity":
@@ -158,14 +181,14 @@ func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, 
 	}
 	zr, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
-		return nil, release, fmt.Errorf("%w: %w", errMetadata, err)
+		return nil, release, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)
 	}
 	doc, whole, err = readUpTo(zr, nil, size, limit)
 	switch {
 	case err != nil:
-		return nil, release, fmt.Errorf("%w: gzip: %w", errMetadata, err)
+		return nil, release, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)
 	case !whole:
-		return nil, release, fmt.Errorf("%w: more than %d bytes once decoded", errMetadata, limit)
+		return nil, release, fmt.Errorf("%w: %w: more than %d bytes once decoded", errMetadata, errLarge, limit)
 	}
 	return doc, release, nil
 }
@@ -209,6 +232,9 @@ func writeVariants(r *http.Response, docs []kind.Document, sink Sink) error {
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest", "Vary", "Accept-Ranges"} {
 		h.Del(name)
 	}
+	if until := firstUntil(docs); !until.IsZero() {
+		expireAt(h, until)
+	}
 	if err := sink.Hold(http.StatusOK, h, 3*len(docs)); err != nil {
 		return err
 	}
@@ -223,4 +249,30 @@ func writeVariants(r *http.Response, docs []kind.Document, sink Sink) error {
 		}
 	}
 	return nil
+}
+
+// firstUntil is when the first of the documents would be made anew, zero for
+// never.
+func firstUntil(docs []kind.Document) (first time.Time) {
+	for _, d := range docs {
+		if !d.Until.IsZero() && (first.IsZero() || d.Until.Before(first)) {
+			first = d.Until
+		}
+	}
+	return first
+}
+
+// longestUntil bounds the lifetime of a response that changes by itself.
+const longestUntil = 5 * time.Minute
+
+// expireAt makes a response stale at a moment, or after longestUntil where that
+// is sooner. Its validators go: a 304 would keep what is to be made anew.
+func expireAt(h http.Header, until time.Time) {
+	for _, name := range []string{"Etag", "Last-Modified", "Expires", "Age", "Cdn-Cache-Control"} {
+		h.Del(name)
+	}
+	now := time.Now()
+	left := max(0, min(until.Sub(now), longestUntil))
+	h.Set("Date", now.UTC().Format(http.TimeFormat))
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(left/time.Second)))
 }

@@ -58,7 +58,9 @@ func TestWriteGoesToThePrimary(t *testing.T) {
 	a, aS := startMaster(t, store, sample.Under("/registry"))
 	replica, rS := startMaster(t, store)
 	b := newBehind(t, []string{aS.URL(), rS.URL()})
-	b.pool.masters[0].trouble.Store(time.Now().UnixNano()) // never a reason to write elsewhere
+	for range inARow { // never a reason to write elsewhere
+		b.pool.failed(b.pool.primary(), fault{"not answered", true})
+	}
 	resp, body, err := b.send(t, "PUT", login, aLogin, "Content-Type: application/json", "Authorization: Bearer x", "Via: 1.1 proxy", "Npm-Otp: 1")
 	if err != nil || resp.StatusCode != http.StatusCreated || !strings.Contains(body, "token") {
 		t.Fatalf("%+v, %q, %v", resp, body, err)

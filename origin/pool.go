@@ -3,76 +3,138 @@ package origin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// pool holds a site's masters, the primary first.
+// pool is the masters that serve one class of a site's requests, and what is
+// known of them.
 type pool struct {
-	masters    []*master
+	site, name string
+	masters    []*master // the primary first
 	transport  *http.Transport
-	client     *http.Client
+	beyond     map[reach]*http.Transport // for redirects
 	timeouts   Timeouts
 	identity   string
 	publicBase string
 	observe    func(master, result string)
+	log        *slog.Logger
+
+	probe  Probe
+	ping   string                                       // the registry's own path for probes, "" where it has none
+	ask    func(context.Context, *master, target) error // a probe
+	random func(n int) int                              // below n
+	near   time.Duration                                // see near
+	pins   pins
+	doubts *doubts
+	waits  latency // for the first byte of metadata, at all masters
+
+	hedges, retries *budget
+	hedged, retried atomic.Int64
+
+	begun   time.Time
+	stop    context.CancelFunc
+	probing sync.WaitGroup // probe loops
+	asking  sync.WaitGroup // requests nobody waits for any more
+
+	mu      sync.Mutex // guards each master's health too
+	learnt  learnt
+	news    []news
+	down    time.Time    // since when no master can be asked; zero when one can
+	downAt  atomic.Int64 // the same in Unix nanoseconds, 0 for zero, to look at without the lock
+	outages int64        // ever
 }
 
 // master is one origin server.
 type master struct {
+	n       int // in the site's status
 	base    *url.URL
 	name    string // for logs and metrics: scheme, host and base path
 	primary bool
+	spare   bool
+	client  *http.Client // follows redirects
 
-	// trouble is when the master last failed to answer at all, in Unix
-	// nanoseconds. For a while it is then asked last.
-	trouble atomic.Int64
+	rooms   [classes]bulkhead
+	latency latency
+	kick    chan struct{} // wakes the probe loop
+
+	health // guarded by the pool's mu
 }
 
-// avoid is how long a master that did not answer is asked last.
-const avoid = 5 * time.Second
+// The names of a site's pools.
+const (
+	poolOfAll   = "masters"
+	poolOfFiles = "files"
+)
 
-func newPool(cfg Config) *pool {
-	p := &pool{timeouts: cfg.Timeouts, identity: cfg.Identity, publicBase: cfg.PublicBase, observe: cfg.Observe}
-	for _, u := range cfg.Masters {
-		m := &master{base: u.URL, name: u.URL.Redacted(), primary: u.Primary}
+func newPool(cfg Config, name string, upstreams []Upstream, first int) *pool {
+	p := &pool{
+		site: cfg.Site, name: name, timeouts: cfg.Timeouts, identity: cfg.Identity, publicBase: cfg.PublicBase,
+		observe: cfg.Observe, log: cfg.Log, probe: cfg.Probe, ping: pingOf(cfg.Kind), random: rand.IntN, near: near,
+		doubts: newDoubts(), hedges: newHedges(), retries: newRetries(),
+		transport: newTransport(cfg.Timeouts), beyond: newBeyond(cfg.Timeouts),
+	}
+	if p.observe == nil {
+		p.observe = func(string, string) {}
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	for _, u := range upstreams {
+		m := &master{base: u.URL, name: u.URL.Redacted(), primary: u.Primary, spare: u.Spare, kick: make(chan struct{}, 1)}
+		m.since = time.Now()
+		m.client = &http.Client{
+			Transport:     &follower{direct: p.transport, beyond: p.beyond, host: u.URL.Hostname()},
+			CheckRedirect: checkRedirect,
+		}
 		if u.Primary {
 			p.masters = slices.Insert(p.masters, 0, m)
 			continue
 		}
 		p.masters = append(p.masters, m)
 	}
-	p.transport = newTransport(cfg.Timeouts)
-	p.client = &http.Client{Transport: p.transport, CheckRedirect: checkRedirect}
+	for i, m := range p.masters {
+		m.n = first + i
+	}
+	p.ask = p.sendProbe
 	return p
 }
 
-func (p *pool) close() { p.transport.CloseIdleConnections() }
+// isFiles: this pool is the one for files alone.
+func (p *pool) isFiles() bool { return p.name == poolOfFiles }
+
+// start begins to probe, until close.
+func (p *pool) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop, p.begun = stop, time.Now()
+	if !p.probes() {
+		return
+	}
+	for _, m := range p.masters {
+		p.probing.Go(func() { p.watch(ctx, m) })
+	}
+}
+
+// close ends the probes. No request may be under way.
+func (p *pool) close() {
+	p.stop()
+	p.probing.Wait()
+	p.asking.Wait()
+	p.transport.CloseIdleConnections()
+	for _, t := range p.beyond {
+		t.CloseIdleConnections()
+	}
+}
 
 // primary is the master that takes the writes.
 func (p *pool) primary() *master { return p.masters[0] }
-
-// order lists the masters in the order to ask them for a read.
-func (p *pool) order() []*master {
-	now := time.Now().UnixNano()
-	order := slices.Clone(p.masters)
-	slices.SortStableFunc(order, func(a, b *master) int { return a.shunned(now) - b.shunned(now) })
-	return order
-}
-
-func (m *master) shunned(now int64) int {
-	if t := m.trouble.Load(); t != 0 && now-t < int64(avoid) {
-		return 1
-	}
-	return 0
-}
 
 // url joins the master's base with a route's path, both as escaped as they are.
 func (m *master) url(path string) string {
@@ -106,31 +168,6 @@ func (p *pool) localize(m *master, target *url.URL, h http.Header) {
 	h.Set("Location", base+below+rest.String())
 }
 
-// ErrUnavailable is what every Unavailable is.
-var ErrUnavailable = errors.New("no master could answer")
-
-// Unavailable says that no master gave a usable answer, and what each did.
-type Unavailable struct {
-	Timeout    bool          // the last one was waited for in vain: 504 rather than 503
-	RetryAfter time.Duration // as a master asked for, or 0
-	Tried      []error
-}
-
-func (u *Unavailable) Error() string {
-	return ErrUnavailable.Error() + ": " + errors.Join(u.Tried...).Error()
-}
-
-// Unwrap makes errors.Is see ErrUnavailable and what happened at each master.
-func (u *Unavailable) Unwrap() []error { return append([]error{ErrUnavailable}, u.Tried...) }
-
-// statusError is an answer that counts as a failure.
-type statusError struct {
-	status     int
-	retryAfter time.Duration
-}
-
-func (e *statusError) Error() string { return "answered " + strconv.Itoa(e.status) }
-
 // try is what one master's response was good for.
 type try uint8
 
@@ -140,116 +177,84 @@ const (
 	absent              // next, but two that say so, or the primary, are an answer
 )
 
-// each asks masters in turn until use accepts a response. use gets a response
-// whose status has been looked at: 2xx, 304 and the 4xx that are answers. Where
-// use returns an error with accepted, something has been released already, and
-// the fetch has failed.
+// each asks masters until use accepts a response. use gets a response whose
+// status has been looked at: 2xx, 304 and the 4xx that are answers. Where use
+// returns an error with accepted, something has been released already, and the
+// fetch has failed.
+//
+// A master is asked when the one before it has failed, and for metadata also
+// when that takes unusually long; use is called for one response at a time, and
+// never again once it has accepted one.
 func (p *pool) each(ctx context.Context, a Ask, use func(context.Context, *master, *http.Response) (try, error)) error {
+	order, usable := p.order(&a)
+	if len(order) == 0 {
+		return p.refusal()
+	}
+	p.doubts.last(order[:usable], a.Route.Key, time.Now())
+	p.retries.earn(time.Now())
+	p.hedges.earn(time.Now())
+	r := newRound(ctx, p, a, order)
+	defer r.end()
+	r.ask()
+	hedge := time.NewTimer(p.hedgeAfter(&a, usable))
+	defer hedge.Stop()
 	u := &Unavailable{}
 	missing := 0
-	order := p.order()
-	for i, m := range order {
-		last := i == len(order)-1
-		verdict, err := p.one(ctx, m, a, func(ctx context.Context, r *http.Response) (try, error) {
-			if failure(r.StatusCode) && !(last && a.Plain()) {
-				return next, &statusError{r.StatusCode, retryAfter(r.Header)}
-			}
-			if absence(r.StatusCode) && !m.primary && missing == 0 {
-				return absent, &statusError{r.StatusCode, 0}
-			}
-			return use(ctx, m, r)
-		})
+	for {
+		var got *reply
+		select {
+		case <-hedge.C:
+			r.hedge()
+			continue
+		case got = <-r.replies:
+			r.pending--
+		}
+		verdict, err := got.judge(r.over(), missing == 0, use)
 		if verdict == accepted {
 			return err
-		}
-		if verdict == absent {
-			missing++
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		u.note(m, err)
+		u.note(got.master, err)
+		if verdict == absent {
+			missing++
+		}
+		if r.pending > 0 {
+			continue
+		}
+		if r.over() || missing > 0 && r.asked >= usable { // who is out cannot confirm that something is gone
+			return u
+		}
+		if verdict != absent && !p.again(a) {
+			u.Tried = append(u.Tried, errBudget)
+			return u
+		}
+		r.ask()
+	}
+}
+
+// again says whether another master may be asked after one has failed. What has
+// a stale answer leaves half of the budget to what has none.
+func (p *pool) again(a Ask) bool {
+	leave := 0.0
+	if a.Stale {
+		leave = 0.5
+	}
+	if !p.retries.spend(time.Now(), leave) {
+		return false
+	}
+	p.retried.Add(1)
+	return true
+}
+
+// refusal is the error where there is no master to ask.
+func (p *pool) refusal() error {
+	u := &Unavailable{Tried: []error{ErrOutage}}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.masters {
+		u.Tried = append(u.Tried, errors.New(m.name+": "+m.because()))
 	}
 	return u
-}
-
-func (u *Unavailable) note(m *master, err error) {
-	var status *statusError
-	if errors.As(err, &status) && status.retryAfter > 0 {
-		u.RetryAfter = max(u.RetryAfter, status.retryAfter)
-	}
-	u.Timeout = isTimeout(err)
-	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.name, err))
-}
-
-// failure lists the statuses that say nothing about what was asked for. Only a
-// plain origin's are handed on, when no other master does better.
-func failure(status int) bool {
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
-}
-
-// absence lists the statuses by which one lagging replica could make something
-// look gone.
-func absence(status int) bool {
-	switch status {
-	case http.StatusNotFound, http.StatusGone, http.StatusUnauthorized, http.StatusForbidden:
-		return true
-	}
-	return false
-}
-
-// one asks one master.
-func (p *pool) one(ctx context.Context, m *master, a Ask, use func(context.Context, *http.Response) (try, error)) (try, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	req, err := p.request(ctx, m, a)
-	if err != nil {
-		return accepted, err
-	}
-	do := p.client.Do
-	if a.Plain() {
-		do = p.transport.RoundTrip // redirects are the client's to follow
-	}
-	resp, err := do(req)
-	if err != nil {
-		if ctx.Err() != nil { // it is we who did not wait
-			p.observe(m.name, "abandoned")
-			return next, err
-		}
-		m.trouble.Store(time.Now().UnixNano())
-		p.observe(m.name, reason(err))
-		return next, err
-	}
-	m.trouble.Store(0)
-	if !a.Plain() {
-		// What a registry varies by, the edge asked for; its cookies are the
-		// edge's.
-		delete(resp.Header, "Vary")
-		delete(resp.Header, "Set-Cookie")
-	}
-	defer drain(resp.Body, cancel)
-	resp.Body = newIdleBody(resp.Body, p.timeouts.Idle, cancel)
-	if a.Plain() {
-		p.localize(m, req.URL, resp.Header)
-	}
-	verdict, err := use(ctx, resp)
-	result := strconv.Itoa(resp.StatusCode)
-	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errIdle) {
-			err = cause
-		}
-		result = reason(err)
-	}
-	p.observe(m.name, result)
-	return verdict, err
-}
-
-// drain reads what little is left of a body, so that its connection can be used
-// again, and closes it. A new connection is cheaper than a long wait.
-func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
-	const patience = 50 * time.Millisecond
-	late := time.AfterFunc(patience, func() { cancel(nil) })
-	defer late.Stop()
-	io.CopyN(io.Discard, body, 16<<10)
-	body.Close()
 }

@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -12,9 +13,12 @@ import (
 
 // Config describes a site's origin.
 type Config struct {
-	Kind        string // "npm" or "files"
+	Site        string // its name, for the log
+	Kind        string // "npm", "dist" or "files"
 	PublicBase  string // URL under which clients reach the site, without a final slash
 	Masters     []Upstream
+	Files       []Upstream // where files come from instead of Masters, when set
+	Probe       Probe
 	Timeouts    Timeouts
 	MaxMetadata int64  // bytes of a decoded metadata document
 	Identity    string // this edge's name in Via and CDN-Loop
@@ -23,15 +27,25 @@ type Config struct {
 	// kind.Kind.Lists. With renew it is validated with a master first.
 	Digests func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
 
+	// Deny and MinimumAge are what the site withholds, see npm.Policy.
+	Deny       []string
+	MinimumAge time.Duration
+
 	// Observe is told how each request to a master ended: "200", "timeout",
 	// "refused", …: a small set. It may be nil.
 	Observe func(master, result string)
+
+	// Log is told when a master goes out of rotation or comes back, when an outage
+	// begins and ends, and of every file that is not what it should be. It may be
+	// nil.
+	Log *slog.Logger
 }
 
 // Upstream is one master as configured.
 type Upstream struct {
 	URL     *url.URL // may have a base path
-	Primary bool
+	Primary bool     // takes the writes; exactly one
+	Spare   bool     // asked when no other is healthy
 }
 
 // Timeouts bound every wait for a master.
@@ -65,6 +79,14 @@ type Ask struct {
 	// for an unconditional request.
 	ETag, LastModified string
 
+	// Memo is what the kind noted of the stored response that the answer would
+	// replace, nil for none.
+	Memo []byte
+
+	// Stale says that there is something to answer with if this fails. Such a
+	// fetch is given up sooner than others where masters are short of room.
+	Stale bool
+
 	// The rest is for plain routes.
 	Head           bool                            // a HEAD, not a GET
 	Range, IfRange string                          // ask for a part of the representation
@@ -75,34 +97,47 @@ type Ask struct {
 type Site struct {
 	kind.Kind
 	pool        *pool
+	files       *pool // for files; the same one, unless they have masters of their own
 	bounds      *bounds
 	digests     func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
 	maxMetadata int64
+	policed     bool // some files may be withheld
+	held        held
 }
 
 // New returns a site's origin.
 func New(cfg Config) (*Site, error) {
-	k, err := newKind(cfg.Kind, cfg.PublicBase)
+	k, err := newKind(cfg)
 	if err != nil {
 		return nil, err
 	}
 	if len(cfg.Masters) == 0 {
 		return nil, fmt.Errorf("a site needs a master")
 	}
-	if cfg.Observe == nil {
-		cfg.Observe = func(string, string) {}
-	}
-	return &Site{
+	s := &Site{
 		Kind:        k,
-		pool:        newPool(cfg),
+		pool:        newPool(cfg, poolOfAll, cfg.Masters, 0),
 		bounds:      newBounds(),
 		digests:     cfg.Digests,
 		maxMetadata: cfg.MaxMetadata,
-	}, nil
+		policed:     len(cfg.Deny) > 0 || cfg.MinimumAge > 0,
+	}
+	s.files = s.pool
+	if len(cfg.Files) > 0 {
+		s.files = newPool(cfg, poolOfFiles, cfg.Files, len(cfg.Masters))
+	}
+	for _, p := range s.pools() {
+		p.start()
+	}
+	return s, nil
 }
 
-// Close lets go of idle connections.
-func (s *Site) Close() { s.pool.close() }
+// Close ends the probes and lets go of idle connections. Fetches have ended.
+func (s *Site) Close() {
+	for _, p := range s.pools() {
+		p.close()
+	}
+}
 
 // Fetch asks the masters and writes the response to sink.
 func (s *Site) Fetch(ctx context.Context, a Ask, sink Sink) error {

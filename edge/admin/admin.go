@@ -19,13 +19,15 @@ type Config struct {
 	Listen string
 	// Purger carries out purges.
 	Purger Purger
+	// Drainer takes masters out of rotation.
+	Drainer Drainer
 	// Status returns what /status shows, as a value for [encoding/json].
 	Status func() any
 	// Ready returns nil, or why no traffic should be sent here now.
 	Ready func() error
 	// Metrics answers /metrics; see [Metrics.Handler].
 	Metrics http.Handler
-	// Logger is told of each purge.
+	// Logger is told of each purge, and of each master drained.
 	Logger *slog.Logger
 }
 
@@ -37,6 +39,9 @@ GET  /metrics  Prometheus
 GET  /status   JSON
 POST /purge    {"package": "…"}, {"url": "…"}, {"site": "…"} or {"all": true};
                "site" narrows the first two, "soft": true keeps the bytes as stale
+POST /masters/{site}/{n}/drain    take a master out of rotation; n is its number
+                                  in /status, or the host of its URL
+POST /masters/{site}/{n}/undrain  put it back
 `
 
 // New returns the handler of the admin listener.
@@ -61,6 +66,8 @@ func New(cfg Config) http.Handler {
 		answer(w, http.StatusOK, cfg.Status())
 	})
 	mux.Handle("POST /purge", g.changes(&purges{purger: cfg.Purger, logger: cfg.Logger}))
+	mux.Handle("POST /masters/{site}/{master}/drain", g.changes(&drains{cfg.Drainer, cfg.Logger, true}))
+	mux.Handle("POST /masters/{site}/{master}/undrain", g.changes(&drains{cfg.Drainer, cfg.Logger, false}))
 	return g.names(mux)
 }
 

@@ -27,6 +27,7 @@ func config(p *purger) Config {
 	return Config{
 		Listen:  "192.0.2.10:8081",
 		Purger:  p,
+		Drainer: &drainer{},
 		Status:  func() any { return map[string]int{"objects": 7} },
 		Ready:   func() error { return nil },
 		Metrics: NewMetrics("v0").Handler(),

@@ -6,6 +6,7 @@
 //	GET  /metrics  Prometheus text
 //	GET  /status   JSON
 //	POST /purge    forget a package, a URL, a site, or all
+//	POST /masters/{site}/{n}/drain, …/undrain
 //
 // # Who may change state
 //

@@ -109,6 +109,34 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 }
 
+// Emit is called with a value and one text for each label.
+type Emit func(value float64, labels ...string)
+
+// Gauges shows, under name, each value that f emits at a collection.
+func (m *Metrics) Gauges(name, help string, labels []string, f func(Emit)) {
+	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue, f})
+}
+
+// Counters is Gauges for values that only grow.
+func (m *Metrics) Counters(name, help string, labels []string, f func(Emit)) {
+	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, f})
+}
+
+// reading is a metric whose values are read at each collection.
+type reading struct {
+	desc *prometheus.Desc
+	is   prometheus.ValueType
+	read func(Emit)
+}
+
+func (r *reading) Describe(to chan<- *prometheus.Desc) { to <- r.desc }
+
+func (r *reading) Collect(to chan<- prometheus.Metric) {
+	r.read(func(value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(r.desc, r.is, value, labels...)
+	})
+}
+
 // Handler answers /metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

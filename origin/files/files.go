@@ -44,10 +44,10 @@ func safe(method string) bool {
 }
 
 // Prepare, Lists and Digest have nothing to do: there is no metadata.
-func (Kind) Prepare(_ kind.Route, _ []byte) ([]kind.Document, error) { return nil, nil }
+func (Kind) Prepare(_ kind.Route, _ kind.Source) ([]kind.Document, error) { return nil, nil }
 
 // Lists says that no list of digests is known.
-func (Kind) Lists(kind.Route) (kind.Route, bool) { return kind.Route{}, false }
+func (Kind) Lists(kind.Route) []kind.Route { return nil }
 
 // Digest knows none.
 func (Kind) Digest(kind.Route, []byte) (kind.Digest, bool) { return kind.Digest{}, false }

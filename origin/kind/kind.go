@@ -1,29 +1,50 @@
 package kind
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Kind knows one sort of registry. Every method is a pure function of its
-// arguments and of the site's public base URL given at construction: no clock,
-// no network, no disk. A Kind is safe for concurrent use.
+// arguments and of what was given at construction: no clock, no network, no
+// disk. A Kind is safe for concurrent use.
 //
 // The contract, which the conformance suite in kindtest checks:
 //   - Route never fails and never panics, whatever bytes arrive: what it cannot
 //     name it refuses with a 4xx and one clear line.
-//   - Two requests for the same thing have equal Keys, and different things
-//     have different Keys.
+//   - Two requests for the same thing have equal Keys and Excerpts, and
+//     different things differ in one of them.
 //   - Prepare returns an error for a body that must not replace a good one: not
-//     what the route promises, empty, cut, or an error page served as 200.
+//     what the route promises, empty, cut, or an error page served as 200; and
+//     [ErrOlder] or [ErrLost] for one that is worse than what is stored.
 //   - Digest is only asked for a File route, with the bytes of the document
-//     that Prepare named Digests for the route that Lists returned.
+//     that Prepare named Memo for a route that Lists returned: the first one
+//     that there is.
 type Kind interface {
 	Route(Request) Route
-	Prepare(r Route, body []byte) ([]Document, error)
-	Lists(file Route) (list Route, ok bool)
-	Digest(file Route, digests []byte) (d Digest, ok bool)
+	Prepare(Route, Source) ([]Document, error)
+	Lists(file Route) []Route
+	Digest(file Route, memo []byte) (d Digest, ok bool)
 }
+
+// Source is what documents are made of.
+type Source struct {
+	Body   []byte            // a master's answer, decoded
+	Beside map[string][]byte // what the same master has at Route.Beside, by path; without what it has not
+	Memo   []byte            // of the stored answer it would replace; nil for none, or to believe the body whatever was stored
+	Now    time.Time         // for what depends on age
+}
+
+var (
+	// ErrOlder is a body that is older than what is stored, or has lost most of
+	// it without being newer. It never replaces that, whoever sends it.
+	ErrOlder = errors.New("older than what is stored")
+	// ErrLost is a newer body that lacks something stored. Things are deleted,
+	// so it is to be believed of a master that must know, or of two.
+	ErrLost = errors.New("lacks something that is stored")
+)
 
 // Request is the part of a client's request that decides its route.
 type Request struct {
@@ -69,14 +90,28 @@ type Route struct {
 	// below the master's base path; starts with "/".
 	Path string
 
+	// Moving says that a file may be another one tomorrow: it has the lifetime of
+	// metadata.
+	Moving bool
+
 	// Variant is the document of a stored response that answers this request:
 	// one of those Prepare made, "" where there is only one.
 	Variant string
+
+	// Excerpt names a part of that document, for the memo to find: what is
+	// wanted where it is not the whole document. Reason then goes with the 404
+	// when there is no such part.
+	Excerpt string
+
+	// Beside lists paths of documents that belong to the one at Path, and are
+	// fetched from the same master, so that all are of one generation.
+	Beside []string
 
 	// Touches lists what a successful write makes stale at once.
 	Touches []Mark
 
 	// Status, ContentType and Reason answer what never reaches a master.
+	// ContentType is also that of an Excerpt, where it is not the document's.
 	Status      int
 	ContentType string
 	Reason      string
@@ -106,14 +141,20 @@ type Document struct {
 	ContentType string
 	Size        int64       // bytes that Body will write
 	Body        io.WriterTo // may be written more than once, each time the same bytes
-}
 
-// Digests is the Variant of a document that is kept beside the others for
-// [Kind.Digest] and never served.
-const Digests = "digests"
+	// Until is when the same body would make another document, zero for never.
+	Until time.Time
+
+	// Needs lists paths that the document newly promises: as long as they do not
+	// answer, what is stored is the better one.
+	Needs []string
+}
 
 // Digest is what a file's bytes must hash to.
 type Digest struct {
-	Algorithm string // "sha512", "sha384", "sha256" or "sha1"
+	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where only Withheld is known
 	Sum       []byte
+
+	// Withheld says why the file must not be served, "" when it may.
+	Withheld string
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"pkgedge/origin/kind"
 )
 
 // synthetic makes a packument of about a size, with the shape of a big real one.
@@ -47,7 +49,7 @@ func BenchmarkPrepare(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := k.Prepare(r, body); err != nil {
+				if _, err := k.Prepare(r, kind.Source{Body: body}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -58,7 +60,7 @@ func BenchmarkPrepare(b *testing.B) {
 // What streaming a document costs after it has been prepared.
 func BenchmarkWriteTo(b *testing.B) {
 	k := New(testBase)
-	documents, err := k.Prepare(k.Route(get("/n")), synthetic("n", 10<<20))
+	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: synthetic("n", 10<<20)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestDigestIsTheStrongest(t *testing.T) {
 	k := New(testBase)
 	for _, test := range tests {
 		body := fmt.Sprintf(`{"name":"n","versions":{"1":{"dist":{"shasum":"%s","tarball":"/n/-/n-1.tgz","integrity":"%s"}}}}`, test.shasum, test.integrity)
-		got, ok := k.Digest(k.Route(get("/n/-/n-1.tgz")), []byte(prepare(t, "/n", body)[kind.Digests]))
+		got, ok := k.Digest(k.Route(get("/n/-/n-1.tgz")), []byte(prepare(t, "/n", body)[kind.Memo]))
 		if test.algorithm == "" {
 			if ok {
 				t.Errorf("%s: got %v", test.name, got)
@@ -85,7 +85,7 @@ func TestDigestOfOddDists(t *testing.T) {
 	}
 	k := New(testBase)
 	for _, test := range tests {
-		digests := prepare(t, "/n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Digests]
+		digests := prepare(t, "/n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Memo]
 		d, ok := k.Digest(k.Route(get("/n/-/n.tgz")), []byte(digests))
 		if ok != test.ok || ok && hex.EncodeToString(d.Sum) != sum {
 			t.Errorf("%s: got %x, %v from %q", test.name, d.Sum, ok, digests)
@@ -105,7 +105,7 @@ func TestEveryFileIsFound(t *testing.T) {
 		fmt.Fprintf(&body, `,"%d":{"dist":{"tarball":"/x/%s","integrity":"sha256-%s"}}`, i, escape(file), base64.StdEncoding.EncodeToString(sum(file)))
 	}
 	body.WriteString(`}}`)
-	digests := []byte(prepare(t, "/@s%2fn", body.String())[kind.Digests])
+	digests := []byte(prepare(t, "/@s%2fn", body.String())[kind.Memo])
 	k := New(testBase)
 	for _, file := range files {
 		r := k.Route(get("/@s%2fn/-/" + escape(file)))
@@ -126,13 +126,13 @@ func TestEveryFileIsFound(t *testing.T) {
 
 func TestListsNamesThePackument(t *testing.T) {
 	k := New(testBase)
-	list, ok := k.Lists(k.Route(get("/@s%2fn/-/n-1.tgz")))
+	lists := k.Lists(k.Route(get("/@s%2fn/-/n-1.tgz")))
 	want := k.Route(get("/@s/n"))
-	if !ok || list.Key != want.Key || list.Path != want.Path || list.Class != kind.Metadata || list.Variant != kind.Digests {
-		t.Errorf("got %+v, %v", list, ok)
+	if len(lists) != 1 || lists[0].Key != want.Key || lists[0].Path != want.Path || lists[0].Class != kind.Metadata || lists[0].Variant != kind.Memo {
+		t.Errorf("got %+v", lists)
 	}
 	for _, path := range []string{"/n", "/n/1.0.0", "/-/npm/v1/keys", "/-/whoami", "/.."} {
-		if _, ok := k.Lists(k.Route(get(path))); ok {
+		if lists := k.Lists(k.Route(get(path))); len(lists) > 0 {
 			t.Errorf("%s has a list", path)
 		}
 	}
@@ -141,24 +141,25 @@ func TestListsNamesThePackument(t *testing.T) {
 func TestDigestOfWhatIsNoDigestsDocument(t *testing.T) {
 	k := New(testBase)
 	r := k.Route(get("/n/-/n.tgz"))
+	const head = memoFormat + "\nfile/"
 	for _, digests := range []string{
-		"", "\n", "{}", "n.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n", digestsHeader, digestsHeader + "\n\n\n",
-		digestsHeader + "n.tgz", digestsHeader + "n.tgz\t", digestsHeader + "n.tgz\tsha1", digestsHeader + "n.tgz\tsha1\t\n",
-		digestsHeader + "n.tgz\tsha1\t2jmj7l5rSw0yVb\n", digestsHeader + "n.tgz\tmd5\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n",
-		digestsHeader + "n.tgz\tsha1\t" + strings.Repeat("A", 500) + "\n",
+		"", "\n", "{}", "file/n.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n", memoFormat, head, head + "\n\n\n",
+		head + "n.tgz", head + "n.tgz\t", head + "n.tgz\tsha1", head + "n.tgz\tsha1\t\n",
+		head + "n.tgz\tsha1\t2jmj7l5rSw0yVb\n", head + "n.tgz\tmd5\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n",
+		head + "n.tgz\tsha1\t" + strings.Repeat("A", 500) + "\n",
 	} {
 		if d, ok := k.Digest(r, []byte(digests)); ok {
 			t.Errorf("%q: got %v", digests, d)
 		}
 	}
-	if _, ok := k.Digest(k.Route(get("/n")), []byte(digestsHeader)); ok {
+	if _, ok := k.Digest(k.Route(get("/n")), []byte(memoFormat)); ok {
 		t.Error("a packument has a digest")
 	}
 }
 
 func FuzzDigest(f *testing.F) {
-	f.Add("n-1.tgz", []byte(digestsHeader+"m\tsha1\tAAAA\nn-1.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n"))
-	f.Add("n", []byte(digestsHeader+"\n\t\n\nn\t"))
+	f.Add("n-1.tgz", []byte(memoFormat+"\nfile/m\tsha1\tAAAA\nfile/n-1.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n"))
+	f.Add("n", []byte(memoFormat+"\n\n\t\n\nn\t"))
 	k := New(testBase)
 	f.Fuzz(func(t *testing.T, file string, digests []byte) {
 		if d, ok := k.Digest(tarballRoute(name{base: "n"}, file), digests); ok && len(d.Sum) < sha1.Size {
@@ -169,11 +170,11 @@ func FuzzDigest(f *testing.F) {
 
 func BenchmarkDigest(b *testing.B) {
 	k := New(testBase)
-	documents, err := k.Prepare(k.Route(get("/n")), synthetic("n", 10<<20))
+	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: synthetic("n", 10<<20)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	digests := []byte(write(b, documents)[kind.Digests])
+	digests := []byte(write(b, documents)[kind.Memo])
 	r := k.Route(get("/n/-/n-3.7.11.tgz"))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -23,6 +23,14 @@
 // differ, and the abbreviated one that installers ask for. The plans cost a few
 // percent of their source, and stream.
 //
-// A third document lists the digest of every tarball, sorted by file name, so
-// that a tarball can be checked without reading the packument again.
+// A third document, the memo, lists the digest of every tarball, so that one can
+// be checked without reading the packument again; where each version stands in
+// the full document, so that a version can be served from it; and what tells
+// whether another packument is older. See docs/decisions/0006.
+//
+// # Policy
+//
+// A [Policy] names what is withheld. Names and versions are refused where they are
+// routed; withheld versions are cut out of the packument before anything else is
+// made of it.
 package npm

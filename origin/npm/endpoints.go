@@ -148,7 +148,7 @@ func packageEndpoint(r kind.Request, path, rest string) kind.Route {
 }
 
 func distTagsRoute(n name) kind.Route {
-	return split("dist-tags/"+n.String()+"/-/package/"+n.escaped()+"/dist-tags", distTags, n, "")
+	return excerpt(packumentRoute(n, Full), distTags, "dist-tags", "this package has no dist-tags")
 }
 
 // userEndpoint routes what lies below "/-/user". Logout has its token in the

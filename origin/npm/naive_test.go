@@ -122,7 +122,7 @@ func FuzzPrepare(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := bytes.Clone(body)
 		for _, r := range routes {
-			documents, err := k.Prepare(r, body)
+			documents, err := k.Prepare(r, kind.Source{Body: body})
 			if !bytes.Equal(body, before) {
 				t.Fatal("the body has been changed")
 			}
@@ -134,7 +134,7 @@ func FuzzPrepare(f *testing.F) {
 				t.Fatalf("accepted what is no JSON: %q", body)
 			}
 			for variant, text := range got {
-				if variant != kind.Digests && !jsontext.Value(text).IsValid(lenient...) {
+				if variant != kind.Memo && !jsontext.Value(text).IsValid(lenient...) {
 					t.Fatalf("%q: not JSON: %q from %q", variant, text, body)
 				}
 			}
@@ -143,9 +143,9 @@ func FuzzPrepare(f *testing.F) {
 				compareWithMaps(t, body, got)
 			}
 			if r.What == packument {
-				for line := range strings.Lines(got[kind.Digests]) {
+				for line := range strings.Lines(got[kind.Memo]) {
 					if file, _, ok := strings.Cut(line, "\t"); ok {
-						k.Digest(tarballRoute(name{base: "n"}, file), []byte(got[kind.Digests]))
+						k.Digest(tarballRoute(name{base: "n"}, file), []byte(got[kind.Memo]))
 					}
 				}
 			}

@@ -16,27 +16,26 @@ var ErrDocument = errors.New("not the document asked for")
 
 // Prepare checks a metadata body and makes the documents that are kept of it.
 // They refer to the body, which must not change afterwards. A packument
-// becomes three: [Full], [Abbreviated] and [kind.Digests]. A body over 1 GiB,
-// or nested deeper than the 10,000 levels of jsontext, is an error.
-func (k *Kind) Prepare(r kind.Route, body []byte) ([]kind.Document, error) {
-	documents, err := k.prepare(r, body)
+// becomes three: [Full], [Abbreviated] and [kind.Memo]. A body over 1 GiB,
+// or nested deeper than the 10,000 levels of jsontext, is an error, and so is a
+// packument that must not replace the one of the memo, see [kind.ErrOlder] and
+// [kind.ErrLost].
+func (k *Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
+	documents, err := k.prepare(r, from)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use %s of %q: %w", r.What, r.Group, err)
 	}
 	return documents, nil
 }
 
-func (k *Kind) prepare(r kind.Route, body []byte) ([]kind.Document, error) {
+func (k *Kind) prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
+	body := from.Body
 	if len(body) > maxSource {
 		return nil, fmt.Errorf("%w: larger than %d bytes", ErrDocument, maxSource)
 	}
 	switch r.What {
-	case packument:
-		return k.preparePackument(r.Group, body)
-	case version:
-		return k.prepareManifest(r.Group, body)
-	case distTags:
-		return verbatim(body, "latest")
+	case packument, version, distTags: // the latter two are excerpts of the first
+		return k.preparePackument(r.Group, from)
 	case signingKeys, attestations:
 		return verbatim(body, r.What)
 	}
@@ -46,9 +45,10 @@ func (k *Kind) prepare(r kind.Route, body []byte) ([]kind.Document, error) {
 // packumentScan is the state of one pass over a packument.
 type packumentScan struct {
 	rewriter
-	short   plan
-	digests digestList
-	want    string // the name asked for
+	short  plan
+	memo   *kind.MemoWriter
+	want   string // the name asked for
+	number []byte // the key of the version being read
 
 	head, headLen int // position of what the abbreviated document begins with
 	install       int // position of installMember
@@ -56,15 +56,22 @@ type packumentScan struct {
 	hasVersions, unpublished bool
 	name, id                 match
 	distTags                 span
+	tagsAt                   int64 // where they are in the full document
 	modified, timeModified   span
+	rev                      span
 
 	current versionScan
 }
 
 const installMember = `,"hasInstallScript":true`
 
-func (k *Kind) preparePackument(want string, body []byte) ([]kind.Document, error) {
-	s := &packumentScan{rewriter: newRewriter(k.tarballs(want), body), want: want}
+func (k *Kind) preparePackument(want string, from kind.Source) ([]kind.Document, error) {
+	memo := kind.NewMemo(memoFormat)
+	body, until, err := k.policy.withhold(want, from, memo)
+	if err != nil {
+		return nil, err
+	}
+	s := &packumentScan{rewriter: newRewriter(k.tarballs(want), body), want: want, memo: memo}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
 	// Enough for most: a version is over a kilobyte, and two pieces or six.
@@ -77,14 +84,17 @@ func (k *Kind) preparePackument(want string, body []byte) ([]kind.Document, erro
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	if err := s.remember(from.Memo); err != nil {
+		return nil, err
+	}
 	s.finishShort()
 	s.finish()
 	s.short.own = s.own
 	full, short := s.full, s.short // without the rest of the scan
 	return []kind.Document{
-		{Variant: Full, ContentType: typeJSON, Size: full.size, Body: &full},
-		{Variant: Abbreviated, ContentType: typeAbbreviated, Size: short.size, Body: &short},
-		s.digests.document(),
+		{Variant: Full, ContentType: typeJSON, Size: full.size, Body: &full, Until: until},
+		{Variant: Abbreviated, ContentType: typeAbbreviated, Size: short.size, Body: &short, Until: until},
+		memo.Document(),
 	}, nil
 }
 
@@ -117,8 +127,11 @@ func (s *packumentScan) scan() error {
 			err = s.time()
 		case "dist-tags":
 			s.distTags, err = s.value()
+			s.tagsAt = s.at(s.distTags.from)
 		case "modified":
 			s.modified, err = s.stringValue()
+		case "_rev":
+			s.rev, err = s.stringValue()
 		default:
 			_, err = s.value()
 		}

@@ -10,7 +10,8 @@ import (
 // Kind is the npm registry as one site offers it. It is safe for concurrent
 // use.
 type Kind struct {
-	base string // public base of the tarball URLs, escaped for a JSON string
+	base   string // public base of the tarball URLs, escaped for a JSON string
+	policy *policy
 }
 
 var _ kind.Kind = (*Kind)(nil)
@@ -42,6 +43,12 @@ const (
 // unpublish, access, package, whoami, login, logout, tokens, user, org, team,
 // hooks, oidc, trust, stage, view, other and invalid.
 func (k *Kind) Route(r kind.Request) kind.Route {
+	route := routeOf(r)
+	k.policy.apply(&route)
+	return route
+}
+
+func routeOf(r kind.Request) kind.Route {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost,
 		http.MethodDelete, http.MethodPatch, http.MethodOptions:
@@ -135,8 +142,15 @@ func packumentRoute(n name, variant string) kind.Route {
 	return r
 }
 
+// versionRoute is a part of the packument: of the full one, whatever form the
+// client accepts.
 func versionRoute(n name, v string) kind.Route {
-	return split("version/"+n.String()+"/"+v+"/"+n.escaped()+"/"+escape(v), version, n, v)
+	return excerpt(packumentRoute(n, Full), version, "at/"+v, "version not found: "+v)
+}
+
+func excerpt(r kind.Route, what, part, otherwise string) kind.Route {
+	r.What, r.Excerpt, r.Reason = what, part, otherwise
+	return r
 }
 
 func tarballRoute(n name, file string) kind.Route {

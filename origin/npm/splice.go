@@ -36,6 +36,10 @@ func (w *rewriter) finish() {
 	w.full.own = w.own
 }
 
+// at is where an offset of the source, at or after the last splice, is in the
+// full document.
+func (w *rewriter) at(offset int) int64 { return w.full.size + int64(offset-w.cursor) }
+
 // sums is what a dist says of its tarball: quoted strings, or nothing.
 type sums struct{ integrity, shasum span }
 

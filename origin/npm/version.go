@@ -57,16 +57,19 @@ type versionScan struct {
 func (s *packumentScan) versions() error {
 	s.short.reset()
 	s.short.add(s.head, s.headLen)
-	s.digests.reset()
+	s.memo.Drop("file")
+	s.memo.Drop("version")
+	s.memo.Drop("at")
 	s.hasVersions = true
 	if err := s.object(); err != nil {
 		return fmt.Errorf("versions: %w", err)
 	}
 	for first := true; ; first = false {
-		_, m, ok, err := s.next()
+		key, m, ok, err := s.next()
 		if err != nil || !ok {
 			return err
 		}
+		s.number = append(s.number[:0], key...)
 		from := m.sep
 		if first {
 			from = m.from
@@ -90,15 +93,14 @@ func (s *packumentScan) version(from int) error {
 		return err
 	}
 	open := s.offset()
+	at := s.at(open - 1)
 	if err := s.versionMembers(); err != nil {
 		return err
 	}
 	s.short.copy(from, open)
 	s.shortMembers()
 	s.short.copy(s.offset()-1, s.offset())
-	if len(s.file) > 0 {
-		s.digests.add(s.file, s.digest(s.current.sums))
-	}
+	s.note(at, s.at(s.offset())-at)
 	return nil
 }
 

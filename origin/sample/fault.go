@@ -106,6 +106,14 @@ func Set(name, value string) Fault {
 // HugeHeader adds a header with a value of n bytes.
 func HugeHeader(n int) Fault { return Set("X-Huge", strings.Repeat("h", n)) }
 
+// Replace answers 200 with a body, whatever was asked for, instead of carrying
+// out the request.
+func Replace(body []byte) Fault {
+	return Fault{instead: func(*http.Request) *answer {
+		return &answer{status: http.StatusOK, header: http.Header{}, body: body}
+	}}
+}
+
 // Status answers with an error in the registry's form, instead of carrying out
 // the request: HTML for 429, JSON otherwise. Add Retry-After with [Set].
 func Status(code int) Fault {

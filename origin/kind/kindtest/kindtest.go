@@ -95,13 +95,14 @@ func keys(t *testing.T, k kind.Kind, s Samples) {
 	owner := map[string]string{}
 	for _, thing := range s.Things {
 		first := k.Route(thing[0])
-		if other, taken := owner[first.Key]; taken {
+		name := first.Key + "\x00" + first.Excerpt
+		if other, taken := owner[name]; taken {
 			t.Errorf("%q and %q have the key %q", other, thing[0].Path, first.Key)
 		}
-		owner[first.Key] = thing[0].Path
+		owner[name] = thing[0].Path
 		for _, r := range thing {
 			route := k.Route(r)
-			if route.Key != first.Key || route.Path != first.Path || route.Group != first.Group {
+			if route.Key != first.Key || route.Excerpt != first.Excerpt || route.Path != first.Path || route.Group != first.Group {
 				t.Errorf("%q is %+v\n%q is %+v", thing[0].Path, first, r.Path, route)
 			}
 			path, query, _ := strings.Cut(route.Path, "?")
@@ -225,7 +226,7 @@ func prepare(t *testing.T, k kind.Kind, m Metadata) {
 	}
 	for _, body := range m.Good {
 		before := bytes.Clone(body)
-		documents, err := k.Prepare(route, body)
+		documents, err := k.Prepare(route, kind.Source{Body: body})
 		if err != nil {
 			t.Errorf("%.99q: %v", body, err)
 			continue
@@ -248,12 +249,17 @@ func prepare(t *testing.T, k kind.Kind, m Metadata) {
 			}
 			failing(t, d)
 		}
+		if i := slices.Index(variants, kind.Memo); i >= 0 {
+			if _, err := k.Prepare(route, kind.Source{Body: body, Memo: content(t, documents[i])}); err != nil {
+				t.Errorf("%.99q: does not replace itself: %v", body, err)
+			}
+		}
 		if !slices.Contains(variants, route.Variant) {
 			t.Errorf("%.99q: no document is the variant %q asked for", body, route.Variant)
 		}
 	}
 	for _, body := range append([][]byte{nil, {}, []byte("<!DOCTYPE html><title>502 Bad Gateway</title>")}, m.Bad...) {
-		if documents, err := k.Prepare(route, body); err == nil || len(documents) > 0 {
+		if documents, err := k.Prepare(route, kind.Source{Body: body}); err == nil || len(documents) > 0 {
 			t.Errorf("%.99q is accepted", body)
 		}
 	}
@@ -302,19 +308,20 @@ func digest(t *testing.T, k kind.Kind, f File) {
 	if route.Class != kind.File {
 		t.Fatalf("class %d is not a file", route.Class)
 	}
-	list, ok := k.Lists(route)
-	if !ok {
+	lists := k.Lists(route)
+	if len(lists) == 0 {
 		t.Fatal("nothing lists it")
 	}
+	list := lists[0]
 	wellFormed(t, f.Request, list)
-	if list.Class != kind.Metadata || list.Variant != kind.Digests {
+	if list.Class != kind.Metadata || list.Variant != kind.Memo {
 		t.Errorf("its list is %+v", list)
 	}
-	documents, err := k.Prepare(list, f.List)
+	documents, err := k.Prepare(list, kind.Source{Body: f.List})
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(documents, func(d kind.Document) bool { return d.Variant == kind.Digests })
+	i := slices.IndexFunc(documents, func(d kind.Document) bool { return d.Variant == kind.Memo })
 	if i < 0 {
 		t.Fatal("its list has no digests")
 	}
@@ -340,7 +347,7 @@ func concurrent(t *testing.T, k kind.Kind, s Samples) {
 			}
 			for _, m := range s.Metadata {
 				for _, body := range m.Good {
-					documents, err := k.Prepare(k.Route(m.Request), body)
+					documents, err := k.Prepare(k.Route(m.Request), kind.Source{Body: body})
 					if err != nil {
 						t.Error(err)
 					}

@@ -1,0 +1,376 @@
+package cache
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// faults is a system of which one call fails, or, after a kill, every call from
+// one on. It counts the calls of a run in which none does.
+type faults struct {
+	mu     sync.Mutex
+	calls  int
+	at     int // the call that fails, from 1; 0 for none
+	err    error
+	killed bool // all later ones fail too, as if the process were gone
+	short  bool // a write writes half
+	failed string
+}
+
+var errKilled = errors.New("killed")
+
+// fails counts a call and says whether it is the one.
+func (f *faults) fails(op string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls++
+	if f.at == 0 || f.calls != f.at && (!f.killed || f.calls < f.at) {
+		return nil
+	}
+	if f.calls == f.at {
+		f.failed = op
+	}
+	if f.killed {
+		return errKilled
+	}
+	return &fs.PathError{Op: op, Path: "somewhere", Err: f.err}
+}
+
+func (f *faults) system() system {
+	real := realSystem()
+	return system{
+		open: func(path string, flag int) (*os.File, error) {
+			op := "open"
+			if flag&os.O_CREATE != 0 {
+				op = "create"
+			}
+			if err := f.fails(op); err != nil {
+				return nil, err
+			}
+			return real.open(path, flag)
+		},
+		rename: func(from, to string) error {
+			if err := f.fails("rename"); err != nil {
+				return err
+			}
+			return real.rename(from, to)
+		},
+		remove: func(path string) error {
+			if err := f.fails("remove"); err != nil {
+				return err
+			}
+			return real.remove(path)
+		},
+		list: func(dir string) ([]fs.DirEntry, error) {
+			if filepath.Base(dir) == "40" { // one of 256 that are all alike
+				if err := f.fails("list"); err != nil {
+					return nil, err
+				}
+			}
+			return real.list(dir)
+		},
+		stat: func(file *os.File) (fs.FileInfo, error) {
+			if err := f.fails("stat"); err != nil {
+				return nil, err
+			}
+			return real.stat(file)
+		},
+		read: func(file *os.File, p []byte, off int64) (int, error) {
+			if err := f.fails("read"); err != nil {
+				return 0, err
+			}
+			return real.read(file, p, off)
+		},
+		write: func(file *os.File, p []byte, off int64) (int, error) {
+			if err := f.fails("write"); err != nil {
+				if !f.short {
+					return 0, err
+				}
+				n, _ := real.write(file, p[:len(p)/2], off)
+				return n, err
+			}
+			return real.write(file, p, off)
+		},
+		sync: func(file *os.File) error {
+			if err := f.fails("sync"); err != nil {
+				return err
+			}
+			return real.sync(file)
+		},
+		space: func(string) (space, error) {
+			if err := f.fails("space"); err != nil {
+				return space{}, err
+			}
+			return space{free: 1 << 40, total: 1 << 41, freeFiles: 1 << 30, files: 1 << 31}, nil
+		},
+	}
+}
+
+// history is what was done to each key, and so what may be found: whatever was
+// there when an operation failed, or what the operation was to bring.
+type history struct {
+	bodies map[string]map[uint64][]byte // by key and ID, committed or tried
+	sure   map[string]uint64            // the ID that must be found; 0 for what may be gone
+	maybe  map[string][]uint64          // others that may be found instead
+}
+
+func newHistory() *history {
+	return &history{map[string]map[uint64][]byte{}, map[string]uint64{}, map[string][]uint64{}}
+}
+
+func (h *history) tried(k Key, id uint64, body []byte, err error) {
+	if h.bodies[k.ID] == nil {
+		h.bodies[k.ID] = map[uint64][]byte{}
+	}
+	h.bodies[k.ID][id] = body
+	if err == nil {
+		h.sure[k.ID], h.maybe[k.ID] = id, nil
+		return
+	}
+	h.maybe[k.ID] = append(h.maybe[k.ID], id)
+}
+
+// check compares a store with the history. strict says that nothing may be
+// missing that was committed.
+func (h *history) check(t *testing.T, s Store, strict bool) {
+	t.Helper()
+	for id, versions := range h.bodies {
+		k := Key{Site: "s", ID: id}
+		have := s.Get(k)
+		if have == nil {
+			if strict && h.sure[id] != 0 {
+				t.Errorf("%s is lost, ID %d was committed", id, h.sure[id])
+			}
+			continue
+		}
+		if have.ID != h.sure[id] && !slices.Contains(h.maybe[id], have.ID) {
+			t.Errorf("%s has ID %d, want %d or one of %d", id, have.ID, h.sure[id], h.maybe[id])
+		}
+		if !bytes.Equal(bytesOf(t, have), versions[have.ID]) {
+			t.Errorf("%s with ID %d has other bytes than were written", id, have.ID)
+		}
+		have.Release()
+	}
+}
+
+// life is a bit of everything that happens to a disk tier. It goes on after
+// every error, as an edge does.
+func life(d *disk, h *history) {
+	var id uint64
+	commit := func(name string, size int, declared int64) {
+		id++
+		k := Key{Site: "s", ID: name, Metadata: id%2 == 0}
+		body := payload(int(id), size)
+		m := metaFor(k, id, body)
+		err := func() error {
+			d.breaker = breaker{} // each failure is to be met, not its pause
+			w, err := d.Create(k, m, declared)
+			if err != nil {
+				return err
+			}
+			defer w.Abort()
+			for len(body) > 0 {
+				n := min(len(body), 8_000)
+				if _, err := w.Write(body[:n]); err != nil {
+					return err
+				}
+				body = body[n:]
+			}
+			return w.Commit(m)
+		}()
+		h.tried(k, id, payload(int(id), size), err)
+	}
+	get := func(name string) {
+		if s := d.Get(Key{Site: "s", ID: name}); s != nil {
+			io.Copy(io.Discard, io.NewSectionReader(s.Body, 0, s.Size()))
+			s.Release()
+		}
+	}
+	freshen := func(name string, old uint64) {
+		id++
+		k := Key{Site: "s", ID: name}
+		body := h.bodies[name][old]
+		h.tried(k, id, body, d.Freshen(k, old, metaFor(k, id, body)))
+	}
+	commit("small", 3000, 3000)
+	commit("large", 20_000, -1)
+	commit("both", 50, 50)
+	get("small")
+	get("large")
+	commit("both", 5000, -1) // replaced
+	freshen("small", 1)
+	get("small")
+	freshen("small", 5)
+	d.scan(nil)
+	gone := Key{Site: "s", ID: "gone"}
+	commit("gone", 100, 100)
+	d.Remove(gone, id)
+	h.maybe["gone"], h.sure["gone"] = append(h.maybe["gone"], h.sure["gone"]), 0
+	for _, name := range []string{"small", "large", "both"} {
+		d.scrubFile(Key{Site: "s", ID: name}.sum())
+	}
+	get("both")
+}
+
+// TestDiskFaults makes each call of a life fail once, in each way, and kills the
+// edge at each. Every earlier commit is readable afterwards, nothing partial is,
+// the counts are right, and nothing is left open.
+func TestDiskFaults(t *testing.T) {
+	dry := &faults{}
+	d, err := openDisk(dry.system(), t.TempDir(), 8<<20, func(string, error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dry.calls = 0
+	history := newHistory()
+	life(d, history)
+	calls := dry.calls
+	history.check(t, d, true)
+	d.close()
+	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
+	kinds := map[string]*faults{
+		"fails":       {},
+		"short write": {short: true},
+		"killed":      {killed: true},
+		"killed amid": {killed: true, short: true},
+	}
+	met := map[string]bool{}
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir() // for all: making its directories takes longest
+			for at := 1; at <= calls; at++ {
+				f := &faults{err: errnos[at%len(errnos)], killed: kind.killed, short: kind.short}
+				d, err := openDisk(f.system(), dir, 8<<20, func(string, error) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.calls, f.at = 0, at
+				h := newHistory()
+				life(d, h)
+				met[f.failed] = true
+				f.at = 0
+				if !kind.killed {
+					h.check(t, d, true) // the fault has passed
+					used, count := files(t, dir)
+					if have := d.used() + d.reserved.Load(); have < used || d.index.count.Load() < int64(count) {
+						t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.count.Load())
+					}
+				}
+				d.close()
+				if d, err = openDisk(realSystem(), dir, 8<<20, func(string, error) {}); err != nil {
+					t.Fatal(err)
+				}
+				h.check(t, d, true)
+				d.scan(nil)
+				if used, count := files(t, dir); used != d.used() || int64(count) != d.index.count.Load() {
+					t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.count.Load())
+				}
+				for name := range h.bodies {
+					k := Key{Site: "s", ID: name}
+					if s := d.Get(k); s != nil {
+						s.Release()
+						d.Remove(k, s.ID)
+					}
+				}
+				d.close()
+				clean(t, dir)
+				if t.Failed() {
+					t.Fatalf("call %d of %d, %s", at, calls, f.failed)
+				}
+			}
+		})
+	}
+	for _, op := range []string{"open", "create", "rename", "remove", "list", "stat", "read", "write", "space"} {
+		if !met[op] {
+			t.Errorf("no %s failed: %v", op, slices.Collect(maps.Keys(met)))
+		}
+	}
+}
+
+// A power cut leaves files short, empty or with holes: each is a miss, and the
+// others are what they were.
+func TestDiskPowerCut(t *testing.T) {
+	for _, cut := range []struct {
+		name string
+		file func(b []byte) []byte
+	}{
+		{"empty", func(b []byte) []byte { return nil }},
+		{"half", func(b []byte) []byte { return b[:len(b)/2] }},
+		{"one byte less", func(b []byte) []byte { return b[:len(b)-1] }},
+		{"all holes", func(b []byte) []byte { return make([]byte, len(b)) }},
+		{"holes at the end", func(b []byte) []byte { return append(b[:len(b)/2:len(b)/2], make([]byte, len(b)-len(b)/2)...) }},
+		{"holes in front", func(b []byte) []byte { return append(make([]byte, len(b)/2), b[len(b)/2:]...) }},
+		{"the last block", func(b []byte) []byte {
+			keep := (len(b) - 1) &^ 4095
+			return append(b[:keep:keep], make([]byte, len(b)-keep)...)
+		}},
+	} {
+		t.Run(cut.name, func(t *testing.T) {
+			dir := t.TempDir()
+			h := newHistory()
+			d := openedDisk(t, dir, 8<<20)
+			life(d, h)
+			victim := d.path(Key{Site: "s", ID: "large"}.sum())
+			d.close()
+			b, err := os.ReadFile(victim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(victim, cut.file(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d = openedDisk(t, dir, 8<<20)
+			expectStored(t, d, Key{Site: "s", ID: "large"}, 0, nil)
+			delete(h.bodies, "large")
+			h.check(t, d, true)
+			if left, _ := os.ReadDir(filepath.Join(dir, "quarantine")); len(left) != 1 || d.quarantine.count() != 1 {
+				t.Errorf("%d files are in quarantine, counted %d, want 1", len(left), d.quarantine.count())
+			}
+			d.scan(nil)
+			if used, _ := files(t, dir); d.used() != used+d.quarantine.bytes.Load() || d.quarantine.bytes.Load() == 0 {
+				t.Errorf("%d bytes, counted %d, of them %d in quarantine", used, d.used(), d.quarantine.bytes.Load())
+			}
+		})
+	}
+}
+
+func TestDiskQuarantineIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	d := openedDisk(t, dir, 64<<20)
+	spoil := func(i, size int) {
+		k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, size)
+		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		flip(t, d.path(k.sum()), -1)
+		expectStored(t, d, k, 0, nil)
+	}
+	for i := range 30 {
+		spoil(i, 100)
+	}
+	spoil(30, 2<<20) // more than a 64th
+	left, err := os.ReadDir(filepath.Join(dir, "quarantine"))
+	if err != nil || len(left) != maxQuarantined || d.quarantine.count() != maxQuarantined || d.spoils.Load() != 31 {
+		t.Errorf("%d files kept aside, counted %d of %d spoiled; want %d of 31: %v", len(left), d.quarantine.count(), d.spoils.Load(), maxQuarantined, err)
+	}
+	used := d.quarantine.bytes.Load()
+	d.close()
+	d = openedDisk(t, dir, 64<<20)
+	if d.quarantine.count() != maxQuarantined || d.quarantine.bytes.Load() != used {
+		t.Errorf("after a restart %d files of %d bytes, want %d of %d", d.quarantine.count(), d.quarantine.bytes.Load(), maxQuarantined, used)
+	}
+	for i := range 4 {
+		spoil(100+i, 400_000)
+	}
+	if have := d.quarantine.bytes.Load(); have > d.limit/64 || d.quarantine.count() != 2 {
+		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.count(), d.limit/64)
+	}
+}

@@ -1,0 +1,74 @@
+package cache
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// A master that hangs makes nobody wait long who can have a stale answer, and
+// what it says in the end is not lost.
+func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
+		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		expect(t, c, q, Missed, "old")
+		settle(c)
+		pass(2 * time.Minute)
+
+		gate := make(chan struct{})
+		slow := &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+			if !ask.Stale {
+				t.Error("the origin was not told that there is a stale answer")
+			}
+			<-gate
+			return respond(fill, 200, "new", "Cache-Control: max-age=60")
+		}}
+		q.Fetcher = slow
+		for i, wait := range []time.Duration{q.Rule.Patience, 0, 0} { // the first has waited for all
+			asked := time.Now()
+			expect(t, c, q, HitError, "old")
+			if took := time.Since(asked); took != wait {
+				t.Errorf("request %d took %v, want %v", i, took, wait)
+			}
+		}
+		slow.want(t, 1)
+		close(gate)
+		settle(c)
+		expect(t, c, q, Hit, "new")
+	})
+}
+
+func TestWhoeverHasNoStaleAnswerWaits(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		late := &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+			if ask.Stale {
+				t.Error("the origin was told of a stale answer that there is not")
+			}
+			pass(time.Second)
+			return respond(fill, 200, "x", "Cache-Control: max-age=60")
+		}}
+		q := query("a", late)
+		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		expect(t, c, q, Missed, "x")
+		settle(c)
+		pass(2 * time.Minute)
+		q.Rule.IfError = 0
+		expect(t, c, q, Missed, "x")
+	})
+}
+
+func TestAQuickValidationIsWaitedFor(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
+		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		expect(t, c, q, Missed, "old")
+		settle(c)
+		pass(2 * time.Minute)
+		q.Fetcher = &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+			pass(600 * time.Millisecond)
+			return respond(fill, 200, "new", "Cache-Control: max-age=60")
+		}}
+		expect(t, c, q, Missed, "new")
+	})
+}

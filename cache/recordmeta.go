@@ -1,0 +1,211 @@
+package cache
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// A slot of format 2 holds a Meta as bytes, written and read in one pass:
+//
+//	1 byte      metaFormat; format 1 has JSON here, and so '{'
+//	1 byte      flags
+//	8 + 8 bytes ID, Born
+//	varints     Status, RequestTime, ResponseTime, Piece when there is one
+//	strings     Site, Key
+//	fields      how many names, how many values, then name, its values
+//	Vary        how many strings, then those
+//	parts       how many, then each
+//
+// A string is its length as a varint and its bytes. Whatever bytes a field has
+// come back as they were.
+const metaFormat = 2
+
+const (
+	flagAuthorized = 1 << iota
+	flagPiece
+)
+
+// encodeMeta returns what a slot holds of a Meta.
+func encodeMeta(m *Meta) []byte {
+	b := make([]byte, 0, 512)
+	flags := byte(0)
+	if m.Authorized {
+		flags |= flagAuthorized
+	}
+	if m.Piece != nil {
+		flags |= flagPiece
+	}
+	b = append(b, metaFormat, flags)
+	b = binary.LittleEndian.AppendUint64(b, m.ID)
+	b = binary.LittleEndian.AppendUint64(b, m.Born)
+	b = binary.AppendUvarint(b, uint64(m.Status))
+	for _, t := range []time.Time{m.RequestTime, m.ResponseTime} {
+		b = binary.AppendVarint(b, t.Unix())
+		b = binary.AppendUvarint(b, uint64(t.Nanosecond()))
+	}
+	if m.Piece != nil {
+		b = binary.AppendVarint(b, m.Piece.First)
+		b = binary.AppendVarint(b, m.Piece.Total)
+	}
+	b = appendStrings(b, m.Site, m.Key)
+	values := 0
+	for _, lines := range m.Header {
+		values += len(lines)
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Header)))
+	b = binary.AppendUvarint(b, uint64(values))
+	for name, lines := range m.Header {
+		b = appendStrings(b, name)
+		b = binary.AppendUvarint(b, uint64(len(lines)))
+		b = appendStrings(b, lines...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Vary)))
+	b = appendStrings(b, m.Vary...)
+	b = binary.AppendUvarint(b, uint64(len(m.Parts)))
+	for _, p := range m.Parts {
+		b = appendStrings(b, p.Variant, p.Encoding, p.ContentType, p.ETag)
+		b = binary.AppendVarint(b, p.Offset)
+		b = binary.AppendVarint(b, p.Size)
+		b = binary.LittleEndian.AppendUint32(b, p.CRC)
+	}
+	return b
+}
+
+func appendStrings(b []byte, all ...string) []byte {
+	for _, s := range all {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return b
+}
+
+// decodeMeta reads what encodeMeta wrote, or the JSON of format 1, which turns
+// into format 2 when the response is freshened. It keeps nothing of raw.
+func decodeMeta(raw []byte) (*Meta, error) {
+	m := new(Meta)
+	if len(raw) > 0 && raw[0] == '{' {
+		if err := json.Unmarshal(raw, m); err != nil {
+			return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		return m, nil
+	}
+	r := metaReader{rest: string(raw)} // one copy, which every string is a part of
+	if r.byte() != metaFormat {
+		return nil, errFormat
+	}
+	flags := r.byte()
+	m.Authorized = flags&flagAuthorized != 0
+	m.ID, m.Born = r.fixed64(), r.fixed64()
+	m.Status = int(r.uvarint())
+	m.RequestTime, m.ResponseTime = r.time(), r.time()
+	if flags&flagPiece != 0 {
+		m.Piece = &Piece{First: r.varint(), Total: r.varint()}
+	}
+	m.Site, m.Key = r.string(), r.string()
+	names := r.count(1)
+	values := make([]string, 0, r.count(1))
+	m.Header = make(http.Header, names)
+	for range names {
+		name := r.string()
+		from := len(values)
+		for range r.count(1) {
+			values = append(values, r.string())
+		}
+		m.Header[name] = values[from:len(values):len(values)]
+	}
+	if n := r.count(1); n > 0 {
+		m.Vary = make([]string, n)
+		for i := range m.Vary {
+			m.Vary[i] = r.string()
+		}
+	}
+	m.Parts = make([]Part, r.count(10))
+	for i := range m.Parts {
+		m.Parts[i] = Part{
+			Variant: r.string(), Encoding: r.string(), ContentType: r.string(), ETag: r.string(),
+			Offset: r.varint(), Size: r.varint(), CRC: r.fixed32(),
+		}
+	}
+	if r.bad || r.rest != "" {
+		return nil, errDamaged
+	}
+	return m, nil
+}
+
+// metaReader takes a slot apart. After the first thing that is not there, it is
+// bad and gives zeros.
+type metaReader struct {
+	rest string
+	bad  bool
+}
+
+// take returns the next n bytes.
+func (r *metaReader) take(n uint64) string {
+	if n > uint64(len(r.rest)) {
+		r.bad, r.rest = true, ""
+		return ""
+	}
+	s := r.rest[:n]
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *metaReader) byte() byte {
+	if s := r.take(1); s != "" {
+		return s[0]
+	}
+	return 0
+}
+
+func (r *metaReader) string() string { return r.take(r.uvarint()) }
+
+func (r *metaReader) uvarint() uint64 {
+	var v uint64
+	for shift := uint(0); shift < 64; shift += 7 {
+		c := r.byte()
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return v
+		}
+	}
+	r.bad = true
+	return 0
+}
+
+func (r *metaReader) varint() int64 {
+	u := r.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+func (r *metaReader) fixed32() (v uint32) {
+	for i, c := range []byte(r.take(4)) {
+		v |= uint32(c) << (8 * i)
+	}
+	return v
+}
+
+func (r *metaReader) fixed64() uint64 { return uint64(r.fixed32()) | uint64(r.fixed32())<<32 }
+
+// time is a moment without a zone: only the moment counts.
+func (r *metaReader) time() time.Time {
+	seconds, nano := r.varint(), r.uvarint()
+	if nano >= 1e9 {
+		r.bad = true
+		return time.Time{}
+	}
+	return time.Unix(seconds, int64(nano)).UTC()
+}
+
+// count is a number of things of at least size bytes each, so that nothing is
+// allocated for more than there can be.
+func (r *metaReader) count(size int) int {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)/size) {
+		r.bad, r.rest = true, ""
+		return 0
+	}
+	return int(n)
+}

@@ -1,0 +1,52 @@
+package cache
+
+import (
+	"io"
+	"io/fs"
+	"os"
+)
+
+// system is what the disk tier asks of the operating system while it runs. It
+// is functions and no interface, so that a test can make any one call fail, and
+// what they give out is the *os.File that sendfile needs.
+type system struct {
+	open   func(path string, flag int) (*os.File, error)
+	rename func(from, to string) error
+	remove func(path string) error
+	list   func(dir string) ([]fs.DirEntry, error)
+	stat   func(*os.File) (fs.FileInfo, error)
+	read   func(f *os.File, p []byte, off int64) (int, error)
+	write  func(f *os.File, p []byte, off int64) (int, error)
+	sync   func(*os.File) error
+	space  func(dir string) (space, error)
+}
+
+// space is what is left of a file system, and how large it is. A file system
+// that does not count files has no figures for them.
+type space struct{ free, total, freeFiles, files int64 }
+
+// realSystem is the operating system.
+func realSystem() system {
+	return system{
+		open:   func(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, 0o600) },
+		rename: os.Rename,
+		remove: os.Remove,
+		list:   os.ReadDir,
+		stat:   (*os.File).Stat,
+		read:   (*os.File).ReadAt,
+		write:  (*os.File).WriteAt,
+		sync:   (*os.File).Sync,
+		space:  statSpace,
+	}
+}
+
+// fileBody reads a body that begins at base.
+type fileBody struct {
+	read func(*os.File, []byte, int64) (int, error)
+	file *os.File
+	base int64
+}
+
+func (b *fileBody) ReadAt(p []byte, off int64) (int, error) { return b.read(b.file, p, b.base+off) }
+
+var _ io.ReaderAt = (*fileBody)(nil)

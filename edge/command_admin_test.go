@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pkgedge/edge/admin"
+)
+
+// adminListener is an admin listener that remembers its purges.
+type adminListener struct {
+	*httptest.Server
+	purges []admin.Purge
+	status func() any
+}
+
+func (a *adminListener) Purge(_ context.Context, what admin.Purge) error {
+	a.purges = append(a.purges, what)
+	switch {
+	case what.Site == "nowhere":
+		return fmt.Errorf("%w: %q", admin.ErrUnknownSite, what.Site)
+	case what.Package == "broken":
+		return errors.New("disk full")
+	}
+	return nil
+}
+
+func startAdmin(t *testing.T, token string) *adminListener {
+	t.Helper()
+	a := &adminListener{status: func() any { return map[string]any{"ready": true} }}
+	a.Server = httptest.NewServer(admin.New(admin.Config{
+		Token: token, Purger: a, Status: func() any { return a.status() }, Ready: func() error { return nil },
+		Metrics: http.NotFoundHandler(), Logger: quietLog(),
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+// command runs a command line, with the variables of env.
+func command(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs, envOf(env))
+	return code, out.String(), errs.String()
+}
+
+func TestPurgeCommand(t *testing.T) {
+	for _, tt := range []struct {
+		args   string
+		code   int
+		purges []admin.Purge
+		stdout string
+		stderr string // part of it; URL stands for the listener's
+	}{
+		{"left-pad", exitOK, []admin.Purge{{Package: "left-pad"}}, "purged left-pad\n", ""},
+		{"@s%2fa %40s%2Fb @s/c", exitOK, []admin.Purge{{Package: "@s/a"}, {Package: "@s/b"}, {Package: "@s/c"}},
+			"purged @s/a\npurged @s/b\npurged @s/c\n", ""},
+		{"/a/-/a-1.0.0.tgz https://npm.example/b", exitOK, []admin.Purge{{URL: "/a/-/a-1.0.0.tgz"}, {URL: "https://npm.example/b"}},
+			"purged /a/-/a-1.0.0.tgz\npurged https://npm.example/b\n", ""},
+		{"--soft --site npm a", exitOK, []admin.Purge{{Package: "a", Site: "npm", Soft: true}}, "purged a of site npm, kept as stale\n", ""},
+		{"--all", exitOK, []admin.Purge{{All: true}}, "purged everything\n", ""},
+		{"--all --site npm", exitOK, []admin.Purge{{Site: "npm"}}, "purged everything of site npm\n", ""},
+		{"--site nowhere a", exitError, []admin.Purge{{Site: "nowhere", Package: "a"}}, "",
+			"edge: cannot purge a of site nowhere: URL answers 404 Not Found: unknown site: \"nowhere\"\n"},
+		{"broken a", exitError, []admin.Purge{{Package: "broken"}, {Package: "a"}}, "purged a\n",
+			"edge: cannot purge broken: URL answers 500 Internal Server Error: cannot purge: disk full\n"},
+
+		{"", exitUsage, nil, "", "edge: name a package or a URL, or say --all"},
+		{"--site npm", exitUsage, nil, "", "edge: name a package or a URL, or say --all"},
+		{"--all a", exitUsage, nil, "", "edge: --all means everything: name nothing beside it\n"},
+		{"a @s/a@1.0.0", exitUsage, nil, "", `edge: "@s/a@1.0.0" names a version: a package is purged as a whole, write @s/a`},
+		{"a ../b", exitUsage, nil, "", `edge: "../b" is no package name`},
+		{"a%zz", exitUsage, nil, "", `edge: "a%zz" is no package name`},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			a := startAdmin(t, "")
+			code, stdout, stderr := command(t, nil, append([]string{"purge", "--admin", a.URL}, strings.Fields(tt.args)...)...)
+			if code != tt.code || stdout != tt.stdout {
+				t.Errorf("exit code %d, %q; want %d, %q", code, stdout, tt.code, tt.stdout)
+			}
+			if want := strings.ReplaceAll(tt.stderr, "URL answers", a.URL+" answers"); !strings.Contains(stderr, want) || want == "" && stderr != "" {
+				t.Errorf("stderr is %q; want %q", stderr, want)
+			}
+			if !reflect.DeepEqual(a.purges, tt.purges) {
+				t.Errorf("purges are %+v; want %+v", a.purges, tt.purges)
+			}
+		})
+	}
+}
+
+func TestTheTokenComesFromTheFlagOrTheEnvironment(t *testing.T) {
+	a := startAdmin(t, "secret")
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		code int
+	}{
+		{"none", nil, nil, exitError},
+		{"environment", map[string]string{"EDGE_ADMIN_TOKEN": "secret"}, nil, exitOK},
+		{"flag", nil, []string{"--token", "secret"}, exitOK},
+		{"the flag wins", map[string]string{"EDGE_ADMIN_TOKEN": "secret"}, []string{"--token", "wrong"}, exitError},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, _, stderr := command(t, tt.env, append([]string{"purge", "--admin", a.URL, "a"}, tt.args...)...)
+			if code != tt.code {
+				t.Errorf("exit code %d, %q; want %d", code, stderr, tt.code)
+			}
+			if want := "wants its token: set EDGE_ADMIN_TOKEN"; code != exitOK && !strings.Contains(stderr, want) {
+				t.Errorf("stderr is %q; want %q", stderr, want)
+			}
+		})
+	}
+}
+
+func TestTheTokenIsNotSentElsewhere(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("followed a redirect, with Authorization %q", r.Header.Get("Authorization"))
+	}))
+	defer elsewhere.Close()
+	a := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer a.Close()
+	if code, _, stderr := command(t, nil, "purge", "--admin", a.URL, "--token", "secret", "a"); code != exitError || !strings.Contains(stderr, "307") {
+		t.Errorf("exit code %d, %q; want %d and the status", code, stderr, exitError)
+	}
+}
+
+func TestStatusCommand(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	answers := map[string]string{
+		"/ready/status":    `{"ready": true, "newer": {"x": [1, 2]}}`,
+		"/draining/status": `{"ready": false, "why": "draining"}`,
+		"/page/status":     `<html>`,
+		"/other/status":    `{"status": "ok"}`,
+		"/list/status":     `[]`,
+		"/cut/status":      `{"ready": true, "sites": [{"name": "npm"`,
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, ok := answers[r.URL.Path]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		io.WriteString(w, text)
+	}))
+	defer s.Close()
+	for _, tt := range []struct {
+		admin  string
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{s.URL + "/ready", nil, exitOK, "ready  yes\n\nnewer\n  x  1, 2\n", ""},
+		{s.URL + "/ready/", []string{"--json"}, exitOK, answers["/ready/status"], ""},
+		{s.URL + "/draining", nil, exitError, "ready  no\nwhy    draining\n", "edge: not ready\n"},
+		{s.URL + "/draining", []string{"--json"}, exitError, answers["/draining/status"], "edge: not ready\n"},
+		{s.URL + "/page", nil, exitError, "", "edge: cannot read the status of " + s.URL + "/page: "},
+		{s.URL + "/other", []string{"--json"}, exitError, "", `it does not say "ready"`},
+		{s.URL + "/list", nil, exitError, "", "where an object was expected"},
+		{s.URL + "/cut", nil, exitError, "", "unexpected EOF"},
+		{s.URL + "/nothing", nil, exitError, "", s.URL + "/nothing answers 404 Not Found\n"},
+		{gone.URL, nil, exitError, "", "edge: cannot reach the admin listener at " + gone.URL + ": "},
+		{"127.0.0.1:8081", nil, exitUsage, "", `edge: --admin: "127.0.0.1:8081" `},
+	} {
+		t.Run(strings.TrimPrefix(tt.admin, s.URL)+strings.Join(tt.args, ""), func(t *testing.T) {
+			code, stdout, stderr := command(t, nil, append([]string{"status", "--admin", tt.admin}, tt.args...)...)
+			if code != tt.code || stdout != tt.stdout {
+				t.Errorf("exit code %d, %q; want %d, %q", code, stdout, tt.code, tt.stdout)
+			}
+			if !strings.Contains(stderr, tt.stderr) || tt.stderr == "" && stderr != "" {
+				t.Errorf("stderr is %q; want %q", stderr, tt.stderr)
+			}
+		})
+	}
+}
+
+func TestStatusIsATable(t *testing.T) {
+	const text = `{
+  "ready": true,
+  "sites": [
+    {"name": "npm", "kind": "npm", "public": "http://127.0.0.1:8080",
+     "masters": [
+       {"url": "https://a.example", "role": "primary", "state": "up", "probe": {"ok": true, "last_error": null}},
+       {"url": "https://long.b.example", "role": "spare", "drained": true}
+     ],
+     "hit_ratio": 0.93},
+    {"name": "empty", "kind": "files", "masters": []}
+  ],
+  "cache": {"MemoryBytes": 1536, "DiskBytes": 0, "MemoryObjects": 12, "Scanned": false},
+  "uptime": "3h",
+  "odd": {"nested": {"deep": [[1, [2]]]}, "line": "a\nb\u001b[31m"}
+}`
+	const golden = `ready   yes
+uptime  3h
+
+site npm
+  kind       npm
+  public     http://127.0.0.1:8080
+  hit ratio  0.93
+
+  URL                     ROLE     STATE  PROBE OK  PROBE LAST ERROR  DRAINED
+  https://a.example       primary  up     yes       -                 -
+  https://long.b.example  spare    -      -         -                 yes
+
+site empty
+  kind     files
+  masters  none
+
+cache
+  memory bytes    1.5 KiB
+  disk bytes      0 B
+  memory objects  12
+  scanned         no
+
+odd
+  nested deep  1, 2
+  line         a b?[31m
+`
+	doc, err := parseStatus([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := doc.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != golden {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), golden)
+	}
+}
+
+func FuzzStatus(f *testing.F) {
+	f.Add([]byte(`{"ready": true, "sites": [{"name": "npm", "masters": [{"url": "u"}]}], "cache": {"MemoryBytes": 1}}`))
+	f.Add([]byte(`{"ready": false, "a": [[], {}, 1e9, [{"b": {}}]]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		doc, err := parseStatus(text)
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := doc.print(&out); err != nil || out.Len() == 0 {
+			t.Errorf("prints %q, %v", out.String(), err)
+		}
+		if strings.ContainsAny(out.String(), "\x1b\r\x00") {
+			t.Errorf("prints control characters: %q", out.String())
+		}
+	})
+}
+
+func TestHumanBytes(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1 << 20: "1.0 MiB", 5<<30 + 1<<29: "5.5 GiB", 1 << 60: "1048576.0 TiB",
+	} {
+		if got := humanBytes(n); got != want {
+			t.Errorf("humanBytes(%d) = %q; want %q", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// statusCommand is "edge status".
+type statusCommand struct {
+	JSON bool `name:"json" help:"Print what the edge says, as JSON."`
+	adminFlags
+}
+
+// run prints the status; it fails when the edge is not ready, as a health check
+// wants it.
+func (c *statusCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	client, err := c.client(env)
+	if err != nil {
+		return exitFor(err, stderr)
+	}
+	defer client.close()
+	text, err := client.status(ctx)
+	if err != nil {
+		return exitFor(err, stderr)
+	}
+	doc, err := parseStatus(text)
+	if err != nil {
+		return exitFor(fmt.Errorf("cannot read the status of %s: %w", client.base, err), stderr)
+	}
+	if c.JSON {
+		_, err = stdout.Write(text)
+	} else {
+		err = doc.print(stdout)
+	}
+	if err == nil && !doc.ready() {
+		err = errors.New("not ready")
+	}
+	return exitFor(err, stderr)
+}

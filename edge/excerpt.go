@@ -1,0 +1,51 @@
+package main
+
+import (
+	"hash/crc32"
+	"net/http"
+	"strconv"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/origin/kind"
+)
+
+// excerpt narrows the answer to the part of the document that was asked for: a
+// version of a packument, or its tags. A part that is not there may be newer than
+// what is stored, so a master is asked once, if that is not what has just been
+// done. It reports false when it has answered itself.
+func (x *exchange) excerpt(q *cache.Query, a *cache.Answer) (*cache.Answer, bool) {
+	for {
+		if a.Status != http.StatusOK {
+			return a, true
+		}
+		memo, err := a.Other(x.r.Context(), kind.Memo)
+		if err != nil {
+			a.Close()
+			x.fail(err)
+			return nil, false
+		}
+		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Excerpt))), 36)
+		if from, n, ok := kind.Excerpt(memo, x.route.Excerpt); ok && a.Narrow(from, n, name) {
+			if x.route.ContentType != "" {
+				a.Part.ContentType = x.route.ContentType
+			}
+			return a, true
+		}
+		outcome, trouble, validated := a.Outcome, a.Err, a.ResponseTime
+		a.Close()
+		switch {
+		case trouble != nil: // what no master can be asked about is not missing
+			x.fail(trouble)
+			return nil, false
+		case q.Request.Control.NoCache, q.Private, time.Since(validated) < q.Rule.Missing:
+			x.refuse(outcome, http.StatusNotFound, x.route.Reason)
+			return nil, false
+		}
+		q.Request.Control.NoCache = true
+		if a, err = x.cache.Get(x.r.Context(), q); err != nil {
+			x.fail(err)
+			return nil, false
+		}
+	}
+}

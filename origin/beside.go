@@ -1,0 +1,124 @@
+package origin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// largestBeside is the largest document beside another one, in bytes.
+const largestBeside = 1 << 20
+
+// fetchBeside gets what belongs to a document, from the master that sent it. What
+// that master does not have is left out.
+func (s *Site) fetchBeside(ctx context.Context, m *master, a Ask) (map[string][]byte, error) {
+	if len(a.Route.Beside) == 0 {
+		return nil, nil
+	}
+	all := make(map[string][]byte, len(a.Route.Beside))
+	for _, path := range a.Route.Beside {
+		status, body, err := s.peek(ctx, m, path)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("cannot get %s beside it: %w", path, err)
+		case status == http.StatusOK:
+			all[path] = body
+		case !absence(status):
+			return nil, fmt.Errorf("cannot get %s beside it: %w", path, &statusError{status: status})
+		}
+	}
+	return all, nil
+}
+
+// peek asks one master for a small document. It is for what comes with another
+// answer of that master, and has the place of that.
+func (s *Site) peek(ctx context.Context, m *master, path string) (status int, body []byte, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	req, err := s.pool.request(ctx, m, Ask{Route: kind.Route{Class: kind.File, Path: path}})
+	if err != nil {
+		return 0, nil, err
+	}
+	r, err := m.client.Do(req)
+	if err != nil {
+		s.pool.observe(m.name, reason(err))
+		return 0, nil, err
+	}
+	defer r.Body.Close()
+	s.pool.observe(m.name, strconv.Itoa(r.StatusCode))
+	if r.StatusCode != http.StatusOK {
+		return r.StatusCode, nil, nil
+	}
+	body, err = io.ReadAll(io.LimitReader(newIdleBody(r.Body, s.pool.timeouts.Idle, cancel), largestBeside+1))
+	if err == nil && len(body) > largestBeside {
+		err = fmt.Errorf("%w: more than %d bytes", errLarge, largestBeside)
+	}
+	return r.StatusCode, body, err
+}
+
+const (
+	// holdFor is how many seconds a document that is held back is not asked for
+	// again.
+	holdFor = "60"
+	// longestHold is how long one is held back at most: what it promises may
+	// never come.
+	longestHold = 15 * time.Minute
+	// maxHeld bounds what is remembered of them.
+	maxHeld = 64
+)
+
+// held are the documents that are held back: by key, since when, and what for.
+type held struct {
+	mu    sync.Mutex
+	since map[string]hold
+}
+
+type hold struct {
+	needs []string
+	begun time.Time
+}
+
+// early says that a document promises what its master does not have yet, and that
+// what is stored is to be used a little longer.
+func (s *Site) early(ctx context.Context, m *master, a Ask, docs []kind.Document) bool {
+	var needs []string
+	for _, d := range docs {
+		needs = append(needs, d.Needs...)
+	}
+	if len(needs) == 0 || a.ETag == "" && a.LastModified == "" || s.held.over(a.Route.Key, needs, time.Now()) {
+		return false
+	}
+	for _, path := range needs {
+		if status, _, err := s.peek(ctx, m, path); err != nil || status != http.StatusOK {
+			s.pool.observe(m.name, "early")
+			return true
+		}
+	}
+	return false
+}
+
+// over says whether a document has been held back for those needs long enough.
+func (h *held) over(key string, needs []string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old, ok := h.since[key]; ok && slices.Equal(old.needs, needs) {
+		return now.Sub(old.begun) >= longestHold
+	}
+	if h.since == nil {
+		h.since = make(map[string]hold)
+	}
+	for k, old := range h.since {
+		if len(h.since) >= maxHeld || now.Sub(old.begun) > 2*longestHold {
+			delete(h.since, k)
+		}
+	}
+	h.since[key] = hold{needs, now}
+	return false
+}

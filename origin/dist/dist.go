@@ -1,0 +1,217 @@
+package dist
+
+import (
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"pkgedge/origin/kind"
+)
+
+// Kind is a release tree. It is safe for concurrent use.
+type Kind struct{}
+
+var _ kind.Kind = Kind{}
+
+// New returns the kind.
+func New() Kind { return Kind{} }
+
+// What a route names.
+const (
+	index   = "index"
+	shasums = "shasums"
+	listing = "listing"
+	file    = "artifact" // "file" is what a files site has
+)
+
+// longest is the longest path, in bytes.
+const longest = 2 << 10
+
+// Route names what a request asks for. The query is dropped; only reads are
+// offered.
+func (Kind) Route(r kind.Request) kind.Route {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return refuse(http.StatusMethodNotAllowed, "a release tree can only be read")
+	}
+	if len(r.Path) > longest {
+		return refuse(http.StatusRequestURITooLong, "the path is too long")
+	}
+	segments, why := split(r.Path)
+	if why != "" {
+		return refuse(http.StatusBadRequest, why)
+	}
+	path := join(segments)
+	name := segments[len(segments)-1]
+	route := kind.Route{Class: kind.File, What: file, Key: strings.Join(segments, "/"), Path: path, Moving: true}
+	inRelease := isRelease(segments[0])
+	if inRelease {
+		route.Group = segments[0]
+	}
+	metadata := func(what string) kind.Route {
+		route.Class, route.What = kind.Metadata, what
+		return route
+	}
+	switch {
+	case name == "":
+		route.Key = "listing/" + route.Key
+		return metadata(listing)
+	case len(segments) == 1 && (inRelease || strings.HasPrefix(name, "latest")):
+		return kind.Route{Class: kind.PassAny, What: listing, Path: path} // redirects to the name with a slash
+	case len(segments) == 1 && (name == "index.json" || name == "index.tab"):
+		return metadata(index)
+	case len(segments) == 2 && listOf(name) != "":
+		return listRoute(segments[0], listOf(name), name)
+	}
+	route.Moving = !inRelease
+	return route
+}
+
+func refuse(status int, why string) kind.Route {
+	return kind.Route{Class: kind.Refuse, What: "invalid", Status: status, ContentType: "text/plain; charset=utf-8", Reason: why}
+}
+
+// split decodes a path into segments; the last one is empty after a final slash.
+func split(path string) (segments []string, why string) {
+	if path == "" || path[0] != '/' {
+		return nil, "the path must start with a slash"
+	}
+	segments = strings.Split(path[1:], "/")
+	for i, raw := range segments {
+		s, err := url.PathUnescape(raw)
+		switch {
+		case err != nil:
+			return nil, "the path has a broken percent escape"
+		case s == "" && i+1 < len(segments):
+			return nil, "the path has an empty segment"
+		case s == "." || s == "..":
+			return nil, "the path has a dot segment"
+		case strings.ContainsAny(s, "/\\%?#"):
+			return nil, "the path has a character that no release has"
+		case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			return nil, "the path has a control byte or is not UTF-8"
+		}
+		segments[i] = s
+	}
+	return segments, ""
+}
+
+// join writes segments as a path.
+func join(segments []string) string {
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}
+
+// isRelease: "v" and three numbers, with what may follow: "v20.1.0", "v6.0.0-rc.1".
+func isRelease(s string) bool {
+	rest, ok := strings.CutPrefix(s, "v")
+	if !ok {
+		return false
+	}
+	for i := range 3 {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		if digits == 0 {
+			return false
+		}
+		rest = rest[digits:]
+		if i < 2 {
+			if rest, ok = strings.CutPrefix(rest, "."); !ok {
+				return false
+			}
+		}
+	}
+	return rest == "" || rest[0] == '-' || rest[0] == '+'
+}
+
+// Names of the lists of digests, the strongest first.
+const (
+	sha256List = "SHASUMS256.txt"
+	sha1List   = "SHASUMS.txt"
+)
+
+// signatures are the endings of what is beside a list.
+var signatures = [...]string{".asc", ".sig", ".gpg"}
+
+// listOf returns the list that a name is, or is a signature of; "" for neither.
+func listOf(name string) string {
+	for _, list := range []string{sha256List, sha1List} {
+		ending, ok := strings.CutPrefix(name, list)
+		if ok && (ending == "" || slices.Contains(signatures[:], ending)) {
+			return list
+		}
+	}
+	return ""
+}
+
+// listRoute asks for a list with its signatures, and wants one of them.
+func listRoute(dir, list, name string) kind.Route {
+	r := kind.Route{
+		Class: kind.Metadata, What: shasums, Key: dir + "/" + list, Path: join([]string{dir, list}), Moving: true,
+		Excerpt: "part/" + name, Reason: "there is no " + name + " here", ContentType: typeOf(name),
+	}
+	if isRelease(dir) {
+		r.Group = dir
+	}
+	for _, ending := range signatures {
+		r.Beside = append(r.Beside, r.Path+ending)
+	}
+	return r
+}
+
+func typeOf(name string) string {
+	switch {
+	case strings.HasSuffix(name, ".asc"):
+		return "application/pgp-signature"
+	case strings.HasSuffix(name, ".txt"):
+		return "text/plain; charset=utf-8"
+	}
+	return "application/octet-stream"
+}
+
+// Lists returns the lists of a file's directory: a release, or one that moves.
+func (Kind) Lists(f kind.Route) []kind.Route {
+	if f.Class != kind.File || f.What != file {
+		return nil
+	}
+	dir, _, ok := strings.Cut(f.Key, "/")
+	if !ok || !isRelease(dir) && !strings.HasPrefix(dir, "latest") {
+		return nil
+	}
+	var lists []kind.Route
+	for _, name := range []string{sha256List, sha1List} {
+		r := listRoute(dir, name, name)
+		r.Variant = kind.Memo
+		lists = append(lists, r)
+	}
+	return lists
+}
+
+// Digest finds a file in the memo of its list.
+func (Kind) Digest(f kind.Route, memo []byte) (kind.Digest, bool) {
+	_, name, ok := strings.Cut(f.Key, "/")
+	if !ok || f.What != file {
+		return kind.Digest{}, false
+	}
+	lines, ok := kind.Lines(memo, memoFormat)
+	if !ok {
+		return kind.Digest{}, false
+	}
+	text, ok := kind.Find(lines, "file/"+name)
+	sum, err := hex.DecodeString(string(text))
+	if !ok || err != nil {
+		return kind.Digest{}, false
+	}
+	switch len(sum) {
+	case 32:
+		return kind.Digest{Algorithm: "sha256", Sum: sum}, true
+	case 20:
+		return kind.Digest{Algorithm: "sha1", Sum: sum}, true
+	}
+	return kind.Digest{}, false
+}

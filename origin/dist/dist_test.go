@@ -1,0 +1,205 @@
+package dist_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"pkgedge/origin/dist"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/kind/kindtest"
+)
+
+const (
+	sumA = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	sumB = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	sha1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+
+	list    = sumA + "  node-v20.1.0-linux-x64.tar.gz\n" + sumB + "  win-x64/node.lib\n"
+	oldList = sha1 + "  node-v0.8.0.tar.gz\n"
+	tab     = "version\tdate\tfiles\nv20.1.0\t2023-05-03\tsrc\nv20.0.0\t2023-04-18\tsrc\n"
+	asJSON  = `[{"version":"v20.1.0","files":["src"]},{"version":"v20.0.0"}]`
+	armour  = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n" + list + "-----BEGIN PGP SIGNATURE-----\n\niQ\n-----END PGP SIGNATURE-----\n"
+)
+
+func get(paths ...string) (requests []kind.Request) {
+	for _, path := range paths {
+		requests = append(requests, kind.Request{Method: http.MethodGet, Path: path})
+	}
+	return requests
+}
+
+func TestContract(t *testing.T) {
+	sum, err := hex.DecodeString(sumB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := hex.DecodeString(sha1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := func(s string) (bad [][]byte) {
+		return [][]byte{[]byte(s[:len(s)-1]), []byte(s[:len(s)/2]), []byte("\n"), []byte(`{"error":"x"}`)}
+	}
+	kindtest.Run(t, dist.New(), kindtest.Samples{
+		Things: [][]kind.Request{
+			get("/index.json", "/index%2ejson"), get("/index.tab"), get("/latest/"), get("/latest-v20.x/"), get("/"),
+			get("/v20.1.0/"), get("/v20.1.0/SHASUMS256.txt"), get("/v20.1.0/SHASUMS256.txt.asc"), get("/v20.1.0/SHASUMS256.txt.sig"),
+			get("/v0.8.0/SHASUMS.txt"), get("/latest/SHASUMS256.txt"),
+			get("/v20.1.0/node-v20.1.0.tar.gz", "/v20.1.0/node-v20%2e1.0.tar.gz"), get("/v20.1.0/win-x64/node.lib"), get("/latest/win-x64/node.lib"),
+		},
+		Passed: get("/latest", "/v20.1.0"),
+		Refused: append(get("/..", "/v20.1.0/../x", "/a//b", "/a%2fb", "/%"),
+			kind.Request{Method: http.MethodPut, Path: "/v20.1.0/x"}, kind.Request{Method: http.MethodPost, Path: "/"}),
+		Metadata: []kindtest.Metadata{
+			{Request: get("/index.json")[0], Good: [][]byte{[]byte(asJSON), []byte(asJSON + "\n")}, Bad: append(cut(asJSON), []byte("[]"), []byte("{}"), []byte(`[{}]`))},
+			{Request: get("/index.tab")[0], Good: [][]byte{[]byte(tab)}, Bad: append(cut(tab), []byte("version\tdate\tfiles\n"), []byte(tab[:len(tab)-5]+"\n"))},
+			{Request: get("/v20.1.0/SHASUMS256.txt")[0], Good: [][]byte{[]byte(list), []byte(strings.ReplaceAll(list, "  ", " *"))},
+				Bad: append(cut(list), []byte(list+oldList), []byte(list+"\n"), []byte(sumA+"\n"), []byte(sumA[2:]+"  x\n"))},
+			{Request: get("/v0.8.0/SHASUMS.txt")[0], Good: [][]byte{[]byte(oldList)}, Bad: cut(oldList)},
+			{Request: get("/v20.1.0/SHASUMS256.txt.asc")[0], Good: [][]byte{[]byte(list)}, Bad: cut(list)},
+		},
+		Files: []kindtest.File{
+			{Request: get("/v20.1.0/win-x64/node.lib")[0], List: []byte(list), Digest: kind.Digest{Algorithm: "sha256", Sum: sum}, Unknown: get("/v20.1.0/node.lib")[0]},
+			{Request: get("/latest/win-x64/node.lib")[0], List: []byte(list), Digest: kind.Digest{Algorithm: "sha256", Sum: sum}},
+			{Request: get("/v0.8.0/node-v0.8.0.tar.gz")[0], List: []byte(oldList), Digest: kind.Digest{Algorithm: "sha1", Sum: old}},
+		},
+	})
+}
+
+func TestWhatMoves(t *testing.T) {
+	for path, moves := range map[string]bool{
+		"/index.json": true, "/index.tab": true, "/latest/": true, "/latest/win-x64/node.exe": true, "/latest-v20.x/node-v20.1.0.tar.gz": true,
+		"/latest-iron/SHASUMS256.txt": true, "/npm/npm-1.0.0.tgz": true, "/v20.1.0/": true, "/v20.1.0/SHASUMS256.txt": true,
+		"/v20.1.0/node-v20.1.0.tar.gz": false, "/v20.1.0/docs/api/fs.html": false, "/v6.0.0-rc.1/x": false, "/v20/x": true, "/vx.1.2/x": true,
+	} {
+		if r := dist.New().Route(get(path)[0]); !r.Class.Cacheable() || (r.Moving || r.Class == kind.Metadata) != moves {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+}
+
+// A list and its signatures are parts of one document.
+func TestListAndSignaturesAreOne(t *testing.T) {
+	k := dist.New()
+	r := k.Route(get("/v20.1.0/SHASUMS256.txt")[0])
+	good := map[string][]byte{"/v20.1.0/SHASUMS256.txt.asc": []byte(armour), "/v20.1.0/SHASUMS256.txt.sig": {0x88, 0x75, 0x04}}
+	docs, err := k.Prepare(r, kind.Source{Body: []byte(list), Beside: good})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc, memo bytes.Buffer
+	docs[0].Body.WriteTo(&doc)
+	docs[1].Body.WriteTo(&memo)
+	for path, want := range map[string]string{
+		"/v20.1.0/SHASUMS256.txt": list, "/v20.1.0/SHASUMS256.txt.asc": armour, "/v20.1.0/SHASUMS256.txt.sig": "\x88\x75\x04", "/v20.1.0/SHASUMS256.txt.gpg": "",
+	} {
+		part := k.Route(get(path)[0])
+		from, n, ok := kind.Excerpt(memo.Bytes(), part.Excerpt)
+		if part.Key != r.Key || part.Reason == "" || part.ContentType == "" || ok != (want != "") || doc.String()[from:from+n] != want {
+			t.Errorf("%s: %+v: %q", path, part, doc.String()[from:from+n])
+		}
+	}
+	for name, bad := range map[string]map[string][]byte{
+		"of another list": {"/v20.1.0/SHASUMS256.txt.asc": []byte(strings.Replace(armour, sumA, sumB, 1))},
+		"cut":             {"/v20.1.0/SHASUMS256.txt.asc": []byte(armour[:len(armour)-3])},
+		"a page":          {"/v20.1.0/SHASUMS256.txt.sig": []byte("<html>")},
+		"empty":           {"/v20.1.0/SHASUMS256.txt.gpg": {}},
+	} {
+		if _, err := k.Prepare(r, kind.Source{Body: []byte(list), Beside: bad}); !errors.Is(err, dist.ErrList) {
+			t.Errorf("a signature that is %s: %v", name, err)
+		}
+	}
+}
+
+// An index says which lists its new releases must have.
+func TestNewReleasesAreNeeded(t *testing.T) {
+	k := dist.New()
+	r := k.Route(get("/index.tab")[0])
+	docs, err := k.Prepare(r, kind.Source{Body: []byte(tab)})
+	if err != nil || docs[0].Needs != nil {
+		t.Fatalf("%v, needs %q", err, docs[0].Needs)
+	}
+	var memo bytes.Buffer
+	docs[1].Body.WriteTo(&memo)
+	docs, err = k.Prepare(r, kind.Source{Body: []byte(tab + "v20.2.0\tx\ty\n"), Memo: memo.Bytes()})
+	if err != nil || len(docs[0].Needs) != 1 || docs[0].Needs[0] != "/v20.2.0/SHASUMS256.txt" {
+		t.Errorf("%v, needs %q", err, docs[0].Needs)
+	}
+}
+
+// A release is purged by its name.
+func TestReleaseIsAGroup(t *testing.T) {
+	for _, path := range []string{"/v20.1.0/", "/v20.1.0/SHASUMS256.txt", "/v20.1.0/win-x64/node.lib"} {
+		r := dist.New().Route(get(path)[0])
+		if r.Group != "v20.1.0" {
+			t.Errorf("%s: group %q", path, r.Group)
+		}
+		for _, l := range dist.New().Lists(r) {
+			if l.Group != "v20.1.0" {
+				t.Errorf("%s: the group of its list is %q", path, l.Group)
+			}
+		}
+	}
+}
+
+// A list that lost something is cut or old, and replaces nothing.
+func TestShrunkenListReplacesNothing(t *testing.T) {
+	k := dist.New()
+	more := list + sumA + "  node-v20.1.0.pkg\n"
+	for _, tt := range []struct {
+		name, path, before, after string
+		want                      error
+	}{
+		{"the same", "/v20.1.0/SHASUMS256.txt", list, list, nil},
+		{"one more", "/v20.1.0/SHASUMS256.txt", list, more, nil},
+		{"one less", "/v20.1.0/SHASUMS256.txt", more, list, kind.ErrOlder},
+		{"another digest", "/v20.1.0/SHASUMS256.txt", list, strings.Replace(list, sumA, sumB, 1), kind.ErrLost},
+		{"a moving list, of another release", "/latest/SHASUMS256.txt", list, strings.ReplaceAll(list, "20.1.0", "20.2.0"), nil},
+		{"an index with one more", "/index.tab", tab, tab + "v0.1.0\tx\ty\n", nil},
+		{"an index with one less", "/index.tab", tab, tab[:strings.Index(tab, "v20.0.0")], kind.ErrOlder},
+		{"in JSON, too", "/index.json", asJSON, `[{"version":"v20.0.0"}]`, kind.ErrOlder},
+	} {
+		r := k.Route(get(tt.path)[0])
+		docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.before)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var memo bytes.Buffer
+		if _, err := docs[1].Body.WriteTo(&memo); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Memo: memo.Bytes()}); !errors.Is(err, tt.want) {
+			t.Errorf("%s: err = %v; want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+func FuzzPrepare(f *testing.F) {
+	k := dist.New()
+	routes := []kind.Route{
+		k.Route(get("/index.json")[0]), k.Route(get("/index.tab")[0]), k.Route(get("/v20.1.0/SHASUMS256.txt")[0]), k.Route(get("/v20.1.0/SHASUMS256.txt.asc")[0]),
+	}
+	for _, s := range []string{list, oldList, tab, asJSON, armour, "", "\n", "\t\n", " \n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, r := range routes {
+			docs, err := k.Prepare(r, kind.Source{Body: body})
+			if err != nil {
+				continue
+			}
+			var memo bytes.Buffer
+			docs[1].Body.WriteTo(&memo)
+			if int64(memo.Len()) != docs[1].Size {
+				t.Fatalf("a memo of %d bytes, not %d", memo.Len(), docs[1].Size)
+			}
+			if _, err := k.Prepare(r, kind.Source{Body: body, Memo: memo.Bytes()}); err != nil && !errors.Is(err, kind.ErrLost) {
+				t.Fatalf("%s: a list does not replace itself: %v", r.Key, err)
+			}
+		}
+	})
+}

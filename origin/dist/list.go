@@ -1,0 +1,248 @@
+package dist
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"pkgedge/origin/kind"
+)
+
+// ErrList is what Prepare returns, wrapped, for a body that is not the whole of
+// what its route promises.
+var ErrList = errors.New("not a complete list")
+
+// memoFormat is the first line of a memo. Its lines are
+//
+//	file/NAME       the file's digest, in hexadecimal
+//	part/NAME       where a list or a signature is in the document
+//	version/NAME    "-"; a release in an index
+const memoFormat = "dist memo 1"
+
+// Prepare checks an index, a listing, or a list with its signatures, and keeps it
+// as it is, with a memo beside it.
+func (Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
+	docs, err := prepare(r, from)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %s: %w", r.Key, err)
+	}
+	return docs, nil
+}
+
+func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
+	if len(from.Body) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", ErrList)
+	}
+	memo := kind.NewMemo(memoFormat)
+	doc := kind.Document{ContentType: "text/plain; charset=utf-8", Body: bytesDocument(from.Body)}
+	var err error
+	switch r.What {
+	case index:
+		if strings.HasSuffix(r.Key, ".json") {
+			doc.ContentType = "application/json"
+			err = readJSON(from.Body, memo)
+		} else {
+			err = readTab(from.Body, memo)
+		}
+		doc.Needs = promised(from.Memo, memo)
+	case shasums:
+		if err = readSums(from.Body, memo); err == nil {
+			doc.Body, err = together(r, from, memo)
+		}
+	case listing:
+		doc.ContentType = "text/html; charset=utf-8"
+	default:
+		err = fmt.Errorf("%w: no metadata route", ErrList)
+	}
+	if err == nil {
+		err = compare(r, from.Memo, memo)
+	}
+	if err != nil {
+		return nil, err
+	}
+	doc.Size = int64(len(doc.Body.(bytesDocument)))
+	return []kind.Document{doc, memo.Document()}, nil
+}
+
+// bytesDocument is a document as it came.
+type bytesDocument []byte
+
+func (d bytesDocument) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(d)
+	return int64(n), err
+}
+
+// together joins a list and its signatures into one document, and notes where
+// each is. What is signed must be the list itself: where a signature repeats it,
+// that can be seen.
+func together(r kind.Route, from kind.Source, memo *kind.MemoWriter) (bytesDocument, error) {
+	all := slices.Clone(from.Body)
+	name := r.Key[strings.LastIndexByte(r.Key, '/')+1:]
+	memo.AddSpan("part", []byte(name), 0, int64(len(all)))
+	for i, path := range r.Beside {
+		text, ok := from.Beside[path]
+		if !ok {
+			continue
+		}
+		own := name + signatures[i]
+		if err := checkSignature(own, text); err != nil {
+			return nil, err
+		}
+		if signed := bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")); bytes.HasPrefix(text, []byte("-----BEGIN PGP SIGNED MESSAGE-----")) &&
+			!bytes.Contains(signed, bytes.TrimSpace(bytes.ReplaceAll(from.Body, []byte("\r\n"), []byte("\n")))) {
+			return nil, fmt.Errorf("%w: %s signs another list", ErrList, own)
+		}
+		memo.AddSpan("part", []byte(own), int64(len(all)), int64(len(text)))
+		all = append(all, text...)
+	}
+	return all, nil
+}
+
+// maxPromised bounds the releases of one index that are waited for.
+const maxPromised = 8
+
+// promised lists what the releases must have that an index adds to the one
+// before.
+func promised(before []byte, memo *kind.MemoWriter) (paths []string) {
+	old, ok := kind.Lines(before, memoFormat)
+	if !ok {
+		return nil
+	}
+	for version := range memo.Keys("version") {
+		if _, had := kind.Find(old, "version/"+version); !had && isRelease(version) && len(paths) < maxPromised {
+			paths = append(paths, join([]string{version, sha256List}))
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// readJSON reads index.json: a list of objects that have a version.
+func readJSON(body []byte, memo *kind.MemoWriter) error {
+	var releases []struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(body, &releases); err != nil {
+		return fmt.Errorf("%w: %w", ErrList, err)
+	}
+	for _, r := range releases {
+		if r.Version == "" {
+			return fmt.Errorf("%w: a release has no version", ErrList)
+		}
+		memo.Add("version", []byte(r.Version), []byte("-"))
+	}
+	if len(releases) == 0 {
+		return fmt.Errorf("%w: it has no releases", ErrList)
+	}
+	return nil
+}
+
+// readTab reads index.tab: a line of names, the first of which is "version", and
+// a line for each release.
+func readTab(body []byte, memo *kind.MemoWriter) error {
+	lines, err := wholeLines(body)
+	if err != nil {
+		return err
+	}
+	names := bytes.Split(lines[0], []byte("\t"))
+	if string(names[0]) != "version" || len(lines) == 1 {
+		return fmt.Errorf("%w: it has no releases", ErrList)
+	}
+	for i, line := range lines[1:] {
+		if bytes.Count(line, []byte("\t")) != len(names)-1 {
+			return fmt.Errorf("%w: line %d has not %d columns", ErrList, i+2, len(names))
+		}
+		version, _, _ := bytes.Cut(line, []byte("\t"))
+		memo.Add("version", version, []byte("-"))
+	}
+	return nil
+}
+
+// readSums reads what sha256sum and shasum write: a digest, a space, a mode, and
+// the file's name. All the digests of a list are by one algorithm.
+func readSums(body []byte, memo *kind.MemoWriter) error {
+	lines, err := wholeLines(body)
+	if err != nil {
+		return err
+	}
+	size := 0
+	for i, line := range lines {
+		sum, name, ok := bytes.Cut(line, []byte(" "))
+		if ok && len(name) > 1 && (name[0] == ' ' || name[0] == '*') {
+			name = name[1:]
+		}
+		raw, err := hex.DecodeString(string(sum))
+		if size == 0 {
+			size = len(raw)
+		}
+		if !ok || err != nil || len(name) == 0 || len(raw) != size || size != 32 && size != 20 {
+			return fmt.Errorf("%w: line %d is no digest and a name", ErrList, i+1)
+		}
+		memo.Add("file", bytes.TrimPrefix(name, []byte("./")), bytes.ToLower(sum))
+	}
+	return nil
+}
+
+// wholeLines splits a body that ends with the end of a line, as one that was cut
+// hardly does.
+func wholeLines(body []byte) ([][]byte, error) {
+	text, ok := bytes.CutSuffix(body, []byte("\n"))
+	if !ok || len(text) == 0 {
+		return nil, fmt.Errorf("%w: its last line is cut", ErrList)
+	}
+	lines := bytes.Split(text, []byte("\n"))
+	for i := range lines {
+		lines[i] = bytes.TrimSuffix(lines[i], []byte("\r"))
+	}
+	return lines, nil
+}
+
+// checkSignature looks for the two ends of an armoured signature (RFC 9580
+// section 6), and at the first byte of a binary one (section 4.2).
+func checkSignature(name string, body []byte) error {
+	if len(body) == 0 {
+		return fmt.Errorf("%w: %s is empty", ErrList, name)
+	}
+	if strings.HasSuffix(name, ".asc") {
+		text := bytes.TrimSpace(body)
+		if !bytes.HasPrefix(text, []byte("-----BEGIN PGP ")) || !bytes.HasSuffix(text, []byte("-----END PGP SIGNATURE-----")) {
+			return fmt.Errorf("%w: it is no armoured signature", ErrList)
+		}
+		return nil
+	}
+	if body[0]&0x80 == 0 {
+		return fmt.Errorf("%w: it is no signature", ErrList)
+	}
+	return nil
+}
+
+// compare says whether a list may replace the one before. Releases and their
+// files are added and not taken away, so that a list without one of them is cut
+// or old, whoever sends it. A digest that changes is believed where a deletion
+// would be. What a moving directory has is another matter.
+func compare(r kind.Route, before []byte, memo *kind.MemoWriter) error {
+	old, ok := kind.Lines(before, memoFormat)
+	if !ok || r.What == shasums && r.Group == "" {
+		return nil
+	}
+	for _, prefix := range []string{"version", "file"} {
+		have := memo.Keys(prefix)
+		for name := range kind.Keys(old, prefix) {
+			if !have[name] {
+				return fmt.Errorf("%w: it lacks %s", kind.ErrOlder, name)
+			}
+		}
+	}
+	for name := range kind.Keys(old, "file") {
+		was, _ := kind.Find(old, "file/"+name)
+		if !memo.Has("file/"+name, was) {
+			return fmt.Errorf("%w: the digest of %s was %s", kind.ErrLost, name, was)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package npm
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// cut is a packument with the places where something may be taken out of it.
+type cut struct {
+	src     []byte
+	objects []cutObject          // in the order of the source
+	times   map[string]time.Time // of the last member "time"
+}
+
+// cutObject is a member "versions", "time" or "dist-tags" of the top level.
+type cutObject struct {
+	span
+	what    string
+	members []cutMember
+}
+
+// cutMember is a member of such an object.
+type cutMember struct {
+	name      string
+	from      int // of the whole member
+	from2, to int // of its value
+}
+
+func (m cutMember) value(src []byte) []byte { return src[m.from2:m.to] }
+
+// readCut finds the places.
+func readCut(src []byte) (*cut, error) {
+	r := newReader(src)
+	c := &cut{src: src}
+	if err := r.object(); err != nil {
+		return nil, err
+	}
+	for {
+		key, _, ok, err := r.next()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return c, r.end()
+		}
+		what := string(key)
+		if what != "versions" && what != "time" && what != "dist-tags" || r.dec.PeekKind() != jsontext.KindBeginObject {
+			if _, err := r.value(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		o, err := readCutObject(&r, what)
+		if err != nil {
+			return nil, err
+		}
+		c.objects = append(c.objects, o)
+		if what == "time" {
+			c.times = make(map[string]time.Time, len(o.members))
+			for _, m := range o.members {
+				if text := m.value(src); text[0] == '"' {
+					if t, err := time.Parse(time.RFC3339, string(r.unquote(text))); err == nil {
+						c.times[m.name] = t
+					}
+				}
+			}
+		}
+	}
+}
+
+func readCutObject(r *reader, what string) (cutObject, error) {
+	o := cutObject{what: what}
+	if err := r.object(); err != nil {
+		return o, err
+	}
+	o.from = r.offset() - 1
+	for {
+		key, m, ok, err := r.next()
+		if err != nil {
+			return o, err
+		}
+		if !ok {
+			o.to = r.offset()
+			return o, nil
+		}
+		name := string(key)
+		v, err := r.value()
+		if err != nil {
+			return o, err
+		}
+		o.members = append(o.members, cutMember{name, m.from, v.from, v.to})
+	}
+}
+
+// versions are the members of "versions": of every one, for some readers join
+// what others replace.
+func (c *cut) versions() (members []cutMember) {
+	for _, o := range c.objects {
+		if o.what == "versions" {
+			members = append(members, o.members...)
+		}
+	}
+	return members
+}
+
+// without writes the packument without the hidden versions, and with other tags
+// in place of those that name them: what move returns, "" for none.
+func (c *cut) without(hidden map[string]bool, move func(tag, number string) string) []byte {
+	out := bytes.NewBuffer(make([]byte, 0, len(c.src)))
+	at := 0
+	for _, o := range c.objects {
+		out.Write(c.src[at:o.from])
+		at = o.to
+		separator := byte('{')
+		put := func(parts ...[]byte) {
+			out.WriteByte(separator)
+			separator = ','
+			for _, p := range parts {
+				out.Write(p)
+			}
+		}
+		for _, m := range o.members {
+			switch number, isTag := c.tagged(o, m); {
+			case isTag && hidden[number]:
+				if to := move(m.name, number); to != "" {
+					put(c.src[m.from:m.from2], []byte(`"`+quoteInner(to)+`"`))
+				}
+			case isTag || !hidden[m.name]:
+				put(c.src[m.from:m.to])
+			}
+		}
+		if separator == '{' {
+			out.WriteByte('{')
+		}
+		out.WriteByte('}')
+	}
+	out.Write(c.src[at:])
+	return out.Bytes()
+}
+
+// tagged is the version that a member of dist-tags names.
+func (c *cut) tagged(o cutObject, m cutMember) (number string, isTag bool) {
+	if o.what != "dist-tags" {
+		return "", false
+	}
+	if v := m.value(c.src); v[0] == '"' {
+		r := reader{}
+		number = string(r.unquote(v))
+	}
+	return number, true
+}

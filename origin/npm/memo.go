@@ -1,0 +1,148 @@
+package npm
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// memoFormat is the first line of a packument's memo. Its lines are
+//
+//	at/VERSION, at/TAG   where the version's manifest is in the full document
+//	bare/NAME            "-"; a tarball without a digest
+//	dist-tags            where those are in it
+//	file/NAME            algorithm and unpadded base64 of a tarball's digest
+//	modified, rev        of the packument, where it has them
+//	version/VERSION      "-"
+//	withheld/NAME, withheld version/VERSION
+//	                     why a tarball, or a version, is not served
+const memoFormat = "npm memo 2"
+
+var nothing = []byte("-")
+
+// note puts the version just read, n bytes at an offset of the full document,
+// into the memo.
+func (s *packumentScan) note(at, n int64) {
+	s.memo.AddSpan("at", s.number, at, n)
+	s.memo.Add("version", s.number, nothing)
+	if len(s.file) == 0 {
+		return
+	}
+	d := s.digest(s.current.sums)
+	if d.Algorithm == "" {
+		s.memo.Add("bare", s.file, nothing)
+		return
+	}
+	var buf [96]byte
+	s.memo.Add("file", s.file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
+}
+
+// remember completes the memo, and compares it with the one before.
+func (s *packumentScan) remember(before []byte) error {
+	modified := s.timeModified
+	if modified == (span{}) {
+		modified = s.modified
+	}
+	date, rev := s.textOf(modified), s.textOf(s.rev)
+	s.memo.Add("modified", nil, []byte(date))
+	s.memo.Add("rev", nil, []byte(rev))
+	if s.distTags != (span{}) {
+		s.memo.AddSpan("dist-tags", nil, s.tagsAt, int64(s.distTags.to-s.distTags.from))
+		for tag, number := range tagsOf(s.src[s.distTags.from:s.distTags.to]) {
+			s.memo.Alias("at", []byte(tag), "at/"+number)
+		}
+	}
+	old, ok := kind.Lines(before, memoFormat)
+	if !ok {
+		return nil // there is none, or it is of another format
+	}
+	versions := s.memo.Keys("version")
+	maps.Copy(versions, s.memo.Keys("withheld version"))
+	return compare(old, versions, date, rev)
+}
+
+// textOf is the text of a string of the source, "" for none.
+func (s *packumentScan) textOf(sp span) string {
+	if sp == (span{}) {
+		return ""
+	}
+	return string(s.unquote(s.src[sp.from:sp.to]))
+}
+
+// compare says whether a packument with those versions, date and revision may
+// replace that of a memo. One that has gained a version and lost none is the
+// newer one, whatever its date: dates are the masters' own.
+func compare(old []byte, versions map[string]bool, date, rev string) error {
+	held, kept := 0, 0
+	for _, prefix := range []string{"version", "withheld version"} {
+		for number := range kind.Keys(old, prefix) {
+			held++
+			if versions[number] {
+				kept++
+			}
+		}
+	}
+	lost := held - kept
+	order, what := compareAge(old, date, rev)
+	switch {
+	case lost == 0 && len(versions) > kept:
+		return nil
+	case order < 0:
+		return fmt.Errorf("%w: its %s", kind.ErrOlder, what)
+	case lost == 0:
+		return nil
+	case order == 0 && 2*lost > held:
+		return fmt.Errorf("%w, and is not newer (%w): %d of %d versions", kind.ErrLost, kind.ErrOlder, lost, held)
+	}
+	return fmt.Errorf("%w: %d of %d versions", kind.ErrLost, lost, held)
+}
+
+// compareAge orders a packument and that of a memo by their dates, and where
+// those are equal or missing, by the counter of _rev. It is 0 when neither tells.
+func compareAge(old []byte, date, rev string) (order int, what string) {
+	before, _ := kind.Find(old, "modified")
+	was, err1 := time.Parse(time.RFC3339, string(before))
+	is, err2 := time.Parse(time.RFC3339, date)
+	if c := is.Compare(was); err1 == nil && err2 == nil && c != 0 {
+		return c, fmt.Sprintf("time.modified is %s, not %s", is.Format(time.RFC3339), was.Format(time.RFC3339))
+	}
+	before, _ = kind.Find(old, "rev")
+	n, ok1 := generation(string(before))
+	m, ok2 := generation(rev)
+	if !ok1 || !ok2 {
+		return 0, ""
+	}
+	return cmp.Compare(m, n), fmt.Sprintf("_rev begins with %d, not %d", m, n)
+}
+
+// generation is the counter that a _rev begins with.
+func generation(rev string) (int64, bool) {
+	count, _, ok := strings.Cut(rev, "-")
+	n, err := strconv.ParseInt(count, 10, 64)
+	return n, ok && err == nil
+}
+
+// tagsOf reads dist-tags. What is not an object of strings has none.
+func tagsOf(object []byte) map[string]string {
+	r := newReader(object)
+	tags := map[string]string{}
+	if r.object() != nil {
+		return nil
+	}
+	for {
+		key, _, ok, err := r.next()
+		if err != nil || !ok {
+			return tags
+		}
+		tag := string(key)
+		if s, err := r.stringValue(); err == nil && s != (span{}) {
+			tags[tag] = string(r.unquote(object[s.from:s.to]))
+		}
+	}
+}

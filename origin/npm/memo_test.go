@@ -1,0 +1,128 @@
+package npm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pkgedge/origin/kind"
+)
+
+// memoOf is the memo of a packument.
+func memoOf(t testing.TB, k *Kind, body string) []byte {
+	t.Helper()
+	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(write(t, documents)[kind.Memo])
+}
+
+// A version, a tag and the tags are parts of the full packument, wherever in it
+// they stand and whatever is spliced before them.
+func TestExcerpts(t *testing.T) {
+	const one, two = `{"name":"n","version":"1.0.0","dist":{"tarball":"https://m.example/long/way/to/n-1.0.0.tgz"}}`,
+		`{"dist":{"tarball":"/n-2.0.0.tgz"},"name":"n","version":"2.0.0"}`
+	for _, body := range []string{
+		`{"name":"n","dist-tags":{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"},"versions":{"1.0.0":` + one + `,"2.0.0":` + two + `}}`,
+		`{ "versions" : { "1.0.0" : ` + one + ` , "2.0.0":` + two + `} , "dist-tags" : {"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"},"name":"n"}`,
+		`{"versions":{"2.0.0":{},"3.0.0":{}},"dist-tags":{"next":"3.0.0"},"versions":{"2.0.0":` + two + `,"1.0.0":` + one + `},"dist-tags":{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"},"name":"n"}`,
+	} {
+		documents := prepare(t, "/n", body)
+		base := testBase + "/n/-/"
+		for path, want := range map[string]string{
+			"/n/1.0.0":  strings.Replace(one, "https://m.example/long/way/to/", base, 1),
+			"/n/latest": strings.Replace(one, "https://m.example/long/way/to/", base, 1),
+			"/n/2.0.0":  strings.Replace(two, "/n-2", base+"n-2", 1),
+			"/n/next":   strings.Replace(two, "/n-2", base+"n-2", 1),
+			"/n/3.0.0":  "", "/n/gone": "", "/n/^1.0.0": "", "/n/LATEST": "",
+			"/-/package/n/dist-tags": `{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"}`,
+		} {
+			r := New(testBase).Route(get(path))
+			from, n, ok := kind.Excerpt([]byte(documents[kind.Memo]), r.Excerpt)
+			if ok != (want != "") || ok && documents[Full][from:from+n] != want {
+				t.Errorf("%s: %v %q; want %q", path, ok, documents[Full][from:from+n], want)
+			}
+			if r.Reason == "" || r.Variant != Full {
+				t.Errorf("%s: %+v", path, r)
+			}
+		}
+	}
+}
+
+// packumentOf writes a packument of versions.
+func packumentOf(rev, modified string, versions ...string) string {
+	var b strings.Builder
+	b.WriteString(`{"name":"n"`)
+	if rev != "" {
+		fmt.Fprintf(&b, `,"_rev":%q`, rev)
+	}
+	if modified != "" {
+		fmt.Fprintf(&b, `,"time":{"modified":%q}`, modified)
+	}
+	b.WriteString(`,"versions":{`)
+	for i, v := range versions {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `%q:{}`, v)
+	}
+	return b.String() + "}}"
+}
+
+func TestNothingOlder(t *testing.T) {
+	const day1, day2, day3 = "2024-01-01T00:00:00.000Z", "2024-01-02T00:00:00Z", "2024-01-03T01:00:00+01:00"
+	older, lost := []error{kind.ErrOlder}, []error{kind.ErrLost}
+	both := []error{kind.ErrOlder, kind.ErrLost}
+	stored := packumentOf("5-x", day2, "1.0.0", "1.1.0", "2.0.0")
+	for _, tt := range []struct {
+		name, before, after string
+		want                []error // none: it is taken
+	}{
+		{"the same again", stored, stored, nil},
+		{"a new version", stored, packumentOf("6-x", day3, "1.0.0", "1.1.0", "2.0.0", "2.0.1"), nil},
+		{"a new version, by a clock that is wrong", stored, packumentOf("1-x", day1, "1.0.0", "1.1.0", "2.0.0", "2.0.1"), nil},
+		{"a new date alone", stored, packumentOf("5-x", day3, "1.0.0", "1.1.0", "2.0.0"), nil},
+		{"an older date", stored, packumentOf("6-x", day1, "1.0.0", "1.1.0", "2.0.0"), older},
+		{"an older revision of the same date", stored, packumentOf("4-x", day2, "1.0.0", "1.1.0", "2.0.0"), older},
+		{"an older revision without dates", packumentOf("5-x", "", "1.0.0"), packumentOf("4-x", "", "1.0.0"), older},
+		{"another revision of the same count", stored, packumentOf("5-y", day2, "1.0.0", "1.1.0", "2.0.0"), nil},
+		{"revisions that do not count", packumentOf("abc", "", "1.0.0"), packumentOf("9-x", "", "1.0.0"), nil},
+		{"no date any more", stored, packumentOf("", "", "1.0.0", "1.1.0", "2.0.0"), nil},
+		{"a version less, and older", stored, packumentOf("4-x", day1, "1.0.0", "1.1.0"), older},
+		{"a version less, and newer", stored, packumentOf("6-x", day3, "1.0.0", "1.1.0"), lost},
+		{"a version less, and of the same date", stored, packumentOf("5-x", day2, "1.0.0", "1.1.0"), lost},
+		{"one lost, one gained", stored, packumentOf("6-x", day3, "1.0.0", "1.1.0", "3.0.0"), lost},
+		{"most lost, and newer", stored, packumentOf("6-x", day3, "1.0.0"), lost},
+		{"most lost, and not newer", stored, packumentOf("5-x", day2, "1.0.0"), both},
+		{"all lost, and not newer", stored, packumentOf("5-x", day2), both},
+		{"all lost, and no dates", packumentOf("", "", "1.0.0"), packumentOf("", ""), both},
+		{"unpublished", stored, `{"name":"n","_rev":"6-x","time":{"modified":"2024-02-01T00:00:00Z","unpublished":{}}}`, lost},
+	} {
+		k := New(testBase)
+		_, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(tt.after), Memo: memoOf(t, k, tt.before)})
+		for _, e := range both {
+			wanted := false
+			for _, w := range tt.want {
+				wanted = wanted || w == e
+			}
+			if errors.Is(err, e) != wanted {
+				t.Errorf("%s: err = %v; want %v", tt.name, err, tt.want)
+			}
+		}
+		if len(tt.want) == 0 && err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// A memo of another format says nothing.
+func TestForeignMemoIsIgnored(t *testing.T) {
+	k := New(testBase)
+	for _, memo := range []string{"", "x", "npm digests 1\nn\tsha1\tAAAA\n", "npm memo 2", "npm memo 2\n\n\t\n"} {
+		if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(packumentOf("1-x", "", "1.0.0")), Memo: []byte(memo)}); err != nil {
+			t.Errorf("%q: %v", memo, err)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package npm
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+func TestParseDeny(t *testing.T) {
+	for entry, want := range map[string][2]string{
+		"left-pad": {"left-pad"}, "@s/n": {"@s/n"}, "@s/*": {"@s/*"}, "n@1.2.3": {"n", "1.2.3"}, "@s/n@1.2.3-rc.1+b": {"@s/n", "1.2.3-rc.1+b"},
+		"": {}, "a b": {}, "@s": {}, "*": {}, "@/*": {}, "s/*": {}, "n@": {}, "n@1": {}, "n@^1.0.0": {}, "n@latest": {}, "@s/n@1.2.3@4.5.6": {}, "n/m": {},
+	} {
+		name, number, err := ParseDeny(entry)
+		if name != want[0] && err == nil || number != want[1] && err == nil || (err == nil) != (want[0] != "") {
+			t.Errorf("%q: %q, %q, %v", entry, name, number, err)
+		}
+	}
+}
+
+func TestDenied(t *testing.T) {
+	k := New(testBase).With(Policy{Deny: []string{"bad", "@evil/*", "n@1.0.0", "@s/n@2.0.0-rc.1"}})
+	for _, path := range []string{
+		"/bad", "/bad/1.0.0", "/bad/latest", "/bad/-/bad-1.0.0.tgz", "/-/package/bad/dist-tags", "/b%61d", "/-/npm/v1/attestations/bad@1.0.0",
+		"/@evil/x", "/@evil%2fx", "/@evil/x/-/x-1.0.0.tgz",
+		"/n/1.0.0", "/n/-/n-1.0.0.tgz", "/-/npm/v1/attestations/n@1.0.0", "/@s/n/2.0.0-rc.1", "/@s%2fn/-/n-2.0.0-rc.1.tgz",
+	} {
+		r := k.Route(get(path))
+		if r.Class != kind.Refuse || r.Status != http.StatusUnavailableForLegalReasons || !strings.Contains(r.Reason, "deny list") {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+	for _, path := range []string{"/bad2", "/@s/bad", "/@evil2/x", "/evil", "/n", "/n/1.0.1", "/n/-/n-1.0.0-x.tgz", "/n/latest", "/-/ping", "/-/whoami"} {
+		if r := k.Route(get(path)); r.Class == kind.Refuse {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+}
+
+// What was stored under another policy is not served under this one.
+func TestPolicyIsInTheKey(t *testing.T) {
+	free, one, two := New(testBase), New(testBase).With(Policy{Deny: []string{"n@1.0.0"}}), New(testBase).With(Policy{Deny: []string{"n@1.0.1", "n@1.0.0"}})
+	same := New(testBase).With(Policy{Deny: []string{"n@1.0.0", "n@1.0.1"}})
+	aged := New(testBase).With(Policy{MinimumAge: time.Hour})
+	key := func(k *Kind, path string) string { return k.Route(get(path)).Key }
+	for _, path := range []string{"/n", "/n/-/odd.tgz", "/n/2.0.0"} {
+		if a, b, c := key(free, path), key(one, path), key(two, path); a == b || b == c || a == c {
+			t.Errorf("%s: keys %q, %q and %q", path, a, b, c)
+		}
+		if key(two, path) != key(same, path) {
+			t.Errorf("%s: the order of the list matters", path)
+		}
+		if key(free, "/m"+path[2:]) != key(one, "/m"+path[2:]) {
+			t.Errorf("%s: another package is affected", path)
+		}
+	}
+	if key(free, "/n") == key(aged, "/n") || key(free, "/n/-/n-1.0.0.tgz") != key(aged, "/n/-/n-1.0.0.tgz") {
+		t.Errorf("an age: %q and %q", key(aged, "/n"), key(aged, "/n/-/n-1.0.0.tgz"))
+	}
+	list := one.Lists(one.Route(get("/n/-/odd.tgz")))
+	if len(list) != 1 || list[0].Key != key(one, "/n") {
+		t.Errorf("the list is %+v", list)
+	}
+}
+
+const aged = `{"name":"n","_rev":"1-x","dist-tags":{"latest":"1.2.0","next":"2.0.0-beta.2","beta":"2.0.0-beta.1","odd":"x","new":"9.9.9"},
+"time":{"created":"2024-01-01T00:00:00Z","modified":"2024-06-10T00:00:00Z",
+ "1.0.0":"2024-01-01T00:00:00Z","1.1.0":"2024-02-01T00:00:00Z","1.2.0":"2024-06-09T12:00:00Z","1.10.0-rc.1":"2024-03-01T00:00:00Z",
+ "2.0.0-beta.1":"2024-03-01T00:00:00Z","2.0.0-beta.2":"2024-06-09T18:00:00.000Z","9.9.9":"2024-06-09T20:00:00Z"},
+"versions":{
+ "1.0.0":{"dist":{"tarball":"/n-1.0.0.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}},
+ "1.2.0":{"dist":{"tarball":"/odd.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}},
+ "1.1.0":{"dist":{"tarball":"/n-1.1.0.tgz"}},"1.10.0-rc.1":{},"2.0.0-beta.1":{},"2.0.0-beta.2":{},"9.9.9":{}},"readme":"r"}`
+
+func at(t *testing.T, s string) time.Time {
+	t.Helper()
+	when, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return when
+}
+
+func TestWithheldVersions(t *testing.T) {
+	now := at(t, "2024-06-10T00:00:00Z")
+	for _, tt := range []struct {
+		name   string
+		policy Policy
+		hidden []string
+		tags   map[string]any
+		until  string
+	}{
+		{"nothing", Policy{Deny: []string{"m@1.0.0"}, MinimumAge: time.Minute}, nil,
+			map[string]any{"latest": "1.2.0", "next": "2.0.0-beta.2", "beta": "2.0.0-beta.1", "odd": "x", "new": "9.9.9"}, ""},
+		{"too young", Policy{MinimumAge: 24 * time.Hour}, []string{"1.2.0", "2.0.0-beta.2", "9.9.9"},
+			map[string]any{"latest": "1.1.0", "next": "2.0.0-beta.1", "beta": "2.0.0-beta.1", "odd": "x", "new": "1.1.0"}, "2024-06-10T12:00:00Z"},
+		{"denied", Policy{Deny: []string{"n@2.0.0-beta.1", "n@2.0.0-beta.2"}}, []string{"2.0.0-beta.1", "2.0.0-beta.2"},
+			map[string]any{"latest": "1.2.0", "next": "1.10.0-rc.1", "beta": "1.10.0-rc.1", "odd": "x", "new": "9.9.9"}, ""},
+		{"all but prereleases", Policy{Deny: []string{"n@1.0.0", "n@1.1.0", "n@1.2.0", "n@9.9.9", "n@2.0.0-beta.2"}},
+			[]string{"1.0.0", "1.1.0", "1.2.0", "9.9.9", "2.0.0-beta.2"},
+			map[string]any{"latest": "2.0.0-beta.1", "next": "2.0.0-beta.1", "beta": "2.0.0-beta.1", "odd": "x"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k := New(testBase).With(tt.policy)
+			documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Now: now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range documents[:2] {
+				if got := d.Until; !got.IsZero() != (tt.until != "") || tt.until != "" && !got.Equal(at(t, tt.until)) {
+					t.Errorf("%s: until %s; want %s", d.Variant, got, tt.until)
+				}
+			}
+			texts := write(t, documents)
+			for _, variant := range []string{Full, Abbreviated} {
+				var doc map[string]any
+				if err := json.Unmarshal([]byte(texts[variant]), &doc); err != nil {
+					t.Fatalf("%s: %v\n%s", variant, err, texts[variant])
+				}
+				versions := doc["versions"].(map[string]any)
+				if len(versions) != 7-len(tt.hidden) {
+					t.Errorf("%s: versions %q", variant, slices.Sorted(maps.Keys(versions)))
+				}
+				for _, v := range tt.hidden {
+					if strings.Contains(texts[variant], `"`+v+`"`) {
+						t.Errorf("%s: %s is in %s", variant, v, texts[variant])
+					}
+				}
+				if !reflect.DeepEqual(doc["dist-tags"], tt.tags) {
+					t.Errorf("%s: dist-tags %v; want %v", variant, doc["dist-tags"], tt.tags)
+				}
+			}
+			memo := []byte(texts[kind.Memo])
+			for _, v := range tt.hidden {
+				if _, _, ok := kind.Excerpt(memo, "at/"+v); ok {
+					t.Errorf("%s can be asked for by itself", v)
+				}
+			}
+			d, ok := k.Digest(k.Route(get("/n/-/odd.tgz")), memo)
+			if withheld := slices.Contains(tt.hidden, "1.2.0"); !ok || (d.Withheld != "") != withheld {
+				t.Errorf("the tarball of 1.2.0: %+v, %v", d, ok)
+			}
+			if d, ok := k.Digest(k.Route(get("/n/-/unknown.tgz")), memo); (ok && d.Withheld != "") != (tt.policy.MinimumAge > 0) {
+				t.Errorf("an unknown tarball: %+v, %v", d, ok)
+			}
+			if d, _ := k.Digest(k.Route(get("/n/-/n-1.1.0.tgz")), memo); d.Withheld != "" && !slices.Contains(tt.hidden, "1.1.0") {
+				t.Errorf("a tarball without a digest: %+v", d)
+			}
+			// What is withheld now is not lost later, nor the other way round.
+			for _, later := range []time.Duration{0, 48 * time.Hour} {
+				if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Memo: memo, Now: now.Add(later)}); err != nil {
+					t.Errorf("%s later: %v", later, err)
+				}
+			}
+		})
+	}
+}
+
+func TestSemver(t *testing.T) {
+	ordered := []string{
+		"0.0.1", "0.9.10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0", "2.0.0",
+	}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			v, ok1 := parseSemver(a)
+			w, ok2 := parseSemver(b)
+			if got := v.compare(w); !ok1 || !ok2 || got < 0 != (i < j) || got > 0 != (i > j) {
+				t.Errorf("%s and %s: %d", a, b, got)
+			}
+		}
+	}
+	for _, s := range []string{"", "1", "1.0", "1.0.0.0", "v1.0.0", "1.0.x", "1.0.-1", "1.0.0-", "1.0.0 ", "1..0", strings.Repeat("9", 20) + ".0.0"} {
+		if _, ok := parseSemver(s); ok {
+			t.Errorf("%q is a version", s)
+		}
+	}
+}
+
+// Whatever is cut out, what is left is the packument without it.
+func FuzzWithhold(f *testing.F) {
+	f.Add([]byte(aged))
+	f.Add([]byte(seedPackument))
+	f.Add([]byte(`{"name":"n","versions":{"1.0.0":{},"1.0.0":{}},"versions":{"1.0.0":null},"dist-tags":{"a":"1.0.0","b":7},"time":{"1.0.0":7}}`))
+	k := New(testBase).With(Policy{Deny: []string{"n@1.0.0"}, MinimumAge: time.Hour})
+	now := time.Date(2024, 6, 10, 0, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: body, Now: now})
+		if err != nil {
+			return
+		}
+		var doc struct{ Versions map[string]json.RawMessage }
+		if json.Unmarshal(body, &struct{}{}) == nil && json.Unmarshal([]byte(write(t, documents)[Full]), &doc) == nil {
+			if _, there := doc.Versions["1.0.0"]; there {
+				t.Fatalf("1.0.0 is in %s", write(t, documents)[Full])
+			}
+		}
+	})
+}

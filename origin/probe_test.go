@@ -1,0 +1,267 @@
+package origin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pkgedge/origin/sample"
+)
+
+func TestProbeFindsWhatIsWrong(t *testing.T) {
+	const path = "/edge-sample-words"
+	for _, tt := range []struct {
+		name   string
+		faults []sample.Fault
+		want   string // in words; "" for well
+		refuse bool
+	}{
+		{"well", nil, "", false},
+		{"hangs on this path", []sample.Fault{sample.Hang()}, "timed out after 50ms", false},
+		{"hangs in the header", []sample.Fault{sample.HangInHeaders()}, "timed out after 50ms", false},
+		{"hangs in the body", []sample.Fault{sample.HangAfter(10)}, "timed out after 50ms", false},
+		{"cut", []sample.Fault{sample.CutAfter(10)}, "were cut off", false},
+		{"drops connections", []sample.Fault{sample.Drop()}, "were cut off", false},
+		{"503", []sample.Fault{sample.Status(503)}, "answered 503", false},
+		{"429", []sample.Fault{sample.Status(429)}, "answered 429", false},
+		{"404", []sample.Fault{sample.Status(404)}, "answered 404", false},
+		{"a page", []sample.Fault{sample.HTML()}, "answered with something that is not JSON", false},
+		{"short", []sample.Fault{sample.ShortBody(50)}, "answered with something that is not JSON", false},
+		{"empty", []sample.Fault{sample.Empty()}, "answered with something that is not JSON", false},
+		{"a loop", []sample.Fault{sample.RedirectLoop()}, "were redirected in circles", false},
+		{"refuses connections", nil, "found the connection refused", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store, err := sample.Samples()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, s := startMaster(t, store)
+			b := newBehind(t, []string{s.URL()})
+			b.pool.probe = Probe{Path: path, Timeout: time.Minute, Fall: 1, Rise: 1}
+			if tt.want == "timed out after 50ms" {
+				b.pool.probe.Timeout = 50 * time.Millisecond
+			}
+			if tt.faults != nil {
+				m.Break(sample.Path(path), tt.faults...)
+			}
+			if tt.refuse {
+				s.Refuse()
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), b.pool.probe.Timeout)
+			defer cancel()
+			err = b.pool.ask(ctx, b.pool.primary(), b.pool.target())
+			got := ""
+			if err != nil {
+				got = b.pool.probeWords(err)
+			}
+			if got != tt.want {
+				t.Errorf("probes %q (%v); want %q", got, err, tt.want)
+			}
+			if !tt.refuse && last(t, m).Header.Get("User-Agent") != "pkgedge (probe)" {
+				t.Errorf("it came as %q", last(t, m).Header.Get("User-Agent"))
+			}
+		})
+	}
+}
+
+// A real path is probed: the smallest packument that is known.
+func TestProbeTakesTheSmallestPackument(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs, filesFrom(t, w.bothURLs[1]))
+	b.pool.probe = Probe{Every: time.Hour, Timeout: time.Minute}
+	b.files.probe = b.pool.probe
+	is := func(p *pool, method, path string) {
+		t.Helper()
+		if got := p.target(); got.method != method || got.path != path {
+			t.Errorf("probes with %s %q; want %s %q", got.method, got.path, method, path)
+		}
+	}
+	get := func(a Ask) {
+		t.Helper()
+		if _, err := b.ask(t, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is(b.pool, "GET", "/-/ping")
+	is(b.files, "HEAD", "")
+	get(Ask{Route: b.route(aPackument), Header: http.Header{"Authorization": {"Bearer x"}}})
+	is(b.pool, "GET", "/-/ping") // not what may be one client's alone
+	get(Ask{Route: b.route("/edge-sample-app")})
+	is(b.pool, "GET", "/edge-sample-app")
+	before := len(download(t, w.aURL+"/edge-sample-app"))
+	get(Ask{Route: b.route(aPackument)})
+	if after := len(download(t, w.aURL+aPackument)); after > before {
+		is(b.pool, "GET", "/edge-sample-app")
+	} else {
+		is(b.pool, "GET", aPackument)
+	}
+	get(Ask{Route: b.route(aTarball)})
+	is(b.files, "HEAD", aTarball)
+	for _, p := range b.pools() {
+		if err := p.ask(t.Context(), p.primary(), p.target()); err != nil {
+			t.Error(err)
+		}
+	}
+	// Gone is not ill.
+	probed := b.pool.target().path
+	w.a.Break(sample.Path(probed), sample.Status(404))
+	if err := b.pool.ask(t.Context(), b.pool.primary(), b.pool.target()); err != nil {
+		t.Errorf("what has gone makes a master ill: %v", err)
+	}
+	is(b.pool, "GET", "/-/ping")
+	b.pool.probe.Path = "/x"
+	is(b.pool, "GET", "/x")
+}
+
+// probes are those of a fake prober.
+type probes struct {
+	mu  sync.Mutex
+	ill map[string]bool // by letter
+	at  map[string][]time.Duration
+	t0  time.Time
+
+	deaf chan struct{} // when set, the primary's probe waits for it and for nothing else
+}
+
+func (f *probes) ask(ctx context.Context, m *master, _ target) error {
+	f.mu.Lock()
+	letter := m.base.Host[:1]
+	f.at[letter] = append(f.at[letter], time.Since(f.t0))
+	ill, deaf := f.ill[letter], f.deaf
+	f.mu.Unlock()
+	if deaf != nil && m.primary {
+		<-deaf
+	}
+	if ill {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (f *probes) set(letter string, ill bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ill[letter] = ill
+}
+
+// steady makes probes come at even intervals.
+func steady(n int) int { return n / 2 }
+
+// begin has a pool probed by a fake prober, in a bubble.
+func begin(t *testing.T, roles string, random func(int) int) (*pool, *probes) {
+	f := &probes{ill: make(map[string]bool), at: make(map[string][]time.Duration), t0: time.Now()}
+	p := poolOf(roles, func(c *Config) {
+		c.Probe = Probe{Path: "/x", Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2}
+	})
+	p.ask = f.ask
+	p.random = random
+	p.start()
+	t.Cleanup(p.close)
+	return p, f
+}
+
+// A master that hangs is out of rotation within the configured probes, and
+// comes back by them.
+func TestProbesTakeOutAndBringBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := begin(t, "pr", steady)
+		f.set("a", true)
+		<-time.After(3 * (5 + 2) * time.Second)
+		synctest.Wait()
+		if got := p.state("a"); got.State != "out" || got.Why != "3 probes of /x timed out after 2s" || got.Probe.Result != "timed out after 2s" {
+			t.Errorf("%+v, %+v", got, got.Probe)
+		}
+		f.set("a", false)
+		<-time.After(2 * 7 * time.Second)
+		synctest.Wait()
+		if got := p.state("a"); got.State != "recovering" || got.Probe.Result != "ok" {
+			t.Errorf("%+v, %+v", got, got.Probe)
+		}
+		<-time.After(ramp)
+		if got := p.state("a"); got.State != "healthy" || got.Share != 1 {
+			t.Errorf("%+v", got)
+		}
+		if got := p.state("b"); got.State != "healthy" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestOutageIsProbedSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := begin(t, "p", steady)
+		f.set("a", true)
+		<-time.After(30 * time.Second)
+		if p.downAt.Load() == 0 {
+			t.Fatal("no outage")
+		}
+		f.set("a", false)
+		<-time.After(2*time.Second + inOutage) // the probe that hangs, and the next
+		synctest.Wait()
+		if p.downAt.Load() != 0 {
+			t.Errorf("still an outage: %+v", p.state("a"))
+		}
+	})
+}
+
+func TestProbesAreSpreadOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var next atomic.Int64
+		_, f := begin(t, "pr", func(n int) int { return int(next.Add(371)) % n })
+		<-time.After(time.Minute)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var gaps []time.Duration
+		for i := range len(f.at["a"]) - 2 {
+			gaps = append(gaps, f.at["a"][i+2]-f.at["a"][i+1])
+		}
+		if slices.Min(gaps) < 4500*time.Millisecond || slices.Max(gaps) > 5500*time.Millisecond || slices.Min(gaps) == slices.Max(gaps) {
+			t.Errorf("probes %v apart; want 5s, give or take a tenth", gaps)
+		}
+	})
+}
+
+// Supervision is itself watched.
+func TestStalledProbeLoopShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := begin(t, "pr", steady)
+		<-time.After(20 * time.Second)
+		if got := p.state("a").Probe; got.Stalled || got.Age > 7 {
+			t.Fatalf("%+v", got)
+		}
+		gate := make(chan struct{})
+		f.mu.Lock()
+		f.deaf = gate
+		f.mu.Unlock()
+		<-time.After(time.Minute)
+		if got := p.state("a").Probe; !got.Stalled || got.Age < 50 {
+			t.Errorf("%+v; want it stalled", got)
+		}
+		if got := p.state("b").Probe; got.Stalled {
+			t.Errorf("%+v; want the other one as it was", got)
+		}
+		close(gate)
+	})
+}
+
+// A master that has just failed is looked at now.
+func TestDoubtIsProbedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := begin(t, "pr", steady)
+		<-time.After(time.Second)
+		p.failed(p.primary(), unanswered)
+		synctest.Wait()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !slices.Equal(f.at["a"], []time.Duration{time.Second}) || f.at["b"] != nil {
+			t.Errorf("probes at %v", f.at)
+		}
+	})
+}

@@ -1,0 +1,338 @@
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"pkgedge/origin/kind"
+	"pkgedge/origin/sample"
+)
+
+// usual makes the p95 of metadata known, and short.
+func (b *behind) usual() {
+	for range enoughWaits {
+		b.pool.waits.add(time.Now(), time.Millisecond)
+	}
+}
+
+func TestSlowMetadataIsAskedOfAnotherMasterToo(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	b.usual()
+	w.a.Break(sample.Any, sample.Hang())
+	r, err := b.get(t, aPackument)
+	if err != nil || r.status != http.StatusOK {
+		t.Fatalf("%d, %v", r.status, err)
+	}
+	b.pool.asking.Wait()
+	equal(t, "reports", b.reported(), []string{"B 200", "A outrun"})
+	if st := b.Status()[0]; st.Hedged != 1 || st.Retried != 0 {
+		t.Errorf("%d hedged, %d retried; want 1 and 0", st.Hedged, st.Retried)
+	}
+	// That is held against it, as any other failure.
+	if row := b.pool.primary().row; row != 1 {
+		t.Errorf("%d failures in a row", row)
+	}
+}
+
+func TestAHedgeThatFailsLeavesTheFirst(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	b.usual()
+	gate := sample.NewGate()
+	w.a.Break(sample.Any, sample.Hold(gate))
+	w.b.Break(sample.Any, sample.Status(503))
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.get(t, aPackument)
+		done <- err
+	}()
+	<-w.b.Arrived(sample.Any)
+	gate.Step(1)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := w.a.Count(sample.Any); n != 1 {
+		t.Errorf("the first was asked %d times", n)
+	}
+}
+
+func TestHedgeWaits(t *testing.T) {
+	packument := kind.Route{Class: kind.Metadata, What: "packument"}
+	for _, tt := range []struct {
+		name   string
+		ask    Ask
+		usable int
+		waits  []time.Duration
+		want   time.Duration
+	}{
+		{"as long as 95 of 100 take", Ask{Route: packument}, 2, slices.Repeat([]time.Duration{time.Second}, enoughWaits), time.Second},
+		{"not so short that nobody feels it", Ask{Route: packument}, 2, slices.Repeat([]time.Duration{1}, enoughWaits), leastHedge},
+		{"half the time there is, with few samples", Ask{Route: packument}, 2, slices.Repeat([]time.Duration{1}, enoughWaits-1), 5 * time.Second},
+		{"for ever, with nobody else", Ask{Route: packument}, 1, nil, never},
+		{"for ever, for a file", Ask{Route: kind.Route{Class: kind.File, What: "tarball"}}, 2, nil, never},
+		{"for ever, for a plain file", Ask{Route: kind.Route{Class: kind.File, What: "file"}}, 2, nil, never},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := poolOf("pr", func(c *Config) { c.Timeouts.FirstByte = 10 * time.Second })
+			for _, d := range tt.waits {
+				p.waits.add(time.Now(), d)
+			}
+			if got := p.hedgeAfter(&tt.ask, tt.usable); got != tt.want {
+				t.Errorf("waits %v; want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestHedgesHaveABudget(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	gate := sample.NewGate()
+	w.a.Break(sample.Any, sample.Hold(gate))
+	b.pool.hedges.saved = 2
+	hedged := 0
+	for range 5 {
+		r := newRound(t.Context(), b.pool, Ask{Route: b.route(aPackument)}, b.pool.masters)
+		r.ask()
+		<-w.a.Arrived(sample.Any)
+		r.hedge()
+		hedged += r.asked - 1
+		r.end()
+	}
+	b.pool.asking.Wait()
+	if hedged != 2 {
+		t.Errorf("%d hedges, want the 2 that were saved up", hedged)
+	}
+}
+
+// When masters fail, they are not asked twice as much.
+func TestRetriesHaveABudget(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	b.pool.retries.perSecond = 0
+	w.a.Break(sample.Any, sample.Status(503))
+	w.b.Break(sample.Any, sample.Status(503))
+	const requests = 100
+	for i := range requests {
+		_, err := b.get(t, fmt.Sprintf("/edge-sample-%d", i))
+		isUnavailable(t, err)
+	}
+	most := requests + int(b.pool.retries.most) + requests/10
+	if n := w.a.Count(sample.Any) + w.b.Count(sample.Any); n > most || n <= requests {
+		t.Errorf("%d requests at the masters for %d; want at most %d", n, requests, most)
+	}
+}
+
+func TestStaleAnswersLeaveRoomForMisses(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1], listedBy(func(bool) ([]byte, error) { return nil, errors.New("no list") }))
+	m := b.pool.primary()
+	for range room[forMetadata] {
+		if err := b.pool.enterRoom(t.Context(), m, forMetadata, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	route := b.route(aPackument)
+	err := b.Fetch(t.Context(), Ask{Route: route, Stale: true}, &recorder{})
+	if isUnavailable(t, err); !errors.Is(err, errBusy) {
+		t.Errorf("err = %v; want %v", err, errBusy)
+	}
+	if n := w.a.Count(sample.Any); n != 0 {
+		t.Errorf("the master was asked %d times", n)
+	}
+	// Files have room of their own.
+	if r, err := b.get(t, aTarball); err != nil || r.status != http.StatusOK {
+		t.Errorf("a file: %d, %v", r.status, err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.Fetch(t.Context(), Ask{Route: route}, &recorder{}) }()
+	b.pool.leaveRoom(m, forMetadata)
+	if err := <-done; err != nil {
+		t.Errorf("a miss, once there is room: %v", err)
+	}
+}
+
+func TestHangingMasterIsLeftAlone(t *testing.T) {
+	short := patient
+	short.FirstByte = 50 * time.Millisecond
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs, waits(short))
+	w.a.Break(sample.Any, sample.Hang())
+	for range 2 * inARow {
+		if _, err := b.get(t, aTarball); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.pool.asking.Wait()
+	if n := w.a.Count(sample.Suffix(".tgz")); n != 1 {
+		t.Errorf("it was asked %d times while another was well; want 1", n)
+	}
+}
+
+// Tarballs come from masters of their own, and trouble there is theirs alone.
+func TestFilesHaveMastersOfTheirOwn(t *testing.T) {
+	w := newTwo(t)
+	w.a.Break(sample.Suffix(".tgz"), sample.Status(500))
+	w.b.Break(sample.Path(aPackument), sample.Status(500))
+	b := newBehind(t, w.bothURLs[:1], filesFrom(t, w.bothURLs[1]))
+	for _, path := range []string{aPackument, aTarball} {
+		if r, err := b.get(t, path); err != nil || r.status != http.StatusOK {
+			t.Errorf("%s: %d, %v", path, r.status, err)
+		}
+	}
+	w.bS.Refuse()
+	for range inARow {
+		if _, err := b.get(t, aTarball); err == nil {
+			t.Fatal("a file came from nowhere")
+		}
+	}
+	if _, err := b.get(t, aTarball); !errors.Is(err, ErrOutage) {
+		t.Errorf("err = %v; want %v", err, ErrOutage)
+	}
+	if r, err := b.get(t, aPackument); err != nil || r.status != http.StatusOK {
+		t.Errorf("metadata in an outage of files: %d, %v", r.status, err)
+	}
+	now := time.Now().Add(time.Second)
+	if b.Outage(kind.File, now) == 0 || b.Outage(kind.Metadata, now) != 0 {
+		t.Error("the outage is not that of the files alone")
+	}
+	st := b.Status()
+	if len(st) != 2 || st[1].Name != "files" || st[1].Masters[0].N != 1 || st[1].Masters[0].State != "out" || st[0].Masters[0].State != "healthy" {
+		t.Errorf("%+v", st)
+	}
+}
+
+func filesFrom(t *testing.T, urls ...string) option {
+	return func(c *Config) {
+		for i, u := range upstreamsOf(t, urls) {
+			u.Primary = i == 0
+			c.Files = append(c.Files, u)
+		}
+	}
+}
+
+func TestSpareServesWhenTheOthersFail(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs, func(c *Config) { c.Masters[1].Spare = true })
+	for range 3 {
+		if _, err := b.get(t, aPackument); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.b.Count(sample.Any); n != 0 {
+		t.Errorf("the spare was asked %d times while the primary was well", n)
+	}
+	w.aS.Refuse()
+	for range 2 * inARow {
+		if r, err := b.get(t, aPackument); err != nil || r.status != http.StatusOK {
+			t.Fatalf("%d, %v", r.status, err)
+		}
+	}
+	if got := slices.Compact(b.reported()); !slices.Equal(got, []string{"A 200", "A refused", "B 200"}) {
+		t.Errorf("reports %q", got)
+	}
+}
+
+func TestDrainedPrimaryTakesNoWrites(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	gate := sample.NewGate()
+	w.a.BreakNext(1, sample.Any, sample.Hold(gate))
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.get(t, aTarball)
+		done <- err
+	}()
+	<-w.a.Arrived(sample.Suffix(".tgz"))
+	if err := b.Drain("0", true); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.send(t, "PUT", login, aLogin); !errors.Is(err, ErrDrained) {
+		t.Errorf("a write: %v; want %v", err, ErrDrained)
+	}
+	if _, err := b.get(t, aPackument); err != nil {
+		t.Errorf("a read: %v", err)
+	}
+	gate.Open()
+	if err := <-done; err != nil {
+		t.Errorf("what was under way: %v", err)
+	}
+	if err := b.Drain("0", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.send(t, "PUT", login, aLogin); err != nil {
+		t.Errorf("a write after that: %v", err)
+	}
+	if n := w.a.Count(sample.Method("PUT")); n != 1 {
+		t.Errorf("the primary got %d writes", n)
+	}
+}
+
+func TestPassGivesItsPlaceBack(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	w.b.Break(sample.Any, sample.Drop())
+	for range 3 {
+		if _, _, err := b.send(t, "GET", "/-/whoami", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.a.Break(sample.Any, sample.Drop())
+	for range 3 {
+		if _, _, err := b.send(t, "GET", "/-/v1/search?text=x", ""); err == nil {
+			t.Fatal("an answer came")
+		}
+	}
+	for _, m := range b.Status()[0].Masters {
+		if m.InFlight != 0 || m.Waiting != 0 {
+			t.Errorf("%d places are taken at %s", m.InFlight, m.URL)
+		}
+	}
+}
+
+func TestPassInAnOutage(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	for _, m := range b.pool.masters {
+		for range inARow {
+			b.pool.failed(m, unanswered)
+		}
+	}
+	if _, _, err := b.send(t, "GET", search, ""); !errors.Is(err, ErrOutage) {
+		t.Errorf("a search: %v; want %v", err, ErrOutage)
+	}
+	// A write is its own probe.
+	if _, _, err := b.send(t, "PUT", login, aLogin); err != nil {
+		t.Errorf("a write: %v", err)
+	}
+	equal(t, "reports", b.reported(), []string{"A pass"})
+}
+
+// A request may end while another master is still being asked for it.
+func TestRoundEndsWithItsClient(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs)
+	b.usual()
+	w.a.Break(sample.Any, sample.Hang())
+	w.b.Break(sample.Any, sample.Hang())
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Fetch(ctx, Ask{Route: b.route(aPackument)}, &recorder{}) }()
+	<-w.b.Arrived(sample.Any)
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("err = %v", err)
+	}
+	b.pool.asking.Wait()
+	for _, m := range b.Status()[0].Masters {
+		if m.State != "healthy" || m.InFlight != 0 {
+			t.Errorf("%+v", m)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package origin
+
+import (
+	"math"
+	"time"
+)
+
+// PoolStatus is what is known of a site's masters.
+type PoolStatus struct {
+	Name    string // "masters", or "files" for those that serve files alone
+	Outage  time.Time
+	Outages int64 // ever, the one now included
+	Hedged  int64 // reads that another master was asked for before the first had failed
+	Retried int64 // reads that another master was asked for after one had failed
+	Masters []MasterStatus
+}
+
+// MasterStatus is what is known of a master.
+type MasterStatus struct {
+	N        int       `json:"n"` // names it to Site.Drain
+	URL      string    `json:"url"`
+	Role     string    `json:"role"`          // primary, replica or spare
+	State    string    `json:"state"`         // healthy, suspect, recovering, out or drained
+	Why      string    `json:"why,omitempty"` // in words, unless it is healthy
+	Since    time.Time `json:"since"`
+	Drained  bool      `json:"drained"`
+	Share    float64   `json:"share"` // of its usual load that it may have, 0 to 1
+	InFlight int       `json:"in_flight"`
+	Waiting  int       `json:"waiting"` // for room at it
+	// Milliseconds to the first byte: of late, and in 95 of 100 cases.
+	LatencyMS float64      `json:"latency_ms"`
+	P95MS     float64      `json:"p95_ms"`
+	Probe     *ProbeStatus `json:"probe,omitempty"` // nil where none is sent
+}
+
+// ProbeStatus is what is known of the probes of a master.
+type ProbeStatus struct {
+	Path   string    `json:"path,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	Result string    `json:"result,omitempty"` // "ok", or what went wrong in words
+	// Age is for how many seconds the probe loop has not been seen. It is
+	// Stalled when that is longer than it can take.
+	Age     float64 `json:"age_seconds"`
+	Stalled bool    `json:"stalled"`
+}
+
+// Up: requests go there.
+func (m *MasterStatus) Up() bool { return m.State != out.String() && !m.Drained }
+
+// Status is what is known of the masters, pool by pool.
+func (s *Site) Status() []PoolStatus {
+	var all []PoolStatus
+	for _, p := range s.pools() {
+		all = append(all, p.status())
+	}
+	return all
+}
+
+func (p *pool) status() PoolStatus {
+	p.update(func(time.Time) {}) // for what time has changed
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := PoolStatus{Name: p.name, Outage: p.down, Outages: p.outages, Hedged: p.hedged.Load(), Retried: p.retried.Load()}
+	for _, m := range p.masters {
+		s.Masters = append(s.Masters, p.masterStatus(m, now))
+	}
+	return s
+}
+
+// masterStatus tells of one master. p.mu is held.
+func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
+	s := MasterStatus{
+		N: m.n, URL: m.name, Role: "replica", State: m.state.String(), Why: m.because(), Since: m.since,
+		Drained: !m.drained.IsZero(), Share: math.Round(m.share(now)*100) / 100,
+		LatencyMS: milliseconds(m.latency.average(now)), P95MS: milliseconds(m.latency.p95(1)),
+	}
+	switch {
+	case m.primary:
+		s.Role = "primary"
+	case m.spare:
+		s.Role = "spare"
+	}
+	if s.Drained {
+		s.State, s.Since = "drained", m.drained
+	}
+	if !s.Up() {
+		s.Share = 0
+	}
+	for c := range m.rooms {
+		s.InFlight += m.rooms[c].inside()
+		s.Waiting += m.rooms[c].waiting()
+	}
+	if p.probes() {
+		age := now.Sub(m.probe.beat)
+		if m.probe.beat.IsZero() { // it has not begun
+			age = now.Sub(p.begun)
+		}
+		s.Probe = &ProbeStatus{
+			Path: m.probe.path, At: m.probe.at, Result: m.probe.err,
+			Age:     math.Round(age.Seconds()*10) / 10,
+			Stalled: age > 2*p.probe.Every+p.probe.Timeout,
+		}
+		if s.Probe.Result == "" && !s.Probe.At.IsZero() {
+			s.Probe.Result = "ok"
+		}
+	}
+	return s
+}
+
+func milliseconds(d time.Duration) float64 {
+	return math.Round(float64(d)/float64(time.Millisecond)*100) / 100
+}

@@ -1,0 +1,74 @@
+package origin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+var (
+	// ErrUnavailable is what every Unavailable is.
+	ErrUnavailable = errors.New("no master could answer")
+	// ErrOutage: no master was asked, for all are known to be out.
+	ErrOutage = errors.New("every master is out")
+	// ErrDrained: the primary, which alone takes this request, is drained.
+	ErrDrained = errors.New("the primary is drained")
+	// ErrUnknownMaster: a site has no such master.
+	ErrUnknownMaster = errors.New("unknown master")
+
+	// errBusy: a master has as many requests as it may have, and as many wait.
+	errBusy = errors.New("has too many requests already")
+	// errOutrun: another master answered sooner.
+	errOutrun = errors.New("another master was sooner")
+	// errBudget: enough requests were sent twice of late.
+	errBudget = errors.New("the retry budget is spent")
+)
+
+// Unavailable says that no master gave a usable answer, and what each did.
+type Unavailable struct {
+	Timeout    bool          // the last one was waited for in vain: 504 rather than 503
+	RetryAfter time.Duration // as a master asked for, or 0
+	Tried      []error
+}
+
+func (u *Unavailable) Error() string {
+	return ErrUnavailable.Error() + ": " + errors.Join(u.Tried...).Error()
+}
+
+// Unwrap makes errors.Is see ErrUnavailable and what happened at each master.
+func (u *Unavailable) Unwrap() []error { return append([]error{ErrUnavailable}, u.Tried...) }
+
+func (u *Unavailable) note(m *master, err error) {
+	var status *statusError
+	if errors.As(err, &status) && status.retryAfter > 0 {
+		u.RetryAfter = max(u.RetryAfter, status.retryAfter)
+	}
+	u.Timeout = isTimeout(err)
+	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.name, err))
+}
+
+// statusError is an answer that counts as a failure.
+type statusError struct {
+	status     int
+	retryAfter time.Duration
+}
+
+func (e *statusError) Error() string { return "answered " + strconv.Itoa(e.status) }
+
+// failure lists the statuses that say nothing about what was asked for. Only a
+// plain origin's are handed on, when no other master does better.
+func failure(status int) bool {
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+}
+
+// absence lists the statuses by which one lagging replica could make something
+// look gone.
+func absence(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusGone, http.StatusUnauthorized, http.StatusForbidden:
+		return true
+	}
+	return false
+}
