@@ -16,7 +16,7 @@ type Query struct {
 	Variant string   // which Part answers, "" for the only one
 	Accept  Encoding // content codings the client takes
 	Fetcher Fetcher
-	Memo    string   // which Part the Fetcher is given back, see Ask.Memo; "" for none
+	Memo    string // which Part the Fetcher is given back, see Ask.Memo; "" for none
 
 	// Interim, when set, is called with each 1xx response of the origin while
 	// this request waits, on its own goroutine.

@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Config says how large a cache is and where it lives.
 type Config struct {
-	Memory    int64  // bytes of the memory tier
+	// Memory is the bytes of the memory tier with its bookkeeping, of what is on
+	// its way there, and of bodies that pass through. The garbage collector's
+	// share is in it, when the process's memory limit is set accordingly.
+	Memory    int64
 	Disk      int64  // bytes of the disk tier; 0 for none
 	Dir       string // the disk tier's directory, which it owns
 	MaxObject int64  // bytes; larger bodies pass through unkept
@@ -38,6 +42,8 @@ type Cache struct {
 	wg   sync.WaitGroup // fills and the scan
 
 	scrubber sync.WaitGroup
+
+	windows atomic.Int64 // bytes that flights' windows may still be granted
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight
@@ -74,6 +80,7 @@ func Open(cfg Config) (*Cache, error) {
 	if c.memory, err = newMemory(cfg.Memory); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
 	}
+	c.windows.Store(max(cfg.Memory/8, maxWindow))
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
@@ -313,6 +320,7 @@ func (c *Cache) refresh(q *Query, place Key) {
 // flight makes a flight. c.mu is held.
 func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 	f := newFlight(c.base, id, c.purges.now())
+	f.window.left = &c.windows
 	f.solo = q.Private
 	if !alone {
 		c.flights[id] = f

@@ -90,11 +90,6 @@ func (d *disk) prepare() error {
 	for _, e := range leftovers {
 		d.sys.remove(filepath.Join(d.dir, "tmp", e.Name()))
 	}
-	for i := range directories {
-		if err := os.MkdirAll(filepath.Join(d.dir, "objects", directory(i)), 0o700); err != nil {
-			return fmt.Errorf("cannot make the cache directory: %w", err)
-		}
-	}
 	d.quarantine.find()
 	return d.try()
 }

@@ -169,6 +169,9 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 func TestDiskScanPassesOverWhatIsNotItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 1<<20)
+	if err := os.Mkdir(filepath.Join(dir, "objects", "00"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"README", "00", strings.Repeat("0", 31)} {
 		if err := os.WriteFile(filepath.Join(dir, "objects", "00", name), nil, 0o600); err != nil {
 			t.Fatal(err)

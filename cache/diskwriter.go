@@ -114,7 +114,14 @@ func (w *diskWriter) Commit(m *Meta) error {
 	if d.newer(w.sum, m) {
 		return errGone
 	}
-	if err := d.sys.rename(w.path, d.path(w.sum)); err != nil {
+	path := d.path(w.sum)
+	err := d.sys.rename(w.path, path)
+	if errors.Is(err, os.ErrNotExist) { // the first of its directory
+		if err = d.sys.mkdir(filepath.Dir(path)); err == nil {
+			err = d.sys.rename(w.path, path)
+		}
+	}
+	if err != nil {
 		d.failed("rename", err)
 		return fmt.Errorf("cannot commit: %w", err)
 	}

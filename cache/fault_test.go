@@ -59,6 +59,12 @@ func (f *faults) system() system {
 			}
 			return real.open(path, flag)
 		},
+		mkdir: func(path string) error {
+			if err := f.fails("mkdir"); err != nil {
+				return err
+			}
+			return real.mkdir(path)
+		},
 		rename: func(from, to string) error {
 			if err := f.fails("rename"); err != nil {
 				return err
@@ -247,7 +253,7 @@ func TestDiskFaults(t *testing.T) {
 	met := map[string]bool{}
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir() // for all: making its directories takes longest
+			dir := t.TempDir()
 			for at := 1; at <= calls; at++ {
 				f := &faults{err: errnos[at%len(errnos)], killed: kind.killed, short: kind.short}
 				d, err := openDisk(f.system(), dir, 8<<20, func(string, error) {})
@@ -284,13 +290,16 @@ func TestDiskFaults(t *testing.T) {
 				}
 				d.close()
 				clean(t, dir)
+				for i := range directories {
+					os.Remove(filepath.Join(dir, "objects", directory(i)))
+				}
 				if t.Failed() {
 					t.Fatalf("call %d of %d, %s", at, calls, f.failed)
 				}
 			}
 		})
 	}
-	for _, op := range []string{"open", "create", "rename", "remove", "list", "stat", "read", "write", "space"} {
+	for _, op := range []string{"open", "create", "mkdir", "rename", "remove", "list", "stat", "read", "write", "space"} {
 		if !met[op] {
 			t.Errorf("no %s failed: %v", op, slices.Collect(maps.Keys(met)))
 		}

@@ -71,7 +71,7 @@ type Fill struct {
 	crc       uint32
 	tag       hash.Hash
 	etag      string // see Tag
-	size      int64 // bytes of finished parts
+	size      int64  // bytes of finished parts
 }
 
 // Respond begins a streamed response of size bytes, -1 when not known. Readers

@@ -142,6 +142,7 @@ func (f *flight) letGo() {
 		f.writer.Abort()
 		f.writer = nil
 	}
+	f.window.drop()
 	f.stored.Release()
 }
 

@@ -56,7 +56,7 @@ func TestSieve(t *testing.T) {
 		{"a place is used again", func(x *index) { x.remove(name(2)); x.put(name(7), 10, fileWorth) }, []byte{1, 3, 4, 5, 7}},
 		{"a put of what is known is no new entry", func(x *index) { x.put(name(1), 99, fileWorth) }, []byte{1, 2, 3, 4, 5}},
 		{"a file found twice counts as hit", func(x *index) { x.seen(name(1), 10, fileWorth, 0) }, []byte{2, 3, 4, 5, 1}},
-		{"metadata is passed by twice, and after a hit three times", func(x *index) {
+		{"metadata is passed by once, and after a hit twice", func(x *index) {
 			x.put(name(6), 10, metadataWorth)
 			x.put(name(7), 10, metadataWorth)
 			x.touch(name(6))

@@ -63,13 +63,14 @@ const meanObject = 16 << 10
 
 func newMemory(budget int64) (*memory, error) {
 	budget = max(budget, minMemory)
+	held := budget * 5 / 8 // by the tier; the rest is for its queue, windows, and garbage
 	m := &memory{largest: max(budget/64, 64<<10), maxQueued: max(budget/16, 256<<10)}
 	for i := range m.shards {
 		m.shards[i].ids = make(map[Sum]uint64)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
-	counters := min(max(30*budget/meanObject, 10_000), 50_000_000)
+	counters := min(max(30*held/meanObject, 10_000), 50_000_000)
 	drop := func(item *ristretto.Item[*resident]) {
 		if r := item.Value; r != nil {
 			m.shard(r.sum).drop(r.sum, r.meta.ID)
@@ -78,7 +79,7 @@ func newMemory(budget int64) (*memory, error) {
 	var err error
 	m.values, err = ristretto.NewCache(&ristretto.Config[uint64, *resident]{
 		NumCounters: counters,
-		MaxCost:     budget,
+		MaxCost:     held,
 		BufferItems: 64,
 		OnEvict:     drop,
 		OnReject:    drop,
@@ -251,7 +252,7 @@ func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
 	if size > m.largest {
 		return nil, errNoRoom
 	}
-	return &memoryWriter{memory: m, key: k}, nil
+	return &memoryWriter{memory: m, key: k, data: make([]byte, 0, max(size, 0))}, nil
 }
 
 func (m *memory) Remove(k Key, id uint64) { m.shard(k.sum()).drop(k.sum(), id) }
@@ -295,7 +296,11 @@ func (w *memoryWriter) Commit(m *Meta) error {
 	if m.Size() != int64(len(w.data)) {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
 	}
-	w.memory.put(w.key, m, bytes.Clone(w.data), true)
+	data := w.data // nobody writes to it any more
+	if cap(data) > len(data)+len(data)/8 {
+		data = bytes.Clone(data) // what is kept has no room to grow
+	}
+	w.memory.put(w.key, m, data, true)
 	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
 	return nil
 }

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// Some of the file system is left to others: a hundredth of it and 64 MiB, but
-// no more than a tenth; and a hundredth of its inodes. Once that is all there
+// Some of the file system is left to others: a hundredth of it and 64 MiB, a
+// hundredth of its inodes and 1,024, but no more than a tenth of either. Once that is all there
 // is, the tier makes room for what it takes in, and does not grow. It does not
 // shrink either: whoever fills the disk must not empty the cache.
 const (
-	keepFree     = 64 << 20
+	keepBytes    = 64 << 20
+	keepFiles    = 1024
 	measureEvery = time.Second
 	measureBytes = 8 << 20 // and whenever that much was promised
 )
@@ -41,14 +42,18 @@ func (d *disk) levels() levels {
 	}
 	l := levels{now, promised, d.limit, math.MaxInt64}
 	if s, err := d.sys.space(d.dir); err == nil {
-		keep := min(max(s.total/100, keepFree), s.total/10)
-		l.bytes = min(d.limit, d.used()+max(0, s.free-keep))
+		l.bytes = min(d.limit, d.used()+spare(s.free, s.total, keepBytes))
 		if s.files > 0 {
-			l.files = d.index.count.Load() + max(0, s.freeFiles-s.files/100)
+			l.files = d.index.count.Load() + spare(s.freeFiles, s.files, keepFiles)
 		}
 	}
 	d.measured.Store(&l)
 	return l
+}
+
+// spare is how much of what is free may be taken.
+func spare(free, total, keep int64) int64 {
+	return max(0, free-min(max(total/100, keep), total/10))
 }
 
 // reserve promises need more bytes to a writer, and evicts until they fit. What

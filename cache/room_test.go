@@ -32,9 +32,10 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 		{"a hundredth of a large disk stays free", space{free: 10*gib - 1, total: 1000 * gib, freeFiles: 1e6, files: 1e7}, 0},
 		{"and 64 MiB of a small one", space{free: 64<<20 - 1, total: 1 * gib, freeFiles: 1e6, files: 1e7}, 0},
 		{"but no more than a tenth", space{free: 64<<20 - 1, total: 100 << 20, freeFiles: 1e6, files: 1e7}, 20},
-		{"a hundredth of the inodes stays free", space{free: 100 * gib, total: 1000 * gib, freeFiles: 99, files: 10_000}, 0},
+		{"a hundredth of the inodes stays free", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1e5 - 1, files: 1e7}, 0},
+		{"and 1,024 of a few", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1023, files: 1e5}, 0},
 		{"room for some", space{free: 64<<20 + 40_000, total: gib, freeFiles: 1e6, files: 1e7}, 4},
-		{"inodes for some", space{free: 100 * gib, total: 1000 * gib, freeFiles: 103, files: 10_000}, 3},
+		{"inodes for some", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1027, files: 1e5}, 3},
 		{"files are not counted", space{free: 100 * gib, total: 1000 * gib}, 20},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

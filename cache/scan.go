@@ -2,6 +2,8 @@ package cache
 
 import (
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"time"
 )
@@ -33,7 +35,7 @@ func (d *disk) scan(stop <-chan struct{}) {
 			return
 		}
 		entries, err := d.sys.list(filepath.Join(d.dir, "objects", directory(i)))
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.notify("scan", err)
 		}
 		for _, e := range entries {

@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"time"
 )
@@ -18,7 +20,7 @@ func (d *disk) scrub(stop <-chan struct{}) {
 	for !stopped(stop, time.Minute) { // a start has better things to do
 		for i := range directories {
 			entries, err := d.sys.list(filepath.Join(d.dir, "objects", directory(i)))
-			if err != nil {
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				d.notify("scrub", err)
 			}
 			for _, e := range entries {

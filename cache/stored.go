@@ -24,7 +24,7 @@ type Key struct {
 // priceless.
 const (
 	fileWorth     = 1
-	metadataWorth = 3
+	metadataWorth = 2
 )
 
 func (k Key) worth() uint8 {

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 // what they give out is the *os.File that sendfile needs.
 type system struct {
 	open   func(path string, flag int) (*os.File, error)
+	mkdir  func(path string) error // which may be there
 	rename func(from, to string) error
 	remove func(path string) error
 	list   func(dir string) ([]fs.DirEntry, error)
@@ -29,6 +31,7 @@ type space struct{ free, total, freeFiles, files int64 }
 func realSystem() system {
 	return system{
 		open:   func(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, 0o600) },
+		mkdir:  mkdir,
 		rename: os.Rename,
 		remove: os.Remove,
 		list:   os.ReadDir,
@@ -38,6 +41,13 @@ func realSystem() system {
 		sync:   (*os.File).Sync,
 		space:  statSpace,
 	}
+}
+
+func mkdir(path string) error {
+	if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 // fileBody reads a body that begins at base.

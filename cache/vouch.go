@@ -53,7 +53,7 @@ func (c *checks) verify(which checked, body io.ReaderAt, m *Meta) error {
 
 // verify reads a body and compares each part with its checksum.
 func verify(body io.ReaderAt, m *Meta) error {
-	buf := make([]byte, min(m.Size(), 64<<10))
+	buf := make([]byte, max(1, min(m.Size(), 64<<10)))
 	for _, p := range m.Parts {
 		sum := crc32.New(castagnoli)
 		n, err := io.CopyBuffer(sum, io.NewSectionReader(body, p.Offset, p.Size), buf)

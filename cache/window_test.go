@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -252,7 +253,7 @@ func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 func TestWindowTrim(t *testing.T) {
 	const quarter = maxWindow / 4
 	text := payload(1, 2*quarter)
-	w := window{start: 100, buf: bytes.Clone(text)}
+	w := window{start: 100, buf: bytes.Clone(text), granted: maxWindow}
 	for _, slowest := range []int64{0, 100, 100 + quarter - 1} {
 		if w.trim(slowest); w.start != 100 || len(w.buf) != 2*quarter {
 			t.Errorf("from %d: %d bytes", w.start, len(w.buf))
@@ -269,6 +270,38 @@ func TestWindowTrim(t *testing.T) {
 	w.trim(w.start + 2*quarter)
 	if w.start != 100+2*quarter || len(w.buf) != 0 || w.room() != maxWindow {
 		t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+	}
+}
+
+// Windows are bounded one by one and all together, and each has a least.
+func TestWindowsShareABound(t *testing.T) {
+	var left atomic.Int64
+	left.Store(maxWindow)
+	fill := func(w *window) int {
+		for n := w.room(); n > 0; n = w.room() {
+			w.buf = append(w.buf, make([]byte, n)...)
+		}
+		return len(w.buf)
+	}
+	one, two, three := window{left: &left}, window{left: &left}, window{left: &left}
+	if n := fill(&one); n != maxWindow {
+		t.Errorf("the first holds %d bytes, want %d", n, maxWindow)
+	}
+	if n := fill(&two); n != 2*windowStep {
+		t.Errorf("the second holds %d bytes, want what is left, %d", n, 2*windowStep)
+	}
+	if n := fill(&three); n != windowStep {
+		t.Errorf("the third holds %d bytes, want the least, %d", n, windowStep)
+	}
+	one.drop()
+	if n := fill(&three); n != maxWindow {
+		t.Errorf("with room, the third holds %d bytes, want %d", n, maxWindow)
+	}
+	two.drop()
+	three.drop()
+	three.drop()
+	if n := left.Load(); n != maxWindow {
+		t.Errorf("%d bytes are left of %d", n, maxWindow)
 	}
 }
 

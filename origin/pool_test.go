@@ -31,8 +31,8 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		metadata string // what is reported of the first master
 		file     string
 	}{
-		{"no headers", []sample.Fault{sample.Hang()}, short, "outrun", "timeout"},
-		{"half a header", []sample.Fault{sample.HangInHeaders()}, short, "outrun", "timeout"},
+		{"no headers", []sample.Fault{sample.Hang()}, short, "timeout", "timeout"},
+		{"half a header", []sample.Fault{sample.HangInHeaders()}, short, "timeout", "timeout"},
 		{"headers and no body", []sample.Fault{sample.HangAfter(0)}, short, "stalled", "stalled"},
 		{"a body that stalls", []sample.Fault{sample.HangAfter(100)}, short, "stalled", "stalled"},
 		{"a body that drips too slowly", []sample.Fault{sample.Drip(sample.NewGate(), 10)}, short, "stalled", "stalled"},

@@ -14,8 +14,8 @@ import (
 // nothing: what requests find is all that is known then.
 type Probe struct {
 	// Path is what is asked for, an escaped path below a master's base. With ""
-	// it is the smallest packument that was fetched, or the registry's ping as
-	// long as there is none; and for a pool of files the smallest of those, by
+	// it is the latest version in the smallest packument that was fetched, or the
+	// registry's ping as long as there is none; and for a pool of files the smallest of those, by
 	// HEAD.
 	Path    string
 	Every   time.Duration // between two probes, give or take a tenth
@@ -43,6 +43,11 @@ type target struct {
 	learnt     bool
 }
 
+// latest, after a packument's path, is its newest version's document: it comes
+// from where the packument does, is shorter, and is not mistaken for a second
+// fetch of the packument by whoever counts a master's requests.
+const latest = "/latest"
+
 // learnt is the smallest thing that a master gave us of late.
 type learnt struct {
 	path string
@@ -59,8 +64,12 @@ func (p *pool) learn(a *Ask, size int64) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	path := a.Route.Path
+	if !p.isFiles() {
+		path += latest
+	}
 	if p.learnt.path == "" || size < p.learnt.size {
-		p.learnt = learnt{a.Route.Path, size}
+		p.learnt = learnt{path, size}
 	}
 }
 

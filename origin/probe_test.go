@@ -93,13 +93,13 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	get(Ask{Route: b.route(aPackument), Header: http.Header{"Authorization": {"Bearer x"}}})
 	is(b.pool, "GET", "/-/ping") // not what may be one client's alone
 	get(Ask{Route: b.route("/edge-sample-app")})
-	is(b.pool, "GET", "/edge-sample-app")
+	is(b.pool, "GET", "/edge-sample-app/latest")
 	before := len(download(t, w.aURL+"/edge-sample-app"))
 	get(Ask{Route: b.route(aPackument)})
 	if after := len(download(t, w.aURL+aPackument)); after > before {
-		is(b.pool, "GET", "/edge-sample-app")
+		is(b.pool, "GET", "/edge-sample-app/latest")
 	} else {
-		is(b.pool, "GET", aPackument)
+		is(b.pool, "GET", aPackument+latest)
 	}
 	get(Ask{Route: b.route(aTarball)})
 	is(b.files, "HEAD", aTarball)

@@ -49,11 +49,12 @@ func (r *round) end() {
 
 // enoughWaits is how many first bytes must have been waited for before their p95
 // means something.
-const enoughWaits = 32
+const enoughWaits = 128
 
-// leastHedge is the shortest wait before another master is asked: below it
-// nobody feels the difference.
-const leastHedge = 25 * time.Millisecond
+// leastHedge is the shortest wait before another master is asked. Below it a
+// master that is merely busy would be asked everything twice, and one request to
+// a master for each document is worth more than a fraction of a second.
+const leastHedge = 250 * time.Millisecond
 
 // never is a wait that does not end.
 const never = time.Duration(math.MaxInt64)

@@ -71,7 +71,7 @@ func (p *pool) status() PoolStatus {
 // masterStatus tells of one master. p.mu is held.
 func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
 	s := MasterStatus{
-		N: m.n, URL: m.name, Role: "replica", State: m.state.String(), Why: m.because(), Since: m.since,
+		N: m.n, URL: m.name, Role: "replica", State: m.state.String(), Why: m.because(), Since: seconds(m.since),
 		Drained: !m.drained.IsZero(), Share: math.Round(m.share(now)*100) / 100,
 		LatencyMS: milliseconds(m.latency.average(now)), P95MS: milliseconds(m.latency.p95(1)),
 	}
@@ -82,7 +82,7 @@ func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
 		s.Role = "spare"
 	}
 	if s.Drained {
-		s.State, s.Since = "drained", m.drained
+		s.State, s.Since = "drained", seconds(m.drained)
 	}
 	if !s.Up() {
 		s.Share = 0
@@ -97,7 +97,7 @@ func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
 			age = now.Sub(p.begun)
 		}
 		s.Probe = &ProbeStatus{
-			Path: m.probe.path, At: m.probe.at, Result: m.probe.err,
+			Path: m.probe.path, At: seconds(m.probe.at), Result: m.probe.err,
 			Age:     math.Round(age.Seconds()*10) / 10,
 			Stalled: age > 2*p.probe.Every+p.probe.Timeout,
 		}
@@ -107,6 +107,9 @@ func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
 	}
 	return s
 }
+
+// seconds leaves out what nobody reads.
+func seconds(t time.Time) time.Time { return t.Truncate(time.Second).UTC() }
 
 func milliseconds(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Millisecond)*100) / 100
