@@ -41,6 +41,7 @@ const (
 
 // health is what is known of a master. The pool's mu guards it.
 type health struct {
+	heard   time.Time // when it last gave a client a document that could be probed with
 	state   state
 	since   time.Time
 	why     string

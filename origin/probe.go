@@ -15,7 +15,8 @@ import (
 type Probe struct {
 	// Path is what is asked for, an escaped path below a master's base. With ""
 	// it is the latest version in the smallest packument that was fetched, or the
-	// registry's ping as long as there is none; and for a pool of files the smallest of those, by
+	// registry's ping as long as there is none, or clients were given documents
+	// a moment ago; and for a pool of files the smallest of those, by
 	// HEAD.
 	Path    string
 	Every   time.Duration // between two probes, give or take a tenth
@@ -55,7 +56,7 @@ type learnt struct {
 }
 
 // learn notes what could be probed with.
-func (p *pool) learn(a *Ask, size int64) {
+func (p *pool) learn(m *master, a *Ask, size int64) {
 	if _, private := a.Header["Authorization"]; private || p.probe.Path != "" && !p.isFiles() || a.Plain() || !p.probes() {
 		return
 	}
@@ -64,6 +65,7 @@ func (p *pool) learn(a *Ask, size int64) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	m.heard = time.Now()
 	path := a.Route.Path
 	if !p.isFiles() {
 		path += latest
@@ -78,7 +80,12 @@ func (p *pool) probes() bool {
 	return p.probe.Every > 0 && (p.probe.Path != "" || p.ping != "" || p.isFiles())
 }
 
-func (p *pool) target() target {
+// quiet is how many times between probes must go by, without a document that a
+// master gave us for a client, before it is asked for one by probes. Until then
+// what clients fetched tells more, and a ping that it is still there is enough.
+const quiet = 6
+
+func (p *pool) target(m *master, now time.Time) target {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -86,7 +93,7 @@ func (p *pool) target() target {
 		return target{method: http.MethodHead, path: p.learnt.path, learnt: true}
 	case p.probe.Path != "":
 		return target{method: http.MethodGet, path: p.probe.Path, configured: true}
-	case p.learnt.path != "":
+	case p.learnt.path != "" && now.Sub(m.heard) >= quiet*p.probe.Every:
 		return target{method: http.MethodGet, path: p.learnt.path, learnt: true}
 	}
 	return target{method: http.MethodGet, path: p.ping}
@@ -109,7 +116,7 @@ func (p *pool) watch(ctx context.Context, m *master) {
 		case <-m.kick:
 			timer.Stop()
 		}
-		if t := p.target(); t.path != "" {
+		if t := p.target(m, time.Now()); t.path != "" {
 			within, cancel := context.WithTimeout(ctx, p.probe.Timeout)
 			err := p.ask(within, m, t)
 			cancel()

@@ -55,7 +55,7 @@ func TestProbeFindsWhatIsWrong(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), b.pool.probe.Timeout)
 			defer cancel()
-			err = b.pool.ask(ctx, b.pool.primary(), b.pool.target())
+			err = b.pool.ask(ctx, b.pool.primary(), b.pool.target(b.pool.primary(), later()))
 			got := ""
 			if err != nil {
 				got = b.pool.probeWords(err)
@@ -78,7 +78,7 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	b.files.probe = b.pool.probe
 	is := func(p *pool, method, path string) {
 		t.Helper()
-		if got := p.target(); got.method != method || got.path != path {
+		if got := p.target(p.primary(), later()); got.method != method || got.path != path {
 			t.Errorf("probes with %s %q; want %s %q", got.method, got.path, method, path)
 		}
 	}
@@ -104,14 +104,14 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	get(Ask{Route: b.route(aTarball)})
 	is(b.files, "HEAD", aTarball)
 	for _, p := range b.pools() {
-		if err := p.ask(t.Context(), p.primary(), p.target()); err != nil {
+		if err := p.ask(t.Context(), p.primary(), p.target(p.primary(), later())); err != nil {
 			t.Error(err)
 		}
 	}
 	// Gone is not ill.
-	probed := b.pool.target().path
+	probed := b.pool.target(b.pool.primary(), later()).path
 	w.a.Break(sample.Path(probed), sample.Status(404))
-	if err := b.pool.ask(t.Context(), b.pool.primary(), b.pool.target()); err != nil {
+	if err := b.pool.ask(t.Context(), b.pool.primary(), b.pool.target(b.pool.primary(), later())); err != nil {
 		t.Errorf("what has gone makes a master ill: %v", err)
 	}
 	is(b.pool, "GET", "/-/ping")
@@ -264,4 +264,23 @@ func TestDoubtIsProbedAtOnce(t *testing.T) {
 			t.Errorf("probes at %v", f.at)
 		}
 	})
+}
+
+// later is when what clients fetched a moment ago has been quiet for long.
+func later() time.Time { return time.Now().Add(24 * time.Hour) }
+
+func TestProbesPingWhileClientsFetch(t *testing.T) {
+	w := newTwo(t)
+	b := newBehind(t, w.bothURLs[:1])
+	b.pool.probe = Probe{Every: time.Second, Timeout: time.Minute}
+	if _, err := b.get(t, aPackument); err != nil {
+		t.Fatal(err)
+	}
+	m := b.pool.primary()
+	if got := b.pool.target(m, time.Now()).path; got != "/-/ping" {
+		t.Errorf("a moment after a client was given a packument, probes ask for %s", got)
+	}
+	if got := b.pool.target(m, later()).path; got != aPackument+latest {
+		t.Errorf("long after, probes ask for %s", got)
+	}
 }

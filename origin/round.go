@@ -199,7 +199,7 @@ func (r *reply) judge(last, alone bool, use func(context.Context, *master, *http
 	case err == nil || verdict == absent:
 		r.pool.answered(r.master)
 		if r.resp.StatusCode == http.StatusOK && verdict == accepted {
-			r.pool.learn(r.a, r.size)
+			r.pool.learn(r.master, r.a, r.size)
 		}
 	}
 	return verdict, err
