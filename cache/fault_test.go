@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // faults is a system of which one call fails, or, after a kill, every call from
@@ -381,5 +382,73 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 	}
 	if have := d.quarantine.bytes.Load(); have > d.limit/64 || d.quarantine.count() != 2 {
 		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.count(), d.limit/64)
+	}
+}
+
+// A file that cannot be removed still takes its room.
+func TestDiskCountsWhatItCannotRemove(t *testing.T) {
+	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
+	for name, lose := range map[string]func(d *disk){
+		"evicted":     func(d *disk) { d.evictTo(levels{bytes: 0, files: 10}) },
+		"removed":     func(d *disk) { d.Remove(k, 1) },
+		"quarantined": func(d *disk) { d.limit, d.quarantine.limit = 0, 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
+		"aborted": func(d *disk) {
+			w, err := d.Create(k, metaFor(k, 2, b), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Write(b)
+			w.Abort()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openHere(t, t.TempDir())
+			write(t, d, k, metaFor(k, 1, b), b)
+			d.sys.remove = func(string) error { return syscall.EIO }
+			d.quarantine.sys.remove = d.sys.remove
+			lose(d)
+			want := int64(1)
+			if name == "aborted" {
+				want = 2
+			}
+			if have := d.used() + d.reserved.Load(); have < want*onDisk(10_000) {
+				t.Errorf("%d bytes are counted, %d files are there", have, want)
+			}
+			if !d.breaker.open(time.Now()) {
+				t.Error("it goes on writing")
+			}
+		})
+	}
+}
+
+// Between the choice of what to evict and its removal, it may have been replaced.
+func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 8<<20)
+	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
+	write(t, d, k, metaFor(k, 1, b), b)
+	sum, size, _ := d.index.evict()
+	write(t, d, k, metaFor(k, 2, b), b)
+	if err := d.unlink(sum, size); err != nil {
+		t.Fatal(err)
+	}
+	expectStored(t, d, k, 2, b)
+}
+
+// Who found damage holds no turn: the file may be another one by now, and what
+// cannot be read is not known to be damaged.
+func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 8<<20)
+	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
+	write(t, d, k, metaFor(k, 2, b), b)
+	d.spoiled(k.sum(), 1) // replaced
+	d.spoiled(k.sum(), 0) // its head was damaged, and is not any more
+	real := d.sys.read
+	d.sys.read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+	d.spoiled(k.sum(), 2)
+	expectStored(t, d, k, 0, nil)
+	d.sys.read = real
+	expectStored(t, d, k, 2, b)
+	if d.spoils.Load() != 0 {
+		t.Errorf("%d spoiled", d.spoils.Load())
 	}
 }

@@ -585,3 +585,36 @@ func TestPurgeSurvivesARestartOfTheCache(t *testing.T) {
 		}
 	}
 }
+
+// A purge that comes while the journal is rewritten is in the new one too.
+func TestPurgeDuringACompaction(t *testing.T) {
+	dir := t.TempDir()
+	sys := realSystem()
+	begun, gate := make(chan struct{}), make(chan struct{})
+	sys.open = func(path string, flag int) (*os.File, error) {
+		if strings.HasSuffix(path, ".new") {
+			close(begun)
+			<-gate
+		}
+		return os.OpenFile(path, flag, 0o600)
+	}
+	p, err := openPurges(sys, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	born := p.now()
+	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "before"})
+	p.journal.compactSoon(&p.adding, p.limit)
+	<-begun
+	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "meanwhile"})
+	close(gate)
+	p.journal.wg.Wait()
+	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "after"})
+	p.close()
+	p = openedPurges(t, dir)
+	for _, id := range []string{"before", "meanwhile", "after"} {
+		if p.mark(Key{Site: "s", ID: id}, born) != MarkedGone {
+			t.Errorf("the purge %s is forgotten", id)
+		}
+	}
+}
