@@ -124,7 +124,8 @@ func (c *Cache) Close() error {
 // the key share. ctx bounds this client's wait and nobody else's. The error is
 // the Fetcher's, ErrUnavailable, or ctx's cause.
 func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
-	for alone := q.alone(); ; alone = true {
+	alone, disappointed := q.alone(), false
+	for {
 		now := time.Now()
 		s, mark, place := c.lookup(q)
 		verdict := Miss
@@ -143,16 +144,26 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			s.Release()
 			return nil, ErrUnavailable
 		}
-		patience := q.patience(verdict, s.meta(), mark, now)
+		stale := verdict == Validate && DecideOnError(now, s.meta(), mark, q.Rule, q.Request) == StaleIfError
 		s.Release() // the fill takes its own, as it may begin later
+		patience := time.Duration(0)
+		if stale {
+			patience = q.Rule.Patience
+		}
 		a, err := c.fetch(ctx, q, place, alone, verdict, patience)
 		if errors.Is(err, errNotShared) && !alone {
+			alone = true
 			continue
 		}
-		if err != nil && ctx.Err() == nil {
-			return c.rescue(q, err)
+		if err == nil || ctx.Err() != nil {
+			return a, err
 		}
-		return a, err
+		if a, err = c.rescue(q, err); err == nil || !stale || disappointed {
+			return a, err
+		}
+		// The stale response, for which this fetch was given up so soon, has been
+		// purged meanwhile.
+		disappointed = true
 	}
 }
 
@@ -236,16 +247,8 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	return a, nil
 }
 
-// patience is how long q waits for a flight, 0 for as long as it takes.
-func (q *Query) patience(why Verdict, m *Meta, mark Mark, now time.Time) time.Duration {
-	if why != Validate || DecideOnError(now, m, mark, q.Rule, q.Request) != StaleIfError {
-		return 0
-	}
-	return q.Rule.Patience
-}
-
-// fetch joins the key's flight, or begins it. It waits until that is as old as
-// the request has patience: those who come later wait less, or not at all.
+// fetch joins the key's flight, or begins it. With patience it waits until the
+// flight is that old: those who come later wait less, or not at all.
 func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why Verdict, patience time.Duration) (*Answer, error) {
 	f, r, leader, err := c.join(q, place, alone, why)
 	if err != nil {

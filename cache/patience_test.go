@@ -72,3 +72,38 @@ func TestAQuickValidationIsWaitedFor(t *testing.T) {
 		expect(t, c, q, Missed, "new")
 	})
 }
+
+// Whoever waits for a validation may see its stale answer go.
+func TestWhoeverLosesItsStaleAnswerWaits(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
+		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		expect(t, c, q, Missed, "old")
+		settle(c)
+		pass(2 * time.Minute)
+		for name, validation := range map[string]func() error{
+			"that hangs": func() error { pass(time.Hour); return errOrigin },
+			"that fails": func() error { pass(500 * time.Millisecond); return errOrigin },
+		} {
+			q := *q
+			q.Fetcher = &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+				if ask.Stale {
+					return validation()
+				}
+				pass(2 * time.Second)
+				return respond(fill, 200, "new", "Cache-Control: max-age=60")
+			}}
+			done := make(chan got, 1)
+			go func() { done <- get(c, &q) }()
+			pass(100 * time.Millisecond)
+			if err := c.Purge(Purge{Scope: ScopeAll}); err != nil {
+				t.Fatal(err)
+			}
+			if g := <-done; g.outcome != Missed || g.body != "new" {
+				t.Errorf("a validation %s: %v", name, g)
+			}
+			settle(c)
+			pass(2 * time.Minute)
+		}
+	})
+}

@@ -19,7 +19,7 @@ const (
 	asUsual  = iota
 	spares   // used when no primary or replica is healthy, and after those
 	easing   // recovering, and spared this time
-	doubtful // suspect
+	doubtful // suspect, or out and resting
 	lastHope // out, but better than an error
 	tiers
 )
@@ -65,10 +65,10 @@ func (p *pool) order(a *Ask) (order []*master, usable int) {
 func (p *pool) tier(m *master, now time.Time) int {
 	const percent = 100
 	switch {
+	case m.state == suspect, p.resting(m):
+		return doubtful
 	case m.state == out:
 		return lastHope
-	case m.state == suspect:
-		return doubtful
 	case m.spare:
 		return spares
 	case float64(p.random(percent)) >= percent*m.share(now):

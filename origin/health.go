@@ -103,7 +103,7 @@ func (p *pool) review(now time.Time) {
 		case m.state == out && !p.probes() && !now.Before(m.until):
 			p.enter(m, recovering, m.why, now)
 		}
-		left = left || m.usable()
+		left = left || p.usable(m)
 	}
 	switch {
 	case !left && p.down.IsZero():
@@ -121,8 +121,12 @@ func (p *pool) review(now time.Time) {
 	}
 }
 
-// usable: the master may be asked. The pool's mu is held.
-func (m *master) usable() bool { return m.drained.IsZero() && m.state != out }
+// usable: the master may be asked. p.mu is held.
+func (p *pool) usable(m *master) bool { return m.drained.IsZero() && (m.state != out || p.resting(m)) }
+
+// resting: the master is out, but its last probe was well, so that it may be
+// asked before there is no answer at all. p.mu is held.
+func (p *pool) resting(m *master) bool { return m.state == out && m.good > 0 }
 
 // because says why the master is not asked. The pool's mu is held.
 func (m *master) because() string {
@@ -166,7 +170,7 @@ func (p *pool) dispensable(m *master) bool {
 		case o == m:
 		case o.state == out:
 			gone++
-		case o.usable() && o.state != suspect:
+		case p.usable(o) && o.state != suspect:
 			others++
 		}
 	}
@@ -187,6 +191,7 @@ func (p *pool) failed(m *master, f fault) {
 		}
 		switch enough := m.row >= inARow; {
 		case m.state == out: // asked as a last resort, which it was not
+			m.good = 0
 		case m.state == recovering && (f.unanswered || p.dispensable(m)):
 			p.eject(m, "came back, and a request was "+f.words, now)
 		case enough && (m.unanswered >= inARow || p.dispensable(m)):
@@ -249,8 +254,11 @@ func count(n int, what string) string {
 
 // share is the part of its usual load that a master gets. The pool's mu is held.
 func (m *master) share(now time.Time) float64 {
-	if m.state != recovering {
+	switch m.state {
+	case healthy, suspect:
 		return 1
+	case out:
+		return least
 	}
 	return min(1, least+(1-least)*float64(now.Sub(m.since))/float64(ramp))
 }

@@ -160,8 +160,8 @@ func TestMastersGoAndComeBack(t *testing.T) {
 		}},
 		{"and bring back, by and by", "pr", true, []step{
 			{what: "a unprobed", times: 3, state: "a out", order: "b|a"},
-			{what: "a probed", times: 5, state: "a out", order: "b|a"}, // not before its rest
-			{what: "wait", wait: shortRest, state: "a out", order: "b|a"},
+			{what: "a probed", times: 5, state: "a out", order: "ba"}, // not before its rest, but for want of others
+			{what: "wait", wait: shortRest, state: "a out", order: "ba"},
 			{what: "a probed", state: "a recovering", order: "ab"},
 			{what: "wait", wait: ramp, state: "a healthy", order: "ab"},
 		}},
@@ -171,10 +171,16 @@ func TestMastersGoAndComeBack(t *testing.T) {
 			{what: "a probed", times: 2, state: "a recovering", order: "ab"},
 			{what: "a unanswered", state: "a out", order: "b|a"},
 			{what: "wait", wait: shortRest, order: "b|a"},
-			{what: "a probed", times: 2, state: "a out", order: "b|a"},
-			{what: "wait", wait: shortRest, order: "b|a"},
+			{what: "a probed", times: 2, state: "a out", order: "ba"},
+			{what: "wait", wait: shortRest, order: "ba"},
 			{what: "a probed", state: "a recovering", order: "ab"},
 			{what: "a unprobed", state: "a out", order: "b|a"},
+		}},
+		{"one that rests is better than none", "pr", true, []step{
+			{what: "a cut", times: 5, order: "b|a"},
+			{what: "a probed", times: 2, state: "a out", order: "ba"},
+			{what: "b unanswered", times: 5, state: "b out", order: "a|b"},
+			{what: "a unanswered", state: "a out", order: ""},
 		}},
 		{"in an outage one good probe is enough", "pr", true, []step{
 			{what: "a unanswered", times: 5, order: "b|a"},
