@@ -1,0 +1,172 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// fetch joins the key's flight, or begins it. With patience it waits until the
+// flight is that old: those who come later wait less, or not at all.
+func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why Verdict, patience time.Duration) (*Answer, error) {
+	f, r, leader, err := c.join(q, place, alone, why)
+	if err != nil {
+		return nil, err
+	}
+	wait := ctx
+	if patience > 0 {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(patience), errPatience)
+		defer cancel()
+	}
+	if err = f.await(wait, q.Interim); err == nil {
+		var a *Answer
+		if a, err = f.answer(q, r, leader, time.Now()); err == nil {
+			return a, nil
+		}
+	}
+	r.close()
+	return nil, err
+}
+
+// join returns the flight to wait for and a place in it. Where a validation
+// failed a moment ago its error is the answer: the stored response is as good
+// as it was, and masters in trouble are not asked at the rate of the requests.
+func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r *reader, leader bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, false, ErrClosed
+	}
+	id := flightKey{place.Site, place.ID, ""}
+	for _, part := range []string{"", q.Request.part()} { // a fill of the whole serves for a part of it
+		id.part = part
+		if f = c.flights[id]; f == nil || alone || c.purges.mark(q.Key, f.born) != NotMarked {
+			continue
+		}
+		if err := f.failure(); err != nil && why == Validate && !errors.Is(err, errDeserted) {
+			return nil, nil, false, fmt.Errorf("%w: %w", errCooling, err)
+		}
+		if !f.takes(q) {
+			continue
+		}
+		if r, ok := f.join(); ok {
+			return f, r, false, nil
+		}
+	}
+	f = c.flight(q, id, alone)
+	r, _ = f.join() // before the fill, which may fail at once
+	c.begin(f, q, place)
+	return f, r, true, nil
+}
+
+// part names the range that is fetched for this request by itself.
+func (q *Request) part() string {
+	if len(q.Ranges) == 0 {
+		return ""
+	}
+	return q.Header.Get("Range") + "\x00" + q.Header.Get("If-Range")
+}
+
+// refresh validates in the background, unless that is under way.
+func (c *Cache) refresh(q *Query, place Key) {
+	id := flightKey{place.Site, place.ID, ""}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[id]; c.closed || f != nil && c.purges.mark(q.Key, f.born) == NotMarked {
+		return
+	}
+	c.begin(c.flight(q, id, false), q, place)
+}
+
+// flight makes a flight. c.mu is held.
+func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
+	f := newFlight(c.base, id, c.purges.now())
+	f.window.left = &c.windows
+	f.solo = q.Private
+	if !alone {
+		c.flights[id] = f
+	}
+	return f
+}
+
+// begin starts a flight's fill. c.mu is held.
+func (c *Cache) begin(f *flight, q *Query, place Key) {
+	own := *q // the client's may be gone before the fill is
+	c.wg.Go(func() { c.fill(f, &own, place) })
+}
+
+// drop takes a flight out of the map; a newer one for the same key stays.
+func (c *Cache) drop(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[f.id] == f {
+		delete(c.flights, f.id)
+	}
+}
+
+// fill is the life of a flight. It looks the response up once more, because
+// between the look-up that missed and the flight's beginning another flight may
+// have ended:
+//
+//	A: misses            joins flight 1          flight 1 commits, ends
+//	B:          misses                                                  begins flight 2
+func (c *Cache) fill(f *flight, q *Query, place Key) {
+	defer f.cancel(nil)
+	defer func() {
+		if f.failure() != nil {
+			time.AfterFunc(cooling, func() { c.drop(f) })
+			return
+		}
+		c.drop(f)
+	}()
+	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
+	why, found := Miss, place
+	if !q.Private {
+		w.base, w.mark, found = c.lookup(q)
+		why = Decide(w.requested, w.base.meta(), w.mark, q.Rule, q.Request)
+	}
+	if why == Fresh {
+		f.finishStored(w.base)
+		return
+	}
+	f.because(q.reason(w.requested, w.base.meta(), w.mark, found))
+	w.asked = ask(why, w.base.meta(), &q.Request)
+	w.asked.Stale = w.base != nil && DecideOnError(w.requested, w.base.Meta, w.mark, q.Rule, q.Request) == StaleIfError
+	w.asked.Memo = w.base.memo(q.Memo)
+	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
+}
+
+// ask says what is wanted of the origin.
+func ask(why Verdict, m *Meta, q *Request) Ask {
+	a := Ask{Header: q.Header, Head: q.Method == http.MethodHead}
+	switch {
+	case a.Head:
+	case m == nil, why == Complete && len(q.Ranges) > 0:
+		if len(q.Ranges) > 0 {
+			a.Range, a.IfRange = q.Header.Get("Range"), q.Header.Get("If-Range")
+		}
+	case why == Complete: // the whole is wanted, and its beginning is here
+		if tag := strongTag(m.Header); tag != "" && m.Piece.First == 0 {
+			a.Range, a.IfRange = "bytes="+strconv.FormatInt(m.Size(), 10)+"-", tag
+		}
+	default:
+		a.ETag, a.LastModified = m.Header.Get("ETag"), m.Header.Get("Last-Modified")
+	}
+	return a
+}
+
+// safely turns a Fetcher's panic into an error: those who wait must not wait
+// for ever.
+func (c *Cache) safely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a fetch: %v", p)
+			c.notify("fetch", err)
+		}
+	}()
+	return fetcher.Fetch(ctx, ask, w)
+}
