@@ -27,12 +27,3 @@ var outcomeWords = [outcomes]string{
 
 // String is the outcome's word.
 func (o Outcome) String() string { return outcomeWords[o] }
-
-// Outcomes lists every outcome.
-func Outcomes() []Outcome {
-	all := make([]Outcome, outcomes)
-	for i := range all {
-		all[i] = Outcome(i)
-	}
-	return all
-}

@@ -25,7 +25,7 @@ type behind struct {
 	servers [2]*sample.Server
 }
 
-func newBehind(t *testing.T) *behind {
+func newBehind(t *testing.T, more ...string) *behind {
 	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {
@@ -40,7 +40,7 @@ func newBehind(t *testing.T) *behind {
 		t.Cleanup(b.servers[i].Close)
 	}
 	e := newTestEdge(t, fmt.Sprintf(`sites: [{ name: npm, masters: [{ url: "%s", role: primary }, { url: "%s", role: replica }] }]`,
-		b.servers[0].URL(), b.servers[1].URL()), true)
+		b.servers[0].URL(), b.servers[1].URL())+"\n"+strings.Join(more, "\n"), true)
 	b.url = e.cfg.PublicURL.String()
 	serveEdge(t, e)
 	return b
@@ -200,5 +200,82 @@ func TestPrivatePackageNeverLeaks(t *testing.T) {
 		if resp.StatusCode < 400 || json.Valid(body) && strings.Contains(string(body), "1.0.0") {
 			t.Errorf("GET %s without a token: %d %.80s", path, resp.StatusCode, body)
 		}
+	}
+}
+
+// as asks for a path with a token, "" for none.
+func (b *behind) as(t *testing.T, token, method, path string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, b.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// Not even a master that calls a private answer public makes it so: what was
+// asked for with a credential is nobody else's.
+func TestAnswersToACredentialAreNotShared(t *testing.T) {
+	b := newBehind(t)
+	name := sample.PrivateScope + "/secret"
+	if err := b.store.AddPackage(name, sample.Version{Number: "1.0.0"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range b.masters {
+		m.Break(sample.Prefix("/"+name), sample.Set("Cache-Control", "public, max-age=3600"))
+	}
+	alice, bob := b.store.Grant("alice"), b.store.Grant("bob")
+	for _, path := range []string{"/" + name, "/" + name + "/-/secret-1.0.0.tgz"} {
+		for i, token := range []string{alice, bob, alice} {
+			before := b.reads(path)
+			if status, _ := b.as(t, token, http.MethodGet, path); status != http.StatusOK {
+				t.Fatalf("GET %s with a token: %d", path, status)
+			}
+			if b.reads(path) == before {
+				t.Errorf("GET %s, request %d with a token: no master was asked", path, i+1)
+			}
+		}
+		if status, body := b.as(t, "", http.MethodGet, path); status < 400 {
+			t.Errorf("GET %s without a token: %d, %d bytes", path, status, len(body))
+		}
+	}
+}
+
+func TestWhatMastersAreAskedCostsMuch(t *testing.T) {
+	for _, tt := range []struct {
+		what, method, path string
+		down               bool
+	}{
+		{"a miss", http.MethodGet, "/edge-sample-app", false},
+		{"a name that does not exist", http.MethodGet, "/never-seen", false},
+		{"a miss with every master down", http.MethodGet, "/never-seen", true},
+		{"a request that is passed", http.MethodGet, "/-/whoami", false},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			b := newBehind(t, "limits: { rate: 0.001, burst: 10 }")
+			if tt.down {
+				for _, s := range b.servers {
+					s.Refuse()
+				}
+			}
+			if status, _ := b.as(t, "", tt.method, tt.path); status == http.StatusTooManyRequests {
+				t.Fatal("limited at once")
+			}
+			if status, _ := b.as(t, "", http.MethodGet, "/-/ping"); status != http.StatusTooManyRequests {
+				t.Errorf("the next request gets %d; want 429, for the budget was one miss", status)
+			}
+		})
 	}
 }

@@ -84,6 +84,9 @@ func (x *exchange) admitted() bool {
 func (x *exchange) cached() {
 	q := x.query()
 	a, err := x.cache.Get(x.r.Context(), q)
+	if err != nil || a.Forward != "" {
+		x.missed()
+	}
 	if err != nil {
 		x.fail(err)
 		return
@@ -96,10 +99,13 @@ func (x *exchange) cached() {
 	}
 	defer a.Close()
 	x.outcome = a.Outcome
-	if a.Forward != "" || a.Outcome == cache.Passed {
-		x.limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
-	}
 	x.respond(a)
+}
+
+// missed charges the client for what a master was asked, whatever came of it: a
+// flood of names that do not exist, or of writes, costs as much as one of misses.
+func (x *exchange) missed() {
+	x.limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
 }
 
 // query says what is wanted of the cache. Clients of the npm kind do not steer

@@ -19,6 +19,7 @@ import (
 // reads its own write.
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
+	x.missed()
 	proxy := httputil.ReverseProxy{
 		Transport: x.site.origin.Pass(x.route),
 		Rewrite: func(p *httputil.ProxyRequest) {
