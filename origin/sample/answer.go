@@ -14,7 +14,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	length int // of Content-Length
+	length int            // of Content-Length
+	send   func(exchange) // how it leaves; nil for at once, as a whole
 }
 
 func (a *answer) Header() http.Header { return a.header }

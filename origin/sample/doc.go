@@ -17,6 +17,9 @@
 //	defer server.Close()
 //	// npm install --registry "$URL" edge-sample-app, where URL is server.URL()
 //
+// A master has a change feed at /_changes, in CouchDB's plain, longpoll and
+// continuous forms.
+//
 // # Trouble
 //
 // A [Fault] is one way of going wrong. [Master.Break] and [Master.BreakNext]

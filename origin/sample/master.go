@@ -56,7 +56,10 @@ func (m *Master) Store() *Store { return m.store }
 func (m *Master) Lag() { m.behind.Store(m.store.content.Load()) }
 
 // CatchUp ends what [Master.Lag] began.
-func (m *Master) CatchUp() { m.behind.Store(nil) }
+func (m *Master) CatchUp() {
+	m.behind.Store(nil)
+	m.store.news.tell()
+}
 
 func (m *Master) content() *content {
 	if old := m.behind.Load(); old != nil {
@@ -102,6 +105,9 @@ func (m *Master) serve(w http.ResponseWriter, r *http.Request, base string) {
 	a.header.Del("Content-Length") // written from a.length
 	a.length = len(a.body)
 	send := exchange.finish
+	if a.send != nil {
+		send = a.send
+	}
 	for _, f := range faults {
 		if f.change != nil {
 			f.change(a)
@@ -151,6 +157,8 @@ func (m *Master) answer(w *answer, q *query) {
 		say(w, http.StatusOK, struct{}{})
 	case parts[0] == "-":
 		m.service(w, q, parts[1:])
+	case q.path == "/_changes" && q.reads():
+		m.changes(w, q)
 	default:
 		name, rest := split(parts)
 		m.packages(w, q, name, rest)

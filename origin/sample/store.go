@@ -33,6 +33,8 @@ type Store struct {
 	accounts accounts
 
 	mu sync.Mutex // serialises writers; readers take content as it is
+
+	news news // there is new content
 }
 
 // content is one state of a store. It is never changed, only replaced, so a
@@ -40,6 +42,7 @@ type Store struct {
 type content struct {
 	packages map[string]*packument
 	files    map[string]*file // by path below the base: "/name/-/name-1.0.0.tgz"
+	events   []event          // every change of a package, in order
 }
 
 // file is bytes served at a path.
@@ -245,7 +248,9 @@ func (s *Store) write(edit func(next *content) error) error {
 	if err := edit(next); err != nil {
 		return err
 	}
+	next.events = now.changed(next.packages)
 	s.content.Store(next)
+	s.news.tell()
 	return nil
 }
 

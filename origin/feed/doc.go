@@ -1,0 +1,37 @@
+// Package feed follows the change feed of a registry: CouchDB's _changes, or the
+// public replication API's plain form of it. It says which packages changed, soon
+// after they did, and nothing else.
+//
+// A [Follower] runs until its context ends. It hands over each change at least
+// once, in batches, and stores the feed's sequence only after the batch is in
+// force, so that a restart goes on where the last edge stopped. Where there is no
+// sequence to go on from, it begins at the feed's present end, and says that
+// everything stored before is in doubt.
+//
+// # What may be relied on
+//
+// [Follower.Live] is true while the feed is caught up and heard from. It is false
+// from the moment that anything goes wrong: a connection that breaks, an answer
+// that is no feed, silence for three heartbeats. So a change is at most that
+// silence late while Live is true, and a caller that falls back on lifetimes when
+// it is false is never worse off than without a feed.
+//
+// # The three forms
+//
+//   - continuous: one answer that never ends, a line for each change, and a blank
+//     one for each heartbeat;
+//   - longpoll: an answer that waits for the next change, for servers and proxies
+//     that do not stream;
+//   - poll: plain pages, each from the sequence of the one before. It is all that
+//     the public API offers: no continuous feed, no filter, no documents.
+//
+// The first two are [Couch]; a follower begins with pages, changes to the
+// continuous form when it has caught up, and to longpoll where that gets nothing.
+//
+// # What is bounded
+//
+// Lines, rows, pages, names, sequences, and each wait for the server. A row that
+// cannot be read is skipped and counted: it is in [Status].
+//
+// https://docs.couchdb.org/en/stable/api/database/changes.html
+package feed
