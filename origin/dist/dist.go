@@ -156,7 +156,7 @@ func listRoute(dir, list, name string) kind.Route {
 		Excerpt: "part/" + name, Reason: "there is no " + name + " here", ContentType: typeOf(name),
 	}
 	if isRelease(dir) {
-		r.Group = dir
+		r.Group, r.Settles = dir, true
 	}
 	for _, ending := range signatures {
 		r.Beside = append(r.Beside, r.Path+ending)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,19 +117,83 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 	}
 }
 
-// An index says which lists its new releases must have.
+// An index says what is new in it, so that it can be held back until that is
+// there.
 func TestNewReleasesAreNeeded(t *testing.T) {
+	k := dist.New()
+	const (
+		tab   = "version\tdate\tfiles\tnpm\nv20.1.0\tx\theaders,linux-x64\t9\n"
+		index = `[{"version":"v20.1.0","files":["headers","linux-x64"]}]`
+	)
+	more := func(more string) string { return index[:len(index)-1] + "," + more + "]" }
+	for _, tt := range []struct {
+		name, path, before, after string
+		want                      []string
+	}{
+		{"no index before: nothing is new", "/index.tab", "", tab, nil},
+		{"the same", "/index.tab", tab, tab, nil},
+		{"a release", "/index.tab", tab, tab + "v20.2.0\tx\ty\t9\n", []string{"/v20.2.0/SHASUMS256.txt"}},
+		{"a release with files", "/index.tab", tab, tab + "v20.2.0\tx\tsrc,headers\t9\n",
+			[]string{"/v20.2.0/SHASUMS256.txt", "/v20.2.0/node-v20.2.0-headers.tar.gz", "/v20.2.0/node-v20.2.0.tar.gz"}},
+		{"in JSON, too", "/index.json", index, more(`{"version":"v20.2.0","files":["src"]}`), []string{"/v20.2.0/SHASUMS256.txt", "/v20.2.0/node-v20.2.0.tar.gz"}},
+		{"a platform that comes late", "/index.tab", tab, strings.Replace(tab, "linux-x64", "linux-x64,linux-arm64", 1), []string{"/v20.1.0/node-v20.1.0-linux-arm64.tar.gz"}},
+		{"each platform by its own rule", "/index.json", index, strings.Replace(index, `"headers"`, `"headers","aix-ppc64","sunos-x64","osx-arm64-tar","win-x64-zip","win-arm64-7z"`, 1),
+			[]string{"/v20.1.0/node-v20.1.0-aix-ppc64.tar.gz", "/v20.1.0/node-v20.1.0-darwin-arm64.tar.gz", "/v20.1.0/node-v20.1.0-sunos-x64.tar.gz",
+				"/v20.1.0/node-v20.1.0-win-arm64.7z", "/v20.1.0/node-v20.1.0-win-x64.zip"}},
+		{"what no rule names is not waited for", "/index.json", index, strings.Replace(index, `"headers"`, `"headers","osx-x64-pkg","win-x64-exe","plan9","linux"`, 1), nil},
+		{"what is no release is not waited for", "/index.json", index, more(`{"version":"../x","files":["src"]}`), nil},
+	} {
+		r := k.Route(get(tt.path)[0])
+		var memo bytes.Buffer
+		if tt.before != "" {
+			docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.before)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs[1].Body.WriteTo(&memo)
+		}
+		docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Memo: memo.Bytes()})
+		if err != nil || !slices.Equal(docs[0].Needs, tt.want) {
+			t.Errorf("%s: %v, needs %q; want %q", tt.name, err, docs[0].Needs, tt.want)
+		}
+	}
+}
+
+// However much is new in an index, the wait for it has a bound.
+func TestNeedsAreBounded(t *testing.T) {
 	k := dist.New()
 	r := k.Route(get("/index.tab")[0])
 	docs, err := k.Prepare(r, kind.Source{Body: []byte(tab)})
-	if err != nil || docs[0].Needs != nil {
-		t.Fatalf("%v, needs %q", err, docs[0].Needs)
+	if err != nil {
+		t.Fatal(err)
 	}
 	var memo bytes.Buffer
 	docs[1].Body.WriteTo(&memo)
-	docs, err = k.Prepare(r, kind.Source{Body: []byte(tab + "v20.2.0\tx\ty\n"), Memo: memo.Bytes()})
-	if err != nil || len(docs[0].Needs) != 1 || docs[0].Needs[0] != "/v20.2.0/SHASUMS256.txt" {
-		t.Errorf("%v, needs %q", err, docs[0].Needs)
+	much := []byte(tab)
+	for i := range 1000 {
+		much = fmt.Appendf(much, "v21.0.%d\tx\tsrc\n", i)
+	}
+	docs, err = k.Prepare(r, kind.Source{Body: much, Memo: memo.Bytes()})
+	if n := len(docs[0].Needs); err != nil || n == 0 || n > 64 {
+		t.Errorf("%v, needs %d paths", err, n)
+	}
+}
+
+// The list of a release settles; that of a folder that moves, and an index, never
+// do.
+func TestWhatSettles(t *testing.T) {
+	for path, settles := range map[string]bool{
+		"/v20.1.0/SHASUMS256.txt": true, "/v20.1.0/SHASUMS256.txt.sig": true, "/v0.8.0/SHASUMS.txt": true,
+		"/latest/SHASUMS256.txt": false, "/latest-v20.x/SHASUMS256.txt.asc": false, "/index.json": false, "/index.tab": false, "/v20.1.0/": false,
+	} {
+		if r := dist.New().Route(get(path)[0]); r.Settles != settles {
+			t.Errorf("%s: settles %t", path, r.Settles)
+		}
+	}
+	for _, l := range dist.New().Lists(dist.New().Route(get("/v20.1.0/win-x64/node.lib")[0])) {
+		if !l.Settles {
+			t.Errorf("%s as the list of a file does not settle", l.Key)
+		}
 	}
 }
 

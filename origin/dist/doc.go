@@ -10,9 +10,10 @@
 //	v20.1.0/…                        its files, which never change
 //	…/                               listings for people; move
 //
-// What moves has the lifetime of metadata, whatever its form. A list is read
-// whole and must be complete: one that is empty, cut or shorter than the one
-// before does not replace that, for releases are added and not taken away. It is
-// kept in one with its signatures, fetched from one master. A new index is held
-// back until the lists of the releases it adds answer.
+// What moves has the lifetime of metadata, whatever its form; the list of a
+// release settles. A list is read whole and must be complete: one that is empty,
+// cut or shorter than the one before does not replace that, for releases are
+// added and not taken away. It is kept in one with its signatures, fetched from
+// one master. A new index names the lists of the releases it adds, and the files
+// it adds to any, to be held back until they answer.
 package dist

@@ -3,7 +3,6 @@ package dist
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,8 @@ var ErrList = errors.New("not a complete list")
 //
 //	file/NAME       the file's digest, in hexadecimal
 //	part/NAME       where a list or a signature is in the document
-//	version/NAME    "-"; a release in an index
-const memoFormat = "dist memo 1"
+//	version/NAME    what an index says a release has: "headers,linux-x64,src"
+const memoFormat = "dist memo 2"
 
 // Prepare checks an index, a listing, or a list with its signatures, and keeps it
 // as it is, with a memo beside it.
@@ -43,13 +42,17 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	var err error
 	switch r.What {
 	case index:
+		read := readTab
 		if strings.HasSuffix(r.Key, ".json") {
-			doc.ContentType = "application/json"
-			err = readJSON(from.Body, memo)
-		} else {
-			err = readTab(from.Body, memo)
+			read, doc.ContentType = readJSON, "application/json"
 		}
-		doc.Needs = promised(from.Memo, memo)
+		var releases []release
+		if releases, err = read(from.Body); err == nil {
+			for _, r := range releases {
+				memo.Add("version", []byte(r.version), []byte(strings.Join(r.has, ",")))
+			}
+			doc.Needs = promised(from.Memo, releases)
+		}
 	case shasums:
 		if err = readSums(from.Body, memo); err == nil {
 			doc.Body, err = together(r, from, memo)
@@ -101,66 +104,6 @@ func together(r kind.Route, from kind.Source, memo *kind.MemoWriter) (bytesDocum
 		all = append(all, text...)
 	}
 	return all, nil
-}
-
-// maxPromised bounds the releases of one index that are waited for.
-const maxPromised = 8
-
-// promised lists what the releases must have that an index adds to the one
-// before.
-func promised(before []byte, memo *kind.MemoWriter) (paths []string) {
-	old, ok := kind.Lines(before, memoFormat)
-	if !ok {
-		return nil
-	}
-	for version := range memo.Keys("version") {
-		if _, had := kind.Find(old, "version/"+version); !had && isRelease(version) && len(paths) < maxPromised {
-			paths = append(paths, join([]string{version, sha256List}))
-		}
-	}
-	slices.Sort(paths)
-	return paths
-}
-
-// readJSON reads index.json: a list of objects that have a version.
-func readJSON(body []byte, memo *kind.MemoWriter) error {
-	var releases []struct {
-		Version string `json:"version"`
-	}
-	if err := json.Unmarshal(body, &releases); err != nil {
-		return fmt.Errorf("%w: %w", ErrList, err)
-	}
-	for _, r := range releases {
-		if r.Version == "" {
-			return fmt.Errorf("%w: a release has no version", ErrList)
-		}
-		memo.Add("version", []byte(r.Version), []byte("-"))
-	}
-	if len(releases) == 0 {
-		return fmt.Errorf("%w: it has no releases", ErrList)
-	}
-	return nil
-}
-
-// readTab reads index.tab: a line of names, the first of which is "version", and
-// a line for each release.
-func readTab(body []byte, memo *kind.MemoWriter) error {
-	lines, err := wholeLines(body)
-	if err != nil {
-		return err
-	}
-	names := bytes.Split(lines[0], []byte("\t"))
-	if string(names[0]) != "version" || len(lines) == 1 {
-		return fmt.Errorf("%w: it has no releases", ErrList)
-	}
-	for i, line := range lines[1:] {
-		if bytes.Count(line, []byte("\t")) != len(names)-1 {
-			return fmt.Errorf("%w: line %d has not %d columns", ErrList, i+2, len(names))
-		}
-		version, _, _ := bytes.Cut(line, []byte("\t"))
-		memo.Add("version", version, []byte("-"))
-	}
-	return nil
 }
 
 // readSums reads what sha256sum and shasum write: a digest, a space, a mode, and

@@ -86,6 +86,13 @@ type Route struct {
 	// empty.
 	Group string
 
+	// Scope is the part of the registry's names it lies in, for example @acme, in
+	// lower case: a site may keep such a part at masters of its own. It is ""
+	// for none, and where it is not known. OtherScopes are further ones that the
+	// request mentions, which must not be told to just any master either.
+	Scope       string
+	OtherScopes []string
+
 	// Path is what a master is asked for: an escaped path, with its query,
 	// below the master's base path; starts with "/".
 	Path string
@@ -93,6 +100,10 @@ type Route struct {
 	// Moving says that a file may be another one tomorrow: it has the lifetime of
 	// metadata.
 	Moving bool
+
+	// Settles says of metadata that it changes in its first hours and hardly
+	// after: the longer ago it was modified, the longer it is used.
+	Settles bool
 
 	// Variant is the document of a stored response that answers this request:
 	// one of those Prepare made, "" where there is only one.
@@ -106,6 +117,15 @@ type Route struct {
 	// Beside lists paths of documents that belong to the one at Path, and are
 	// fetched from the same master, so that all are of one generation.
 	Beside []string
+
+	// Strip takes what lies in private scopes out of the body of a request of
+	// this route, before it goes to masters that must not hear of it; nil where
+	// only the path tells. The error says that nothing is known of the body.
+	Strip func(body []byte, private func(scope string) bool) ([]byte, error)
+
+	// Filter takes what is withheld out of the body of a response to it, nil
+	// where nothing is.
+	Filter func(body []byte) ([]byte, error)
 
 	// Touches lists what a successful write makes stale at once.
 	Touches []Mark

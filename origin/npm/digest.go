@@ -19,7 +19,7 @@ func (k *Kind) Lists(file kind.Route) []kind.Route {
 	if !ok {
 		return nil
 	}
-	list := packumentRoute(n, kind.Memo)
+	list := k.packumentRoute(n, kind.Memo)
 	k.policy.apply(&list)
 	return []kind.Route{list}
 }
@@ -30,11 +30,10 @@ func (k *Kind) Lists(file kind.Route) []kind.Route {
 // ones. A tarball that the site's policy withholds says so, and so does one that
 // is not listed where a release must have an age.
 func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
-	name, ok := strings.CutPrefix(file.Key, "tarball/"+file.Group+"/")
-	if !ok || file.What != tarball {
+	name := fileOf(file)
+	if name == "" {
 		return kind.Digest{}, false
 	}
-	name, _, _ = strings.Cut(name, keyMark)
 	lines, ok := kind.Lines(memo, memoFormat)
 	if !ok {
 		return kind.Digest{}, false
@@ -64,6 +63,30 @@ func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
 		return kind.Digest{Algorithm: a.name, Sum: sum}, true
 	}
 	return kind.Digest{}, false
+}
+
+// fileOf is the name of a tarball as memos have it, "" for another route.
+func fileOf(file kind.Route) string {
+	name, ok := strings.CutPrefix(file.Key, "tarball/"+file.Group+"/")
+	if !ok || file.What != tarball {
+		return ""
+	}
+	name, _, _ = strings.Cut(name, keyMark)
+	if before, after, found := cutEscapedSlash(name); found {
+		return before + "/" + after
+	}
+	return name
+}
+
+// names are the names of the tarball of the version just read, as routes have them.
+func (w *rewriter) names() [][]byte {
+	switch {
+	case len(w.file) == 0:
+		return nil
+	case w.scoped:
+		return [][]byte{w.file, append([]byte(w.scope), w.file...)}
+	}
+	return [][]byte{w.file}
 }
 
 // algorithms are those a digest may have, the strongest first.

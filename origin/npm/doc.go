@@ -32,5 +32,12 @@
 //
 // A [Policy] names what is withheld. Names and versions are refused where they are
 // routed; withheld versions are cut out of the packument before anything else is
-// made of it.
+// made of it. Like all that documents are made under, it is in the keys of what is
+// stored.
+//
+// # Private scopes
+//
+// A route says which scopes it names or mentions, so that they can be kept from a
+// registry that must not hear of them; [StripAudit] takes them out of the one
+// request whose body lists packages. Both rather see a scope too many.
 package npm

@@ -10,7 +10,7 @@ import (
 // endpoint routes what lies below "/-". The path is raw and starts with a
 // slash; below here it is canonical, so that an escaped spelling of an endpoint
 // is that endpoint. What is not known passes to the primary.
-func endpoint(r kind.Request, path string) kind.Route {
+func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 	path = canonical(path)
 	first, rest := cutSegment(path[1:])
 	read := isRead(r.Method)
@@ -22,7 +22,7 @@ func endpoint(r kind.Request, path string) kind.Route {
 	case "all":
 		return off("all", "the list of all packages is not offered here; use search")
 	case "package":
-		return packageEndpoint(r, path, rest)
+		return k.packageEndpoint(r, path, rest)
 	case "npm":
 		if v1, ok := strings.CutPrefix(rest, "/v1/"); ok {
 			return npmEndpoint(r, path, "/"+v1)
@@ -43,9 +43,9 @@ func endpoint(r kind.Request, path string) kind.Route {
 	case "whoami":
 		return passEndpoint(r, "whoami", path)
 	case "org":
-		return passEndpoint(r, "org", path)
+		return ofAccount(passEndpoint(r, "org", path), rest)
 	case "team":
-		return passEndpoint(r, "team", path)
+		return ofAccount(passEndpoint(r, "team", path), rest)
 	case "stage":
 		return passEndpoint(r, "stage", path)
 	case "_view":
@@ -75,7 +75,9 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 		switch rest {
 		case "/advisories/bulk", "/audits", "/audits/quick":
 			if r.Method == http.MethodPost {
-				return pass(r, kind.PassAny, "audit", "/-"+path)
+				route := pass(r, kind.PassAny, "audit", "/-"+path)
+				route.Strip = StripAudit
+				return route
 			}
 		}
 		return passEndpoint(r, "audit", path)
@@ -111,12 +113,13 @@ func attestationsRoute(n name, v string) kind.Route {
 		What:  attestations,
 		Key:   key,
 		Group: key[len(attestations)+1 : len(key)-len(v)-1],
+		Scope: n.part(),
 		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
 	}
 }
 
 // packageEndpoint routes what lies below "/-/package".
-func packageEndpoint(r kind.Request, path, rest string) kind.Route {
+func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 	if rest == "" {
 		return passEndpoint(r, "package", path)
 	}
@@ -130,7 +133,7 @@ func packageEndpoint(r kind.Request, path, rest string) kind.Route {
 	switch first {
 	case "dist-tags":
 		if isRead(r.Method) && after == "" && !hasParameter(r.Query, "write") {
-			return distTagsRoute(n)
+			return k.distTagsRoute(n)
 		}
 		what, touches = distTags, writes(r.Method, metadataOf(n))
 	case "access", "visibility":
@@ -140,15 +143,11 @@ func packageEndpoint(r kind.Request, path, rest string) kind.Route {
 	case "trust":
 		what = "trust"
 	}
-	route := pass(r, kind.PassPrimary, what, "/-/package/"+n.escaped()+rest)
-	if route.Class == kind.PassPrimary {
-		route.Group, route.Touches = n.String(), touches
-	}
-	return route
+	return ofPackage(pass(r, kind.PassPrimary, what, "/-/package/"+n.escaped()+rest), n, touches)
 }
 
-func distTagsRoute(n name) kind.Route {
-	return excerpt(packumentRoute(n, Full), distTags, "dist-tags", "this package has no dist-tags")
+func (k *Kind) distTagsRoute(n name) kind.Route {
+	return excerpt(k.packumentRoute(n, Full), distTags, "dist-tags", "this package has no dist-tags")
 }
 
 // userEndpoint routes what lies below "/-/user". Logout has its token in the
@@ -161,9 +160,9 @@ func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	case first == "token":
 		return secret(passEndpoint(r, "logout", path), "/-/user/token/***")
 	case strings.HasPrefix(first, "org.couchdb.user:"):
-		return passEndpoint(r, "login", path)
+		return ofNoScope(passEndpoint(r, "login", path))
 	}
-	return passEndpoint(r, "user", path)
+	return ofAccount(passEndpoint(r, "user", path), rest) // the packages of a user, or of an organization
 }
 
 func passEndpoint(r kind.Request, what, path string) kind.Route {
@@ -173,7 +172,7 @@ func passEndpoint(r kind.Request, what, path string) kind.Route {
 // secret hides a path that holds a token, or whose query does, from the logs.
 func secret(r kind.Route, log string) kind.Route {
 	r.Log = log
-	return r
+	return ofNoScope(r)
 }
 
 // redact is the path of a refused request for the logs: what follows the word

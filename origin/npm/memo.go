@@ -31,16 +31,15 @@ var nothing = []byte("-")
 func (s *packumentScan) note(at, n int64) {
 	s.memo.AddSpan("at", s.number, at, n)
 	s.memo.Add("version", s.number, nothing)
-	if len(s.file) == 0 {
-		return
+	for _, file := range s.names() {
+		d := s.digest(s.current.sums)
+		if d.Algorithm == "" {
+			s.memo.Add("bare", file, nothing)
+			continue
+		}
+		var buf [96]byte
+		s.memo.Add("file", file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
 	}
-	d := s.digest(s.current.sums)
-	if d.Algorithm == "" {
-		s.memo.Add("bare", s.file, nothing)
-		return
-	}
-	var buf [96]byte
-	s.memo.Add("file", s.file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
 }
 
 // remember completes the memo, and compares it with the one before.

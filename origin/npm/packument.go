@@ -58,6 +58,7 @@ type packumentScan struct {
 	distTags                 span
 	tagsAt                   int64 // where they are in the full document
 	modified, timeModified   span
+	times                    span // the member "time"
 	rev                      span
 
 	current versionScan
@@ -71,7 +72,7 @@ func (k *Kind) preparePackument(want string, from kind.Source) ([]kind.Document,
 	if err != nil {
 		return nil, err
 	}
-	s := &packumentScan{rewriter: newRewriter(k.tarballs(want), body), want: want, memo: memo}
+	s := &packumentScan{rewriter: newRewriter(k.tarballs(want), want, body), want: want, memo: memo}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
 	// Enough for most: a version is over a kilobyte, and two pieces or six.
@@ -88,6 +89,11 @@ func (k *Kind) preparePackument(want string, from kind.Source) ([]kind.Document,
 		return nil, err
 	}
 	s.finishShort()
+	if k.time && s.times != (span{}) {
+		s.text(&s.short, `,"time":`)
+		s.short.copy(s.times.from, s.times.to)
+	}
+	s.text(&s.short, `}`)
 	s.finish()
 	s.short.own = s.own
 	full, short := s.full, s.short // without the rest of the scan
@@ -156,7 +162,8 @@ func (s *packumentScan) check() error {
 	return nil
 }
 
-// finishShort writes what follows the versions in the abbreviated document.
+// finishShort writes what always follows the versions in the abbreviated
+// document.
 func (s *packumentScan) finishShort() {
 	s.text(&s.short, `},"dist-tags":`)
 	if s.distTags == (span{}) {
@@ -172,24 +179,28 @@ func (s *packumentScan) finishShort() {
 		s.text(&s.short, `,"modified":`)
 		s.short.copy(modified.from, modified.to)
 	}
-	s.text(&s.short, `}`)
 }
 
 // time reads the member "time": its "modified" is what the abbreviated form
 // shows, and "unpublished" excuses a packument without versions.
-func (s *packumentScan) time() error {
+func (s *packumentScan) time() (err error) {
 	s.timeModified, s.unpublished = span{}, false
 	if s.dec.PeekKind() != jsontext.KindBeginObject {
-		_, err := s.value()
+		s.times, err = s.value()
 		return err
 	}
 	if err := s.object(); err != nil {
 		return err
 	}
+	s.times.from = s.offset() - 1
 	for {
 		key, _, ok, err := s.next()
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			s.times.to = s.offset()
+			return nil
 		}
 		switch string(key) {
 		case "modified":

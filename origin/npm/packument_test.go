@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -106,19 +107,13 @@ func TestTarballValues(t *testing.T) {
 // A URL that clients are given must be one that Route accepts.
 func TestGivenTarballsCanBeAskedFor(t *testing.T) {
 	k := New(testBase)
-	for _, file := range []string{"n-1.tgz", "n%2b%C3%A9.tgz", "@s%2fn-1.tgz", "n'!*()~@$.tgz", "N-01.tar.gz", "n%20.tgz", "..n", "-"} {
+	for _, file := range []string{"n-1.tgz", "n%2b%C3%A9.tgz", "@s%2fn-1.tgz", "%40s%2Fn%2b1.tgz", "n'!*()~@$.tgz", "N-01.tar.gz", "n%20.tgz", "..n", "-"} {
 		body := `{"name":"@s/n","versions":{"1.0.0":{"dist":{"tarball":"https://m.example/` + file + `","shasum":"` + strings.Repeat("ab", 20) + `"}}}}`
 		got := prepare(t, "/@s/n", body)
 		if !strings.Contains(got[Full], `"`+testBase+`/@s/n/-/`+file+`"`) {
 			t.Errorf("%s: not rewritten: %s", file, got[Full])
 		}
 		r := k.Route(get("/@s/n/-/" + file))
-		if strings.Contains(file, "%2f") {
-			if r.Class != kind.PassPrimary {
-				t.Errorf("%s: class %d", file, r.Class)
-			}
-			continue
-		}
 		if _, ok := k.Digest(r, []byte(got[kind.Memo])); !ok || r.Class != kind.File {
 			t.Errorf("%s: no digest in %q for %+v", file, got[kind.Memo], r)
 		}
@@ -311,5 +306,48 @@ func TestContentTypes(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// With the option, the abbreviated form has "time" as the full one has it, and
+// nothing else changes.
+func TestTimeInTheAbbreviatedForm(t *testing.T) {
+	now := at(t, "2024-06-10T00:00:00Z")
+	for name, tt := range map[string]struct {
+		body, time string
+		policy     Policy
+	}{
+		"verbatim":    {`{"name":"n","time": {"modified":"2020-01-01T00:00:00.000Z" ,"1.0.0":"\u0032"} ,"versions":{"1.0.0":{}}}`, `{"modified":"2020-01-01T00:00:00.000Z" ,"1.0.0":"\u0032"}`, Policy{}},
+		"none":        {`{"name":"n","versions":{"1.0.0":{}},"modified":"x"}`, ``, Policy{}},
+		"no object":   {`{"name":"n","versions":{"1.0.0":{}},"time":[1, 2]}`, `[1, 2]`, Policy{}},
+		"twice":       {`{"name":"n","time":{"a":"b"},"versions":{},"time":{"c":"d"}}`, `{"c":"d"}`, Policy{}},
+		"unpublished": {`{"_id":"n","time":{"unpublished":{"name":"x"}}}`, `{"unpublished":{"name":"x"}}`, Policy{}},
+		"withheld": {aged, `{"created":"2024-01-01T00:00:00Z","modified":"2024-06-10T00:00:00Z","1.0.0":"2024-01-01T00:00:00Z","1.1.0":"2024-02-01T00:00:00Z","1.10.0-rc.1":"2024-03-01T00:00:00Z"}`,
+			Policy{MinimumAge: 24 * time.Hour, Deny: []string{"n@2.0.0-beta.1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plain := New(testBase).With(tt.policy)
+			var got [2]map[string]string
+			for i, k := range []*Kind{plain, plain.WithTime()} {
+				documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(tt.body), Now: now})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got[i] = write(t, documents)
+			}
+			want := got[0][Abbreviated]
+			if strings.Contains(want, `"time"`) {
+				t.Errorf("without the option: %s", want)
+			}
+			if tt.time != "" {
+				want = strings.TrimSuffix(want, "}") + `,"time":` + tt.time + "}"
+			}
+			if got[1][Abbreviated] != want {
+				t.Errorf("got  %s\nwant %s", got[1][Abbreviated], want)
+			}
+			if got[0][Full] != got[1][Full] || got[0][kind.Memo] != got[1][kind.Memo] {
+				t.Error("another document has changed")
+			}
+		})
 	}
 }

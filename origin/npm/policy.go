@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,7 +47,10 @@ func (k *Kind) With(p Policy) *Kind {
 	for n := range own.versions {
 		slices.Sort(own.versions[n])
 	}
-	return &Kind{base: k.base, policy: own}
+	under := *k
+	under.policy = own
+	under.setMark()
+	return &under
 }
 
 var errDeny = errors.New(`write a package "name" or "@scope/name", a scope "@scope/*", or a version "name@1.2.3"`)
@@ -87,43 +91,54 @@ func (p *policy) minimumAge() time.Duration {
 	return p.age
 }
 
-// keyMark begins what a policy adds to the key of a stored response that depends
-// on it. No file name has that byte.
-const keyMark = "\x01"
-
 // apply refuses a route that is denied, and gives one whose response depends on
 // the policy a key of its own, so that what another policy stored is not served.
 func (p *policy) apply(r *kind.Route) {
-	if p == nil || r.Group == "" || r.Class < kind.PassPrimary {
+	if p == nil || r.Class < kind.PassPrimary {
 		return
 	}
-	scope, base, scoped := strings.Cut(r.Group, "/")
-	if !scoped {
-		base = r.Group
+	if r.What == "search" && len(p.names)+len(p.scopes) > 0 {
+		r.Filter = func(body []byte) ([]byte, error) { return FilterSearch(body, p.denies) }
 	}
-	if p.names[r.Group] || scoped && p.scopes[scope] {
+	if r.Group == "" {
+		return
+	}
+	if p.denies(r.Group) {
 		*r = withheld(*r, r.Group+" is on the deny list of this edge")
 		return
 	}
+	slash := strings.IndexByte(r.Group, '/') + 1
+	scope, base := r.Group[:slash], r.Group[slash:]
 	denied := p.versions[r.Group]
 	for _, number := range denied {
 		if r.Excerpt == "at/"+number || r.What == attestations && strings.HasSuffix(r.Key, "@"+number) ||
-			r.What == tarball && r.Key == "tarball/"+r.Group+"/"+base+"-"+number+".tgz" {
+			r.What == tarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return
 		}
 	}
-	switch {
-	case !r.Class.Cacheable() || r.What == attestations:
-	case len(denied) > 0:
-		sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
-		r.Key += keyMark + hex.EncodeToString(sum[:8])
-		fallthrough
-	case p.age > 0:
-		if r.Class == kind.Metadata && p.age > 0 {
-			r.Key += keyMark + p.age.String()
+	if len(denied) == 0 || r.What == attestations {
+		return
+	}
+	sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
+	mark := keyMark + hex.EncodeToString(sum[:8])
+	if r.Class.Cacheable() {
+		r.Key += mark
+	}
+	for i := range r.Touches {
+		if t := &r.Touches[i]; t.Scope == kind.OneKey {
+			t.Name += mark
 		}
 	}
+}
+
+// denies reports whether a whole package is denied.
+func (p *policy) denies(name string) bool {
+	if p == nil {
+		return false
+	}
+	scope, _, scoped := strings.Cut(name, "/")
+	return p.names[name] || scoped && p.scopes[scope]
 }
 
 func deniedVersion(name, number string) string {
@@ -132,7 +147,7 @@ func deniedVersion(name, number string) string {
 
 func withheld(r kind.Route, why string) kind.Route {
 	return kind.Route{
-		Class: kind.Refuse, What: r.What, Group: r.Group,
+		Class: kind.Refuse, What: r.What, Group: r.Group, Scope: r.Scope,
 		Status: http.StatusUnavailableForLegalReasons, ContentType: typeJSON, Reason: why,
 	}
 }
@@ -177,7 +192,7 @@ func (p *policy) withhold(name string, from kind.Source, memo *kind.MemoWriter) 
 		if r.why != "" {
 			hidden[r.number] = true
 			memo.Add("withheld version", []byte(r.number), []byte(r.why))
-			if file := tarballOf(m.value(body)); len(file) > 0 {
+			for _, file := range tarballsOf(name, m.value(body)) {
 				memo.Add("withheld", file, []byte(r.why))
 			}
 		}
@@ -215,16 +230,24 @@ func moved(releases []release, tag, number string) string {
 	return best
 }
 
-// tarballOf is the file name of a manifest's tarball, empty if it has none.
-func tarballOf(manifest []byte) []byte {
-	w := newRewriter("", manifest)
+// tarballsOf are the names that the tarball in a manifest of a package may be asked
+// for by.
+func tarballsOf(name string, manifest []byte) [][]byte {
+	w := newRewriter("", name, manifest)
 	if w.object() != nil {
 		return nil
 	}
 	for {
 		key, _, ok, err := w.next()
 		if err != nil || !ok {
-			return w.file
+			file := bytes.TrimPrefix(w.file, []byte(w.scope))
+			switch {
+			case len(file) == 0:
+				return nil
+			case w.scope == "":
+				return [][]byte{file}
+			}
+			return [][]byte{file, append([]byte(w.scope), file...)}
 		}
 		if string(key) == "dist" {
 			_, err = w.dist()

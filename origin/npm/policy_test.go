@@ -48,7 +48,6 @@ func TestDenied(t *testing.T) {
 func TestPolicyIsInTheKey(t *testing.T) {
 	free, one, two := New(testBase), New(testBase).With(Policy{Deny: []string{"n@1.0.0"}}), New(testBase).With(Policy{Deny: []string{"n@1.0.1", "n@1.0.0"}})
 	same := New(testBase).With(Policy{Deny: []string{"n@1.0.0", "n@1.0.1"}})
-	aged := New(testBase).With(Policy{MinimumAge: time.Hour})
 	key := func(k *Kind, path string) string { return k.Route(get(path)).Key }
 	for _, path := range []string{"/n", "/n/-/odd.tgz", "/n/2.0.0"} {
 		if a, b, c := key(free, path), key(one, path), key(two, path); a == b || b == c || a == c {
@@ -61,12 +60,49 @@ func TestPolicyIsInTheKey(t *testing.T) {
 			t.Errorf("%s: another package is affected", path)
 		}
 	}
-	if key(free, "/n") == key(aged, "/n") || key(free, "/n/-/n-1.0.0.tgz") != key(aged, "/n/-/n-1.0.0.tgz") {
-		t.Errorf("an age: %q and %q", key(aged, "/n"), key(aged, "/n/-/n-1.0.0.tgz"))
+	for _, touched := range one.Route(request("DELETE /n/-/odd.tgz/-rev/1")).Touches {
+		if touched.Scope == kind.OneKey && touched.Name != key(one, "/n/-/odd.tgz") {
+			t.Errorf("an unpublish does not name the stored tarball: %q", touched.Name)
+		}
 	}
 	list := one.Lists(one.Route(get("/n/-/odd.tgz")))
 	if len(list) != 1 || list[0].Key != key(one, "/n") {
 		t.Errorf("the list is %+v", list)
+	}
+}
+
+// A stored packument is documents ready to be served: what they were made under is
+// in its key, so that another configuration does not serve them, and nothing else
+// is: files are the same under any.
+func TestWhatDocumentsAreMadeUnderIsInTheKey(t *testing.T) {
+	kinds := map[string]*Kind{
+		"plain": New(testBase), "another base": New(testBase + "/x"), "time": New(testBase).WithTime(),
+		"an age": New(testBase).With(Policy{MinimumAge: time.Hour}), "another age": New(testBase).With(Policy{MinimumAge: 2 * time.Hour}),
+		"time and age": New(testBase).With(Policy{MinimumAge: time.Hour}).WithTime(),
+	}
+	for _, path := range []string{"/n", "/@s/n", "/n/1.0.0", "/-/package/n/dist-tags"} {
+		seen := map[string]string{}
+		for name, k := range kinds {
+			r := k.Route(get(path))
+			if other := seen[r.Key]; other != "" {
+				t.Errorf("%s: %s and %s share the key %q", path, name, other, r.Key)
+			}
+			seen[r.Key] = name
+			if plain := kinds["plain"].Route(get(path)); r.Path != plain.Path || r.Group != plain.Group {
+				t.Errorf("%s: %s: %+v", path, name, r)
+			}
+		}
+	}
+	for _, path := range []string{"/n/-/n-1.0.0.tgz", "/-/npm/v1/keys", "/-/npm/v1/attestations/n@1.0.0"} {
+		for name, k := range kinds {
+			if got, want := k.Route(get(path)).Key, kinds["plain"].Route(get(path)).Key; got != want {
+				t.Errorf("%s: %s: key %q, not %q", path, name, got, want)
+			}
+		}
+	}
+	same := New(testBase + "/").WithTime().With(Policy{MinimumAge: 60 * time.Minute})
+	if got, want := same.Route(get("/n")).Key, kinds["time and age"].Route(get("/n")).Key; got != want {
+		t.Errorf("the same settings, and keys %q and %q", got, want)
 	}
 }
 

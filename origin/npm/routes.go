@@ -1,6 +1,9 @@
 package npm
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,7 +14,9 @@ import (
 // use.
 type Kind struct {
 	base   string // public base of the tarball URLs, escaped for a JSON string
+	time   bool   // the abbreviated form has the times of the versions
 	policy *policy
+	mark   string // of the three, for the keys of what is made under them
 }
 
 var _ kind.Kind = (*Kind)(nil)
@@ -20,7 +25,36 @@ var _ kind.Kind = (*Kind)(nil)
 // URLs of packuments will point: an absolute URL without query, for example
 // "https://h.example/registry". A trailing slash is dropped.
 func New(publicBase string) *Kind {
-	return &Kind{base: quoteInner(strings.TrimRight(publicBase, "/"))}
+	k := &Kind{base: quoteInner(strings.TrimRight(publicBase, "/"))}
+	k.setMark()
+	return k
+}
+
+// WithTime returns the same registry with "time" in the abbreviated form of a
+// packument, as the full form has it. That is not of the format, but some
+// registries have it, and pnpm then does without the full form.
+func (k *Kind) WithTime() *Kind {
+	own := *k
+	own.time = true
+	own.setMark()
+	return &own
+}
+
+// keyMark begins what is added to the key of a stored response that depends on
+// more than its name. No file name has that byte.
+const keyMark = "\x01"
+
+// documents counts the ways in which packuments have been prepared. It grows when
+// another document comes of the same packument.
+const documents = 1
+
+// setMark names in the keys of packuments what they are made under, since what is
+// stored are documents ready to be served, and a master that answers 304 would
+// confirm them for ever. What another configuration stored is not served, and
+// comes back with it.
+func (k *Kind) setMark() {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%t\n%s", documents, k.base, k.time, k.policy.minimumAge()))
+	k.mark = keyMark + hex.EncodeToString(sum[:8])
 }
 
 // Endpoints as Route names them in Route.What. Those that Prepare or Lists
@@ -43,12 +77,12 @@ const (
 // unpublish, access, package, whoami, login, logout, tokens, user, org, team,
 // hooks, oidc, trust, stage, view, other and invalid.
 func (k *Kind) Route(r kind.Request) kind.Route {
-	route := routeOf(r)
+	route := k.route(r)
 	k.policy.apply(&route)
 	return route
 }
 
-func routeOf(r kind.Request) kind.Route {
+func (k *Kind) route(r kind.Request) kind.Route {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost,
 		http.MethodDelete, http.MethodPatch, http.MethodOptions:
@@ -67,7 +101,7 @@ func routeOf(r kind.Request) kind.Route {
 	first, rest := cutSegment(r.Path[1:])
 	switch first = unescape(first); {
 	case first == "-" && rest != "" && !strings.HasPrefix(rest, "/-/"):
-		return endpoint(r, rest)
+		return k.endpoint(r, rest)
 	case first == "_changes", first == "registry" && rest == "/_changes":
 		return off("changes", "the change feed is not offered here")
 	}
@@ -75,16 +109,16 @@ func routeOf(r kind.Request) kind.Route {
 	if !ok {
 		return refuse(r, fault{http.StatusNotFound, "no package can have this name"})
 	}
-	return packageRoute(r, n, rest)
+	return k.packageRoute(r, n, rest)
 }
 
 // packageRoute routes what lies at or below the path of a package. The rest is
 // raw; it is empty or starts with a slash.
-func packageRoute(r kind.Request, n name, rest string) kind.Route {
+func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 	if rest == "" {
 		switch {
 		case isRead(r.Method) && !hasParameter(r.Query, "write"):
-			return packumentRoute(n, packumentVariant(r.Header["Accept"]))
+			return k.packumentRoute(n, packumentVariant(r.Header["Accept"]))
 		case isRead(r.Method):
 			return passPackage(r, packument, n, rest)
 		case r.Method == http.MethodPut:
@@ -108,16 +142,17 @@ func packageRoute(r kind.Request, n name, rest string) kind.Route {
 		if hasParameter(r.Query, "write") {
 			return passPackage(r, version, n, rest)
 		}
-		return versionRoute(n, first)
+		return k.versionRoute(n, first)
 	case isRead(r.Method) && first == "-" && after != "" && after2 == "" && fileName(second):
 		return tarballRoute(n, second)
+	case isRead(r.Method) && first == "-" && after != "" && scopedFile(n, after[1:]) != "":
+		return scopedTarballRoute(n, after[1:])
 	case first == "-rev" && after != "" && after2 == "" && r.Method == http.MethodPut:
 		return passPackage(r, "update", n, rest, metadataOf(n))
 	case first == "-rev" && after != "" && after2 == "" && r.Method == http.MethodDelete:
 		return passPackage(r, "unpublish", n, rest, everythingOf(n))
 	case first == "-" && fileName(second) && isRevision(after2) && r.Method == http.MethodDelete:
-		return passPackage(r, "unpublish", n, rest, metadataOf(n),
-			kind.Mark{Scope: kind.OneKey, Name: tarballRoute(n, second).Key})
+		return passPackage(r, "unpublish", n, rest, append(tarballsNamed(n, second), metadataOf(n))...)
 	}
 	return passPackage(r, "package", n, rest, writes(r.Method, everythingOf(n))...)
 }
@@ -130,22 +165,22 @@ func isRevision(path string) bool {
 
 // packumentRoute makes key and path in one allocation, as do the two below:
 // these are on the path of every hit.
-func packumentRoute(n name, variant string) kind.Route {
+func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 	var s string
 	if n.scope == "" {
-		s = "packument/" + n.base + "/" + n.base
+		s = "packument/" + n.base + k.mark + "/" + n.base
 	} else {
-		s = "packument/" + n.scope + "/" + n.base + "/" + n.scope + "%2f" + n.base
+		s = "packument/" + n.scope + "/" + n.base + k.mark + "/" + n.scope + "%2f" + n.base
 	}
-	r := split(s, packument, n, "")
+	r := split(s, packument, n, len(k.mark))
 	r.Variant = variant
 	return r
 }
 
 // versionRoute is a part of the packument: of the full one, whatever form the
 // client accepts.
-func versionRoute(n name, v string) kind.Route {
-	return excerpt(packumentRoute(n, Full), version, "at/"+v, "version not found: "+v)
+func (k *Kind) versionRoute(n name, v string) kind.Route {
+	return excerpt(k.packumentRoute(n, Full), version, "at/"+v, "version not found: "+v)
 }
 
 func excerpt(r kind.Route, what, part, otherwise string) kind.Route {
@@ -153,40 +188,36 @@ func excerpt(r kind.Route, what, part, otherwise string) kind.Route {
 	return r
 }
 
-func tarballRoute(n name, file string) kind.Route {
-	full := n.String()
-	r := split("tarball/"+full+"/"+file+"/"+full+"/-/"+escape(file), tarball, n, file)
-	r.Class = kind.File
-	return r
-}
-
 // split cuts a key and the path that follows it out of one string. The key is
-// "what/name", with "/rest" unless the rest is empty.
-func split(s, what string, n name, rest string) kind.Route {
+// "what/name" and the bytes of the rest.
+func split(s, what string, n name, rest int) kind.Route {
 	group := len(what) + 1
 	end := group + len(n.base)
 	if n.scope != "" {
 		end += len(n.scope) + 1
 	}
-	key := end
-	if rest != "" {
-		key += 1 + len(rest)
-	}
+	key := end + rest
 	return kind.Route{
 		Class: kind.Metadata,
 		What:  what,
 		Key:   s[:key],
 		Group: s[group:end],
+		Scope: n.part(),
 		Path:  s[key:],
 	}
 }
 
 func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Mark) kind.Route {
-	route := pass(r, kind.PassPrimary, what, packagePath(n, rest))
-	if route.Class == kind.PassPrimary {
-		route.Group, route.Touches = n.String(), touches
+	return ofPackage(pass(r, kind.PassPrimary, what, packagePath(n, rest)), n, touches)
+}
+
+// ofPackage says which package a request that passes is about.
+func ofPackage(r kind.Route, n name, touches []kind.Mark) kind.Route {
+	if r.Class == kind.PassPrimary {
+		r.Group, r.Touches = n.String(), touches
+		r.Scope, r.OtherScopes = n.part(), nil
 	}
-	return route
+	return r
 }
 
 // packagePath is the path a master is asked for below a package. What has "/-/"
@@ -207,7 +238,11 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 	if query != "" {
 		path += "?" + query
 	}
-	return kind.Route{Class: class, What: what, Path: path}
+	route := kind.Route{Class: class, What: what, Path: path}
+	if scopes := mentioned(path); len(scopes) > 0 {
+		route.Scope, route.OtherScopes = scopes[0], scopes[1:]
+	}
+	return route
 }
 
 func refuse(r kind.Request, f fault) kind.Route {

@@ -2,6 +2,7 @@ package npm
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -19,13 +20,15 @@ type rewriter struct {
 	full              plan
 	cursor            int      // how much of the source is in full
 	prefix, prefixLen int      // position of "<public base>/<name>/-/"
+	scope             string   // of the package, with a slash; "" for none
 	splices           []splice // in the version being read
 	file              []byte   // its tarball, decoded; empty if it has none
+	scoped            bool     // the tarball is also scope and file, see scopedTarballRoute
 	sum               [64]byte // the last digest
 }
 
-func newRewriter(prefix string, src []byte) rewriter {
-	w := rewriter{reader: newReader(src), full: plan{src: src}}
+func newRewriter(prefix, name string, src []byte) rewriter {
+	w := rewriter{reader: newReader(src), full: plan{src: src}, scope: name[:strings.IndexByte(name, '/')+1]}
 	w.prefix, w.prefixLen = w.literal(prefix)
 	return w
 }
@@ -46,7 +49,7 @@ type sums struct{ integrity, shasum span }
 // dist reads the member "dist" of a version and replaces its tarball URL.
 func (w *rewriter) dist() (sums, error) {
 	var d sums
-	w.file = w.file[:0]
+	w.clear()
 	if w.dec.PeekKind() != jsontext.KindBeginObject {
 		_, err := w.value()
 		return d, err
@@ -77,7 +80,7 @@ func (w *rewriter) dist() (sums, error) {
 
 // tarball reads a tarball URL.
 func (w *rewriter) tarball() error {
-	w.file = w.file[:0]
+	w.clear()
 	url, err := w.stringValue()
 	if err != nil || url == (span{}) {
 		return err
@@ -98,6 +101,9 @@ func (w *rewriter) splice(p *plan, from int, sp splice) int {
 	return sp.to
 }
 
+// clear forgets the tarball.
+func (w *rewriter) clear() { w.file, w.scoped = w.file[:0], false }
+
 // findSplice looks for the basename of a quoted URL and leaves it, decoded, in
 // w.file. There is none in a text without a slash, in a URL that ends with one,
 // or where it is something that no request could name.
@@ -105,16 +111,17 @@ func (w *rewriter) findSplice(url span) (sp splice, ok bool) {
 	quoted := w.src[url.from:url.to]
 	sp = splice{from: url.from + 1, to: url.to - 1}
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		from, to := basename(quoted[1 : len(quoted)-1])
+		text := quoted[1 : len(quoted)-1]
+		from, to := basename(text)
 		sp.base, sp.n = sp.from+from, to-from
-		return sp, w.decode(quoted[1+from : 1+to])
+		return sp, w.decode(text, from, to)
 	}
 	text, err := jsontext.AppendUnquote(nil, quoted)
 	if err != nil {
 		return sp, false
 	}
 	from, to := basename(text)
-	if !w.decode(text[from:to]) {
+	if !w.decode(text, from, to) {
 		return sp, false
 	}
 	sp.base, sp.n = w.literal(quoteInner(string(text[from:to])))
@@ -139,17 +146,18 @@ func basename(url []byte) (from, to int) {
 	return path + i + 1, to
 }
 
-// decode puts a percent-encoded basename, decoded, into w.file. It fails for
-// what no request could name. One with an escaped slash ("@s%2fn-1.0.0.tgz",
-// which some registries have) can be asked for but not as a tarball route, so
-// it leaves w.file empty.
-func (w *rewriter) decode(base []byte) bool {
-	w.file = w.file[:0]
+// decode puts the percent-encoded basename of a URL, decoded, into w.file. It
+// fails for what no request could name. One with an escaped slash can be asked for
+// but not as a tarball route, so it leaves w.file empty, except where it is the
+// package's scope that stands before the slash.
+func (w *rewriter) decode(url []byte, from, to int) bool {
+	w.clear()
+	base := url[from:to]
 	for i := 0; i < len(base); i++ {
 		c := base[i]
 		if c == '%' {
 			if i+2 >= len(base) || !isHex(base[i+1]) || !isHex(base[i+2]) {
-				w.file = w.file[:0]
+				w.clear()
 				return false
 			}
 			c = unhex(base[i+1])<<4 | unhex(base[i+2])
@@ -158,12 +166,17 @@ func (w *rewriter) decode(base []byte) bool {
 		w.file = append(w.file, c)
 	}
 	if fileName(w.file) {
+		path, found := bytes.CutSuffix(url[:from], []byte(w.scope))
+		w.scoped = found && w.scope != "" && bytes.HasSuffix(path, []byte("/-/"))
+		return true
+	}
+	if file, found := bytes.CutPrefix(w.file, []byte(w.scope)); found && fileName(file) {
 		return true
 	}
 	ok := true
 	for part := range bytes.SplitSeq(w.file, []byte("/")) {
 		ok = ok && fileName(part)
 	}
-	w.file = w.file[:0]
+	w.clear()
 	return ok
 }

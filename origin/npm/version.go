@@ -108,7 +108,8 @@ func (s *packumentScan) version(from int) error {
 func (s *packumentScan) versionMembers() error {
 	v := &s.current
 	*v = versionScan{members: v.members[:0], note: -1}
-	s.splices, s.file = s.splices[:0], s.file[:0]
+	s.splices = s.splices[:0]
+	s.clear()
 	for {
 		key, m, ok, err := s.next()
 		if err != nil || !ok {

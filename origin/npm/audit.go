@@ -1,0 +1,171 @@
+package npm
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxAuditDepth is how deep the tree of an audit may be. Each package that lies
+// within another takes two levels.
+const maxAuditDepth = 1000
+
+// StripAudit takes the packages of private scopes out of the question a client
+// puts to POST /-/npm/v1/security/advisories/bulk, /-/npm/v1/security/audits or
+// …/audits/quick, so that it may be put to a registry that must not hear of
+// them. The body is JSON without a content coding; private is asked for scopes
+// like "@acme", in lower case.
+//
+// At any depth, it drops
+//   - members of objects whose key is a name in a private scope, or mentions one,
+//     with all that lies below them,
+//   - packages that are one by another name: those whose version, name, from or
+//     resolved says so, like "npm:@acme/n@1.0.0",
+//   - other strings that mention a private scope, with their key,
+//
+// and of the project itself, it blanks such a name. Everything else keeps its
+// bytes, save for white space between the tokens; the body itself is returned
+// when nothing is private. It is not changed.
+//
+// The error, for what is not one JSON object or nested deeper than a thousand
+// levels, means that nothing is known of the body: it must not be sent.
+func StripAudit(body []byte, private func(scope string) bool) ([]byte, error) {
+	s := auditStrip{reader: newReader(body), private: private, out: make([]byte, 0, len(body))}
+	if _, err := s.members(0); err != nil {
+		return nil, fmt.Errorf("cannot read audit: %w", err)
+	}
+	if err := s.end(); err != nil {
+		return nil, fmt.Errorf("cannot read audit: %w", err)
+	}
+	if !s.changed {
+		return body, nil
+	}
+	return s.out, nil
+}
+
+// auditStrip is the state of one StripAudit.
+type auditStrip struct {
+	reader
+	private func(scope string) bool
+	out     []byte
+	changed bool
+}
+
+// members reads an object and writes what is left of it. It reports whether the
+// object is that of a private package.
+func (s *auditStrip) members(depth int) (private bool, err error) {
+	if depth > maxAuditDepth {
+		return false, fmt.Errorf("%w: it is nested too deep", ErrDocument)
+	}
+	if err := s.object(); err != nil {
+		return false, err
+	}
+	s.out = append(s.out, '{')
+	for first := true; ; {
+		key, m, ok, err := s.next()
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			s.out = append(s.out, '}')
+			return private, nil
+		}
+		hidden := s.mentions(key)
+		named, identifies := false, false
+		switch string(key) {
+		case "name":
+			named, identifies = depth == 0, depth > 0
+		case "version", "from", "resolved":
+			identifies = depth > 0
+		}
+		before := len(s.out)
+		if !first {
+			s.out = append(s.out, ',')
+		}
+		s.out = append(s.out, s.src[m.from:s.offset()]...)
+		s.out = append(s.out, ':')
+		at := len(s.out)
+		isString := s.dec.PeekKind() == jsontext.KindString
+		inside, err := s.any(depth + 1)
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case !hidden && !inside:
+			first = false
+			continue
+		case !hidden && named && isString:
+			s.out = append(s.out[:at], `""`...)
+			first = false
+		default:
+			s.out = s.out[:before]
+		}
+		s.changed = true
+		private = private || identifies && isString
+	}
+}
+
+// any reads a value and writes what is left of it. It reports whether all of it
+// is private.
+func (s *auditStrip) any(depth int) (private bool, err error) {
+	switch s.dec.PeekKind() {
+	case jsontext.KindBeginObject:
+		return s.members(depth)
+	case jsontext.KindBeginArray:
+		return false, s.elements(depth)
+	}
+	v, err := s.value()
+	if err != nil {
+		return false, err
+	}
+	text := s.src[v.from:v.to]
+	s.out = append(s.out, text...)
+	return text[0] == '"' && s.mentions(s.unquote(text)), nil
+}
+
+// elements reads an array and writes what is left of it.
+func (s *auditStrip) elements(depth int) error {
+	if depth > maxAuditDepth {
+		return fmt.Errorf("%w: it is nested too deep", ErrDocument)
+	}
+	if _, err := s.dec.ReadToken(); err != nil {
+		return whole(err)
+	}
+	s.out = append(s.out, '[')
+	for first := true; s.dec.PeekKind() != jsontext.KindEndArray; {
+		before := len(s.out)
+		if !first {
+			s.out = append(s.out, ',')
+		}
+		private, err := s.any(depth + 1)
+		if err != nil {
+			return err
+		}
+		if private {
+			s.out, s.changed = s.out[:before], true
+			continue
+		}
+		first = false
+	}
+	s.out = append(s.out, ']')
+	_, err := s.dec.ReadToken()
+	return whole(err)
+}
+
+// mentions reports whether a text has a private scope in it. What is a name, or a
+// name with a version, is in the scope it says and no other.
+func (s *auditStrip) mentions(text []byte) bool {
+	if !bytes.ContainsAny(text, "@%") {
+		return false
+	}
+	n, ok := parseName(string(text))
+	if !ok {
+		n, _, ok = parseSpec(string(text))
+	}
+	if ok && n.scope != "" {
+		return s.private(n.part())
+	}
+	return slices.ContainsFunc(mentioned(string(text)), s.private)
+}

@@ -1,0 +1,115 @@
+package npm
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// FilterSearch takes packages out of what GET /-/v1/search is answered: the
+// elements of "objects" whose package.name is withheld. The "total" stays as it
+// is: how many the registry found. The body itself is returned when nothing is
+// withheld, and it is not changed. The error is for what is no JSON object.
+func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) {
+	r := newReader(body)
+	var out []byte
+	done := 0 // how much of the body is in out
+	err := r.each(func(key string) error {
+		if key != "objects" || r.dec.PeekKind() != jsontext.KindBeginArray {
+			_, err := r.value()
+			return err
+		}
+		array, left, err := r.found(withheld)
+		if left != nil {
+			out = append(append(out, body[done:array.from]...), left...)
+			done = array.to
+		}
+		return err
+	})
+	if err == nil {
+		err = r.end()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read search results: %w", err)
+	}
+	if done == 0 {
+		return body, nil
+	}
+	return append(out, body[done:]...), nil
+}
+
+// each reads an object. It calls visit at each value, which must read it.
+func (r *reader) each(visit func(key string) error) error {
+	if err := r.object(); err != nil {
+		return err
+	}
+	for {
+		key, _, ok, err := r.next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := visit(string(key)); err != nil {
+			return err
+		}
+	}
+}
+
+// found reads the array of what a search has found. What is left of it is nil
+// when that is all.
+func (r *reader) found(withheld func(string) bool) (array span, left []byte, err error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return array, nil, whole(err)
+	}
+	array.from = r.offset() - 1
+	var kept []span
+	all := true
+	for r.dec.PeekKind() != jsontext.KindEndArray {
+		v, err := r.value()
+		if err != nil {
+			return array, nil, err
+		}
+		if slices.ContainsFunc(foundNames(r.src[v.from:v.to]), withheld) {
+			all = false
+			continue
+		}
+		kept = append(kept, v)
+	}
+	_, err = r.dec.ReadToken()
+	array.to = r.offset()
+	if err != nil || all {
+		return array, nil, whole(err)
+	}
+	left = append(left, '[')
+	for i, v := range kept {
+		if i > 0 {
+			left = append(left, ',')
+		}
+		left = append(left, r.src[v.from:v.to]...)
+	}
+	return array, append(left, ']'), nil
+}
+
+// foundNames are the names that an element of the results gives its package: one,
+// unless a member occurs twice.
+func foundNames(element []byte) (names []string) {
+	if element[0] != '{' {
+		return nil
+	}
+	r := newReader(element)
+	// It has been read before, so there is no error.
+	_ = r.each(func(key string) error {
+		if key != "package" || r.dec.PeekKind() != jsontext.KindBeginObject {
+			_, err := r.value()
+			return err
+		}
+		return r.each(func(key string) error {
+			v, err := r.stringValue()
+			if key == "name" && v != (span{}) {
+				names = append(names, string(r.unquote(element[v.from:v.to])))
+			}
+			return err
+		})
+	})
+	return names
+}
