@@ -98,13 +98,14 @@ func (m *Manager) Start(ctx context.Context) error {
 	return nil
 }
 
-// Reload reads the static pair again. On an error the pair in use stays. The
-// certificates of domains need no reload.
-func (m *Manager) Reload() error {
-	if m.pair != nil {
-		return m.pair.load()
+// Reload reads a static pair again, from these files, and reports whether it is
+// another than before. On an error the pair in use stays. The certificates of
+// domains need no reload.
+func (m *Manager) Reload(files Certificate) (renewed bool, err error) {
+	if m.pair == nil {
+		return false, nil
 	}
-	return nil
+	return m.pair.load(files)
 }
 
 // Close ends what Start began. Attempts under way are cancelled; it does not

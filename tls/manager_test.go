@@ -142,7 +142,7 @@ func TestReloadTakesTheNewPairAndKeepsTheOldWhenThatFails(t *testing.T) {
 
 	next := writePair(t, dir, "new.example")
 	rename(next.Cert, files.Cert) // and not yet its key
-	if err := m.Reload(); err == nil {
+	if _, err := m.Reload(files); err == nil {
 		t.Error("reloading half a change gave no error")
 	}
 	if got := served(); got != "old.example" {
@@ -150,10 +150,18 @@ func TestReloadTakesTheNewPairAndKeepsTheOldWhenThatFails(t *testing.T) {
 	}
 
 	rename(next.Key, files.Key)
-	if err := m.Reload(); err != nil {
-		t.Error(err)
+	for _, want := range []bool{true, false} { // the second time it is known
+		if renewed, err := m.Reload(files); err != nil || renewed != want {
+			t.Errorf("reloaded: %v, %v; want %v", renewed, err, want)
+		}
 	}
 	if got := served(); got != "new.example" {
 		t.Errorf("after the reload %q is served, want the new pair", got)
+	}
+	if renewed, err := m.Reload(writePair(t, t.TempDir(), "moved.example")); err != nil || !renewed {
+		t.Errorf("reloaded from other files: %v, %v", renewed, err)
+	}
+	if got := served(); got != "moved.example" {
+		t.Errorf("after a reload from other files %q is served", got)
 	}
 }

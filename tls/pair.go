@@ -1,15 +1,16 @@
 package tls
 
 import (
+	"bytes"
 	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
 // pair is a certificate and its key from two files.
 type pair struct {
-	files Certificate
 	inUse atomic.Pointer[cryptotls.Certificate]
 }
 
@@ -17,21 +18,22 @@ func newPair(files Certificate) (*pair, error) {
 	if files.Cert == "" || files.Key == "" {
 		return nil, errors.New("a certificate needs both its cert and its key file")
 	}
-	p := &pair{files: files}
-	if err := p.load(); err != nil {
+	p := &pair{}
+	if _, err := p.load(files); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// load replaces the pair in use by what the files hold, if that is a pair.
-func (p *pair) load() error {
-	c, err := cryptotls.LoadX509KeyPair(p.files.Cert, p.files.Key)
+// load replaces the pair in use by what the files hold, if that is a pair, and
+// reports whether it is another one.
+func (p *pair) load(files Certificate) (other bool, err error) {
+	c, err := cryptotls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
-		return fmt.Errorf("cannot load certificate %q with key %q: %w", p.files.Cert, p.files.Key, err)
+		return false, fmt.Errorf("cannot load certificate %q with key %q: %w", files.Cert, files.Key, err)
 	}
-	p.inUse.Store(&c)
-	return nil
+	before := p.inUse.Swap(&c)
+	return before == nil || !slices.EqualFunc(before.Certificate, c.Certificate, bytes.Equal), nil
 }
 
 func (p *pair) get(*cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
