@@ -21,11 +21,6 @@ type Query struct {
 	// Interim, when set, is called with each 1xx response of the origin while
 	// this request waits, on its own goroutine.
 	Interim func(status int, h http.Header)
-
-	// Private keeps this request to itself: it does not read the store, shares
-	// no fetch, and its response is not kept. A stored response may still
-	// answer it when the origin fails.
-	Private bool
 }
 
 // Encoding is a set of content codings; the identity coding is always in it.
@@ -59,9 +54,7 @@ type Answer struct {
 // m is the stored response it selects, or nil, and place where that would be.
 func (q *Query) reason(now time.Time, m *Meta, mark Mark, place Key) string {
 	switch {
-	case q.Private:
-		return "bypass"
-	case m == nil && place.ID != q.Key.ID:
+	case m == nil && place.ID != q.place().ID:
 		return "vary-miss"
 	case m == nil:
 		return "uri-miss"
@@ -97,6 +90,8 @@ func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 	case a.reader != nil:
 		a.reader.seek(a.Part.Offset + off)
 		return &boundReader{ctx, a.reader}, nil
+	case a.stored.chunks != nil:
+		return a.stored.chunks.reader(a.Part.Offset+off, a.Part.Offset+a.Part.Size), nil
 	case a.stored.file != nil:
 		_, err := a.stored.file.Seek(a.stored.base+a.Part.Offset+off, io.SeekStart)
 		return a.stored.file, err

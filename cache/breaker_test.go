@@ -170,6 +170,35 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 	})
 }
 
+// What was kept in memory alone is on disk from its first hit after the pause.
+func TestBrokenDiskIsWrittenToLater(t *testing.T) {
+	onBroken(t, func(t *testing.T, c *Cache, b *broken, _ func() int) {
+		k := query("a", nil).Key
+		b.set(syscall.ENOSPC)
+		expect(t, c, query("trips it", always(200, "x", "Cache-Control: max-age=3600")), Missed, "x")
+		expect(t, c, query("a", always(200, "small", "Cache-Control: max-age=3600")), Missed, "small")
+		settle(c)
+		expect(t, c, query("a", failing()), Hit, "small")
+		expectStored(t, c.disk, k, 0, nil)
+		b.set(nil)
+		pass(longestPause)
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { expect(t, c, query("a", failing()), Hit, "small") })
+		}
+		wg.Wait()
+		settle(c)
+		s, _ := c.memory.get(k, k.sum())
+		if s == nil || s.sole {
+			t.Errorf("in memory: %v", s)
+		}
+		expectStored(t, c.disk, k, s.ID, []byte("small"))
+		if used, _ := files(t, c.disk.dir); used != c.disk.used() || c.disk.reserved.Load() != 0 {
+			t.Errorf("%d bytes, counted %d", used, c.disk.used())
+		}
+	})
+}
+
 // Where an older response is on disk, the one in memory answers.
 func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 	onBroken(t, func(t *testing.T, c *Cache, b *broken, _ func() int) {

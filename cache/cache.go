@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // Config says how large a cache is and where it lives.
 type Config struct {
-	// Memory is the bytes of the memory tier with its bookkeeping, of what is on
-	// its way there, and of bodies that pass through. The garbage collector's
-	// share is in it, when the process's memory limit is set accordingly.
-	Memory    int64
+	Memory    int64  // bytes that the whole process may take, see Divide
 	Disk      int64  // bytes of the disk tier; 0 for none
 	Dir       string // the disk tier's directory, which it owns
 	MaxObject int64  // bytes; larger bodies pass through unkept
@@ -42,10 +38,9 @@ type Cache struct {
 
 	scrubber sync.WaitGroup
 
-	windows atomic.Int64 // bytes that flights' windows may still be granted
-
 	mu      sync.Mutex
 	flights map[flightKey]*flight
+	filling map[flightKey]int // fills under way, also those for one client alone
 	closed  bool
 }
 
@@ -62,24 +57,24 @@ var (
 	ErrUnavailable = errors.New("only-if-cached, and nothing usable is stored")
 	// errCooling: the origin was not asked, for it failed a moment ago.
 	errCooling = errors.New("not tried again yet")
-	// errPatience: the origin has not answered so far, and is not waited for.
-	errPatience = errors.New("no answer yet")
+	// ErrPatience is an Answer's Err: the origin has not answered so far, and is
+	// not waited for, see Rule.Patience.
+	ErrPatience = errors.New("no answer yet")
 	// ErrClosed: the cache has been closed.
 	ErrClosed = errors.New("cache is closed")
 )
 
 // Open makes a cache. An unusable directory is an error here, and never later.
 func Open(cfg Config) (*Cache, error) {
-	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flightKey]*flight)}
+	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flightKey]*flight), filling: make(map[flightKey]int)}
 	if c.notify == nil {
 		c.notify = func(string, error) {}
 	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
 	var err error
-	if c.memory, err = newMemory(cfg.Memory); err != nil {
+	if c.memory, err = newMemory(Divide(cfg.Memory)); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
 	}
-	c.windows.Store(max(cfg.Memory/8, maxWindow))
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
@@ -87,6 +82,7 @@ func Open(cfg Config) (*Cache, error) {
 			c.memory.close()
 			return nil, err
 		}
+		c.memory.beside = func() int64 { return indexEntry * c.disk.index.count.Load() }
 		c.store = &tiers{c.memory, c.disk}
 		dir = cfg.Dir
 	}
@@ -127,10 +123,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 	for {
 		now := time.Now()
 		s, mark, place := c.lookup(q)
-		verdict := Miss
-		if !q.Private {
-			verdict = Decide(now, s.meta(), mark, q.Rule, q.Request)
-		}
+		verdict := Decide(now, s.meta(), mark, q.Rule, q.Request)
 		switch verdict {
 		case Fresh:
 			return c.serve(q, s, Hit, now)
@@ -180,17 +173,27 @@ func (c *Cache) Put(ctx context.Context, q *Query) error {
 
 // alone: a response to this request is nobody else's.
 func (q *Query) alone() bool {
-	return q.Private || q.Request.Authorized || q.Request.Method == http.MethodHead
+	return q.Request.Authorized || q.Request.Method == http.MethodHead
+}
+
+// place is where the first response to a query's key is stored: each owner has
+// its own.
+func (q *Query) place() Key {
+	k := q.Key
+	if q.Request.Owner != "" {
+		k.ID += "\x00owner\x00" + q.Request.Owner
+	}
+	return k
 }
 
 // lookup finds the stored response that the request selects, what purges have
 // done to it, and where a new response is to be stored: at the key itself, or
 // beside it when the key holds a response with the same Vary and other values.
 func (c *Cache) lookup(q *Query) (*Stored, Mark, Key) {
-	place := q.Key
+	place := q.place()
 	s := c.store.Get(place)
 	if s != nil && !s.selects(q.Request.Header) {
-		place.ID = varyKey(q.Key.ID, varyOf(http.Header{"Vary": s.Header["Vary"]}, q.Request.Header))
+		place.ID = varyKey(place.ID, varyOf(http.Header{"Vary": s.Header["Vary"]}, q.Request.Header))
 		s.Release()
 		if s = c.store.Get(place); s != nil && !s.selects(q.Request.Header) {
 			s.Release()
@@ -223,12 +226,18 @@ func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, e
 }
 
 // rescue answers from the stored response after the origin failed with err, if
-// the rule allows it.
+// the rule allows it. Where the owner has none, what anybody may have is better
+// than nothing.
 func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	now := time.Now()
 	s, mark, place := c.lookup(q)
 	if DecideOnError(now, s.meta(), mark, q.Rule, q.Request) != StaleIfError {
 		s.Release()
+		if q.Request.Owner != "" {
+			shared := *q
+			shared.Request.Owner = ""
+			return c.rescue(&shared, err)
+		}
 		return nil, err
 	}
 	a, serveErr := c.serve(q, s, HitError, now)
@@ -246,6 +255,7 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	return a, nil
 }
 
-// Purge puts a purge in force: when it returns, nothing it covers is served any
-// more, by any tier, nor by a fill that began before.
-func (c *Cache) Purge(p Purge) error { return c.purges.add(p) }
+// Purge puts purges in force: when it returns, nothing they cover is served any
+// more, by any tier, nor by a fill that began before. Many at once cost little
+// more than one.
+func (c *Cache) Purge(all ...Purge) error { return c.purges.add(all...) }

@@ -7,11 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -28,8 +25,12 @@ type disk struct {
 	checks     checks
 	breaker    breaker
 	quarantine quarantine
+	ceiling    ceiling
 	serial     atomic.Uint64
+	closed     atomic.Bool
+	lookups    atomic.Int64
 	fronts     sync.Pool // *[frontSize]byte
+	chunks     sync.Pool // *[chunkSize]byte
 
 	reserved atomic.Int64 // bytes promised to writers, not yet in index
 	writers  atomic.Int64 // that were promised some
@@ -39,6 +40,7 @@ type disk struct {
 	// turns order what changes a key's file: commit, freshen, remove, evict. They
 	// are the locks that I/O is done under. A look-up takes none.
 	turns [256]sync.Mutex
+	late  sync.Mutex // held by who writes what was kept in memory alone
 
 	spoils    atomic.Int64 // files that failed a check
 	evictions atomic.Int64
@@ -47,93 +49,11 @@ type disk struct {
 }
 
 const (
-	diskFormat = 2
+	diskFormat = 3
 	readOnly   = os.O_RDONLY
 	// reserveStep is how much a writer of unknown size reserves at a time.
 	reserveStep = 1 << 20
 )
-
-// openDisk takes possession of dir, which must be writable and not in use.
-func openDisk(sys system, dir string, limit int64, notify func(string, error)) (*disk, error) {
-	d := &disk{
-		dir: dir, limit: limit, sys: sys, notify: seldom(notify), index: newIndex(),
-		checks:     checks{running: make(map[checked]*check)},
-		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
-		fronts:     sync.Pool{New: func() any { return new([frontSize]byte) }},
-	}
-	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("cannot make the cache directory: %w", err)
-		}
-	}
-	var err error
-	if d.lock, err = sys.open(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR); err != nil {
-		return nil, fmt.Errorf("cannot write to the cache directory: %w", err)
-	}
-	if err := d.prepare(); err != nil {
-		d.lock.Close()
-		return nil, err
-	}
-	return d, nil
-}
-
-// prepare makes a directory ready that may be an earlier edge's.
-func (d *disk) prepare() error {
-	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", d.dir)
-	}
-	if err := d.checkFormat(); err != nil {
-		return err
-	}
-	// What a stopped edge was writing was never committed.
-	leftovers, _ := d.sys.list(filepath.Join(d.dir, "tmp"))
-	for _, e := range leftovers {
-		d.sys.remove(filepath.Join(d.dir, "tmp", e.Name()))
-	}
-	d.quarantine.find()
-	return d.try()
-}
-
-// try finds out whether files can be made. A full disk is trouble that passes.
-func (d *disk) try() error {
-	path := filepath.Join(d.dir, "tmp", "try")
-	f, err := d.sys.open(path, os.O_CREATE|os.O_RDWR)
-	if err == nil {
-		err = errors.Join(f.Close(), d.sys.remove(path))
-	}
-	if isFull(err) {
-		d.failed("start", err)
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write to the cache directory: %w", err)
-	}
-	return nil
-}
-
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
-
-func (d *disk) checkFormat() error {
-	path := filepath.Join(d.dir, "format")
-	have, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("cannot read the cache directory: %w", err)
-	}
-	// A power cut may have left anything here. Every cache file says its format
-	// too, so only a number that is not ours counts.
-	switch n, err := strconv.Atoi(strings.TrimSpace(string(have))); {
-	case err == nil && n > diskFormat:
-		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
-			d.dir, n, diskFormat)
-	case err == nil && n == diskFormat:
-		return nil
-	}
-	// An older edge reads none of what this one writes, and is refused from now on.
-	if err := os.WriteFile(path, []byte(strconv.Itoa(diskFormat)+"\n"), 0o600); err != nil && !isFull(err) {
-		return fmt.Errorf("cannot write to the cache directory: %w", err)
-	}
-	return nil
-}
 
 func (d *disk) path(s Sum) string {
 	name := hex.EncodeToString(s[:])
@@ -162,32 +82,51 @@ func (d *disk) open(k Key, sum Sum) *Stored {
 		return nil
 	}
 	if h.meta.Site != k.Site || h.meta.Key != k.ID {
-		f.Close() // another key with this sum, or two files swapped by hand
+		d.spoiled(sum, info) // swapped with another one
+		f.Close()
 		return nil
 	}
-	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), changed: changed(info)}
-	s.Body = &fileBody{d.sys.read, f, s.base}
-	s.vouched = d.index.seen(sum, onDisk(info.Size()), k.worth(), s.changed)
+	d.lookups.Add(1)
+	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), info: info, changed: changed(info)}
+	body := &fileBody{d.sys.read, f, s.base}
+	s.Body = body
+	if d.index.seen(sum, onDisk(info.Size()), k.worth(), s.changed) {
+		s.vouched = true
+	} else if h.end() > h.sumsAt() {
+		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: body, size: s.Size()}
+	}
 	return s
 }
 
-// sound is s, or nil when its bytes are not what they were.
+// sound is s, or nil when its bytes are not what they were. A large body's bytes
+// are checked while they are read.
 func (d *disk) sound(sum Sum, s *Stored) *Stored {
 	if s == nil || s.vouched {
 		return s
 	}
-	err := d.checks.verify(checked{sum, s.changed}, s.Body, s.Meta)
-	if err == nil {
+	var err error
+	if s.chunks != nil {
+		if s.chunks.sums, err = readSums(&fileBody{d.sys.read, s.file, 0}, &s.chunks.head); err == nil {
+			s.Body = s.chunks
+			return s
+		}
+	} else if err = d.checks.verify(checked{sum, s.changed}, s.Body, s.Meta); err == nil {
 		d.index.vouch(sum, s.changed)
+		s.vouched = true
 		return s
 	}
+	d.distrust(sum, s.info, err)
 	s.Release()
+	return nil
+}
+
+// distrust deals with a file whose check ended with that error.
+func (d *disk) distrust(sum Sum, file fs.FileInfo, err error) {
 	if isDamage(err) {
-		d.spoiled(sum, s.ID)
+		d.spoiled(sum, file)
 	} else {
 		d.notify("read", err)
 	}
-	return nil
 }
 
 // front opens a file and reads its head. Whatever goes wrong is told of, and a
@@ -197,7 +136,7 @@ func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 	case isDamage(err):
-		d.spoiled(sum, 0)
+		d.spoiled(sum, nil)
 	default:
 		d.notify("read", err)
 	}
@@ -225,22 +164,22 @@ func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 	return f, h, info, nil
 }
 
-// spoiled puts a file aside that failed a check: the one with that ID, or one
-// whose head cannot be read, where id is 0. A look-up that finds damage holds no
-// turn, so that the file may be another one by now.
-func (d *disk) spoiled(sum Sum, id uint64) {
+// spoiled puts a file aside that failed a check, or any whose head cannot be read.
+// A look-up that finds damage holds no turn, so that the file may be another one
+// by now; the one that is meant is open.
+func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
-	f, h, info, err := d.peek(sum, readOnly)
+	f, _, info, err := d.peek(sum, readOnly)
 	if err == nil {
 		f.Close()
 	}
-	if err == nil && h.meta.ID != id || err != nil && !isDamage(err) {
+	if err == nil && !os.SameFile(info, file) || err != nil && !isDamage(err) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.index.remove(sum)
+	d.index.add(sum, size, fileWorth) // else it would stay among the unseen
 	d.spoils.Add(1)
 	path := d.path(sum)
 	if err == nil {
@@ -248,9 +187,10 @@ func (d *disk) spoiled(sum Sum, id uint64) {
 	}
 	d.notify("check", fmt.Errorf("%w: %s", err, path))
 	if err := d.quarantine.take(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.index.add(sum, size) // it still takes its room
 		d.failed("remove", err)
+		return // it still takes its room
 	}
+	d.index.remove(sum)
 }
 
 // Remove removes the response with that ID.
@@ -259,60 +199,21 @@ func (d *disk) Remove(k Key, id uint64) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
-	f, h, _, err := d.peek(sum, readOnly)
+	f, h, info, err := d.peek(sum, readOnly)
 	if err != nil {
 		return
 	}
 	f.Close()
-	if h.meta.ID == id && h.meta.Site == k.Site && h.meta.Key == k.ID {
-		d.discard(sum)
+	if h.meta.ID != id || h.meta.Site != k.Site || h.meta.Key != k.ID {
+		return
 	}
-}
-
-// discard removes a file. Its turn is held.
-func (d *disk) discard(sum Sum) {
-	size := d.index.remove(sum)
+	d.index.add(sum, onDisk(info.Size()), k.worth())
 	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.index.add(sum, size) // it still takes its room
 		d.failed("remove", err)
+		return // it still takes its room
 	}
+	d.index.remove(sum)
 }
-
-// Freshen writes a new Meta into the slot that does not hold the present one.
-func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
-	sum := k.sum()
-	turn := d.turn(sum)
-	turn.Lock()
-	defer turn.Unlock()
-	f, h, info, err := d.peek(sum, os.O_RDWR)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errGone
-	}
-	if err != nil {
-		return fmt.Errorf("cannot freshen: %w", err)
-	}
-	defer f.Close()
-	if h.meta.ID != old || h.meta.Site != k.Site || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
-		return errGone
-	}
-	raw := encodeMeta(m)
-	if slotHead+len(raw) > 1<<h.slotLog {
-		d.discard(sum)
-		return errTooLarge
-	}
-	other := 1 - h.slot
-	vouched := d.index.vouched(sum, changed(info))
-	if _, err := d.sys.write(f, encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
-		d.failed("freshen", err)
-		return fmt.Errorf("cannot freshen: %w", err)
-	}
-	if vouched { // the change was ours, and left the body
-		d.index.vouch(sum, d.changeTime(f))
-	}
-	return nil
-}
-
-func (d *disk) close() error { return d.lock.Close() }
 
 // seldom tells of the same sort of trouble once in a second: a disk that fails
 // fails for every request.

@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // files is what the disk tier has on disk, as it counts.
@@ -31,92 +32,6 @@ func files(t *testing.T, dir string) (bytes int64, count int) {
 		t.Fatal(err)
 	}
 	return bytes, count
-}
-
-func TestDiskKeepsItsLimit(t *testing.T) {
-	const limit = 1 << 20
-	dir := t.TempDir()
-	d := openedDisk(t, dir, limit)
-	for i := range 100 {
-		k := Key{Site: "s", ID: fmt.Sprint(i)}
-		b := payload(i, 30_000+i*100)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		expectStored(t, d, k, uint64(i+1), b) // the newest is not what makes room
-		used, count := files(t, dir)
-		if used > limit || used != d.index.used.Load() || int64(count) != d.index.count.Load() {
-			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.used.Load(), d.index.count.Load(), limit)
-		}
-	}
-	if d.reserved.Load() != 0 || d.evictions.Load() == 0 {
-		t.Errorf("%d bytes reserved, %d evictions", d.reserved.Load(), d.evictions.Load())
-	}
-}
-
-func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
-	const limit = 1 << 20
-	dir := t.TempDir()
-	d := openedDisk(t, dir, limit)
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			for i := range 20 {
-				k := Key{Site: "s", ID: fmt.Sprint(worker, i)}
-				b := payload(i, 100_000)
-				m := metaFor(k, uint64(i+1), b)
-				w, err := d.Create(k, m, -1+int64(i%2)*100_001)
-				if err != nil {
-					continue
-				}
-				if _, err := w.Write(b); err == nil {
-					w.Commit(m)
-				}
-				if have := d.index.used.Load(); have > limit {
-					t.Errorf("%d bytes, limit %d", have, limit)
-				}
-				w.Abort()
-			}
-		})
-	}
-	wg.Wait()
-	if used, _ := files(t, dir); used > limit || used == 0 || d.reserved.Load() != 0 {
-		t.Errorf("%d bytes, limit %d, reserved %d", used, limit, d.reserved.Load())
-	}
-}
-
-func TestDiskRefusesWhatCannotFit(t *testing.T) {
-	const limit = 1 << 20
-	d := openedDisk(t, t.TempDir(), limit)
-	small, big := Key{ID: "small"}, Key{ID: "big"}
-	b := payload(1, 100)
-	write(t, d, small, metaFor(small, 1, b), b)
-	if _, err := d.Create(big, metaFor(big, 2, nil), limit); !errors.Is(err, errNoRoom) {
-		t.Errorf("larger than the limit: %v, want errNoRoom", err)
-	}
-	// Two writers that fit one by one, and not together.
-	one, err := d.Create(big, metaFor(big, 2, nil), limit/2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer one.Abort()
-	expectStored(t, d, small, 1, b)
-	if _, err := d.Create(Key{ID: "other"}, metaFor(big, 3, nil), limit/2); !errors.Is(err, errNoRoom) {
-		t.Errorf("beyond what is promised to writers: %v, want errNoRoom", err)
-	}
-	expectStored(t, d, small, 1, b) // nothing was evicted in vain
-	// A body that turns out too large is refused while it is written.
-	w, err := d.Create(Key{ID: "grows"}, metaFor(big, 4, nil), -1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	for range limit / 4096 {
-		if _, err = w.Write(make([]byte, 4096)); err != nil {
-			break
-		}
-	}
-	if !errors.Is(err, errNoRoom) {
-		t.Errorf("a body that grows beyond the limit: %v, want errNoRoom", err)
-	}
 }
 
 func TestDiskReplacementIsCountedOnce(t *testing.T) {
@@ -197,6 +112,30 @@ func TestDiskOpen(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 	})
+	t.Run("what cannot be removed takes its room", func(t *testing.T) {
+		dir := t.TempDir()
+		openedDisk(t, dir, 1<<20).close()
+		if err := os.WriteFile(filepath.Join(dir, "tmp", "left"), payload(1, 900_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sys := realSystem()
+		sys.remove = func(path string) error {
+			if filepath.Base(path) == "left" {
+				return syscall.EIO
+			}
+			return os.Remove(path)
+		}
+		told := false
+		d, err := openDisk(sys, dir, 1<<20, func(string, error) { told = true })
+		if err != nil || !told {
+			t.Fatalf("told %t, %v", told, err)
+		}
+		if _, err := d.Create(Key{ID: "a"}, &Meta{}, 200_000); !errors.Is(err, errNoRoom) {
+			t.Errorf("got %v, want errNoRoom", err)
+		}
+		d.close()
+		openedDisk(t, dir, 1<<20)
+	})
 	t.Run("a second edge on one directory is refused", func(t *testing.T) {
 		dir := t.TempDir()
 		first := openedDisk(t, dir, 1<<20)
@@ -213,7 +152,7 @@ func TestDiskOpen(t *testing.T) {
 		write(t, d, k, metaFor(k, 1, b), b)
 		d.close()
 		format := filepath.Join(dir, "format")
-		if err := os.WriteFile(format, []byte("3\n"), 0o600); err != nil {
+		if err := os.WriteFile(format, []byte("4\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := openDisk(realSystem(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
@@ -222,7 +161,7 @@ func TestDiskOpen(t *testing.T) {
 		if _, count := files(t, dir); count != 1 {
 			t.Errorf("%d files remain, want 1", count)
 		}
-		if err := os.WriteFile(format, []byte("2\n"), 0o600); err != nil {
+		if err := os.WriteFile(format, []byte("3\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		expectStored(t, openedDisk(t, dir, 1<<20), k, 1, b) // and the lock was given back
@@ -250,12 +189,58 @@ func TestDiskOpen(t *testing.T) {
 	})
 }
 
+// A directory of objects that vanished is made again. When all of them are gone,
+// the tier may have been unmounted: it writes nothing, and says so.
+func TestDiskWhoseDirectoriesVanish(t *testing.T) {
+	for name, gone := range map[string]func(d *disk, k Key) string{
+		"one of objects": func(d *disk, k Key) string { return filepath.Dir(d.path(k.sum())) },
+		"objects":        func(d *disk, _ Key) string { return filepath.Join(d.dir, "objects") },
+		"tmp":            func(d *disk, _ Key) string { return filepath.Join(d.dir, "tmp") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openedDisk(t, t.TempDir(), 8<<20)
+			s := &tiers{openedMemory(t), d}
+			k, b := Key{Site: "s", ID: "a"}, payload(1, 100)
+			write(t, s, k, metaFor(k, 1, b), b)
+			if err := os.RemoveAll(gone(d, k)); err != nil {
+				t.Fatal(err)
+			}
+			s.memory.forget(k.sum())
+			there := []byte(nil)
+			if name == "tmp" {
+				there = b
+			}
+			expectStored(t, s, k, 1, there)
+			w, err := s.Create(k, metaFor(k, 2, b), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Write(b)
+			err = w.Commit(metaFor(k, 2, b))
+			w.Abort()
+			paused := d.breaker.open(time.Now())
+			if recovers := name == "one of objects"; recovers != !paused {
+				t.Errorf("pauses %t: %v", paused, err)
+			}
+			if !paused {
+				expectStored(t, d, k, 2, b)
+				return
+			}
+			write(t, s, k, metaFor(k, 3, b), b) // into memory
+			s.memory.values.Wait()
+			expectStored(t, s, k, 3, b)
+			os.Mkdir(filepath.Join(d.dir, "objects"), 0o700) // for the clean-up to look into
+			os.Mkdir(filepath.Join(d.dir, "tmp"), 0o700)
+		})
+	}
+}
+
 func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
 	one, two := Key{Site: "s", ID: "1"}, Key{Site: "s", ID: "2"}
-	b := payload(1, 100)
+	b, larger := payload(1, 100), payload(1, 10_000)
 	write(t, d, one, metaFor(one, 1, b), b)
-	write(t, d, two, metaFor(two, 2, b), b)
+	write(t, d, two, metaFor(two, 2, larger), larger)
 	p, q := d.path(one.sum()), d.path(two.sum())
 	for _, move := range [][2]string{{p, p + ".x"}, {q, p}, {p + ".x", q}} {
 		if err := os.Rename(move[0], move[1]); err != nil {
@@ -264,6 +249,9 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	}
 	expectStored(t, d, one, 0, nil)
 	expectStored(t, d, two, 0, nil)
+	if used, _ := files(t, d.dir); used != 0 || d.spoils.Load() != 2 || d.index.bytes() != 0 {
+		t.Errorf("%d bytes, counted %d, %d spoiled; want 0, 0, 2", used, d.index.bytes(), d.spoils.Load())
+	}
 	write(t, d, one, metaFor(one, 3, b), b)
 	expectStored(t, d, one, 3, b) // and the place can be used again
 }
@@ -273,7 +261,7 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 	for name, damage := range map[string]func([]byte) []byte{
 		"empty":         func(f []byte) []byte { return nil },
 		"cut":           func(f []byte) []byte { return f[:len(f)-1] },
-		"longer":        func(f []byte) []byte { return append(f, 0) },
+		"longer":        func(f []byte) []byte { return append(f, make([]byte, maxTail+1)...) },
 		"no record":     func(f []byte) []byte { return bytes.Repeat([]byte("x"), len(f)) },
 		"holes":         func(f []byte) []byte { return make([]byte, len(f)) },
 		"only its head": func(f []byte) []byte { return f[:preambleSize] },

@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,6 +23,7 @@ type diskWriter struct {
 	file     *os.File
 	path     string // "" once it was renamed or removed
 	size     int64  // body bytes written
+	summer   summer
 	reserved int64
 }
 
@@ -43,6 +45,9 @@ func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
 		d.failed("create", err)
 		return nil, fmt.Errorf("cannot create a cache file: %w", err)
 	}
+	if k.Metadata {
+		d.sys.chmod(w.file, fileMode|metadataMode) // without it, the next start knows it less well
+	}
 	return w, nil
 }
 
@@ -52,6 +57,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.disk.sys.write(w.file, p, w.base+w.size)
 	w.size += int64(n)
+	w.summer.add(p[:n])
 	if err != nil {
 		w.disk.failed("write", err)
 	}
@@ -64,10 +70,10 @@ func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
 
 // reserve makes sure that total bytes are promised to this writer.
 func (w *diskWriter) reserve(total int64) error {
-	if total <= w.reserved {
+	more := onDisk(total) - w.reserved
+	if more <= 0 {
 		return nil
 	}
-	more := onDisk(total) - w.reserved
 	first := w.reserved == 0
 	if first {
 		w.disk.writers.Add(1)
@@ -101,12 +107,21 @@ func (w *diskWriter) Commit(m *Meta) error {
 	if m.Size() != w.size {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", w.size, m.Size())
 	}
+	sums := w.summer.sums()
+	if err := w.reserve(w.base + w.size + int64(len(sums))); err != nil {
+		return err
+	}
 	front := make([]byte, w.base)
-	copy(front, encodePreamble(w.slotLog))
+	copy(front, preamble{recordFormat, w.slotLog, crc32.Checksum(sums, castagnoli)}.encode())
 	copy(front[preambleSize:], encodeSlot(1, raw))
-	if _, err := d.sys.write(w.file, front, 0); err != nil {
-		d.failed("write", err)
-		return fmt.Errorf("cannot commit: %w", err)
+	for _, part := range []struct {
+		bytes []byte
+		off   int64
+	}{{sums, w.base + w.size}, {front, 0}} {
+		if _, err := d.sys.write(w.file, part.bytes, part.off); err != nil {
+			d.failed("write", err)
+			return fmt.Errorf("cannot commit: %w", err)
+		}
 	}
 	turn := d.turn(w.sum)
 	turn.Lock()
@@ -126,7 +141,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.index.put(w.sum, onDisk(w.base+w.size), w.worth) // before the promise is given up: no other writer may take the room
+	d.index.put(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.worth) // before the promise is given up: no other writer may take the room
 	w.release()
 	d.index.vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
 	d.breaker.heal(time.Now())

@@ -1,10 +1,8 @@
 package cache
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -23,8 +21,9 @@ type faults struct {
 	calls  int
 	at     int // the call that fails, from 1; 0 for none
 	err    error
-	killed bool // all later ones fail too, as if the process were gone
-	short  bool // a write writes half
+	killed bool          // all later ones fail too, as if the process were gone
+	gone   chan struct{} // closed then
+	short  bool          // a write writes half
 	failed string
 }
 
@@ -40,6 +39,9 @@ func (f *faults) fails(op string) error {
 	}
 	if f.calls == f.at {
 		f.failed = op
+		if f.killed && f.gone != nil {
+			close(f.gone)
+		}
 	}
 	if f.killed {
 		return errKilled
@@ -92,9 +94,17 @@ func (f *faults) system() system {
 			}
 			return real.stat(file)
 		},
+		chmod: func(file *os.File, mode fs.FileMode) error {
+			if err := f.fails("chmod"); err != nil {
+				return err
+			}
+			return real.chmod(file, mode)
+		},
 		read: func(file *os.File, p []byte, off int64) (int, error) {
-			if err := f.fails("read"); err != nil {
-				return 0, err
+			if off < 2*chunkSize || off > wholeCheck-chunkSize { // the chunks between are all alike
+				if err := f.fails("read"); err != nil {
+					return 0, err
+				}
 			}
 			return real.read(file, p, off)
 		},
@@ -109,10 +119,7 @@ func (f *faults) system() system {
 			return real.write(file, p, off)
 		},
 		sync: func(file *os.File) error {
-			if err := f.fails("sync"); err != nil {
-				return err
-			}
-			return real.sync(file)
+			return f.fails("sync") // and takes no time
 		},
 		space: func(string) (space, error) {
 			if err := f.fails("space"); err != nil {
@@ -123,186 +130,81 @@ func (f *faults) system() system {
 	}
 }
 
-// history is what was done to each key, and so what may be found: whatever was
-// there when an operation failed, or what the operation was to bring.
-type history struct {
-	bodies map[string]map[uint64][]byte // by key and ID, committed or tried
-	sure   map[string]uint64            // the ID that must be found; 0 for what may be gone
-	maybe  map[string][]uint64          // others that may be found instead
-}
-
-func newHistory() *history {
-	return &history{map[string]map[uint64][]byte{}, map[string]uint64{}, map[string][]uint64{}}
-}
-
-func (h *history) tried(k Key, id uint64, body []byte, err error) {
-	if h.bodies[k.ID] == nil {
-		h.bodies[k.ID] = map[uint64][]byte{}
-	}
-	h.bodies[k.ID][id] = body
-	if err == nil {
-		h.sure[k.ID], h.maybe[k.ID] = id, nil
-		return
-	}
-	h.maybe[k.ID] = append(h.maybe[k.ID], id)
-}
-
-// check compares a store with the history. strict says that nothing may be
-// missing that was committed.
-func (h *history) check(t *testing.T, s Store, strict bool) {
-	t.Helper()
-	for id, versions := range h.bodies {
-		k := Key{Site: "s", ID: id}
-		have := s.Get(k)
-		if have == nil {
-			if strict && h.sure[id] != 0 {
-				t.Errorf("%s is lost, ID %d was committed", id, h.sure[id])
-			}
-			continue
-		}
-		if have.ID != h.sure[id] && !slices.Contains(h.maybe[id], have.ID) {
-			t.Errorf("%s has ID %d, want %d or one of %d", id, have.ID, h.sure[id], h.maybe[id])
-		}
-		if !bytes.Equal(bytesOf(t, have), versions[have.ID]) {
-			t.Errorf("%s with ID %d has other bytes than were written", id, have.ID)
-		}
-		have.Release()
-	}
-}
-
-// life is a bit of everything that happens to a disk tier. It goes on after
-// every error, as an edge does.
-func life(d *disk, h *history) {
-	var id uint64
-	commit := func(name string, size int, declared int64) {
-		id++
-		k := Key{Site: "s", ID: name, Metadata: id%2 == 0}
-		body := payload(int(id), size)
-		m := metaFor(k, id, body)
-		err := func() error {
-			d.breaker = breaker{} // each failure is to be met, not its pause
-			w, err := d.Create(k, m, declared)
-			if err != nil {
-				return err
-			}
-			defer w.Abort()
-			for len(body) > 0 {
-				n := min(len(body), 8_000)
-				if _, err := w.Write(body[:n]); err != nil {
-					return err
-				}
-				body = body[n:]
-			}
-			return w.Commit(m)
-		}()
-		h.tried(k, id, payload(int(id), size), err)
-	}
-	get := func(name string) {
-		if s := d.Get(Key{Site: "s", ID: name}); s != nil {
-			io.Copy(io.Discard, io.NewSectionReader(s.Body, 0, s.Size()))
-			s.Release()
-		}
-	}
-	freshen := func(name string, old uint64) {
-		id++
-		k := Key{Site: "s", ID: name}
-		body := h.bodies[name][old]
-		h.tried(k, id, body, d.Freshen(k, old, metaFor(k, id, body)))
-	}
-	commit("small", 3000, 3000)
-	commit("large", 20_000, -1)
-	commit("both", 50, 50)
-	get("small")
-	get("large")
-	commit("both", 5000, -1) // replaced
-	freshen("small", 1)
-	get("small")
-	freshen("small", 5)
-	d.scan(nil)
-	gone := Key{Site: "s", ID: "gone"}
-	commit("gone", 100, 100)
-	d.Remove(gone, id)
-	h.maybe["gone"], h.sure["gone"] = append(h.maybe["gone"], h.sure["gone"]), 0
-	for _, name := range []string{"small", "large", "both"} {
-		d.scrubFile(Key{Site: "s", ID: name}.sum())
-	}
-	get("both")
-}
-
 // TestDiskFaults makes each call of a life fail once, in each way, and kills the
 // edge at each. Every earlier commit is readable afterwards, nothing partial is,
 // the counts are right, and nothing is left open.
 func TestDiskFaults(t *testing.T) {
+	met := map[string]bool{}
+	for name, live := range map[string]func(*life){"small": (*life).small, "large": (*life).large} {
+		for _, kind := range []*faults{{}, {short: true}, {killed: true}, {killed: true, short: true}} {
+			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.killed, kind.short), func(t *testing.T) {
+				meetFaults(t, live, kind, met)
+			})
+		}
+	}
+	for _, op := range []string{"open", "create", "mkdir", "rename", "remove", "list", "stat", "chmod", "read", "write", "sync", "space"} {
+		if !met[op] {
+			t.Errorf("no %s failed: %v", op, slices.Collect(maps.Keys(met)))
+		}
+	}
+}
+
+// meetFaults lives once for each call of a life.
+func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]bool) {
 	dry := &faults{}
 	d, err := openDisk(dry.system(), t.TempDir(), 8<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dry.calls = 0
-	history := newHistory()
-	life(d, history)
+	h := newHistory()
+	live(&life{disk: d, history: h})
 	calls := dry.calls
-	history.check(t, d, true)
+	h.check(t, d, true)
 	d.close()
 	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
-	kinds := map[string]*faults{
-		"fails":       {},
-		"short write": {short: true},
-		"killed":      {killed: true},
-		"killed amid": {killed: true, short: true},
-	}
-	met := map[string]bool{}
-	for name, kind := range kinds {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for at := 1; at <= calls; at++ {
-				f := &faults{err: errnos[at%len(errnos)], killed: kind.killed, short: kind.short}
-				d, err := openDisk(f.system(), dir, 8<<20, func(string, error) {})
-				if err != nil {
-					t.Fatal(err)
-				}
-				f.calls, f.at = 0, at
-				h := newHistory()
-				life(d, h)
-				met[f.failed] = true
-				f.at = 0
-				if !kind.killed {
-					h.check(t, d, true) // the fault has passed
-					used, count := files(t, dir)
-					if have := d.used() + d.reserved.Load(); have < used || d.index.count.Load() < int64(count) {
-						t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.count.Load())
-					}
-				}
-				d.close()
-				if d, err = openDisk(realSystem(), dir, 8<<20, func(string, error) {}); err != nil {
-					t.Fatal(err)
-				}
-				h.check(t, d, true)
-				d.scan(nil)
-				if used, count := files(t, dir); used != d.used() || int64(count) != d.index.count.Load() {
-					t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.count.Load())
-				}
-				for name := range h.bodies {
-					k := Key{Site: "s", ID: name}
-					if s := d.Get(k); s != nil {
-						s.Release()
-						d.Remove(k, s.ID)
-					}
-				}
-				d.close()
-				clean(t, dir)
-				for i := range directories {
-					os.Remove(filepath.Join(dir, "objects", directory(i)))
-				}
-				if t.Failed() {
-					t.Fatalf("call %d of %d, %s", at, calls, f.failed)
-				}
+	dir := t.TempDir()
+	for at := 1; at <= calls; at++ {
+		f := &faults{err: errnos[at%len(errnos)], killed: kind.killed, short: kind.short, gone: make(chan struct{})}
+		d, err := openDisk(f.system(), dir, 8<<20, func(string, error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.calls, f.at = 0, at
+		h := newHistory()
+		live(&life{disk: d, history: h, stop: f.gone})
+		met[f.failed] = true
+		f.at = 0
+		if !kind.killed {
+			h.check(t, d, true) // the fault has passed
+			used, count := files(t, dir)
+			if have := d.used() + d.reserved.Load(); have < used || d.index.count.Load() < int64(count) {
+				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.count.Load())
 			}
-		})
-	}
-	for _, op := range []string{"open", "create", "mkdir", "rename", "remove", "list", "stat", "read", "write", "space"} {
-		if !met[op] {
-			t.Errorf("no %s failed: %v", op, slices.Collect(maps.Keys(met)))
+		}
+		d.close()
+		if d, err = openDisk(quick(), dir, 8<<20, func(string, error) {}); err != nil {
+			t.Fatal(err)
+		}
+		h.check(t, d, true)
+		d.scan(nil)
+		if used, count := files(t, dir); used != d.used() || int64(count) != d.index.count.Load() {
+			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.count.Load())
+		}
+		for name := range h.bodies {
+			k := Key{Site: "s", ID: name}
+			if s := d.Get(k); s != nil {
+				s.Release()
+				d.Remove(k, s.ID)
+			}
+		}
+		d.close()
+		clean(t, dir)
+		for i := range directories {
+			os.Remove(filepath.Join(dir, "objects", directory(i)))
+		}
+		if t.Failed() {
+			t.Fatalf("call %d of %d, %s", at, calls, f.failed)
 		}
 	}
 }
@@ -329,7 +231,7 @@ func TestDiskPowerCut(t *testing.T) {
 			dir := t.TempDir()
 			h := newHistory()
 			d := openedDisk(t, dir, 8<<20)
-			life(d, h)
+			(&life{disk: d, history: h}).small()
 			victim := d.path(Key{Site: "s", ID: "large"}.sum())
 			d.close()
 			b, err := os.ReadFile(victim)
@@ -439,16 +341,27 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
+	write(t, d, k, metaFor(k, 1, b), b)
+	replaced := d.Get(k)
+	defer replaced.Release()
 	write(t, d, k, metaFor(k, 2, b), b)
-	d.spoiled(k.sum(), 1) // replaced
-	d.spoiled(k.sum(), 0) // its head was damaged, and is not any more
+	stored := d.Get(k)
+	defer stored.Release()
+	d.spoiled(k.sum(), replaced.info)
+	d.spoiled(k.sum(), nil) // its head was damaged, and is not any more
 	real := d.sys.read
 	d.sys.read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
-	d.spoiled(k.sum(), 2)
+	d.spoiled(k.sum(), stored.info)
 	expectStored(t, d, k, 0, nil)
 	d.sys.read = real
 	expectStored(t, d, k, 2, b)
 	if d.spoils.Load() != 0 {
 		t.Errorf("%d spoiled", d.spoils.Load())
 	}
+	// A freshening meanwhile leaves the file, and its damage.
+	if err := d.Freshen(k, 2, metaFor(k, 3, b)); err != nil {
+		t.Fatal(err)
+	}
+	d.spoiled(k.sum(), stored.info)
+	expectStored(t, d, k, 0, nil)
 }

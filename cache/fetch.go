@@ -19,7 +19,7 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why 
 	wait := ctx
 	if patience > 0 {
 		var cancel context.CancelFunc
-		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(patience), errPatience)
+		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(patience), ErrPatience)
 		defer cancel()
 	}
 	if err = f.await(wait, q.Interim); err == nil {
@@ -85,8 +85,7 @@ func (c *Cache) refresh(q *Query, place Key) {
 // flight makes a flight. c.mu is held.
 func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 	f := newFlight(c.base, id, c.purges.now())
-	f.window.left = &c.windows
-	f.solo = q.Private
+	f.memory, f.window.afloat = c.memory, c.memory.afloat
 	if !alone {
 		c.flights[id] = f
 	}
@@ -96,7 +95,16 @@ func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 // begin starts a flight's fill. c.mu is held.
 func (c *Cache) begin(f *flight, q *Query, place Key) {
 	own := *q // the client's may be gone before the fill is
-	c.wg.Go(func() { c.fill(f, &own, place) })
+	c.filling[f.id.whole()]++
+	release := func() {}
+	if h, ok := q.Fetcher.(Holder); ok {
+		release = h.Hold()
+	}
+	c.wg.Go(func() {
+		defer release()
+		defer c.filled(f)
+		c.fill(f, &own, place)
+	})
 }
 
 // drop takes a flight out of the map; a newer one for the same key stays.
@@ -124,11 +132,9 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 		c.drop(f)
 	}()
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
-	why, found := Miss, place
-	if !q.Private {
-		w.base, w.mark, found = c.lookup(q)
-		why = Decide(w.requested, w.base.meta(), w.mark, q.Rule, q.Request)
-	}
+	var found Key
+	w.base, w.mark, found = c.lookup(q)
+	why := Decide(w.requested, w.base.meta(), w.mark, q.Rule, q.Request)
 	if why == Fresh {
 		f.finishStored(w.base)
 		return

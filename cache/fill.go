@@ -22,6 +22,13 @@ type Fetcher interface {
 	Fetch(ctx context.Context, ask Ask, fill *Fill) error
 }
 
+// A Holder is a Fetcher that something else could end before its Fetch: a fetch
+// begins a moment after the request it is for, and may outlive it. Hold is called
+// while that request is under way, and what it returns when the fetch is over.
+type Holder interface {
+	Hold() (release func())
+}
+
 // Ask is what the cache wants of the origin.
 type Ask struct {
 	Head bool // a HEAD, not a GET
@@ -89,6 +96,10 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 		DecideOnError(time.Now(), w.base.Meta, w.mark, w.q.Rule, w.q.Request) == StaleIfError {
 		return preferStale{status}
 	}
+	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
+		// Who is refused has nothing to fall back on when the origin is down.
+		w.c.store.Remove(w.place, w.base.ID)
+	}
 	if status == http.StatusPartialContent {
 		return w.partial(h, size)
 	}
@@ -129,6 +140,10 @@ func (w *Fill) Hold(status int, h http.Header, parts int) error {
 	return nil
 }
 
+func refused(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
 func serverError(status int) bool {
 	switch status {
 	case 500, 502, 503, 504:
@@ -153,7 +168,7 @@ func (w *Fill) begin(status int, h http.Header) {
 	}
 	m.fresh = measure(m)
 	w.meta = m
-	kept := !w.q.Private && Storable(w.q.Rule, w.q.Request, status, h)
+	kept := Storable(w.q.Rule, w.q.Request, status, h)
 	w.f.mu.Lock()
 	defer w.f.mu.Unlock()
 	w.f.unkept = unkept(h, m.Header)
@@ -190,7 +205,7 @@ func (w *Fill) create(size int64) {
 		w.f.notKept()
 	}
 	if w.held {
-		w.f.setWriter(&heapWriter{})
+		w.f.setWriter(&heapWriter{memory: w.c.memory})
 	}
 }
 
@@ -230,9 +245,10 @@ func (w *Fill) Write(p []byte) (int, error) {
 	return len(p), w.f.write(p, w.held, w.c.maxObject)
 }
 
-// renew ends in the stored response, freshened (RFC 9111 section 4.3.4).
+// renew ends in the stored response, freshened (RFC 9111 section 4.3.4). A
+// Fetcher that was given the memo may find out by itself that it still holds.
 func (w *Fill) renew(h http.Header) error {
-	if w.base == nil || w.asked.ETag == "" && w.asked.LastModified == "" {
+	if w.base == nil || w.asked.ETag == "" && w.asked.LastModified == "" && w.asked.Memo == nil {
 		return ErrUnasked
 	}
 	w.base.Meta = w.freshen(h)

@@ -156,8 +156,8 @@ func TestHeldThatNoTierTakes(t *testing.T) {
 func TestHeldThatIsNotToBeStored(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": "mine"}) }))
-		q.Private = true
-		expect(t, c, q, Passed, "mine")
+		q.Request.Control.NoStore = true
+		expect(t, c, q, Missed, "mine")
 		settle(c)
 		expectStored(t, c.store, q.Key, 0, nil)
 	})

@@ -19,9 +19,10 @@ import (
 type flight struct {
 	id   flightKey
 	born uint64 // the purge sequence when it began
-	solo bool   // not shared, see Query.Private
 
 	begun time.Time
+
+	memory *memory // what it holds by itself is counted there
 
 	ctx    context.Context // the fill's own; never a request's
 	cancel context.CancelCauseFunc
@@ -294,8 +295,6 @@ func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answe
 		a.Meta = &whole
 	}
 	switch {
-	case f.solo:
-		a.Outcome = Passed
 	case f.stored != nil && f.result.forward == "":
 		a.Outcome = Hit
 	case !leader:

@@ -58,52 +58,6 @@ func TestFlightLooksUpOnceMore(t *testing.T) {
 	})
 }
 
-func TestFlightPrivateIsNobodyElses(t *testing.T) {
-	both(t, func(t *testing.T, c *Cache) {
-		expect(t, c, query("a", always(200, "shared", "Cache-Control: max-age=3600")), Missed, "shared")
-		settle(c)
-		gate := make(chan struct{})
-		origin := func(text string) *counting {
-			return &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
-				<-gate
-				if ask.ETag != "" {
-					t.Error("it read the store")
-				}
-				return respond(fill, 200, text, "Cache-Control: public, max-age=60")
-			}}
-		}
-		private := func(from Fetcher) *Query {
-			q := query("a", from)
-			q.Private = true
-			return q
-		}
-		texts := []string{"alice", "bob"}
-		wait := clients(c, 2, func(i int) *Query { return private(origin(texts[i])) })
-		synctest.Wait()
-		close(gate)
-		for i, g := range wait() {
-			if g.outcome != Passed || g.body != texts[i] {
-				t.Errorf("%s got %v", texts[i], g)
-			}
-		}
-		settle(c)
-		expect(t, c, query("a", failing()), Hit, "shared")
-		down := private(failing())
-		down.Rule.IfError = time.Hour
-		expect(t, c, down, HitError, "shared")
-	})
-}
-
-func TestFlightPrivateLeavesNothing(t *testing.T) {
-	both(t, func(t *testing.T, c *Cache) {
-		q := query("a", always(200, "mine", "Cache-Control: public, max-age=60"))
-		q.Private = true
-		expect(t, c, q, Passed, "mine")
-		settle(c)
-		expectStored(t, c.store, q.Key, 0, nil)
-	})
-}
-
 // A response that turns out not to be for everybody is the first client's, and
 // the others fetch for themselves.
 func TestFlightThatIsNotToBeShared(t *testing.T) {

@@ -1,11 +1,9 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
-	"sync"
 )
 
 // The fill's side of a flight. One goroutine calls these.
@@ -80,10 +78,10 @@ func (f *flight) written() int64 {
 }
 
 func (f *flight) windowed() int64 {
-	if f.window.start == 0 && len(f.window.buf) == 0 {
+	if f.window.start == 0 && f.window.size == 0 {
 		return 0
 	}
-	return f.window.start + int64(len(f.window.buf)) - f.inStore
+	return f.window.start + int64(f.window.size) - f.inStore
 }
 
 // write takes bytes of the body, into the store as long as that takes them and
@@ -111,18 +109,21 @@ func (f *flight) write(p []byte, held bool, limit int64) error {
 // toHeap moves a held response, which is bounded, into memory when the store
 // fails under it: it was going to be released whole, so it still can.
 func (f *flight) toHeap(p []byte) error {
-	heap := &heapWriter{}
-	if _, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore)); err != nil {
-		return err
+	if _, already := f.writer.(*heapWriter); already {
+		return errNoRoom
 	}
-	heap.Write(p)
+	heap := &heapWriter{memory: f.memory}
+	_, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore))
+	if err == nil {
+		_, err = heap.Write(p)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer.Abort()
 	f.writer = heap
-	f.inStore = int64(heap.data.Len())
+	f.inStore = heap.size
 	f.result.kept = false
-	return nil
+	return err
 }
 
 // spill puts bytes into the window, waiting for readers to make room. Without
@@ -139,11 +140,12 @@ func (f *flight) spill(p []byte) error {
 			f.cancel(errDeserted)
 			return errDeserted
 		}
-		if f.window.room() == 0 {
+		n := f.window.put(p)
+		if n == 0 {
 			f.window.trim(f.slowest())
+			n = f.window.put(p)
 		}
-		if n := min(f.window.room(), len(p)); n > 0 {
-			f.window.buf = append(f.window.buf, p[:n]...)
+		if n > 0 {
 			p = p[n:]
 			f.news()
 			continue
@@ -165,7 +167,7 @@ func (f *flight) spill(p []byte) error {
 
 // slowest is the offset that every reader has passed. f.mu is held.
 func (f *flight) slowest() int64 {
-	low := f.window.start + int64(len(f.window.buf))
+	low := f.window.start + int64(f.window.size)
 	for r := range f.readers {
 		low = min(low, r.off)
 	}
@@ -215,24 +217,3 @@ func (f *flight) end(s state) {
 	f.news()
 	f.letGo()
 }
-
-// heapWriter is a Writer for a held response that no tier takes.
-type heapWriter struct {
-	mu   sync.RWMutex
-	data bytes.Buffer
-}
-
-func (w *heapWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.data.Write(p)
-}
-
-func (w *heapWriter) ReadAt(p []byte, off int64) (int, error) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return bytes.NewReader(w.data.Bytes()).ReadAt(p, off)
-}
-
-func (w *heapWriter) Commit(*Meta) error { return errNoRoom }
-func (w *heapWriter) Abort()             {}

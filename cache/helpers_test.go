@@ -157,7 +157,7 @@ func clean(t testing.TB, dir string) {
 	}
 }
 
-func memoryOnly(cfg *Config) { cfg.Disk, cfg.Memory = 0, 32<<20 }
+func memoryOnly(cfg *Config) { cfg.Disk, cfg.Memory = 0, 96<<20 }
 
 // both runs a test with and without a disk tier, on a clock that stands still
 // until everybody waits.

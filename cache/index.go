@@ -13,12 +13,17 @@ import (
 // an entry credit, and a hand walking from the oldest takes credit and evicts the
 // first entry without any. A response asked for once leaves before one asked
 // for twice, whatever a scan brings in between. Credit is one bit for a file;
-// metadata gets more, and some to begin with.
+// metadata gets more, and some to begin with. As long as metadata is no more than
+// a quarter of all bytes, the hand passes it by: it outlives the files it names.
 type index struct {
-	used   atomic.Int64 // bytes of all entries
-	count  atomic.Int64
-	cursor atomic.Uint32 // the shard to evict from next
-	shards [64]sieve
+	used     atomic.Int64 // bytes of all entries
+	metadata atomic.Int64 // of those, of metadata
+	count    atomic.Int64
+	leaving  atomic.Int64  // bytes of evicted files that are not removed yet
+	unseen   atomic.Int64  // bytes of files that are there and not recorded: no less than that
+	found    atomic.Int64  // how many were recorded that had been there
+	cursor   atomic.Uint32 // the shard to evict from next
+	shards   [64]sieve
 }
 
 // sieve is one shard. Entries live in a slice and link by position, and the map
@@ -27,6 +32,7 @@ type sieve struct {
 	mu      sync.Mutex
 	at      map[Sum]int32
 	entries []entry
+	files   int   // entries that are not metadata
 	free    int32 // head of the free list, linked by next; 0 is none
 	hand    int32 // where the walk goes on; 0 is the oldest
 }
@@ -60,15 +66,33 @@ func (x *index) put(sum Sum, size int64, worth uint8) {
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
 		e := &s.entries[i]
-		x.used.Add(size - e.size)
+		x.tally(s, e, -1)
 		e.size, e.worth, e.changed = size, worth, 0
+		x.tally(s, e, 1)
 		return
 	}
 	x.insert(s, sum, size, worth)
 }
 
 // add records a file that was found on disk, unless it is recorded already.
-func (x *index) add(sum Sum, size int64) {
+func (x *index) add(sum Sum, size int64, worth uint8) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.at[sum]; !ok {
+		x.discover(s, sum, size, worth)
+	}
+}
+
+// discover records a file that was there. s.mu is held.
+func (x *index) discover(s *sieve, sum Sum, size int64, worth uint8) {
+	x.insert(s, sum, size, worth)
+	x.unseen.Add(-size)
+	x.found.Add(1)
+}
+
+// restore records a file again that was taken out and could not be removed.
+func (x *index) restore(sum Sum, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +101,39 @@ func (x *index) add(sum Sum, size int64) {
 	}
 }
 
+// resize changes the size of a file that was there with the size before.
+func (x *index) resize(sum Sum, before, size int64) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.at[sum]; !ok {
+		x.discover(s, sum, before, fileWorth)
+	}
+	e := &s.entries[s.at[sum]]
+	x.tally(s, e, -1)
+	e.size = size
+	x.tally(s, e, 1)
+}
+
+// tally counts an entry n times, 1 or -1. s.mu is held.
+func (x *index) tally(s *sieve, e *entry, n int64) {
+	x.count.Add(n)
+	x.used.Add(n * e.size)
+	if e.worth == metadataWorth {
+		x.metadata.Add(n * e.size)
+	} else {
+		s.files += int(n)
+	}
+}
+
+// bytes is what all files take, recorded or not.
+func (x *index) bytes() int64 { return x.used.Load() + x.leaving.Load() + max(0, x.unseen.Load()) }
+
+// files is how many more or fewer files there are than at the start.
+func (x *index) files() int64 { return x.count.Load() - x.found.Load() }
+
 // insert needs s.mu.
-func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) *entry {
+func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
 	i := s.free
 	if i != 0 {
 		s.free = s.entries[i].next
@@ -91,9 +146,7 @@ func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) *entry {
 	s.entries[newest].prev = i
 	s.entries[0].next = i
 	s.at[sum] = i
-	x.used.Add(size)
-	x.count.Add(1)
-	return &s.entries[i]
+	x.tally(s, &s.entries[i], 1)
 }
 
 // seen marks a hit on a file found on disk, and records it if need be. It
@@ -104,10 +157,14 @@ func (x *index) seen(sum Sum, size int64, worth uint8, changed int64) bool {
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
 		e := &s.entries[i]
-		e.worth, e.credit = worth, worth
+		if e.credit = worth; e.worth != worth { // the scan took it for another
+			x.tally(s, e, -1)
+			e.worth = worth
+			x.tally(s, e, 1)
+		}
 		return changed != 0 && e.changed == changed
 	}
-	x.insert(s, sum, size, worth)
+	x.discover(s, sum, size, worth)
 	return false
 }
 
@@ -150,16 +207,14 @@ func (x *index) vouch(sum Sum, changed int64) {
 	}
 }
 
-// remove forgets a file, and returns its size.
-func (x *index) remove(sum Sum) (size int64) {
+// remove forgets a file.
+func (x *index) remove(sum Sum) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
-		size = s.entries[i].size
 		x.unlink(s, i)
 	}
-	return size
 }
 
 // unlink needs s.mu.
@@ -171,28 +226,30 @@ func (x *index) unlink(s *sieve, i int32) {
 	s.entries[e.prev].next = e.next
 	s.entries[e.next].prev = e.prev
 	delete(s.at, e.sum)
-	x.used.Add(-e.size)
-	x.count.Add(-1)
+	x.tally(s, e, -1)
 	*e = entry{next: s.free}
 	s.free = i
 }
 
-// evict takes out the entry whose turn it is, from the shards in turn. ok is
+// evict takes out the entry whose turn it is, from the shards in turn. Its size
+// is among what is leaving until whoever removes the file takes it away. ok is
 // false when there is none.
 func (x *index) evict() (sum Sum, size int64, ok bool) {
+	spared := 4*x.metadata.Load() <= x.used.Load()
 	for range x.shards {
 		s := &x.shards[x.cursor.Add(1)%64]
-		if sum, size, ok = x.evictFrom(s); ok {
+		if sum, size, ok = x.evictFrom(s, spared); ok {
 			return sum, size, true
 		}
 	}
 	return Sum{}, 0, false
 }
 
-func (x *index) evictFrom(s *sieve) (Sum, int64, bool) {
+// evictFrom takes an entry out of a shard; where metadata is spared, a file.
+func (x *index) evictFrom(s *sieve, spared bool) (Sum, int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.at) == 0 {
+	if len(s.at) == 0 || spared && s.files == 0 {
 		return Sum{}, 0, false
 	}
 	i := s.hand
@@ -201,8 +258,13 @@ func (x *index) evictFrom(s *sieve) (Sum, int64, bool) {
 			i = s.entries[0].prev
 		}
 		e := &s.entries[i]
+		if spared && e.worth == metadataWorth {
+			i = e.prev
+			continue
+		}
 		if e.credit == 0 {
 			sum, size := e.sum, e.size
+			x.leaving.Add(size)
 			s.hand = i
 			x.unlink(s, i)
 			return sum, size, true

@@ -98,6 +98,33 @@ func TestSieve(t *testing.T) {
 	}
 }
 
+// Metadata that is a quarter of the bytes at most outlives files, whatever is
+// asked for; more than that does not crowd files out.
+func TestMetadataOutlivesFiles(t *testing.T) {
+	for size, stays := range map[int64]bool{10: true, 40: true, 80: false} {
+		x := newIndex()
+		x.put(name(200), size, metadataWorth)
+		for i := range byte(20) {
+			x.put(name(i), 10, fileWorth)
+		}
+		for i := range byte(150) {
+			for j := range byte(200) {
+				x.touch(name(j))
+			}
+			if sum, _, _ := x.evict(); sum != name(200) {
+				x.put(name(i+20), 10, fileWorth)
+			}
+		}
+		if x.has(name(200)) != stays {
+			t.Errorf("%d bytes of metadata beside 200: there is %t, want %t", size, !stays, stays)
+		}
+		evicted(x)
+		if x.used.Load() != 0 || x.metadata.Load() != 0 || x.shard(name(0)).files != 0 {
+			t.Errorf("empty, and yet %d bytes, %d of metadata, %d files", x.used.Load(), x.metadata.Load(), x.shard(name(0)).files)
+		}
+	}
+}
+
 func TestIndexCounts(t *testing.T) {
 	x := newIndex()
 	for i := range 1000 {

@@ -159,16 +159,40 @@ func (j *journal) load(p *purges, end int64) (have loaded, err error) {
 	}
 }
 
-// add appends a line. When it returns nil, the line is on disk.
-func (j *journal) add(l journalLine) error {
+// add appends lines. When it returns nil, they are on disk. Many take few syncs:
+// as many as fit are written as one block. More would not do, for a power cut could
+// leave the later blocks of a write and not the earlier, and a line that cannot be
+// read before one that can is damage.
+func (j *journal) add(lines ...journalLine) error {
+	const block = 4096
+	var b []byte
+	n := 0
+	for _, l := range lines {
+		line := l.encode()
+		if n > 0 && len(b)+len(line) > block {
+			if err := j.append(b, n); err != nil {
+				return err
+			}
+			b, n = b[:0], 0
+		}
+		b = append(b, line...)
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	return j.append(b, n)
+}
+
+// append appends n lines as one write.
+func (j *journal) append(lines []byte, n int) error {
 	if j.torn {
 		if err := j.file.Truncate(j.size); err != nil {
 			return err
 		}
 		j.torn = false
 	}
-	line := l.encode()
-	_, err := j.sys.write(j.file, line, j.size)
+	_, err := j.sys.write(j.file, lines, j.size)
 	if err == nil {
 		err = j.sys.sync(j.file)
 	}
@@ -176,8 +200,8 @@ func (j *journal) add(l journalLine) error {
 		j.torn = j.file.Truncate(j.size) != nil
 		return err
 	}
-	j.size += int64(len(line))
-	j.lines++
+	j.size += int64(len(lines))
+	j.lines += n
 	return nil
 }
 

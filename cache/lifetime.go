@@ -11,6 +11,7 @@ type lifetime struct {
 	control    Directives    // CDN-Cache-Control's when that is valid, else Cache-Control's
 	stated     time.Duration // freshness_lifetime, absent when the response states none
 	initialAge time.Duration // corrected_initial_age
+	relayed    bool          // another cache had kept it
 	guess      time.Duration // a tenth of Date - Last-Modified; 0 when not to be guessed
 }
 
@@ -53,6 +54,7 @@ func measure(m *Meta) lifetime {
 	apparent := max(0, m.ResponseTime.Sub(date))
 	corrected := max(0, m.ResponseTime.Sub(m.RequestTime)) + parseAge(m.Header["Age"])
 	l.initialAge = max(apparent, corrected)
+	l.relayed = parseAge(m.Header["Age"]) > 0
 	// Section 4.2.2.
 	if lines := m.Header["Last-Modified"]; len(lines) == 1 && (heuristicallyCacheable(m.Status) || l.control.Public) {
 		if t, ok := ParseDate(lines[0], m.ResponseTime); ok && date.After(t) {
@@ -94,8 +96,21 @@ func (m *Meta) Lifetime(r Rule) time.Duration {
 			return min(m.fresh.stated, r.Missing)
 		}
 		return r.Missing
+	case m.told(r):
+		told := r.Told
+		r.Told = 0
+		return max(told, m.Lifetime(r))
 	case r.Override && r.Fresh > 0 && m.Status == http.StatusOK:
 		return r.Fresh
+	case r.Bound && r.Fresh > 0 && m.Status == http.StatusOK:
+		life := m.fresh.initialAge + r.Fresh
+		if m.fresh.stated != absent {
+			life = min(life, m.fresh.stated)
+		}
+		if r.Heuristic {
+			life = max(life, m.fresh.guess)
+		}
+		return life
 	case m.fresh.stated != absent:
 		return m.fresh.stated
 	case r.Fresh > 0 && m.Status == http.StatusOK:
@@ -104,6 +119,11 @@ func (m *Meta) Lifetime(r Rule) time.Duration {
 		return m.fresh.guess
 	}
 	return 0
+}
+
+// told: changes of this response are told.
+func (m *Meta) told(r Rule) bool {
+	return r.Told > 0 && m.Status == http.StatusOK && !m.fresh.relayed
 }
 
 // missing: the response says that there is nothing.

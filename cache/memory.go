@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,10 +24,13 @@ type memory struct {
 	largest int64 // bytes; larger responses are not kept here
 	shards  [64]currents
 
-	// queued is the bytes of what ristretto was given and has not decided on yet:
-	// it counts none of that, and its queue is long.
-	queued    atomic.Int64
-	maxQueued int64
+	// afloat also has what ristretto was given and has not decided on yet: it
+	// counts none of that, and its queue is long.
+	afloat *afloat
+
+	share  int64        // what values may hold, less what is lent and beside
+	lent   atomic.Int64 // bytes
+	beside func() int64 // what the disk tier's index takes
 }
 
 // currents maps sums to the ID of the stored response, for those that were
@@ -52,25 +56,39 @@ type resident struct {
 	sole bool // there is no copy on disk, or not with this Meta
 }
 
-func (r *resident) cost() int64 { return int64(len(r.data)) + r.meta.overhead() }
+// cost is what a resident takes, to which ristretto adds 56 bytes.
+func (r *resident) cost() int64 { return int64(cap(r.data)) + r.meta.overhead() }
 
-// smallest budget that is worth a memory tier.
-const minMemory = 1 << 20
+// room makes a body's bytes with the capacity that the allocator gives them, so
+// that cap says what they take.
+func room(size int64) []byte { return slices.Grow([]byte(nil), int(size))[:size] }
+
+const (
+	// minTier is the smallest tier that is worth having.
+	minTier = 1 << 20
+	// indexEntry is what the disk tier's index takes for each file, see 0003.
+	indexEntry = 128
+	// queuing is what a fill takes that waits for ristretto.
+	queuing = 16 << 10
+)
 
 // meanObject is the size the counters are planned for: registries' small
 // objects are packument variants and small tarballs.
 const meanObject = 16 << 10
 
-func newMemory(budget int64) (*memory, error) {
-	budget = max(budget, minMemory)
-	held := budget * 5 / 8 // by the tier; the rest is for its queue, windows, and garbage
-	m := &memory{largest: max(budget/64, 64<<10), maxQueued: max(budget/16, 256<<10)}
+func newMemory(s Shares) (*memory, error) {
+	m := &memory{
+		largest: max(s.Tier/64, 64<<10), // about a hundredth of the budget
+		afloat:  newAfloat(s.Afloat),
+		beside:  func() int64 { return 0 },
+	}
 	for i := range m.shards {
 		m.shards[i].ids = make(map[Sum]uint64)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
-	counters := min(max(30*held/meanObject, 10_000), 50_000_000)
+	counters := max(30*s.Tier/meanObject, 10_000)
+	m.share = max(s.Tier-5*counters, minTier)
 	drop := func(item *ristretto.Item[*resident]) {
 		if r := item.Value; r != nil {
 			m.shard(r.sum).drop(r.sum, r.meta.ID)
@@ -79,12 +97,12 @@ func newMemory(budget int64) (*memory, error) {
 	var err error
 	m.values, err = ristretto.NewCache(&ristretto.Config[uint64, *resident]{
 		NumCounters: counters,
-		MaxCost:     held,
+		MaxCost:     m.share,
 		BufferItems: 64,
 		OnEvict:     drop,
 		OnReject:    drop,
 		Cost: func(r *resident) int64 { // called when an item leaves the queue
-			m.queued.Add(-r.cost())
+			m.afloat.give(r.cost() + queuing)
 			return r.cost()
 		},
 	})
@@ -128,7 +146,7 @@ func (m *memory) get(k Key, sum Sum) (*Stored, uint64) {
 }
 
 func (r *resident) stored() *Stored {
-	return &Stored{Meta: r.meta, Body: bytes.NewReader(r.data), data: r.data}
+	return &Stored{Meta: r.meta, Body: bytes.NewReader(r.data), data: r.data, sole: r.sole}
 }
 
 // takes says whether a response is small enough.
@@ -158,11 +176,61 @@ func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
 }
 
 func (m *memory) set(r *resident) {
-	if m.queued.Add(r.cost()) <= m.maxQueued && m.values.Set(slot(r.sum, r.meta.ID), r, 0) {
-		return
+	m.resize()
+	n := r.cost() + queuing
+	if m.afloat.take(n) {
+		if m.values.Set(slot(r.sum, r.meta.ID), r, 0) {
+			return
+		}
+		m.afloat.give(n)
 	}
-	m.queued.Add(-r.cost())
 	m.shard(r.sum).drop(r.sum, r.meta.ID)
+}
+
+// resize has the tier hold what is neither lent nor the index's. ristretto
+// shrinks as it takes more.
+func (m *memory) resize() {
+	share := max(m.share-m.lent.Load()-m.beside(), minTier)
+	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
+		m.values.UpdateMaxCost(share)
+	}
+}
+
+// lend has the tier spare n bytes, at once and until they are repaid.
+func (m *memory) lend(n int64) bool {
+	if m.lent.Add(n) > m.share-m.beside()-minTier {
+		m.lent.Add(-n)
+		return false
+	}
+	m.resize()
+	m.shed(-m.values.RemainingCost())
+	return true
+}
+
+func (m *memory) repay(n int64) {
+	if n > 0 {
+		m.lent.Add(-n)
+		m.resize()
+	}
+}
+
+// shed lets go of n bytes, any.
+func (m *memory) shed(n int64) {
+	var gone []*resident
+	if n > 0 {
+		m.values.IterValues(func(r *resident) (stop bool) {
+			gone = append(gone, r)
+			n -= r.cost()
+			return n <= 0
+		})
+	}
+	for _, r := range gone {
+		m.shard(r.sum).drop(r.sum, r.meta.ID)
+		m.values.Del(slot(r.sum, r.meta.ID))
+	}
+	if len(gone) > 0 {
+		m.values.Wait() // or the next loan would find them still counted
+	}
 }
 
 // promote keeps a copy of a response read from the disk, if nothing changed
@@ -213,6 +281,11 @@ func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 	return nil
 }
 
+// shared records that the disk has a copy now.
+func (m *memory) shared(k Key, s *Stored) {
+	m.set(&resident{k, k.sum(), s.Meta, s.data, false})
+}
+
 // sole says that the response with that ID is here, and nowhere else.
 func (m *memory) sole(sum Sum, id uint64) bool {
 	r, ok := m.values.Get(slot(sum, id))
@@ -249,10 +322,11 @@ func (m *memory) Get(k Key) *Stored {
 }
 
 func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
-	if size > m.largest {
+	w := &memoryWriter{memory: m, key: k}
+	if size > m.largest || !w.grow(max(size, 0)) {
 		return nil, errNoRoom
 	}
-	return &memoryWriter{memory: m, key: k, data: make([]byte, 0, max(size, 0))}, nil
+	return w, nil
 }
 
 func (m *memory) Remove(k Key, id uint64) { m.shard(k.sum()).drop(k.sum(), id) }
@@ -262,14 +336,29 @@ type memoryWriter struct {
 	memory *memory
 	key    Key
 
-	mu   sync.RWMutex
-	data []byte
+	mu    sync.RWMutex
+	data  []byte
+	taken int64 // of afloat
+}
+
+// grow makes room for size bytes in all. w.mu is held, or nobody else has w.
+func (w *memoryWriter) grow(size int64) bool {
+	if size <= int64(cap(w.data)) {
+		return true
+	}
+	data := slices.Grow(w.data, int(size)-len(w.data))
+	if more := int64(cap(data)) - w.taken; !w.memory.afloat.take(more) {
+		return false
+	}
+	w.taken = int64(cap(data))
+	w.data = data
+	return true
 }
 
 func (w *memoryWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if int64(len(w.data)+len(p)) > w.memory.largest {
+	if size := int64(len(w.data) + len(p)); size > w.memory.largest || !w.grow(size) {
 		return 0, errNoRoom
 	}
 	w.data = append(w.data, p...)
@@ -300,12 +389,17 @@ func (w *memoryWriter) Commit(m *Meta) error {
 	if cap(data) > len(data)+len(data)/8 {
 		data = bytes.Clone(data) // what is kept has no room to grow
 	}
+	w.Abort()
 	w.memory.put(w.key, m, data, true)
 	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
 	return nil
 }
 
-func (w *memoryWriter) Abort() {}
+// Abort gives back what was taken; what was written can still be read.
+func (w *memoryWriter) Abort() {
+	w.memory.afloat.give(w.taken)
+	w.taken = 0
+}
 
 // close must come after the last put: ristretto panics on a Set that races with
 // its Close.

@@ -13,6 +13,12 @@ type Request struct {
 	Ranges     []Range     // of a GET, where a part may be fetched and stored by itself
 	Control    Directives  // Cache-Control of the request, see RequestControl
 	Authorized bool        // carries Authorization
+
+	// Owner names who alone may have the response, for example the hash of a
+	// credential: it is stored for that owner, and collapsed with its requests.
+	// To it the cache is a private one (RFC 9111 section 3.5 and 5.2.2.7 do not
+	// apply). "" is a response that anybody may have.
+	Owner string
 }
 
 // RequestControl reads a request's Cache-Control, and Pragma where there is
@@ -70,7 +76,7 @@ func Decide(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict {
 		case forbidsStale(m, r): // section 4.2.4
 		case q.Control.MaxStale != absent && within(age-life, q.Control.MaxStale): // section 5.2.1.2
 			return Stale
-		case within(age-life, m.fresh.window(m.fresh.control.StaleWhileRevalidate, r.WhileRevalidate)): // RFC 5861 section 3
+		case within(age-life, m.fresh.window(m.fresh.control.StaleWhileRevalidate, whileRevalidate(m, r))): // RFC 5861 section 3
 			return StaleWhileRevalidate
 		}
 	}
@@ -100,7 +106,7 @@ func DecideOnError(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict
 // mustValidate: a response with no-cache is never used without validation
 // (section 5.2.2.4), unless the operator gave it a lifetime.
 func mustValidate(m *Meta, r Rule) bool {
-	return m.fresh.control.NoCache && !(r.Override && m.Status == http.StatusOK)
+	return r.Validate || m.fresh.control.NoCache && !(r.Override && m.Status == http.StatusOK || m.told(r))
 }
 
 // wantsNewer: the request's own demands (section 5.2.1).
@@ -116,6 +122,15 @@ func wantsNewer(c Directives, age, life time.Duration) bool {
 func forbidsStale(m *Meta, r Rule) bool {
 	c := &m.fresh.control
 	return !r.Insist && (c.MustRevalidate || c.ProxyRevalidate || c.NoCache || c.SMaxAge != absent)
+}
+
+// whileRevalidate is the operator's window. What was missing may be there by now,
+// and whoever asks for it again is waiting for that.
+func whileRevalidate(m *Meta, r Rule) time.Duration {
+	if missing(m.Status) {
+		return 0
+	}
+	return r.WhileRevalidate
 }
 
 func within(late, window time.Duration) bool {
@@ -139,7 +154,7 @@ func Storable(r Rule, q Request, status int, h http.Header) bool {
 	} else if c.NoStore {
 		return false
 	}
-	if c.Private { // section 5.2.2.7
+	if c.Private && q.Owner == "" { // section 5.2.2.7
 		return false
 	}
 	if q.Authorized && !c.Public && !c.MustRevalidate && c.SMaxAge == absent { // section 3.5

@@ -63,6 +63,8 @@ func TestDecide(t *testing.T) {
 		{rule: "RFC 5861 §3 must-revalidate forbids it", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: windows, want: Validate},
 		{rule: "Insist holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: insist, want: StaleWhileRevalidate},
 		{rule: "RFC 5861 §3 not against the client's no-cache", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: windows, asks: "no-cache", want: Validate},
+		{rule: "the operator's window is not for what was missing", meta: received(404, "Cache-Control: max-age=5"), age: time.Minute, policy: windows, want: Validate},
+		{rule: "RFC 5861 §3 its own window is, even for what was missing", meta: received(404, "Cache-Control: max-age=5, stale-while-revalidate=90"), age: time.Minute, policy: windows, want: StaleWhileRevalidate},
 		{rule: "RFC 9213 §2.2 targeted field wins", meta: ok("Cache-Control: max-age=1", "Cdn-Cache-Control: max-age=60"), age: 30 * time.Second, want: Fresh},
 		{rule: "RFC 9213 §2.1 an invalid targeted field is ignored", meta: ok("Cache-Control: max-age=60", "Cdn-Cache-Control: max-age=?"), age: 30 * time.Second, want: Fresh},
 		{rule: "soft purge: validate what is fresh", meta: ok("Cache-Control: max-age=60"), mark: MarkedStale, want: Validate},

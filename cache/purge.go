@@ -16,6 +16,7 @@ const (
 	ScopeGroup                      // a group's: a package's metadata and files
 	ScopeGroupMetadata              // the metadata of a group
 	ScopeKey                        // one key
+	ScopeSiteMetadata               // the metadata of a site; older edges ignore its lines
 )
 
 // Purge names stored responses that must not be used any more.
@@ -112,22 +113,26 @@ func (p *purges) lose(seq uint64) {
 // now is the sequence that a fill beginning at this moment is born with.
 func (p *purges) now() uint64 { return p.seq.Load() }
 
-// add puts a purge in force. When it returns nil, the purge is on disk and no
-// look-up that starts afterwards sees what it covers unmarked.
-func (p *purges) add(u Purge) error {
+// add puts purges in force. When it returns nil, they are on disk and no look-up
+// that starts afterwards sees what they cover unmarked.
+func (p *purges) add(all ...Purge) error {
 	p.adding.Lock()
 	defer p.adding.Unlock()
-	seq := p.seq.Load() + 1
+	seq, lines := p.seq.Load(), make([]journalLine, 0, len(all))
 	// In force before it is durable: were it the other way round, a crash
 	// between the two could only forget a purge nobody was told of, but a
 	// look-up during a slow fsync would still see the old bytes.
-	p.apply(seq, u)
+	for _, u := range all {
+		seq++
+		p.apply(seq, u)
+		lines = append(lines, journalLine{Seq: seq, Purge: u})
+	}
 	p.newest.Store(seq)
 	p.seq.Store(seq)
 	if p.journal == nil {
 		return nil
 	}
-	if err := p.journal.add(journalLine{Seq: seq, Purge: u}); err != nil {
+	if err := p.journal.add(lines...); err != nil {
 		return fmt.Errorf("purge is in force but not on disk, a restart would forget it: %w", err)
 	}
 	p.mu.RLock()
@@ -179,6 +184,9 @@ func (p *purges) mark(k Key, born uint64) Mark {
 		if k.Metadata {
 			worst = max(worst, p.marks[target{ScopeGroupMetadata, k.Site, k.Group}].covers(born))
 		}
+	}
+	if k.Metadata {
+		worst = max(worst, p.marks[target{scope: ScopeSiteMetadata, site: k.Site}].covers(born))
 	}
 	return worst
 }

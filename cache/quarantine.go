@@ -30,11 +30,8 @@ type quarantined struct {
 }
 
 // find counts the files an earlier edge left.
-func (q *quarantine) find() {
+func (q *quarantine) find() error {
 	entries, err := q.sys.list(q.dir)
-	if err != nil {
-		return
-	}
 	type aged struct {
 		quarantined
 		at int64
@@ -53,6 +50,7 @@ func (q *quarantine) find() {
 		q.bytes.Add(f.size)
 	}
 	q.shrink(0, 0)
+	return err
 }
 
 // take moves a file of that many bytes on disk aside, or removes it when it is

@@ -11,18 +11,23 @@ import (
 
 // A file of the disk tier:
 //
-//	preamble   16 bytes: magic, format, log2 of the slot size, CRC32C
+//	preamble   16 bytes: magic, format, log2 of the slot size, the sums' CRC32C, its own
 //	slot 0     the Meta: length, sequence, CRC32C, and its bytes, see recordmeta.go
 //	slot 1     the same
 //	body       the parts, from a multiple of 512 on
+//	sums       of a large body: the CRC32C of each of its chunks, see chunks.go
+//	tail       the Meta, when it has outgrown its slot, see recordtail.go
 //
 // Commit fills slot 0 before the file gets its name. Freshening writes the slot
 // that does not hold the newest Meta, so that a write cut short leaves the other
 // one: the valid slot with the highest sequence counts. The body is never
 // touched, and begins at an offset known from the preamble, for sendfile.
+//
+// Formats 1 and 2 have no sums, and 1 has JSON in its slots; they are read all
+// the same.
 const (
 	recordMagic  = "pkge"
-	recordFormat = 2 // 1 has JSON in its slots and is read all the same
+	recordFormat = 3
 	preambleSize = 16
 	slotHead     = 16
 	minSlotLog   = 9  // 512 bytes
@@ -52,32 +57,37 @@ func slotLogFor(n int) (uint, error) {
 	return 0, errTooLarge
 }
 
-func encodePreamble(slotLog uint) []byte {
-	b := make([]byte, preambleSize)
-	copy(b, recordMagic)
-	b[4], b[5] = recordFormat, byte(slotLog)
-	return sealPreamble(b)
+// preamble is what a file begins with.
+type preamble struct {
+	format  byte
+	slotLog uint
+	sums    uint32 // the CRC32C of the sums, where there are some
 }
 
-func sealPreamble(b []byte) []byte {
+func (p preamble) encode() []byte {
+	b := make([]byte, preambleSize)
+	copy(b, recordMagic)
+	b[4], b[5] = p.format, byte(p.slotLog)
+	binary.LittleEndian.PutUint32(b[8:], p.sums)
 	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
 	return b
 }
 
-func decodePreamble(b []byte) (slotLog uint, err error) {
+func decodePreamble(b []byte) (preamble, error) {
 	if len(b) < preambleSize || string(b[:4]) != recordMagic {
-		return 0, errNotRecord
+		return preamble{}, errNotRecord
 	}
 	if crc32.Checksum(b[:12], castagnoli) != binary.LittleEndian.Uint32(b[12:]) {
-		return 0, errDamaged
+		return preamble{}, errDamaged
 	}
-	if b[4] < 1 || b[4] > recordFormat {
-		return 0, errFormat
+	p := preamble{b[4], uint(b[5]), binary.LittleEndian.Uint32(b[8:])}
+	if p.format < 1 || p.format > recordFormat {
+		return preamble{}, errFormat
 	}
-	if slotLog = uint(b[5]); slotLog < minSlotLog || slotLog > maxSlotLog {
-		return 0, errDamaged
+	if p.slotLog < minSlotLog || p.slotLog > maxSlotLog {
+		return preamble{}, errDamaged
 	}
-	return slotLog, nil
+	return p, nil
 }
 
 // encodeSlot returns the bytes of a slot.
@@ -109,18 +119,19 @@ func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {
 	return binary.LittleEndian.Uint64(b[4:]), b[slotHead:], true
 }
 
-// head is what the front of a file says.
+// head is what a file says of its body.
 type head struct {
-	meta    *Meta
-	slotLog uint
-	slot    int // which slot holds meta
-	seq     uint64
+	preamble
+	meta *Meta
+	slot int // which slot holds meta, or says where it is
+	seq  uint64
+	tail extent // where meta is, when no slot holds it
 }
 
 // frontSize is how much of a file is read at first: most heads are shorter.
 const frontSize = 4096
 
-// readHead reads and checks the front of a file of the given size. front is
+// readHead reads and checks the head of a file of the given size. front is
 // scratch space of frontSize bytes, of which nothing is kept.
 func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
 	n, err := r.ReadAt(front[:min(size, frontSize)], 0)
@@ -128,8 +139,8 @@ func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
 		return head{}, err
 	}
 	front = front[:n]
-	h := head{slot: -1}
-	if h.slotLog, err = decodePreamble(front); err != nil {
+	h := head{}
+	if h.preamble, err = decodePreamble(front); err != nil {
 		return head{}, err
 	}
 	if end := preambleSize + 2<<h.slotLog; int64(end) > size {
@@ -140,15 +151,9 @@ func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
 			return head{}, err
 		}
 	}
-	var raw []byte
-	for i := range 2 {
-		at := preambleSize + i<<h.slotLog
-		if seq, meta, ok := decodeSlot(front[at : at+1<<h.slotLog]); ok && (h.slot < 0 || seq > h.seq) {
-			h.slot, h.seq, raw = i, seq, meta
-		}
-	}
-	if h.slot < 0 {
-		return head{}, errDamaged
+	raw, err := h.newest(r, front)
+	if err != nil {
+		return head{}, err
 	}
 	if h.meta, err = decodeMeta(raw); err != nil {
 		return head{}, err
@@ -156,12 +161,47 @@ func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
 	if !coherent(h.meta) {
 		return head{}, errDamaged
 	}
-	if bodyOffset(h.slotLog)+h.meta.Size() != size {
-		return head{}, fmt.Errorf("%w: %d bytes, want %d", errDamaged, size, bodyOffset(h.slotLog)+h.meta.Size())
+	// A freshening cut short may have left more than is said.
+	if end := h.end(); size < end || size > end+maxTail {
+		return head{}, fmt.Errorf("%w: %d bytes, want %d", errDamaged, size, end)
 	}
 	h.meta.fresh = measure(h.meta)
 	return h, nil
 }
+
+// newest finds the bytes of the newest Meta, by the slots in front.
+func (h *head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
+	var found [2]struct {
+		seq uint64
+		raw []byte
+	}
+	for i := range found {
+		at := preambleSize + i<<h.slotLog
+		if seq, raw, ok := decodeSlot(front[at : at+1<<h.slotLog]); ok {
+			found[i].seq, found[i].raw = seq, raw
+		}
+	}
+	first := 0
+	if found[0].raw == nil || found[1].raw != nil && found[1].seq > found[0].seq {
+		first = 1
+	}
+	for _, i := range [2]int{first, 1 - first} {
+		if found[i].raw == nil {
+			continue
+		}
+		raw, tail, err := follow(r, found[i].raw)
+		if errors.Is(err, errDamaged) {
+			continue // it never arrived there
+		}
+		h.slot, h.seq, h.tail = i, found[i].seq, tail
+		return raw, err
+	}
+	return nil, errDamaged
+}
+
+// sumsAt is where the sums are, and end where the tail begins.
+func (h *head) sumsAt() int64 { return bodyOffset(h.slotLog) + h.meta.Size() }
+func (h *head) end() int64    { return h.sumsAt() + sumsSize(h.format, h.meta.Size()) }
 
 // coherent: the parts follow each other, and nothing else is as no commit could
 // have written it.

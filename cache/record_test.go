@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"net/http"
 	"os"
@@ -18,7 +17,7 @@ func record(t testing.TB, m *Meta, slotLog uint, body []byte) []byte {
 	t.Helper()
 	raw := encodeMeta(m)
 	b := make([]byte, bodyOffset(slotLog))
-	copy(b, encodePreamble(slotLog))
+	copy(b, preamble{format: recordFormat, slotLog: slotLog}.encode())
 	if n := copy(b[preambleSize:preambleSize+1<<slotLog], encodeSlot(1, raw)); n < slotHead+len(raw) {
 		t.Fatal("slot is too small")
 	}
@@ -92,9 +91,13 @@ func TestRecordTruncated(t *testing.T) {
 				t.Fatalf("%d of %d bytes give %+v", n, len(file), h.meta)
 			}
 		}
-		longer := append(bytes.Clone(file), 0)
+		longer := append(bytes.Clone(file), make([]byte, maxTail+1)...)
 		if _, err := readHead(bytes.NewReader(longer), int64(len(longer)), make([]byte, frontSize)); !errors.Is(err, errDamaged) {
-			t.Errorf("one byte too many: %v", err)
+			t.Errorf("longer than any freshening leaves it: %v", err)
+		}
+		longer = longer[:len(longer)-1]
+		if _, err := readHead(bytes.NewReader(longer), int64(len(longer)), make([]byte, frontSize)); err != nil {
+			t.Errorf("what a freshening cut short leaves: %v", err)
 		}
 	}
 }
@@ -137,9 +140,11 @@ func slots(t *testing.T, path string) (first, second uint64, log uint) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if log, err = decodePreamble(b); err != nil {
+	p, err := decodePreamble(b)
+	if err != nil {
 		t.Fatal(err)
 	}
+	log = p.slotLog
 	first, _, _ = decodeSlot(b[preambleSize : preambleSize+1<<log])
 	second, _, _ = decodeSlot(b[preambleSize+1<<log : preambleSize+2<<log])
 	return first, second, log
@@ -199,20 +204,6 @@ func TestRecordTornSlot(t *testing.T) {
 	}
 }
 
-func TestRecordFreshenedBeyondItsSlot(t *testing.T) {
-	d := openedDisk(t, t.TempDir(), 1<<20)
-	key, body := Key{Site: "s", ID: "a"}, payload(1, 100)
-	write(t, d, key, metaFor(key, 1, body), body)
-	m := metaFor(key, 2, body)
-	for i := range 100 {
-		m.Header.Add(fmt.Sprint("X-", i), "0123456789")
-	}
-	if err := d.Freshen(key, 1, m); !errors.Is(err, errTooLarge) {
-		t.Errorf("got %v, want errTooLarge", err)
-	}
-	expectStored(t, d, key, 0, nil) // fetched anew, with a larger slot
-}
-
 // FuzzReadHead: no file makes the reader panic, and what is accepted stays
 // within the file.
 func FuzzReadHead(f *testing.F) {
@@ -222,10 +213,11 @@ func FuzzReadHead(f *testing.F) {
 	f.Add([]byte("pkge"), []byte(`{"parts":[{"size":-1},{"size":5}]}`))
 	raw, _ := json.Marshal(m)
 	f.Add([]byte(nil), raw)
+	f.Add(encodeMeta(m), encodeAway(bodyOffset(10), encodeMeta(m)))
 	f.Fuzz(func(t *testing.T, file, meta []byte) {
 		if slotHead+len(meta) <= 1<<10 && len(meta) > 0 { // a head with the right checksums
 			b := make([]byte, bodyOffset(10))
-			copy(b, encodePreamble(10))
+			copy(b, preamble{format: recordFormat, slotLog: 10}.encode())
 			copy(b[preambleSize:], encodeSlot(1, meta))
 			file = append(b, file...)
 		}
@@ -234,7 +226,7 @@ func FuzzReadHead(f *testing.F) {
 			return
 		}
 		front := bodyOffset(h.slotLog)
-		if front+h.meta.Size() != int64(len(file)) {
+		if h.end() < front+h.meta.Size() || h.end() > int64(len(file)) {
 			t.Errorf("body of %d bytes after %d in a file of %d", h.meta.Size(), front, len(file))
 		}
 		intact(h.meta, file[front:])

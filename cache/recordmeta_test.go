@@ -78,10 +78,8 @@ func TestRecordOfFormatOneIsUpgraded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := encodePreamble(10)
-	front[4] = 1
 	old := make([]byte, bodyOffset(10))
-	copy(old, sealPreamble(front))
+	copy(old, preamble{format: 1, slotLog: 10}.encode())
 	copy(old[preambleSize:], encodeSlot(1, raw))
 	d.close()
 	if err := os.WriteFile(d.path(k.sum()), append(old, body...), 0o600); err != nil {
@@ -100,7 +98,7 @@ func TestRecordOfFormatOneIsUpgraded(t *testing.T) {
 	if err != nil || !bytes.Contains(file, encodeMeta(metaFor(k, 2, body, "X-A: 2"))) {
 		t.Errorf("not upgraded: %v", err)
 	}
-	if format, _ := os.ReadFile(dir + "/format"); string(format) != "2\n" {
+	if format, _ := os.ReadFile(dir + "/format"); string(format) != "3\n" {
 		t.Errorf("the directory says format %q", format)
 	}
 }

@@ -23,15 +23,16 @@ const (
 // its directory entry.
 func onDisk(size int64) int64 { return (size+4095)&^4095 + 512 }
 
-// levels are how far the tier may grow, as measured at a moment.
+// levels are how far the tier may grow, as measured at a moment: files from how
+// many there were at the start.
 type levels struct {
 	at           time.Time
 	promised     int64 // when it was measured
 	bytes, files int64
 }
 
-// used is what the tier's files take, in bytes.
-func (d *disk) used() int64 { return d.index.used.Load() + d.quarantine.bytes.Load() }
+// used is what the tier's files take, in bytes, no less than that.
+func (d *disk) used() int64 { return d.index.bytes() + d.quarantine.bytes.Load() }
 
 // levels returns how far the tier may grow now: up to its limit, and up to what
 // the file system can spare.
@@ -44,7 +45,7 @@ func (d *disk) levels() levels {
 	if s, err := d.sys.space(d.dir); err == nil {
 		l.bytes = min(d.limit, d.used()+spare(s.free, s.total, keepBytes))
 		if s.files > 0 {
-			l.files = d.index.count.Load() + spare(s.freeFiles, s.files, keepFiles)
+			l.files = d.index.files() + spare(s.freeFiles, s.files, keepFiles)
 		}
 	}
 	d.measured.Store(&l)
@@ -65,16 +66,22 @@ func (d *disk) reserve(need int64) error {
 		d.reserved.Add(-need)
 		return errNoRoom
 	}
-	if err := d.evictTo(d.levels()); err != nil {
-		d.reserved.Add(-need)
-		return err
+	err := d.evictTo(d.levels())
+	if err == nil {
+		err = d.ceiling.allow(d.used() + d.reserved.Load())
+		if err != nil {
+			d.failed("count", err)
+		}
 	}
-	return nil
+	if err != nil {
+		d.reserved.Add(-need)
+	}
+	return err
 }
 
 // evictTo evicts until the files, and what is promised, keep to l.
 func (d *disk) evictTo(l levels) error {
-	for d.used()+d.reserved.Load() > l.bytes || d.index.count.Load()+d.writers.Load() > l.files {
+	for d.used()+d.reserved.Load() > l.bytes || d.index.files()+d.writers.Load() > l.files {
 		sum, size, ok := d.index.evict()
 		if !ok {
 			return errNoRoom
@@ -89,6 +96,7 @@ func (d *disk) evictTo(l levels) error {
 // unlink removes the file of an evicted entry, unless another one was committed
 // in its place.
 func (d *disk) unlink(sum Sum, size int64) error {
+	defer d.index.leaving.Add(-size)
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -96,7 +104,7 @@ func (d *disk) unlink(sum Sum, size int64) error {
 		return nil
 	}
 	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.index.add(sum, size) // it still takes its room
+		d.index.restore(sum, size) // it still takes its room
 		d.failed("evict", err)
 		return fmt.Errorf("cannot evict: %w", err)
 	}

@@ -3,6 +3,8 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,5 +115,118 @@ func TestRoomIsMeasuredNowAndThen(t *testing.T) {
 	}
 	if l := d.levels(); l.bytes != d.limit {
 		t.Errorf("without figures the limit is %d, want the configured %d", l.bytes, d.limit)
+	}
+}
+
+func TestDiskKeepsItsLimit(t *testing.T) {
+	const limit = 1 << 20
+	dir := t.TempDir()
+	d := openedDisk(t, dir, limit)
+	for i := range 100 {
+		k := Key{Site: "s", ID: fmt.Sprint(i)}
+		b := payload(i, 30_000+i*100)
+		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		expectStored(t, d, k, uint64(i+1), b) // the newest is not what makes room
+		used, count := files(t, dir)
+		if used > limit || used != d.index.used.Load() || int64(count) != d.index.count.Load() {
+			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.used.Load(), d.index.count.Load(), limit)
+		}
+	}
+	if d.reserved.Load() != 0 || d.evictions.Load() == 0 {
+		t.Errorf("%d bytes reserved, %d evictions", d.reserved.Load(), d.evictions.Load())
+	}
+}
+
+// A file takes its room until it is gone, whoever removes it.
+func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
+	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
+	for name, lose := range map[string]func(d *disk){
+		"evicted":     func(d *disk) { d.evictTo(levels{bytes: 0, files: 10}) },
+		"removed":     func(d *disk) { d.Remove(k, 1) },
+		"quarantined": func(d *disk) { d.quarantine.limit = 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openedDisk(t, t.TempDir(), 8<<20)
+			write(t, d, k, metaFor(k, 1, b), b)
+			removed := 0
+			d.sys.remove = func(path string) error {
+				if there, _ := files(t, d.dir); d.used() < there {
+					t.Errorf("%d bytes, and %d are counted", there, d.used())
+				}
+				removed++
+				return os.Remove(path)
+			}
+			d.quarantine.sys.remove = d.sys.remove
+			if lose(d); removed != 1 || d.used() != 0 {
+				t.Errorf("%d removed, %d bytes counted", removed, d.used())
+			}
+		})
+	}
+}
+
+func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
+	const limit = 1 << 20
+	dir := t.TempDir()
+	d := openedDisk(t, dir, limit)
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 20 {
+				k := Key{Site: "s", ID: fmt.Sprint(worker, i)}
+				b := payload(i, 100_000)
+				m := metaFor(k, uint64(i+1), b)
+				w, err := d.Create(k, m, -1+int64(i%2)*100_001)
+				if err != nil {
+					continue
+				}
+				if _, err := w.Write(b); err == nil {
+					w.Commit(m)
+				}
+				if have := d.index.used.Load(); have > limit {
+					t.Errorf("%d bytes, limit %d", have, limit)
+				}
+				w.Abort()
+			}
+		})
+	}
+	wg.Wait()
+	if used, _ := files(t, dir); used > limit || used == 0 || d.reserved.Load() != 0 {
+		t.Errorf("%d bytes, limit %d, reserved %d", used, limit, d.reserved.Load())
+	}
+}
+
+func TestDiskRefusesWhatCannotFit(t *testing.T) {
+	const limit = 1 << 20
+	d := openedDisk(t, t.TempDir(), limit)
+	small, big := Key{ID: "small"}, Key{ID: "big"}
+	b := payload(1, 100)
+	write(t, d, small, metaFor(small, 1, b), b)
+	if _, err := d.Create(big, metaFor(big, 2, nil), limit); !errors.Is(err, errNoRoom) {
+		t.Errorf("larger than the limit: %v, want errNoRoom", err)
+	}
+	// Two writers that fit one by one, and not together.
+	one, err := d.Create(big, metaFor(big, 2, nil), limit/2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Abort()
+	expectStored(t, d, small, 1, b)
+	if _, err := d.Create(Key{ID: "other"}, metaFor(big, 3, nil), limit/2); !errors.Is(err, errNoRoom) {
+		t.Errorf("beyond what is promised to writers: %v, want errNoRoom", err)
+	}
+	expectStored(t, d, small, 1, b) // nothing was evicted in vain
+	// A body that turns out too large is refused while it is written.
+	w, err := d.Create(Key{ID: "grows"}, metaFor(big, 4, nil), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	for range limit / 4096 {
+		if _, err = w.Write(make([]byte, 4096)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, errNoRoom) {
+		t.Errorf("a body that grows beyond the limit: %v, want errNoRoom", err)
 	}
 }

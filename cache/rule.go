@@ -19,6 +19,18 @@ type Rule struct {
 	// Override makes Fresh win over what a 200 states.
 	Override bool
 
+	// Bound makes Fresh the longest lifetime of a 200 too, counted from when it
+	// was received: one that states less keeps to that. With Heuristic as well,
+	// one that was modified long ago is fresh for a tenth of that time where that
+	// is longer.
+	Bound bool
+
+	// Told is the longer lifetime of a 200 whose every change is told here, and
+	// purges it; 0 where changes are not told. It wins over Fresh and over what
+	// the response states. One that comes out of another cache, as Age says, is no
+	// newer than that cache and does not have it.
+	Told time.Duration
+
 	// Missing is the freshness lifetime of a 404 or 410 that does not state
 	// one, and the longest for one that does. 0 leaves it to the response.
 	Missing time.Duration
@@ -37,6 +49,9 @@ type Rule struct {
 	// response may answer if it fails. Then that answers, and the validation
 	// goes on without it. 0 is for as long as it takes.
 	Patience time.Duration
+
+	// Validate has the origin asked before every use, whatever the lifetime.
+	Validate bool
 
 	// Insist makes the two windows hold even where the response forbids it by
 	// must-revalidate, proxy-revalidate, s-maxage or no-cache. It is the

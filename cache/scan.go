@@ -26,34 +26,101 @@ func sumOf(dir, name string) (sum Sum, ok bool) {
 // they took: at most half a disk's and half a processor's time is spent on it.
 const scanStep = 256
 
+// scanAgain is how long the scan waits at first for a directory that could not
+// be read.
+const scanAgain = 10 * time.Millisecond
+
 // scan fills the index with the files an earlier edge left. Until it is done,
-// files are served all the same, but not counted and so not evicted.
+// files are served all the same, what they take is known only as a whole, and
+// those not seen yet are not evicted. A directory that cannot be read is tried
+// again later.
 func (d *disk) scan(stop <-chan struct{}) {
-	began, left := time.Now(), scanStep
-	for i := range directories {
-		if stopped(stop, 0) {
+	p := scanPace{began: time.Now(), left: scanStep}
+	todo := make([]int, directories)
+	for i := range todo {
+		todo[i] = i
+	}
+	for wait := scanAgain; ; wait = min(2*wait, time.Minute) {
+		var failed []int
+		for _, i := range todo {
+			err := d.scanDirectory(directory(i), &p, stop)
+			if stopped(stop, 0) {
+				return
+			}
+			if err != nil {
+				d.notify("scan", err)
+				failed = append(failed, i)
+				continue
+			}
+			d.scanned.Add(1)
+		}
+		if todo = failed; len(todo) == 0 {
+			break
+		}
+		if stopped(stop, wait) {
 			return
 		}
-		entries, err := d.sys.list(filepath.Join(d.dir, "objects", directory(i)))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			d.notify("scan", err)
-		}
-		for _, e := range entries {
-			if sum, ok := sumOf(directory(i), e.Name()); ok {
-				if info, err := e.Info(); err == nil {
-					d.index.add(sum, onDisk(info.Size()))
-				}
-			}
-			if left--; left == 0 {
-				if stopped(stop, time.Since(began)) {
-					return
-				}
-				began, left = time.Now(), scanStep
-			}
-		}
-		d.scanned.Add(1)
 	}
+	d.index.unseen.Store(0)
+	d.ceiling.lower(func() int64 { return d.used() + d.reserved.Load() }, d.ceiling.step())
 	d.evictTo(d.levels())
+}
+
+// scanDirectory records the files of a directory.
+func (d *disk) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
+	entries, err := d.sys.list(filepath.Join(d.dir, "objects", dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if sum, ok := sumOf(dir, e.Name()); ok {
+			d.scanFile(sum, e)
+		}
+		if p.rest(stop) {
+			break
+		}
+	}
+	return err
+}
+
+// scanFile records a file, unless it has gone. The turn is held so that it does
+// not go in between.
+func (d *disk) scanFile(sum Sum, e fs.DirEntry) {
+	turn := d.turn(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	info, err := e.Info()
+	switch {
+	case err == nil:
+		d.index.add(sum, onDisk(info.Size()), worthOf(info))
+	case !errors.Is(err, fs.ErrNotExist):
+		d.notify("scan", err)
+	}
+}
+
+func worthOf(info fs.FileInfo) uint8 {
+	if info.Mode()&metadataMode != 0 {
+		return metadataWorth
+	}
+	return fileWorth
+}
+
+// scanPace rests after every scanStep files, for as long as they took.
+type scanPace struct {
+	began time.Time
+	left  int
+}
+
+// rest counts a file, and says whether stop came.
+func (p *scanPace) rest(stop <-chan struct{}) bool {
+	if p.left--; p.left > 0 {
+		return false
+	}
+	if stopped(stop, time.Since(p.began)) {
+		return true
+	}
+	p.began, p.left = time.Now(), scanStep
+	return false
 }
 
 // stopped waits, and says whether stop came meanwhile.

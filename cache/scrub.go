@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"time"
@@ -9,14 +10,17 @@ import (
 
 // The scrubber reads every file once in a while, for bytes that rot where no
 // look-up checks them: below the file system, which leaves no change time. It
-// reads no faster than scrubRate, one file at a time, and rests between rounds.
+// reads no faster than scrubRate, an eighth of that while clients read from the
+// disk too, one file at a time, and rests between rounds.
 const (
 	scrubRate  = 8 << 20 // bytes per second
+	scrubYield = 8
 	scrubEvery = 24 * time.Hour
 )
 
 // scrub reads everything, again and again.
 func (d *disk) scrub(stop <-chan struct{}) {
+	p := &scrubPace{disk: d, stop: stop, rate: scrubRate}
 	for !stopped(stop, time.Minute) { // a start has better things to do
 		for i := range directories {
 			entries, err := d.sys.list(filepath.Join(d.dir, "objects", directory(i)))
@@ -24,12 +28,10 @@ func (d *disk) scrub(stop <-chan struct{}) {
 				d.notify("scrub", err)
 			}
 			for _, e := range entries {
-				sum, ok := sumOf(directory(i), e.Name())
-				if !ok {
-					continue
+				if sum, ok := sumOf(directory(i), e.Name()); ok {
+					d.scrubFile(sum, p)
 				}
-				read := d.scrubFile(sum)
-				if stopped(stop, time.Duration(read)*time.Second/scrubRate) {
+				if stopped(stop, 0) {
 					return
 				}
 			}
@@ -43,23 +45,68 @@ func (d *disk) scrub(stop <-chan struct{}) {
 	}
 }
 
-// scrubFile checks one file, and returns how many bytes that took to read.
-func (d *disk) scrubFile(sum Sum) (read int64) {
+// scrubFile checks one file.
+func (d *disk) scrubFile(sum Sum, p *scrubPace) {
+	if p.rest(frontSize) != nil {
+		return
+	}
 	f, h, info, err := d.front(sum, readOnly)
 	if err != nil {
-		return frontSize // gone, or condemned by front
+		return // gone, or condemned
 	}
 	defer f.Close()
 	k := Key{Site: h.meta.Site, ID: h.meta.Key}
-	body := &fileBody{d.sys.read, f, bodyOffset(h.slotLog)}
-	switch err := verify(body, h.meta); {
+	file := &fileBody{d.sys.read, f, 0}
+	if _, err = readSums(file, &h); err == nil {
+		err = verify(&paced{&fileBody{d.sys.read, f, bodyOffset(h.slotLog)}, p}, h.meta)
+	}
+	switch {
+	case errors.Is(err, errStopped):
+		return
 	case k.sum() != sum, isDamage(err):
-		d.spoiled(sum, h.meta.ID)
+		d.spoiled(sum, info)
 	case err != nil:
 		d.notify("scrub", err)
 	default:
 		d.index.vouch(sum, changed(info))
 	}
 	d.scrubbed.Add(1)
-	return info.Size()
+}
+
+// errStopped ends what is done in the background.
+var errStopped = errors.New("the cache is closing")
+
+// scrubPace says how fast the scrubber may read.
+type scrubPace struct {
+	disk    *disk
+	stop    <-chan struct{}
+	rate    time.Duration // bytes per second
+	lookups int64         // when it rested last
+}
+
+// rest takes the time that reading n bytes may take.
+func (p *scrubPace) rest(n int) error {
+	wait := time.Duration(n) * time.Second / p.rate
+	if lookups := p.disk.lookups.Load(); lookups != p.lookups {
+		p.lookups = lookups
+		wait *= scrubYield
+	}
+	if stopped(p.stop, wait) {
+		return errStopped
+	}
+	return nil
+}
+
+// paced is a body that is read at a pace.
+type paced struct {
+	io.ReaderAt
+	pace *scrubPace
+}
+
+func (p *paced) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.ReaderAt.ReadAt(b, off)
+	if rest := p.pace.rest(n); rest != nil {
+		err = rest
+	}
+	return n, err
 }

@@ -63,11 +63,34 @@ func TestScrubIsPaced(t *testing.T) {
 		pass(time.Minute)
 		synctest.Wait()
 		for i := range int64(4) {
-			if have := d.scrubbed.Load(); have != i+1 {
+			if have := d.scrubbed.Load(); have != i {
 				t.Errorf("%d scrubbed after %d half seconds", have, i)
 			}
-			pass(time.Second/2 + time.Millisecond)
+			pass(time.Second/2 + 2*time.Millisecond)
 			synctest.Wait()
+		}
+	})
+}
+
+// While clients read from the disk, they go first.
+func TestScrubYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openedDisk(t, t.TempDir(), 64<<20)
+		k, b := Key{Site: "s", ID: "1"}, payload(1, scrubRate)
+		write(t, d, k, metaFor(k, 1, b), b)
+		scrubbing(t, d)
+		pass(time.Minute)
+		for range 4 * time.Second / (5 * time.Millisecond) {
+			d.Get(k).Release()
+			pass(5 * time.Millisecond)
+		}
+		if d.scrubbed.Load() != 0 {
+			t.Error("not slower while clients read")
+		}
+		pass(time.Second)
+		synctest.Wait()
+		if d.scrubbed.Load() != 1 {
+			t.Error("slow although nobody reads")
 		}
 	})
 }
@@ -81,7 +104,7 @@ func TestScrubFindsSwappedFiles(t *testing.T) {
 	if err := os.Rename(d.path(one.sum()), d.path(two.sum())); err != nil {
 		t.Fatal(err)
 	}
-	if d.scrubFile(two.sum()); d.spoils.Load() != 1 {
+	if d.scrubFile(two.sum(), hasty(d)); d.spoils.Load() != 1 {
 		t.Error("not found")
 	}
 }
@@ -98,7 +121,7 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 		}
 		return real(f, p, off)
 	}
-	d.scrubFile(k.sum())
+	d.scrubFile(k.sum(), hasty(d))
 	d.index.vouch(k.sum(), 1) // to be checked again
 	expectStored(t, d, k, 0, nil)
 	d.sys.read = real

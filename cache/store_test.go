@@ -33,7 +33,7 @@ func TestTiersAreAStore(t *testing.T) {
 
 func openedMemory(t testing.TB) *memory {
 	t.Helper()
-	m, err := newMemory(8 << 20)
+	m, err := newMemory(Shares{Tier: 8 << 20, Afloat: 32 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

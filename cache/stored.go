@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
@@ -126,11 +127,14 @@ type Stored struct {
 	Body io.ReaderAt // the parts, at their offsets; may be read by many at once
 
 	data []byte   // the body, when it is in memory
+	sole bool     // and nowhere else
 	file *os.File // the open file, when it is on disk
 	base int64    // where the body begins in file
 
-	changed int64 // when the file was changed
-	vouched bool  // its bytes have been checked since
+	info    fs.FileInfo
+	changed int64   // when the file was changed
+	vouched bool    // its bytes have been checked since
+	chunks  *chunks // checks them while they are read; nil where that is not needed
 }
 
 // Release gives back what the stored response holds open. It may be nil, and

@@ -17,11 +17,20 @@ type system struct {
 	remove func(path string) error
 	list   func(dir string) ([]fs.DirEntry, error)
 	stat   func(*os.File) (fs.FileInfo, error)
+	chmod  func(*os.File, fs.FileMode) error
 	read   func(f *os.File, p []byte, off int64) (int, error)
 	write  func(f *os.File, p []byte, off int64) (int, error)
 	sync   func(*os.File) error
 	space  func(dir string) (space, error)
 }
+
+// The sticky bit, which means nothing for a file, says that its response is
+// metadata: so the scan knows without opening it. It is a hint. A file that has
+// lost it is metadata again from its next hit on.
+const (
+	fileMode     fs.FileMode = 0o600
+	metadataMode             = fs.ModeSticky
+)
 
 // space is what is left of a file system, and how large it is. A file system
 // that does not count files has no figures for them.
@@ -30,12 +39,13 @@ type space struct{ free, total, freeFiles, files int64 }
 // realSystem is the operating system.
 func realSystem() system {
 	return system{
-		open:   func(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, 0o600) },
+		open:   func(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, fileMode) },
 		mkdir:  mkdir,
 		rename: os.Rename,
 		remove: os.Remove,
 		list:   os.ReadDir,
 		stat:   (*os.File).Stat,
+		chmod:  (*os.File).Chmod,
 		read:   (*os.File).ReadAt,
 		write:  (*os.File).WriteAt,
 		sync:   (*os.File).Sync,

@@ -1,11 +1,15 @@
 package cache
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // tiers is the memory tier in front of the disk tier. The disk decides what is
 // stored, and memory holds copies of it. While nothing can be written to disk,
 // small responses are kept in memory alone; when one leaves it, what the disk
-// had before is back, no fresher than it was.
+// had before is back, no fresher than it was. Those that are asked for after the
+// pause are written then.
 type tiers struct {
 	memory *memory
 	disk   *disk
@@ -16,23 +20,48 @@ func (t *tiers) Get(k Key) *Stored {
 	s, ticket := t.memory.get(k, sum)
 	if s != nil {
 		t.disk.index.touch(sum) // else what memory answers would look unused on disk
+		if s.sole {
+			t.late(k, s)
+		}
 		return s
 	}
 	if s = t.disk.open(k, sum); s == nil || !t.memory.takes(s.Meta) {
 		return t.disk.sound(sum, s)
 	}
+	size := s.Size()
+	if !t.memory.afloat.take(size) {
+		return t.disk.sound(sum, s)
+	}
+	defer t.memory.afloat.give(size)
 	defer s.Release()
-	data := make([]byte, s.Size())
+	data := room(size)
 	if n, err := s.Body.ReadAt(data, 0); n < len(data) {
 		t.disk.notify("read", err)
 		return nil
 	}
 	if !intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
-		t.disk.spoiled(sum, s.ID)
+		t.disk.spoiled(sum, s.info)
 		return nil
 	}
 	t.disk.index.vouch(sum, s.changed)
 	return t.memory.promote(ticket, k, s.Meta, data)
+}
+
+// late writes to disk what was kept in memory alone while that could not be
+// written to. One at a time is enough: the rest is written at its next hit.
+func (t *tiers) late(k Key, s *Stored) {
+	if t.disk.breaker.open(time.Now()) || !t.disk.late.TryLock() {
+		return
+	}
+	defer t.disk.late.Unlock()
+	w, err := t.disk.Create(k, s.Meta, s.Size())
+	if err != nil {
+		return
+	}
+	defer w.Abort()
+	if _, err := w.Write(s.data); err == nil && w.Commit(s.Meta) == nil {
+		t.memory.shared(k, s)
+	}
 }
 
 func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
@@ -75,11 +104,13 @@ func (w *tieredWriter) Commit(m *Meta) error {
 	// The small ones are copied before the rename: afterwards the file belongs
 	// to the disk tier, which may evict it.
 	var data []byte
-	if w.memory.takes(m) {
-		data = make([]byte, m.Size())
+	size := m.Size()
+	if w.memory.takes(m) && w.memory.afloat.take(size) {
+		data = room(size)
 		if _, err := w.ReadAt(data, 0); err != nil {
 			data = nil
 		}
+		defer w.memory.afloat.give(size)
 	}
 	if err := w.Writer.Commit(m); err != nil {
 		return err

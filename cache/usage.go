@@ -4,18 +4,20 @@ import "time"
 
 // Usage is what a cache holds, and what has become of it since the start.
 type Usage struct {
-	MemoryBytes, DiskBytes     int64
-	MemoryObjects, DiskObjects int64
-	Flights                    int64
+	MemoryBytes   int64 `json:"memory_bytes"`
+	MemoryObjects int64 `json:"memory_objects"`
+	DiskBytes     int64 `json:"disk_bytes"` // no less than there are, until all are scanned
+	DiskObjects   int64 `json:"disk_objects"`
+	Flights       int64 `json:"flights"`
 
-	Evictions   int64 // from disk
-	Spoiled     int64 // files that failed a check
-	Quarantined int64 // of those, the ones kept aside now
-	Scrubbed    int64 // files the scrubber has read
+	Evictions   int64 `json:"evictions"`   // from disk
+	Spoiled     int64 `json:"spoiled"`     // files that failed a check
+	Quarantined int64 `json:"quarantined"` // of those, the ones kept aside now
+	Scrubbed    int64 `json:"scrubbed"`    // files the scrubber has read
 
-	DiskPaused  bool  // nothing is written to disk at present, which is full or failing
-	ScanPercent int64 // how much of the disk the figures above cover
-	Scanned     bool  // all of it
+	DiskPaused  bool  `json:"disk_paused"`  // nothing is written to disk at present, which is full or failing
+	ScanPercent int64 `json:"scan_percent"` // how much of the disk DiskObjects covers
+	Scanned     bool  `json:"scanned"`      // all of it
 }
 
 // Usage returns what the cache holds now.

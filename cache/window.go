@@ -1,66 +1,85 @@
 package cache
 
-import "sync/atomic"
-
 // maxWindow bounds the bytes that a fill keeps in memory when no tier takes
-// them, because the disk is full, or broken, or the object too large. Beyond the
-// first windowStep, all fills together are bounded as well.
-const (
-	maxWindow  = 4 << 20
-	windowStep = 64 << 10
-)
+// them, because the disk is full, or broken, or the object too large. The first
+// slab is its own; all others are counted in afloat.
+const maxWindow = 4 << 20
 
 // window holds the part of a body that is in memory only. The fill waits while
 // it is full, and bytes leave it when every reader has passed them; a reader
 // that comes later cannot have them, and fetches for itself.
 type window struct {
-	start   int64
-	buf     []byte
-	granted int           // bytes it may hold
-	left    *atomic.Int64 // what all windows of a cache may still be granted; nil is no bound
+	start  int64 // the first byte's offset in the body
+	size   int   // bytes held
+	slabs  []*slab
+	skip   int // of the first slab, the bytes that have left
+	afloat *afloat
 }
 
 func (w *window) has(off int64) bool {
-	return off >= w.start && off < w.start+int64(len(w.buf))
+	return off >= w.start && off < w.start+int64(w.size)
 }
 
-func (w *window) copy(p []byte, off int64) int { return copy(p, w.buf[off-w.start:]) }
+// copy copies what is held from off on, to the end of a slab at most.
+func (w *window) copy(p []byte, off int64) int {
+	at := w.skip + int(off-w.start)
+	from := w.slabs[at/slabSize][at%slabSize:]
+	return copy(p, from[:min(len(from), w.skip+w.size-at)])
+}
 
-// trim drops what every reader has passed, when that is a quarter of the window
-// at least: the rest has to move.
+// trim drops what every reader has passed, slab by slab.
 func (w *window) trim(slowest int64) {
-	if n := slowest - w.start; n > 0 && n >= int64(w.granted/4) {
-		n = min(n, int64(len(w.buf)))
-		w.buf = append(w.buf[:0], w.buf[n:]...)
-		w.start += n
+	n := int(min(max(0, slowest-w.start), int64(w.size)))
+	w.start += int64(n)
+	w.size -= n
+	w.skip += n
+	for w.skip >= slabSize && len(w.slabs) > 1 {
+		w.release(w.slabs[0])
+		w.slabs = w.slabs[1:]
+		w.skip -= slabSize
+	}
+	if w.size == 0 {
+		w.skip = 0
 	}
 }
 
-// room is how many bytes fit.
-func (w *window) room() int {
-	if len(w.buf) == w.granted && w.grow() {
-		w.granted += windowStep
+func (w *window) release(c *slab) {
+	w.afloat.slabs.Put(c)
+	if len(w.slabs) > 1 {
+		w.afloat.give(slabSize)
 	}
-	return w.granted - len(w.buf)
+}
+
+// put takes what there is room for.
+func (w *window) put(p []byte) (n int) {
+	for n < len(p) {
+		end := w.skip + w.size
+		if end == len(w.slabs)*slabSize && !w.grow() {
+			break
+		}
+		m := copy(w.slabs[end/slabSize][end%slabSize:], p[n:])
+		w.size += m
+		n += m
+	}
+	return n
 }
 
 func (w *window) grow() bool {
 	switch {
-	case w.granted == 0 || w.left == nil:
-		return w.granted < maxWindow
-	case w.granted == maxWindow:
+	case len(w.slabs) == maxWindow/slabSize:
 		return false
-	case w.left.Add(-windowStep) < 0:
-		w.left.Add(windowStep)
+	case len(w.slabs) > 0 && !w.afloat.take(slabSize):
 		return false
 	}
+	w.slabs = append(w.slabs, w.afloat.slab())
 	return true
 }
 
 // drop lets go of everything.
 func (w *window) drop() {
-	if w.left != nil && w.granted > windowStep {
-		w.left.Add(int64(w.granted - windowStep))
+	for len(w.slabs) > 0 {
+		w.release(w.slabs[0])
+		w.slabs = w.slabs[1:]
 	}
-	w.buf, w.granted = nil, 0
+	w.slabs, w.size, w.skip = nil, 0, 0
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -251,56 +250,64 @@ func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 }
 
 func TestWindowTrim(t *testing.T) {
-	const quarter = maxWindow / 4
-	text := payload(1, 2*quarter)
-	w := window{start: 100, buf: bytes.Clone(text), granted: maxWindow}
-	for _, slowest := range []int64{0, 100, 100 + quarter - 1} {
-		if w.trim(slowest); w.start != 100 || len(w.buf) != 2*quarter {
-			t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+	text := payload(1, 3*slabSize)
+	a := newAfloat(maxWindow)
+	w := window{start: 100, afloat: a}
+	if n := w.put(text); n != len(text) {
+		t.Fatalf("%d bytes fit", n)
+	}
+	for _, slowest := range []int64{0, 100, 100 + slabSize - 1} {
+		if w.trim(slowest); len(w.slabs) != 3 {
+			t.Errorf("passed to %d: %d slabs", slowest, len(w.slabs))
 		}
 	}
-	w.trim(100 + quarter)
-	if w.start != 100+quarter || w.has(w.start-1) || !w.has(w.start) || !w.has(w.start+quarter-1) || w.has(w.start+quarter) {
-		t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+	w.trim(100 + slabSize + 5)
+	if w.start != 100+slabSize+5 || w.has(w.start-1) || !w.has(w.start) || !w.has(100+3*slabSize-1) || w.has(100+3*slabSize) {
+		t.Errorf("from %d: %d bytes", w.start, w.size)
 	}
-	p := make([]byte, 10)
-	if n := w.copy(p, w.start+quarter-2); !bytes.Equal(p[:n], text[2*quarter-2:]) {
-		t.Errorf("%q", p[:n])
+	if left := a.left.Load(); len(w.slabs) != 2 || left != maxWindow-slabSize {
+		t.Errorf("%d slabs, %d bytes are left", len(w.slabs), left)
 	}
-	w.trim(w.start + 2*quarter)
-	if w.start != 100+2*quarter || len(w.buf) != 0 || w.room() != maxWindow {
-		t.Errorf("from %d: %d bytes", w.start, len(w.buf))
+	p := make([]byte, 2*slabSize)
+	for off := w.start; off < 100+3*slabSize; {
+		n := w.copy(p, off)
+		if want := text[off-100:]; n == 0 || !bytes.Equal(p[:n], want[:n]) {
+			t.Fatalf("from %d: %d other bytes", off, n)
+		}
+		off += int64(n)
+	}
+	w.trim(100 + 3*slabSize)
+	if n := w.put(text); n != len(text) || w.start != 100+3*slabSize {
+		t.Errorf("from %d: %d bytes fit", w.start, n)
+	}
+	w.drop()
+	if left := a.left.Load(); left != maxWindow {
+		t.Errorf("%d bytes are left", left)
 	}
 }
 
 // Windows are bounded one by one and all together, and each has a least.
 func TestWindowsShareABound(t *testing.T) {
-	var left atomic.Int64
-	left.Store(maxWindow)
-	fill := func(w *window) int {
-		for n := w.room(); n > 0; n = w.room() {
-			w.buf = append(w.buf, make([]byte, n)...)
-		}
-		return len(w.buf)
-	}
-	one, two, three := window{left: &left}, window{left: &left}, window{left: &left}
-	if n := fill(&one); n != maxWindow {
+	a := newAfloat(maxWindow)
+	text := make([]byte, 2*maxWindow)
+	one, two, three := window{afloat: a}, window{afloat: a}, window{afloat: a}
+	if n := one.put(text); n != maxWindow {
 		t.Errorf("the first holds %d bytes, want %d", n, maxWindow)
 	}
-	if n := fill(&two); n != 2*windowStep {
-		t.Errorf("the second holds %d bytes, want what is left, %d", n, 2*windowStep)
+	if n := two.put(text); n != 2*slabSize {
+		t.Errorf("the second holds %d bytes, want what is left, %d", n, 2*slabSize)
 	}
-	if n := fill(&three); n != windowStep {
-		t.Errorf("the third holds %d bytes, want the least, %d", n, windowStep)
+	if n := three.put(text); n != slabSize {
+		t.Errorf("the third holds %d bytes, want the least, %d", n, slabSize)
 	}
 	one.drop()
-	if n := fill(&three); n != maxWindow {
+	if n := slabSize + three.put(text); n != maxWindow {
 		t.Errorf("with room, the third holds %d bytes, want %d", n, maxWindow)
 	}
 	two.drop()
 	three.drop()
 	three.drop()
-	if n := left.Load(); n != maxWindow {
+	if n := a.left.Load(); n != maxWindow {
 		t.Errorf("%d bytes are left of %d", n, maxWindow)
 	}
 }

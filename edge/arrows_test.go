@@ -19,7 +19,7 @@ import (
 
 // arrows lists what each room may import of ours.
 var arrows = map[string][]string{
-	"edge":                 {"cache", "origin", "tls", "edge/limit", "edge/admin", "edge/lockfile", "origin/kind", "origin/sample"},
+	"edge":                 {"cache", "origin", "tls", "edge/limit", "edge/admin", "edge/lockfile", "origin/kind", "origin/sample", "origin/feed"},
 	"edge/limit":           nil,
 	"edge/lockfile":        nil,
 	"edge/admin":           nil,
@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"origin/kind":          nil,
 	"origin/kind/kindtest": {"origin/kind"},
 	"origin/sample":        nil,
+	"origin/feed":          nil,
 }
 
 // testArrows lists what the tests of a room may import besides.
@@ -67,7 +68,7 @@ func TestPureRoomsHaveNoClock(t *testing.T) {
 		t.Fatal("no rooms", err)
 	}
 	for _, name := range files {
-		if strings.HasPrefix(name, "../origin/sample/") || strings.HasSuffix(name, "_test.go") {
+		if strings.HasPrefix(name, "../origin/sample/") || strings.HasPrefix(name, "../origin/feed/") || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		source, err := os.ReadFile(name)
@@ -144,7 +145,7 @@ func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path
 func room(path string) string {
 	name := strings.TrimPrefix(path, "pkgedge/")
 	below, ok := strings.CutPrefix(name, "origin/")
-	if !ok || below == "kind" || below == "sample" || strings.Contains(below, "/") {
+	if !ok || below == "kind" || below == "sample" || below == "feed" || strings.Contains(below, "/") {
 		return name
 	}
 	return anyKind
@@ -168,6 +169,8 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},
 		{"a kind imports another", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/files"}}, "pkgedge/origin/npm imports pkgedge/origin/files"},
 		{"a kind opens files", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"os"}}, "pkgedge/origin/npm is pure and imports os"},
+		{"edge follows feeds", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/feed"}}, ""},
+		{"a feed knows kinds", pkg{ImportPath: "pkgedge/origin/feed", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/origin/feed imports pkgedge/origin/kind"},
 		{"a room nobody named", pkg{ImportPath: "pkgedge/util"}, "util is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
 		{"a room nobody named, below a kind", pkg{ImportPath: "pkgedge/origin/npm/deep"}, "origin/npm/deep is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
 	} {

@@ -127,9 +127,16 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body any) ([
 	case resp.StatusCode == http.StatusUnauthorized:
 		return nil, fmt.Errorf("%s wants its token: set EDGE_ADMIN_TOKEN, or --token", c.base)
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s answers %w", c.base, refusal(resp.Status, text))
+		return nil, fmt.Errorf("%s answers %w", c.base, &unwantedError{resp.StatusCode, text, refusal(resp.Status, text)})
 	}
 	return text, nil
+}
+
+// unwantedError is an answer that is not the one wanted.
+type unwantedError struct {
+	status int
+	body   []byte
+	error
 }
 
 // publicSite returns the public URL of a site of kind npm: the one of that name,

@@ -1,230 +1,226 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
-	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
-	"unicode"
+	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"pkgedge/cache"
+	"pkgedge/origin"
 )
 
-// statusDoc is the document of /status, in its own order. It is printed by its
-// shape and not by its fields, so that a newer edge can say more.
-type statusDoc struct{ fields []statusField }
+// statusWidth is the columns of a terminal that the report fits.
+const statusWidth = 100
 
-// statusField is a member of a JSON object: a text, an object, or a list of objects.
-type statusField struct {
-	name   string // in words: "MemoryBytes" is "memory bytes"
-	text   string
-	object []statusField
-	list   [][]statusField
-}
-
-func (f *statusField) plain() bool { return f.object == nil && f.list == nil }
-
-// parseStatus reads the document, which is an object that says whether it is
-// ready.
-func parseStatus(text []byte) (statusDoc, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
-	fields, err := parseObject(dec)
-	if err != nil {
-		return statusDoc{}, err
-	}
-	s := statusDoc{fields}
-	if word := s.word("ready"); word != "yes" && word != "no" {
-		return statusDoc{}, errors.New(`it does not say "ready"`)
-	}
-	return s, nil
-}
-
-func (s statusDoc) ready() bool { return s.word("ready") == "yes" }
-
-func (s statusDoc) word(name string) string {
-	for _, f := range s.fields {
-		if f.name == name {
-			return f.text
-		}
-	}
-	return ""
-}
-
-func parseObject(dec *jsontext.Decoder) ([]statusField, error) {
-	fields := []statusField{} // not nil, also when there are none
-	err := eachMember(dec, func(key string) error {
-		f := statusField{name: statusWords(key)}
-		err := f.parse(dec)
-		fields = append(fields, f)
-		return err
-	})
-	return fields, err
-}
-
-func (f *statusField) parse(dec *jsontext.Decoder) (err error) {
-	switch dec.PeekKind() {
-	case '{':
-		f.object, err = parseObject(dec)
-	case '[':
-		err = f.parseList(dec)
-	default:
-		var t jsontext.Token
-		if t, err = dec.ReadToken(); err == nil {
-			f.text = f.value(t)
-		}
-	}
-	return err
-}
-
-func (f *statusField) parseList(dec *jsontext.Decoder) error {
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	var texts []string
-	for dec.PeekKind() != ']' {
-		item := statusField{name: f.name}
-		if err := item.parse(dec); err != nil {
-			return err
-		}
-		if item.object != nil {
-			f.list = append(f.list, item.object)
-		} else {
-			texts = append(texts, item.text)
-		}
-	}
-	if f.text = strings.Join(texts, ", "); f.text == "" {
-		f.text = "none"
-	}
-	_, err := dec.ReadToken()
-	return err
-}
-
-// value writes a value for a person, in the unit that the field's name has.
-func (f *statusField) value(t jsontext.Token) string {
-	switch t.Kind() {
-	case 't':
-		return "yes"
-	case 'f':
-		return "no"
-	case 'n':
-		return "-"
-	case '0':
-		if n, err := strconv.ParseInt(t.String(), 10, 64); err == nil && strings.HasSuffix(f.name, "bytes") {
-			return humanBytes(n)
-		}
-	}
-	return printable(t.String())
-}
-
-// statusWords writes a name of JSON or Go in words.
-func statusWords(name string) string {
+// report puts the status in words: what is wrong, the masters, the cache.
+func (s *statusDoc) report() string {
 	var b strings.Builder
-	lower := false // the rune before is a lower case letter
-	for _, r := range printable(name) {
-		if r == '_' || r == '-' {
-			r = ' '
-		}
-		if unicode.IsUpper(r) && lower {
-			b.WriteByte(' ')
-		}
-		lower = unicode.IsLower(r)
-		b.WriteRune(unicode.ToLower(r))
+	b.WriteString(s.headline() + "\n")
+	t := s.trouble()
+	switch {
+	case len(t.wrong)+len(t.weak) > 0:
+		b.WriteString("\nwrong\n")
+	case len(t.notes) > 0:
+		b.WriteString("\nall is well, but\n")
+	default:
+		b.WriteString("\nall is well\n")
 	}
+	for mark, lines := range [][]string{t.wrong, t.weak, t.notes} {
+		for _, line := range lines {
+			b.WriteString(wrap([]string{"  !! ", "   ! ", "   - "}[mark], printable(line)))
+		}
+	}
+	for i := range s.Sites {
+		s.Sites[i].report(&b, t)
+	}
+	s.Cache.report(&b)
 	return b.String()
 }
 
-// print writes what is plain first, then objects, then lists.
-func (s statusDoc) print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, f := range s.fields {
-		if f.plain() {
-			fmt.Fprintf(w, "%s\t%s\n", f.name, f.text)
-		}
+// headline is whether, what, and since when.
+func (s *statusDoc) headline() string {
+	words := []string{"ready"}
+	if !s.Ready {
+		words = []string{"NOT READY"}
 	}
-	for _, f := range s.fields {
-		for _, item := range f.list {
-			fmt.Fprintf(w, "\n%s\n", statusTitle(f.name, item))
-			statusSection(w, item)
-		}
+	if !s.Started.IsZero() {
+		words = append(words, "up "+age(s.At.Sub(s.Started)))
 	}
-	for _, f := range s.fields {
-		if f.object != nil {
-			fmt.Fprintf(w, "\n%s\n", f.name)
-			statusSection(w, f.object)
-		}
+	if s.Config.File != "" {
+		words = append(words, fmt.Sprintf("configuration %s read %s ago", s.Config.File, age(s.At.Sub(s.Config.Read))))
 	}
-	return w.Flush()
+	if s.Version != "" {
+		words = append(words, "version "+s.Version)
+	}
+	return strings.TrimSuffix(wrap("", printable(strings.Join(words, ", "))), "\n")
 }
 
-// statusTitle names an item of a list: "site npm".
-func statusTitle(list string, item []statusField) string {
-	one := strings.TrimSuffix(list, "s")
-	for _, f := range item {
-		if f.name == "name" {
-			return one + " " + f.text
-		}
+func (s *siteStatus) report(b *strings.Builder, t *trouble) {
+	b.WriteString("\n" + wrap("", printable(fmt.Sprintf("site %s, %s, at %s", s.Name, s.Kind, s.Public))))
+	if line := answersLine(s.Answers); line != "" {
+		b.WriteString(wrap("  ", line))
 	}
-	return one
-}
-
-func statusSection(w *tabwriter.Writer, fields []statusField) {
-	statusRows(w, "  ", fields)
-	for _, f := range fields {
-		if len(f.list) > 0 {
-			statusTable(w, f.list)
-		}
+	if f := s.Changes; f != nil && f.Live {
+		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), count(f.Changes, "change"))))
+	}
+	mastersTable(b, "masters", s.Masters, t)
+	mastersTable(b, "masters for files", s.Files, t)
+	for i := range s.Scopes {
+		sc := &s.Scopes[i]
+		mastersTable(b, "masters of "+sc.Name, sc.Masters, t)
+		mastersTable(b, "masters for files of "+sc.Name, sc.Files, t)
 	}
 }
 
-// statusRows writes a line for each plain field, those of objects included.
-func statusRows(w io.Writer, indent string, fields []statusField) {
-	for _, c := range statusCells(fields) {
-		if c.name != "name" {
-			fmt.Fprintf(w, "%s%s\t%s\n", indent, c.name, c.text)
+// answersLine says how often clients were answered from the store.
+func answersLine(answers map[string]int64) string {
+	sum := func(outcomes ...cache.Outcome) (n int64) {
+		for _, o := range outcomes {
+			n += answers[o.String()]
 		}
+		return n
+	}
+	stored := sum(cache.Hit, cache.HitStale, cache.HitError)
+	waited := sum(cache.Missed, cache.Collapsed, cache.Revalidated, cache.Failed)
+	if stored+waited == 0 {
+		return ""
+	}
+	line := fmt.Sprintf("%s since the start, %.1f %% from the store", count(stored+waited, "read"), 100*float64(stored)/float64(stored+waited))
+	for _, o := range []struct {
+		outcome cache.Outcome
+		words   string
+	}{{cache.HitError, "stale because no master answered"}, {cache.Failed, "failed"}, {cache.Limited, "over a limit"}} {
+		if n := sum(o.outcome); n > 0 {
+			line += fmt.Sprintf(", %d %s", n, o.words)
+		}
+	}
+	return line
+}
+
+// mastersTable is a line for each master; the URL is last and takes what room
+// is left.
+func mastersTable(b *strings.Builder, title string, masters []origin.MasterStatus, t *trouble) {
+	if len(masters) == 0 {
+		return
+	}
+	rows := [][]string{{"N", "ROLE", "STATE", "BUSY", "FIRST BYTE", "PROBE", "URL"}}
+	for i := range masters {
+		m := &masters[i]
+		rows = append(rows, []string{
+			fmt.Sprint(m.N), printable(m.Role), stateCell(m, t), fmt.Sprint(m.InFlight), firstByteCell(m), probeCell(m, t), printable(m.URL),
+		})
+	}
+	last := len(rows[0]) - 1
+	widths := make([]int, last)
+	room := statusWidth - len("  ")
+	for i := range widths {
+		for _, row := range rows {
+			row[i] = shorten(row[i], maxCells[i])
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		room -= widths[i] + 2
+	}
+	fmt.Fprintf(b, "\n  %s\n", shorten(printable(title), statusWidth-2))
+	for _, row := range rows {
+		b.WriteString("  ")
+		for i, width := range widths {
+			fmt.Fprintf(b, "%-*s  ", width, row[i])
+		}
+		b.WriteString(shorten(row[last], room) + "\n")
 	}
 }
 
-// statusCells flattens fields to the plain ones.
-func statusCells(fields []statusField) []statusField {
-	var flat []statusField
-	for _, f := range fields {
-		for _, c := range statusCells(f.object) {
-			flat = append(flat, statusField{name: f.name + " " + c.name, text: c.text})
-		}
-		if f.plain() {
-			flat = append(flat, f)
-		}
+// maxCells are the widest cells before the URL, which leave a quarter of the width
+// to that, whatever an edge says.
+var maxCells = [...]int{4, 8, 16, 6, 11, 18}
+
+func stateCell(m *origin.MasterStatus, t *trouble) string {
+	switch {
+	case m.Drained, m.State == "out":
+		return printable(m.State) + " " + t.since(m.Since)
+	case m.State == "recovering":
+		return fmt.Sprintf("recovering %.0f %%", 100*m.Share)
 	}
-	return flat
+	return printable(m.State)
 }
 
-// statusTable writes a line for each item, under the names of all their fields.
-func statusTable(w *tabwriter.Writer, items [][]statusField) {
-	var names []string
-	lines := make([]map[string]string, len(items))
-	for i, item := range items {
-		lines[i] = map[string]string{}
-		for _, c := range statusCells(item) {
-			if !slices.Contains(names, c.name) {
-				names = append(names, c.name)
-			}
-			lines[i][c.name] = c.text
-		}
+func firstByteCell(m *origin.MasterStatus) string {
+	switch {
+	case m.LatencyMS == 0:
+		return "-"
+	case m.LatencyMS < 10:
+		return fmt.Sprintf("%.1f ms", m.LatencyMS)
 	}
-	w.Flush() // a block of its own, with widths of its own
-	fmt.Fprintf(w, "\n  %s\n", strings.ToUpper(strings.Join(names, "\t")))
-	for _, line := range lines {
-		texts := make([]string, len(names))
-		for i, name := range names {
-			texts[i] = cmp.Or(line[name], "-")
-		}
-		fmt.Fprintf(w, "  %s\n", strings.Join(texts, "\t"))
+	return fmt.Sprintf("%.0f ms", m.LatencyMS)
+}
+
+func probeCell(m *origin.MasterStatus, t *trouble) string {
+	p := m.Probe
+	switch {
+	case p == nil:
+		return "none"
+	case p.Stalled:
+		return "STALLED"
+	case p.At.IsZero():
+		return "not yet"
+	case p.Result == "ok":
+		return "ok " + t.since(p.At) + " ago"
 	}
-	w.Flush()
+	return "failed " + t.since(p.At) + " ago"
+}
+
+func (c *storeStatus) report(b *strings.Builder) {
+	b.WriteString("\ncache\n")
+	of := func(n, limit, objects int64) string {
+		text := humanBytes(n)
+		if limit > 0 {
+			text += " of " + humanBytes(limit)
+		}
+		return text + " in " + count(objects, "object")
+	}
+	fmt.Fprintf(b, "  memory   %s\n", of(c.MemoryBytes, c.MemoryLimit, c.MemoryObjects))
+	disk := of(c.DiskBytes, c.DiskLimit, c.DiskObjects) + fmt.Sprintf(", %d evicted", c.Evictions)
+	if c.Spoiled > 0 {
+		disk += ", " + count(c.Spoiled, "damaged file")
+	}
+	fmt.Fprintf(b, "  disk     %s\n", disk)
+	fmt.Fprintf(b, "  fetches  %d under way\n", c.Flights)
+}
+
+// wrap breaks text between words, so that a line fits, and indents what follows
+// as far as the first line's mark is wide. A word that is too long is shortened.
+func wrap(mark, text string) string {
+	room := statusWidth - utf8.RuneCountInString(mark)
+	indent := strings.Repeat(" ", utf8.RuneCountInString(mark))
+	var b strings.Builder
+	b.WriteString(mark)
+	used := 0
+	for i, word := range strings.Fields(text) {
+		word = shorten(word, room)
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case used+1+n > room:
+			b.WriteString("\n" + indent)
+			used = 0
+		default:
+			b.WriteString(" ")
+			used++
+		}
+		b.WriteString(word)
+		used += n
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// shorten takes the middle out of a text that is too wide: the host of a URL is
+// at its beginning, and what tells it from others often at its end.
+func shorten(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width {
+		return text
+	}
+	tail := (width - 1) / 3
+	return string(runes[:width-1-tail]) + "…" + string(runes[len(runes)-tail:])
 }

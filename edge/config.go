@@ -13,6 +13,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pkgedge/origin/feed"
+
+	"pkgedge/cache"
 )
 
 // Forever is a lifetime without end, written "forever" in the configuration.
@@ -55,6 +59,12 @@ type CacheConfig struct {
 	MaxMetadata int64  // the largest metadata document that is accepted, decoded
 }
 
+// largestMetadata is the largest metadata document that is accepted: one for which
+// there is memory.
+func (c *CacheConfig) largestMetadata() int64 {
+	return min(c.MaxMetadata, cache.Divide(c.Memory).Document()>>20<<20)
+}
+
 // The kinds of registry a Site can be.
 const (
 	KindNPM   = "npm"
@@ -75,8 +85,16 @@ type Site struct {
 	Fresh    Fresh
 	Stale    Stale
 
+	Changes Changes // how it hears of what was published; only for npm
+
+	Scopes      []Scope    // parts of the names that have masters of their own; only for npm
+	Credentials string     // Authorization that the edge itself reads with; "" for none. A secret
+	Authorized  Authorized // what becomes of a client's
+
 	Deny       []string      // packages, scopes and versions that are not served: "name", "@scope/*", "name@1.2.3"
 	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
+
+	Abbreviated Abbreviated // what is added to the form that installers ask for
 }
 
 // Role says what a master is for.
@@ -198,6 +216,7 @@ func newSiteConfig() Site {
 		Path:     "/",
 		Probe:    Probe{Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2},
 		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
+		Changes:  Changes{Mode: feed.Couch},
 		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset},
 		Stale:    Stale{WhileRevalidate: unset, IfError: unset},
 	}
@@ -230,6 +249,7 @@ func (s *Site) settle() {
 		}
 	}
 	s.Stale.overrideGiven = false
+	s.setAuthorized()
 }
 
 // Load reads and checks the configuration file at path, or checks the built-in
@@ -240,14 +260,7 @@ func (s *Site) settle() {
 // it.
 func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	d := &decoder{file: path, env: env}
-	cfg := Default()
-	if path != "" {
-		text, err := readLimited(path)
-		if err != nil {
-			return nil, Mistakes{{File: path, Text: err.Error()}}
-		}
-		cfg = d.config(text)
-	}
+	cfg := d.read()
 	if cfg != nil {
 		d.checkFiles(cfg)
 	}
@@ -255,6 +268,20 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 		return nil, d.sorted()
 	}
 	return cfg, nil
+}
+
+// read is Load without a look at the files and directories that are named. It
+// returns nil when there is no configuration.
+func (d *decoder) read() *Config {
+	if d.file == "" {
+		return Default()
+	}
+	text, err := readLimited(d.file)
+	if err != nil {
+		d.mistakes = Mistakes{{File: d.file, Text: err.Error()}}
+		return nil
+	}
+	return d.config(text)
 }
 
 func readLimited(path string) ([]byte, error) {
@@ -345,6 +372,17 @@ func (c *Config) Warnings() []string {
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 	if host, _, err := net.SplitHostPort(c.Listen); err == nil && isWildcard(host) && *c.PublicURL == *followListen(c.Listen) {
 		warn("public_url: tarball URLs will begin with %s, which only this machine reaches: set public_url to what clients use", c.PublicURL)
+	}
+	for i := range c.Sites {
+		if open := c.Sites[i].open(); len(open) > 0 && !(c.TLS.Listen == "" && isLoopback(c.Listen)) {
+			warn("sites[%d]: whoever reaches the edge may read %s, with the edge's own credentials: keep strangers away from it", i, strings.Join(open, " and "))
+		}
+	}
+	if c.Cache.Memory < cache.LeastMemory {
+		warn("cache.memory: %s is less than the edge needs by itself, so it will take more: write %s or more", formatSize(c.Cache.Memory), formatSize(cache.LeastMemory))
+	}
+	if n := c.Cache.largestMetadata(); n < c.Cache.MaxMetadata {
+		warn("cache.max_metadata: cache.memory (%s) has no room for documents of more than %s, which are refused: write that, or give more memory", formatSize(c.Cache.Memory), formatSize(n))
 	}
 	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {
 		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")

@@ -30,7 +30,7 @@ func (d *decoder) config(text []byte) *Config {
 		"limits":     func(v value) { v.limits(&cfg.Limits) },
 		"tls":        func(v value) { v.tls(&cfg.TLS) },
 		"log":        func(v value) { v.log(&cfg.Log) },
-	}, nil)
+	})
 	d.listeners(cfg)
 	return cfg
 }
@@ -66,7 +66,11 @@ func (d *decoder) listeners(cfg *Config) {
 		d.bad("public_url", "is missing, and there is no listen to take it from: write the base of the URLs clients are given")
 	}
 	for i, s := range cfg.Sites {
-		for key, masters := range map[string][]Master{".masters": s.Masters, ".files": s.Files} {
+		lists := map[string][]Master{".masters": s.Masters, ".files": s.Files}
+		for _, scope := range s.Scopes {
+			lists[".scopes."+scope.Name+".masters"], lists[".scopes."+scope.Name+".files"] = scope.Masters, scope.Files
+		}
+		for key, masters := range lists {
 			for j, m := range masters {
 				if cfg.PublicURL != nil && *m.URL == *cfg.PublicURL {
 					d.bad(index(index("sites", i)+key, j)+".url", "is public_url, this edge itself: write the master's own URL")
@@ -91,7 +95,7 @@ func (v value) admin(a *Admin) {
 				a.Token = token
 			}
 		},
-	}, nil)
+	})
 	if len(v.d.mistakes) == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
 		v.d.bad(v.path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
 	}
@@ -105,7 +109,7 @@ func (v value) cache(c *CacheConfig) {
 		"dir":          into(&c.Dir, parseFile),
 		"max_object":   into(&c.MaxObject, parseRoom),
 		"max_metadata": into(&c.MaxMetadata, parseRoom),
-	}, nil)
+	})
 	if _, given := v.d.lines[v.path+".max_object"]; !given {
 		c.MaxObject = min(c.MaxObject, c.Disk)
 	} else if len(v.d.mistakes) == before && c.MaxObject > c.Disk {
@@ -135,7 +139,7 @@ func (v value) limits(l *Limits) {
 		"burst":           into(&l.Burst, parseBurst),
 		"exempt":          all(&l.Exempt, parsePrefix),
 		"trusted_proxies": all(&l.TrustedProxies, parsePrefix),
-	}, nil)
+	})
 	if l.Rate > 0 && l.Burst == 0 {
 		l.Burst = int(min(max(1, math.Ceil(10*l.Rate)), math.MaxInt32))
 	}
@@ -154,7 +158,7 @@ func (v value) tls(t *TLS) {
 			return parseDirectory(text)
 		}),
 		"certificate": func(v value) {
-			v.object(fields{"cert": into(&t.Cert, optional), "key": into(&t.Key, optional)}, nil)
+			v.object(fields{"cert": into(&t.Cert, optional), "key": into(&t.Key, optional)})
 			if t.Cert != "" && t.Key == "" {
 				v.d.bad(v.path+".key", "is missing: a certificate needs its private key")
 			}
@@ -162,7 +166,7 @@ func (v value) tls(t *TLS) {
 				v.d.bad(v.path+".cert", "is missing: a private key needs its certificate")
 			}
 		},
-	}, nil)
+	})
 	pair := t.Cert != "" || t.Key != ""
 	switch {
 	case pair && len(t.Domains) > 0:
@@ -186,7 +190,7 @@ func (v value) log(l *Log) {
 				l.Access = Access(word)
 			}
 		},
-	}, nil)
+	})
 }
 
 // checkFiles tries the directory and the files that cfg names.

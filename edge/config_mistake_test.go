@@ -22,6 +22,7 @@ import (
 func TestMistakes(t *testing.T) {
 	const site = "sites:\n  - name: npm\n"
 	const masters = site + "    masters:\n"
+	const acme = "{ masters: [{ url: 'http://a.example', role: primary }] }"
 	for _, tt := range []struct {
 		rule string
 		text string
@@ -142,10 +143,25 @@ func TestMistakes(t *testing.T) {
 		{"no time between probes", site + "    probe: { every: 0s }\n", ":3: sites[0].probe.every: must be above zero"},
 		{"no probe to fall", site + "    probe: { fall: 0 }\n", `:3: sites[0].probe.fall: "0" is not a number of probes: write 1 or more`},
 		{"a word for rise", site + "    probe: { rise: two }\n", `:3: sites[0].probe.rise: "two" is not a number of probes`},
-		{"not built: changes", site + "    changes: {}\n", ":3: sites[0].changes: the change feed is not built yet: remove the key"},
-		{"not built: scopes", site + "    scopes: {}\n", ":3: sites[0].scopes: the mechanism of private scopes is not built yet"},
+		{"a feed that is no URL", site + "    changes: { url: registry.example }\n", ":3: sites[0].changes.url: does not begin with http:// or https://"},
+		{"a feed with a password", site + "    changes: { url: 'https://u:p@a.example' }\n", ":3: sites[0].changes.url: holds a user name or password"},
+		{"a mode of feed that is none", site + "    changes: { url: 'https://a.example', mode: cuoch }\n", `:3: sites[0].changes.mode: "cuoch" is not known: did you mean couch?`},
+		{"an unknown key of changes", site + "    changes: { token: x }\n", ":3: sites[0].changes.token: unknown key"},
+		{"changes of files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    changes: { url: 'https://a.example' }\n", ":5: sites[0].changes: names packages, which a files site has none of: remove the key"},
+		{"scope without masters", site + "    scopes: { '@a': {} }\n", ":3: sites[0].scopes.@a.masters: is missing: a scope has masters of its own"},
+		{"scope that is none", site + "    scopes: { a: " + acme + " }\n", `:3: sites[0].scopes.a: "a" is not a scope: write "@acme", in quotes`},
+		{"scope in two spellings", site + "    scopes: { '@a': " + acme + ", '@A': " + acme + " }\n", ":3: sites[0].scopes.@A: @a is there twice"},
+		{"scopes for files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    scopes: { '@a': " + acme + " }\n", ":5: sites[0].scopes: belongs to npm's names"},
+		{"list of scopes", site + "    scopes: ['@a']\n", ":3: sites[0].scopes: must be a mapping of scopes"},
+		{"scope whose master is the edge", "public_url: http://e.example\n" + site + "    scopes: { '@a': { masters: [{ url: 'http://e.example', role: primary }] } }\n", ":4: sites[0].scopes.@a.masters[0].url: is public_url, this edge itself"},
+		{"unknown way to treat credentials", site + "    authorized: share\n", `:3: sites[0].authorized: "share" is not known`},
+		{"credentials for files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    authorized: cache\n", ":5: sites[0].authorized: is not for a files site"},
+		{"two credentials at once", site + "    credentials: s3cret\n    authorized: cache\n", ":4: sites[0].authorized: cache needs the client's credential, and credentials replaces it"},
+		{"empty credentials", site + "    credentials: ''\n", ":3: sites[0].credentials: is empty"},
 		{"deny nothing", site + "    deny: ['a b']\n", `:3: sites[0].deny[0]: "a b" names nothing to deny: write a package "name"`},
 		{"deny for files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    deny: [a]\n", ":5: sites[0].deny: knows packages and versions, which a files site has none of"},
+		{"times for files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    abbreviated: { time: true }\n", ":5: sites[0].abbreviated: is about npm's packuments, which a files site has none of"},
+		{"times of another word", site + "    abbreviated: { time: perhaps }\n", `:3: sites[0].abbreviated.time: "perhaps" is not known`},
 		{"a release age that is none", site + "    minimum_age: soon\n", ":3: sites[0].minimum_age: "},
 
 		{"empty file", "", ":1: the file is empty"},
@@ -189,7 +205,7 @@ cache:
   dir: `+path+`/under-a-file
 sites:
   - name: npm
-    scopes: {}
+    authorized: share
     masters:
       - { url: "https://a.example/?x", role: primary }
       - { url: "https://b.example", role: primary }
@@ -211,7 +227,7 @@ lgo: {}
 		got = append(got, number+" "+key)
 	}
 	want := []string{
-		"1 listen", "3 cache.memory", "4 cache.dir", "7 sites[0].scopes", "9 sites[0].masters[0].url",
+		"1 listen", "3 cache.memory", "4 cache.dir", "7 sites[0].authorized", "9 sites[0].masters[0].url",
 		"10 sites[0].masters[1].role", "11 sites[0].masters[2].role",
 		"14 tls.certificate.cert", "14 tls.certificate.key", "15 lgo",
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,6 +52,17 @@ func (c *Config) Print(out io.Writer) error {
 			row(name, "%s %s", m.Role, m.URL)
 			name = ""
 		}
+		if s.Kind != KindFiles {
+			row("  reads", "%s", reads(s.Credentials, s.Authorized))
+		}
+		for _, scope := range s.Scopes {
+			name := "  " + scope.Name
+			for _, m := range slices.Concat(scope.Masters, scope.Files) {
+				row(name, "%s %s", m.Role, m.URL)
+				name = ""
+			}
+			row("", "%s", reads(scope.Credentials, scope.Authorized))
+		}
 		if s.Probe.Path == "" && s.Kind != KindNPM {
 			row("  probe", "none")
 		} else {
@@ -62,6 +74,12 @@ func (c *Config) Print(out io.Writer) error {
 		if s.MinimumAge > 0 {
 			row("  releases", "published at least %s ago", formatDuration(s.MinimumAge))
 		}
+		if s.Abbreviated.Time {
+			row("  times", "in the abbreviated form of a packument, too")
+		}
+		if s.Changes.URL != nil || s.Changes.Secret != "" {
+			row("  changes", "%s", s.Changes)
+		}
 		t, f := s.Timeouts, s.Fresh
 		row("  timeouts", "connect %s, first byte %s, idle %s",
 			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle))
@@ -70,7 +88,12 @@ func (c *Config) Print(out io.Writer) error {
 			when = "whatever the master says"
 		}
 		metadata := ""
-		if s.Kind != KindFiles {
+		switch {
+		case s.Kind == KindFiles:
+		case s.Kind == KindDist && !f.Override:
+			metadata = "metadata " + formatDuration(f.Metadata) + " at most, "
+			when = "files whatever the master says"
+		default:
 			metadata = "metadata " + formatDuration(f.Metadata) + ", "
 		}
 		row("  fresh", "%sfiles %s, missing %s, %s",
@@ -83,6 +106,19 @@ func (c *Config) Print(out io.Writer) error {
 			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
 	}
 	return w.Flush()
+}
+
+// reads is one line about credentials.
+func reads(own string, a Authorized) string {
+	switch {
+	case own != "":
+		return "with the edge's own credential, for whoever asks"
+	case a == AuthorizedIgnore:
+		return "without the client's credential"
+	case a == AuthorizedCache:
+		return "with the client's credential, cached for it"
+	}
+	return "with the client's credential, validated before each use"
 }
 
 // String is one line about the encrypted listener.

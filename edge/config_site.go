@@ -14,13 +14,6 @@ import (
 	"pkgedge/origin"
 )
 
-// laterSite names the keys of a site whose mechanism does not exist yet.
-var laterSite = map[string]string{
-	"probe":   "supervision is",
-	"changes": "the change feed is",
-	"scopes":  "the mechanism of private scopes is",
-}
-
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
 func (v value) sites(dst *[]Site) {
@@ -81,16 +74,21 @@ func (v value) site(s *Site) {
 				"timeout": into(&s.Probe.Timeout, parseWait),
 				"fall":    into(&s.Probe.Fall, parseTimes),
 				"rise":    into(&s.Probe.Rise, parseTimes),
-			}, nil)
+			})
 		},
+		"changes":     func(v value) { v.changes(s) },
+		"scopes":      func(v value) { v.scopes(&s.Scopes) },
+		"credentials": into(&s.Credentials, parseCredentials),
+		"authorized":  func(v value) { v.authorized(&s.Authorized) },
 		"deny":        all(&s.Deny, parseDeny),
 		"minimum_age": into(&s.MinimumAge, parseDuration),
+		"abbreviated": func(v value) { v.abbreviated(s) },
 		"timeouts": func(v value) {
 			v.object(fields{
 				"connect":    into(&s.Timeouts.Connect, parseWait),
 				"first_byte": into(&s.Timeouts.FirstByte, parseWait),
 				"idle":       into(&s.Timeouts.Idle, parseWait),
-			}, nil)
+			})
 		},
 		"fresh": func(v value) {
 			v.object(fields{
@@ -102,7 +100,7 @@ func (v value) site(s *Site) {
 						s.Fresh.Override = set
 					}
 				},
-			}, nil)
+			})
 		},
 		"stale": func(v value) {
 			v.object(fields{
@@ -113,9 +111,9 @@ func (v value) site(s *Site) {
 						s.Stale.Override, s.Stale.overrideGiven = set, true
 					}
 				},
-			}, nil)
+			})
 		},
-	}, laterSite)
+	})
 	if v.node.Kind != yaml.MappingNode {
 		return
 	}
@@ -125,6 +123,9 @@ func (v value) site(s *Site) {
 	if s.Kind != KindNPM && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
 		v.d.bad(v.path+".masters", "is empty: a %s site needs a master; only npm has embedded samples", s.Kind)
 	}
+	v.checkAuthorized(s)
+	v.checkAbbreviated(s)
+	v.checkChanges(s)
 	for key, set := range map[string]bool{".deny": len(s.Deny) > 0, ".minimum_age": s.MinimumAge > 0} {
 		if set && s.Kind != KindNPM {
 			v.d.bad(v.path+key, "knows packages and versions, which a %s site has none of: remove the key", s.Kind)
@@ -218,7 +219,7 @@ func (v value) master(m *Master) {
 				m.Role = Role(word)
 			}
 		},
-	}, nil)
+	})
 	m.URL = u
 	if v.node.Kind != yaml.MappingNode {
 		return

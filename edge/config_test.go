@@ -81,7 +81,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise
 		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle
 		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.override
-		sites[0].stale.while_revalidate sites[0].stale.if_error
+		sites[0].stale.while_revalidate sites[0].stale.if_error sites[0].abbreviated.time
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
 		log.level log.access`) {
@@ -112,6 +112,7 @@ sites:
     timeouts: { connect: 1s, first_byte: 2s, idle: 1m30s }
     fresh: { metadata: 0, files: 30d, missing: 1d12h, override: true }
     stale: { while_revalidate: 1h, if_error: 7d }
+    abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
 tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory" }
@@ -122,7 +123,7 @@ log: { level: debug, access: common }
 		cfg.Listen, cfg.PublicURL.String(), cfg.Admin, cfg.Cache,
 		site.Name, site.Path, site.Hosts, site.Timeouts, site.Fresh, site.Stale,
 		site.Probe, len(site.Files), site.Files[0].URL.Host, cfg.Sites[1].Probe,
-		cfg.Sites[1].Kind, cfg.Sites[1].Stale.IfError, cfg.Limits, cfg.TLS, cfg.Log,
+		cfg.Sites[1].Kind, cfg.Sites[1].Stale.IfError, site.Abbreviated, cfg.Sites[1].Abbreviated, cfg.Limits, cfg.TLS, cfg.Log,
 	}
 	want := []any{
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
@@ -132,7 +133,7 @@ log: { level: debug, access: common }
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true},
 		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
 		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
-		KindFiles, Forever,
+		KindFiles, Forever, Abbreviated{Time: true}, Abbreviated{},
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory"},

@@ -132,9 +132,8 @@ func (v value) is(kind yaml.Kind, want string) bool {
 // fields says what to do with the value of each key of a mapping.
 type fields map[string]func(value)
 
-// object reads a mapping. Keys in later are refused with their reason: they
-// are known, and not built yet.
-func (v value) object(known fields, later map[string]string) {
+// object reads a mapping.
+func (v value) object(known fields) {
 	if !v.is(yaml.MappingNode, "a mapping of keys") {
 		return
 	}
@@ -144,8 +143,6 @@ func (v value) object(known fields, later map[string]string) {
 		v.d.lines[path] = e.key.Line
 		if read, ok := known[e.key.Value]; ok {
 			read(v.d.value(e.value, path))
-		} else if mechanism, ok := later[e.key.Value]; ok {
-			v.d.bad(path, "%s: remove the key", notBuilt(mechanism))
 		} else if near := nearest(e.key.Value, names); near != "" {
 			v.d.bad(path, "unknown key: did you mean %s?", near)
 		} else {
@@ -153,8 +150,6 @@ func (v value) object(known fields, later map[string]string) {
 		}
 	}
 }
-
-func notBuilt(mechanism string) string { return mechanism + " not built yet" }
 
 type entry struct{ key, value *yaml.Node }
 

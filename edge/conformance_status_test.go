@@ -209,12 +209,12 @@ func TestALoopEndsAndIsNamed(t *testing.T) {
 	e := newTestEdge(t, plainSite("http://127.0.0.1:1", ""), true)
 	e.cfg.Sites[0].Masters[0].URL = e.cfg.PublicURL
 	e.cfg.Sites[0].Path = "/"
-	built, err := e.build(io.Discard)
+	built, err := e.build(e.cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range e.handler.running.Swap(built).sites {
-		s.origin.Close()
+		s.close()
 	}
 	serveEdge(t, e)
 	c := &client{t, e, &http.Transport{}}
@@ -253,7 +253,7 @@ func TestRegistryClientsDoNotSteerTheCache(t *testing.T) {
 		t.Errorf("the master was asked %d times for a tarball", n)
 	}
 	a := c.do(http.MethodGet, tarball, "Authorization: Bearer t")
-	if c.want(a, 200, "!Age", "Cache-Control: private, no-cache"); !strings.Contains(a.Header.Get("Cache-Status"), "fwd=bypass") {
+	if c.want(a, 200, "!Age", "Cache-Control: private, no-cache"); !strings.Contains(a.Header.Get("Cache-Status"), "fwd=uri-miss") {
 		t.Errorf("Cache-Status %q of a request with Authorization", a.Header["Cache-Status"])
 	}
 }

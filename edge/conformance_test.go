@@ -17,7 +17,6 @@ import (
 	"testing"
 
 	"pkgedge/cache"
-	"pkgedge/edge/admin"
 )
 
 // The conformance test is a table. A row is one rule of an RFC: what clients
@@ -107,7 +106,7 @@ func newTestEdge(t *testing.T, text string, disk bool) *edge {
 	if !disk {
 		cfg.Cache.Disk = 0
 	}
-	e := &edge{cfg: cfg, log: quietLog(), server: newServer(quietLog()), metrics: admin.NewMetrics("test")}
+	e := newEdge(cfg, io.Discard, quietLog())
 	l, err := e.server.open(t.Context(), "listen", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -140,11 +139,11 @@ func openTestCache(t *testing.T, e *edge) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := e.build(io.Discard)
+	built, err := e.build(e.cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.handler.running.Store(built)
+	e.begin(built)
 }
 
 // serveEdge serves e's listener until the test ends.
@@ -305,7 +304,7 @@ func (r *rig) barrier() {
 			r.t.Fatal(err)
 		}
 		for _, s := range r.edge.handler.running.Load().sites {
-			s.origin.Close()
+			s.close()
 		}
 		openTestCache(r.t, r.edge)
 		r.failed = 0

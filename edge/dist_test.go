@@ -8,7 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"pkgedge/cache"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 )
@@ -18,6 +20,8 @@ type tree struct {
 	mu     sync.Mutex
 	files  map[string]string
 	asked  map[string]int
+	fields map[string]string // of every answer
+	mute   bool              // answers without validators
 	server *httptest.Server
 }
 
@@ -32,10 +36,20 @@ func newTree(t *testing.T) *tree {
 func (tr *tree) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tr.mu.Lock()
 	body, ok := tr.files[r.URL.Path]
-	tr.asked[r.URL.Path]++
+	if r.Method == http.MethodGet {
+		tr.asked[r.URL.Path]++
+	}
+	for name, value := range tr.fields {
+		w.Header().Set(name, value)
+	}
+	mute := tr.mute
 	tr.mu.Unlock()
 	if !ok {
 		http.NotFound(w, r)
+		return
+	}
+	if mute {
+		fmt.Fprint(w, body)
 		return
 	}
 	etag := fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(body)))
@@ -92,8 +106,8 @@ func newDist(t *testing.T) (s *served, a, b *tree) {
 func (s *served) stale(t *testing.T, path string) {
 	t.Helper()
 	site := s.edge.handler.running.Load().sites[0]
-	r := site.origin.Route(kind.Request{Method: http.MethodGet, Path: path})
-	if err := site.touched([]kind.Mark{{Scope: kind.OneKey, Name: r.Key}}); err != nil {
+	r := site.own.Route(kind.Request{Method: http.MethodGet, Path: path})
+	if err := site.touched(&site.own, []kind.Mark{{Scope: kind.OneKey, Name: r.Key}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -153,21 +167,116 @@ func TestBadListsAreNotServed(t *testing.T) {
 	}
 }
 
-// A release is not announced before it is there.
+// A release is not announced before its list and the files that the index names
+// are there, whether the master can validate its index or not.
 func TestIndexIsHeldBack(t *testing.T) {
-	s, a, b := newDist(t)
-	_, before := s.get(t, "/index.json")
-	after := indexOf("v20.2.0", "v20.1.0")
-	a.put("/index.json", after)
-	b.put("/index.json", after)
-	s.stale(t, "/index.json")
-	if _, body := s.get(t, "/index.json"); body != before {
-		t.Errorf("too early: %q", body)
+	for name, mute := range map[string]bool{"with validators": false, "without": true} {
+		t.Run(name, func(t *testing.T) {
+			s, a, b := newDist(t)
+			both := func(f func(tr *tree)) { f(a); f(b) }
+			both(func(tr *tree) { tr.mute = mute })
+			_, before := s.get(t, "/index.json")
+			after := `[{"version":"v20.2.0","files":["src"]},{"version":"v20.1.0"}]`
+			both(func(tr *tree) { tr.put("/index.json", after) })
+			want := func(what, body, detail string) {
+				t.Helper()
+				s.stale(t, "/index.json")
+				resp, got := s.get(t, "/index.json")
+				if resp.StatusCode != http.StatusOK || got != body || !strings.HasSuffix(resp.Header.Get("Cache-Status"), "; detail="+detail) {
+					t.Errorf("%s: %d %q, %q", what, resp.StatusCode, got, resp.Header.Get("Cache-Status"))
+				}
+			}
+			want("nothing is there", before, "revalidated")
+			want("still nothing", before, "revalidated")
+			both(func(tr *tree) { tr.release("v20.2.0", "x", "x") })
+			want("the list is there", before, "revalidated")
+			both(func(tr *tree) { tr.put("/v20.2.0/node-v20.2.0.tar.gz", "src") })
+			want("all is there", after, "miss")
+			if n := a.count("/v20.2.0/node-v20.2.0.tar.gz") + b.count("/v20.2.0/node-v20.2.0.tar.gz"); n != 0 {
+				t.Errorf("a file was fetched %d times to see that it is there", n)
+			}
+		})
 	}
-	a.release("v20.2.0", "x", "x")
-	b.release("v20.2.0", "x", "x")
-	s.stale(t, "/index.json")
-	if _, body := s.get(t, "/index.json"); body != after {
-		t.Errorf("too late: %q", body)
+}
+
+// A list may be signed anew without being changed: that its master calls it
+// unchanged says nothing of the signatures.
+func TestNewSignatureOfTheSameList(t *testing.T) {
+	s, a, b := newDist(t)
+	const list, sig = "/v20.1.0/SHASUMS256.txt", "/v20.1.0/SHASUMS256.txt.sig"
+	for _, signature := range []string{"\x88first", "\x88second", "\x88third"} {
+		a.put(sig, signature)
+		b.put(sig, signature)
+		s.stale(t, list)
+		if _, body := s.get(t, list); body != a.files[list] {
+			t.Errorf("the list is %q", body)
+		}
+		if _, body := s.get(t, sig); body != signature {
+			t.Errorf("the signature is %q; want %q", body, signature)
+		}
+	}
+	s.stale(t, list)
+	a.server.Close()
+	b.server.Close()
+	if _, body := s.get(t, sig); body != "\x88third" {
+		t.Errorf("with every master down the signature is %q", body)
+	}
+}
+
+// Release trees state one lifetime for all of their paths. What moves is used
+// for minutes, a list for longer the older it is, and a file of a release for a
+// year.
+func TestLifetimesInAReleaseTree(t *testing.T) {
+	s, a, b := newDist(t)
+	now := time.Now()
+	for _, tt := range []struct {
+		path    string
+		age     time.Duration // since it was modified
+		control string
+		want    time.Duration // at least that, less a minute, and no more
+	}{
+		{"/index.json", 1000 * time.Hour, "public, max-age=3600, s-maxage=14400", 5 * time.Minute},
+		{"/index.json", 1000 * time.Hour, "public, max-age=120", 2 * time.Minute},
+		{"/index.json", 1000 * time.Hour, "", 5 * time.Minute},
+		{"/latest/x", 1000 * time.Hour, "public, max-age=3600, s-maxage=14400", 5 * time.Minute},
+		{"/v20.1.0/SHASUMS256.txt", 0, "public, max-age=3600, s-maxage=14400", 5 * time.Minute},
+		{"/v20.1.0/SHASUMS256.txt", 10 * time.Hour, "public, max-age=3600, s-maxage=14400", time.Hour},
+		{"/v20.1.0/SHASUMS256.txt.asc", 10000 * time.Hour, "public, max-age=3600, s-maxage=14400", 24 * time.Hour},
+		{"/latest/SHASUMS256.txt", 10000 * time.Hour, "public, max-age=3600, s-maxage=14400", 5 * time.Minute},
+		{"/v20.1.0/node-v20.1.0.tar.xz", 0, "public, max-age=3600, s-maxage=14400", 8760 * time.Hour},
+		{"/v20.1.0/node-v20.1.0-linux-late.tar.xz", 0, "public, max-age=3600, s-maxage=14400", 10 * time.Second},
+	} {
+		for _, tr := range []*tree{a, b} {
+			tr.mu.Lock()
+			tr.fields = map[string]string{"Last-Modified": now.Add(-tt.age).UTC().Format(http.TimeFormat), "Cache-Control": tt.control}
+			tr.files["/latest/x"], tr.files["/latest/SHASUMS256.txt"] = "x", fmt.Sprintf("%x  x\n", sha256.Sum256([]byte("x")))
+			tr.mu.Unlock()
+		}
+		site := s.edge.handler.running.Load().sites[0]
+		if err := site.cache.Purge(cache.Purge{Scope: cache.ScopeSite, Site: site.name}); err != nil {
+			t.Fatal(err)
+		}
+		resp, _ := s.get(t, tt.path)
+		var seconds int
+		fmt.Sscanf(resp.Header.Get("Cache-Control"), "public, max-age=%d", &seconds)
+		if got := time.Duration(seconds) * time.Second; got > tt.want || got <= tt.want-time.Minute {
+			t.Errorf("%s, modified %v ago, %q: clients are told %v; want %v", tt.path, tt.age, tt.control, got, tt.want)
+		}
+	}
+}
+
+func TestCheckShowsTheLifetimesOfAReleaseTree(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for fresh, want := range map[string]string{
+		"":                           "metadata 5m at most, files 8760h, missing 10s, files whatever the master says\n",
+		"fresh: { metadata: 1m }":    "metadata 1m at most, files 8760h, missing 10s, files whatever the master says\n",
+		"fresh: { override: true }":  "metadata 5m, files 8760h, missing 10s, whatever the master says\n",
+		"fresh: { override: false }": "metadata 5m at most, files 8760h, missing 10s, files whatever the master says\n",
+	} {
+		writeFile(t, "config.yaml", "sites:\n  - name: node\n    kind: dist\n    masters: [{ url: \"https://a.example\", role: primary }]\n    "+fresh+"\n")
+		code, stdout, stderr := runHere(t.Context(), "check")
+		if _, got, _ := strings.Cut(stdout, "fresh     "); code != exitOK || !strings.HasPrefix(got, want) {
+			t.Errorf("%q: exit code %d, %q, %s; want %q", fresh, code, got, stderr, want)
+		}
 	}
 }

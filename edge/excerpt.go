@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"hash/crc32"
 	"net/http"
 	"strconv"
@@ -35,14 +36,15 @@ func (x *exchange) excerpt(q *cache.Query, a *cache.Answer) (*cache.Answer, bool
 		outcome, trouble, validated := a.Outcome, a.Err, a.ResponseTime
 		a.Close()
 		switch {
-		case trouble != nil: // what no master can be asked about is not missing
+		case trouble != nil && !errors.Is(trouble, cache.ErrPatience): // what no master can be asked about is not missing
 			x.fail(trouble)
 			return nil, false
-		case q.Request.Control.NoCache, q.Private, time.Since(validated) < q.Rule.Missing:
+		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing:
 			x.refuse(outcome, http.StatusNotFound, x.route.Reason)
 			return nil, false
 		}
-		q.Request.Control.NoCache = true
+		// However long it takes: what is stored says nothing of what it lacks.
+		q.Request.Control.NoCache, q.Rule.Patience = true, 0
 		if a, err = x.cache.Get(x.r.Context(), q); err != nil {
 			x.fail(err)
 			return nil, false

@@ -25,6 +25,8 @@ type exchange struct {
 	site    *site  // nil until the request has found one
 	path    string // below the site's prefix
 	route   kind.Route
+	from    *upstream // whose masters are asked
+	owned   bool      // the answer is for the request's credential alone
 
 	// What log, metrics and Cache-Status tell.
 	outcome cache.Outcome

@@ -18,9 +18,25 @@ type handler struct {
 	running atomic.Pointer[running]
 }
 
+// enter returns the configuration that a request keeps to until it drops its
+// lease. ok is false once the edge is closed.
+func (h *handler) enter() (c *running, ok bool) {
+	for {
+		c = h.running.Load()
+		if c.lease.take() {
+			return c, true
+		}
+		if h.running.Load() == c {
+			return nil, false
+		}
+	}
+}
+
 // running is one configuration at work. It is immutable: a request loads it
 // once and keeps to it.
 type running struct {
+	lease    *lease // requests
+	cfg      *Config
 	sites    []*site // longest prefix first
 	cache    *cache.Cache
 	limiter  *limit.Limiter
@@ -33,7 +49,12 @@ type running struct {
 
 // ServeHTTP is the life of a request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := newExchange(h.running.Load(), w, r)
+	c, ok := h.enter()
+	if !ok {
+		panic(http.ErrAbortHandler) // the edge is closed, and with it the connection
+	}
+	defer c.lease.drop()
+	x := newExchange(c, w, r)
 	defer x.end()
 	if !x.admitted() {
 		return
@@ -66,16 +87,20 @@ func (x *exchange) admitted() bool {
 		x.refuse(cache.Refused, http.StatusMethodNotAllowed, "method not allowed")
 	case x.foreign():
 		x.refuse(cache.Refused, http.StatusMisdirectedRequest, "this edge is not a proxy for other hosts")
+	case x.hooked(): // and answered
 	case !ok:
 		x.refuse(cache.Refused, http.StatusNotFound, "no site is served here")
 	default:
 		x.site, x.path = site, path
-		x.route = site.origin.Route(kind.Request{Method: x.r.Method, Path: path, Query: x.r.URL.RawQuery, Header: x.r.Header})
+		x.route = site.own.Route(kind.Request{Method: x.r.Method, Path: path, Query: x.r.URL.RawQuery, Header: x.r.Header})
 		if wait, ok := x.limiter.Take(x.client, x.start); !ok {
 			x.limited(wait)
 			return false
 		}
-		return true
+		if x.from, ok = site.upstream(x.route); ok {
+			return true
+		}
+		x.refuse(cache.Refused, http.StatusBadRequest, "this names several private scopes: ask for one at a time")
 	}
 	return false
 }
@@ -98,6 +123,9 @@ func (x *exchange) cached() {
 		}
 	}
 	defer a.Close()
+	if !x.grown(q, a) {
+		return
+	}
 	x.outcome = a.Outcome
 	x.respond(a)
 }
@@ -108,49 +136,26 @@ func (x *exchange) missed() {
 	x.limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
 }
 
-// query says what is wanted of the cache. Clients of the npm kind do not steer
-// it: pnpm sends no-cache with every conditional request, and a registry's
-// masters are not asked at that rate. What carries Authorization is answered
-// for its sender alone.
+// query says what is wanted of the cache. A site of static files is a cache as
+// the RFC has it, and does what its clients and its origin say.
 func (x *exchange) query() *cache.Query {
-	q := &cache.Query{
-		Key:     x.site.key(x.route),
-		Rule:    x.site.rule(x.route),
-		Variant: x.route.Variant,
-		Accept:  accepted(x.r.Header["Accept-Encoding"]),
-		Memo:    kind.Memo,
-		Fetcher: fetcher{x.site, x.route, hops(x.r.Header)},
-		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
-	}
+	q := x.site.ask(x.from, x.route, x.r.Header)
+	q.Accept = accepted(x.r.Header["Accept-Encoding"])
 	if x.route.Excerpt != "" {
 		q.Accept = 0 // a range of the bytes as they are
 	}
-	_, authorized := x.r.Header["Authorization"]
-	switch {
-	case x.site.plain:
+	x.owned = q.Request.Owner != ""
+	if x.site.plain {
 		q.Request.Method = x.r.Method
 		q.Request.Control = cache.RequestControl(x.r.Header)
 		q.Request.Header = x.r.Header
-		q.Request.Authorized = authorized
+		_, q.Request.Authorized = x.r.Header["Authorization"]
 		if x.r.Method == http.MethodGet {
 			q.Request.Ranges, _ = cache.ParseRange(x.r.Header["Range"])
 		}
 		q.Interim = x.interim
-	case authorized:
-		q.Request.Header = x.r.Header
-		q.Private = true
 	}
 	return q
-}
-
-// hops is the part of a request's fields that tells the way it came, nil when it
-// came straight.
-func hops(h http.Header) http.Header {
-	via, loop := h["Via"], h["Cdn-Loop"]
-	if len(via) == 0 && len(loop) == 0 {
-		return nil
-	}
-	return http.Header{"Via": via, "Cdn-Loop": loop}
 }
 
 // local answers by itself.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -44,7 +42,12 @@ type commands struct {
 	Status statusCommand `cmd:"" help:"Print the status of a running edge; fail when it is not ready."`
 	Purge  purgeCommand  `cmd:"" help:"Make a running edge forget packages, URLs or everything."`
 	Warm   warmCommand   `cmd:"" help:"Fetch through an edge what lockfiles name, and verify it."`
-	Help   struct {
+
+	Drain   drainCommand  `cmd:"" help:"Take a master out of a running edge's rotation."`
+	Undrain drainCommand  `cmd:"" help:"Put a drained master back."`
+	Reload  reloadCommand `cmd:"" help:"Have a running edge read its configuration again."`
+
+	Help struct {
 		Command []string `arg:"" optional:"" help:"Command to explain."`
 	} `cmd:"" help:"Explain edge, or one command."`
 	Version struct{} `cmd:"" help:"Print the version."`
@@ -88,23 +91,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return line.Purge.run(ctx, stdout, stderr, env)
 	case "warm":
 		return line.Warm.run(ctx, stdout, stderr, env)
+	case "drain":
+		return line.Drain.run(ctx, true, stdout, stderr, env)
+	case "undrain":
+		return line.Undrain.run(ctx, false, stdout, stderr, env)
+	case "reload":
+		return line.Reload.run(ctx, stdout, stderr, env)
 	}
-	cfg, _, err := load(line.Serve.Config, env)
-	if err == nil && line.Serve.Listen != "" {
-		err = about("--listen", cfg.SetListen(line.Serve.Listen))
-	}
-	if err == nil && len(line.Serve.Master) > 0 {
-		err = about("--master", cfg.SetMasters(line.Serve.Master))
-	}
+	from := source{path: line.Serve.Config, listen: line.Serve.Listen, masters: line.Serve.Master, env: env}
+	cfg, err := from.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	log := newLog(stderr, cfg.Log.Level)
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	log := newLog(stderr, level)
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	if err := serve(ctx, cfg, stdout, log); err != nil {
+	if err := serve(ctx, cfg, from, stdout, log, level); err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError
 	}
@@ -113,12 +119,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 
 // check prints what the configuration at path would run.
 func check(path string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
-	cfg, from, err := load(path, env)
+	from := source{path: path, env: env}
+	cfg, err := from.load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintf(stdout, "%-11s %s\n", "config", from)
+	fmt.Fprintf(stdout, "%-11s %s\n", "config", from.name())
 	if err := cfg.Print(stdout); err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError
@@ -129,31 +136,8 @@ func check(path string, stdout, stderr io.Writer, env func(string) (string, bool
 	return exitOK
 }
 
-// load reads the configuration at path, or config.yaml in the working
-// directory, or the built-in one. It also says which in words.
-func load(path string, env func(string) (string, bool)) (cfg *Config, from string, err error) {
-	const usual = "config.yaml"
-	if path == "" {
-		if _, err := os.Stat(usual); !errors.Is(err, fs.ErrNotExist) {
-			path = usual
-		}
-	}
-	if from = path; path == "" {
-		from = "built in"
-	}
-	cfg, err = Load(path, env)
-	return cfg, from, err
-}
-
-func about(flag string, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
-	}
-	return nil
-}
-
 // newLog writes text where a person reads it, and JSON elsewhere.
-func newLog(w io.Writer, level slog.Level) *slog.Logger {
+func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {

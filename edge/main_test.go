@@ -112,6 +112,7 @@ sites:
     masters:
       - { url: "https://b.example/npm/", role: replica }
       - { url: "https://a.example", role: primary }
+    abbreviated: { time: true }
   - name: tree
     kind: files
     path: /dist
@@ -136,7 +137,9 @@ log         level info, access json
 site npm    kind npm at https://npm.example/
   masters   primary https://a.example
             replica https://b.example/npm
+  reads     with the client's credential, validated before each use
   probe     a small packument every 5s, for up to 2s, fall 3, rise 2
+  times     in the abbreviated form of a packument, too
   timeouts  connect 2s, first byte 10s, idle 20s
   fresh     metadata 5m, files 8760h, missing 10s, where the master does not say
   stale     while revalidating 24h, on error forever, even where the master forbids it

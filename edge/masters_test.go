@@ -49,7 +49,7 @@ sites:
 %s`, b.servers[0].URL(), b.servers[1].URL(), more), false)
 	b.edge.measure()
 	b.admin = admin.New(admin.Config{
-		Purger: purger{&b.edge.handler}, Drainer: drainer{&b.edge.handler}, Status: b.edge.status, Ready: b.edge.ready,
+		Purger: purger{&b.edge.handler}, Drainer: drainer{b.edge}, Status: b.edge.status, Ready: b.edge.ready,
 		Metrics: b.edge.metrics.Handler(), Logger: quietLog(),
 	})
 	return b
@@ -173,6 +173,36 @@ func TestHangingMastersDoNotHoldUpStaleAnswers(t *testing.T) {
 		b.want(a, 200, "Cache-Status: *")
 		if told := a.Header.Get("Cache-Status"); !strings.Contains(told, "detail=stale-error") {
 			t.Errorf("Cache-Status %q", told)
+		}
+	}
+}
+
+// Whether a file is fresh or stale, and whether or not its packument is there.
+func TestStoredTarballNeverWaitsForMetadata(t *testing.T) {
+	const file = "/edge-sample-words/-/edge-sample-words-1.0.0.tgz"
+	b := newBehindTwo(t, "    probe: { path: /-/ping, every: 1h }\n    timeouts: { first_byte: 1h }\n")
+	b.want(b.send("GET", file), 200)
+	for _, m := range b.masters {
+		m.Break(func(r sample.Record) bool { return !strings.HasSuffix(r.Path, ".tgz") }, sample.Hang())
+	}
+	for _, soft := range []string{"", file} {
+		for _, gone := range []string{"/edge-sample-words", soft} {
+			if gone == "" {
+				continue
+			}
+			purge := admin.Purge{URL: "http://127.0.0.1:8080" + gone, Soft: gone == soft}
+			if err := (purger{&b.edge.handler}).Purge(t.Context(), purge); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := "hit"
+		if soft != "" {
+			want = "fwd=stale; fwd-status=304"
+		}
+		a := b.send("GET", file)
+		b.want(a, 200)
+		if told := a.Header.Get("Cache-Status"); !strings.Contains(told, want) {
+			t.Errorf("Cache-Status %q; want %s", told, want)
 		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"time"
 
 	"pkgedge/cache"
 	"pkgedge/edge/admin"
@@ -29,77 +27,23 @@ func (e *edge) measure() {
 		{"edge_flights", "Fetches under way.", func(u cache.Usage) int64 { return u.Flights }},
 		{"edge_evictions", "Stored responses evicted since the start.", func(u cache.Usage) int64 { return u.Evictions }},
 		{"edge_spoiled", "Cache files that failed a check since the start.", func(u cache.Usage) int64 { return u.Spoiled }},
+		{"edge_quarantined", "Cache files that failed a check and are kept aside now.", func(u cache.Usage) int64 { return u.Quarantined }},
+		{"edge_scrubbed", "Cache files that the scrubber has read since the start.", func(u cache.Usage) int64 { return u.Scrubbed }},
+		{"edge_disk_scan_percent", "How much of the disk tier the scan has counted; 100 when it is done.", func(u cache.Usage) int64 { return u.ScanPercent }},
 	} {
 		e.metrics.Gauge(g.name, g.help, func() float64 { return float64(g.value(e.cache.Usage())) })
 	}
+	e.metrics.Gauge("edge_disk_paused", "1 while nothing is written to the disk tier, which is full or failing.", func() float64 {
+		return truth(e.cache.Usage().DiskPaused)
+	})
+	e.metrics.Gauge("edge_reload_refused", "1 when the last reload was refused: what runs is not what the file says.", func() float64 {
+		return truth(!e.history.status().Refused.IsZero())
+	})
+	e.metrics.Gauge("edge_config_read_timestamp_seconds", "When the configuration that serves was read, in Unix time.", func() float64 {
+		return float64(e.history.status().Read.Unix())
+	})
 	e.measureMasters()
-}
-
-// status is what GET /status shows.
-func (e *edge) status() any {
-	type siteStatus struct {
-		Name    string                `json:"name"`
-		Kind    string                `json:"kind"`
-		Public  string                `json:"public"`
-		Outage  bool                  `json:"outage"`
-		Since   time.Time             `json:"outage_since,omitzero"`
-		Masters []origin.MasterStatus `json:"masters"`
-		Files   []origin.MasterStatus `json:"files,omitempty"` // masters for files alone
-	}
-	s := struct {
-		Ready bool         `json:"ready"`
-		Why   string       `json:"why,omitempty"`
-		Sites []siteStatus `json:"sites"`
-		Cache cache.Usage  `json:"cache"`
-	}{Ready: true, Cache: e.cache.Usage()}
-	if err := e.ready(); err != nil {
-		s.Ready, s.Why = false, err.Error()
-	}
-	for i := range e.cfg.Sites {
-		site := &e.cfg.Sites[i]
-		st := siteStatus{Name: site.Name, Kind: site.Kind, Public: e.cfg.Public(site).String()}
-		if running, ok := e.handler.named(site.Name); ok {
-			for _, p := range running.origin.Status() {
-				if !p.Outage.IsZero() && (!st.Outage || p.Outage.Before(st.Since)) {
-					st.Outage, st.Since = true, p.Outage
-				}
-				if len(st.Masters) == 0 {
-					st.Masters = p.Masters
-				} else {
-					st.Files = p.Masters
-				}
-			}
-		}
-		s.Sites = append(s.Sites, st)
-	}
-	return s
-}
-
-// named finds a site that is served.
-func (h *handler) named(name string) (*site, bool) {
-	c := h.running.Load()
-	if c == nil {
-		return nil, false
-	}
-	i := slices.IndexFunc(c.sites, func(s *site) bool { return s.name == name })
-	if i < 0 {
-		return nil, false
-	}
-	return c.sites[i], true
-}
-
-// drainer takes masters out of rotation for an operator.
-type drainer struct{ *handler }
-
-func (d drainer) Drain(_ context.Context, site, master string, drained bool) error {
-	s, ok := d.named(site)
-	if !ok {
-		return fmt.Errorf("%w: %q", admin.ErrUnknownSite, site)
-	}
-	if err := s.origin.Drain(master, drained); err != nil {
-		return fmt.Errorf("%w: %q", admin.ErrUnknownMaster, master)
-	}
-	return nil
+	e.measureFeeds()
 }
 
 // measureMasters registers what is known of the masters, read when it is asked
@@ -111,8 +55,9 @@ func (e *edge) measureMasters() {
 			return
 		}
 		for _, s := range c.sites {
-			for _, p := range s.origin.Status() {
-				each(s.name, &p)
+			for _, p := range s.pools() {
+				p.Name = p.name()
+				each(s.name, &p.PoolStatus)
 			}
 		}
 	}
@@ -212,11 +157,12 @@ func (c *running) purgeURL(what admin.Purge) error {
 		if !ok || what.Site != "" && s.name != what.Site {
 			continue
 		}
-		r := s.origin.Route(kind.Request{Method: http.MethodGet, Path: path, Query: u.RawQuery, Header: http.Header{}})
+		r := s.own.Route(kind.Request{Method: http.MethodGet, Path: path, Query: u.RawQuery, Header: http.Header{}})
 		if !r.Class.Cacheable() {
 			return fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, what.URL)
 		}
-		return c.cache.Purge(cache.Purge{Scope: cache.ScopeKey, Site: s.name, Name: r.Key, Soft: what.Soft})
+		from, _ := s.upstream(r) // what may be stored names one scope at most
+		return c.cache.Purge(cache.Purge{Scope: cache.ScopeKey, Site: s.name, Name: s.key(from, r).ID, Soft: what.Soft})
 	}
 	return fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, what.URL)
 }

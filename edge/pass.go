@@ -20,11 +20,17 @@ import (
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
 	x.missed()
+	if !x.discreet() {
+		return
+	}
 	proxy := httputil.ReverseProxy{
-		Transport: x.site.origin.Pass(x.route),
+		Transport: x.from.Pass(x.route),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
+			if x.route.Filter != nil {
+				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // what filter can undo
+			}
 		},
 		ModifyResponse: x.passed,
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
@@ -65,11 +71,14 @@ func (x *exchange) passed(resp *http.Response) error {
 		why = "method"
 	}
 	h["Cache-Status"] = append(h["Cache-Status"], "edge; fwd="+why+"; detail="+cache.Passed.String())
+	if err := x.filter(resp); err != nil {
+		return err
+	}
 	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}
 	if len(x.route.Touches) > 0 && resp.StatusCode < 400 {
 		// The write has happened, whatever becomes of the mark.
-		x.site.origin.Wrote(x.route.Touches)
-		x.err = x.site.touched(append(x.located(h), x.route.Touches...))
+		x.from.Wrote(x.route.Touches)
+		x.err = x.site.touched(x.from, append(x.located(h), x.route.Touches...))
 	}
 	if x.describesGet(resp) {
 		return x.keep(resp)
@@ -90,7 +99,7 @@ func (x *exchange) located(h http.Header) []kind.Mark {
 		if !ok {
 			continue
 		}
-		r := x.site.origin.Route(kind.Request{Method: http.MethodGet, Path: path, Query: u.RawQuery, Header: http.Header{}})
+		r := x.site.own.Route(kind.Request{Method: http.MethodGet, Path: path, Query: u.RawQuery, Header: http.Header{}})
 		if r.Class.Cacheable() {
 			marks = append(marks, kind.Mark{Scope: kind.OneKey, Name: r.Key})
 		}
@@ -141,11 +150,11 @@ func (x *exchange) keep(resp *http.Response) error {
 	}{bytes.NewReader(body), resp.Body}
 	r := *x.r
 	r.Method = http.MethodGet
-	route := x.site.origin.Route(kind.Request{Method: r.Method, Path: x.path, Query: r.URL.RawQuery, Header: r.Header})
+	route := x.site.own.Route(kind.Request{Method: r.Method, Path: x.path, Query: r.URL.RawQuery, Header: r.Header})
 	_, authorized := x.r.Header["Authorization"]
 	// What was not kept costs a fetch later, and nothing now.
 	_ = x.cache.Put(x.r.Context(), &cache.Query{
-		Key: x.site.key(route), Rule: x.site.rule(route), Fetcher: given{resp, body},
+		Key: x.site.key(x.from, route), Rule: x.site.rule(x.from, route), Fetcher: given{resp, body},
 		Request: cache.Request{Method: http.MethodGet, Header: r.Header, Control: cache.NoControl(), Authorized: authorized},
 	})
 	return nil

@@ -130,6 +130,42 @@ func TestNewVersionIsFound(t *testing.T) {
 	}
 }
 
+// What is stored answers for a slow master, but not what it lacks: that is waited
+// for.
+func TestMissingVersionIsWaitedFor(t *testing.T) {
+	for name, keys := range map[string]string{
+		"fresh": "fresh: { missing: 0s }",
+		"stale": "fresh: { missing: 0s, metadata: 1ms, override: true }, stale: { while_revalidate: 0s, if_error: forever }",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServed(t, keys)
+			s.get(t, "/edge-sample-words")
+			if err := s.store.AddPackage("edge-sample-words", sample.Version{Number: "3.0.0"}); err != nil {
+				t.Fatal(err)
+			}
+			gate := sample.NewGate()
+			for _, m := range s.masters {
+				m.Break(sample.Path("/edge-sample-words"), sample.Hold(gate))
+			}
+			answered, opened := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(opened)
+				select {
+				case <-answered:
+				case <-time.After(2 * patience):
+				}
+				gate.Open()
+			}()
+			resp, body := s.get(t, "/edge-sample-words/3.0.0")
+			close(answered)
+			<-opened
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("%d %q; want 200", resp.StatusCode, body)
+			}
+		})
+	}
+}
+
 // What is on the deny list is not served, wherever it is.
 func TestDenyList(t *testing.T) {
 	s := newServed(t, `deny: [edge-sample-greet, "@edge-sample/*", edge-sample-words@1.1.0]`)
@@ -199,8 +235,8 @@ func TestOlderPackumentIsNotServed(t *testing.T) {
 	rule.Mend()
 	s.masters[0].Break(sample.Any, sample.Status(503))
 	site := s.edge.handler.running.Load().sites[0]
-	write := site.origin.Route(kind.Request{Method: http.MethodPut, Path: "/edge-sample-words"})
-	if err := site.touched(write.Touches); err != nil {
+	write := site.own.Route(kind.Request{Method: http.MethodPut, Path: "/edge-sample-words"})
+	if err := site.touched(&site.own, write.Touches); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range s.masters {

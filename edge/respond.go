@@ -153,12 +153,12 @@ var (
 // because npm guesses without it, and the remaining lifetime, because npm
 // ignores Age.
 func (x *exchange) lifetime(a *cache.Answer) string {
-	if a.Outcome == cache.Passed {
+	if x.owned {
 		return "private, no-cache"
 	}
 	b := make([]byte, 0, 48)
 	b = append(b, "public, max-age="...)
-	b = strconv.AppendInt(b, int64(max(0, a.TTL)/time.Second), 10)
+	b = strconv.AppendInt(b, int64(max(0, x.site.remaining(x.route, a))/time.Second), 10)
 	if x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK {
 		b = append(b, ", immutable"...)
 	}
@@ -186,10 +186,8 @@ func cacheStatus(a *cache.Answer) string {
 	if a.Outcome == cache.Collapsed {
 		b = append(b, "; collapsed"...)
 	}
-	if a.Outcome != cache.Passed {
-		b = append(b, "; ttl="...)
-		b = strconv.AppendInt(b, int64(a.TTL/time.Second), 10)
-	}
+	b = append(b, "; ttl="...)
+	b = strconv.AppendInt(b, int64(a.TTL/time.Second), 10)
 	b = append(b, "; detail="...)
 	b = append(b, detail(a.Outcome, a.Err)...)
 	return string(b)

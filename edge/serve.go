@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,26 +14,66 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"pkgedge/cache"
 	"pkgedge/edge/admin"
-	"pkgedge/edge/limit"
+	"pkgedge/origin"
 	"pkgedge/origin/sample"
 	"pkgedge/tls"
 )
 
 // edge is the whole program at work: everything that a configuration starts.
 type edge struct {
-	cfg     *Config
-	log     *slog.Logger
-	handler handler
-	metrics *admin.Metrics
-	cache   *cache.Cache
-	samples []*sample.Server
-	certs   *tls.Manager // nil without TLS
-	server  *server
-	state   atomic.Pointer[error] // why /readyz says no; nil when ready
+	cfg       *Config // what it began with; the one that serves is the handler's
+	source    source  // where the configuration is read again
+	log       *slog.Logger
+	level     *slog.LevelVar // of log
+	out       io.Writer      // for the access log
+	version   string
+	started   time.Time
+	identity  string // this edge's name in Via and CDN-Loop
+	handler   handler
+	metrics   *admin.Metrics
+	cache     *cache.Cache
+	documents *origin.Documents
+	samples   []*sample.Server // embedded masters; once started they stay
+	certs     *tls.Manager     // nil without TLS
+	server    *server
+	state     atomic.Pointer[error] // why /readyz says no; nil when ready
+
+	turns    chan struct{} // room for the one that changes what is running
+	history  history
+	stopping sync.WaitGroup // configurations that were replaced
+
+	mu    sync.Mutex
+	inUse []*running // see generations
+
+	feeds feeds
+}
+
+// newEdge makes an edge of which nothing is open yet.
+func newEdge(cfg *Config, out io.Writer, log *slog.Logger) *edge {
+	info, _ := debug.ReadBuildInfo()
+	return &edge{
+		cfg: cfg, out: &writer{to: out}, log: log, level: new(slog.LevelVar), version: version(info), started: time.Now(),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(version(info)), server: newServer(log),
+		turns: make(chan struct{}, 1),
+	}
+}
+
+// writer is for the access logs of several configurations at once.
+type writer struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *writer) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(line)
 }
 
 var (
@@ -42,22 +81,29 @@ var (
 	errDraining = errors.New("draining")
 )
 
-// serve runs cfg until ctx is done, and then drains.
-func serve(ctx context.Context, cfg *Config, out io.Writer, log *slog.Logger) error {
-	e := &edge{cfg: cfg, log: log, server: newServer(log)}
+// serve runs the configuration cfg, which came from, until ctx is done, and then
+// drains. SIGHUP has it read again.
+func serve(ctx context.Context, cfg *Config, from source, out io.Writer, log *slog.Logger, level *slog.LevelVar) error {
+	e := newEdge(cfg, out, log)
+	e.source, e.level = from, level
+	ctx, stop := context.WithCancel(ctx)
+	var hangups sync.WaitGroup
+	defer hangups.Wait()
+	defer stop()
 	defer e.close()
 	e.state.Store(&errStarting)
-	if err := e.start(ctx, out); err != nil {
+	hups := newHangups()
+	defer hups.stop()
+	if err := e.start(ctx); err != nil {
 		return err
 	}
 	e.state.Store(nil)
+	hangups.Go(func() { e.onHangup(ctx, hups, stop) })
 	return e.server.run(ctx, func() { e.state.Store(&errDraining) })
 }
 
 // start opens everything, or says what cannot be opened.
-func (e *edge) start(ctx context.Context, out io.Writer) error {
-	info, _ := debug.ReadBuildInfo()
-	e.metrics = admin.NewMetrics(version(info))
+func (e *edge) start(ctx context.Context) error {
 	var err error
 	e.cache, err = cache.Open(cache.Config{
 		Memory: e.cfg.Cache.Memory, Disk: e.cfg.Cache.Disk, Dir: e.cfg.Cache.Dir, MaxObject: e.cfg.Cache.MaxObject,
@@ -66,72 +112,68 @@ func (e *edge) start(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
-	boundMemory(e.cfg.Cache.Memory)
+	shares := cache.Divide(e.cfg.Cache.Memory)
+	boundMemory(shares.Limit)
+	e.documents = origin.NewDocuments(shares.Documents, e.cache)
 	e.measure()
-	if err := e.startSamples(); err != nil {
-		return err
-	}
-	c, err := e.build(out)
+	c, err := e.build(e.cfg, nil)
 	if err != nil {
 		return err
 	}
-	e.handler.running.Store(c)
+	e.begin(c)
+	e.history.accepted(e.source.name(), e.started)
 	if err := e.listen(ctx); err != nil {
 		return err
 	}
-	return welcome(out, e.cfg, len(e.samples) > 0)
+	return welcome(e.out, e.cfg, len(e.samples) > 0)
 }
 
-// startSamples starts two embedded masters for a site that names none.
-func (e *edge) startSamples() error {
-	for i := range e.cfg.Sites {
-		s := &e.cfg.Sites[i]
-		if len(s.Masters) > 0 {
-			continue
-		}
+// sampleMasters are the embedded masters, for a site that names none. They are
+// started for the first one that needs them.
+func (e *edge) sampleMasters() ([]Master, error) {
+	roles := []Role{RolePrimary, RoleReplica}
+	if len(e.samples) == 0 {
 		store, err := sample.Samples()
 		if err != nil {
-			return fmt.Errorf("cannot make the sample packages: %w", err)
+			return nil, fmt.Errorf("cannot make the sample packages: %w", err)
 		}
-		for _, role := range []Role{RolePrimary, RoleReplica} {
+		for range roles {
 			m, err := sample.NewMaster(store).Start()
 			if err != nil {
-				return fmt.Errorf("cannot start a sample master: %w", err)
+				return nil, fmt.Errorf("cannot start a sample master: %w", err)
 			}
 			e.samples = append(e.samples, m)
-			u, err := url.Parse(m.URL())
-			if err != nil {
-				return err
-			}
-			s.Masters = append(s.Masters, Master{URL: u, Role: role})
 		}
 	}
-	return nil
+	var masters []Master
+	for i, m := range e.samples {
+		u, err := url.Parse(m.URL())
+		if err != nil {
+			return nil, err
+		}
+		masters = append(masters, Master{URL: u, Role: roles[i]})
+	}
+	return masters, nil
 }
 
-// build makes what a request needs of the configuration.
-func (e *edge) build(out io.Writer) (*running, error) {
-	var id [6]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return nil, err
-	}
+// build makes what a request needs of a configuration. What has not changed
+// since old, which may be nil, is taken from there.
+func (e *edge) build(cfg *Config, old *running) (*running, error) {
 	c := &running{
-		cache: e.cache,
-		limiter: limit.New(limit.Config{
-			Rate: e.cfg.Limits.Rate, Burst: e.cfg.Limits.Burst, Exempt: e.cfg.Limits.Exempt,
-		}),
-		trusted:  e.cfg.Limits.TrustedProxies,
+		lease:    newLease(),
+		cfg:      cfg,
+		cache:    e.cache,
+		limiter:  cfg.limiter(old),
+		trusted:  cfg.Limits.TrustedProxies,
 		metrics:  e.metrics,
-		access:   newAccessLog(e.cfg.Log.Access, out),
-		identity: "edge-" + hex.EncodeToString(id[:]),
-		names:    []string{strings.ToLower(e.cfg.PublicURL.Host), e.cfg.Listen},
+		access:   newAccessLog(cfg.Log.Access, e.out),
+		identity: e.identity,
+		names:    []string{strings.ToLower(cfg.PublicURL.Host), cfg.Listen},
 	}
-	for i := range e.cfg.Sites {
-		s, err := newSite(e.cfg, &e.cfg.Sites[i], e.cache, c.identity, e.metrics.Origin, e.log)
+	for i := range cfg.Sites {
+		s, err := e.site(cfg, &cfg.Sites[i], old)
 		if err != nil {
-			for _, s := range c.sites {
-				s.origin.Close()
-			}
+			c.abandon()
 			return nil, err
 		}
 		c.sites = append(c.sites, s)
@@ -145,6 +187,33 @@ func (e *edge) build(out io.Writer) (*running, error) {
 		return len(b.hosts) - len(a.hosts)
 	})
 	return c, nil
+}
+
+// site is the one that old has, or a new one that knows what that knew.
+func (e *edge) site(cfg *Config, s *Site, old *running) (*site, error) {
+	var before *site
+	if old != nil {
+		before, _ = old.site(s.Name)
+	}
+	if before != nil && sameSite(old.cfg, cfg, s) {
+		before.lease.take() // old has it
+		return before, nil
+	}
+	masters := *s
+	if len(s.Masters) == 0 {
+		var err error
+		if masters.Masters, err = e.sampleMasters(); err != nil {
+			return nil, err
+		}
+	}
+	now, err := e.newSite(cfg, &masters)
+	if err == nil && before != nil {
+		now.adopt(before)
+	}
+	if err == nil {
+		now.follow(s, &e.feeds, cfg.Cache.Dir, e.log)
+	}
+	return now, err
 }
 
 // listen opens the listeners and gives each its handler.
@@ -163,7 +232,7 @@ func (e *edge) listen(ctx context.Context) error {
 		}
 		l.handler = admin.New(admin.Config{
 			Token: e.cfg.Admin.Token, Listen: e.cfg.Admin.Listen,
-			Purger: purger{&e.handler}, Drainer: drainer{&e.handler}, Status: e.status, Ready: e.ready,
+			Purger: purger{&e.handler}, Drainer: drainer{e}, Reloader: reloader{e}, Status: e.status, Ready: e.ready,
 			Metrics: e.metrics.Handler(), Logger: e.log,
 		})
 	}
@@ -192,24 +261,36 @@ func (e *edge) listen(ctx context.Context) error {
 
 // close stops what start opened, in the other order. Requests have ended.
 func (e *edge) close() {
+	e.turns <- struct{}{} // a reload under way ends first, and there is none after
 	e.server.close()
 	if e.certs != nil {
 		e.certs.Close()
 	}
+	e.feeds.close()
 	if e.cache != nil {
 		if err := e.cache.Close(); err != nil {
 			e.log.Warn("cache did not close cleanly", "error", err)
 		}
 	}
 	if c := e.handler.running.Load(); c != nil {
-		for _, s := range c.sites {
-			s.origin.Close()
-		}
+		e.retire(c, nil)
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		e.stopping.Wait()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(closeLimit): // a request that was cut has not noticed yet
 	}
 	for _, s := range e.samples {
 		s.Close()
 	}
 }
+
+// closeLimit is how long requests that were cut may take to notice.
+const closeLimit = 5 * time.Second
 
 func (e *edge) ready() error {
 	if why := e.state.Load(); why != nil {
@@ -220,15 +301,11 @@ func (e *edge) ready() error {
 
 var _ http.Handler = (*handler)(nil)
 
-// headroom is what the program takes beside its cache: connections, fills, and
-// the collector's own slack.
-const headroom = 64 << 20
-
 // boundMemory has the collector work harder rather than let memory pass the
 // budget: without it the garbage of a storm of misses counts several times what
 // is kept (docs/decisions/0008 has the figures). GOMEMLIMIT wins.
-func boundMemory(budget int64) {
+func boundMemory(limit int64) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(budget + headroom)
+		debug.SetMemoryLimit(limit)
 	}
 }

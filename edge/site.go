@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -19,37 +17,43 @@ import (
 // site is one registry as the edge serves it.
 type site struct {
 	name     string
-	prefix   string   // begins and ends with "/"
-	hosts    []string // lower case; empty for any
-	plain    bool     // the files kind: RFC 9111 and what the client says
-	origin   *origin.Site
+	prefix   string               // begins and ends with "/"
+	hosts    []string             // lower case; empty for any
+	plain    bool                 // the files kind: RFC 9111 and what the client says
+	own      upstream             // the site's own masters
+	scopes   map[string]*upstream // those of its private scopes, by their names
+	passing  chan struct{}        // a place for each body that is read whole on its way
+	lease    *lease               // running configurations and fetches
 	cache    *cache.Cache
 	metadata cache.Rule
 	files    cache.Rule
+	releases releases
+	feed     *following    // the changes that are followed; nil for none
+	fresh    time.Duration // lifetime of what the feed names while it is live
+	secret   string        // of the hook; "" for none
 }
 
-func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func(site, master, result string), log *slog.Logger) (*site, error) {
-	t := &site{name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: c}
-	var err error
-	t.origin, err = origin.New(origin.Config{
-		Site:        s.Name,
-		Kind:        s.Kind,
-		PublicBase:  cfg.Public(s).String(),
-		Masters:     upstreams(s.Masters),
-		Files:       upstreams(s.Files),
-		Probe:       origin.Probe(s.Probe),
-		Log:         log,
-		Timeouts:    origin.Timeouts{Connect: s.Timeouts.Connect, FirstByte: s.Timeouts.FirstByte, Idle: s.Timeouts.Idle},
-		MaxMetadata: cfg.Cache.MaxMetadata,
-		Identity:    identity,
-		Deny:        s.Deny,
-		MinimumAge:  s.MinimumAge,
-		Digests:     t.digests,
-		Observe:     func(master, result string) { observe(s.Name, master, result) },
-	})
-	if err != nil {
-		return nil, fmt.Errorf("site %s: %w", s.Name, err)
+// newSite builds a site, whose masters are supervised from now on.
+func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
+	t := &site{
+		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: e.cache,
+		lease: newLease(), scopes: make(map[string]*upstream), passing: make(chan struct{}, maxPassed),
 	}
+	own := Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
+	if err := e.reach(&t.own, t, cfg, s, &own, 0); err != nil {
+		return nil, err
+	}
+	first := len(s.Masters) + len(s.Files)
+	for i := range s.Scopes {
+		from, u := &s.Scopes[i], new(upstream)
+		if err := e.reach(u, t, cfg, s, from, first); err != nil {
+			t.close()
+			return nil, err
+		}
+		t.scopes[from.Name] = u
+		first += len(from.Masters) + len(from.Files)
+	}
+	t.releases.age = s.MinimumAge
 	rule := cache.Rule{
 		Missing:         s.Fresh.Missing,
 		Override:        s.Fresh.Override,
@@ -58,7 +62,45 @@ func newSite(cfg *Config, s *Site, c *cache.Cache, identity string, observe func
 		Insist:          s.Stale.Override,
 	}
 	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
+	if s.Kind == KindDist {
+		// Release trees state one lifetime for all of their paths, too long for
+		// what moves and too short for what never changes.
+		t.metadata.Bound, t.files.Override = true, true
+	}
 	return t, nil
+}
+
+// reach connects u to the masters of t, or of one of its scopes, the first of
+// which has that number in the status.
+func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, first int) error {
+	name := strings.TrimSuffix(s.Name+" "+from.Name, " ")
+	o, err := origin.New(origin.Config{
+		Site:        name,
+		Kind:        s.Kind,
+		PublicBase:  cfg.Public(s).String(),
+		Masters:     upstreams(from.Masters),
+		Files:       upstreams(from.Files),
+		First:       first,
+		Credentials: from.Credentials,
+		Probe:       origin.Probe(s.Probe),
+		Log:         e.log,
+		Timeouts:    origin.Timeouts{Connect: s.Timeouts.Connect, FirstByte: s.Timeouts.FirstByte, Idle: s.Timeouts.Idle},
+		MaxMetadata: cfg.Cache.largestMetadata(),
+		Documents:   e.documents,
+		Identity:    e.identity,
+		Deny:        s.Deny,
+		MinimumAge:  s.MinimumAge,
+		Time:        s.Abbreviated.Time,
+		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
+			return t.digests(ctx, u, list, h, renew)
+		},
+		Observe: func(master, result string) { e.metrics.Origin(s.Name, master, result) },
+	})
+	if err != nil {
+		return fmt.Errorf("site %s: %w", name, err)
+	}
+	*u = upstream{Site: o, lease: t.lease, scope: from.Name, authorized: from.Authorized}
+	return nil
 }
 
 func upstreams(masters []Master) []origin.Upstream {
@@ -101,63 +143,15 @@ func hostname(hostport string) string {
 	return strings.ToLower(hostport)
 }
 
-func (s *site) key(r kind.Route) cache.Key {
-	return cache.Key{Site: s.name, ID: r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
+// close ends the supervision of the masters. No request may be under way.
+func (s *site) close() {
+	for _, u := range s.upstreams() {
+		u.Close()
+	}
 }
 
-// patience is how long clients of a registry wait for a master when there is a
-// stale answer.
-const patience = 700 * time.Millisecond
-
-// rule is what the configuration says of a route's responses. The windows in
-// which a stale one may be used do not run out in an outage.
-func (s *site) rule(r kind.Route) cache.Rule {
-	rule := s.files
-	if r.Class == kind.Metadata || r.Moving {
-		rule = s.metadata
-	}
-	if down := s.origin.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < cache.Forever-down {
-		rule.IfError += down
-	}
-	if !s.plain && !s.origin.Written(r) {
-		rule.Patience = patience
-	}
-	return rule
-}
-
-// digests returns the stored document that lists a file's digest, fetched if
-// need be.
-func (s *site) digests(ctx context.Context, list kind.Route, renew bool) ([]byte, error) {
-	q := &cache.Query{
-		Key:     s.key(list),
-		Rule:    s.rule(list),
-		Variant: kind.Memo,
-		Memo:    kind.Memo,
-		Fetcher: fetcher{site: s, route: list},
-		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
-	}
-	if q.Request.Control.NoCache = renew; renew {
-		q.Rule.Patience = 0 // the older list is what is in doubt
-	}
-	a, err := s.cache.Get(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	defer a.Close()
-	if a.Status != http.StatusOK || a.Part.Variant != kind.Memo {
-		return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
-	}
-	body, err := a.Body(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	doc := make([]byte, a.Part.Size)
-	_, err = io.ReadFull(body, doc)
-	return doc, err
-}
-
-// touched makes stale what a successful write changed.
-func (s *site) touched(marks []kind.Mark) error {
+// touched makes stale what a successful write at u changed.
+func (s *site) touched(u *upstream, marks []kind.Mark) error {
 	for _, m := range marks {
 		p := cache.Purge{Site: s.name, Name: m.Name, Soft: true}
 		switch m.Scope {
@@ -166,30 +160,11 @@ func (s *site) touched(marks []kind.Mark) error {
 		case kind.GroupAll:
 			p.Scope = cache.ScopeGroup
 		case kind.OneKey:
-			p.Scope = cache.ScopeKey
+			p.Scope, p.Name = cache.ScopeKey, s.key(u, kind.Route{Key: m.Name}).ID
 		}
 		if err := s.cache.Purge(p); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// fetcher is what the cache asks for one route.
-type fetcher struct {
-	site  *site
-	route kind.Route
-	// passed is what the request that caused the fetch says of the way it came:
-	// Via and CDN-Loop, which no hop may drop.
-	passed http.Header
-}
-
-func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
-	if ask.Header == nil {
-		ask.Header = f.passed
-	}
-	return f.site.origin.Fetch(ctx, origin.Ask{
-		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
-		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
-	}, fill)
 }

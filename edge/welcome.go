@@ -3,13 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // welcome prints what to type next.
 func welcome(out io.Writer, cfg *Config, samples bool) error {
 	site := &cfg.Sites[0]
+	if i := slices.IndexFunc(cfg.Sites, func(s Site) bool { return s.Kind == KindNPM }); i >= 0 {
+		site = &cfg.Sites[i]
+	}
 	base := cfg.Public(site).String()
-	text := "edge serves " + base + "\n"
+	text := ""
+	for i := range cfg.Sites {
+		text += "edge serves " + cfg.Public(&cfg.Sites[i]).String() + "\n"
+	}
 	if samples {
 		text += fmt.Sprintf(`
 No master is configured, so two sample masters run inside this process.
@@ -21,18 +28,16 @@ Install their app through the edge, in an empty folder:
 Put the edge in front of a real registry:
 
     go run ./edge --master "$(npm config get registry)"
-
 `, base)
-	} else {
+	} else if site.Kind == KindNPM {
 		text += fmt.Sprintf(`
 Install through it:
 
     npm install --registry %s PACKAGE
-
 `, base)
 	}
 	if cfg.Admin.Listen != "" {
-		text += fmt.Sprintf("Look inside: http://%s/status\n\n", cfg.Admin.Listen)
+		text += fmt.Sprintf("\nLook inside: http://%s/status\n\n", cfg.Admin.Listen)
 	}
 	_, err := io.WriteString(out, text)
 	return err

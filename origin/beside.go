@@ -24,7 +24,7 @@ func (s *Site) fetchBeside(ctx context.Context, m *master, a Ask) (map[string][]
 	}
 	all := make(map[string][]byte, len(a.Route.Beside))
 	for _, path := range a.Route.Beside {
-		status, body, err := s.peek(ctx, m, path)
+		status, body, err := s.peek(ctx, m, a, path)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("cannot get %s beside it: %w", path, err)
@@ -39,20 +39,14 @@ func (s *Site) fetchBeside(ctx context.Context, m *master, a Ask) (map[string][]
 
 // peek asks one master for a small document. It is for what comes with another
 // answer of that master, and has the place of that.
-func (s *Site) peek(ctx context.Context, m *master, path string) (status int, body []byte, err error) {
+func (s *Site) peek(ctx context.Context, m *master, a Ask, path string) (status int, body []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	req, err := s.pool.request(ctx, m, Ask{Route: kind.Route{Class: kind.File, Path: path}})
+	r, err := s.glance(ctx, cancel, m, Ask{Route: kind.Route{Class: kind.File, Path: path}, Header: a.Header})
 	if err != nil {
-		return 0, nil, err
-	}
-	r, err := m.client.Do(req)
-	if err != nil {
-		s.pool.observe(m.name, reason(err))
 		return 0, nil, err
 	}
 	defer r.Body.Close()
-	s.pool.observe(m.name, strconv.Itoa(r.StatusCode))
 	if r.StatusCode != http.StatusOK {
 		return r.StatusCode, nil, nil
 	}
@@ -61,6 +55,37 @@ func (s *Site) peek(ctx context.Context, m *master, path string) (status int, bo
 		err = fmt.Errorf("%w: more than %d bytes", errLarge, largestBeside)
 	}
 	return r.StatusCode, body, err
+}
+
+// glance sends a request of peek or has, whose context cancel ends.
+func (s *Site) glance(ctx context.Context, cancel context.CancelCauseFunc, m *master, a Ask) (*http.Response, error) {
+	req, err := s.pool.request(ctx, m, a)
+	if err != nil {
+		return nil, err
+	}
+	late := time.AfterFunc(s.pool.longest(), func() { cancel(errLate) })
+	r, err := m.client.Do(req)
+	if late.Stop(); err != nil {
+		if context.Cause(ctx) == errLate {
+			err = errLate
+		}
+		s.pool.observe(m.name, reason(err))
+		return nil, err
+	}
+	s.pool.observe(m.name, strconv.Itoa(r.StatusCode))
+	return r, nil
+}
+
+// has says whether a master answers for a file, which may be a large one.
+func (s *Site) has(ctx context.Context, m *master, a Ask, path string) bool {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, err := s.glance(ctx, cancel, m, Ask{Route: kind.Route{Class: kind.File, Path: path}, Header: a.Header, Head: true})
+	if err != nil {
+		return false
+	}
+	r.Body.Close()
+	return r.StatusCode == http.StatusOK
 }
 
 const (
@@ -92,11 +117,11 @@ func (s *Site) early(ctx context.Context, m *master, a Ask, docs []kind.Document
 	for _, d := range docs {
 		needs = append(needs, d.Needs...)
 	}
-	if len(needs) == 0 || a.ETag == "" && a.LastModified == "" || s.held.over(a.Route.Key, needs, time.Now()) {
+	if len(needs) == 0 || s.held.over(a.Route.Key, needs, time.Now()) {
 		return false
 	}
 	for _, path := range needs {
-		if status, _, err := s.peek(ctx, m, path); err != nil || status != http.StatusOK {
+		if !s.has(ctx, m, a, path) {
 			s.pool.observe(m.name, "early")
 			return true
 		}

@@ -12,10 +12,26 @@ import (
 // bulkhead bounds the requests of one class that one master has at a time, so
 // that trouble with files leaves room for metadata, and the other way round.
 // Those who find it full wait in a queue, which is bounded too.
+//
+// It opens slowly: a master that has had little to do is not sent everything at
+// once by an edge whose cache is empty. It begins with firstRoom, grows by one
+// with each answer that begins, and in ramp in any case while answers come; and
+// it shrinks again when it is not used (as a congestion window does, RFC 5681
+// and RFC 7661).
 type bulkhead struct {
 	mu    sync.Mutex
 	busy  int
-	queue []chan struct{} // closed when its owner's turn has come, first come first
+	queue []*waiter // first come first
+
+	open  int       // how many it has grown to take, 0 before the first
+	since time.Time // when time was last counted towards its growth
+	used  time.Time // when more than half of that was last in use
+}
+
+// waiter is one in the queue.
+type waiter struct {
+	turn    chan struct{} // closed when the queue is left
+	refused bool          // and why: the master went out
 }
 
 // class tells apart what has room of its own at a master.
@@ -44,69 +60,137 @@ func classOf(r kind.Route) class {
 var room = [classes]int{forMetadata: 64, forFiles: 256, forPass: 128}
 
 const (
-	// maxQueue is how many may wait for room, in each class.
+	// maxQueue is how many may wait for room, in each class; while a bulkhead is
+	// not wide open, also those whom it would have room for otherwise.
 	maxQueue = 256
 	// leastRoom is what a master that has just come back has at least, see ramp.
 	leastRoom = 4
+	// firstRoom is how far a bulkhead is open at first.
+	firstRoom = 8
+	// narrowing is how long one goes without being half full before it loses half
+	// of its width.
+	narrowing = time.Minute
 )
 
-// enter takes a place, waiting up to patience for it behind at most queue
-// others. The error is errBusy or ctx's cause.
-func (b *bulkhead) enter(ctx context.Context, limit, queue int, patience time.Duration) error {
+// enter takes a place of at most limit. Where there is none it waits up to
+// patience, and not at all with none of that; while the bulkhead is still growing
+// for as much longer as that may take. The error is errBusy or ctx's cause.
+func (b *bulkhead) enter(ctx context.Context, limit int, patience time.Duration) error {
 	b.mu.Lock()
-	if b.busy < limit && len(b.queue) == 0 {
-		b.busy++
+	b.shrink(time.Now())
+	width := b.width(limit)
+	if b.busy < width && len(b.queue) == 0 {
+		b.take()
 		b.mu.Unlock()
 		return nil
 	}
-	if len(b.queue) >= queue {
+	if patience <= 0 || len(b.queue) >= maxQueue+limit-width {
 		b.mu.Unlock()
 		return errBusy
 	}
-	turn := make(chan struct{})
-	b.queue = append(b.queue, turn)
+	if width < limit {
+		patience += ramp
+	}
+	w := &waiter{turn: make(chan struct{})}
+	b.queue = append(b.queue, w)
 	b.mu.Unlock()
 
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	err := errBusy
 	select {
-	case <-turn:
-		return nil
+	case <-w.turn:
+		return w.result()
 	case <-late.C:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := slices.Index(b.queue, turn)
+	i := slices.Index(b.queue, w)
 	if i < 0 {
-		return nil // the turn came at the same moment
+		return w.result() // the turn came at the same moment
 	}
 	b.queue = slices.Delete(b.queue, i, i+1)
 	return err
+}
+
+func (w *waiter) result() error {
+	if w.refused {
+		return errBusy
+	}
+	return nil
+}
+
+// width is how many of limit may be inside. b.mu is held.
+func (b *bulkhead) width(limit int) int { return min(limit, max(b.open, firstRoom)) }
+
+// take counts one in. b.mu is held.
+func (b *bulkhead) take() {
+	if b.busy == 0 {
+		b.since = time.Now() // nothing is learnt while it is empty
+	}
+	b.busy++
+	b.shrink(time.Now())
+}
+
+// shrink takes half of what has not been used for long. b.mu is held.
+func (b *bulkhead) shrink(now time.Time) {
+	if 2*b.busy > b.open {
+		b.used = now
+	}
+	for b.open > firstRoom && now.Sub(b.used) >= narrowing {
+		b.open = max(b.open/2, firstRoom)
+		b.used = b.used.Add(narrowing)
+	}
+}
+
+// answered says that the master has begun to answer one of those inside.
+func (b *bulkhead) answered(limit int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	gained := 1 + int(float64(limit)*float64(now.Sub(b.since))/float64(ramp))
+	b.since = now
+	b.open = max(b.open, min(limit, b.width(limit)+gained))
+	b.admit(limit)
 }
 
 // leave gives a place back to those who wait.
 func (b *bulkhead) leave(limit int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.busy--; b.busy < limit && len(b.queue) > 0; b.busy++ {
-		close(b.queue[0])
+	now := time.Now()
+	b.shrink(now)
+	b.busy--
+	b.since = now // what ends without an answer has taught nothing
+	b.admit(limit)
+}
+
+// admit lets those in who wait, as far as there is room. b.mu is held.
+func (b *bulkhead) admit(limit int) {
+	for len(b.queue) > 0 && b.busy < b.width(limit) {
+		b.take()
+		close(b.queue[0].turn)
 		b.queue = b.queue[1:]
 	}
 }
 
-// inside is how many have a place.
-func (b *bulkhead) inside() int {
+// dismiss sends away all who wait: the master is out, and another one may answer
+// them.
+func (b *bulkhead) dismiss() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.busy
+	for _, w := range b.queue {
+		w.refused = true
+		close(w.turn)
+	}
+	b.queue = nil
 }
 
-// waiting is the length of the queue.
-func (b *bulkhead) waiting() int {
+// load is how many are inside and how many wait.
+func (b *bulkhead) load() (inside, waiting int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.queue)
+	return b.busy, len(b.queue)
 }

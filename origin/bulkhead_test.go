@@ -8,30 +8,37 @@ import (
 	"time"
 )
 
+// visitor is one who enters a bulkhead in a bubble.
+func visitor(t *testing.T, b *bulkhead, limit int, patience time.Duration) chan error {
+	done := make(chan error, 1)
+	go func() { done <- b.enter(t.Context(), limit, patience) }()
+	synctest.Wait()
+	return done
+}
+
+func (b *bulkhead) is(t *testing.T, inside, waiting int) {
+	t.Helper()
+	if i, w := b.load(); i != inside || w != waiting {
+		t.Errorf("%d inside, %d waiting; want %d and %d", i, w, inside, waiting)
+	}
+}
+
 func TestBulkhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b bulkhead
-		enter := func(ctx context.Context, patience time.Duration) chan error {
-			done := make(chan error, 1)
-			go func() { done <- b.enter(ctx, 2, 2, patience) }()
-			synctest.Wait()
-			return done
-		}
 		for range 2 {
-			if err := <-enter(t.Context(), time.Hour); err != nil {
+			if err := <-visitor(t, &b, 2, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}
-		first, second := enter(t.Context(), time.Hour), enter(t.Context(), time.Minute)
-		if err := <-enter(t.Context(), time.Hour); !errors.Is(err, errBusy) {
+		first, second := visitor(t, &b, 2, time.Hour), visitor(t, &b, 2, time.Minute)
+		for range maxQueue - 2 {
+			visitor(t, &b, 2, time.Minute)
+		}
+		if err := <-visitor(t, &b, 2, time.Hour); !errors.Is(err, errBusy) {
 			t.Errorf("the queue is full: %v", err)
 		}
-		if err := b.enter(t.Context(), 2, 0, time.Hour); !errors.Is(err, errBusy) {
-			t.Errorf("unwilling to wait: %v", err)
-		}
-		if b.inside() != 2 || b.waiting() != 2 {
-			t.Errorf("%d inside, %d waiting", b.inside(), b.waiting())
-		}
+		b.is(t, 2, maxQueue)
 		b.leave(2)
 		if err := <-first; err != nil {
 			t.Errorf("the first in the queue: %v", err)
@@ -39,18 +46,134 @@ func TestBulkhead(t *testing.T) {
 		if err := <-second; !errors.Is(err, errBusy) { // after a minute
 			t.Errorf("the second, out of patience: %v", err)
 		}
+		synctest.Wait()
+		b.is(t, 2, 0)
+		if err := b.enter(t.Context(), 2, 0); !errors.Is(err, errBusy) {
+			t.Errorf("unwilling to wait: %v", err)
+		}
 		gone := errors.New("gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		third := enter(ctx, time.Hour)
+		third := make(chan error, 1)
+		go func() { third <- b.enter(ctx, 2, time.Hour) }()
+		synctest.Wait()
 		cancel(gone)
 		if err := <-third; !errors.Is(err, gone) {
 			t.Errorf("whose client left: %v", err)
 		}
 		// Room that has grown meanwhile lets several in.
-		fourth, fifth := enter(t.Context(), time.Hour), enter(t.Context(), time.Hour)
+		fourth, fifth := visitor(t, &b, 2, time.Hour), visitor(t, &b, 2, time.Hour)
 		b.leave(3)
-		if err := errors.Join(<-fourth, <-fifth); err != nil || b.inside() != 3 || b.waiting() != 0 {
-			t.Errorf("%v, %d inside, %d waiting", err, b.inside(), b.waiting())
+		if err := errors.Join(<-fourth, <-fifth); err != nil {
+			t.Error(err)
+		}
+		b.is(t, 3, 0)
+		// Those who wait for a master that goes out do so no longer.
+		sixth := visitor(t, &b, 2, time.Hour)
+		b.dismiss()
+		if err := <-sixth; !errors.Is(err, errBusy) {
+			t.Errorf("sent away: %v", err)
+		}
+		b.is(t, 3, 0)
+	})
+}
+
+// A master that has had nothing to do is not sent everything at once.
+func TestBulkheadOpensSlowly(t *testing.T) {
+	const limit = 64
+	synctest.Test(t, func(t *testing.T) {
+		var b bulkhead
+		all := make([]chan error, limit+maxQueue)
+		for i := range all {
+			all[i] = visitor(t, &b, limit, 10*time.Second)
+		}
+		b.is(t, firstRoom, limit+maxQueue-firstRoom)
+		// As many as ever may come, and not one more.
+		if err := <-visitor(t, &b, limit, time.Hour); !errors.Is(err, errBusy) {
+			t.Errorf("one too many: %v", err)
+		}
+		// Answers open it, one for one: it doubles with each round of them.
+		for inside := firstRoom; inside < limit; inside *= 2 {
+			b.is(t, inside, limit+maxQueue-2*inside+firstRoom)
+			for range inside {
+				b.answered(limit)
+				b.leave(limit)
+			}
+			synctest.Wait()
+		}
+		b.is(t, limit, limit+maxQueue-2*limit+firstRoom)
+		b.answered(limit)
+		b.is(t, limit, limit+maxQueue-2*limit+firstRoom)
+		for range len(all) - (limit - firstRoom) { // but for those who have left
+			b.leave(limit)
+		}
+		for _, done := range all {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		// It stays as it is while it is used,
+		for range 33 {
+			visitor(t, &b, limit, 0)
+		}
+		<-time.After(2 * narrowing)
+		b.answered(limit)
+		if width := b.width(limit); width != limit {
+			t.Errorf("%d wide while it is used", width)
+		}
+		for range 33 {
+			b.leave(limit)
+		}
+		// and loses half each minute that it is not.
+		for _, want := range []int{limit, limit / 2, limit / 4, firstRoom, firstRoom} {
+			if err := b.enter(t.Context(), limit, 0); err != nil {
+				t.Fatal(err)
+			}
+			if width := b.width(limit); width != want {
+				t.Errorf("%d wide, want %d", width, want)
+			}
+			b.leave(limit)
+			<-time.After(narrowing)
+		}
+	})
+}
+
+// Answers that take long open it in the time of the ramp, and what comes without
+// an answer does not open it at all.
+func TestBulkheadOpensInTheTimeOfTheRamp(t *testing.T) {
+	const limit = 64
+	synctest.Test(t, func(t *testing.T) {
+		var b bulkhead
+		for range firstRoom {
+			visitor(t, &b, limit, 0)
+		}
+		last := visitor(t, &b, limit, time.Second)
+		for range firstRoom {
+			<-time.After(ramp / firstRoom)
+			b.leave(limit)
+			visitor(t, &b, limit, 0)
+		}
+		if width := b.width(limit); width != firstRoom {
+			t.Errorf("%d wide, and not one answer", width)
+		}
+		if b.answered(limit); b.width(limit) != firstRoom+1 {
+			t.Errorf("%d wide after the first one; what came before counts for nothing", b.width(limit))
+		}
+		<-time.After(ramp)
+		b.answered(limit)
+		if width := b.width(limit); width != limit {
+			t.Errorf("%d wide after %s", width, ramp)
+		}
+		if err := <-last; err != nil {
+			t.Errorf("who waited meanwhile: %v", err)
+		}
+		// While it opens, the wait for room may be that much longer.
+		var c bulkhead
+		for range firstRoom {
+			visitor(t, &c, limit, 0)
+		}
+		begun := time.Now()
+		if err := c.enter(t.Context(), limit, 3*time.Second); !errors.Is(err, errBusy) || time.Since(begun) != ramp+3*time.Second {
+			t.Errorf("waited %s: %v", time.Since(begun), err)
 		}
 	})
 }
@@ -93,16 +216,16 @@ func TestBudget(t *testing.T) {
 func TestLatency(t *testing.T) {
 	var l latency
 	now := time.Now()
-	if l.average(now) != 0 || l.p95(0) != 0 {
+	if l.average(now) != 0 || l.percentile(95, 0) != 0 {
 		t.Error("nothing is known, and is told")
 	}
 	for i := range 100 {
 		l.add(now, time.Duration(i+1)*time.Millisecond)
 	}
-	if l.p95(101) != 0 {
+	if l.percentile(95, 101) != 0 {
 		t.Error("too few samples are enough")
 	}
-	if got := l.p95(100); got != 96*time.Millisecond {
+	if got := l.percentile(95, 100); got != 96*time.Millisecond {
 		t.Errorf("p95 = %v", got)
 	}
 	if got := l.average(now).Round(time.Millisecond); got < 90*time.Millisecond || got > 100*time.Millisecond {
@@ -115,7 +238,7 @@ func TestLatency(t *testing.T) {
 	for range 2 * samples {
 		l.add(now, time.Second)
 	}
-	if got := l.p95(1); got != time.Second {
+	if got := l.percentile(95, 1); got != time.Second {
 		t.Errorf("old samples count: p95 = %v", got)
 	}
 }

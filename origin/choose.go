@@ -3,11 +3,7 @@ package origin
 import (
 	"cmp"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"pkgedge/origin/kind"
 )
 
 // near is the time to a first byte below which masters count as equally near,
@@ -53,11 +49,6 @@ func (p *pool) order(a *Ask) (order []*master, usable int) {
 		}
 		order = append(order, masters...)
 	}
-	// Whoever wrote reads its own write: a replica may not have it yet.
-	if i := slices.IndexFunc(order[:usable], func(m *master) bool { return m.primary }); i > 0 && p.pins.has(a.Route, now) {
-		m := order[i]
-		order = slices.Insert(slices.Delete(order, i, i+1), 0, m)
-	}
 	return order, usable
 }
 
@@ -100,72 +91,6 @@ func (p *pool) prefer(masters []*master, c class, now time.Time) {
 
 // load is what one more request of a class would wait for.
 func (m *master) load(c class, near time.Duration, now time.Time) time.Duration {
-	return max(m.latency.average(now), near) * time.Duration(m.rooms[c].inside()+1)
-}
-
-// pins are what was written a moment ago.
-type pins struct {
-	some  atomic.Bool // false while there never was one
-	mu    sync.Mutex
-	until map[string]time.Time // by the name of a group or a key
-}
-
-const (
-	// pinned is how long after a write its reads go to the primary first. A
-	// replica that takes longer is behind, and the newer document that the
-	// edge then has stored is not replaced by its older one.
-	pinned  = time.Minute
-	maxPins = 4096
-)
-
-// Wrote says that a client changed what marks name: for a minute, the primary
-// is asked for it before any other master.
-func (s *Site) Wrote(marks []kind.Mark) {
-	now := time.Now()
-	for _, p := range s.pools() {
-		for _, m := range marks {
-			p.pins.add(m.Name, now)
-		}
-	}
-}
-
-// Written says that a client changed what r asks for, a moment ago: no older
-// answer will do while the primary can give one.
-func (s *Site) Written(r kind.Route) bool { return s.pool.pins.has(r, time.Now()) }
-
-func (s *pins) add(name string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.until == nil {
-		s.until = make(map[string]time.Time)
-	}
-	if len(s.until) >= maxPins {
-		for n, until := range s.until {
-			if now.After(until) {
-				delete(s.until, n)
-			}
-		}
-	}
-	for n := range s.until { // any one, where all still hold
-		if len(s.until) < maxPins {
-			break
-		}
-		delete(s.until, n)
-	}
-	s.until[name] = now.Add(pinned)
-	s.some.Store(true)
-}
-
-func (s *pins) has(r kind.Route, now time.Time) bool {
-	if !s.some.Load() {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range []string{r.Group, r.Key} {
-		if until, ok := s.until[name]; ok && now.Before(until) {
-			return true
-		}
-	}
-	return false
+	inside, waiting := m.rooms[c].load()
+	return max(m.latency.average(now), near) * time.Duration(inside+waiting+1)
 }

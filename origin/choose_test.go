@@ -1,9 +1,7 @@
 package origin
 
 import (
-	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pkgedge/origin/kind"
@@ -33,6 +31,10 @@ func TestTheLessLoadedIsAskedFirst(t *testing.T) {
 	}{
 		{"equal", func(*pool) {}, "ab"},
 		{"fewer requests", func(p *pool) { p.called("a").rooms[forMetadata].busy = 1 }, "ba"},
+		{"fewer that wait", func(p *pool) {
+			p.called("a").rooms[forMetadata].busy, p.called("b").rooms[forMetadata].busy = 1, 1
+			p.called("a").rooms[forMetadata].queue = []*waiter{{}}
+		}, "ba"},
 		{"requests of another class", func(p *pool) { p.called("a").rooms[forFiles].busy = 9 }, "ab"},
 		{"sooner", func(p *pool) { p.called("a").latency.add(now, time.Second) }, "ba"},
 		{"a little sooner", func(p *pool) { p.called("a").latency.add(now, near) }, "ab"},
@@ -60,55 +62,4 @@ func TestWhatHasAStaleAnswerDoesNotTryTheHopeless(t *testing.T) {
 	if got := p.asked(Ask{Stale: true}); got != "b" {
 		t.Errorf("order %q; want b", got)
 	}
-}
-
-// Whoever wrote reads its own write.
-func TestWrittenIsReadFromThePrimary(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := poolOf("prr", nil)
-		s := &Site{pool: p, files: p}
-		p.random = func(n int) int { return n - 1 } // c before b, and both before a
-		one := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
-		tags := kind.Route{Class: kind.Metadata, Key: "dist-tags/one"}
-		other := kind.Route{Class: kind.Metadata, Group: "other", Key: "packument/other"}
-		if got := p.asked(Ask{Route: one}); got != "cab" {
-			t.Fatalf("order %q before the write; want cab", got)
-		}
-		s.Wrote([]kind.Mark{{Scope: kind.GroupMetadata, Name: "one"}, {Scope: kind.OneKey, Name: "dist-tags/one"}})
-		for _, tt := range []struct {
-			route kind.Route
-			order string
-		}{{one, "acb"}, {tags, "acb"}, {other, "cab"}} {
-			if got := p.asked(Ask{Route: tt.route}); got != tt.order || s.Written(tt.route) != (tt.order == "acb") {
-				t.Errorf("%s: order %q; want %q", tt.route.Key, got, tt.order)
-			}
-		}
-		for range inARow {
-			p.failed(p.primary(), unanswered)
-		}
-		if got := p.asked(Ask{Route: one}); got != "cb|a" {
-			t.Errorf("order %q while the primary is out; want cb|a", got)
-		}
-		<-time.After(pinned)
-		if got := p.asked(Ask{Route: one}); got[:1] == "a" || s.Written(one) {
-			t.Errorf("order %q after a minute", got)
-		}
-	})
-}
-
-func TestPinsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var p pins
-		for i := range 2 * maxPins {
-			p.add(fmt.Sprint(i), time.Now())
-		}
-		if len(p.until) > maxPins || !p.has(kind.Route{Group: fmt.Sprint(2*maxPins - 1)}, time.Now()) {
-			t.Errorf("%d pins, the last one missing or too many", len(p.until))
-		}
-		<-time.After(pinned + time.Second)
-		p.add("new", time.Now())
-		if len(p.until) != 1 {
-			t.Errorf("%d pins are left, want the new one", len(p.until))
-		}
-	})
 }

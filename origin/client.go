@@ -125,7 +125,15 @@ func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, er
 		req.Header.Set("User-Agent", "pkgedge")
 	}
 	p.Identify(req.Header)
+	p.authorize(req.Header)
 	return req, nil
+}
+
+// authorize presents the edge's own credential, where it has one.
+func (p *pool) authorize(h http.Header) {
+	if p.credential != "" {
+		h["Authorization"] = []string{p.credential}
+	}
 }
 
 // Identify adds this edge to Via (RFC 9110 section 7.6.3) and CDN-Loop (RFC

@@ -3,6 +3,7 @@ package origin
 import (
 	"bufio"
 	"io"
+	"math/bits"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -13,16 +14,16 @@ import (
 // coding is a content coding that variants are stored in.
 type coding struct {
 	name string // as in Content-Encoding; "" is identity
-	wrap func(io.Writer) (io.WriteCloser, error)
+	// wrap makes an encoder for a document of that many bytes.
+	wrap func(io.Writer, int64) (io.WriteCloser, error)
 }
 
 var (
-	identity = coding{wrap: func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }}
-	gzipped  = coding{"gzip", func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzipLevel) }}
-	zstded   = coding{"zstd", func(w io.Writer) (io.WriteCloser, error) {
-		// One goroutine, and a window any client must accept (RFC 8878 section
-		// 3.1.1.1.2 asks for 8 MB).
-		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(4<<20), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	identity = coding{wrap: func(w io.Writer, _ int64) (io.WriteCloser, error) { return nopCloser{w}, nil }}
+	gzipped  = coding{"gzip", func(w io.Writer, _ int64) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzipLevel) }}
+	zstded   = coding{"zstd", func(w io.Writer, size int64) (io.WriteCloser, error) {
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowFor(size)),
+			zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedDefault))
 	}}
 )
 
@@ -43,16 +44,23 @@ func codingsFor(d kind.Document) []coding {
 	return []coding{identity, gzipped, zstded}
 }
 
-func (c coding) write(to io.Writer, body io.WriterTo) error {
+// windowFor is a window no larger than the document, for the encoder's memory
+// goes by it, nor than any client must accept (RFC 8878 section 3.1.1.1.2 asks
+// for 8 MB).
+func windowFor(size int64) int {
+	return 1 << min(max(bits.Len64(uint64(size)), 10), 22)
+}
+
+func (c coding) write(to io.Writer, d kind.Document) error {
 	// The documents come in many short segments: the buffer makes few long
 	// writes of them.
 	out := bufio.NewWriterSize(to, writeBuffer)
-	enc, err := c.wrap(out)
+	enc, err := c.wrap(out, d.Size)
 	if err != nil {
 		return err
 	}
 	in := bufio.NewWriterSize(enc, 32<<10)
-	if _, err := body.WriteTo(in); err != nil {
+	if _, err := d.Body.WriteTo(in); err != nil {
 		return err
 	}
 	if err := in.Flush(); err != nil {

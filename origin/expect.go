@@ -3,17 +3,26 @@ package origin
 import (
 	"context"
 	"errors"
+	"time"
 
 	"pkgedge/origin/kind"
 )
 
+// digestPatience is how long a file that is at hand waits for its digest. Masters
+// of files that are well must not hang with those of metadata.
+const digestPatience = 2 * time.Second
+
 // expectation is the digest that a file must have, found out while the file
 // itself is asked for. One goroutine uses it.
 type expectation struct {
-	look   func(renew bool) found // nil where nothing lists the file
-	first  chan found
-	known  *found
-	cancel context.CancelFunc
+	look     func(renew bool) found // nil where nothing lists the file
+	first    chan found             // what is stored says, or what a master has where nothing is
+	newer    chan found             // what a master has now, nil where that is not being asked
+	known    *found
+	unsure   bool          // whether there is a digest: the list that might have it cannot be had
+	patience time.Duration // for each of them,
+	late     bool          // and none after it has been in vain
+	cancel   context.CancelFunc
 }
 
 type found struct {
@@ -22,28 +31,61 @@ type found struct {
 	err    error // the list cannot be had
 }
 
+var errNoDigest = errors.New("the list of digests does not come")
+
 // expect begins to find out a file's digest.
-func (s *Site) expect(ctx context.Context, file kind.Route) *expectation {
-	lists := s.Lists(file)
+func (s *Site) expect(ctx context.Context, a Ask) *expectation {
+	lists := s.Lists(a.Route)
 	if len(lists) == 0 || s.digests == nil {
 		return &expectation{cancel: func() {}}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	e := &expectation{first: make(chan found, 1), cancel: cancel}
+	e := &expectation{patience: s.patience, cancel: cancel}
+	if s.policed {
+		e.patience = never // it may not be served without
+	}
 	e.look = func(renew bool) (f found) {
 		for _, list := range lists {
-			doc, err := s.digests(ctx, list, renew)
+			doc, err := s.digests(ctx, list, a.Header, renew)
 			if err != nil {
 				f.err = errors.Join(f.err, err)
 				continue
 			}
-			d, ok := s.Digest(file, doc)
+			d, ok := s.Digest(a.Route, doc)
 			return found{digest: d, ok: ok}
 		}
 		return f
 	}
-	go func() { e.first <- e.look(false) }()
+	e.first = e.begin(false)
 	return e
+}
+
+// begin looks while others do something else.
+func (e *expectation) begin(renew bool) chan found {
+	ch := make(chan found, 1)
+	go func() { ch <- e.look(renew) }()
+	return ch
+}
+
+// wait waits for what is looked for; ok is false when it takes too long.
+func (e *expectation) wait(ch chan found) (f found, ok bool) {
+	select {
+	case f = <-ch:
+		return f, true
+	default:
+	}
+	if e.late {
+		return found{err: errNoDigest}, false
+	}
+	timer := time.NewTimer(e.patience)
+	defer timer.Stop()
+	select {
+	case f = <-ch:
+		return f, true
+	case <-timer.C:
+		e.late = true
+		return found{err: errNoDigest}, false
+	}
 }
 
 // stop ends what is still being looked for.
@@ -56,15 +98,27 @@ func (e *expectation) get(renew bool) found {
 		return found{}
 	}
 	if e.known == nil {
-		f := <-e.first
+		f, ok := e.wait(e.first)
+		e.unsure = f.err != nil
+		if !ok {
+			return f
+		}
 		e.known = &f
 		// What is not listed may be newer than the list.
 		renew = renew || !f.ok && f.err == nil
 	}
 	if renew {
-		if f := e.look(true); f.ok {
+		if e.newer == nil {
+			e.newer = e.begin(true)
+		}
+		f, ok := e.wait(e.newer)
+		if ok {
+			e.newer = nil
+		}
+		if f.ok {
 			e.known = &f
 		}
+		e.unsure = !e.known.ok && f.err != nil
 	}
 	return *e.known
 }

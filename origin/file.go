@@ -36,15 +36,13 @@ const (
 
 // fetchFile streams a file, and lets it end only when it is right.
 func (s *Site) fetchFile(ctx context.Context, a Ask, sink Sink) error {
-	want := s.expect(ctx, a.Route)
+	want := s.expect(ctx, a)
 	defer want.stop()
-	if s.policed {
-		switch why, err := want.withheld(); {
-		case err != nil:
-			return fmt.Errorf("cannot tell whether it may be served: %w", err)
-		case why != "":
-			return refuse(sink, why)
-		}
+	switch why, err := s.withheld(want); {
+	case err != nil:
+		return err
+	case why != "":
+		return refuse(sink, why)
 	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
 	err := s.files.each(ctx, a, func(ctx context.Context, m *master, r *http.Response) (try, error) {
@@ -60,6 +58,9 @@ func (s *Site) fetchFile(ctx context.Context, a Ask, sink Sink) error {
 			return s.relay(r, sink)
 		}
 		verdict, err := s.right(r, t)
+		if t.unsure && err == nil {
+			s.files.observe(m.name, "unchecked")
+		}
 		s.suspect(m, t, err)
 		return verdict, err
 	})
@@ -67,6 +68,23 @@ func (s *Site) fetchFile(ctx context.Context, a Ask, sink Sink) error {
 		err = s.resume(ctx, t)
 	}
 	return err
+}
+
+// Withheld says why a file that is stored must not be served, "" when it may.
+func (s *Site) Withheld(ctx context.Context, a Ask) (why string, err error) {
+	want := s.expect(ctx, a)
+	defer want.stop()
+	return s.withheld(want)
+}
+
+func (s *Site) withheld(want *expectation) (why string, err error) {
+	if !s.policed {
+		return "", nil
+	}
+	if why, err = want.withheld(); err != nil {
+		return "", fmt.Errorf("cannot tell whether it may be served: %w", err)
+	}
+	return why, nil
 }
 
 // right passes on a file that is right.
@@ -119,7 +137,7 @@ func (s *Site) small(r *http.Response, t *transfer) (try, error) {
 	if err != nil {
 		return next, err
 	}
-	describe(t.sink, r.Header, d)
+	t.describe(r.Header, d)
 	if err := t.sink.Respond(r.StatusCode, r.Header, int64(len(body))); err != nil {
 		return accepted, err
 	}
@@ -176,19 +194,26 @@ func framed(file kind.Route) bool {
 // Repr-Digest (RFC 9530), and an ETag where the master gives none. That is
 // strong, for the bytes are what the digest says, and is the edge's own: no
 // master is asked about it.
-func describe(sink Sink, h http.Header, d kind.Digest) {
+//
+// A file whose digest could not be had is kept for longestUntil, and loses its
+// validators: then it is fetched again, and checked.
+func (t *transfer) describe(h http.Header, d kind.Digest) {
 	h.Del("Repr-Digest")
 	h.Del("Content-Digest")
 	if d.Algorithm == "" {
+		if t.unsure = t.want.unsure; t.unsure {
+			expireAt(h, time.Now().Add(longestUntil))
+		}
 		return
 	}
+	t.unsure = false
 	switch d.Algorithm {
 	case "sha512":
 		h.Set("Repr-Digest", "sha-512=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
 	case "sha256":
 		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
 	}
-	if s, ok := sink.(interface{ Tag(etag string) }); ok && h.Get("Etag") == "" {
+	if s, ok := t.sink.(interface{ Tag(etag string) }); ok && h.Get("Etag") == "" {
 		s.Tag(`"` + d.Algorithm + "-" + base64.RawURLEncoding.EncodeToString(d.Sum[:min(18, len(d.Sum))]) + `"`)
 	}
 }

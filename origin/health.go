@@ -158,6 +158,9 @@ func (p *pool) eject(m *master, why string, now time.Time) {
 	m.rests++
 	m.good = 0
 	p.enter(m, out, why, now)
+	// Who waits for room there may be answered elsewhere. A write may not.
+	m.rooms[forMetadata].dismiss()
+	m.rooms[forFiles].dismiss()
 }
 
 // dispensable: the pool can do without the master. Requests that are answered,
@@ -308,32 +311,6 @@ func (s *Site) Drain(name string, drained bool) error {
 
 func (m *master) named(name string) bool {
 	return name == fmt.Sprint(m.n) || name == m.base.Host || name == m.base.Hostname()
-}
-
-// Adopt takes over what old, a site of an earlier configuration, knows of the
-// masters that both have: who is out, since when and why, and who is drained.
-func (s *Site) Adopt(old *Site) {
-	for i, p := range s.pools() {
-		if i >= len(old.pools()) {
-			return
-		}
-		from := old.pools()[i]
-		known := make(map[string]health)
-		from.mu.Lock()
-		for _, m := range from.masters {
-			known[m.name] = m.health
-		}
-		small := from.learnt
-		from.mu.Unlock()
-		p.update(func(time.Time) {
-			p.learnt = small
-			for _, m := range p.masters {
-				if h, ok := known[m.name]; ok {
-					m.health = h
-				}
-			}
-		})
-	}
 }
 
 // pools are the site's, that of its files last.

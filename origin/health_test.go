@@ -47,7 +47,10 @@ func (p *pool) called(letter string) *master {
 // asked are the letters of the masters in the order in which a read asks them,
 // with a bar before those that are not expected to answer.
 func (p *pool) asked(a Ask) string {
-	order, usable := p.order(&a)
+	return letters(p.order(&a))
+}
+
+func letters(order []*master, usable int) string {
 	var b strings.Builder
 	for i, m := range order {
 		if i == usable {
@@ -355,29 +358,6 @@ func TestDrainedMasterGetsNothing(t *testing.T) {
 		if err := s.Drain(name, true); !errors.Is(err, ErrUnknownMaster) {
 			t.Errorf("Drain(%q): %v", name, err)
 		}
-	}
-}
-
-func TestAdoptKeepsWhatWasKnown(t *testing.T) {
-	old := poolOf("prr", nil)
-	for range inARow {
-		old.failed(old.called("b"), unanswered)
-	}
-	before := &Site{pool: old, files: old}
-	if err := before.Drain("c.example", true); err != nil {
-		t.Fatal(err)
-	}
-	fresh := poolOf("rrp", nil) // c is the primary now
-	after := &Site{pool: fresh, files: fresh}
-	after.Adopt(before)
-	if got := fresh.state("b"); got.State != "out" || got.Why == "" || got.Since != old.state("b").Since {
-		t.Errorf("b: %+v", got)
-	}
-	if got := fresh.state("c"); !got.Drained || got.Role != "primary" {
-		t.Errorf("c: %+v", got)
-	}
-	if got := fresh.state("a"); got.State != "healthy" {
-		t.Errorf("a: %+v", got)
 	}
 }
 

@@ -137,7 +137,7 @@ func maxMetadata(n int64) option { return func(c *Config) { c.MaxMetadata = n } 
 // listedBy makes list the source of digests.
 func listedBy(list func(renew bool) ([]byte, error)) option {
 	return func(c *Config) {
-		c.Digests = func(_ context.Context, _ kind.Route, renew bool) ([]byte, error) { return list(renew) }
+		c.Digests = func(_ context.Context, _ kind.Route, _ http.Header, renew bool) ([]byte, error) { return list(renew) }
 	}
 }
 
@@ -159,7 +159,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 			b.reports = append(b.reports, name+" "+result)
 		},
 	}
-	cfg.Digests = func(ctx context.Context, list kind.Route, _ bool) ([]byte, error) {
+	cfg.Digests = func(ctx context.Context, list kind.Route, _ http.Header, _ bool) ([]byte, error) {
 		r := &recorder{}
 		if err := b.Fetch(ctx, Ask{Route: list}, r); err != nil {
 			return nil, err

@@ -14,7 +14,11 @@ import (
 func newKind(cfg Config) (kind.Kind, error) {
 	switch cfg.Kind {
 	case "npm":
-		return npm.New(cfg.PublicBase).With(npm.Policy{Deny: cfg.Deny, MinimumAge: cfg.MinimumAge}), nil
+		k := npm.New(cfg.PublicBase).With(npm.Policy{Deny: cfg.Deny, MinimumAge: cfg.MinimumAge})
+		if cfg.Time {
+			k = k.WithTime()
+		}
+		return k, nil
 	case "dist":
 		return dist.New(), nil
 	case "files":

@@ -52,8 +52,9 @@ func (l *latency) average(now time.Time) time.Duration {
 	return time.Duration(l.faded(now) * float64(time.Second))
 }
 
-// p95 is what 95 of 100 recent samples stay below, 0 with fewer than enough.
-func (l *latency) p95(enough int) time.Duration {
+// percentile is what so many of 100 recent samples stay below, 0 with fewer than
+// enough.
+func (l *latency) percentile(of100, enough int) time.Duration {
 	l.mu.Lock()
 	recent := l.recent
 	n := min(l.n, samples)
@@ -62,5 +63,5 @@ func (l *latency) p95(enough int) time.Duration {
 		return 0
 	}
 	slices.Sort(recent[:n])
-	return recent[n*95/100]
+	return recent[n*of100/100]
 }

@@ -26,54 +26,37 @@ var (
 // errUnasked is a 304 to a request without validators.
 var errUnasked = errors.New("304 to an unconditional request")
 
-// bounds keep the memory of metadata fills in check: at most smallFills at a
-// time hold a document of up to smallDocument bytes, and at most largeFills of
-// them a larger one. With the compressed bytes and the decoded ones together
-// that is 2 × (smallFills × smallDocument + largeFills × Config.MaxMetadata).
-type bounds struct {
-	small, large chan struct{}
-}
-
-const (
-	smallFills    = 32
-	largeFills    = 2
-	smallDocument = 4 << 20
-)
-
-func newBounds() *bounds {
-	return &bounds{make(chan struct{}, smallFills), make(chan struct{}, largeFills)}
-}
-
-func acquire(ctx context.Context, slots chan struct{}) error {
-	select {
-	case slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // fetchMetadata reads a document whole, has the kind check and rewrite it, and
 // hands on every variant. Until then nothing has been released, so that any
 // failure means another master.
 func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
+	if len(a.Route.Beside) > 0 {
+		a.ETag, a.LastModified = "", "" // a 304 says nothing of what is beside it
+	}
 	lost := false // a replica has said that something is gone
+	written := witness{s.pool.pins, &a, time.Now()}
 	return s.pool.each(ctx, a, func(ctx context.Context, m *master, r *http.Response) (try, error) {
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {
 				return next, errUnasked
 			}
+			if err := written.vouches(m, r.Header); err != nil {
+				return next, err
+			}
 			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
 		case r.StatusCode != http.StatusOK:
 			return s.relay(r, sink)
 		}
-		if err := acquire(ctx, s.bounds.small); err != nil {
+		p, err := s.documents.enter(ctx, expected(r)+int64(len(a.Memo)))
+		if err != nil {
 			return next, err
 		}
-		defer func() { <-s.bounds.small }()
-		body, release, err := s.readDocument(ctx, r)
-		defer release()
+		defer p.leave()
+		body, err := s.readDocument(ctx, r, p)
+		if errors.Is(err, ErrRoom) {
+			return accepted, err // and no trouble of the master's
+		}
 		if err != nil {
 			return next, err
 		}
@@ -90,10 +73,13 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return next, fmt.Errorf("%w: %w", errMetadata, err)
 		}
+		if err := written.shows(m, r.Header, docs, from.Memo == nil); err != nil {
+			return next, err
+		}
 		if s.early(ctx, m, a, docs) {
 			return accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {"max-age=" + holdFor}}, 0)
 		}
-		return accepted, writeVariants(r, docs, sink)
+		return accepted, s.writeVariants(ctx, r, docs, sink)
 	})
 }
 
@@ -134,71 +120,72 @@ func (s *Site) relay(r *http.Response, sink Sink) (try, error) {
 	return accepted, err
 }
 
-// readDocument reads and decodes a body, within bounds. release gives back what
-// a large one took.
-func (s *Site) readDocument(ctx context.Context, r *http.Response) (doc []byte, release func(), err error) {
-	release = func() {}
-	isLarge := false
-	large := func() error {
-		if isLarge {
-			return nil
-		}
-		if err := acquire(ctx, s.bounds.large); err != nil {
-			return err
-		}
-		isLarge = true
-		release = func() { <-s.bounds.large }
-		return nil
+// usual is how many times its compressed size a packument has, or less.
+const usual = 12
+
+// expected is the memory that a response seems to need, in bytes.
+func expected(r *http.Response) int64 {
+	const unknown = 256 << 10
+	switch n := r.ContentLength; {
+	case n < 0:
+		return unknown
+	case r.Header.Get("Content-Encoding") == "":
+		return n + n/8
+	case n < 1<<40:
+		return n * usual
 	}
-	small := min(smallDocument, s.maxMetadata)
-	raw, whole, err := readUpTo(r.Body, nil, r.ContentLength, small)
-	if err == nil && !whole && small < s.maxMetadata {
-		if err = large(); err == nil {
-			raw, whole, err = readUpTo(r.Body, raw, r.ContentLength, s.maxMetadata)
-		}
-	}
-	switch {
-	case err != nil:
-		return nil, release, fmt.Errorf("%w: %w", errMetadata, err)
-	case !whole:
-		return nil, release, fmt.Errorf("%w: %w: more than %d bytes", errMetadata, errLarge, s.maxMetadata)
-	}
-	switch coding := r.Header.Get("Content-Encoding"); coding {
-	case "", "identity":
-		return raw, release, nil
-	case "gzip", "x-gzip":
-	default:
-		return nil, release, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
-	}
-	// The size comes from the master, so it is trusted only up to what the
-	// slots allow; a longer document fails below.
-	size := decodedSize(raw)
-	limit := min(max(size, small), s.maxMetadata)
-	if limit > small {
-		if err := large(); err != nil {
-			return nil, release, err
-		}
-	}
-	zr, err := gzip.NewReader(bytes.NewReader(raw))
-	if err != nil {
-		return nil, release, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)
-	}
-	doc, whole, err = readUpTo(zr, nil, size, limit)
-	switch {
-	case err != nil:
-		return nil, release, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)
-	case !whole:
-		return nil, release, fmt.Errorf("%w: %w: more than %d bytes once decoded", errMetadata, errLarge, limit)
-	}
-	return doc, release, nil
+	return unknown
 }
 
-// decodedSize is what a gzip stream's trailer says (RFC 1952, ISIZE).
+// readDocument reads and decodes a body, in the memory of p.
+func (s *Site) readDocument(ctx context.Context, r *http.Response, p *place) ([]byte, error) {
+	raw, whole, err := p.read(ctx, r.Body, r.ContentLength, s.maxMetadata, 0)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errMetadata, err)
+	case !whole:
+		return nil, fmt.Errorf("%w: %w: more than %d bytes", errMetadata, errLarge, s.maxMetadata)
+	}
+	doc := raw
+	switch coding := r.Header.Get("Content-Encoding"); coding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		zr, err := gzip.NewReader(bytes.NewReader(raw))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)
+		}
+		doc, whole, err = p.read(ctx, zr, decodedSize(raw), s.maxMetadata, int64(cap(raw)))
+		switch {
+		case errors.Is(err, ErrRoom), ctx.Err() != nil:
+			return nil, fmt.Errorf("%w: %w", errMetadata, err)
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)
+		case !whole:
+			return nil, fmt.Errorf("%w: %w: more than %d bytes once decoded", errMetadata, errLarge, s.maxMetadata)
+		}
+	default:
+		return nil, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
+	}
+	// What is noted of a packument is about a tenth of it; where some of it may be
+	// withheld, it is written anew.
+	n := int64(cap(doc))
+	if s.policed {
+		n += n
+	}
+	if err := p.reserve(ctx, n+n/8); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMetadata, err)
+	}
+	return doc, nil
+}
+
+// decodedSize is what a gzip stream's trailer says (RFC 1952, ISIZE), as far as it
+// can be true.
 func decodedSize(raw []byte) int64 {
 	if len(raw) < 18 {
 		return 0
 	}
-	return int64(binary.LittleEndian.Uint32(raw[len(raw)-4:]))
+	const most = 1032 // times the compressed size, by the format of deflate
+	return min(int64(binary.LittleEndian.Uint32(raw[len(raw)-4:])), most*int64(len(raw)))
 }
 
 // readUpTo appends to buf from r. whole is false when there is more than limit.
@@ -227,7 +214,11 @@ func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool,
 
 // writeVariants hands on each document in each coding. The master's validators
 // stay in the fields, for revalidation; what described its body does not.
-func writeVariants(r *http.Response, docs []kind.Document, sink Sink) error {
+func (s *Site) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, sink Sink) error {
+	if err := acquire(ctx, s.documents.coders); err != nil {
+		return err
+	}
+	defer func() { <-s.documents.coders }()
 	h := r.Header.Clone()
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest", "Vary", "Accept-Ranges"} {
 		h.Del(name)
@@ -243,7 +234,7 @@ func writeVariants(r *http.Response, docs []kind.Document, sink Sink) error {
 			if err := sink.Part(d.Variant, d.ContentType, c.name); err != nil {
 				return err
 			}
-			if err := c.write(sink, d.Body); err != nil {
+			if err := c.write(sink, d); err != nil {
 				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
 			}
 		}

@@ -3,7 +3,6 @@ package origin
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -224,7 +223,7 @@ const largeVersions = 4500
 
 func TestLargeMetadata(t *testing.T) {
 	doc := sample.Packument("big", largeVersions)
-	if len(doc) <= smallDocument {
+	if len(doc) <= 4<<20 {
 		t.Fatalf("%d bytes are not large", len(doc))
 	}
 	for _, coding := range []string{"gzip", ""} {
@@ -250,9 +249,7 @@ func TestLargeMetadata(t *testing.T) {
 					t.Fatal(err)
 				}
 				checkPackument(t, r, doc)
-				if len(b.bounds.small) != 0 || len(b.bounds.large) != 0 {
-					t.Error("a place was kept after the fill")
-				}
+				allGivenBack(t, b.documents)
 			})
 		}
 	}
@@ -263,7 +260,7 @@ func TestLargeMetadata(t *testing.T) {
 func TestMaxMetadata(t *testing.T) {
 	doc := sample.Packument("big", 1000)
 	huge := sample.Packument("big", largeVersions)
-	if len(huge) <= smallDocument {
+	if len(huge) <= 4<<20 {
 		t.Fatalf("%d bytes are not large", len(huge))
 	}
 	for _, tt := range []struct {
@@ -319,95 +316,6 @@ func TestGzipTrailerIsNotBelieved(t *testing.T) {
 	b := newBehind(t, []string{url})
 	if _, err := b.get(t, "/big"); !errors.Is(err, errMetadata) {
 		t.Errorf("err = %v; want %v", err, errMetadata)
-	}
-}
-
-// A fill has its places until every variant is written.
-func TestFillsHaveTheirPlaces(t *testing.T) {
-	doc := sample.Packument("big", largeVersions)
-	little := sample.Packument("big", 10)
-	for _, tt := range []struct {
-		name  string
-		body  []byte
-		zip   bool
-		large int
-	}{
-		{"large", doc, false, 1},
-		{"large once decoded", zipped(doc), true, 1},
-		{"small", little, false, 0},
-		{"small, encoded", zipped(little), true, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
-				if tt.zip {
-					w.Header().Set("Content-Encoding", "gzip")
-				}
-				w.Write(tt.body)
-			})
-			b := newBehind(t, []string{url})
-			r := &recorder{refuse: errors.New("seen enough")}
-			r.onHold = func() {
-				if small, large := len(b.bounds.small), len(b.bounds.large); small != 1 || large != tt.large {
-					t.Errorf("%d places and %d large ones are taken; want 1 and %d", small, large, tt.large)
-				}
-			}
-			if err := b.Fetch(t.Context(), Ask{Route: b.route("/big")}, r); !errors.Is(err, r.refuse) {
-				t.Fatal(err)
-			}
-			if len(b.bounds.small) != 0 || len(b.bounds.large) != 0 {
-				t.Error("a place was kept after the fill")
-			}
-		})
-	}
-}
-
-// Fills wait for a place, and a wait ends with the fill.
-func TestFillsAreCounted(t *testing.T) {
-	w := newTwo(t)
-	if err := w.store.AddPackument(sample.Packument("big", largeVersions)); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		name  string
-		path  string
-		slots func(*bounds) chan struct{}
-		waits bool
-	}{
-		{"a large one waits for large ones", "/big", func(b *bounds) chan struct{} { return b.large }, true},
-		{"a large one waits for small ones", "/big", func(b *bounds) chan struct{} { return b.small }, true},
-		{"a small one waits for small ones", aPackument, func(b *bounds) chan struct{} { return b.small }, true},
-		{"a small one does not wait for large ones", aPackument, func(b *bounds) chan struct{} { return b.large }, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			b := newBehind(t, w.bothURLs[:1])
-			slots := tt.slots(b.bounds)
-			for range cap(slots) {
-				slots <- struct{}{}
-			}
-			w.a.Forget()
-			ctx, cancel := context.WithCancelCause(t.Context())
-			defer cancel(nil)
-			r := &recorder{}
-			done := make(chan error, 1)
-			go func() { done <- b.Fetch(ctx, Ask{Route: b.route(tt.path)}, r) }()
-			if !tt.waits {
-				if err := <-done; err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			<-w.a.Arrived(sample.Path(tt.path))
-			over := errors.New("over")
-			cancel(over)
-			if err := <-done; !errors.Is(err, over) || r.responds != 0 {
-				t.Errorf("err = %v, %d responses", err, r.responds)
-			}
-			<-slots // one place, and the next fill has it
-			r = &recorder{}
-			if err := b.Fetch(t.Context(), Ask{Route: b.route(tt.path)}, r); err != nil || !r.held {
-				t.Errorf("with a place: %v", err)
-			}
-		})
 	}
 }
 

@@ -96,6 +96,9 @@ func TestVersionsDisappearOnPurpose(t *testing.T) {
 			for range 3 { // whichever is asked first
 				b := newBehind(t, []string{w.bothURLs[0], w.bothURLs[1], cS.URL()})
 				r, err := b.again(t, memo)
+				if tt.name == "the primary has lost most" && !slices.Contains(b.reported(), "A lost") {
+					t.Errorf("reports %q; want A lost", b.reported())
+				}
 				switch {
 				case tt.versions < 0 && (err == nil || r.responds != 0):
 					t.Errorf("%d responses, %v; reports %q", r.responds, err, b.reported())

@@ -1,8 +1,11 @@
 package origin
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -18,7 +21,8 @@ import (
 // knows whether its write may be repeated. It goes there even while the primary
 // is out, for there is no other way to find that a write works again; but not
 // while an operator has drained it. A PassAny without a body moves on to the
-// next master when one does not answer, and fails at once in an outage.
+// next master when one does not answer, and fails at once in an outage. A body
+// that stalls for the idle time, either way, is given up.
 func (s *Site) Pass(r kind.Route) http.RoundTripper { return passage{s.pool, r} }
 
 type passage struct {
@@ -67,12 +71,19 @@ func (p passage) pass(req *http.Request, m *master) (*http.Response, error) {
 		p.observe(m.name, "busy")
 		return nil, err
 	}
-	leave := sync.OnceFunc(func() { p.leaveRoom(m, forPass) })
-	out := req.Clone(req.Context())
+	ctx, cancel := context.WithCancelCause(req.Context())
+	end := sync.OnceFunc(func() { p.leaveRoom(m, forPass); cancel(nil) })
+	out := req.Clone(ctx)
 	out.URL, out.Host = target, target.Host
+	if out.Body != nil && out.Body != http.NoBody {
+		out.Body = newTakenBody(out.Body, p.timeouts.Idle, cancel)
+	}
 	resp, err := p.transport.RoundTrip(out)
 	if err != nil {
-		leave()
+		if cause := context.Cause(ctx); cause == errUntaken {
+			err = cause
+		}
+		end()
 		p.observe(m.name, reason(err))
 		if req.Context().Err() == nil {
 			p.failed(m, silence(err))
@@ -82,24 +93,82 @@ func (p passage) pass(req *http.Request, m *master) (*http.Response, error) {
 	p.observe(m.name, "pass")
 	if resp.StatusCode < 500 {
 		p.answered(m)
+		m.rooms[forPass].answered(p.roomAt(m, forPass))
 	}
 	p.localize(m, target, resp.Header)
 	if _, both := resp.Body.(io.Writer); both { // an upgraded connection is its client's
-		leave()
+		end()
 		return resp, nil
 	}
-	resp.Body = &placedBody{resp.Body, leave}
+	resp.Body = &placedBody{newIdleBody(resp.Body, p.timeouts.Idle, cancel), ctx, p.pool, m, end}
 	return resp, nil
 }
 
-// placedBody gives its place at a master back when it is closed.
+// placedBody gives its place at a master back when it is closed, and tells of a
+// body that breaks off: with an error, so that its client's breaks off too.
 type placedBody struct {
 	io.ReadCloser
-	leave func()
+	ctx    context.Context
+	pool   *pool
+	master *master
+	end    func()
+}
+
+func (b *placedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	switch cause := context.Cause(b.ctx); {
+	case cause == errIdle:
+		err = cause
+	case cause != nil:
+		return n, err // the client has left
+	}
+	b.pool.observe(b.master.name, reason(err))
+	if f, guilty := misdeed(err); guilty {
+		b.pool.failed(b.master, f)
+	}
+	return n, err
 }
 
 func (b *placedBody) Close() error {
-	defer b.leave()
+	defer b.end()
+	return b.ReadCloser.Close()
+}
+
+// errUntaken ends a request whose body a master does not take.
+var errUntaken = fmt.Errorf("the body of the request is not taken: %w", os.ErrDeadlineExceeded)
+
+// takenBody ends a request when the master takes none of its body for the idle
+// time. What the client takes to send it does not count.
+type takenBody struct {
+	io.ReadCloser
+	idle  time.Duration
+	timer *time.Timer
+}
+
+func newTakenBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {
+	if idle <= 0 {
+		return body
+	}
+	timer := time.AfterFunc(idle, func() { cancel(errUntaken) })
+	timer.Stop()
+	return &takenBody{body, idle, timer}
+}
+
+// Read is called when what it has returned before has been written.
+func (b *takenBody) Read(p []byte) (int, error) {
+	b.timer.Stop()
+	n, err := b.ReadCloser.Read(p)
+	if err == nil {
+		b.timer.Reset(b.idle)
+	}
+	return n, err
+}
+
+func (b *takenBody) Close() error {
+	b.timer.Stop()
 	return b.ReadCloser.Close()
 }
 

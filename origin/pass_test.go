@@ -2,15 +2,28 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 )
+
+// open passes a request on, and returns the response as it comes.
+func (b *behind) open(t *testing.T, method, path string, body io.Reader, contexts ...context.Context) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(append(contexts, t.Context())[0], method, "http://edge.example"+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, query, _ := strings.Cut(path, "?")
+	return b.Pass(b.Route(kind.Request{Method: method, Path: path, Query: query, Header: req.Header})).RoundTrip(req)
+}
 
 // send passes a request on, and returns the response with its body read.
 func (b *behind) send(t *testing.T, method, path, body string, fields ...string) (*http.Response, string, error) {
@@ -219,3 +232,95 @@ func TestPassEndsWithItsClient(t *testing.T) {
 		t.Errorf("%+v; another master was asked for nobody", u)
 	}
 }
+
+// A body that stalls on its way does not hold its client for ever, and does not
+// end as if it were whole.
+func TestPassGivesUpWhatStalls(t *testing.T) {
+	short := patient
+	short.Idle = 100 * time.Millisecond
+	for name, tt := range map[string]struct {
+		fault  sample.Fault
+		report string
+	}{
+		"stalls": {sample.HangAfter(10), "A stalled"},
+		"cut":    {sample.CutAfter(10), "A cut"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTwo(t)
+			b := newBehind(t, w.bothURLs, waits(short))
+			w.a.Break(sample.Any, tt.fault)
+			resp, err := b.open(t, "GET", search, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err == nil || len(body) != 10 {
+				t.Errorf("%d bytes, %v", len(body), err)
+			}
+			equal(t, "reports", b.reported(), []string{"A pass", tt.report})
+			if st := b.Status()[0].Masters[0]; st.InFlight != 0 || b.pool.primary().row != 1 {
+				t.Errorf("%d in flight, %d failures", st.InFlight, b.pool.primary().row)
+			}
+		})
+	}
+	t.Run("a client that leaves is no fault", func(t *testing.T) {
+		w := newTwo(t)
+		b := newBehind(t, w.bothURLs)
+		w.a.Break(sample.Any, sample.HangAfter(10))
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := b.open(t, "GET", search, nil, ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, err := io.ReadAll(resp.Body); err == nil {
+			t.Error("it ended well")
+		}
+		resp.Body.Close()
+		equal(t, "reports", b.reported(), []string{"A pass"})
+	})
+	t.Run("a master that takes nothing", func(t *testing.T) {
+		gate := make(chan struct{})
+		url := serveFunc(t, func(http.ResponseWriter, *http.Request) { <-gate })
+		defer close(gate)
+		b := newBehind(t, []string{url}, waits(short))
+		_, err := b.open(t, "PUT", login, io.LimitReader(zeros{}, 1<<30))
+		if u := isUnavailable(t, err); !u.Timeout || !errors.Is(err, errUntaken) {
+			t.Errorf("%+v", u)
+		}
+	})
+}
+
+// What the client takes to send a body is not held against the master.
+func TestRequestBodyIsTimedAtTheMaster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		body := newTakenBody(io.NopCloser(&dripping{every: time.Hour, left: 13}), time.Second, cancel)
+		buf := make([]byte, 8)
+		for range 2 {
+			if _, err := body.Read(buf); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ctx.Err() != nil {
+			t.Fatal("a slow client is taken for a master that stalls")
+		}
+		<-time.After(2 * time.Second)
+		if context.Cause(ctx) != errUntaken || reason(errUntaken) != "timeout" {
+			t.Errorf("a master that takes nothing: %v", context.Cause(ctx))
+		}
+		ctx, cancel = context.WithCancelCause(t.Context())
+		body = newTakenBody(io.NopCloser(strings.NewReader("x")), time.Second, cancel)
+		io.ReadAll(body)
+		<-time.After(time.Hour)
+		if ctx.Err() != nil {
+			t.Error("a body that was taken whole")
+		}
+		cancel(nil)
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -23,6 +23,7 @@ type pool struct {
 	beyond     map[reach]*http.Transport // for redirects
 	timeouts   Timeouts
 	identity   string
+	credential string // Authorization of fetches and probes; "" for the client's
 	publicBase string
 	observe    func(master, result string)
 	log        *slog.Logger
@@ -32,12 +33,12 @@ type pool struct {
 	ask    func(context.Context, *master, target) error // a probe
 	random func(n int) int                              // below n
 	near   time.Duration                                // see near
-	pins   pins
+	pins   *pins                                        // of all pools of a site
 	doubts *doubts
-	waits  latency // for the first byte of metadata, at all masters
+	waits  *[classes]latency // for first bytes, at all masters
 
 	hedges, retries *budget
-	hedged, retried atomic.Int64
+	*counts
 
 	begun   time.Time
 	stop    context.CancelFunc
@@ -61,11 +62,16 @@ type master struct {
 	spare   bool
 	client  *http.Client // follows redirects
 
-	rooms   [classes]bulkhead
-	latency latency
+	rooms   *[classes]bulkhead
+	latency *latency
 	kick    chan struct{} // wakes the probe loop
 
 	health // guarded by the pool's mu
+}
+
+// counts are for metrics.
+type counts struct {
+	hedged, retried atomic.Int64
 }
 
 // The names of a site's pools.
@@ -76,9 +82,9 @@ const (
 
 func newPool(cfg Config, name string, upstreams []Upstream, first int) *pool {
 	p := &pool{
-		site: cfg.Site, name: name, timeouts: cfg.Timeouts, identity: cfg.Identity, publicBase: cfg.PublicBase,
+		site: cfg.Site, name: name, timeouts: cfg.Timeouts, identity: cfg.Identity, credential: cfg.Credentials, publicBase: cfg.PublicBase,
 		observe: cfg.Observe, log: cfg.Log, probe: cfg.Probe, ping: pingOf(cfg.Kind), random: rand.IntN, near: near,
-		doubts: newDoubts(), hedges: newHedges(), retries: newRetries(),
+		doubts: newDoubts(), hedges: newHedges(), retries: newRetries(), waits: new([classes]latency), counts: new(counts), pins: newPins(),
 		transport: newTransport(cfg.Timeouts), beyond: newBeyond(cfg.Timeouts),
 	}
 	if p.observe == nil {
@@ -88,7 +94,8 @@ func newPool(cfg Config, name string, upstreams []Upstream, first int) *pool {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	for _, u := range upstreams {
-		m := &master{base: u.URL, name: u.URL.Redacted(), primary: u.Primary, spare: u.Spare, kick: make(chan struct{}, 1)}
+		m := &master{base: u.URL, name: u.URL.Redacted(), primary: u.Primary, spare: u.Spare,
+			rooms: new([classes]bulkhead), latency: new(latency), kick: make(chan struct{}, 1)}
 		m.since = time.Now()
 		m.client = &http.Client{
 			Transport:     &follower{direct: p.transport, beyond: p.beyond, host: u.URL.Hostname()},
@@ -191,12 +198,14 @@ func (p *pool) each(ctx context.Context, a Ask, use func(context.Context, *maste
 		return p.refusal()
 	}
 	p.doubts.last(order[:usable], a.Route.Key, time.Now())
+	way := p.pins.stance(&a, time.Now())
+	way.arrange(order[:usable])
 	p.retries.earn(time.Now())
 	p.hedges.earn(time.Now())
-	r := newRound(ctx, p, a, order)
+	r := newRound(ctx, p, a, order, usable)
 	defer r.end()
 	r.ask()
-	hedge := time.NewTimer(p.hedgeAfter(&a, usable))
+	hedge := time.NewTimer(p.hedgeAfter(&a, usable, way))
 	defer hedge.Stop()
 	u := &Unavailable{}
 	missing := 0
@@ -226,7 +235,12 @@ func (p *pool) each(ctx context.Context, a Ask, use func(context.Context, *maste
 		if r.over() || missing > 0 && r.asked >= usable { // who is out cannot confirm that something is gone
 			return u
 		}
-		if verdict != absent && !p.again(a) {
+		unasked := errors.Is(err, errBusy) // so that the next one is no second one
+		if unasked && p.downAt.Load() != 0 {
+			return p.refusal()
+		}
+		trial := way == tried && r.asked == 1 // has a bound of its own
+		if verdict != absent && !unasked && !trial && !p.again(a) {
 			u.Tried = append(u.Tried, errBudget)
 			return u
 		}

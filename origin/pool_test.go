@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -54,6 +55,9 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		{"204", []sample.Fault{sample.Status(204)}, patient, "204", "204"},
 		{"202", []sample.Fault{sample.Status(202)}, patient, "202", "202"},
 		{"a page served as 200", []sample.Fault{sample.HTML()}, patient, "metadata", "digest"},
+		{"an empty packument", []sample.Fault{sample.Replace([]byte("{}"))}, patient, "metadata", "digest"},
+		{"a packument of nothing", []sample.Fault{sample.Replace([]byte("null"))}, patient, "metadata", "digest"},
+		{"a packument that cannot be parsed", []sample.Fault{sample.Replace([]byte(`{"name":"edge-sample-words","versions":}`))}, patient, "metadata", "digest"},
 		{"not gzip", []sample.Fault{sample.BadGzip()}, patient, "gzip", "digest"},
 		{"a gzip bomb", []sample.Fault{sample.GzipBomb(100)}, patient, "large", "digest"},
 		{"a redirect to itself", []sample.Fault{sample.RedirectLoop()}, patient, "redirects", "redirects"},
@@ -89,6 +93,56 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 				}
 				if rule.Hits() == 0 {
 					t.Error("the first master was not asked")
+				}
+			})
+		}
+	}
+}
+
+// What only a listener of its own can do.
+func TestFailsOverFromWhatNoServerDoes(t *testing.T) {
+	short := patient
+	short.Idle = 200 * time.Millisecond
+	for name, tt := range map[string]struct {
+		serve  func(w http.ResponseWriter, r *http.Request)
+		waits  Timeouts
+		report string
+	}{
+		"a header of gigabytes": {func(w http.ResponseWriter, _ *http.Request) {
+			conn, out, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			io.WriteString(out, "HTTP/1.1 200 OK\r\n")
+			for range 2 << 10 { // as long as anybody reads
+				if _, err := io.WriteString(out, "X-Huge: "+strings.Repeat("h", 1<<20)+"\r\n"); err != nil {
+					return
+				}
+			}
+			t.Error("two gigabytes of header were read")
+		}, patient, "A fields"},
+		"a body that drips": {func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				io.WriteString(w, "x")
+				http.NewResponseController(w).Flush()
+				<-time.After(10 * time.Millisecond)
+			}
+		}, short, "A drip"},
+	} {
+		for _, path := range []string{aPackument, aTarball} {
+			t.Run(name+path, func(t *testing.T) {
+				t.Parallel()
+				w := newTwo(t)
+				inner := listedBy(func(bool) ([]byte, error) { return nil, errors.New("no list") })
+				b := newBehind(t, []string{serveFunc(t, tt.serve), w.bothURLs[1]}, waits(tt.waits), inner)
+				r, err := b.get(t, path)
+				if err != nil || r.status != http.StatusOK {
+					t.Fatalf("%d %v", r.status, err)
+				}
+				if !slices.Contains(b.reported(), tt.report) {
+					t.Errorf("reports %q; want %s", b.reported(), tt.report)
 				}
 			})
 		}

@@ -16,7 +16,7 @@ type Probe struct {
 	// Path is what is asked for, an escaped path below a master's base. With ""
 	// it is the latest version in the smallest packument that was fetched, or the
 	// registry's ping as long as there is none, or clients were given documents
-	// a moment ago; and for a pool of files the smallest of those, by
+	// a moment ago and not let down since; and for a pool of files the smallest of those, by
 	// HEAD.
 	Path    string
 	Every   time.Duration // between two probes, give or take a tenth
@@ -82,7 +82,8 @@ func (p *pool) probes() bool {
 
 // quiet is how many times between probes must go by, without a document that a
 // master gave us for a client, before it is asked for one by probes. Until then
-// what clients fetched tells more, and a ping that it is still there is enough.
+// what clients fetched tells more, and a ping that it is still there is enough;
+// but not of a master that has just failed a client.
 const quiet = 6
 
 func (p *pool) target(m *master, now time.Time) target {
@@ -93,7 +94,7 @@ func (p *pool) target(m *master, now time.Time) target {
 		return target{method: http.MethodHead, path: p.learnt.path, learnt: true}
 	case p.probe.Path != "":
 		return target{method: http.MethodGet, path: p.probe.Path, configured: true}
-	case p.learnt.path != "" && now.Sub(m.heard) >= quiet*p.probe.Every:
+	case p.learnt.path != "" && (m.row > 0 || now.Sub(m.heard) >= quiet*p.probe.Every):
 		return target{method: http.MethodGet, path: p.learnt.path, learnt: true}
 	}
 	return target{method: http.MethodGet, path: p.ping}
@@ -170,6 +171,7 @@ func (p *pool) sendProbe(ctx context.Context, m *master, t target) error {
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", "pkgedge (probe)")
 	p.Identify(req.Header)
+	p.authorize(req.Header)
 	resp, err := m.client.Do(req)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 )
 
@@ -122,18 +123,18 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 // probes are those of a fake prober.
 type probes struct {
 	mu  sync.Mutex
-	ill map[string]bool // by letter
+	ill map[string]bool // by letter, and then maybe a path: "a /x"
 	at  map[string][]time.Duration
 	t0  time.Time
 
 	deaf chan struct{} // when set, the primary's probe waits for it and for nothing else
 }
 
-func (f *probes) ask(ctx context.Context, m *master, _ target) error {
+func (f *probes) ask(ctx context.Context, m *master, t target) error {
 	f.mu.Lock()
 	letter := m.base.Host[:1]
 	f.at[letter] = append(f.at[letter], time.Since(f.t0))
-	ill, deaf := f.ill[letter], f.deaf
+	ill, deaf := f.ill[letter] || f.ill[letter+" "+t.path], f.deaf
 	f.mu.Unlock()
 	if deaf != nil && m.primary {
 		<-deaf
@@ -156,9 +157,13 @@ func steady(n int) int { return n / 2 }
 
 // begin has a pool probed by a fake prober, in a bubble.
 func begin(t *testing.T, roles string, random func(int) int) (*pool, *probes) {
+	return beginAt(t, "/x", roles, random)
+}
+
+func beginAt(t *testing.T, path, roles string, random func(int) int) (*pool, *probes) {
 	f := &probes{ill: make(map[string]bool), at: make(map[string][]time.Duration), t0: time.Now()}
 	p := poolOf(roles, func(c *Config) {
-		c.Probe = Probe{Path: "/x", Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2}
+		c.Probe = Probe{Path: path, Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2}
 	})
 	p.ask = f.ask
 	p.random = random
@@ -190,6 +195,72 @@ func TestProbesTakeOutAndBringBack(t *testing.T) {
 		}
 		if got := p.state("b"); got.State != "healthy" {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A registry that hangs while its root answers is found by the configured
+// probes, whether or not a client runs into it.
+func TestRegistryThatHangsBehindAWellRootIsFound(t *testing.T) {
+	const real = "/words" + latest
+	for _, tt := range []struct {
+		name string
+		let  func(p *pool) // down a client
+		in   time.Duration
+	}{
+		{"a client was let down", func(p *pool) { p.failed(p.primary(), unanswered) }, 3 * (5 + 2) * time.Second},
+		{"no client asks", func(*pool) {}, (quiet*5 + 4*(5+2)) * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, f := beginAt(t, "", "pr", steady)
+				ask := &Ask{Route: kind.Route{Class: kind.Metadata, What: "packument", Path: "/words"}}
+				for _, m := range p.masters {
+					p.learn(m, ask, 1000)
+				}
+				f.set("a "+real, true)
+				<-time.After(time.Second)
+				tt.let(p)
+				<-time.After(tt.in)
+				synctest.Wait()
+				want := "3 probes of " + real + " timed out after 2s"
+				if got := p.state("a"); got.State != "out" || got.Why != want {
+					t.Errorf("it is %s, because %q; want it out, because %q", got.State, got.Why, want)
+				}
+				if got := p.state("b"); got.State != "healthy" {
+					t.Errorf("the other one is %s", got.State)
+				}
+			})
+		})
+	}
+}
+
+// A spare takes over by itself, and hands back.
+func TestSpareTakesOverAndHandsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := begin(t, "prs", steady)
+		f.set("a", true)
+		f.set("b", true)
+		begun := time.Now()
+		for p.asked(Ask{})[:1] != "c" {
+			if time.Since(begun) > 3*(5+2)*time.Second {
+				t.Fatalf("order %q", p.asked(Ask{}))
+			}
+			<-time.After(time.Second)
+			synctest.Wait()
+		}
+		<-time.After(7 * time.Second) // one more period, in which the last of the others goes out
+		if got := p.asked(Ask{}); got != "c|ab" {
+			t.Errorf("order %q", got)
+		}
+		if p.downAt.Load() != 0 {
+			t.Error("an outage with a spare that is well")
+		}
+		f.set("b", false)
+		<-time.After(2*7*time.Second + ramp)
+		synctest.Wait()
+		if got := p.asked(Ask{}); got != "bc|a" {
+			t.Errorf("order %q once a replica is back", got)
 		}
 	})
 }

@@ -2,10 +2,11 @@ package origin
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 )
@@ -15,6 +16,7 @@ type round struct {
 	*pool
 	a       Ask
 	order   []*master
+	usable  int             // the first of order, which are expected to answer
 	ctx     context.Context // of every request of the round
 	cancel  context.CancelCauseFunc
 	replies chan *reply
@@ -22,8 +24,8 @@ type round struct {
 	pending int // without a reply so far
 }
 
-func newRound(ctx context.Context, p *pool, a Ask, order []*master) *round {
-	r := &round{pool: p, a: a, order: order, replies: make(chan *reply, len(order))}
+func newRound(ctx context.Context, p *pool, a Ask, order []*master, usable int) *round {
+	r := &round{pool: p, a: a, order: order, usable: usable, replies: make(chan *reply, len(order))}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	return r
 }
@@ -51,32 +53,41 @@ func (r *round) end() {
 // means something.
 const enoughWaits = 128
 
-// leastHedge is the shortest wait before another master is asked. Below it a
-// master that is merely busy would be asked everything twice, and one request to
-// a master for each document is worth more than a fraction of a second.
-const leastHedge = 250 * time.Millisecond
+// leastHedge is the shortest wait before another master is asked, and
+// leastFileHedge that for a file. Below it a master that is merely busy would be
+// asked everything twice, and one request to a master for each document is worth
+// more than a fraction of a second.
+const (
+	leastHedge     = 250 * time.Millisecond
+	leastFileHedge = time.Second
+)
 
 // never is a wait that does not end.
 const never = time.Duration(math.MaxInt64)
 
 // hedgeAfter is how long the first of the usable masters has the field to
-// itself: for metadata, until the answer takes longer than 95 of 100 do. As long
-// as too little is known for that, it is half the time after which the master
-// would be given up.
-func (p *pool) hedgeAfter(a *Ask, usable int) time.Duration {
-	if a.Plain() || classOf(a.Route) != forMetadata || usable < 2 {
+// itself: until the answer takes longer than 95 of 100 do for metadata, and 99
+// of 100 for files. As long as too little is known of metadata for that, it is
+// half the time after which the master would be given up. What a client of a
+// plain origin asks is that client's own, and is asked once; and of what was
+// just written a replica might be sooner, and have less to tell.
+func (p *pool) hedgeAfter(a *Ask, usable int, way stance) time.Duration {
+	if a.Plain() || usable < 2 || way == first {
 		return never
 	}
-	wait := p.waits.p95(enoughWaits)
+	if classOf(a.Route) == forFiles {
+		return max(p.waits[forFiles].percentile(99, 1), leastFileHedge)
+	}
+	wait := p.waits[forMetadata].percentile(95, enoughWaits)
 	if wait == 0 {
 		wait = p.timeouts.FirstByte / 2
 	}
 	return max(wait, leastHedge)
 }
 
-// hedge asks another master, if the budget allows.
+// hedge asks another master, if one is expected to answer and the budget allows.
 func (r *round) hedge() {
-	if r.asked < len(r.order) && r.hedges.spend(time.Now(), 0) {
+	if r.asked < r.usable && r.hedges.spend(time.Now(), 0) {
 		r.hedged.Add(1)
 		r.ask()
 	}
@@ -117,10 +128,17 @@ func (p *pool) send(ctx context.Context, m *master, a Ask, hedge bool) *reply {
 		do = p.transport.RoundTrip // redirects are the client's to follow
 	}
 	begun := time.Now()
+	late := time.AfterFunc(p.longest(), func() { r.cancel(errLate) }) // redirects add up
 	r.resp, r.err = do(req)
+	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == errLate {
+		r.err = errLate
+	}
 	took := time.Since(begun)
 	switch {
 	case r.err == nil:
+		if !failure(r.resp.StatusCode) {
+			m.rooms[r.class].answered(p.roomAt(m, r.class))
+		}
 		r.slow = p.timed(m, r.class, took)
 		if a.Plain() {
 			p.localize(m, req.URL, r.resp.Header)
@@ -144,14 +162,21 @@ func (p *pool) send(ctx context.Context, m *master, a Ask, hedge bool) *reply {
 	return r
 }
 
+// errLate ends a request whose answer did not begin in time, all redirects taken
+// together.
+var errLate = fmt.Errorf("not answered in time: %w", os.ErrDeadlineExceeded)
+
+// longest is how long one request may take until its response's fields are
+// there: to connect, by TCP and TLS, and to be answered. A master answers within
+// that or not at all, however often it redirects.
+func (p *pool) longest() time.Duration { return 2*p.timeouts.Connect + p.timeouts.FirstByte }
+
 // timed notes how long a first byte took, and says whether that was too long: a
 // second and more, and many times what another master takes.
 func (p *pool) timed(m *master, c class, took time.Duration) (slow bool) {
 	const much, times = time.Second, 8
 	now := time.Now()
-	if c == forMetadata {
-		p.waits.add(now, took)
-	}
+	p.waits[c].add(now, took)
 	if took >= much {
 		for _, o := range p.masters {
 			if usual := o.latency.average(now); o != m && usual > 0 && took >= times*usual {
@@ -185,7 +210,7 @@ func (r *reply) judge(last, alone bool, use func(context.Context, *master, *http
 	}
 	result := strconv.Itoa(r.resp.StatusCode)
 	if err != nil {
-		if cause := context.Cause(r.ctx); errors.Is(cause, errIdle) {
+		if cause := context.Cause(r.ctx); cause == errIdle || cause == errLate {
 			err = cause
 		}
 		result = reason(err)
@@ -232,11 +257,11 @@ func (c *countedBody) Read(p []byte) (int, error) {
 // stale answer, or another master at work, does not wait for one: what is shed
 // first costs nobody an answer.
 func (p *pool) enterRoom(ctx context.Context, m *master, c class, impatient bool) error {
-	queue := maxQueue
+	patience := p.timeouts.FirstByte
 	if impatient {
-		queue = 0
+		patience = 0
 	}
-	return m.rooms[c].enter(ctx, p.roomAt(m, c), queue, p.timeouts.FirstByte)
+	return m.rooms[c].enter(ctx, p.roomAt(m, c), patience)
 }
 
 func (p *pool) leaveRoom(m *master, c class) {

@@ -18,18 +18,26 @@ type Config struct {
 	PublicBase  string // URL under which clients reach the site, without a final slash
 	Masters     []Upstream
 	Files       []Upstream // where files come from instead of Masters, when set
+	First       int        // number of the first of them in the status
+	Credentials string     // Authorization of every fetch and probe, instead of the client's; "" for none
 	Probe       Probe
 	Timeouts    Timeouts
-	MaxMetadata int64  // bytes of a decoded metadata document
-	Identity    string // this edge's name in Via and CDN-Loop
+	MaxMetadata int64      // bytes of a decoded metadata document
+	Documents   *Documents // shared by all sites; nil for a bound of its own
+	Identity    string     // this edge's name in Via and CDN-Loop
 
 	// Digests returns the document that lists a file's digest, see
 	// kind.Kind.Lists. With renew it is validated with a master first.
-	Digests func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
+	// h is the fields of the request for the file.
+	Digests func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
 
 	// Deny and MinimumAge are what the site withholds, see npm.Policy.
 	Deny       []string
 	MinimumAge time.Duration
+
+	// Time puts the times of the versions into the abbreviated form of a
+	// packument, see npm.Kind.WithTime.
+	Time bool
 
 	// Observe is told how each request to a master ended: "200", "timeout",
 	// "refused", …: a small set. It may be nil.
@@ -98,10 +106,11 @@ type Site struct {
 	kind.Kind
 	pool        *pool
 	files       *pool // for files; the same one, unless they have masters of their own
-	bounds      *bounds
-	digests     func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
+	documents   *Documents
+	digests     func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
 	maxMetadata int64
-	policed     bool // some files may be withheld
+	patience    time.Duration // see digestPatience
+	policed     bool          // some files may be withheld
 	held        held
 }
 
@@ -116,15 +125,20 @@ func New(cfg Config) (*Site, error) {
 	}
 	s := &Site{
 		Kind:        k,
-		pool:        newPool(cfg, poolOfAll, cfg.Masters, 0),
-		bounds:      newBounds(),
+		pool:        newPool(cfg, poolOfAll, cfg.Masters, cfg.First),
+		documents:   cfg.Documents,
 		digests:     cfg.Digests,
+		patience:    digestPatience,
 		maxMetadata: cfg.MaxMetadata,
 		policed:     len(cfg.Deny) > 0 || cfg.MinimumAge > 0,
 	}
+	if s.documents == nil {
+		s.documents = NewDocuments(64<<20, unlimited{})
+	}
 	s.files = s.pool
 	if len(cfg.Files) > 0 {
-		s.files = newPool(cfg, poolOfFiles, cfg.Files, len(cfg.Masters))
+		s.files = newPool(cfg, poolOfFiles, cfg.Files, cfg.First+len(cfg.Masters))
+		s.files.pins = s.pool.pins
 	}
 	for _, p := range s.pools() {
 		p.start()

@@ -73,7 +73,7 @@ func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
 	s := MasterStatus{
 		N: m.n, URL: m.name, Role: "replica", State: m.state.String(), Why: m.because(), Since: seconds(m.since),
 		Drained: !m.drained.IsZero(), Share: math.Round(m.share(now)*100) / 100,
-		LatencyMS: milliseconds(m.latency.average(now)), P95MS: milliseconds(m.latency.p95(1)),
+		LatencyMS: milliseconds(m.latency.average(now)), P95MS: milliseconds(m.latency.percentile(95, 1)),
 	}
 	switch {
 	case m.primary:
@@ -88,8 +88,9 @@ func (p *pool) masterStatus(m *master, now time.Time) MasterStatus {
 		s.Share = 0
 	}
 	for c := range m.rooms {
-		s.InFlight += m.rooms[c].inside()
-		s.Waiting += m.rooms[c].waiting()
+		inside, waiting := m.rooms[c].load()
+		s.InFlight += inside
+		s.Waiting += waiting
 	}
 	if p.probes() {
 		age := now.Sub(m.probe.beat)

@@ -55,12 +55,18 @@ func TestTidy(t *testing.T) {
 
 // What no master should send neither reaches a client nor passes unseen.
 func TestOddFieldsAreDroppedAndCounted(t *testing.T) {
-	for report, change := range map[string]func(h http.Header){
-		"A cookie":   func(h http.Header) { h.Set("Set-Cookie", "session=1") },
-		"A date":     func(h http.Header) { h.Set("Date", "Thu, 01 Jan 1970 00:00:00 GMT") },
-		"A age":      func(h http.Header) { h.Set("Age", "-5") },
-		"A trailers": func(h http.Header) { h.Set("Trailer", "X-Late") },
+	for _, odd := range []struct {
+		report string
+		change func(h http.Header)
+	}{
+		{"A cookie", func(h http.Header) { h.Set("Set-Cookie", "session=1") }},
+		{"A date", func(h http.Header) { h.Set("Date", "Thu, 01 Jan 1970 00:00:00 GMT") }},
+		{"A date", func(h http.Header) { h.Set("Date", "Fri, 31 Dec 9999 23:59:59 GMT") }},
+		{"A date", func(h http.Header) { h.Set("Date", "the day before yesterday") }},
+		{"A age", func(h http.Header) { h.Set("Age", "-5") }},
+		{"A trailers", func(h http.Header) { h.Set("Trailer", "X-Late") }},
 	} {
+		report, change := odd.report, odd.change
 		for _, path := range []string{aPackument, aTarball} {
 			store, err := sample.Samples()
 			if err != nil {

@@ -23,6 +23,7 @@ type transfer struct {
 
 	digest kind.Digest
 	check  verifier // nil where nothing is known of the bytes
+	unsure bool     // whether there is a digest
 	held   []byte   // the last bytes, kept back: always some, and at most heldTail
 	off    int64    // bytes taken so far
 	size   int64    // of the file, -1 when it is not known
@@ -54,7 +55,7 @@ func (s *Site) stream(r *http.Response, t *transfer) (try, error) {
 		} else if framed(t.ask.Route) {
 			t.check = newFraming()
 		}
-		describe(t.sink, r.Header, d)
+		t.describe(r.Header, d)
 	}
 	t.size = r.ContentLength
 	if tag := r.Header.Get("Etag"); !strings.HasPrefix(tag, "W/") {

@@ -21,6 +21,8 @@ type Config struct {
 	Purger Purger
 	// Drainer takes masters out of rotation.
 	Drainer Drainer
+	// Reloader reads the configuration again.
+	Reloader Reloader
 	// Status returns what /status shows, as a value for [encoding/json].
 	Status func() any
 	// Ready returns nil, or why no traffic should be sent here now.
@@ -42,6 +44,9 @@ POST /purge    {"package": "…"}, {"url": "…"}, {"site": "…"} or {"all": tr
 POST /masters/{site}/{n}/drain    take a master out of rotation; n is its number
                                   in /status, or the host of its URL
 POST /masters/{site}/{n}/undrain  put it back
+POST /reload   read the configuration again
+
+Each POST answers JSON that says what was done, or {"error": "…"}.
 `
 
 // New returns the handler of the admin listener.
@@ -68,8 +73,38 @@ func New(cfg Config) http.Handler {
 	mux.Handle("POST /purge", g.changes(&purges{purger: cfg.Purger, logger: cfg.Logger}))
 	mux.Handle("POST /masters/{site}/{master}/drain", g.changes(&drains{cfg.Drainer, cfg.Logger, true}))
 	mux.Handle("POST /masters/{site}/{master}/undrain", g.changes(&drains{cfg.Drainer, cfg.Logger, false}))
-	return g.names(mux)
+	mux.Handle("POST /reload", g.changes(&reloads{cfg.Reloader}))
+	return g.names(routes{mux})
 }
+
+// routes is a mux whose own refusals are JSON as all others are.
+type routes struct{ *http.ServeMux }
+
+func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, pattern := m.Handler(r); pattern == "" {
+		w = &refusal{ResponseWriter: w, request: r}
+		h.ServeHTTP(w, r)
+		return
+	}
+	m.ServeMux.ServeHTTP(w, r)
+}
+
+// refusal puts the mux's own text as JSON. Allow goes through.
+type refusal struct {
+	http.ResponseWriter
+	request *http.Request
+}
+
+func (w *refusal) WriteHeader(status int) {
+	reason := "there is no " + w.request.URL.Path + " here: GET / lists what is"
+	if status == http.StatusMethodNotAllowed {
+		reason = w.request.URL.Path + " takes " + w.Header().Get("Allow") + ", not " + w.request.Method
+	}
+	refuse(w.ResponseWriter, status, reason)
+}
+
+// Write drops the text.
+func (w *refusal) Write(text []byte) (int, error) { return len(text), nil }
 
 func text(w http.ResponseWriter, status int, body string) {
 	h := w.Header()

@@ -27,7 +27,7 @@ func config(p *purger) Config {
 	return Config{
 		Listen:  "192.0.2.10:8081",
 		Purger:  p,
-		Drainer: &drainer{},
+		Drainer: &drainer{}, Reloader: &reloader{},
 		Status:  func() any { return map[string]int{"objects": 7} },
 		Ready:   func() error { return nil },
 		Metrics: NewMetrics("v0").Handler(),
@@ -70,10 +70,11 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/readyz", 200, "ready", ""},
 		{"GET", "/status", 200, `"objects": 7`, ""},
 		{"GET", "/metrics", 200, "edge_build_info", ""},
-		{"GET", "/nothing", 404, "", ""},
-		{"GET", "/purge/x", 404, "", ""},
-		{"GET", "/purge", 405, "", "POST"},
+		{"GET", "/nothing", 404, `"there is no /nothing here: GET / lists what is"`, ""},
+		{"GET", "/purge/x", 404, `"error"`, ""},
+		{"GET", "/purge", 405, `"/purge takes POST, not GET"`, "POST"},
 		{"DELETE", "/purge", 405, "", "POST"},
+		{"GET", "/reload", 405, "", "POST"},
 		{"POST", "/healthz", 405, "", "GET, HEAD"},
 		{"POST", "/status", 405, "", "GET, HEAD"},
 	} {
@@ -81,6 +82,9 @@ func TestRoutes(t *testing.T) {
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.contains) || w.Header().Get("Allow") != c.allow {
 			t.Errorf("%s %s = %d %q, Allow %q; want %d with %q, Allow %q", c.method, c.path,
 				w.Code, w.Body, w.Header().Get("Allow"), c.status, c.contains, c.allow)
+		}
+		if w.Code >= 400 && (!json.Valid(w.Body.Bytes()) || w.Header().Get("Content-Type") != "application/json") {
+			t.Errorf("%s %s: %s %q is not JSON", c.method, c.path, w.Header().Get("Content-Type"), w.Body)
 		}
 	}
 }

@@ -7,6 +7,7 @@
 //	GET  /status   JSON
 //	POST /purge    forget a package, a URL, a site, or all
 //	POST /masters/{site}/{n}/drain, …/undrain
+//	POST /reload   read the configuration again
 //
 // # Who may change state
 //
@@ -19,8 +20,9 @@
 // cross-site request from a browser that would change state is refused in both
 // cases ([http.CrossOriginProtection]).
 //
-// Mistakes are answered as JSON, {"error": "…"}, in one line that says what to
-// change.
+// Each change is answered with JSON that says what was done, and each mistake
+// with {"error": "…"}, in one line that says what to change; a configuration that
+// is refused has a list of "mistakes" besides. /healthz, /readyz and / are text.
 //
 // Interfaces here are what the listener needs, and are implemented elsewhere.
 package admin

@@ -5,17 +5,47 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 )
 
 // A Drainer takes masters out of rotation and puts them back. Drain returns once
-// no new request goes to a drained master; those under way finish. Its error
-// wraps [ErrUnknownSite] or [ErrUnknownMaster] when the request is to blame.
+// no new request goes to a drained master; those under way finish. The master is
+// its number in the status, its URL, or the host of that. The error wraps
+// [ErrUnknownSite], [ErrUnknownMaster] or [ErrAmbiguousMaster] when the request
+// is to blame.
 type Drainer interface {
-	Drain(ctx context.Context, site, master string, drained bool) error
+	Drain(ctx context.Context, site, master string, drained bool) (Rotation, error)
 }
 
-// ErrUnknownMaster is a master that a site does not have, answered 404.
-var ErrUnknownMaster = errors.New("unknown master")
+// What a [Drainer] cannot find.
+var (
+	ErrUnknownMaster   = errors.New("unknown master")      // answered 404
+	ErrAmbiguousMaster = errors.New("names more than one") // answered 400
+)
+
+// Rotation is what became of a drain, or of its opposite.
+type Rotation struct {
+	Site    string `json:"site"`
+	Drained bool   `json:"drained"`
+	// Masters are those that were named: one, or a host's entries among the
+	// masters of the site, of its files and of its scopes.
+	Masters []Master `json:"masters"`
+	// Left are the masters of the same pools that get requests now.
+	Left []Master `json:"left"`
+	// Warnings say what does not work any more, a line each.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Master is one of them.
+type Master struct {
+	N        int    `json:"n"`
+	URL      string `json:"url"`
+	Role     string `json:"role"`
+	Pool     string `json:"pool"`
+	InFlight int    `json:"in_flight"` // requests under way there
+	// Changed is false for a master that was drained, or not, already.
+	Changed bool `json:"changed"`
+}
 
 // drains answers POST /masters/{site}/{master}/drain, or …/undrain.
 type drains struct {
@@ -26,19 +56,27 @@ type drains struct {
 
 func (h *drains) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	site, master := r.PathValue("site"), r.PathValue("master")
-	err := h.drainer.Drain(r.Context(), site, master, h.drained)
+	done, err := h.drainer.Drain(r.Context(), site, master, h.drained)
 	switch {
 	case err == nil:
-		h.logger.LogAttrs(r.Context(), slog.LevelInfo, "drain", slog.String("site", site), slog.String("master", master),
-			slog.Bool("drained", h.drained), slog.String("peer", r.RemoteAddr))
-		answer(w, http.StatusOK, struct {
-			Site    string `json:"site"`
-			Master  string `json:"master"`
-			Drained bool   `json:"drained"`
-		}{site, master, h.drained})
+		attrs := []slog.Attr{slog.String("site", site), slog.String("master", master), slog.Int("left", len(done.Left)), slog.String("peer", r.RemoteAddr)}
+		if len(done.Warnings) > 0 {
+			attrs = append(attrs, slog.String("warning", strings.Join(done.Warnings, "; ")))
+		}
+		h.logger.LogAttrs(r.Context(), slog.LevelInfo, h.word()+" by an operator", attrs...)
+		answer(w, http.StatusOK, done)
 	case errors.Is(err, ErrUnknownSite), errors.Is(err, ErrUnknownMaster):
 		refuse(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, ErrAmbiguousMaster):
+		refuse(w, http.StatusBadRequest, err.Error())
 	default:
-		refuse(w, http.StatusInternalServerError, "cannot drain: "+err.Error())
+		refuse(w, http.StatusInternalServerError, "cannot "+h.word()+": "+err.Error())
 	}
+}
+
+func (h *drains) word() string {
+	if h.drained {
+		return "drain"
+	}
+	return "undrain"
 }

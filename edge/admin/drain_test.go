@@ -15,9 +15,9 @@ type drainer struct {
 	seen []string
 }
 
-func (d *drainer) Drain(_ context.Context, site, master string, drained bool) error {
+func (d *drainer) Drain(_ context.Context, site, master string, drained bool) (Rotation, error) {
 	d.seen = append(d.seen, fmt.Sprint(site, " ", master, " ", drained))
-	return d.err
+	return Rotation{Site: site, Drained: drained, Masters: []Master{{URL: "https://" + master, Changed: true}}, Warnings: []string{"beware"}}, d.err
 }
 
 func TestDrain(t *testing.T) {
@@ -30,10 +30,12 @@ func TestDrain(t *testing.T) {
 		seen               []string
 	}{
 		{"by number", "POST", "/masters/npm/1/drain", nil, nil, 200, `"drained": true`, []string{"npm 1 true"}},
-		{"by host", "POST", "/masters/npm/a.example:4873/drain", nil, nil, 200, `"master": "a.example:4873"`, []string{"npm a.example:4873 true"}},
+		{"by host", "POST", "/masters/npm/a.example:4873/drain", nil, nil, 200, `"url": "https://a.example:4873"`, []string{"npm a.example:4873 true"}},
+		{"by URL", "POST", "/masters/npm/http:%2F%2Fa.example%2Fnpm/drain", nil, nil, 200, `"beware"`, []string{"npm http://a.example/npm true"}},
 		{"back", "POST", "/masters/npm/1/undrain", nil, nil, 200, `"drained": false`, []string{"npm 1 false"}},
 		{"no such site", "POST", "/masters/x/1/drain", nil, fmt.Errorf("%w: x", ErrUnknownSite), 404, "unknown site", []string{"x 1 true"}},
 		{"no such master", "POST", "/masters/npm/9/drain", nil, fmt.Errorf("%w: 9", ErrUnknownMaster), 404, "unknown master", []string{"npm 9 true"}},
+		{"several masters", "POST", "/masters/npm/a/drain", nil, fmt.Errorf("a %w", ErrAmbiguousMaster), 400, "names more than one", []string{"npm a true"}},
 		{"other trouble", "POST", "/masters/npm/1/drain", nil, errors.New("odd"), 500, "odd", []string{"npm 1 true"}},
 		{"not by GET", "GET", "/masters/npm/1/drain", nil, nil, 405, "", nil},
 		{"no such verb", "POST", "/masters/npm/1/kill", nil, nil, 404, "", nil},

@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,7 @@ type (
 
 // served is what one answer adds to.
 type served struct {
+	count    *atomic.Int64 // the same as requests, which cannot be read
 	requests prometheus.Counter
 	bytes    prometheus.Counter
 	seconds  prometheus.Observer
@@ -65,6 +67,7 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), inFlight: inFlight}
 	m.served.resolve = func(l servedLabels) served {
 		return served{
+			count:    new(atomic.Int64),
 			requests: requests.WithLabelValues(l.site, l.outcome),
 			bytes:    bytes.WithLabelValues(l.site, l.outcome),
 			seconds:  seconds.WithLabelValues(l.outcome),
@@ -86,9 +89,19 @@ func NewMetrics(version string) *Metrics {
 // labels has been seen.
 func (m *Metrics) Observe(site, outcome string, bytes int64, d time.Duration) {
 	c := m.served.get(servedLabels{site, outcome})
+	c.count.Add(1)
 	c.requests.Inc()
 	c.bytes.Add(float64(max(bytes, 0)))
 	c.seconds.Observe(d.Seconds())
+}
+
+// Served calls each with the answers counted so far, by site and outcome.
+func (m *Metrics) Served(each func(site, outcome string, n int64)) {
+	if known := m.served.known.Load(); known != nil {
+		for labels, c := range *known {
+			each(labels.site, labels.outcome, c.count.Load())
+		}
+	}
 }
 
 // Origin counts one request to a master of site and its result, a word from a

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -50,6 +51,11 @@ func TestMetricsShowWhatWasCounted(t *testing.T) {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks %q", line)
 		}
+	}
+	served := map[string]int64{}
+	m.Served(func(site, outcome string, n int64) { served[site+" "+outcome] = n })
+	if want := map[string]int64{"npm hit": 2, "npm miss": 1}; !maps.Equal(served, want) {
+		t.Errorf("served %v; want %v", served, want)
 	}
 	for _, part := range []string{`version="v1.2.3"`, "go_goroutines ", "process_start_time_seconds "} {
 		if !strings.Contains(text, part) {

@@ -1,0 +1,251 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// kill ends a disk tier as SIGKILL does: nothing is written any more.
+func (d *disk) kill() {
+	d.closed.Store(true)
+	d.lock.Close()
+}
+
+// fillUp commits n objects of that many bytes, as far as they are taken.
+func fillUp(t *testing.T, d *disk, name string, n, size int) {
+	t.Helper()
+	b := payload(1, size)
+	for i := range n {
+		k := Key{Site: "s", ID: fmt.Sprint(name, i)}
+		m := metaFor(k, uint64(i+1), b)
+		w, err := d.Create(k, m, int64(size))
+		if errors.Is(err, errNoRoom) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Commit(m); err != nil {
+			t.Fatal(err)
+		}
+		w.Abort()
+	}
+}
+
+// Whatever an earlier edge left, and however it ended, the limit holds before
+// anything was scanned, and what there is counts.
+func TestLimitHoldsBeforeTheScan(t *testing.T) {
+	const limit = 8 << 20
+	for _, tt := range []struct {
+		rule string
+		end  func(d *disk, used string)
+	}{
+		{"closed", func(d *disk, _ string) { d.close() }},
+		{"killed", func(d *disk, _ string) { d.kill() }},
+		{"killed, and the count lost", func(d *disk, used string) { d.kill(); os.Remove(used) }},
+		{"killed, and the count empty", func(d *disk, used string) { d.kill(); os.Truncate(used, 0) }},
+		{"killed, and the count torn", func(d *disk, used string) { d.kill(); os.Truncate(used, 25) }},
+		{"killed, and the count no number", func(d *disk, used string) { d.kill(); os.WriteFile(used, []byte("x"), 0o600) }},
+	} {
+		for _, full := range []bool{false, true} {
+			t.Run(fmt.Sprint(tt.rule, " full=", full), func(t *testing.T) {
+				dir := t.TempDir()
+				d := openHere(t, dir)
+				d.limit, d.ceiling.limit = limit, limit
+				n := 10
+				if full {
+					n = 100
+				}
+				fillUp(t, d, "before", n, 100_000)
+				tt.end(d, filepath.Join(dir, "used"))
+				d = openedDisk(t, dir, limit)
+				there, _ := files(t, dir)
+				if have := d.used(); have < there {
+					t.Errorf("%d bytes are counted, %d are there", have, there)
+				}
+				fillUp(t, d, "after", 150, 100_000)
+				if used, _ := files(t, dir); used > limit {
+					t.Errorf("%d bytes, limit %d", used, limit)
+				}
+				d.scan(nil)
+				if used, _ := files(t, dir); used != d.used() || used > limit {
+					t.Errorf("after the scan %d bytes, counted %d, limit %d", used, d.used(), limit)
+				}
+				fillUp(t, d, "later", 150, 100_000)
+				if used, _ := files(t, dir); used > limit || used < limit*9/10 {
+					t.Errorf("at last %d bytes, limit %d", used, limit)
+				}
+			})
+		}
+	}
+}
+
+// What is on disk never exceeds what the next edge would read, at any moment.
+func TestCeilingIsRaisedBeforeItIsReached(t *testing.T) {
+	dir := t.TempDir()
+	d := openedDisk(t, dir, 64<<20)
+	next := ceiling{path: filepath.Join(dir, "used"), limit: 64 << 20, sys: realSystem()}
+	raised := 0
+	for i := range 40 {
+		before := d.ceiling.noted.Load()
+		fillUp(t, d, fmt.Sprint(i), 1, 200_000)
+		if d.ceiling.noted.Load() != before {
+			raised++
+		}
+		if used, _ := files(t, dir); used > next.read() {
+			t.Errorf("%d bytes, and the ceiling is %d", used, next.read())
+		}
+	}
+	if raised < 5 || raised > 10 {
+		t.Errorf("raised %d times for 8 MB in steps of 1 MiB", raised)
+	}
+	d.close()
+	if used, _ := files(t, dir); next.read() != used {
+		t.Errorf("closed, and the ceiling is %d, want %d", next.read(), used)
+	}
+}
+
+// An empty directory is known to be empty.
+func TestNewDirectoryHasNothing(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 8<<20)
+	if d.used() != 0 {
+		t.Errorf("%d bytes", d.used())
+	}
+}
+
+// What cannot be counted is not written.
+func TestCeilingThatCannotBeRaised(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 8<<20)
+	real := d.ceiling.sys.sync
+	d.ceiling.sys.sync = func(*os.File) error { return syscall.EIO }
+	k := Key{ID: "a"}
+	if _, err := d.Create(k, metaFor(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
+		t.Errorf("got %v, want EIO", err)
+	}
+	if !d.breaker.open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
+		t.Errorf("goes on writing, or %d bytes stay reserved", d.reserved.Load())
+	}
+	d.ceiling.sys.sync = real
+	d.breaker = breaker{}
+	b := payload(1, 10)
+	write(t, d, k, metaFor(k, 1, b), b)
+}
+
+// A directory that cannot be read now is read later; until then what is in it
+// counts.
+func TestScanTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := openedDisk(t, dir, 64<<20)
+		fillUp(t, d, "", 300, 10_000)
+		d.kill()
+		d = openedDisk(t, dir, 64<<20)
+		known := d.used()
+		var broken atomic.Bool
+		broken.Store(true)
+		real := d.sys.list
+		unread := filepath.Base(filepath.Dir(d.path(Key{Site: "s", ID: "0"}.sum())))
+		d.sys.list = func(path string) ([]os.DirEntry, error) {
+			if filepath.Base(path) == unread && broken.Load() {
+				return nil, syscall.EMFILE
+			}
+			return real(path)
+		}
+		done := make(chan struct{})
+		go func() {
+			d.scan(nil)
+			close(done)
+		}()
+		pass(time.Minute)
+		synctest.Wait()
+		there, count := files(t, dir)
+		if d.scanned.Load() != directories-1 || d.used() != known || known < there || d.index.count.Load() == int64(count) {
+			t.Errorf("%d directories, %d bytes of %d", d.scanned.Load(), d.used(), there)
+		}
+		broken.Store(false)
+		<-done
+		if d.scanned.Load() != directories || d.used() != there || d.index.count.Load() != int64(count) {
+			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.used(), there, d.index.count.Load(), count)
+		}
+	})
+}
+
+// What fails its check before it was scanned is put aside, and counted there only.
+func TestSpoiledBeforeTheScan(t *testing.T) {
+	dir := t.TempDir()
+	d := openedDisk(t, dir, 64<<20)
+	fillUp(t, d, "", 10, 10_000)
+	d.kill()
+	d = openedDisk(t, dir, 64<<20)
+	known, k := d.used(), Key{Site: "s", ID: "3"}
+	flip(t, d.path(k.sum()), -1)
+	expectStored(t, d, k, 0, nil)
+	if d.used() != known || d.quarantine.bytes.Load() == 0 {
+		t.Errorf("%d bytes are counted, want %d as before, of them %d put aside", d.used(), known, d.quarantine.bytes.Load())
+	}
+}
+
+// The scan knows metadata without opening it, so that it outlives files from the
+// start on.
+func TestScanKnowsMetadata(t *testing.T) {
+	dir := t.TempDir()
+	d := openedDisk(t, dir, 64<<20)
+	b := payload(1, 100)
+	var keys []Key
+	for i := range 40 {
+		k := Key{Site: "s", ID: fmt.Sprint(i), Metadata: i%4 == 0}
+		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		keys = append(keys, k)
+	}
+	old := keys[4] // an older edge's
+	if err := os.Chmod(d.path(old.sum()), fileMode); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Freshen(old, 5, metaFor(old, 100, b)); err != nil {
+		t.Fatal(err)
+	}
+	d.close()
+	d = openedDisk(t, dir, 64<<20)
+	d.sys.open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
+	d.scan(nil)
+	for _, k := range keys {
+		s := d.index.shard(k.sum())
+		if have := s.entries[s.at[k.sum()]]; have.worth != k.worth() || have.credit != k.worth()-1 {
+			t.Errorf("%s, metadata %t, is worth %d and has credit %d", k.ID, k.Metadata, have.worth, have.credit)
+		}
+	}
+	d.closed.Store(true)
+	d.lock.Close()
+}
+
+// Files that are found make no difference to how many may be made.
+func TestFilesFoundAreNotFilesMade(t *testing.T) {
+	left := space{free: 1 << 40, total: 1 << 41, freeFiles: 1e6, files: 1e7}
+	d := roomy(t, &left)
+	fillUp(t, d, "", 50, 100)
+	d.kill()
+	left.freeFiles = 0
+	sys := realSystem()
+	sys.space = func(string) (space, error) { return left, nil }
+	d, err := openDisk(sys, d.dir, 64<<20, func(string, error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	d.levels() // measured before the scan, and good for a second
+	d.scan(nil)
+	fillUp(t, d, "new", 1, 100)
+	if have := d.index.count.Load(); have != 50 || d.evictions.Load() != 1 {
+		t.Errorf("%d files, %d evictions; want 50 and 1", have, d.evictions.Load())
+	}
+}

@@ -1,0 +1,131 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// openDisk takes possession of dir, which must be writable and not in use.
+func openDisk(sys system, dir string, limit int64, notify func(string, error)) (*disk, error) {
+	d := &disk{
+		dir: dir, limit: limit, sys: sys, notify: seldom(notify), index: newIndex(),
+		checks:     checks{running: make(map[checked]*check)},
+		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
+		ceiling:    ceiling{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
+		fronts:     sync.Pool{New: func() any { return new([frontSize]byte) }},
+		chunks:     sync.Pool{New: func() any { return new([chunkSize]byte) }},
+	}
+	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make the cache directory: %w", err)
+		}
+	}
+	var err error
+	if d.lock, err = sys.open(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR); err != nil {
+		return nil, fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	if err := d.prepare(); err != nil {
+		d.lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// prepare makes a directory ready that may be an earlier edge's.
+func (d *disk) prepare() error {
+	switch err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", d.dir)
+	case err != nil:
+		return fmt.Errorf("cannot lock the cache directory %q: %w", d.dir, err)
+	}
+	if err := d.checkFormat(); err != nil {
+		return err
+	}
+	if err := errors.Join(d.sweep(), d.quarantine.find()); err != nil {
+		d.notify("start", fmt.Errorf("cannot clean up: %w", err))
+	}
+	d.index.unseen.Store(max(0, d.known()-d.quarantine.bytes.Load()))
+	return d.try()
+}
+
+// sweep removes what a stopped edge was writing, which was never committed. What
+// stays takes its room.
+func (d *disk) sweep() error {
+	left, errs := d.sys.list(filepath.Join(d.dir, "tmp"))
+	for _, e := range left {
+		err := d.sys.remove(filepath.Join(d.dir, "tmp", e.Name()))
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		errs = errors.Join(errs, err)
+		if info, err := e.Info(); err == nil {
+			d.reserved.Add(onDisk(info.Size()))
+		}
+	}
+	return errs
+}
+
+// known is what the files of an earlier edge take, in bytes, no less than that.
+func (d *disk) known() int64 {
+	if have, err := d.sys.list(filepath.Join(d.dir, "objects")); err == nil && len(have) == 0 {
+		return 0
+	}
+	return d.ceiling.read()
+}
+
+// try finds out whether files can be made. A full disk is trouble that passes.
+func (d *disk) try() error {
+	path := filepath.Join(d.dir, "tmp", "try")
+	f, err := d.sys.open(path, os.O_CREATE|os.O_RDWR)
+	if err == nil {
+		err = errors.Join(f.Close(), d.sys.remove(path))
+	}
+	if isFull(err) {
+		d.failed("start", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+func (d *disk) checkFormat() error {
+	path := filepath.Join(d.dir, "format")
+	have, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot read the cache directory: %w", err)
+	}
+	// A power cut may have left anything here. Every cache file says its format
+	// too, so only a number that is not ours counts.
+	switch n, err := strconv.Atoi(strings.TrimSpace(string(have))); {
+	case err == nil && n > diskFormat:
+		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
+			d.dir, n, diskFormat)
+	case err == nil && n == diskFormat:
+		return nil
+	}
+	// An older edge reads none of what this one writes, and is refused from now on.
+	if err := os.WriteFile(path, []byte(strconv.Itoa(diskFormat)+"\n"), 0o600); err != nil && !isFull(err) {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
+}
+
+func (d *disk) close() error {
+	if d.closed.Swap(true) {
+		return nil // the directory may be another one's by now
+	}
+	d.ceiling.lower(func() int64 { return d.used() + d.reserved.Load() }, 0)
+	return d.lock.Close()
+}

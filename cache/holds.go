@@ -1,0 +1,63 @@
+package cache
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// Holds says whether a response for k is stored, in any tier, or being fetched:
+// whether a purge of k has anything to cover. It is for those who hear of far more
+// changes than are stored here, and it may say yes for too much, never no for too
+// little. It does not know of responses stored beside k, for other values of what
+// Vary names or for one owner alone.
+//
+// A fill that began before a change may hold the older response and not be visible
+// yet, so it must be seen here. It is: a fill is counted from the moment that it
+// gets its place in the purge sequence until after its response is in the store.
+// What is neither counted nor, looked up after that, stored has not begun, and will
+// ask the origin only after the change was told:
+//
+//	fill:   begins, counted   asks the origin      commits    not counted any more
+//	change:                 ^ counted            ^ counted  ^ both    ^ stored
+func (c *Cache) Holds(k Key) bool {
+	c.mu.Lock()
+	filling := c.filling[flightKey{k.Site, k.ID, ""}] > 0
+	c.mu.Unlock()
+	if filling {
+		return true
+	}
+	sum := k.sum()
+	return c.memory.has(sum) || c.disk != nil && c.disk.has(sum)
+}
+
+// filled ends what begin counted.
+func (c *Cache) filled(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := f.id.whole()
+	if c.filling[id]--; c.filling[id] == 0 {
+		delete(c.filling, id)
+	}
+}
+
+// whole is the key without the range that is fetched.
+func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }
+
+// has says that a response is here, or was until a moment ago.
+func (m *memory) has(sum Sum) bool {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.ids[sum]
+	return ok
+}
+
+// has asks the file system, which decides what is stored: the index may not know
+// of a file yet. What cannot be told is a yes.
+func (d *disk) has(sum Sum) bool {
+	f, err := d.sys.open(d.path(sum), readOnly)
+	if err == nil {
+		f.Close()
+	}
+	return !errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,281 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func wantHeld(t *testing.T, c *Cache, id string, want bool) {
+	t.Helper()
+	if got := c.Holds(Key{Site: "s", ID: id}); got != want {
+		t.Errorf("Holds(%s) is %v", id, got)
+	}
+}
+
+func TestHoldsWhatIsStored(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		wantHeld(t, c, "a", false)
+		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=60")), Missed, "A")
+		expect(t, c, query("none", always(404, "none", "Cache-Control: max-age=60")), Missed, "none")
+		expect(t, c, query("passing", always(200, "P", "Cache-Control: no-store")), Missed, "P")
+		settle(c)
+		pass(2 * cooling)
+		wantHeld(t, c, "a", true)
+		wantHeld(t, c, "none", true)
+		wantHeld(t, c, "passing", false)
+		wantHeld(t, c, "b", false)
+		if c.Holds(Key{Site: "t", ID: "a"}) {
+			t.Error("another site's")
+		}
+		if n := len(c.filling); n != 0 {
+			t.Errorf("%d fills are counted and none is under way", n)
+		}
+	})
+}
+
+// What is on disk counts before the scan has seen it.
+func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
+	dir := t.TempDir()
+	keep := func(cfg *Config) { cfg.Dir = dir }
+	t.Run("earlier", func(t *testing.T) {
+		c := opened(t, keep)
+		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=60")), Missed, "A")
+		settle(c)
+	})
+	d, err := openDisk(realSystem(), dir, 1<<20, func(string, error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	sum := Key{Site: "s", ID: "a"}.sum()
+	if d.index.has(sum) || !d.has(sum) || d.has(Key{Site: "s", ID: "b"}.sum()) {
+		t.Errorf("index %v, disk %v", d.index.has(sum), d.has(sum))
+	}
+	d.sys.open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
+	if !d.has(sum) {
+		t.Error("what cannot be told is a no")
+	}
+}
+
+// A purge of what is being fetched covers what the fetch brings: the fill must be
+// held from before the origin is asked until its response is visible.
+func TestHoldsWhatIsBeingFetched(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		asked, gate := make(chan struct{}), make(chan struct{})
+		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			wantHeld(t, c, "a", true)
+			close(asked)
+			<-gate
+			return respond(fill, 200, "old", "Cache-Control: max-age=60")
+		}))
+		q.Key.Metadata = true
+		wait := clients(c, 1, func(int) *Query { return q })
+		<-asked
+		wantHeld(t, c, "a", true)
+		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: "g", Soft: true}); err != nil {
+			t.Fatal(err)
+		}
+		close(gate)
+		wait()
+		settle(c)
+		wantHeld(t, c, "a", true)
+		again := query("a", always(200, "new", "Cache-Control: max-age=60"))
+		again.Key.Metadata = true
+		expect(t, c, again, Missed, "new")
+	})
+}
+
+// A fill for one client alone stores what it fetches too.
+func TestHoldsAFillThatIsNotShared(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		gate := make(chan struct{})
+		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			<-gate
+			return respond(fill, 200, "old", "Cache-Control: public, max-age=60")
+		}))
+		q.Request.Authorized = true
+		wait := clients(c, 2, func(int) *Query { return q })
+		synctest.Wait()
+		if len(c.flights) != 0 {
+			t.Fatal("it is shared")
+		}
+		wantHeld(t, c, "a", true)
+		close(gate)
+		wait()
+		settle(c)
+		wantHeld(t, c, "a", true)
+		if n := len(c.filling); n != 0 {
+			t.Errorf("%d fills are counted and none is under way", n)
+		}
+	})
+}
+
+// A fetch that fails or panics is not held for ever.
+func TestHoldsNothingAfterAFetchThatFailed(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		get(c, query("a", failing()))
+		get(c, query("b", fetch(func(context.Context, Ask, *Fill) error { panic("no") })))
+		settle(c)
+		pass(2 * cooling)
+		wantHeld(t, c, "a", false)
+		wantHeld(t, c, "b", false)
+	})
+}
+
+func TestManyPurgesTakeFewSyncs(t *testing.T) {
+	dir := t.TempDir()
+	sys, syncs := realSystem(), 0
+	sync := sys.sync
+	sys.sync = func(f *os.File) error { syncs++; return sync(f) }
+	p, err := openPurges(sys, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Purge
+	for i := range 1000 {
+		all = append(all, Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint("name-", i), Soft: true})
+	}
+	before := p.now()
+	largest := 0
+	write := p.journal.sys.write
+	p.journal.sys.write = func(f *os.File, b []byte, off int64) (int, error) {
+		largest = max(largest, len(b))
+		return write(f, b, off)
+	}
+	if syncs = 0; p.add(all...) != nil || syncs > 50 || largest > 4096 {
+		t.Errorf("%d syncs, the largest write %d bytes", syncs, largest)
+	}
+	if syncs = 0; p.add() != nil || syncs != 0 {
+		t.Errorf("no purge took %d syncs", syncs)
+	}
+	if err := p.close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openedPurges(t, dir)
+	for i := range 1000 {
+		if m := again.mark(Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != MarkedStale {
+			t.Fatalf("%d is %v after a restart", i, m)
+		}
+	}
+	if m := again.mark(Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != NotMarked {
+		t.Errorf("another is %v", m)
+	}
+}
+
+func TestAPurgeOfASitesMetadata(t *testing.T) {
+	dir := t.TempDir()
+	p := openedPurges(t, dir)
+	before := p.now()
+	p.mustAdd(t, Purge{Scope: ScopeSiteMetadata, Site: "s", Soft: true})
+	check := func(p *purges) {
+		t.Helper()
+		for k, want := range map[Key]Mark{
+			{Site: "s", ID: "packument/a", Group: "a", Metadata: true}: MarkedStale,
+			{Site: "s", ID: "keys", Metadata: true}:                    MarkedStale,
+			{Site: "s", ID: "tarball/a", Group: "a"}:                   NotMarked,
+			{Site: "t", ID: "packument/a", Group: "a", Metadata: true}: NotMarked,
+		} {
+			if got := p.mark(k, before); got != want {
+				t.Errorf("%v is %v", k, got)
+			}
+			if got := p.mark(k, p.now()); got != NotMarked {
+				t.Errorf("%v is %v when it came later", k, got)
+			}
+		}
+	}
+	check(p)
+	if err := p.close(); err != nil {
+		t.Fatal(err)
+	}
+	check(openedPurges(t, dir))
+}
+
+// The numbers of the scopes are in the journals of earlier edges.
+func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
+	dir := t.TempDir()
+	lines := []string{
+		`{"seq":10,"scope":1,"site":"one"}`, `{"seq":11,"scope":2,"site":"s","name":"group"}`, `{"seq":12,"scope":3,"site":"s","name":"meta","soft":true}`,
+		`{"seq":13,"scope":4,"site":"s","name":"key"}`, `{"seq":14,"scope":5,"site":"five","soft":true}`, `{"seq":15,"scope":99,"site":"s","name":"of a later edge"}`,
+	}
+	if err := os.WriteFile(filepath.Join(dir, "purges"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := openedPurges(t, dir)
+	for k, want := range map[Key]Mark{
+		{Site: "one", ID: "x"}: MarkedGone, {Site: "s", ID: "x", Group: "group"}: MarkedGone, {Site: "s", ID: "x", Group: "meta", Metadata: true}: MarkedStale,
+		{Site: "s", ID: "key"}: MarkedGone, {Site: "five", ID: "x", Metadata: true}: MarkedStale, {Site: "s", ID: "y", Group: "z", Metadata: true}: NotMarked,
+	} {
+		if got := p.mark(k, 1); got != want {
+			t.Errorf("%v is %v; want %v", k, got, want)
+		}
+	}
+}
+
+func TestToldLifetime(t *testing.T) {
+	told := Rule{Fresh: 5 * time.Minute, Told: 12 * time.Hour, Missing: 10 * time.Second}
+	for _, tt := range []struct {
+		rule   string
+		status int
+		lines  []string
+		policy Rule
+		want   time.Duration
+	}{
+		{"a 200 that says nothing", 200, nil, told, 12 * time.Hour},
+		{"a 200 that states less", 200, []string{"Cache-Control: max-age=300"}, told, 12 * time.Hour},
+		{"a 200 that states more", 200, []string{"Cache-Control: max-age=86400"}, told, 24 * time.Hour},
+		{"a 200 from another cache", 200, []string{"Cache-Control: max-age=300", "Age: 1"}, told, 5 * time.Minute},
+		{"a 200 through another cache that asked", 200, []string{"Cache-Control: max-age=300", "Age: 0"}, told, 12 * time.Hour},
+		{"a 404", 404, nil, told, 10 * time.Second},
+		{"a 301", 301, []string{"Cache-Control: max-age=7"}, told, 7 * time.Second},
+		{"changes are not told", 200, nil, Rule{Fresh: 5 * time.Minute}, 5 * time.Minute},
+		{"a shorter Override is lengthened", 200, nil, Rule{Fresh: time.Minute, Override: true, Told: time.Hour}, time.Hour},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if got := received(tt.status, tt.lines...).Lifetime(tt.policy); got != tt.want {
+				t.Errorf("lifetime %v, want %v", got, tt.want)
+			}
+		})
+	}
+	for control, want := range map[string]Verdict{"no-cache": Fresh, "must-revalidate, max-age=0": Fresh} {
+		m := received(200, "Cache-Control: "+control)
+		if got := Decide(epoch.Add(time.Hour), m, NotMarked, told, asking("")); got != want {
+			t.Errorf("%s, told: %v", control, got)
+		}
+		if got := Decide(epoch.Add(time.Hour), m, MarkedStale, told, asking("")); got != Validate {
+			t.Errorf("%s, told of a change: %v", control, got)
+		}
+		usual := told
+		usual.Told = 0
+		if got := Decide(epoch.Add(time.Hour), m, NotMarked, usual, asking("")); got != Validate {
+			t.Errorf("%s, not told: %v", control, got)
+		}
+	}
+}
+
+// What a change of a feed costs that concerns nothing here, and one that does.
+func BenchmarkHolds(b *testing.B) {
+	c := opened(b, nil)
+	i := 0
+	for b.Loop() {
+		i++
+		c.Holds(Key{Site: "s", ID: fmt.Sprint("packument/name-", i)})
+	}
+}
+
+func BenchmarkPurge(b *testing.B) {
+	c := opened(b, nil)
+	i := 0
+	for b.Loop() {
+		i++
+		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/edge/admin"
+	"pkgedge/origin/feed"
+	"pkgedge/origin/kind"
+)
+
+// changesFresh is how long a packument is used without asking while the feed is
+// live: not for ever, for what no feed tells is mended by it.
+const changesFresh = 12 * time.Hour
+
+// followed says that a route is the document that a feed's changes name: the one
+// at the package's own path, and not what hangs on it, such as attestations, nor
+// what belongs to no package, such as the signing keys.
+func followed(r kind.Route) bool {
+	if r.Class != kind.Metadata || r.Group == "" {
+		return false
+	}
+	scope, base, scoped := strings.Cut(r.Group, "/")
+	if !scoped {
+		return r.Path[1:] == r.Group
+	}
+	rest, ok := strings.CutPrefix(r.Path[1:], scope)
+	return ok && len(rest) == 3+len(base) && rest[3:] == base
+}
+
+// told is the lifetime that the change feed gives a route's responses, 0 for
+// none: while it is not live, the usual lifetimes hold.
+func (s *site) told(u *upstream, r kind.Route) time.Duration {
+	if s.feed == nil || u != &s.own || !followed(r) || !s.feed.Live() {
+		return 0
+	}
+	return s.fresh
+}
+
+// remaining is the lifetime that a client is told: it goes on asking as often as
+// if there were no feed, for nobody tells it of changes.
+func (s *site) remaining(r kind.Route, a *cache.Answer) time.Duration {
+	if s.feed == nil || !followed(r) {
+		return a.TTL
+	}
+	return min(a.TTL, a.Lifetime(s.metadata))
+}
+
+// change is what became of a name, in the cache's terms.
+type change struct {
+	from  *upstream
+	key   cache.Key
+	mark  kind.Mark
+	purge cache.Purge
+}
+
+// change finds what a change of a package concerns. ok is false for names that
+// this site has nothing of.
+func (s *site) change(c feed.Change) (change, bool) {
+	r := s.own.Route(kind.Request{Method: http.MethodGet, Path: "/" + url.PathEscape(c.Name), Header: http.Header{}})
+	from, ok := s.upstream(r)
+	if !ok || !followed(r) || r.Group != c.Name {
+		return change{}, false
+	}
+	p := cache.Purge{Scope: cache.ScopeGroupMetadata, Site: s.name, Name: r.Group, Soft: true}
+	if c.Deleted { // with its files
+		p.Scope = cache.ScopeGroup
+	}
+	return change{from, s.key(from, r), kind.Mark{Scope: kind.GroupMetadata, Name: r.Group}, p}, true
+}
+
+// maxPinned is how many changes of a batch are read from the primary first. In a
+// backlog those are the last ones, which a replica may not have yet.
+const maxPinned = 1000
+
+// changed puts changes of a feed in force.
+func (s *site) changed(changes []feed.Change) error {
+	for _, c := range changes[max(0, len(changes)-maxPinned):] {
+		if ch, ok := s.change(c); ok {
+			ch.from.Wrote([]kind.Mark{ch.mark})
+		}
+	}
+	return s.cache.Purge(s.concerned(changes)...)
+}
+
+// concerned lists the purges that changes need. What is neither stored nor being
+// fetched needs none: a later fetch gets the new state, from the primary first
+// until a replica has followed (docs/decisions/0007).
+func (s *site) concerned(changes []feed.Change) (purges []cache.Purge) {
+	for _, c := range changes {
+		if ch, ok := s.change(c); ok && s.cache.Holds(ch.key) {
+			purges = append(purges, ch.purge)
+		}
+	}
+	return purges
+}
+
+// doubt makes all metadata of the site stale.
+func (s *site) doubt() error {
+	return s.cache.Purge(cache.Purge{Scope: cache.ScopeSiteMetadata, Site: s.name, Soft: true})
+}
+
+// following is a feed at work for a site, across reloads that leave it alone.
+type following struct {
+	*feed.Follower
+	changes Changes
+	site    atomic.Pointer[site] // the one that serves
+	stop    context.CancelFunc   // nil until it runs
+	done    chan struct{}
+}
+
+// follow gives a site that is not used yet what the configuration says of its
+// changes. What a minimum age holds back comes by itself, and no feed tells of
+// it: such a site keeps the usual lifetimes.
+func (s *site) follow(cfg *Site, feeds *feeds, dir string, log *slog.Logger) {
+	s.feed, s.secret = feeds.of(cfg, dir, log), cfg.Changes.Secret
+	if cfg.MinimumAge == 0 {
+		s.fresh = changesFresh
+	}
+}
+
+// feeds are the change feeds that are followed, by site.
+type feeds struct {
+	all sync.WaitGroup // those that run, also where they have been replaced
+
+	mu   sync.Mutex
+	runs map[string]*following
+}
+
+// of is the feed that a site is to have: the one at work, if that is the same.
+// A new one does not run before begin. It is nil for a site without one.
+func (f *feeds) of(s *Site, dir string, log *slog.Logger) *following {
+	if s.Changes.URL == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := f.runs[s.Name]; n != nil && n.changes.Mode == s.Changes.Mode && *n.changes.URL == *s.Changes.URL {
+		return n
+	}
+	n := &following{changes: s.Changes, done: make(chan struct{})}
+	n.Follower = feed.New(feed.Config{
+		URL: s.Changes.URL, Mode: s.Changes.Mode,
+		Transport: feed.NewTransport(s.Timeouts.Connect),
+		Path:      filepath.Join(dir, "feed-"+s.Name+".json"),
+		Apply:     n.apply,
+		Reset:     func(context.Context, string) error { return n.site.Load().doubt() },
+		Log:       log.With("site", s.Name),
+	})
+	return n
+}
+
+// begin runs the feeds of the sites that serve now, and ends the others. It waits
+// for none: one that takes another's place waits for its end itself, for both
+// write one file.
+func (f *feeds) begin(sites []*site) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next := make(map[string]*following)
+	for _, s := range sites {
+		n := s.feed
+		if n == nil {
+			continue
+		}
+		n.site.Store(s)
+		next[s.name] = n
+		if old := f.runs[s.name]; old != n {
+			f.all.Add(1)
+			n.begin(old, f.all.Done)
+		}
+	}
+	for name, old := range f.runs {
+		if next[name] != old {
+			old.stop()
+		}
+	}
+	f.runs = next
+}
+
+// begin starts the feed once old, which may be nil, has ended. It calls ended at
+// its own end.
+func (n *following) begin(old *following, ended func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	go func() {
+		defer ended()
+		defer close(n.done)
+		if old != nil {
+			<-old.done
+		}
+		n.Run(ctx)
+	}()
+}
+
+// close ends all feeds, and waits until they have stored where they are.
+func (f *feeds) close() {
+	f.begin(nil)
+	f.all.Wait()
+}
+
+// apply puts a batch in force.
+func (n *following) apply(_ context.Context, changes []feed.Change) error {
+	return n.site.Load().changed(changes)
+}
+
+// told is what is known of a feed, nil of none.
+func (n *following) told() *feed.Status {
+	if n == nil {
+		return nil
+	}
+	s := n.Status()
+	return &s
+}
+
+// measureFeeds registers what is known of the feeds.
+func (e *edge) measureFeeds() {
+	each := func(value func(*feed.Status) float64) func(admin.Emit) {
+		return func(emit admin.Emit) {
+			if c := e.handler.running.Load(); c != nil {
+				for _, s := range c.sites {
+					if st := s.feed.told(); st != nil {
+						emit(value(st), s.name)
+					}
+				}
+			}
+		}
+	}
+	site := []string{"site"}
+	e.metrics.Gauges("edge_feed_live", "1 while the change feed is caught up and heard from, 0 while lifetimes hold.", site,
+		each(func(s *feed.Status) float64 { return truth(s.Live) }))
+	e.metrics.Gauges("edge_feed_age_seconds", "Time since the change feed was heard from.", site,
+		each(func(s *feed.Status) float64 { return s.Age(time.Now()).Seconds() }))
+	e.metrics.Counters("edge_feed_changes_total", "Changes that the feed told and that are in force.", site,
+		each(func(s *feed.Status) float64 { return float64(s.Changes) }))
+	e.metrics.Counters("edge_feed_skipped_total", "Rows of the change feed that could not be read.", site,
+		each(func(s *feed.Status) float64 { return float64(s.Skipped) }))
+	e.metrics.Counters("edge_feed_resets_total", "Times that the feed began anew, and all metadata was in doubt.", site,
+		each(func(s *feed.Status) float64 { return float64(s.Resets) }))
+}
+
+// errHook is a change by hook that names no package.
+var errHook = errors.New("names no package of this site")
+
+// pushed puts the change in force that a hook told. It is rare, so that it is not
+// asked whether anything is stored: what one credential alone may have would not
+// be found.
+func (s *site) pushed(c feed.Change) error {
+	ch, ok := s.change(c)
+	if !ok {
+		return errHook
+	}
+	ch.from.Wrote([]kind.Mark{ch.mark})
+	return s.cache.Purge(ch.purge)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"pkgedge/edge/admin"
+)
+
+// drainCommand is "edge drain" and "edge undrain".
+type drainCommand struct {
+	Site   string `arg:"" help:"Name of the site."`
+	Master string `arg:"" help:"Number of the master in edge status, or its host, or its URL."`
+	adminFlags
+}
+
+// Help is the text behind "edge help drain".
+func (c *drainCommand) Help() string {
+	return `Requests under way at a drained master finish, and no new ones go there: wait until edge status shows 0 of them. ` +
+		`With the primary drained nobody can log in or publish. A restart of the edge puts every master back, a reload does not.`
+}
+
+// run takes the master out of rotation, or back in.
+func (c *drainCommand) run(ctx context.Context, drained bool, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	client, err := c.client(env)
+	if err != nil {
+		return exitFor(err, stderr)
+	}
+	defer client.close()
+	verb := "undrain"
+	if drained {
+		verb = "drain"
+	}
+	done, err := client.rotate(ctx, "/masters/"+url.PathEscape(c.Site)+"/"+url.PathEscape(c.Master)+"/"+verb)
+	if err != nil {
+		return exitFor(fmt.Errorf("cannot %s %s of site %s: %w", verb, printable(c.Master), printable(c.Site), err), stderr)
+	}
+	for _, m := range done.Masters {
+		fmt.Fprintln(stdout, rotated(done, &m))
+	}
+	fmt.Fprintf(stdout, "in rotation: %s\n", inRotation(done.Left))
+	for _, w := range done.Warnings {
+		fmt.Fprintln(stderr, "warning:", printable(w))
+	}
+	return exitOK
+}
+
+func (c *adminClient) rotate(ctx context.Context, path string) (*admin.Rotation, error) {
+	text, err := c.ask(ctx, http.MethodPost, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	done := new(admin.Rotation)
+	if err := json.Unmarshal(text, done); err != nil {
+		return nil, fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
+	}
+	return done, nil
+}
+
+// rotated says what became of a master.
+func rotated(done *admin.Rotation, m *admin.Master) string {
+	what := fmt.Sprintf("%s (%s, number %d of site %s)", printable(m.URL), masterWords(m), m.N, printable(done.Site))
+	switch {
+	case done.Drained && m.Changed:
+		return fmt.Sprintf("drained %s: no new requests, %d under way", what, m.InFlight)
+	case done.Drained:
+		return fmt.Sprintf("%s was drained already: %d requests under way", what, m.InFlight)
+	case m.Changed:
+		return "undrained " + what
+	}
+	return what + " was not drained"
+}
+
+// masterWords is a master's part: "replica", "primary for files".
+func masterWords(m *admin.Master) string {
+	scope, pool, ok := strings.Cut(m.Pool, " ")
+	if !ok {
+		scope, pool = "", m.Pool
+	}
+	words := m.Role
+	if pool != poolOfAll {
+		words += " for " + pool
+	}
+	if scope != "" {
+		words += " of " + scope
+	}
+	return printable(words)
+}
+
+func inRotation(left []admin.Master) string {
+	if len(left) == 0 {
+		return "none"
+	}
+	var all []string
+	for _, m := range left {
+		all = append(all, fmt.Sprintf("%s (%s)", printable(m.URL), masterWords(&m)))
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+
+	"pkgedge/edge/admin"
+)
+
+// reloadCommand is "edge reload".
+type reloadCommand struct {
+	adminFlags
+}
+
+// Help is the text behind "edge help reload".
+func (c *reloadCommand) Help() string {
+	return `The same as SIGHUP. Requests under way end as they began; caches, budgets, and what is known of the masters stay. ` +
+		`With any mistake in the file the configuration in use stays, and the exit code is 2. edge check tries a file beforehand.`
+}
+
+// run reloads; mistakes are listed as edge check does.
+func (c *reloadCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	client, err := c.client(env)
+	if err != nil {
+		return exitFor(err, stderr)
+	}
+	defer client.close()
+	text, err := client.ask(ctx, http.MethodPost, "/reload", nil)
+	if unwanted := (*unwantedError)(nil); errors.As(err, &unwanted) && unwanted.status == http.StatusUnprocessableEntity {
+		var doc struct {
+			Error    string   `json:"error"`
+			Mistakes []string `json:"mistakes"`
+		}
+		if json.Unmarshal(unwanted.body, &doc) == nil && len(doc.Mistakes) > 0 {
+			for _, m := range doc.Mistakes {
+				fmt.Fprintln(stderr, printable(m))
+			}
+			return exitFor(usageError{errors.New(printable(doc.Error))}, stderr)
+		}
+	}
+	var done admin.Reloaded
+	if err == nil {
+		if err = json.Unmarshal(text, &done); err != nil {
+			err = fmt.Errorf("cannot read the answer of %s: %w", client.base, err)
+		}
+	}
+	if err != nil {
+		return exitFor(fmt.Errorf("cannot reload: %w", err), stderr)
+	}
+	if len(done.Changed) == 0 {
+		fmt.Fprintf(stdout, "reloaded %s: nothing has changed\n", printable(done.Config))
+	} else {
+		fmt.Fprintf(stdout, "reloaded %s, changed:\n", printable(done.Config))
+	}
+	for _, key := range done.Changed {
+		fmt.Fprintf(stdout, "  %s\n", printable(key))
+	}
+	for _, w := range done.Warnings {
+		fmt.Fprintln(stderr, "warning:", printable(w))
+	}
+	return exitOK
+}

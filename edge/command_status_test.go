@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"pkgedge/origin"
+	"pkgedge/origin/feed"
+)
+
+// at is when the golden reports were made.
+var at = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
+func before(d time.Duration) time.Time { return at.Add(-d) }
+
+func quietStatus() *statusDoc {
+	probe := &origin.ProbeStatus{Path: "/left-pad/latest", At: before(3 * time.Second), Result: "ok", Age: 3}
+	return &statusDoc{
+		Ready: true, Version: "v1.2.3", At: at, Started: before(75 * time.Hour),
+		Config: configStatus{File: "config.yaml", Read: before(10 * time.Minute)},
+		Sites: []siteStatus{{
+			Name: "npm", Kind: KindNPM, Public: "https://npm.example",
+			Changes: &feed.Status{Live: true, Since: before(time.Hour), Heard: before(2 * time.Second), Changes: 1},
+			Answers: map[string]int64{"hit": 900, "stale": 41, "miss": 50, "error": 9, "local": 7},
+			poolsStatus: poolsStatus{Masters: []origin.MasterStatus{
+				{N: 0, URL: "https://a.example", Role: "primary", State: "healthy", Share: 1, InFlight: 12, LatencyMS: 23.456, Probe: probe},
+				{N: 1, URL: "https://b.example", Role: "replica", State: "healthy", Share: 1, Probe: probe},
+			}},
+		}},
+		Cache: storeStatus{
+			MemoryBytes: 100 << 20, MemoryLimit: 256 << 20, MemoryObjects: 1, DiskBytes: 5 << 30, DiskLimit: 10 << 30, DiskObjects: 12345,
+			Evictions: 17, Flights: 2, ScanPercent: 100,
+		},
+	}
+}
+
+// nightStatus is one in which everything is wrong.
+func nightStatus() *statusDoc {
+	s := quietStatus()
+	s.Ready, s.Why = false, "draining"
+	s.Config.Refused, s.Config.Mistakes, s.Config.Ending = before(5*time.Minute), []string{"config.yaml:12: limits.rate: \"x\" is not a number", "config.yaml:30: foo: unknown key"}, 2
+	long := "https://registry-with-a-long-name.eu-central.internal.example:8443/artifactory/api/npm/the-company-npm-remote"
+	s.Sites[0].Outage, s.Sites[0].Since = true, before(192*time.Second)
+	s.Sites[0].Answers["stale-error"] = 1234
+	s.Sites[0].Changes.Live, s.Sites[0].Changes.Why = false, "the server answers 502"
+	s.Sites[0].Masters = []origin.MasterStatus{
+		{N: 0, URL: long, Role: "primary", State: "drained", Drained: true, Since: before(26 * time.Hour), InFlight: 1, LatencyMS: 1234.5,
+			Probe: &origin.ProbeStatus{At: before(time.Minute), Result: "ok", Age: 61.5, Stalled: true}},
+		{N: 1, URL: "https://b.example", Role: "replica", State: "out", Why: "3 probes of /left-pad/latest timed out after 2s", Since: before(time.Hour + 5*time.Second),
+			Probe: &origin.ProbeStatus{At: before(time.Second), Result: "timed out after 2s"}},
+		{N: 2, URL: "https://c.example", Role: "spare", State: "suspect", Why: "a request was refused a connection", Since: before(time.Second), InFlight: 64, Waiting: 9,
+			Probe: &origin.ProbeStatus{}},
+	}
+	s.Sites[0].Files = []origin.MasterStatus{{N: 3, URL: "https://f.example", Role: "primary", State: "recovering", Share: 0.55, Why: "5 requests in a row were cut mid-body"}}
+	s.Sites[0].Scopes = []scopeStatus{{Name: "@acme", poolsStatus: poolsStatus{Masters: []origin.MasterStatus{{N: 4, URL: "https://acme.example", Role: "primary", State: "healthy"}}}}}
+	s.Cache.DiskPaused, s.Cache.ScanPercent, s.Cache.Spoiled, s.Cache.Quarantined = true, 40, 1, 1
+	return s
+}
+
+const quietReport = `ready, up 3d 3h, configuration config.yaml read 10m ago, version v1.2.3
+
+all is well
+
+site npm, npm, at https://npm.example
+  1000 reads since the start, 94.1 % from the store, 9 failed
+  change feed live for 1h, heard 2s ago, 1 change
+
+  masters
+  N  ROLE     STATE    BUSY  FIRST BYTE  PROBE      URL
+  0  primary  healthy  12    23 ms       ok 3s ago  https://a.example
+  1  replica  healthy  0     -           ok 3s ago  https://b.example
+
+cache
+  memory   100.0 MiB of 256.0 MiB in 1 object
+  disk     5.0 GiB of 10.0 GiB in 12345 objects, 17 evicted
+  fetches  2 under way
+`
+
+const nightReport = `NOT READY, up 3d 3h, configuration config.yaml read 10m ago, version v1.2.3
+
+wrong
+  !! not ready: draining
+  !! site npm: outage for 3m 12s: no master can be asked; clients get what is stored, and 503 for
+     the rest
+  !! site npm: the primary is drained: writes (login, publish) are answered 503
+  !! site npm: replica 1, b.example, is out for 1h: 3 probes of /left-pad/latest timed out after 2s
+   ! site npm: primary 0, registry-with-a-long-name.eu-central.internal.example:8443, is not probed:
+     the probe loop was last seen 1m 2s ago; this is a fault of the edge, restart it
+   ! site npm: spare 2, c.example, is suspect, and asked last: a request was refused a connection
+   ! site npm: spare 2, c.example, is busy: 9 requests wait for room at it
+   ! site npm: no primary or replica is left, spares serve
+   ! site npm: the change feed has not been live for 1h, and packuments have their usual lifetimes:
+     the server answers 502
+   ! the last reload was refused 5m ago, and the configuration from before runs on: config.yaml:12:
+     limits.rate: "x" is not a number; config.yaml:30: foo: unknown key
+   ! the disk tier is paused: nothing is written to it, for it is full or failing; what it holds is
+     served
+   - site npm: primary 0, registry-with-a-long-name.eu-central.internal.example:8443, was drained by
+     an operator 1d 2h ago, with 1 request under way
+   - site npm, files: primary 3, f.example, is recovering, at 55 % of its share; it was out: 5
+     requests in a row were cut mid-body
+   - a scan of the disk tier is under way, 40 % done: its figures below are not complete
+   - 1 cache file kept aside in quarantine/ after a failed check
+   - requests or fetches from before a reload are still under way, in 2 earlier configurations
+
+site npm, npm, at https://npm.example
+  2234 reads since the start, 97.4 % from the store, 1234 stale because no master answered, 9 failed
+
+  masters
+  N  ROLE     STATE          BUSY  FIRST BYTE  PROBE          URL
+  0  primary  drained 1d 2h  1     1234 ms     STALLED        https://registry-with-a-l…y-npm-remote
+  1  replica  out 1h         0     -           failed 1s ago  https://b.example
+  2  spare    suspect        64    -           not yet        https://c.example
+
+  masters for files
+  N  ROLE     STATE            BUSY  FIRST BYTE  PROBE  URL
+  3  primary  recovering 55 %  0     -           none   https://f.example
+
+  masters of @acme
+  N  ROLE     STATE    BUSY  FIRST BYTE  PROBE  URL
+  4  primary  healthy  0     -           none   https://acme.example
+
+cache
+  memory   100.0 MiB of 256.0 MiB in 1 object
+  disk     5.0 GiB of 10.0 GiB in 12345 objects, 17 evicted, 1 damaged file
+  fetches  2 under way
+`
+
+func TestStatusReport(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		doc    *statusDoc
+		golden string
+	}{{"quiet", quietStatus(), quietReport}, {"night", nightStatus(), nightReport}} {
+		t.Run(tt.name, func(t *testing.T) {
+			text, err := json.Marshal(tt.doc) // as the admin listener does
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc, err := parseStatus(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := doc.report(); got != tt.golden {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.golden)
+			}
+		})
+	}
+}
+
+func TestStatusReportSaysWhatIsOnlyWorthKnowing(t *testing.T) {
+	s := quietStatus()
+	s.Sites[0].Masters[1].State, s.Sites[0].Masters[1].Drained, s.Sites[0].Masters[1].Since = "drained", true, before(time.Minute)
+	const want = "\nall is well, but\n   - site npm: replica 1, b.example, was drained by an operator 1m ago, with 0 requests under way\n\n"
+	if got := s.report(); !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func FuzzStatus(f *testing.F) {
+	for _, s := range []*statusDoc{quietStatus(), nightStatus()} {
+		text, err := json.Marshal(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(`{"ready": false, "why": "\u001b[31m", "sites": [{"name": "\r\n", "masters": [{"url": "\u0000", "role": "a b", "state": "out"}]}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		doc, err := parseStatus(text)
+		if err != nil {
+			return
+		}
+		got := doc.report()
+		if got == "" || strings.ContainsAny(got, "\x1b\r\x00") || !utf8.ValidString(got) {
+			t.Errorf("prints %q", got)
+		}
+		for line := range strings.Lines(got) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > statusWidth {
+				t.Errorf("a line of %d columns: %q", n, line)
+			}
+		}
+	})
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 0: "0s", 1499 * time.Millisecond: "1s", time.Minute: "1m", 61 * time.Second: "1m 1s",
+		time.Hour + 59*time.Second: "1h", 90 * time.Minute: "1h 30m", 49 * time.Hour: "2d 1h", 72 * time.Hour: "3d",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("age(%v) = %q; want %q", d, got, want)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		width int
+		want  string
+	}{{"abc", 3, "abc"}, {"abcdefghij", 7, "abcd…ij"}, {"äöüäöüäöü", 4, "äö…ü"}, {"abc", 2, "a…"}} {
+		if got := shorten(tt.text, tt.width); got != tt.want {
+			t.Errorf("shorten(%q, %d) = %q; want %q", tt.text, tt.width, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// startOnly are the keys that are used when the edge starts and then no more.
+var startOnly = []string{
+	"listen", "admin.listen", "admin.token",
+	"cache.memory", "cache.disk", "cache.dir", "cache.max_object",
+	"tls.listen", "tls.domains", "tls.email", "tls.ca",
+}
+
+// compare names the keys in which two configurations differ: those that may
+// change while the edge runs, and those that are fixed until it is started
+// again. Values are not told, for some are secrets.
+func compare(old, cfg *Config) (changed, fixed []string) {
+	for _, key := range differences("", reflect.ValueOf(*old), reflect.ValueOf(*cfg)) {
+		switch key {
+		case "sites":
+			changed = append(changed, siteChanges(old.Sites, cfg.Sites)...)
+		case "tls.cert", "tls.key":
+			key = "tls.certificate." + strings.TrimPrefix(key, "tls.")
+			if old.TLS.Cert == "" || cfg.TLS.Cert == "" { // domains have come, or gone
+				fixed = append(fixed, key)
+			} else {
+				changed = append(changed, key)
+			}
+		default:
+			if slices.Contains(startOnly, key) {
+				fixed = append(fixed, key)
+			} else {
+				changed = append(changed, key)
+			}
+		}
+	}
+	return changed, fixed
+}
+
+// siteChanges compares sites by their names.
+func siteChanges(old, now []Site) []string {
+	var changed []string
+	named := func(all []Site, name string) int {
+		return slices.IndexFunc(all, func(s Site) bool { return s.Name == name })
+	}
+	for i := range now {
+		s := &now[i]
+		j := named(old, s.Name)
+		if j < 0 {
+			changed = append(changed, "site "+s.Name+" added")
+			continue
+		}
+		for _, key := range differences("", reflect.ValueOf(old[j]), reflect.ValueOf(*s)) {
+			changed = append(changed, fmt.Sprintf("site %s: %s", s.Name, key))
+		}
+	}
+	for i := range old {
+		if named(now, old[i].Name) < 0 {
+			changed = append(changed, "site "+old[i].Name+" removed")
+		}
+	}
+	if len(changed) == 0 {
+		changed = append(changed, "order of sites")
+	}
+	return changed
+}
+
+// differences names the fields in which two structs differ as the keys of the
+// file do, those of structs inside them included.
+func differences(prefix string, a, b reflect.Value) []string {
+	var keys []string
+	for i := range a.NumField() {
+		field := a.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		key := prefix + keyOf(field.Name)
+		switch {
+		case field.Type.Kind() == reflect.Struct:
+			keys = append(keys, differences(key+".", a.Field(i), b.Field(i))...)
+		case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// keyOf writes a field's name as a key: "PublicURL" is "public_url".
+func keyOf(field string) string {
+	var b strings.Builder
+	runes := []rune(field)
+	for i, r := range runes {
+		if unicode.IsUpper(r) && i > 0 && unicode.IsLower(runes[i-1]) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
