@@ -8,8 +8,8 @@ import (
 
 // afloat counts the bytes of bodies that are in memory and not in the memory
 // tier: small ones that are collected or copied for it, those that ristretto has
-// not decided on, and what no tier takes. Nobody waits for them: who finds none
-// does without.
+// not decided on, and what no tier takes. Nobody waits until others give some back:
+// who finds none does without, and a window that cannot grow is as good as full.
 type afloat struct {
 	left  atomic.Int64
 	slabs sync.Pool // *slab

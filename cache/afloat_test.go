@@ -58,13 +58,13 @@ func TestAfloatIsGivenBack(t *testing.T) {
 			}
 		}},
 		{"it is promoted from the disk", func(t *testing.T, m *memory) {
-			s := &tiers{m, openedDisk(t, t.TempDir(), 1<<20)}
+			s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 			write(t, s.disk, k, metaFor(k, 1, body), body)
 			expectStored(t, s, k, 1, body)
 			expectStored(t, s, k, 1, body)
 		}},
 		{"it goes to both tiers", func(t *testing.T, m *memory) {
-			s := &tiers{m, openedDisk(t, t.TempDir(), 1<<20)}
+			s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 			write(t, s, k, metaFor(k, 1, body), body)
 		}},
 		{"no tier takes it", func(t *testing.T, m *memory) {
@@ -86,7 +86,7 @@ func TestAfloatIsGivenBack(t *testing.T) {
 // Where there is no room on the way to memory, nothing waits: the disk answers.
 func TestAfloatFull(t *testing.T) {
 	m := openedMemory(t)
-	s := &tiers{m, openedDisk(t, t.TempDir(), 1<<20)}
+	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 	k, body := Key{ID: "a"}, payload(1, 50_000)
 	m.afloat.take(m.afloat.left.Load() - 10_000)
 	write(t, s, k, metaFor(k, 1, body), body)

@@ -34,7 +34,7 @@ type Cache struct {
 
 	base context.Context // of every fill
 	stop context.CancelCauseFunc
-	wg   sync.WaitGroup // fills and the scan
+	wg   sync.WaitGroup // fills, the scan, and what was begun by background
 
 	scrubber sync.WaitGroup
 
@@ -60,6 +60,9 @@ var (
 	// ErrPatience is an Answer's Err: the origin has not answered so far, and is
 	// not waited for, see Rule.Patience.
 	ErrPatience = errors.New("no answer yet")
+	// ErrNotAsked may be wrapped by a Fetcher's error: the origin was not asked,
+	// for reasons of our own, such as too many requests.
+	ErrNotAsked = errors.New("origin not asked")
 	// ErrClosed: the cache has been closed.
 	ErrClosed = errors.New("cache is closed")
 )
@@ -83,7 +86,8 @@ func Open(cfg Config) (*Cache, error) {
 			return nil, err
 		}
 		c.memory.beside = func() int64 { return indexEntry * c.disk.index.count.Load() }
-		c.store = &tiers{c.memory, c.disk}
+		c.disk.indexable = Divide(cfg.Memory).Files()
+		c.store = &tiers{memory: c.memory, disk: c.disk, background: c.background}
 		dir = cfg.Dir
 	}
 	if c.purges, err = openPurges(realSystem(), dir); err != nil {
@@ -98,6 +102,16 @@ func Open(cfg Config) (*Cache, error) {
 		c.scrubber.Go(func() { c.disk.scrub(c.base.Done()) })
 	}
 	return c, nil
+}
+
+// background starts work that Close waits for, unless the cache is closed.
+func (c *Cache) background(work func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.wg.Go(work)
+	}
+	return !c.closed
 }
 
 // Close ends the fills under way and waits for them. No Get may come after.
@@ -136,7 +150,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			s.Release()
 			return nil, ErrUnavailable
 		}
-		stale := verdict == Validate && DecideOnError(now, s.meta(), mark, q.Rule, q.Request) == StaleIfError
+		stale := verdict == Validate && q.standIn(now, s.meta(), mark)
 		s.Release() // the fill takes its own, as it may begin later
 		patience := time.Duration(0)
 		if stale {
@@ -225,19 +239,35 @@ func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, e
 	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Meta.Age(now), stored: s}, nil
 }
 
+// standIn says that a stored response answers if the origin does not, so that a
+// fetch may be given up soon. What is to be validated before each use stands in
+// for an origin that was asked in earnest, and not before.
+func (q *Query) standIn(now time.Time, m *Meta, mark Mark) bool {
+	return !q.Rule.Validate && DecideOnError(now, m, mark, q.Rule, q.Request) == StaleIfError
+}
+
 // rescue answers from the stored response after the origin failed with err, if
 // the rule allows it. Where the owner has none, what anybody may have is better
-// than nothing.
+// than nothing; but that strangers may not have it, or do not find it, says
+// nothing of the owner. What must be validated before each use is not used when
+// that was not tried.
 func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
+	if q.Rule.Validate && errors.Is(err, ErrNotAsked) {
+		return nil, err
+	}
 	now := time.Now()
 	s, mark, place := c.lookup(q)
-	if DecideOnError(now, s.meta(), mark, q.Rule, q.Request) != StaleIfError {
+	usable := DecideOnError(now, s.meta(), mark, q.Rule, q.Request) == StaleIfError
+	if !usable && q.Request.Owner != "" {
 		s.Release()
-		if q.Request.Owner != "" {
-			shared := *q
-			shared.Request.Owner = ""
-			return c.rescue(&shared, err)
-		}
+		shared := *q
+		shared.Request.Owner = ""
+		q = &shared
+		s, mark, place = c.lookup(q)
+		usable = DecideOnError(now, s.meta(), mark, q.Rule, q.Request) == StaleIfError && s.Status == http.StatusOK
+	}
+	if !usable {
+		s.Release()
 		return nil, err
 	}
 	a, serveErr := c.serve(q, s, HitError, now)

@@ -106,8 +106,8 @@ func (c *chunks) read(i int64, buf *[chunkSize]byte) ([]byte, error) {
 }
 
 func (c *chunks) ReadAt(p []byte, off int64) (n int, err error) {
-	buf := c.disk.chunks.Get().(*[chunkSize]byte)
-	defer c.disk.chunks.Put(buf)
+	buf := c.disk.chunkBufs.Get().(*[chunkSize]byte)
+	defer c.disk.chunkBufs.Put(buf)
 	for n < len(p) {
 		if off >= c.size {
 			return n, io.EOF
@@ -157,13 +157,13 @@ func (r *chunkReader) next() {
 	}
 	if r.err == nil {
 		if r.buf == nil {
-			r.buf = r.disk.chunks.Get().(*[chunkSize]byte)
+			r.buf = r.disk.chunkBufs.Get().(*[chunkSize]byte)
 		}
 		r.rest, r.err = r.read(r.off/chunkSize, r.buf)
 	}
 	if r.err != nil {
 		if r.buf != nil {
-			r.disk.chunks.Put(r.buf)
+			r.disk.chunkBufs.Put(r.buf)
 			r.buf, r.rest = nil, nil
 		}
 		return

@@ -17,7 +17,10 @@ import (
 // eviction only. See docs/decisions/0003.
 type disk struct {
 	dir        string
-	limit      int64 // bytes
+	limit      int64       // bytes
+	indexable  int64       // files that the index may have
+	unclean    bool        // an earlier edge ended without a close
+	asked      atomic.Bool // about that
 	sys        system
 	lock       *os.File
 	notify     func(op string, err error) // told of trouble, which is a miss for everybody else
@@ -30,7 +33,7 @@ type disk struct {
 	closed     atomic.Bool
 	lookups    atomic.Int64
 	fronts     sync.Pool // *[frontSize]byte
-	chunks     sync.Pool // *[chunkSize]byte
+	chunkBufs  sync.Pool // *[chunkSize]byte
 
 	reserved atomic.Int64 // bytes promised to writers, not yet in index
 	writers  atomic.Int64 // that were promised some
@@ -38,9 +41,9 @@ type disk struct {
 	measured atomic.Pointer[levels]
 
 	// turns order what changes a key's file: commit, freshen, remove, evict. They
-	// are the locks that I/O is done under. A look-up takes none.
+	// are the locks that I/O is done under. A look-up takes none, but for a file that
+	// the scan has not come to yet.
 	turns [256]sync.Mutex
-	late  sync.Mutex // held by who writes what was kept in memory alone
 
 	spoils    atomic.Int64 // files that failed a check
 	evictions atomic.Int64
@@ -90,12 +93,30 @@ func (d *disk) open(k Key, sum Sum) *Stored {
 	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), info: info, changed: changed(info)}
 	body := &fileBody{d.sys.read, f, s.base}
 	s.Body = body
-	if d.index.seen(sum, onDisk(info.Size()), k.worth(), s.changed) {
-		s.vouched = true
-	} else if h.end() > h.sumsAt() {
+	known := false
+	if s.vouched, known = d.index.hit(sum, k.worth(), s.changed); !known {
+		d.discover(sum, k.worth())
+	}
+	if !s.vouched && h.end() > h.sumsAt() {
 		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: body, size: s.Size()}
 	}
 	return s
+}
+
+// discover records a file that a look-up opened before the scan has come to it,
+// unless there is none any more.
+func (d *disk) discover(sum Sum, worth uint8) {
+	turn := d.turn(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	f, err := d.sys.open(d.path(sum), readOnly)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if info, err := d.sys.stat(f); err == nil {
+		d.index.discover(sum, onDisk(info.Size()), worth)
+	}
 }
 
 // sound is s, or nil when its bytes are not what they were. A large body's bytes
@@ -179,7 +200,7 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.index.add(sum, size, fileWorth) // else it would stay among the unseen
+	d.index.discover(sum, size, fileWorth) // else it would stay among the unseen
 	d.spoils.Add(1)
 	path := d.path(sum)
 	if err == nil {
@@ -207,7 +228,7 @@ func (d *disk) Remove(k Key, id uint64) {
 	if h.meta.ID != id || h.meta.Site != k.Site || h.meta.Key != k.ID {
 		return
 	}
-	d.index.add(sum, onDisk(info.Size()), k.worth())
+	d.index.discover(sum, onDisk(info.Size()), k.worth())
 	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // it still takes its room

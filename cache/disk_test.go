@@ -199,7 +199,7 @@ func TestDiskWhoseDirectoriesVanish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
-			s := &tiers{openedMemory(t), d}
+			s := tiersOf(openedMemory(t), d)
 			k, b := Key{Site: "s", ID: "a"}, payload(1, 100)
 			write(t, s, k, metaFor(k, 1, b), b)
 			if err := os.RemoveAll(gone(d, k)); err != nil {
@@ -249,8 +249,8 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	}
 	expectStored(t, d, one, 0, nil)
 	expectStored(t, d, two, 0, nil)
-	if used, _ := files(t, d.dir); used != 0 || d.spoils.Load() != 2 || d.index.bytes() != 0 {
-		t.Errorf("%d bytes, counted %d, %d spoiled; want 0, 0, 2", used, d.index.bytes(), d.spoils.Load())
+	if used, _ := files(t, d.dir); used != 0 || d.spoils.Load() != 2 || d.used() != d.quarantine.bytes.Load() {
+		t.Errorf("%d bytes, counted %d, %d spoiled; want 0, 0, 2", used, d.used(), d.spoils.Load())
 	}
 	write(t, d, one, metaFor(one, 3, b), b)
 	expectStored(t, d, one, 3, b) // and the place can be used again

@@ -15,7 +15,7 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 		return err
 	}
 	room := onDisk(int64(len(raw)))
-	if err := d.reserve(room); err != nil { // which takes turns
+	if err := d.reserve(room, 0); err != nil { // which takes turns
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	defer d.reserved.Add(-room)
@@ -31,7 +31,7 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 	defer turn.Unlock()
 	f, h, info, err := d.peek(sum, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errGone
+		return errNoFile
 	}
 	if err != nil {
 		return fmt.Errorf("cannot freshen: %w", err)
@@ -68,7 +68,8 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 // The turn is held, and room was made.
 func (d *disk) writeTail(sum Sum, f *os.File, h *head, size int64, raw []byte) ([]byte, error) {
 	at := h.tailRoom(int64(len(raw)))
-	d.index.resize(sum, onDisk(size), onDisk(max(size, at.end())))
+	d.index.discover(sum, onDisk(size), fileWorth)
+	d.index.resize(sum, onDisk(max(size, at.end())))
 	if _, err := d.sys.write(f, raw, at.off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)
 	}

@@ -3,7 +3,9 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,12 +17,12 @@ import (
 // openDisk takes possession of dir, which must be writable and not in use.
 func openDisk(sys system, dir string, limit int64, notify func(string, error)) (*disk, error) {
 	d := &disk{
-		dir: dir, limit: limit, sys: sys, notify: seldom(notify), index: newIndex(),
+		dir: dir, limit: limit, indexable: math.MaxInt64, sys: sys, notify: seldom(notify), index: newIndex(),
 		checks:     checks{running: make(map[checked]*check)},
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
 		ceiling:    ceiling{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
 		fronts:     sync.Pool{New: func() any { return new([frontSize]byte) }},
-		chunks:     sync.Pool{New: func() any { return new([chunkSize]byte) }},
+		chunkBufs:  sync.Pool{New: func() any { return new([chunkSize]byte) }},
 	}
 	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
@@ -53,7 +55,25 @@ func (d *disk) prepare() error {
 		d.notify("start", fmt.Errorf("cannot clean up: %w", err))
 	}
 	d.index.unseen.Store(max(0, d.known()-d.quarantine.bytes.Load()))
-	return d.try()
+	return errors.Join(d.begin(), d.try())
+}
+
+// closedMark is what the lock file holds after a close.
+const closedMark = "closed\n"
+
+// begin finds out whether the earlier edge was closed, and forgets that.
+func (d *disk) begin() error {
+	have := make([]byte, len(closedMark))
+	d.sys.read(d.lock, have, 0) // what cannot be read was not closed
+	d.unclean = string(have) != closedMark && d.index.unseen.Load() > 0
+	err := d.sys.cut(d.lock, 0)
+	if err == nil {
+		err = d.sys.sync(d.lock)
+	}
+	if err != nil && !isFull(err) {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
 }
 
 // sweep removes what a stopped edge was writing, which was never committed. What
@@ -101,14 +121,22 @@ func (d *disk) try() error {
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 func (d *disk) checkFormat() error {
-	path := filepath.Join(d.dir, "format")
-	have, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	f, err := d.sys.open(filepath.Join(d.dir, "format"), os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		if isFull(err) {
+			return nil
+		}
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	defer f.Close()
+	have := make([]byte, 20)
+	size, err := d.sys.read(f, have, 0)
+	if err != nil && err != io.EOF {
 		return fmt.Errorf("cannot read the cache directory: %w", err)
 	}
 	// A power cut may have left anything here. Every cache file says its format
 	// too, so only a number that is not ours counts.
-	switch n, err := strconv.Atoi(strings.TrimSpace(string(have))); {
+	switch n, err := strconv.Atoi(strings.TrimSpace(string(have[:size]))); {
 	case err == nil && n > diskFormat:
 		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
 			d.dir, n, diskFormat)
@@ -116,7 +144,10 @@ func (d *disk) checkFormat() error {
 		return nil
 	}
 	// An older edge reads none of what this one writes, and is refused from now on.
-	if err := os.WriteFile(path, []byte(strconv.Itoa(diskFormat)+"\n"), 0o600); err != nil && !isFull(err) {
+	if err = d.sys.cut(f, 0); err == nil {
+		_, err = d.sys.write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
+	}
+	if err != nil && !isFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
 	return nil
@@ -127,5 +158,23 @@ func (d *disk) close() error {
 		return nil // the directory may be another one's by now
 	}
 	d.ceiling.lower(func() int64 { return d.used() + d.reserved.Load() }, 0)
+	if !d.unclean || d.asked.Load() {
+		if _, err := d.sys.write(d.lock, []byte(closedMark), 0); err == nil {
+			d.sys.sync(d.lock) // after which what was evicted stays evicted
+		}
+	}
 	return d.lock.Close()
+}
+
+// Unclean says that the disk tier has what an edge left that was not closed: it was
+// killed, or lost its power. After that, files may be back that had been evicted,
+// whose removal was never made durable. So whoever left out a purge because nothing
+// was held has to make up for it, and has all the time until Close: the next cache
+// is told again unless this one is asked.
+func (c *Cache) Unclean() bool {
+	if c.disk == nil {
+		return false
+	}
+	c.disk.asked.Store(true)
+	return c.disk.unclean
 }

@@ -74,16 +74,11 @@ func (w *diskWriter) reserve(total int64) error {
 	if more <= 0 {
 		return nil
 	}
-	first := w.reserved == 0
-	if first {
-		w.disk.writers.Add(1)
-	} else {
-		more = max(more, reserveStep)
+	files := int64(1)
+	if w.reserved > 0 {
+		files, more = 0, max(more, reserveStep)
 	}
-	if err := w.disk.reserve(more); err != nil {
-		if first {
-			w.disk.writers.Add(-1)
-		}
+	if err := w.disk.reserve(more, files); err != nil {
 		return err
 	}
 	w.reserved += more
@@ -141,7 +136,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.index.put(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.worth) // before the promise is given up: no other writer may take the room
+	d.index.commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.worth) // before the promise is given up: no other writer may take the room
 	w.release()
 	d.index.vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
 	d.breaker.heal(time.Now())

@@ -112,7 +112,7 @@ func (p *sievePolicy) ask(r asked) bool {
 	for p.index.used.Load()+r.size > p.room {
 		p.index.evict()
 	}
-	p.index.put(r.sum, r.size, worth)
+	p.index.commit(r.sum, r.size, worth)
 	return false
 }
 

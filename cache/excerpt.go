@@ -23,8 +23,10 @@ func (a *Answer) Other(ctx context.Context, variant string) ([]byte, error) {
 			return nil, err
 		}
 		bytes := make([]byte, p.Size)
-		_, err = io.ReadFull(body, bytes)
-		return bytes, err
+		if _, err := io.ReadFull(body, bytes); err != nil {
+			return nil, err
+		}
+		return bytes, nil
 	}
 	return nil, nil
 }

@@ -118,6 +118,12 @@ func (f *faults) system() system {
 			}
 			return real.write(file, p, off)
 		},
+		cut: func(file *os.File, size int64) error {
+			if err := f.fails("cut"); err != nil {
+				return err
+			}
+			return real.cut(file, size)
+		},
 		sync: func(file *os.File) error {
 			return f.fails("sync") // and takes no time
 		},
@@ -291,7 +297,7 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
 	for name, lose := range map[string]func(d *disk){
-		"evicted":     func(d *disk) { d.evictTo(levels{bytes: 0, files: 10}) },
+		"evicted":     func(d *disk) { d.evictTo(0, 10) },
 		"removed":     func(d *disk) { d.Remove(k, 1) },
 		"quarantined": func(d *disk) { d.limit, d.quarantine.limit = 0, 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
 		"aborted": func(d *disk) {

@@ -44,7 +44,7 @@ func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r
 	id := flightKey{place.Site, place.ID, ""}
 	for _, part := range []string{"", q.Request.part()} { // a fill of the whole serves for a part of it
 		id.part = part
-		if f = c.flights[id]; f == nil || alone || c.purges.mark(q.Key, f.born) != NotMarked {
+		if f = c.flights[id]; f == nil || alone || c.purged(f, q.Key) {
 			continue
 		}
 		if err := f.failure(); err != nil && why == Validate && !errors.Is(err, errDeserted) {
@@ -76,10 +76,19 @@ func (c *Cache) refresh(q *Query, place Key) {
 	id := flightKey{place.Site, place.ID, ""}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flights[id]; c.closed || f != nil && c.purges.mark(q.Key, f.born) == NotMarked {
+	if f := c.flights[id]; c.closed || f != nil && !c.purged(f, q.Key) {
 		return
 	}
 	c.begin(c.flight(q, id, false), q, place)
+}
+
+// purged says that a purge since the flight began covers what it fetches, or may
+// cover it: that a file is missing is the group's metadata, see lookup, and a
+// publish must not be answered with the 404 that was on its way before. While the
+// status is not known that costs a file one more fetch for each such purge.
+func (c *Cache) purged(f *flight, k Key) bool {
+	k.Metadata = k.Metadata || f.mayBeMissing()
+	return c.purges.mark(k, f.born) != NotMarked
 }
 
 // flight makes a flight. c.mu is held.
@@ -123,6 +132,7 @@ func (c *Cache) drop(f *flight) {
 //	A: misses            joins flight 1          flight 1 commits, ends
 //	B:          misses                                                  begins flight 2
 func (c *Cache) fill(f *flight, q *Query, place Key) {
+	defer f.letGo() // last: nobody waits for a file to be closed
 	defer f.cancel(nil)
 	defer func() {
 		if f.failure() != nil {
@@ -141,7 +151,7 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 	}
 	f.because(q.reason(w.requested, w.base.meta(), w.mark, found))
 	w.asked = ask(why, w.base.meta(), &q.Request)
-	w.asked.Stale = w.base != nil && DecideOnError(w.requested, w.base.Meta, w.mark, q.Rule, q.Request) == StaleIfError
+	w.asked.Stale = q.standIn(w.requested, w.base.meta(), w.mark)
 	w.asked.Memo = w.base.memo(q.Memo)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }

@@ -37,7 +37,8 @@ type Ask struct {
 	// ETag and LastModified are the validators of the stored response; both
 	// empty, the request is unconditional.
 	ETag, LastModified string
-	// Stale says that a stored response may answer if this fails.
+	// Stale says that a stored response answers if this fails, so that it may be
+	// given up soon.
 	Stale bool
 	// Range and IfRange ask for a part: with both empty, for the whole.
 	Range, IfRange string

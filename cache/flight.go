@@ -41,7 +41,7 @@ type flight struct {
 	readers  map[*reader]struct{}
 	wake     chan struct{} // closed and replaced when there is news
 	waiting  bool          // somebody holds wake
-	over     bool          // the fill has ended and its hold is given up
+	over     bool          // the fill has ended
 }
 
 type state uint8
@@ -95,6 +95,14 @@ func (f *flight) join() (*reader, bool) {
 	return r, true
 }
 
+// mayBeMissing says that the answer is, or may turn out to be, that there is no
+// such thing.
+func (f *flight) mayBeMissing() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.meta == nil || missing(f.meta.Status)
+}
+
 // takes says whether a request may wait for the flight. Once the response is
 // there, a request that comes later is given it only as it would be from the
 // store (RFC 9111 section 4): a response that must be validated each time serves
@@ -106,21 +114,20 @@ func (f *flight) takes(q *Query) bool {
 }
 
 func (r *reader) close() {
+	r.leave()
+	r.flight.letGo()
+}
+
+// leave gives up the reader's place.
+func (r *reader) leave() {
 	f := r.flight
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, ok := f.readers[r]; !ok {
-		return
-	}
 	delete(f.readers, r)
 	f.news() // the window may have waited for this reader
-	if len(f.readers) > 0 {
-		return
-	}
-	if !f.over && f.state == headers && !f.result.useful {
+	if len(f.readers) == 0 && !f.over && f.state == headers && !f.result.useful {
 		f.cancel(errDeserted)
 	}
-	f.letGo()
 }
 
 // seek moves the reader. The fill may have waited for it to pass the bytes
@@ -132,19 +139,22 @@ func (r *reader) seek(off int64) {
 	r.flight.news()
 }
 
-// letGo ends the writer once the fill and every reader have left. f.mu is held;
-// closing a file is the one exception to no I/O under a lock, for nobody is left
-// to wait for it.
+// letGo ends the writer once the fill and every reader have left. Removing a file
+// can take long, and c.mu is held by who waits for f.mu, so neither is held then.
 func (f *flight) letGo() {
+	f.mu.Lock()
 	if !f.over || len(f.readers) > 0 {
+		f.mu.Unlock()
 		return
 	}
-	if f.writer != nil {
-		f.writer.Abort()
-		f.writer = nil
-	}
+	writer, stored := f.writer, f.stored
+	f.writer, f.stored = nil, nil
 	f.window.drop()
-	f.stored.Release()
+	f.mu.Unlock()
+	if writer != nil {
+		writer.Abort()
+	}
+	stored.Release()
 }
 
 // interim is a 1xx response.

@@ -118,11 +118,12 @@ func (f *flight) toHeap(p []byte) error {
 		_, err = heap.Write(p)
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.writer.Abort()
+	failed := f.writer
 	f.writer = heap
 	f.inStore = heap.size
 	f.result.kept = false
+	f.mu.Unlock()
+	failed.Abort()
 	return err
 }
 
@@ -211,9 +212,9 @@ func (f *flight) fail(err error) {
 	f.end(failed)
 }
 
+// end is for finish and fail; f.mu is held.
 func (f *flight) end(s state) {
 	f.state = s
 	f.over = true
 	f.news()
-	f.letGo()
 }

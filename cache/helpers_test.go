@@ -249,6 +249,11 @@ func write(t testing.TB, s Store, k Key, m *Meta, body []byte) {
 	}
 }
 
+// tiersOf are two tiers that do at once what can be done in the background.
+func tiersOf(m *memory, d *disk) *tiers {
+	return &tiers{memory: m, disk: d, background: func(work func()) bool { work(); return true }}
+}
+
 // bytesOf reads a stored response's whole body.
 func bytesOf(t testing.TB, s *Stored) []byte {
 	t.Helper()

@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"io/fs"
+	"os"
 )
 
 // Holds says whether a response for k is stored, in any tier, or being fetched:
@@ -19,6 +20,12 @@ import (
 //
 //	fill:   begins, counted   asks the origin      commits    not counted any more
 //	change:                 ^ counted            ^ counted  ^ both    ^ stored
+//
+// A response also moves between the tiers, and may leave the one that it comes from
+// at any moment. While it is copied memory has it, and a copy that begins when the
+// response has left is not made. So what moves from memory to disk is seen by the
+// first look at memory, or is on disk by then; what moves from disk to memory is
+// seen on disk, or by the second look at memory.
 func (c *Cache) Holds(k Key) bool {
 	c.mu.Lock()
 	filling := c.filling[flightKey{k.Site, k.ID, ""}] > 0
@@ -27,7 +34,7 @@ func (c *Cache) Holds(k Key) bool {
 		return true
 	}
 	sum := k.sum()
-	return c.memory.has(sum) || c.disk != nil && c.disk.has(sum)
+	return c.memory.has(sum) || c.disk != nil && (c.disk.has(sum) || c.memory.has(sum))
 }
 
 // filled ends what begin counted.
@@ -43,13 +50,14 @@ func (c *Cache) filled(f *flight) {
 // whole is the key without the range that is fetched.
 func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }
 
-// has says that a response is here, or was until a moment ago.
+// has says that a response is here, or was until a moment ago, or is being copied
+// to or from the disk.
 func (m *memory) has(sum Sum) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, ok := c.ids[sum]
-	return ok
+	return ok || c.moving[sum] > 0
 }
 
 // has asks the file system, which decides what is stored: the index may not know
@@ -60,4 +68,15 @@ func (d *disk) has(sum Sum) bool {
 		f.Close()
 	}
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// hasStill says that a file that was opened is the one that is stored.
+func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
+	f, err := d.sys.open(d.path(sum), readOnly)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := d.sys.stat(f)
+	return err == nil && os.SameFile(info, file)
 }

@@ -218,8 +218,8 @@ func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
 	}
 }
 
-func TestToldLifetime(t *testing.T) {
-	told := Rule{Fresh: 5 * time.Minute, Told: 12 * time.Hour, Missing: 10 * time.Second}
+func TestAnnouncedLifetime(t *testing.T) {
+	announced := Rule{Fresh: 5 * time.Minute, Announced: 12 * time.Hour, Missing: 10 * time.Second}
 	for _, tt := range []struct {
 		rule   string
 		status int
@@ -227,15 +227,15 @@ func TestToldLifetime(t *testing.T) {
 		policy Rule
 		want   time.Duration
 	}{
-		{"a 200 that says nothing", 200, nil, told, 12 * time.Hour},
-		{"a 200 that states less", 200, []string{"Cache-Control: max-age=300"}, told, 12 * time.Hour},
-		{"a 200 that states more", 200, []string{"Cache-Control: max-age=86400"}, told, 24 * time.Hour},
-		{"a 200 from another cache", 200, []string{"Cache-Control: max-age=300", "Age: 1"}, told, 5 * time.Minute},
-		{"a 200 through another cache that asked", 200, []string{"Cache-Control: max-age=300", "Age: 0"}, told, 12 * time.Hour},
-		{"a 404", 404, nil, told, 10 * time.Second},
-		{"a 301", 301, []string{"Cache-Control: max-age=7"}, told, 7 * time.Second},
-		{"changes are not told", 200, nil, Rule{Fresh: 5 * time.Minute}, 5 * time.Minute},
-		{"a shorter Override is lengthened", 200, nil, Rule{Fresh: time.Minute, Override: true, Told: time.Hour}, time.Hour},
+		{"a 200 that says nothing", 200, nil, announced, 12 * time.Hour},
+		{"a 200 that states less", 200, []string{"Cache-Control: max-age=300"}, announced, 12 * time.Hour},
+		{"a 200 that states more", 200, []string{"Cache-Control: max-age=86400"}, announced, 24 * time.Hour},
+		{"a 200 from another cache", 200, []string{"Cache-Control: max-age=300", "Age: 1"}, announced, 5 * time.Minute},
+		{"a 200 through another cache that asked", 200, []string{"Cache-Control: max-age=300", "Age: 0"}, announced, 12 * time.Hour},
+		{"a 404", 404, nil, announced, 10 * time.Second},
+		{"a 301", 301, []string{"Cache-Control: max-age=7"}, announced, 7 * time.Second},
+		{"changes are not announced", 200, nil, Rule{Fresh: 5 * time.Minute}, 5 * time.Minute},
+		{"a shorter Override is lengthened", 200, nil, Rule{Fresh: time.Minute, Override: true, Announced: time.Hour}, time.Hour},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			if got := received(tt.status, tt.lines...).Lifetime(tt.policy); got != tt.want {
@@ -245,16 +245,16 @@ func TestToldLifetime(t *testing.T) {
 	}
 	for control, want := range map[string]Verdict{"no-cache": Fresh, "must-revalidate, max-age=0": Fresh} {
 		m := received(200, "Cache-Control: "+control)
-		if got := Decide(epoch.Add(time.Hour), m, NotMarked, told, asking("")); got != want {
-			t.Errorf("%s, told: %v", control, got)
+		if got := Decide(epoch.Add(time.Hour), m, NotMarked, announced, asking("")); got != want {
+			t.Errorf("%s, announced: %v", control, got)
 		}
-		if got := Decide(epoch.Add(time.Hour), m, MarkedStale, told, asking("")); got != Validate {
-			t.Errorf("%s, told of a change: %v", control, got)
+		if got := Decide(epoch.Add(time.Hour), m, MarkedStale, announced, asking("")); got != Validate {
+			t.Errorf("%s, a change was announced: %v", control, got)
 		}
-		usual := told
-		usual.Told = 0
+		usual := announced
+		usual.Announced = 0
 		if got := Decide(epoch.Add(time.Hour), m, NotMarked, usual, asking("")); got != Validate {
-			t.Errorf("%s, not told: %v", control, got)
+			t.Errorf("%s, not announced: %v", control, got)
 		}
 	}
 }

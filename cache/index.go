@@ -15,15 +15,24 @@ import (
 // for twice, whatever a scan brings in between. Credit is one bit for a file;
 // metadata gets more, and some to begin with. As long as metadata is no more than
 // a quarter of all bytes, the hand passes it by: it outlives the files it names.
+//
+// A file is recorded when it is committed, discovered where an earlier edge left
+// it, and restored when it could not be evicted. All three need its turn (see
+// disk.turns), so that the file does not come or go meanwhile. What needs none
+// changes what is known of a recorded file, or takes it out.
 type index struct {
 	used     atomic.Int64 // bytes of all entries
 	metadata atomic.Int64 // of those, of metadata
 	count    atomic.Int64
-	leaving  atomic.Int64  // bytes of evicted files that are not removed yet
-	unseen   atomic.Int64  // bytes of files that are there and not recorded: no less than that
-	found    atomic.Int64  // how many were recorded that had been there
-	cursor   atomic.Uint32 // the shard to evict from next
-	shards   [64]sieve
+	leaving  atomic.Int64 // bytes of evicted files that are not removed yet
+
+	// unseen begins as what an earlier edge's files may take, and discover takes off
+	// each of them that it records. Until the scan is over, it is no less than what
+	// the others take; then it means nothing, and is 0 or less.
+	unseen atomic.Int64
+	found  atomic.Int64  // how many were discovered
+	cursor atomic.Uint32 // the shard to evict from next
+	shards [64]sieve
 }
 
 // sieve is one shard. Entries live in a slice and link by position, and the map
@@ -35,6 +44,8 @@ type sieve struct {
 	files   int   // entries that are not metadata
 	free    int32 // head of the free list, linked by next; 0 is none
 	hand    int32 // where the walk goes on; 0 is the oldest
+
+	leaving map[Sum]int64 // bytes of the evicted files that are not removed yet: one for each who evicts
 }
 
 // entry 0 is the list's sentinel: next is the newest, prev the oldest.
@@ -50,7 +61,7 @@ type entry struct {
 func newIndex() *index {
 	x := &index{}
 	for i := range x.shards {
-		x.shards[i].at = make(map[Sum]int32)
+		x.shards[i].at, x.shards[i].leaving = make(map[Sum]int32), make(map[Sum]int64)
 		x.shards[i].entries = make([]entry, 1)
 	}
 	return x
@@ -58,9 +69,9 @@ func newIndex() *index {
 
 func (x *index) shard(s Sum) *sieve { return &x.shards[s[0]%64] }
 
-// put records a file, its size in bytes and what it is worth, replacing what was
-// recorded.
-func (x *index) put(sum Sum, size int64, worth uint8) {
+// commit records a file that was just given its name, its size in bytes and what
+// it is worth, replacing what was recorded. Its turn is held.
+func (x *index) commit(sum Sum, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,45 +85,66 @@ func (x *index) put(sum Sum, size int64, worth uint8) {
 	x.insert(s, sum, size, worth)
 }
 
-// add records a file that was found on disk, unless it is recorded already.
-func (x *index) add(sum Sum, size int64, worth uint8) {
+// discover records a file that is there, unless it is recorded already. Nothing
+// else takes anything off what is unseen. One that is on its way out was recorded
+// before, and stays. Its turn is held.
+func (x *index) discover(sum Sum, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.at[sum]; !ok {
-		x.discover(s, sum, size, worth)
+	if _, ok := s.at[sum]; ok {
+		return
 	}
-}
-
-// discover records a file that was there. s.mu is held.
-func (x *index) discover(s *sieve, sum Sum, size int64, worth uint8) {
+	if _, ok := s.leaving[sum]; ok {
+		x.leave(s, sum, s.leaving[sum])
+	} else {
+		x.unseen.Add(-size)
+		x.found.Add(1)
+	}
 	x.insert(s, sum, size, worth)
-	x.unseen.Add(-size)
-	x.found.Add(1)
 }
 
-// restore records a file again that was taken out and could not be removed.
+// restore records a file again that was evicted and could not be removed. Its turn
+// is held.
 func (x *index) restore(sum Sum, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	x.leave(s, sum, size)
 	if _, ok := s.at[sum]; !ok {
 		x.insert(s, sum, size, fileWorth)
 	}
 }
 
-// resize changes the size of a file that was there with the size before.
-func (x *index) resize(sum Sum, before, size int64) {
+// left says that an evicted file is not leaving any more: it has gone, or has been
+// recorded again. Its turn is held.
+func (x *index) left(sum Sum, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.at[sum]; !ok {
-		x.discover(s, sum, before, fileWorth)
+	x.leave(s, sum, size)
+}
+
+// leave takes size bytes off what is leaving, where there are any. s.mu is held.
+func (x *index) leave(s *sieve, sum Sum, size int64) {
+	size = min(size, s.leaving[sum])
+	x.leaving.Add(-size)
+	if s.leaving[sum] -= size; s.leaving[sum] == 0 {
+		delete(s.leaving, sum)
 	}
-	e := &s.entries[s.at[sum]]
-	x.tally(s, e, -1)
-	e.size = size
-	x.tally(s, e, 1)
+}
+
+// resize changes the size of a recorded file. Its turn is held.
+func (x *index) resize(sum Sum, size int64) {
+	s := x.shard(sum)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i, ok := s.at[sum]; ok {
+		e := &s.entries[i]
+		x.tally(s, e, -1)
+		e.size = size
+		x.tally(s, e, 1)
+	}
 }
 
 // tally counts an entry n times, 1 or -1. s.mu is held.
@@ -126,13 +158,13 @@ func (x *index) tally(s *sieve, e *entry, n int64) {
 	}
 }
 
-// bytes is what all files take, recorded or not.
-func (x *index) bytes() int64 { return x.used.Load() + x.leaving.Load() + max(0, x.unseen.Load()) }
+// unrecorded is what the files may take that are not recorded, in bytes.
+func (x *index) unrecorded() int64 { return max(0, x.unseen.Load()) }
 
 // files is how many more or fewer files there are than at the start.
 func (x *index) files() int64 { return x.count.Load() - x.found.Load() }
 
-// insert needs s.mu.
+// insert makes an entry, where there is none. s.mu is held.
 func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
 	i := s.free
 	if i != 0 {
@@ -149,26 +181,26 @@ func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
 	x.tally(s, &s.entries[i], 1)
 }
 
-// seen marks a hit on a file found on disk, and records it if need be. It
-// reports whether the file's bytes are vouched for as of that change time.
-func (x *index) seen(sum Sum, size int64, worth uint8, changed int64) bool {
+// hit marks a hit on a file found on disk. known says that it is recorded, and
+// vouched that its bytes are vouched for as of that change time.
+func (x *index) hit(sum Sum, worth uint8, changed int64) (vouched, known bool) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := s.at[sum]; ok {
-		e := &s.entries[i]
-		if e.credit = worth; e.worth != worth { // the scan took it for another
-			x.tally(s, e, -1)
-			e.worth = worth
-			x.tally(s, e, 1)
-		}
-		return changed != 0 && e.changed == changed
+	i, ok := s.at[sum]
+	if !ok {
+		return false, false
 	}
-	x.discover(s, sum, size, worth)
-	return false
+	e := &s.entries[i]
+	if e.credit = worth; e.worth != worth { // the scan took it for another
+		x.tally(s, e, -1)
+		e.worth = worth
+		x.tally(s, e, 1)
+	}
+	return changed != 0 && e.changed == changed, true
 }
 
-// touch marks a hit.
+// touch marks a hit, wherever it was answered from.
 func (x *index) touch(sum Sum) {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -207,7 +239,7 @@ func (x *index) vouch(sum Sum, changed int64) {
 	}
 }
 
-// remove forgets a file.
+// remove forgets a file that has gone. Its turn is held.
 func (x *index) remove(sum Sum) {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -217,7 +249,7 @@ func (x *index) remove(sum Sum) {
 	}
 }
 
-// unlink needs s.mu.
+// unlink takes an entry out. s.mu is held.
 func (x *index) unlink(s *sieve, i int32) {
 	e := &s.entries[i]
 	if s.hand == i {
@@ -231,9 +263,9 @@ func (x *index) unlink(s *sieve, i int32) {
 	s.free = i
 }
 
-// evict takes out the entry whose turn it is, from the shards in turn. Its size
-// is among what is leaving until whoever removes the file takes it away. ok is
-// false when there is none.
+// evict takes out the entry that is next, from one shard after the other. No turn
+// is held. It is leaving until left or restore is called; ok is false when there is
+// none.
 func (x *index) evict() (sum Sum, size int64, ok bool) {
 	spared := 4*x.metadata.Load() <= x.used.Load()
 	for range x.shards {
@@ -265,6 +297,7 @@ func (x *index) evictFrom(s *sieve, spared bool) (Sum, int64, bool) {
 		if e.credit == 0 {
 			sum, size := e.sum, e.size
 			x.leaving.Add(size)
+			s.leaving[sum] += size
 			s.hand = i
 			x.unlink(s, i)
 			return sum, size, true

@@ -17,23 +17,23 @@ import (
 )
 
 // journal keeps purges on disk, a line for each: its CRC32C, a blank, and JSON.
-// A line is synced before its purge is acknowledged. Older edges wrote no
-// checksum.
+// A line is synced before its purge is acknowledged. Older edges wrote no checksum.
 //
 // What of it is damaged decides what is lost:
 //
 //   - a last line without an end was never acknowledged, and counts for nothing
-//     unless it can be read;
+//     unless it can be read. It is all that a power cut leaves of one;
 //   - any other line that cannot be read was a promise, and may have been a hard
 //     purge of anything. All that was stored before the next line that can be
 //     read is gone: a promise kept at the price of many responses, for damage
-//     that no crash causes.
+//     that no crash and no power cut causes.
 type journal struct {
 	sys  system
 	path string
 	file *os.File
 	size int64 // bytes of whole lines
 	torn bool  // there may be more behind them
+	lost bool  // its name may be the older file's after a power cut
 
 	lines      int // purges and starts
 	compacting bool
@@ -85,7 +85,7 @@ func openJournal(sys system, path string, p *purges) (*journal, error) {
 	if j.file, err = sys.open(path, os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, err
 	}
-	j.torn = true // until what was not acknowledged is cut off
+	j.torn, j.lost = true, true // until what was not acknowledged is cut off, and the file's name is durable
 	err = j.begin(p, have)
 	if err != nil && !isFull(err) { // a full disk leaves it as it is
 		j.file.Close()
@@ -96,9 +96,6 @@ func openJournal(sys system, path string, p *purges) (*journal, error) {
 
 // begin adds what the journal lacks, and rewrites it when that is worth it.
 func (j *journal) begin(p *purges, have loaded) error {
-	if err := syncDir(j.sys, filepath.Dir(j.path)); err != nil {
-		return err
-	}
 	if have.tail != nil {
 		if err := j.add(*have.tail); err != nil {
 			return err
@@ -159,49 +156,58 @@ func (j *journal) load(p *purges, end int64) (have loaded, err error) {
 	}
 }
 
-// add appends lines. When it returns nil, they are on disk. Many take few syncs:
-// as many as fit are written as one block. More would not do, for a power cut could
-// leave the later blocks of a write and not the earlier, and a line that cannot be
-// read before one that can is damage.
+// block is what a disk writes whole or not at all.
+const block = 4096
+
+// add appends lines. When it returns nil, they are on disk; otherwise, none of them
+// counts. No write reaches from one block into the next, and each is synced before
+// the next one: a power cut leaves what is before some byte, and never the end of a
+// line without its beginning, which would be damage. So many lines take few syncs,
+// one for each block.
 func (j *journal) add(lines ...journalLine) error {
-	const block = 4096
-	var b []byte
-	n := 0
-	for _, l := range lines {
-		line := l.encode()
-		if n > 0 && len(b)+len(line) > block {
-			if err := j.append(b, n); err != nil {
-				return err
-			}
-			b, n = b[:0], 0
-		}
-		b = append(b, line...)
-		n++
-	}
-	if n == 0 {
+	if len(lines) == 0 {
 		return nil
 	}
-	return j.append(b, n)
+	if err := j.settle(); err != nil {
+		return err
+	}
+	var b []byte
+	for _, l := range lines {
+		b = append(b, l.encode()...)
+	}
+	end := j.size
+	for len(b) > 0 {
+		n := min(len(b), int(block-end%block))
+		_, err := j.sys.write(j.file, b[:n], end)
+		if err == nil {
+			err = j.sys.sync(j.file)
+		}
+		if err != nil {
+			j.torn = j.sys.cut(j.file, j.size) != nil
+			return err
+		}
+		b, end = b[n:], end+int64(n)
+	}
+	j.size = end
+	j.lines += len(lines)
+	return nil
 }
 
-// append appends n lines as one write.
-func (j *journal) append(lines []byte, n int) error {
+// settle makes good what could not be done before, without which nothing that is
+// added would be sure to stay.
+func (j *journal) settle() error {
 	if j.torn {
-		if err := j.file.Truncate(j.size); err != nil {
+		if err := j.sys.cut(j.file, j.size); err != nil {
 			return err
 		}
 		j.torn = false
 	}
-	_, err := j.sys.write(j.file, lines, j.size)
-	if err == nil {
-		err = j.sys.sync(j.file)
+	if j.lost {
+		if err := syncDir(j.sys, filepath.Dir(j.path)); err != nil {
+			return err
+		}
+		j.lost = false
 	}
-	if err != nil {
-		j.torn = j.file.Truncate(j.size) != nil
-		return err
-	}
-	j.size += int64(len(lines))
-	j.lines += n
 	return nil
 }
 
@@ -256,9 +262,10 @@ func (j *journal) rewrite(p *purges, end int64, adding *sync.Mutex) error {
 	old := j.file
 	j.file, j.size, j.lines, j.torn = n.file, n.size, n.lines, false
 	old.Close()
-	// Without this, a power cut could bring back the old file, which lacks what
-	// is added from now on.
-	return syncDir(j.sys, filepath.Dir(j.path))
+	// Until the directory is synced, a power cut could bring back the old file,
+	// which lacks what is added from now on.
+	j.lost = true
+	return j.settle()
 }
 
 // fill writes a line for each mark, and syncs them.

@@ -96,10 +96,10 @@ func (m *Meta) Lifetime(r Rule) time.Duration {
 			return min(m.fresh.stated, r.Missing)
 		}
 		return r.Missing
-	case m.told(r):
-		told := r.Told
-		r.Told = 0
-		return max(told, m.Lifetime(r))
+	case m.announced(r):
+		longer := r.Announced
+		r.Announced = 0
+		return max(longer, m.Lifetime(r))
 	case r.Override && r.Fresh > 0 && m.Status == http.StatusOK:
 		return r.Fresh
 	case r.Bound && r.Fresh > 0 && m.Status == http.StatusOK:
@@ -121,9 +121,9 @@ func (m *Meta) Lifetime(r Rule) time.Duration {
 	return 0
 }
 
-// told: changes of this response are told.
-func (m *Meta) told(r Rule) bool {
-	return r.Told > 0 && m.Status == http.StatusOK && !m.fresh.relayed
+// announced: changes of this response are announced.
+func (m *Meta) announced(r Rule) bool {
+	return r.Announced > 0 && m.Status == http.StatusOK && !m.fresh.relayed
 }
 
 // missing: the response says that there is nothing.

@@ -2,12 +2,9 @@ package cache
 
 import (
 	"bytes"
-	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 )
@@ -45,6 +42,7 @@ type currents struct {
 	//	reader: puts v1 — and memory would answer with it
 	changes uint64
 	ids     map[Sum]uint64
+	moving  map[Sum]int // copied from one tier to the other at this moment, see Holds
 }
 
 // resident is a response in memory, immutable.
@@ -83,7 +81,7 @@ func newMemory(s Shares) (*memory, error) {
 		beside:  func() int64 { return 0 },
 	}
 	for i := range m.shards {
-		m.shards[i].ids = make(map[Sum]uint64)
+		m.shards[i].ids, m.shards[i].moving = make(map[Sum]uint64), make(map[Sum]int)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
@@ -187,52 +185,6 @@ func (m *memory) set(r *resident) {
 	m.shard(r.sum).drop(r.sum, r.meta.ID)
 }
 
-// resize has the tier hold what is neither lent nor the index's. ristretto
-// shrinks as it takes more.
-func (m *memory) resize() {
-	share := max(m.share-m.lent.Load()-m.beside(), minTier)
-	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
-		m.values.UpdateMaxCost(share)
-	}
-}
-
-// lend has the tier spare n bytes, at once and until they are repaid.
-func (m *memory) lend(n int64) bool {
-	if m.lent.Add(n) > m.share-m.beside()-minTier {
-		m.lent.Add(-n)
-		return false
-	}
-	m.resize()
-	m.shed(-m.values.RemainingCost())
-	return true
-}
-
-func (m *memory) repay(n int64) {
-	if n > 0 {
-		m.lent.Add(-n)
-		m.resize()
-	}
-}
-
-// shed lets go of n bytes, any.
-func (m *memory) shed(n int64) {
-	var gone []*resident
-	if n > 0 {
-		m.values.IterValues(func(r *resident) (stop bool) {
-			gone = append(gone, r)
-			n -= r.cost()
-			return n <= 0
-		})
-	}
-	for _, r := range gone {
-		m.shard(r.sum).drop(r.sum, r.meta.ID)
-		m.values.Del(slot(r.sum, r.meta.ID))
-	}
-	if len(gone) > 0 {
-		m.values.Wait() // or the next loan would find them still counted
-	}
-}
-
 // promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
 func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored {
@@ -283,7 +235,34 @@ func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 
 // shared records that the disk has a copy now.
 func (m *memory) shared(k Key, s *Stored) {
-	m.set(&resident{k, k.sum(), s.Meta, s.data, false})
+	if sum := k.sum(); m.current(sum, s.ID) {
+		m.set(&resident{k, sum, s.Meta, s.data, false})
+	}
+}
+
+// current says that the response with that ID is here.
+func (m *memory) current(sum Sum, id uint64) bool {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids[sum] == id
+}
+
+// moves begins, and moved ends, a copy from one tier to the other.
+func (m *memory) moves(sum Sum) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moving[sum]++
+}
+
+func (m *memory) moved(sum Sum) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.moving[sum]--; c.moving[sum] == 0 {
+		delete(c.moving, sum)
+	}
 }
 
 // sole says that the response with that ID is here, and nowhere else.
@@ -314,116 +293,19 @@ func (m *memory) used() (bytes int64, objects int) {
 	return m.values.MaxCost() - m.values.RemainingCost(), objects
 }
 
-// Get, Create, Remove, and Freshen above, make memory a Store by itself, for an
-// edge without a disk tier.
+// Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
+// itself, for an edge without a disk tier.
 func (m *memory) Get(k Key) *Stored {
 	s, _ := m.get(k, k.sum())
 	return s
 }
 
-func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
-	w := &memoryWriter{memory: m, key: k}
-	if size > m.largest || !w.grow(max(size, 0)) {
-		return nil, errNoRoom
-	}
-	return w, nil
-}
-
-func (m *memory) Remove(k Key, id uint64) { m.shard(k.sum()).drop(k.sum(), id) }
-
-// memoryWriter collects a small body.
-type memoryWriter struct {
-	memory *memory
-	key    Key
-
-	mu    sync.RWMutex
-	data  []byte
-	taken int64 // of afloat
-}
-
-// grow makes room for size bytes in all. w.mu is held, or nobody else has w.
-func (w *memoryWriter) grow(size int64) bool {
-	if size <= int64(cap(w.data)) {
-		return true
-	}
-	data := slices.Grow(w.data, int(size)-len(w.data))
-	if more := int64(cap(data)) - w.taken; !w.memory.afloat.take(more) {
-		return false
-	}
-	w.taken = int64(cap(data))
-	w.data = data
-	return true
-}
-
-func (w *memoryWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if size := int64(len(w.data) + len(p)); size > w.memory.largest || !w.grow(size) {
-		return 0, errNoRoom
-	}
-	w.data = append(w.data, p...)
-	return len(p), nil
-}
-
-func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if off >= int64(len(w.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, w.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (w *memoryWriter) Commit(m *Meta) error {
-	if !w.memory.takes(m) {
-		return errNoRoom
-	}
-	if m.Size() != int64(len(w.data)) {
-		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
-	}
-	data := w.data // nobody writes to it any more
-	if cap(data) > len(data)+len(data)/8 {
-		data = bytes.Clone(data) // what is kept has no room to grow
-	}
-	w.Abort()
-	w.memory.put(w.key, m, data, true)
-	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
-	return nil
-}
-
-// Abort gives back what was taken; what was written can still be read.
-func (w *memoryWriter) Abort() {
-	w.memory.afloat.give(w.taken)
-	w.taken = 0
+func (m *memory) Remove(k Key, id uint64) {
+	sum := k.sum()
+	m.shard(sum).drop(sum, id)
+	m.values.Del(slot(sum, id))
 }
 
 // close must come after the last put: ristretto panics on a Set that races with
 // its Close.
 func (m *memory) close() { m.values.Close() }
-
-// lastID makes IDs that grow, also across restarts: those of stored responses
-// are passed to saw before a newer one is made, so that no step of the clock
-// makes a new response look older than the one it replaces.
-type lastID struct{ id atomic.Uint64 }
-
-func (l *lastID) next(now time.Time) uint64 {
-	for {
-		last := l.id.Load()
-		next := max(last+1, uint64(now.UnixNano()))
-		if l.id.CompareAndSwap(last, next) {
-			return next
-		}
-	}
-}
-
-func (l *lastID) saw(id uint64) {
-	for last := l.id.Load(); id > last; last = l.id.Load() {
-		if l.id.CompareAndSwap(last, id) {
-			return
-		}
-	}
-}

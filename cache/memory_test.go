@@ -109,7 +109,7 @@ func TestMemoryTicket(t *testing.T) {
 // the old Meta that is on its way.
 func TestTiersFreshenRefusesACopyOfTheOldMeta(t *testing.T) {
 	m := openedMemory(t)
-	s := &tiers{m, openedDisk(t, t.TempDir(), 1<<20)}
+	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 	k, b := Key{ID: "a"}, []byte("body")
 	write(t, s.disk, k, metaFor(k, 1, b), b)
 	_, ticket := m.get(k, k.sum())
@@ -171,7 +171,7 @@ func TestTiersPromotion(t *testing.T) {
 	write(t, d, large, metaFor(large, 2, huge), huge)
 
 	m := openedMemory(t) // as after a restart
-	s := &tiers{m, d}
+	s := tiersOf(m, d)
 	expectStored(t, s, k, 1, b)
 	expectStored(t, s, large, 2, huge)
 	m.values.Wait()
@@ -186,7 +186,7 @@ func TestTiersPromotion(t *testing.T) {
 }
 
 func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
-	s := &tiers{openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)}
+	s := tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 1<<20))
 	k, b := Key{ID: "a"}, []byte("body")
 	write(t, s, k, metaFor(k, 1, b), b)
 	s.memory.values.Wait()
@@ -217,7 +217,7 @@ func TestTiersChecksWhatItPromotes(t *testing.T) {
 	k, b := Key{ID: "a"}, payload(1, 5000)
 	write(t, d, k, metaFor(k, 1, b), b)
 	flip(t, d.path(k.sum()), -100)
-	s := &tiers{openedMemory(t), d}
+	s := tiersOf(openedMemory(t), d)
 	expectStored(t, s, k, 0, nil)
 	if d.spoils.Load() != 1 {
 		t.Errorf("%d spoiled, want 1", d.spoils.Load())

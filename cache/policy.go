@@ -106,7 +106,7 @@ func DecideOnError(now time.Time, m *Meta, mark Mark, r Rule, q Request) Verdict
 // mustValidate: a response with no-cache is never used without validation
 // (section 5.2.2.4), unless the operator gave it a lifetime.
 func mustValidate(m *Meta, r Rule) bool {
-	return r.Validate || m.fresh.control.NoCache && !(r.Override && m.Status == http.StatusOK || m.told(r))
+	return r.Validate || m.fresh.control.NoCache && !(r.Override && m.Status == http.StatusOK || m.announced(r))
 }
 
 // wantsNewer: the request's own demands (section 5.2.1).

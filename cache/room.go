@@ -9,9 +9,10 @@ import (
 )
 
 // Some of the file system is left to others: a hundredth of it and 64 MiB, a
-// hundredth of its inodes and 1,024, but no more than a tenth of either. Once that is all there
-// is, the tier makes room for what it takes in, and does not grow. It does not
-// shrink either: whoever fills the disk must not empty the cache.
+// hundredth of its inodes and 1,024, but no more than a tenth of either. Once that
+// is all there is, the mark is reached: the tier evicts as much as it takes in. It
+// does not grow, and shrinks by what the last file evicted for a response was too
+// large: whoever fills the disk must not empty the cache.
 const (
 	keepBytes    = 64 << 20
 	keepFiles    = 1024
@@ -32,18 +33,23 @@ type levels struct {
 }
 
 // used is what the tier's files take, in bytes, no less than that.
-func (d *disk) used() int64 { return d.index.bytes() + d.quarantine.bytes.Load() }
+func (d *disk) used() int64 { return d.index.used.Load() + d.fixed() }
 
-// levels returns how far the tier may grow now: up to its limit, and up to what
-// the file system can spare.
+// fixed is what of it cannot be evicted: no file of it is known, or it is on its
+// way out.
+func (d *disk) fixed() int64 {
+	return d.index.leaving.Load() + d.index.unrecorded() + d.quarantine.bytes.Load()
+}
+
+// levels returns how far the file system lets the tier grow now.
 func (d *disk) levels() levels {
 	now, promised := time.Now(), d.promised.Load()
 	if l := d.measured.Load(); l != nil && now.Sub(l.at) < measureEvery && promised-l.promised < measureBytes {
 		return *l
 	}
-	l := levels{now, promised, d.limit, math.MaxInt64}
+	l := levels{now, promised, math.MaxInt64, math.MaxInt64}
 	if s, err := d.sys.space(d.dir); err == nil {
-		l.bytes = min(d.limit, d.used()+spare(s.free, s.total, keepBytes))
+		l.bytes = d.used() + spare(s.free, s.total, keepBytes)
 		if s.files > 0 {
 			l.files = d.index.files() + spare(s.freeFiles, s.files, keepFiles)
 		}
@@ -57,16 +63,15 @@ func spare(free, total, keep int64) int64 {
 	return max(0, free-min(max(total/100, keep), total/10))
 }
 
-// reserve promises need more bytes to a writer, and evicts until they fit. What
-// writers were promised is not evicted for, so all of them together cannot empty
-// the cache for a promise that cannot be kept.
-func (d *disk) reserve(need int64) error {
+// reserve promises a writer that many bytes more, and files, which is 1 at first,
+// and evicts until they fit. Nothing is evicted for a promise that cannot be kept.
+func (d *disk) reserve(need, files int64) error {
 	d.promised.Add(need)
-	if d.reserved.Add(need) > d.limit {
-		d.reserved.Add(-need)
+	if !d.promise(need) {
 		return errNoRoom
 	}
-	err := d.evictTo(d.levels())
+	d.writers.Add(files)
+	err := d.makeRoom(need, files)
 	if err == nil {
 		err = d.ceiling.allow(d.used() + d.reserved.Load())
 		if err != nil {
@@ -75,31 +80,75 @@ func (d *disk) reserve(need int64) error {
 	}
 	if err != nil {
 		d.reserved.Add(-need)
+		d.writers.Add(-files)
 	}
 	return err
 }
 
-// evictTo evicts until the files, and what is promised, keep to l.
-func (d *disk) evictTo(l levels) error {
-	for d.used()+d.reserved.Load() > l.bytes || d.index.files()+d.writers.Load() > l.files {
-		sum, size, ok := d.index.evict()
-		if !ok {
-			return errNoRoom
+// promise reserves need bytes, unless they do not fit even when all is evicted
+// that can be. What does not fit counts at no moment, or others would evict for it.
+func (d *disk) promise(need int64) bool {
+	for {
+		before := d.reserved.Load()
+		if before+need+d.fixed() > d.limit {
+			return false
 		}
-		if err := d.unlink(sum, size); err != nil {
+		if d.reserved.CompareAndSwap(before, before+need) {
+			return true
+		}
+	}
+}
+
+// makeRoom evicts for a promise of that many bytes and files. Where the mark is
+// passed, that is what the promise itself takes, at most: of what is passed beyond
+// that, others have evicted for some, and strangers have the rest. All promises
+// together displace half of the tier there, for a body of unknown size may turn
+// out too large to keep.
+func (d *disk) makeRoom(need, files int64) error {
+	l := d.levels()
+	need = min(need, d.used()+d.reserved.Load()-l.bytes)
+	files = min(files, d.index.files()+d.writers.Load()-l.files)
+	if need > 0 && d.reserved.Load() > d.index.used.Load() || files > d.index.count.Load() {
+		return errNoRoom
+	}
+	for need > 0 || files > 0 {
+		size, err := d.evict()
+		if err != nil {
+			return err
+		}
+		need -= size
+		files--
+	}
+	return d.evictTo(d.limit, d.indexable)
+}
+
+// evictTo evicts until the tier keeps to that many bytes, and its index to that
+// many files, with what is promised.
+func (d *disk) evictTo(bytes, files int64) error {
+	for d.used()+d.reserved.Load() > bytes || d.index.count.Load()+d.writers.Load() > files {
+		if _, err := d.evict(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// evict evicts one file, and returns what it took.
+func (d *disk) evict() (size int64, err error) {
+	sum, size, ok := d.index.evict()
+	if !ok {
+		return 0, errNoRoom
+	}
+	return size, d.unlink(sum, size)
+}
+
 // unlink removes the file of an evicted entry, unless another one was committed
-// in its place.
+// in its place, or a look-up found it before it went.
 func (d *disk) unlink(sum Sum, size int64) error {
-	defer d.index.leaving.Add(-size)
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
+	defer d.index.left(sum, size)
 	if d.index.has(sum) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -113,8 +114,8 @@ func TestRoomIsMeasuredNowAndThen(t *testing.T) {
 	if d.levels(); asked.Load() != before+2 {
 		t.Error("not asked after a while")
 	}
-	if l := d.levels(); l.bytes != d.limit {
-		t.Errorf("without figures the limit is %d, want the configured %d", l.bytes, d.limit)
+	if l := d.levels(); l.bytes != math.MaxInt64 || l.files != math.MaxInt64 {
+		t.Errorf("without figures the mark is at %d bytes and %d files", l.bytes, l.files)
 	}
 }
 
@@ -141,7 +142,7 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
 	for name, lose := range map[string]func(d *disk){
-		"evicted":     func(d *disk) { d.evictTo(levels{bytes: 0, files: 10}) },
+		"evicted":     func(d *disk) { d.evictTo(0, 10) },
 		"removed":     func(d *disk) { d.Remove(k, 1) },
 		"quarantined": func(d *disk) { d.quarantine.limit = 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
 	} {

@@ -25,11 +25,11 @@ type Rule struct {
 	// is longer.
 	Bound bool
 
-	// Told is the longer lifetime of a 200 whose every change is told here, and
-	// purges it; 0 where changes are not told. It wins over Fresh and over what
-	// the response states. One that comes out of another cache, as Age says, is no
+	// Announced is the longer lifetime of a 200 whose every change is announced,
+	// and purges it; 0 where changes are not. It wins over Fresh and over what the
+	// response states. One that comes out of another cache, as Age says, is no
 	// newer than that cache and does not have it.
-	Told time.Duration
+	Announced time.Duration
 
 	// Missing is the freshness lifetime of a 404 or 410 that does not state
 	// one, and the longest for one that does. 0 leaves it to the response.
@@ -50,7 +50,9 @@ type Rule struct {
 	// goes on without it. 0 is for as long as it takes.
 	Patience time.Duration
 
-	// Validate has the origin asked before every use, whatever the lifetime.
+	// Validate has the origin asked before every use, whatever the lifetime. Then
+	// there is no Patience, and the stale windows are for an origin that was asked
+	// and failed, see ErrNotAsked.
 	Validate bool
 
 	// Insist makes the two windows hold even where the response forbids it by

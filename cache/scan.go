@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"time"
 )
@@ -32,8 +33,8 @@ const scanAgain = 10 * time.Millisecond
 
 // scan fills the index with the files an earlier edge left. Until it is done,
 // files are served all the same, what they take is known only as a whole, and
-// those not seen yet are not evicted. A directory that cannot be read is tried
-// again later.
+// those not seen yet are not evicted. A directory that cannot be read, or a file of
+// it, is tried again later.
 func (d *disk) scan(stop <-chan struct{}) {
 	p := scanPace{began: time.Now(), left: scanStep}
 	todo := make([]int, directories)
@@ -63,10 +64,11 @@ func (d *disk) scan(stop <-chan struct{}) {
 	}
 	d.index.unseen.Store(0)
 	d.ceiling.lower(func() int64 { return d.used() + d.reserved.Load() }, d.ceiling.step())
-	d.evictTo(d.levels())
+	d.evictTo(d.limit, d.indexable)
 }
 
-// scanDirectory records the files of a directory.
+// scanDirectory records the files of a directory, and evicts where they are more
+// than the index may have.
 func (d *disk) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
 	entries, err := d.sys.list(filepath.Join(d.dir, "objects", dir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +76,10 @@ func (d *disk) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) erro
 	}
 	for _, e := range entries {
 		if sum, ok := sumOf(dir, e.Name()); ok {
-			d.scanFile(sum, e)
+			if unread := d.scanFile(sum, e); unread != nil {
+				err = unread
+			}
+			d.evictTo(math.MaxInt64, d.indexable)
 		}
 		if p.rest(stop) {
 			break
@@ -85,17 +90,19 @@ func (d *disk) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) erro
 
 // scanFile records a file, unless it has gone. The turn is held so that it does
 // not go in between.
-func (d *disk) scanFile(sum Sum, e fs.DirEntry) {
+func (d *disk) scanFile(sum Sum, e fs.DirEntry) error {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
 	info, err := e.Info()
-	switch {
-	case err == nil:
-		d.index.add(sum, onDisk(info.Size()), worthOf(info))
-	case !errors.Is(err, fs.ErrNotExist):
-		d.notify("scan", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	d.index.discover(sum, onDisk(info.Size()), worthOf(info))
+	return nil
 }
 
 func worthOf(info fs.FileInfo) uint8 {

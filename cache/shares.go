@@ -43,6 +43,10 @@ func Divide(budget int64) Shares {
 // is an eighth of it at most. One of 4 MiB needs no loan.
 func (s Shares) Document() int64 { return max((s.Tier+s.Documents/2-4<<20)/9*8, 4<<20) }
 
+// Files is how many files the disk tier may have: its index leaves the tier a
+// sixteenth of its share at least.
+func (s Shares) Files() int64 { return s.Tier / 16 * 15 / indexEntry }
+
 // Lend has the memory tier let go of n bytes at once, and spare them for a use
 // outside of the cache until they are given to Repay. It is false, and nothing is
 // lent, where the tier has not that many.

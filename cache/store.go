@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -42,4 +43,6 @@ var (
 	errNoRoom = errors.New("no room in the cache")
 	// errGone: the response to freshen is not the stored one any more.
 	errGone = errors.New("stored response was replaced")
+	// errNoFile is an errGone with nothing in its place.
+	errNoFile = fmt.Errorf("%w: by none", errGone)
 )

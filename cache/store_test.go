@@ -27,7 +27,7 @@ func TestDiskIsAStore(t *testing.T) {
 func TestTiersAreAStore(t *testing.T) {
 	testStore(t, func(t *testing.T) (Store, func()) {
 		m := openedMemory(t)
-		return &tiers{m, openedDisk(t, t.TempDir(), 64<<20)}, m.values.Wait
+		return tiersOf(m, openedDisk(t, t.TempDir(), 64<<20)), m.values.Wait
 	})
 }
 

@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// system is what the disk tier asks of the operating system while it runs. It
+// system is what the disk tier asks of the operating system once its directories
+// are made. It
 // is functions and no interface, so that a test can make any one call fail, and
 // what they give out is the *os.File that sendfile needs.
 type system struct {
@@ -20,6 +21,7 @@ type system struct {
 	chmod  func(*os.File, fs.FileMode) error
 	read   func(f *os.File, p []byte, off int64) (int, error)
 	write  func(f *os.File, p []byte, off int64) (int, error)
+	cut    func(f *os.File, size int64) error
 	sync   func(*os.File) error
 	space  func(dir string) (space, error)
 }
@@ -48,6 +50,7 @@ func realSystem() system {
 		chmod:  (*os.File).Chmod,
 		read:   (*os.File).ReadAt,
 		write:  (*os.File).WriteAt,
+		cut:    (*os.File).Truncate,
 		sync:   (*os.File).Sync,
 		space:  statSpace,
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 type tiers struct {
 	memory *memory
 	disk   *disk
+
+	background func(work func()) bool // false when there is none any more
+	saving     atomic.Bool
 }
 
 func (t *tiers) Get(k Key) *Stored {
@@ -21,7 +25,7 @@ func (t *tiers) Get(k Key) *Stored {
 	if s != nil {
 		t.disk.index.touch(sum) // else what memory answers would look unused on disk
 		if s.sole {
-			t.late(k, s)
+			t.saveSoon(k, s)
 		}
 		return s
 	}
@@ -44,23 +48,50 @@ func (t *tiers) Get(k Key) *Stored {
 		return nil
 	}
 	t.disk.index.vouch(sum, s.changed)
+	t.memory.moves(sum)
+	defer t.memory.moved(sum)
+	if !t.disk.hasStill(sum, s.info) { // gone meanwhile, and perhaps nobody was told of a change, see Holds
+		return (&resident{k, sum, s.Meta, data, false}).stored()
+	}
 	return t.memory.promote(ticket, k, s.Meta, data)
 }
 
-// late writes to disk what was kept in memory alone while that could not be
-// written to. One at a time is enough: the rest is written at its next hit.
-func (t *tiers) late(k Key, s *Stored) {
-	if t.disk.breaker.open(time.Now()) || !t.disk.late.TryLock() {
+// saveSoon has a response written to disk that was kept in memory alone while
+// that could not be written to. One at a time is enough: the rest is written at
+// its next hit.
+func (t *tiers) saveSoon(k Key, s *Stored) {
+	if t.disk.breaker.open(time.Now()) || !t.saving.CompareAndSwap(false, true) {
 		return
 	}
-	defer t.disk.late.Unlock()
+	begun := t.background(func() {
+		defer t.saving.Store(false)
+		t.save(k, s)
+	})
+	if !begun {
+		t.saving.Store(false)
+	}
+}
+
+func (t *tiers) save(k Key, s *Stored) {
+	sum := k.sum()
+	t.memory.moves(sum)
+	defer t.memory.moved(sum)
+	if !t.memory.current(sum, s.ID) { // it left memory meanwhile, see Holds
+		return
+	}
 	w, err := t.disk.Create(k, s.Meta, s.Size())
 	if err != nil {
 		return
 	}
 	defer w.Abort()
-	if _, err := w.Write(s.data); err == nil && w.Commit(s.Meta) == nil {
+	if _, err := w.Write(s.data); err != nil {
+		return
+	}
+	switch err := w.Commit(s.Meta); {
+	case err == nil:
 		t.memory.shared(k, s)
+	case errors.Is(err, errGone): // the disk has a newer one
+		t.memory.Remove(k, s.ID)
 	}
 }
 
@@ -69,20 +100,25 @@ func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	if errors.Is(err, errTooLarge) {
 		return nil, err
 	}
-	if err != nil {
-		return t.memory.Create(k, draft, size)
+	if err == nil {
+		return &tieredWriter{Writer: w, key: k, memory: t.memory}, nil
 	}
-	return &tieredWriter{Writer: w, key: k, memory: t.memory}, nil
+	if w, err = t.memory.Create(k, draft, size); err != nil {
+		return nil, err
+	}
+	return &soleWriter{Writer: w, key: k, disk: t.disk}, nil
 }
 
 func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
 	err := t.disk.Freshen(k, old, m)
-	sole := err != nil // memory can do better than a disk that cannot be written to
-	if sole && (errors.Is(err, errTooLarge) || errors.Is(err, errGone) && !t.memory.sole(k.sum(), old)) {
+	replaced := errors.Is(err, errGone) && !errors.Is(err, errNoFile)
+	if errors.Is(err, errTooLarge) || replaced && !t.memory.sole(k.sum(), old) {
 		t.memory.forget(k.sum())
 		return err
 	}
-	if t.memory.freshen(k, old, m, sole) == nil {
+	// Memory can do better than a disk that cannot be written to, or has evicted
+	// what memory has a copy of.
+	if t.memory.freshen(k, old, m, err != nil) == nil {
 		return nil
 	}
 	t.memory.forget(k.sum()) // also refuses a copy of the old Meta on its way here
@@ -121,4 +157,23 @@ func (w *tieredWriter) Commit(m *Meta) error {
 	}
 	w.memory.put(w.key, m, data, false)
 	return nil
+}
+
+// soleWriter writes to memory alone. The disk could be written to again meanwhile,
+// and have a newer response by the end.
+type soleWriter struct {
+	Writer
+	key  Key
+	disk *disk
+}
+
+func (w *soleWriter) Commit(m *Meta) error {
+	sum := w.key.sum()
+	turn := w.disk.turn(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	if w.disk.newer(sum, m) {
+		return errGone
+	}
+	return w.Writer.Commit(m)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 )
 
 // A body on disk goes out by sendfile, which looks at no byte. So a file's bytes
@@ -15,11 +16,18 @@ import (
 // for the scrubber to find.
 
 // checks are the verifications under way. Whoever wants a body that is being
-// verified waits for that: a thousand clients read a large file once.
+// verified waits for that: a thousand clients read a large file once. It does not
+// wait for ever, for a large file of an old format takes long on a slow disk: to
+// whoever gives up, it is a miss, and what is fetched instead replaces it.
 type checks struct {
 	mu      sync.Mutex
 	running map[checked]*check
 }
+
+// checkPatience is how long anybody waits for a check that somebody else makes.
+const checkPatience = 10 * time.Second
+
+var errUnchecked = errors.New("its check takes too long")
 
 // checked is a file as of a change time.
 type checked struct {
@@ -37,8 +45,14 @@ func (c *checks) verify(which checked, body io.ReaderAt, m *Meta) error {
 	c.mu.Lock()
 	if one, ok := c.running[which]; ok {
 		c.mu.Unlock()
-		<-one.done
-		return one.err
+		t := time.NewTimer(checkPatience)
+		defer t.Stop()
+		select {
+		case <-one.done:
+			return one.err
+		case <-t.C:
+			return errUnchecked
+		}
 	}
 	one := &check{done: make(chan struct{})}
 	c.running[which] = one

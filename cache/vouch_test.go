@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // openHere opens dir without the settling that openedDisk adds.
@@ -117,11 +118,42 @@ func TestVerifyIsOneForAll(t *testing.T) {
 	})
 }
 
+// Whoever waits for somebody else's check of a file does not do so for ever.
+func TestNobodyWaitsLongForACheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := openHere(t, t.TempDir())
+		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
+		write(t, d, k, metaFor(k, 1, content), content)
+		d.index.vouch(k.sum(), 1) // as after a start
+		real, gate := d.sys.read, make(chan struct{})
+		d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+			if off > frontSize {
+				<-gate
+			}
+			return real(f, p, off)
+		}
+		checked := make(chan *Stored)
+		go func() { checked <- d.Get(k) }()
+		synctest.Wait()
+		began := time.Now()
+		if s := d.Get(k); s != nil || time.Since(began) != checkPatience {
+			t.Errorf("after %v: %v", time.Since(began), s)
+		}
+		close(gate)
+		if s := <-checked; s == nil {
+			t.Error("who checks it does not get it")
+		} else {
+			s.Release()
+		}
+		expectStored(t, d, k, 1, content)
+	})
+}
+
 // Of two fetches for a key, the one that began first may end last.
 func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) Store{
 		"disk":  func(t *testing.T) Store { return openedDisk(t, t.TempDir(), 8<<20) },
-		"tiers": func(t *testing.T) Store { return &tiers{openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)} },
+		"tiers": func(t *testing.T) Store { return tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)

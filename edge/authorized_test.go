@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"pkgedge/origin/sample"
@@ -126,5 +127,35 @@ func TestACredentialIsNotWrittenDown(t *testing.T) {
 	o := ownerOf([]string{"Bearer alice"})
 	if o == "" || strings.Contains(o, "alice") || o == ownerOf([]string{"Bearer bob"}) {
 		t.Errorf("owner %q", o)
+	}
+}
+
+// Masters that have too many requests are no outage: a token that was revoked
+// meanwhile reads nothing unconfirmed.
+func TestACrowdDoesNotStandInForAMaster(t *testing.T) {
+	const many = 40
+	c, m := newAuthorized(t, "")
+	var paths []string
+	for i := range many {
+		name := fmt.Sprintf("@s/p%d", i)
+		if err := m.Store().AddPackage(name, sample.Version{Number: "1.0.0"}); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, "/"+name)
+		c.want(c.read("/"+name, hers), 200)
+	}
+	before := len(m.all())
+	m.Break(sample.Any, sample.Status(401))
+	var all sync.WaitGroup
+	for _, path := range paths {
+		all.Go(func() {
+			if a := c.send(http.MethodGet, path, hers); a.StatusCode == 200 {
+				t.Errorf("%s: %d %s", path, a.StatusCode, outcomeOf(a))
+			}
+		})
+	}
+	all.Wait()
+	if n := len(m.all()) - before; n != many {
+		t.Errorf("the master was asked %d times", n)
 	}
 }

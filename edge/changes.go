@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -37,10 +39,16 @@ func followed(r kind.Route) bool {
 	return ok && len(rest) == 3+len(base) && rest[3:] == base
 }
 
-// told is the lifetime that the change feed gives a route's responses, 0 for
+// follows says whether the site's feed, live or not, announces the changes of a
+// route's responses.
+func (s *site) follows(u *upstream, r kind.Route) bool {
+	return s.feed != nil && s.fresh > 0 && u == &s.own && followed(r)
+}
+
+// announced is the lifetime that the change feed gives a route's responses, 0 for
 // none: while it is not live, the usual lifetimes hold.
-func (s *site) told(u *upstream, r kind.Route) time.Duration {
-	if s.feed == nil || u != &s.own || !followed(r) || !s.feed.Live() {
+func (s *site) announced(u *upstream, r kind.Route) time.Duration {
+	if !s.follows(u, r) || !s.feed.Live() {
 		return 0
 	}
 	return s.fresh
@@ -78,13 +86,9 @@ func (s *site) change(c feed.Change) (change, bool) {
 	return change{from, s.key(from, r), kind.Mark{Scope: kind.GroupMetadata, Name: r.Group}, p}, true
 }
 
-// maxPinned is how many changes of a batch are read from the primary first. In a
-// backlog those are the last ones, which a replica may not have yet.
-const maxPinned = 1000
-
 // changed puts changes of a feed in force.
 func (s *site) changed(changes []feed.Change) error {
-	for _, c := range changes[max(0, len(changes)-maxPinned):] {
+	for _, c := range changes {
 		if ch, ok := s.change(c); ok {
 			ch.from.Wrote([]kind.Mark{ch.mark})
 		}
@@ -92,12 +96,13 @@ func (s *site) changed(changes []feed.Change) error {
 	return s.cache.Purge(s.concerned(changes)...)
 }
 
-// concerned lists the purges that changes need. What is neither stored nor being
-// fetched needs none: a later fetch gets the new state, from the primary first
-// until a replica has followed (docs/decisions/0007).
+// concerned lists the purges that changes need. A packument that is neither stored
+// nor being fetched needs none: a later fetch gets the new state, from the primary
+// first until a replica has followed (docs/decisions/0007). A deletion is rare and
+// always needs one, for files may be stored without it.
 func (s *site) concerned(changes []feed.Change) (purges []cache.Purge) {
 	for _, c := range changes {
-		if ch, ok := s.change(c); ok && s.cache.Holds(ch.key) {
+		if ch, ok := s.change(c); ok && (c.Deleted || s.cache.Holds(ch.key)) {
 			purges = append(purges, ch.purge)
 		}
 	}
@@ -113,6 +118,8 @@ func (s *site) doubt() error {
 type following struct {
 	*feed.Follower
 	changes Changes
+	stores  string               // see site.stores
+	unclean bool                 // see cache.Unclean
 	site    atomic.Pointer[site] // the one that serves
 	stop    context.CancelFunc   // nil until it runs
 	done    chan struct{}
@@ -122,7 +129,7 @@ type following struct {
 // changes. What a minimum age holds back comes by itself, and no feed tells of
 // it: such a site keeps the usual lifetimes.
 func (s *site) follow(cfg *Site, feeds *feeds, dir string, log *slog.Logger) {
-	s.feed, s.secret = feeds.of(cfg, dir, log), cfg.Changes.Secret
+	s.feed, s.secret, s.hooks = feeds.of(cfg, s.stores(), dir, cfg.Changes.URL != nil && s.cache.Unclean(), log), cfg.Changes.Secret, &feeds.hooks
 	if cfg.MinimumAge == 0 {
 		s.fresh = changesFresh
 	}
@@ -132,24 +139,35 @@ func (s *site) follow(cfg *Site, feeds *feeds, dir string, log *slog.Logger) {
 type feeds struct {
 	all sync.WaitGroup // those that run, also where they have been replaced
 
-	mu   sync.Mutex
-	runs map[string]*following
+	hooks hooks
+
+	mu    sync.Mutex
+	runs  map[string]*following
+	ended map[string]*following // were told to end and may not have; of each site the last
+}
+
+// stores names how the site's packuments are stored now. With the public URL, the
+// credential or the form of the documents they get other keys: the changes of the
+// meantime are not put in force for those of before, which may come back.
+func (s *site) stores() string {
+	r := s.own.Route(kind.Request{Method: http.MethodGet, Path: "/a", Header: http.Header{}})
+	return ownerOf([]string{s.key(&s.own, r).ID})
 }
 
 // of is the feed that a site is to have: the one at work, if that is the same.
 // A new one does not run before begin. It is nil for a site without one.
-func (f *feeds) of(s *Site, dir string, log *slog.Logger) *following {
+func (f *feeds) of(s *Site, stores, dir string, unclean bool, log *slog.Logger) *following {
 	if s.Changes.URL == nil {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if n := f.runs[s.Name]; n != nil && n.changes.Mode == s.Changes.Mode && *n.changes.URL == *s.Changes.URL {
+	if n := f.runs[s.Name]; n != nil && n.stores == stores && n.changes.Mode == s.Changes.Mode && *n.changes.URL == *s.Changes.URL {
 		return n
 	}
-	n := &following{changes: s.Changes, done: make(chan struct{})}
+	n := &following{changes: s.Changes, stores: stores, unclean: unclean, done: make(chan struct{})}
 	n.Follower = feed.New(feed.Config{
-		URL: s.Changes.URL, Mode: s.Changes.Mode,
+		URL: s.Changes.URL, Mode: s.Changes.Mode, For: stores,
 		Transport: feed.NewTransport(s.Timeouts.Connect),
 		Path:      filepath.Join(dir, "feed-"+s.Name+".json"),
 		Apply:     n.apply,
@@ -175,15 +193,31 @@ func (f *feeds) begin(sites []*site) {
 		next[s.name] = n
 		if old := f.runs[s.name]; old != n {
 			f.all.Add(1)
-			n.begin(old, f.all.Done)
+			n.begin(cmp.Or(old, f.ended[s.name]), f.all.Done)
 		}
 	}
+	maps.DeleteFunc(f.ended, func(_ string, old *following) bool { return old.over() })
 	for name, old := range f.runs {
-		if next[name] != old {
-			old.stop()
+		if next[name] == old {
+			continue
 		}
+		old.stop()
+		if f.ended == nil {
+			f.ended = make(map[string]*following)
+		}
+		f.ended[name] = old
 	}
 	f.runs = next
+}
+
+// over: the feed has ended.
+func (n *following) over() bool {
+	select {
+	case <-n.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // begin starts the feed once old, which may be nil, has ended. It calls ended at
@@ -196,6 +230,11 @@ func (n *following) begin(old *following, ended func()) {
 		defer close(n.done)
 		if old != nil {
 			<-old.done
+		}
+		if n.unclean {
+			// What was evicted before a change may be back, unpurged. In force
+			// it is in any case, and the next unclean stop asks for it again.
+			_ = n.site.Load().doubt()
 		}
 		n.Run(ctx)
 	}()
@@ -212,8 +251,8 @@ func (n *following) apply(_ context.Context, changes []feed.Change) error {
 	return n.site.Load().changed(changes)
 }
 
-// told is what is known of a feed, nil of none.
-func (n *following) told() *feed.Status {
+// report is what is known of a feed, nil of none.
+func (n *following) report() *feed.Status {
 	if n == nil {
 		return nil
 	}
@@ -227,7 +266,7 @@ func (e *edge) measureFeeds() {
 		return func(emit admin.Emit) {
 			if c := e.handler.running.Load(); c != nil {
 				for _, s := range c.sites {
-					if st := s.feed.told(); st != nil {
+					if st := s.feed.report(); st != nil {
 						emit(value(st), s.name)
 					}
 				}
@@ -241,9 +280,9 @@ func (e *edge) measureFeeds() {
 		each(func(s *feed.Status) float64 { return s.Age(time.Now()).Seconds() }))
 	e.metrics.Counters("edge_feed_changes_total", "Changes that the feed told and that are in force.", site,
 		each(func(s *feed.Status) float64 { return float64(s.Changes) }))
-	e.metrics.Counters("edge_feed_skipped_total", "Rows of the change feed that could not be read.", site,
+	e.metrics.Counters("edge_feed_skipped_total", "Rows of the change feed that could not be read, and put in doubt what they may be about.", site,
 		each(func(s *feed.Status) float64 { return float64(s.Skipped) }))
-	e.metrics.Counters("edge_feed_resets_total", "Times that the feed began anew, and all metadata was in doubt.", site,
+	e.metrics.Counters("edge_feed_resets_total", "Times that all metadata was put in doubt.", site,
 		each(func(s *feed.Status) float64 { return float64(s.Resets) }))
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -285,6 +287,77 @@ func TestARestartedEdgeIsToldWhatItMissed(t *testing.T) {
 				t.Errorf("%d requests for what has not changed", n)
 			}
 		})
+	}
+}
+
+// Of a replica that lags, nothing is used for longer than without a feed: whether
+// the edge has forgotten what was changed by a restart, a lost sequence, or because
+// of so many other changes.
+func TestALaggingReplicasDocumentHasNoLongLife(t *testing.T) {
+	const n = 10
+	name := func(i int) string { return fmt.Sprint("edge-p", i) }
+	for what, forget := range map[string]func(t *testing.T, s *informed, write func(number string)){
+		"restart": func(t *testing.T, s *informed, write func(string)) {
+			write("2.0.0")
+			s.stop()
+		},
+		"lost sequence": func(t *testing.T, s *informed, write func(string)) {
+			s.stop()
+			write("2.0.0")
+			if err := os.Remove(filepath.Join(s.dir, "feed-npm.json")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"many other changes": func(t *testing.T, s *informed, write func(string)) {
+			write("2.0.0")
+			var others []feed.Change
+			for i := range 5000 {
+				others = append(others, feed.Change{Name: fmt.Sprint("other-", i)})
+			}
+			if err := s.edge.handler.running.Load().sites[0].changed(others); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		for _, out := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, primary out %v", what, out), func(t *testing.T) {
+				s := newInformed(t, feed.Couch, followed5m, "")
+				write := func(number string) {
+					for i := range n {
+						if s.edge.handler.running.Load().sites[0].feed.Live() {
+							s.publish(t, name(i), number)
+						} else if err := s.store.AddPackage(name(i), sample.Version{Number: number}); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				write("1.0.0")
+				for i := range n {
+					s.get(t, "/"+name(i))
+				}
+				s.masters[1].Lag()
+				forget(t, s, write)
+				if what != "many other changes" {
+					s.start(t)
+				}
+				if out {
+					s.masters[0].Break(sample.Any, sample.Status(503))
+				}
+				for i := range n {
+					_, body := s.get(t, "/"+name(i))
+					if is := strings.Contains(body, "2.0.0"); is == out {
+						t.Errorf("%s has the change: %v", name(i), is)
+					}
+					resp, _ := s.get(t, "/"+name(i))
+					_, ttl, _ := strings.Cut(resp.Header.Get("Cache-Status"), "hit; ttl=")
+					ttl, _, _ = strings.Cut(ttl, ";")
+					left, err := strconv.Atoi(ttl)
+					if out && left > 300 || !out && left < 40000 || err != nil {
+						t.Errorf("%s: Cache-Status %s", name(i), resp.Header.Get("Cache-Status"))
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -59,12 +59,6 @@ type CacheConfig struct {
 	MaxMetadata int64  // the largest metadata document that is accepted, decoded
 }
 
-// largestMetadata is the largest metadata document that is accepted: one for which
-// there is memory.
-func (c *CacheConfig) largestMetadata() int64 {
-	return min(c.MaxMetadata, cache.Divide(c.Memory).Document()>>20<<20)
-}
-
 // The kinds of registry a Site can be.
 const (
 	KindNPM   = "npm"
@@ -381,8 +375,11 @@ func (c *Config) Warnings() []string {
 	if c.Cache.Memory < cache.LeastMemory {
 		warn("cache.memory: %s is less than the edge needs by itself, so it will take more: write %s or more", formatSize(c.Cache.Memory), formatSize(cache.LeastMemory))
 	}
-	if n := c.Cache.largestMetadata(); n < c.Cache.MaxMetadata {
-		warn("cache.max_metadata: cache.memory (%s) has no room for documents of more than %s, which are refused: write that, or give more memory", formatSize(c.Cache.Memory), formatSize(n))
+	if n := cache.Divide(c.Cache.Memory).Files(); c.Cache.Disk/(256<<10) > n {
+		warn("cache.disk: cache.memory (%s) has room to index %d files, which may take much less than %s: give more memory", formatSize(c.Cache.Memory), n, formatSize(c.Cache.Disk))
+	}
+	if n := cache.Divide(c.Cache.Memory).Document() >> 20 << 20; n < c.Cache.MaxMetadata {
+		warn("cache.max_metadata: a document of more than %s takes the process beyond cache.memory (%s) while it is prepared, one at a time: give more memory, or write less", formatSize(n), formatSize(c.Cache.Memory))
 	}
 	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {
 		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")

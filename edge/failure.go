@@ -46,8 +46,8 @@ func (x *exchange) fail(err error) {
 		return
 	case errors.Is(err, cache.ErrClosed), errors.Is(err, context.Canceled):
 		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge is stopping"
-	case errors.Is(err, origin.ErrRoom):
-		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge has no memory for so large a document at present"
+	case errors.Is(err, errCrowd):
+		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge reads too many large requests at a time"
 	case errors.Is(err, origin.ErrDrained):
 		status, reason = http.StatusServiceUnavailable, "the primary master, which alone takes this request, is drained for maintenance"
 	case errors.As(err, &down):

@@ -65,7 +65,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	}
 	fourth := reload(func(c *Site) { c.Changes = Changes{Mode: feed.Couch} })
 	<-third.feed.done
-	if fourth.feed != nil || fourth.told(&fourth.own, fourth.own.Route(kind.Request{Method: "GET", Path: "/a"})) != 0 {
+	if fourth.feed != nil || fourth.announced(&fourth.own, fourth.own.Route(kind.Request{Method: "GET", Path: "/a"})) != 0 {
 		t.Error("a site without a feed has one")
 	}
 }
@@ -76,7 +76,7 @@ func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 		conf := newSiteConfig()
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		old := &following{done: make(chan struct{})}
-		n := new(feeds).of(&conf, t.TempDir(), quietLog())
+		n := new(feeds).of(&conf, "", t.TempDir(), false, quietLog())
 		n.begin(old, func() {})
 		synctest.Wait()
 		if why := n.Status().Why; why != "not started" {
@@ -92,6 +92,72 @@ func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 	})
 }
 
+// Also where the follower before was told to end by an earlier reload than the one
+// that starts the next.
+func TestAFollowerWaitsForTheOneBeforeARemoval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conf := newSiteConfig()
+		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+		f := new(feeds)
+		done := make(chan struct{})
+		f.runs = map[string]*following{"npm": {done: done, stop: func() {}}}
+		begin := func() *following {
+			f.begin(nil) // the site's feed is removed
+			n := f.of(&conf, "", t.TempDir(), false, quietLog())
+			f.begin([]*site{{name: "npm", feed: n}})
+			synctest.Wait()
+			return n
+		}
+		n := begin()
+		last := begin() // once more
+		for _, n := range []*following{n, last} {
+			if why := n.Status().Why; why != "not started" {
+				t.Errorf("it has begun: %s", why)
+			}
+		}
+		close(done)
+		synctest.Wait()
+		if why := last.Status().Why; why == "not started" {
+			t.Error("it does not begin")
+		}
+		if !n.over() || last.over() {
+			t.Error("the wrong one runs")
+		}
+		f.begin(nil)
+		synctest.Wait()
+		if f.begin(nil); len(f.ended) != 0 {
+			t.Errorf("%d that have ended are remembered", len(f.ended))
+		}
+		f.close()
+	})
+}
+
+// What was changed while packuments were stored in another form is not known for
+// those of before, which come back with the configuration.
+func TestWhatWasStoredInAnotherFormIsInDoubt(t *testing.T) {
+	s := newInformed(t, feed.Couch, "public, max-age=36000", "")
+	site := func() *site { return s.edge.handler.running.Load().sites[0] }
+	here, stores := s.public, site().stores()
+	s.get(t, "/edge-sample-words")
+	for _, public := range []*url.URL{{Scheme: "https", Host: "new.example"}, here} {
+		s.stop()
+		s.public = public
+		s.start(t)
+		if same := site().stores() == stores; same != (public == here) {
+			t.Errorf("%v is stored the same: %v", public, same)
+		}
+		if st := site().feed.Status(); st.Resets != 1 {
+			t.Errorf("%+v", st)
+		}
+		if public != here {
+			s.publish(t, "edge-sample-words", "3.0.0")
+		}
+	}
+	if _, body := s.get(t, "/edge-sample-words"); !strings.Contains(body, "3.0.0") {
+		t.Error("the packument of before is served")
+	}
+}
+
 // The long life is for what the feed names, and for nothing else.
 func TestWhatAFeedNames(t *testing.T) {
 	s := newInformed(t, feed.Couch, followed5m, "").edge.handler.running.Load().sites[0]
@@ -101,13 +167,13 @@ func TestWhatAFeedNames(t *testing.T) {
 	} {
 		path, query, _ := strings.Cut(path, "?")
 		r := s.own.Route(kind.Request{Method: http.MethodGet, Path: path, Query: query, Header: http.Header{}})
-		if got := s.told(&s.own, r); got != want {
+		if got := s.announced(&s.own, r); got != want {
 			t.Errorf("%s: %v; want %v", path, got, want)
 		}
-		if rule := s.rule(&s.own, r); rule.Told != want {
-			t.Errorf("%s: the rule has %v", path, rule.Told)
+		if rule := s.rule(&s.own, r); rule.Announced != want {
+			t.Errorf("%s: the rule has %v", path, rule.Announced)
 		}
-		if got := s.told(&upstream{Site: s.own.Site, scope: "@s"}, r); got != 0 {
+		if got := s.announced(&upstream{Site: s.own.Site, scope: "@s"}, r); got != 0 {
 			t.Errorf("%s, of masters that are not the feed's: %v", path, got)
 		}
 	}
@@ -117,7 +183,7 @@ func TestWhatAFeedNames(t *testing.T) {
 		}
 	}
 	s.fresh = 0 // as with minimum_age
-	if got := s.told(&s.own, s.own.Route(kind.Request{Method: http.MethodGet, Path: "/a"})); got != 0 {
+	if got := s.announced(&s.own, s.own.Route(kind.Request{Method: http.MethodGet, Path: "/a"})); got != 0 {
 		t.Errorf("what comes of age by itself has %v", got)
 	}
 }
@@ -128,6 +194,32 @@ func TestAnUnpublishReachesTheFiles(t *testing.T) {
 		ch, ok := s.change(feed.Change{Name: "@s/a", Deleted: deleted})
 		if want := (cache.Purge{Scope: scope, Site: "npm", Name: "@s/a", Soft: true}); !ok || ch.purge != want {
 			t.Errorf("%+v; want %+v", ch.purge, want)
+		}
+	}
+}
+
+// Files may be stored although the packument is not.
+func TestAnUnpublishReachesFilesWithoutAPackument(t *testing.T) {
+	s := newInformed(t, feed.Couch, followed5m, "")
+	const name = "edge-sample-words"
+	const tarball = "/" + name + "/-/" + name + "-1.0.0.tgz"
+	s.get(t, tarball)
+	if n := s.asked(func() { s.get(t, tarball) }); n != 0 {
+		t.Fatalf("it was not stored: %d requests", n)
+	}
+	s.stop()
+	s.public = &url.URL{Scheme: "https", Host: "new.example"} // and other packuments
+	s.start(t)
+	if n := s.asked(func() { s.get(t, tarball) }); n != 0 {
+		t.Fatalf("it is not stored any more: %d requests", n)
+	}
+	site := s.edge.handler.running.Load().sites[0]
+	for _, deleted := range []bool{false, true} { // and only then
+		if err := site.changed([]feed.Change{{Name: name, Deleted: deleted}}); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.asked(func() { s.get(t, tarball) }); (n > 0) != deleted {
+			t.Errorf("deleted %v: %d requests", deleted, n)
 		}
 	}
 }
@@ -160,5 +252,25 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	}
 	if st := s.edge.status().(statusDoc).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
 		t.Errorf("%+v", st)
+	}
+}
+
+// What a power cut brought back is not what the feed's place says of it.
+func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
+	for _, unclean := range []bool{false, true} {
+		s := newServed(t, "")
+		s.get(t, "/edge-sample-words")
+		conf := newSiteConfig()
+		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+		n := new(feeds).of(&conf, "", t.TempDir(), unclean, quietLog())
+		n.site.Store(s.edge.handler.running.Load().sites[0])
+		n.begin(nil, func() {})
+		n.stop()
+		<-n.done
+		before := s.reads("/")
+		s.get(t, "/edge-sample-words")
+		if got := s.reads("/") - before; got == 1 != unclean {
+			t.Errorf("unclean %v: %d requests", unclean, got)
+		}
 	}
 }

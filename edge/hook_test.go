@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pkgedge/origin/sample"
 )
@@ -69,6 +71,82 @@ func TestAHookMakesAPublishVisible(t *testing.T) {
 		if _, body := s.get(t, path); !strings.Contains(body, "3.0.0") {
 			t.Error("the packument is the old one")
 		}
+	}
+}
+
+// Whoever overhears a hook can send it again, and nothing comes of it.
+func TestAHookToldAgainIsNotPutInForceAgain(t *testing.T) {
+	s := newServed(t, "changes: { secret: "+hookSecret+" }, fresh: { metadata: 10h, override: true }")
+	const path = "/edge-sample-words"
+	other := strings.Replace(published, "1.0.0", "2.0.0", 1)
+	for i, body := range []string{published, published, other, published, other} {
+		s.get(t, path)
+		if resp := s.post(t, "POST", "/hooks/npm", body, sign(body, hookSecret)); resp.StatusCode != http.StatusNoContent {
+			t.Fatal(resp.StatusCode)
+		}
+		before := s.reads("/")
+		s.get(t, path)
+		if asked, want := s.reads("/") > before, i == 0 || i == 2; asked != want {
+			t.Errorf("hook %d is put in force: %v", i, asked)
+		}
+	}
+}
+
+// What was told is remembered for an hour, for each site, and of the last few
+// thousand.
+func TestMemoryOfHooks(t *testing.T) {
+	var h hooks
+	now := time.Now()
+	h.note("npm", "a", now)
+	if !h.known("npm", "a", now.Add(hookMemory-1)) || h.known("npm", "a", now.Add(hookMemory)) || h.known("npm", "b", now) || h.known("other", "a", now) {
+		t.Error("remembers something else")
+	}
+	for i := range 2 * maxHooksKept {
+		h.note("npm", strconv.Itoa(i), now)
+	}
+	if len(h.heard) > maxHooksKept || h.known("npm", "a", now) || h.known("npm", "0", now) || !h.known("npm", strconv.Itoa(2*maxHooksKept-1), now) || !h.known("npm", strconv.Itoa(maxHooksKept+maxHooksKept/2), now) {
+		t.Errorf("%d are remembered, or not the last", len(h.heard))
+	}
+}
+
+// A body is not read before its signature could be one, nor while others are.
+func TestHooksBodiesThatAreNotRead(t *testing.T) {
+	s := newServed(t, "changes: { secret: "+hookSecret+" }")
+	withoutBody := func(signature string) *http.Response {
+		t.Helper()
+		body, w := io.Pipe() // nothing ever comes
+		defer w.Close()
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.url+"/hooks/npm", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = 1000
+		req.Header["X-Npm-Signature"] = []string{signature}
+		resp, err := s.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	for _, signature := range []string{"", "sha256=", "sha256=00", strings.Repeat("0", 64), "sha256=" + strings.Repeat("0", 66)} {
+		if resp := withoutBody(signature); resp.StatusCode != 403 {
+			t.Errorf("%q: %d", signature, resp.StatusCode)
+		}
+	}
+	signature := sign(published, hookSecret)
+	s.edge.feeds.hooks.reading.Add(maxHooksRead)
+	if resp := withoutBody(signature); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("%d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	s.edge.feeds.hooks.reading.Add(-1)
+	for range 2 {
+		if resp := s.post(t, "POST", "/hooks/npm", published, signature); resp.StatusCode != 204 {
+			t.Errorf("with a place: %d", resp.StatusCode)
+		}
+	}
+	if n := s.edge.feeds.hooks.reading.Load(); n != maxHooksRead-1 {
+		t.Errorf("%d places are taken", n)
 	}
 }
 

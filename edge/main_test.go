@@ -106,7 +106,7 @@ func TestCheckPrintsWhatWouldRun(t *testing.T) {
 	const text = `listen: :8080
 public_url: https://npm.example
 admin: { listen: ":8081", token: hunter2 }
-cache: { disk: 1TiB }
+cache: { disk: 200GiB }
 sites:
   - name: npm
     masters:
@@ -128,7 +128,7 @@ listen      :8080
 tls         :443, certificates for npm.example, dist.example
 public url  https://npm.example
 admin       :8081, token set
-cache       memory 256MiB, disk 1TiB in ./edge-cache
+cache       memory 256MiB, disk 200GiB in ./edge-cache
             files up to 2GiB, metadata up to 128MiB
 limits      50 per client and second, burst 500, none for 10.0.0.0/8
 proxies     192.0.2.1/32, 192.0.2.2/32

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/limit"
+	"pkgedge/origin/kind"
 	"pkgedge/tls"
 )
 
@@ -205,9 +207,15 @@ func (s *site) adopt(old *site) {
 	before := old.upstreams()
 	for _, u := range s.upstreams() {
 		if i := slices.IndexFunc(before, func(b *upstream) bool { return b.scope == u.scope }); i >= 0 {
-			u.Adopt(before[i].Site)
+			u.Adopt(before[i].Site, func(path string) bool { return s.owns(u, path) })
 		}
 	}
+}
+
+// owns says that a path below the site is a matter of u, as its scopes are now.
+func (s *site) owns(u *upstream, path string) bool {
+	now, ok := s.upstream(s.own.Route(kind.Request{Method: http.MethodGet, Path: path, Header: http.Header{}}))
+	return ok && now == u
 }
 
 // limiter keeps the clients' budgets where nothing about them has changed.

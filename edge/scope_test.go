@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -142,6 +143,7 @@ func TestPrivateScopeComesFromItsOwnMasters(t *testing.T) {
 		"/@acme/words/-/words-1.0.0.tgz", "/@acme/words?write=true", "/-/v1/search?text=%40acme%2Fwo", "/-/v1/search?text=scope:acme",
 		"/-/npm/v1/attestations/@acme%2fwords@1.0.0", "/-/package/@acme%2fwords/access", "/-/org/acme/package", "/-/whatever?of=@acme/words",
 		"/@acme/secret", "/@acme/secret/-/secret-1.0.0.tgz",
+		"/npm/@acme%2fsecret", "/npm/@acme/secret/-/secret-1.0.0.tgz", "/left?write=true&of=@acme",
 	} {
 		c.send(http.MethodGet, path, "Authorization: Bearer theirs")
 	}
@@ -183,6 +185,14 @@ func TestCredentialsStayWithTheirMasters(t *testing.T) {
 	for _, r := range acme.all() {
 		if r.authorization != "Bearer s3cret" {
 			t.Errorf("the scope's master was told %q with %s", r.authorization, r.uri)
+		}
+	}
+	// Nor with what passes and needs none: npm has one token for all of the edge.
+	c.post("/-/npm/v1/security/advisories/bulk", `{"left":["1.0.0"]}`, "Authorization: Bearer theirs", "Cookie: a=b")
+	c.send(http.MethodGet, "/-/v1/search?text=left", "Authorization: Bearer theirs")
+	for _, r := range public.all() {
+		if r.authorization != "" || r.header.Get("Cookie") != "" {
+			t.Errorf("the public master was told %q with %s", r.authorization, r.uri)
 		}
 	}
 	// A write is its client's, and never the edge's.
@@ -292,4 +302,127 @@ func TestSearchDoesNotFindWhatIsDenied(t *testing.T) {
 	}
 	public.Break(sample.Any, sample.HTML())
 	c.want(c.send(http.MethodGet, "/-/v1/search?text=left"), 502)
+}
+
+// Masters of one private scope are told nothing of another one.
+func TestPrivateScopesDoNotHearOfEachOther(t *testing.T) {
+	public, acme, beta := newWatched(t, ""), newWatched(t, "", "@acme/words"), newWatched(t, "", "@beta/words")
+	c := newScoped(t, public, acme, fmt.Sprintf("      \"@beta\":\n        masters: [{ url: %q, role: primary }]\n", beta.url))
+	tell := []string{"Npm-Scope: @beta", "Referer: install @beta/words"}
+	c.sendBody(http.MethodPut, "/@acme%2fnew", "{}", tell...)
+	c.send(http.MethodGet, "/-/v1/search?text=@acme", tell...)
+	const names = `{"@acme/words":["1.0.0"],"@beta/words":["1.0.0"]}`
+	c.post("/-/npm/v1/security/advisories/bulk?x=@acme", names, tell...)
+	c.sendBody(http.MethodPut, "/-/team/acme/devs/package", `{"package":"@acme/words"}`, tell...)
+	if a := c.sendBody(http.MethodPut, "/-/team/acme/devs/package", `{"package":"@beta/words"}`, tell...); a.StatusCode != 400 {
+		t.Errorf("a body of another scope: %d", a.StatusCode)
+	}
+	if n := len(acme.all()); n < 3 {
+		t.Errorf("%d requests arrived at @acme's master", n)
+	}
+	for _, r := range append(acme.all(), public.all()...) {
+		if whole := fmt.Sprint(r.uri, r.body, r.header); strings.Contains(whole, "beta") {
+			t.Errorf("a master was told %s", whole)
+		}
+	}
+	if len(beta.all()) > 0 {
+		t.Errorf("@beta's was told %+v", beta.all())
+	}
+}
+
+// What the edge read with its own credential is not there without it.
+func TestWhatACredentialFetchedGoesWithIt(t *testing.T) {
+	public, acme := newWatched(t, ""), newWatched(t, "Bearer s3cret", "@acme/words")
+	c := newScoped(t, public, acme, "        credentials: s3cret\n")
+	paths := []string{"/@acme/words", "/@acme/words/-/words-1.0.0.tgz"}
+	for _, path := range paths {
+		c.want(c.read(path), 200)
+	}
+	for _, credentials := range []string{"", "Bearer other"} {
+		old := c.edge.handler.running.Load()
+		cfg := *old.cfg
+		cfg.Sites = []Site{old.cfg.Sites[0]}
+		cfg.Sites[0].Scopes = []Scope{cfg.Sites[0].Scopes[0]}
+		cfg.Sites[0].Scopes[0].Credentials = credentials
+		next, err := c.edge.build(&cfg, old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.edge.begin(next)
+		c.edge.retire(old, next)
+		for _, path := range paths {
+			if a := c.read(path); a.StatusCode == 200 {
+				t.Errorf("with the credentials %q %s is answered %d", credentials, path, a.StatusCode)
+			}
+		}
+	}
+}
+
+// Who dawdles over the body of an audit holds up nobody.
+func TestSlowAuditsHoldUpNoOthers(t *testing.T) {
+	public, acme := newWatched(t, "", "left"), newWatched(t, "", "@acme/words")
+	c := newScoped(t, public, acme, "")
+	const bulk = "/-/npm/v1/security/advisories/bulk"
+	var slow []*io.PipeWriter
+	var ended sync.WaitGroup
+	for range 2 * maxPassed {
+		r, w := io.Pipe()
+		slow = append(slow, w)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.edge.cfg.PublicURL.String()+bulk, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended.Go(func() {
+			if resp, err := c.transport.RoundTrip(req); err == nil {
+				resp.Body.Close()
+			}
+		})
+		if _, err := io.WriteString(w, `{"left":`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.post(bulk, `{"left":["1.0.0"]}`)
+	if n := len(public.all()); n != 1 {
+		t.Errorf("%d audits arrived", n)
+	}
+	for _, w := range slow {
+		w.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	ended.Wait()
+}
+
+// A minimum age is against what strangers publish.
+func TestPrivateScopesHaveNoMinimumAge(t *testing.T) {
+	public, acme := newWatched(t, ""), newWatched(t, "")
+	now := time.Now()
+	for m, name := range map[*watched]string{public: "left", acme: "@acme/words"} {
+		if err := m.Store().AddPackage(name, sample.Version{Number: "1.0.0", Published: now.AddDate(-1, 0, 0)}, sample.Version{Number: "2.0.0", Published: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newScoped(t, public, acme, "    minimum_age: 24h\n")
+	for path, want := range map[string]int{
+		"/left/-/left-1.0.0.tgz": 200, "/left/-/left-2.0.0.tgz": 451, "/left/2.0.0": 404,
+		"/@acme/words/-/words-2.0.0.tgz": 200, "/@acme/words/2.0.0": 200,
+	} {
+		for range 2 { // fetched, and from the store
+			if a := c.read(path); a.StatusCode != want {
+				t.Errorf("%s: %d, want %d", path, a.StatusCode, want)
+			}
+		}
+	}
+}
+
+// After a reload masters are probed with what is still theirs.
+func TestWhatMastersAreProbedWithAfterAReload(t *testing.T) {
+	c := newScoped(t, newWatched(t, ""), newWatched(t, ""), "")
+	s := c.edge.handler.running.Load().sites[0]
+	for path, own := range map[string]bool{"/left/latest": true, "/@acme%2fwords/latest": false, "/@acmeco%2fx/latest": true} {
+		if got := s.owns(&s.own, path); got != own {
+			t.Errorf("%s is a matter of the public masters: %v", path, got)
+		}
+		if got := s.owns(s.scopes["@acme"], path); got == own {
+			t.Errorf("%s is a matter of @acme's masters: %v", path, got)
+		}
+	}
 }

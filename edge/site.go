@@ -22,7 +22,8 @@ type site struct {
 	plain    bool                 // the files kind: RFC 9111 and what the client says
 	own      upstream             // the site's own masters
 	scopes   map[string]*upstream // those of its private scopes, by their names
-	passing  chan struct{}        // a place for each body that is read whole on its way
+	reading  chan struct{}        // a place for each large body that is read whole on its way
+	decoding chan struct{}        // and for each that is decoded
 	lease    *lease               // running configurations and fetches
 	cache    *cache.Cache
 	metadata cache.Rule
@@ -31,13 +32,14 @@ type site struct {
 	feed     *following    // the changes that are followed; nil for none
 	fresh    time.Duration // lifetime of what the feed names while it is live
 	secret   string        // of the hook; "" for none
+	hooks    *hooks        // those of all sites
 }
 
 // newSite builds a site, whose masters are supervised from now on.
 func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 	t := &site{
 		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: e.cache,
-		lease: newLease(), scopes: make(map[string]*upstream), passing: make(chan struct{}, maxPassed),
+		lease: newLease(), scopes: make(map[string]*upstream), reading: make(chan struct{}, maxPassed), decoding: make(chan struct{}, maxPassed),
 	}
 	own := Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
 	if err := e.reach(&t.own, t, cfg, s, &own, 0); err != nil {
@@ -74,6 +76,10 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 // which has that number in the status.
 func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, first int) error {
 	name := strings.TrimSuffix(s.Name+" "+from.Name, " ")
+	age := s.MinimumAge
+	if from.Name != "" {
+		age = 0 // what is published there is not a stranger's
+	}
 	o, err := origin.New(origin.Config{
 		Site:        name,
 		Kind:        s.Kind,
@@ -85,11 +91,11 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 		Probe:       origin.Probe(s.Probe),
 		Log:         e.log,
 		Timeouts:    origin.Timeouts{Connect: s.Timeouts.Connect, FirstByte: s.Timeouts.FirstByte, Idle: s.Timeouts.Idle},
-		MaxMetadata: cfg.Cache.largestMetadata(),
+		MaxMetadata: cfg.Cache.MaxMetadata,
 		Documents:   e.documents,
 		Identity:    e.identity,
 		Deny:        s.Deny,
-		MinimumAge:  s.MinimumAge,
+		MinimumAge:  age,
 		Time:        s.Abbreviated.Time,
 		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 			return t.digests(ctx, u, list, h, renew)
@@ -100,6 +106,9 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 		return fmt.Errorf("site %s: %w", name, err)
 	}
 	*u = upstream{Site: o, lease: t.lease, scope: from.Name, authorized: from.Authorized}
+	if from.Name != "" || from.Credentials != "" {
+		u.part = strings.TrimPrefix(from.Name+" "+ownerOf([]string{from.Credentials})+" ", " ")
+	}
 	return nil
 }
 

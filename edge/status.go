@@ -97,7 +97,7 @@ func (e *edge) status() any {
 		conf := &c.cfg.Sites[i]
 		st := siteStatus{Name: conf.Name, Kind: conf.Kind, Public: c.cfg.Public(conf).String(), Answers: answers[conf.Name]}
 		if site, ok := c.site(conf.Name); ok {
-			st.Changes = site.feed.told()
+			st.Changes = site.feed.report()
 			for _, p := range site.pools() {
 				if p.scope == "" {
 					st.add(p.PoolStatus)

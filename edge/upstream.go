@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,6 +22,7 @@ type upstream struct {
 	*origin.Site
 	lease      *lease // the site's
 	scope      string // "@acme"; "" for the site's own masters
+	part       string // begins the keys of what is stored from there; see key
 	authorized Authorized
 }
 
@@ -61,13 +62,10 @@ func (s *site) upstreams() []*upstream {
 
 // key names a stored response. What a private scope's masters sent has a name
 // that nothing of the site's own masters can have: what was stored before the
-// scope was private is not its package.
+// scope was private is not its package. And what the edge could read with a
+// credential is not there for whoever comes when it has another one, or none.
 func (s *site) key(u *upstream, r kind.Route) cache.Key {
-	k := cache.Key{Site: s.name, ID: r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
-	if u.scope != "" {
-		k.ID = u.scope + " " + r.Key
-	}
-	return k
+	return cache.Key{Site: s.name, ID: u.part + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
 // patience is how long clients of a registry wait for a master when there is a
@@ -82,7 +80,7 @@ func (s *site) rule(u *upstream, r kind.Route) cache.Rule {
 		rule = s.metadata
 	}
 	rule.Heuristic = rule.Heuristic || r.Settles
-	rule.Told = s.told(u, r)
+	rule.Announced = s.announced(u, r)
 	if down := u.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < cache.Forever-down {
 		rule.IfError += down
 	}
@@ -107,19 +105,19 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Memo:    kind.Memo,
 		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
 	}
-	passed := hops(h)
+	passed, announced := hops(h), s.follows(u, r)
 	if lines := h["Authorization"]; len(lines) > 0 && !s.plain && u.authorized != AuthorizedIgnore {
 		if passed == nil {
 			passed = make(http.Header)
 		}
 		passed["Authorization"] = lines
 		q.Request.Owner = ownerOf(lines)
-		q.Rule.Told = 0 // whether it is stored is not known by its name, see cache.Holds
+		q.Rule.Announced, announced = 0, false // whether it is stored is not known by its name, see cache.Holds
 		if u.authorized == AuthorizedRevalidate {
 			q.Rule.Validate, q.Rule.Patience = true, 0
 		}
 	}
-	q.Fetcher = fetcher{u, r, passed}
+	q.Fetcher = fetcher{u, r, passed, announced}
 	return q
 }
 
@@ -148,21 +146,23 @@ func (s *site) digests(ctx context.Context, u *upstream, list kind.Route, h http
 	if q.Rule.Validate = renew; renew {
 		q.Rule.Patience = 0 // the older list is what is in doubt
 	}
-	a, err := s.cache.Get(ctx, q)
-	if err != nil {
-		return nil, err
+	for again := false; ; again = true {
+		a, err := s.cache.Get(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if a.Status != http.StatusOK || a.Part.Variant != kind.Memo {
+			a.Close()
+			return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
+		}
+		live := a.Live()
+		doc, err := a.Other(ctx, kind.Memo)
+		a.Close()
+		if err == nil || again || live {
+			return doc, err
+		}
+		// What was stored is damaged, and out of the way by now.
 	}
-	defer a.Close()
-	if a.Status != http.StatusOK || a.Part.Variant != kind.Memo {
-		return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
-	}
-	body, err := a.Body(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	doc := make([]byte, a.Part.Size)
-	_, err = io.ReadFull(body, doc)
-	return doc, err
 }
 
 // fetcher is what the cache asks for one route.
@@ -172,6 +172,8 @@ type fetcher struct {
 	// passed is what a master is told of the client's request: a credential, and
 	// the way it came, Via and CDN-Loop, which no hop may drop.
 	passed http.Header
+	// announced: a feed tells of the route's changes.
+	announced bool
 }
 
 // Hold keeps the site for as long as a fetch for it is under way.
@@ -184,8 +186,12 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) err
 	if ask.Header == nil {
 		ask.Header = f.passed
 	}
-	return f.from.Fetch(ctx, origin.Ask{
-		Route: f.route, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
+	err := f.from.Fetch(ctx, origin.Ask{
+		Route: f.route, Followed: f.announced, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
 	}, fill)
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
+		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)
+	}
+	return err
 }

@@ -50,7 +50,7 @@ func (r *releases) add(key string) {
 // grown says whether a file is of an old enough release, and answers if it is not.
 // It was stored before the site had this minimum age, else it would not be here.
 func (x *exchange) grown(q *cache.Query, a *cache.Answer) bool {
-	if x.route.Class != kind.File || a.Status >= http.StatusMultipleChoices || x.site.releases.passes(q.Key.ID, a.ResponseTime) {
+	if x.route.Class != kind.File || x.from.scope != "" || a.Status >= http.StatusMultipleChoices || x.site.releases.passes(q.Key.ID, a.ResponseTime) {
 		return true
 	}
 	f := q.Fetcher.(fetcher)

@@ -15,11 +15,14 @@ import (
 // does, until its last request has ended and it is closed: the places that those
 // requests have at a master are the same for both, and so is what they write.
 // What they find wrong with a master is old's to know: s finds out by itself.
-func (s *Site) Adopt(old *Site) {
+//
+// What old probes with is taken over where mine says of its path that it is still
+// these masters' business: its name may have become private.
+func (s *Site) Adopt(old *Site, mine func(path string) bool) {
 	for _, p := range s.pools() {
 		for _, from := range old.pools() {
 			if p.name == from.name {
-				p.adopt(from)
+				p.adopt(from, mine)
 			}
 		}
 		p.update(func(time.Time) { p.pins = old.pool.pins })
@@ -27,7 +30,7 @@ func (s *Site) Adopt(old *Site) {
 	s.held.adopt(&old.held)
 }
 
-func (p *pool) adopt(from *pool) {
+func (p *pool) adopt(from *pool, mine func(path string) bool) {
 	heirs := make(map[*master]*master) // by whom they succeed
 	for _, m := range p.masters {
 		for _, before := range from.masters {
@@ -42,10 +45,13 @@ func (p *pool) adopt(from *pool) {
 	for before := range heirs {
 		known[before] = before.health
 	}
-	small, down, downAt, outages := from.learnt, from.down, from.downAt.Load(), from.outages
+	probed, down, downAt, outages := from.learnt, from.down, from.downAt.Load(), from.outages
 	from.mu.Unlock()
 	p.update(func(time.Time) {
-		p.learnt, p.down, p.outages = small, down, outages
+		p.down, p.outages = down, outages
+		if probed.path != "" && mine(probed.path) {
+			p.learnt = probed
+		}
 		p.downAt.Store(downAt)
 		p.waits, p.hedges, p.retries, p.counts = from.waits, from.hedges, from.retries, from.counts
 		for before, h := range known {

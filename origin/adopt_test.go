@@ -36,7 +36,7 @@ func TestAdoptKeepsWhatWasKnown(t *testing.T) {
 
 	fresh := poolOf("rrpr", nil) // c is the primary now, and d is new
 	after := &Site{pool: fresh, files: fresh}
-	after.Adopt(before)
+	after.Adopt(before, func(path string) bool { return path == "/x/latest" })
 	if got := fresh.state("b"); got.State != "out" || got.Why == "" || got.Since != old.state("b").Since {
 		t.Errorf("b: %+v", got)
 	}
@@ -52,8 +52,16 @@ func TestAdoptKeepsWhatWasKnown(t *testing.T) {
 	if st := fresh.status(); st.Hedged != 3 || st.Retried != 4 {
 		t.Errorf("%d hedged, %d retried; want 3 and 4", st.Hedged, st.Retried)
 	}
-	if fresh.waits[forMetadata].percentile(95, 1) != time.Second || fresh.retries.spend(now, 0) || fresh.learnt.path != "/x/latest" {
-		t.Error("waits, budgets or what is probed with have gone")
+	if fresh.waits[forMetadata].percentile(95, 1) != time.Second || fresh.retries.spend(now, 0) {
+		t.Error("waits or budgets have gone")
+	}
+	if fresh.learnt.path != "/x/latest" {
+		t.Error("what is probed with has gone")
+	}
+	other := poolOf("rrpr", nil)
+	(&Site{pool: other, files: other}).Adopt(before, nothing)
+	if other.learnt.path != "" {
+		t.Errorf("masters are asked for %s, which is no business of theirs", other.learnt.path)
 	}
 	order := slices.Clone(fresh.masters)
 	if fresh.doubts.last(order, "tarball/x", now); order[len(order)-1] != fresh.called("b") {
@@ -85,13 +93,13 @@ func TestAdoptKeepsAnOutage(t *testing.T) {
 		heard := &events{}
 		same := poolOf("p", func(c *Config) { c.Log = slog.New(heard) })
 		s := &Site{pool: same, files: same}
-		s.Adopt(outage())
+		s.Adopt(outage(), anything)
 		if got := s.Outage(kind.Metadata, time.Now()); got != time.Second || same.status().Outages != 1 || len(heard.all) != 0 {
 			t.Errorf("in an outage for %v, the %d., log %q", got, same.status().Outages, heard.all)
 		}
 		more := poolOf("pr", nil) // the new one may be well
 		s = &Site{pool: more, files: more}
-		s.Adopt(outage())
+		s.Adopt(outage(), anything)
 		if got := s.Outage(kind.Metadata, time.Now()); got != 0 || more.asked(Ask{}) != "b|a" {
 			t.Errorf("in an outage for %v, order %q", got, more.asked(Ask{}))
 		}
@@ -111,7 +119,7 @@ func TestAdoptCountsWhatIsUnderWay(t *testing.T) {
 		done <- err
 	}()
 	<-w.a.Arrived(sample.Any)
-	fresh.Adopt(old.Site)
+	fresh.Adopt(old.Site, anything)
 	if n := fresh.Status()[0].Masters[0].InFlight; n != 1 {
 		t.Errorf("%d in flight; want the one of the old site", n)
 	}
@@ -140,7 +148,7 @@ func TestAdoptKeepsPoolsApart(t *testing.T) {
 		both.pool.failed(both.pool.primary(), unanswered)
 	}
 	own := newBehind(t, w.bothURLs[:1], filesFrom(t, w.bothURLs[0]))
-	own.Adopt(both.Site)
+	own.Adopt(both.Site, nothing)
 	if st := own.Status(); st[0].Masters[0].State != "out" || st[1].Masters[0].State != "healthy" {
 		t.Errorf("%+v", st)
 	}
@@ -148,3 +156,6 @@ func TestAdoptKeepsPoolsApart(t *testing.T) {
 		t.Error("files do not know what was written")
 	}
 }
+
+func anything(string) bool { return true }
+func nothing(string) bool  { return false }

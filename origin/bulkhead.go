@@ -14,17 +14,21 @@ import (
 // Those who find it full wait in a queue, which is bounded too.
 //
 // It opens slowly: a master that has had little to do is not sent everything at
-// once by an edge whose cache is empty. It begins with firstRoom, grows by one
-// with each answer that begins, and in ramp in any case while answers come; and
-// it shrinks again when it is not used (as a congestion window does, RFC 5681
-// and RFC 7661).
+// once by an edge whose cache is empty. It begins with firstRoom. While it is more
+// than half full it grows by one with each answer that begins, and while it is full
+// in ramp in any case, if answers come; what it does not hold back teaches it
+// nothing. It shrinks again when it is not used (as a congestion window does,
+// RFC 5681 and RFC 7661).
+//
+// It delays, and refuses nobody: who would be refused only because it has not
+// grown enough yet is let in.
 type bulkhead struct {
 	mu    sync.Mutex
 	busy  int
 	queue []*waiter // first come first
 
 	open  int       // how many it has grown to take, 0 before the first
-	since time.Time // when time was last counted towards its growth
+	since time.Time // while it is full: from when on time counts towards its growth
 	used  time.Time // when more than half of that was last in use
 }
 
@@ -73,23 +77,20 @@ const (
 )
 
 // enter takes a place of at most limit. Where there is none it waits up to
-// patience, and not at all with none of that; while the bulkhead is still growing
-// for as much longer as that may take. The error is errBusy or ctx's cause.
+// patience, and not at all with none of that. The error is errBusy or ctx's
+// cause.
 func (b *bulkhead) enter(ctx context.Context, limit int, patience time.Duration) error {
 	b.mu.Lock()
 	b.shrink(time.Now())
 	width := b.width(limit)
 	if b.busy < width && len(b.queue) == 0 {
-		b.take()
+		b.take(limit)
 		b.mu.Unlock()
 		return nil
 	}
 	if patience <= 0 || len(b.queue) >= maxQueue+limit-width {
 		b.mu.Unlock()
 		return errBusy
-	}
-	if width < limit {
-		patience += ramp
 	}
 	w := &waiter{turn: make(chan struct{})}
 	b.queue = append(b.queue, w)
@@ -112,6 +113,10 @@ func (b *bulkhead) enter(ctx context.Context, limit int, patience time.Duration)
 		return w.result() // the turn came at the same moment
 	}
 	b.queue = slices.Delete(b.queue, i, i+1)
+	if err == errBusy && b.busy < limit {
+		b.take(limit)
+		return nil
+	}
 	return err
 }
 
@@ -126,12 +131,13 @@ func (w *waiter) result() error {
 func (b *bulkhead) width(limit int) int { return min(limit, max(b.open, firstRoom)) }
 
 // take counts one in. b.mu is held.
-func (b *bulkhead) take() {
-	if b.busy == 0 {
-		b.since = time.Now() // nothing is learnt while it is empty
-	}
+func (b *bulkhead) take(limit int) {
+	now := time.Now()
 	b.busy++
-	b.shrink(time.Now())
+	b.shrink(now)
+	if b.busy == b.width(limit) {
+		b.since = now // it was not full before
+	}
 }
 
 // shrink takes half of what has not been used for long. b.mu is held.
@@ -149,10 +155,15 @@ func (b *bulkhead) shrink(now time.Time) {
 func (b *bulkhead) answered(limit int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	gained := 1 + int(float64(limit)*float64(now.Sub(b.since))/float64(ramp))
-	b.since = now
-	b.open = max(b.open, min(limit, b.width(limit)+gained))
+	width, gained := b.width(limit), 0
+	if 2*b.busy > width {
+		gained = 1
+	}
+	if now := time.Now(); b.busy >= width {
+		gained += int(float64(limit) * float64(now.Sub(b.since)) / float64(ramp))
+		b.since = now
+	}
+	b.open = max(b.open, min(limit, width+gained))
 	b.admit(limit)
 }
 
@@ -170,7 +181,7 @@ func (b *bulkhead) leave(limit int) {
 // admit lets those in who wait, as far as there is room. b.mu is held.
 func (b *bulkhead) admit(limit int) {
 	for len(b.queue) > 0 && b.busy < b.width(limit) {
-		b.take()
+		b.take(limit)
 		close(b.queue[0].turn)
 		b.queue = b.queue[1:]
 	}

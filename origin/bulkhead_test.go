@@ -146,11 +146,12 @@ func TestBulkheadOpensInTheTimeOfTheRamp(t *testing.T) {
 		for range firstRoom {
 			visitor(t, &b, limit, 0)
 		}
-		last := visitor(t, &b, limit, time.Second)
+		for range 2 * firstRoom { // always one who waits
+			visitor(t, &b, limit, time.Hour)
+		}
 		for range firstRoom {
 			<-time.After(ramp / firstRoom)
 			b.leave(limit)
-			visitor(t, &b, limit, 0)
 		}
 		if width := b.width(limit); width != firstRoom {
 			t.Errorf("%d wide, and not one answer", width)
@@ -163,18 +164,91 @@ func TestBulkheadOpensInTheTimeOfTheRamp(t *testing.T) {
 		if width := b.width(limit); width != limit {
 			t.Errorf("%d wide after %s", width, ramp)
 		}
-		if err := <-last; err != nil {
-			t.Errorf("who waited meanwhile: %v", err)
+	})
+}
+
+// What a bulkhead does not hold back does not open it.
+func TestBulkheadThatIsNotFullStaysAsItIs(t *testing.T) {
+	const limit = 256
+	synctest.Test(t, func(t *testing.T) {
+		var quiet bulkhead // one request a second
+		for range 300 {
+			if err := quiet.enter(t.Context(), limit, 0); err != nil {
+				t.Fatal(err)
+			}
+			quiet.answered(limit)
+			quiet.leave(limit)
+			<-time.After(time.Second)
 		}
-		// While it opens, the wait for room may be that much longer.
-		var c bulkhead
+		if width := quiet.width(limit); width != firstRoom {
+			t.Errorf("%d wide after five minutes with one request at a time", width)
+		}
+		enter := func(b *bulkhead, n int) {
+			for range n {
+				if err := b.enter(t.Context(), limit, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var long bulkhead // downloads
+		enter(&long, firstRoom/2)
+		long.answered(limit)
+		<-time.After(ramp)
+		long.answered(limit)
+		if width := long.width(limit); width != firstRoom {
+			t.Errorf("%d wide, and half full for %s", width, ramp)
+		}
+		enter(&long, 1)
+		<-time.After(ramp)
+		long.answered(limit)
+		if width := long.width(limit); width != firstRoom+1 {
+			t.Errorf("%d wide after one answer while it was more than half full", width)
+		}
+		// Time counts from when it is full.
+		enter(&long, firstRoom/2)
+		<-time.After(ramp / 4)
+		long.answered(limit)
+		if width := long.width(limit); width != firstRoom+1+1+limit/4 {
+			t.Errorf("%d wide after %s", width, ramp/4)
+		}
+	})
+}
+
+// The wait for a place is what it was asked to be, and what ends it is a place,
+// if there is one but for the slow opening.
+func TestBulkheadRefusesNobodyForOpeningSlowly(t *testing.T) {
+	const limit, patience = 64, 3 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		var b bulkhead
 		for range firstRoom {
-			visitor(t, &c, limit, 0)
+			visitor(t, &b, limit, 0)
 		}
+		if err := b.enter(t.Context(), limit, 0); !errors.Is(err, errBusy) {
+			t.Errorf("unwilling to wait: %v", err)
+		}
+		rest := make([]chan error, limit-firstRoom)
+		for i := range rest {
+			rest[i] = visitor(t, &b, limit, patience)
+		}
+		<-time.After(time.Millisecond)
 		begun := time.Now()
-		if err := c.enter(t.Context(), limit, 3*time.Second); !errors.Is(err, errBusy) || time.Since(begun) != ramp+3*time.Second {
-			t.Errorf("waited %s: %v", time.Since(begun), err)
+		last := visitor(t, &b, limit, patience)
+		for _, done := range rest {
+			if err := <-done; err != nil {
+				t.Fatalf("with a place left: %v", err)
+			}
 		}
+		if err := <-last; !errors.Is(err, errBusy) {
+			t.Errorf("without one: %v", err)
+		}
+		if waited := time.Since(begun); waited != patience {
+			t.Errorf("waited %s", waited)
+		}
+		b.is(t, limit, 0)
+		for range limit {
+			b.leave(limit)
+		}
+		b.is(t, 0, 0)
 	})
 }
 

@@ -41,6 +41,9 @@ func (p *pool) order(a *Ask) (order []*master, usable int) {
 		switch t {
 		case asUsual:
 			p.prefer(masters, classOf(a.Route), now)
+			if a.Followed {
+				primaryFirst(masters, classOf(a.Route))
+			}
 		case lastHope:
 			usable = len(order)
 			if a.Stale {
@@ -87,6 +90,24 @@ func (p *pool) prefer(masters []*master, c class, now time.Time) {
 	copy(masters[1:], slices.Delete(slices.Clone(masters), i, i+1))
 	masters[0] = first
 	slices.SortStableFunc(masters[1:], func(a, b *master) int { return cmp.Compare(load(a), load(b)) })
+}
+
+// primaryFirst puts the primary first, if it is among the masters and nobody
+// waits for it.
+func primaryFirst(masters []*master, c class) {
+	i := slices.IndexFunc(masters, func(m *master) bool { return m.primary })
+	if i < 1 {
+		return
+	}
+	if _, waiting := masters[i].rooms[c].load(); waiting == 0 {
+		toFront(masters, i)
+	}
+}
+
+func toFront(masters []*master, i int) {
+	m := masters[i]
+	copy(masters[1:], masters[:i])
+	masters[0] = m
 }
 
 // load is what one more request of a class would wait for.

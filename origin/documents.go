@@ -2,27 +2,29 @@ package origin
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 )
 
 // Documents bounds the memory in which all sites together read, decode, check and
-// prepare metadata. Each fetch takes what it seems to need before it reads, first
-// come first served, and more as it turns out to need more. One that finds no
-// more goes on with a loan, and of those there is one at a time: so two never
-// wait for each other's, and the largest document has its turn whatever the
-// others do.
+// prepare metadata. Each fetch takes what it seems to need before it reads, and
+// more as it turns out to need more; who finds too little waits, first come first
+// served. One that has begun may go on with a loan instead, whichever comes first.
+// Of loans there is one at a time, and who has it waits for nothing more: so two
+// never wait for each other's memory, and the largest document has its turn
+// whatever the others do. What the lender cannot spare the one with the loan takes
+// all the same: a document that is accepted is also served, and the bound is passed
+// by one of them at most.
 type Documents struct {
 	lender Lender
-	loan   chan struct{} // who goes on with one
 	coders chan struct{} // documents being compressed
 
 	mu    sync.Mutex
 	size  int64
 	left  int64
+	loan  bool // one goes on with it
 	queue []*entrant
 }
 
@@ -35,7 +37,10 @@ type Lender interface {
 
 // entrant waits for n bytes.
 type entrant struct {
+	place *place
 	n     int64
+	begun bool // it has some already, and may go on with the loan
+	loan  bool // it does
 	ready chan struct{}
 }
 
@@ -47,7 +52,7 @@ func NewDocuments(size int64, lender Lender) *Documents {
 	coders := max(1, min(int64(runtime.GOMAXPROCS(0)), size/2/coder))
 	size = max(size-coders*coder, 1<<20)
 	return &Documents{
-		lender: lender, loan: make(chan struct{}, 1), coders: make(chan struct{}, coders),
+		lender: lender, coders: make(chan struct{}, coders),
 		size: size, left: size,
 	}
 }
@@ -58,95 +63,83 @@ type unlimited struct{}
 func (unlimited) Lend(int64) bool { return true }
 func (unlimited) Repay(int64)     {}
 
-// modest is the size in bytes of a document that needs no loan when its turn
-// comes, for nothing may be left to lend: there is one at a time.
-const modest = 4 << 20
-
-// ErrRoom: there is no memory for the document at present.
-var ErrRoom = errors.New("no memory for it at present")
-
 // place is what one fetch has of the Documents.
 type place struct {
 	d     *Documents
 	taken int64
 	lent  int64
-	turn  bool  // it has the loan's
-	spare int64 // without a loan, see modest
+	loan  bool  // it has the loan
+	spare int64 // beyond what the lender has
 }
 
 // enter takes n bytes, or all there ever are, and waits for them.
 func (d *Documents) enter(ctx context.Context, n int64) (*place, error) {
-	n = min(max(n, 0), d.size)
-	p := &place{d: d, taken: n}
-	d.mu.Lock()
-	if len(d.queue) == 0 && d.left >= n {
-		d.left -= n
-		d.mu.Unlock()
-		return p, nil
+	p := &place{d: d}
+	if err := d.wait(ctx, &entrant{place: p, n: min(max(n, 0), d.size)}); err != nil {
+		return nil, err
 	}
-	e := &entrant{n, make(chan struct{})}
+	return p, nil
+}
+
+// wait queues until e has what it waits for. The error is ctx's cause.
+func (d *Documents) wait(ctx context.Context, e *entrant) error {
+	e.ready = make(chan struct{})
+	d.mu.Lock()
 	d.queue = append(d.queue, e)
+	d.admit()
 	d.mu.Unlock()
 	select {
 	case <-e.ready:
-		return p, nil
+		return nil
 	case <-ctx.Done():
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	select {
-	case <-e.ready: // all the same
-		d.left += n
-	default:
-		for i, other := range d.queue {
-			if other == e {
-				d.queue = append(d.queue[:i], d.queue[i+1:]...)
-			}
-		}
+	i := slices.Index(d.queue, e)
+	if i < 0 {
+		return nil // it came at the same moment
 	}
+	d.queue = slices.Delete(d.queue, i, i+1)
 	d.admit()
-	return nil, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
-// admit lets in whom there is room for. d.mu is held.
+// admit gives those who wait what there is: bytes to the first, as soon as they
+// are enough, and the loan to the first who may have it. Who needs more than
+// others could ever leave waits for the loan alone, and holds up nobody. d.mu is
+// held.
 func (d *Documents) admit() {
-	for len(d.queue) > 0 && d.queue[0].n <= d.left {
-		d.left -= d.queue[0].n
-		close(d.queue[0].ready)
-		d.queue = d.queue[1:]
-	}
+	short := false
+	d.queue = slices.DeleteFunc(d.queue, func(e *entrant) bool {
+		switch p := e.place; {
+		case !short && e.n <= d.left:
+			d.left -= e.n
+			p.taken += e.n
+		case e.begun && (p.loan || !d.loan):
+			d.loan, p.loan, e.loan = true, true, true
+		default:
+			short = short || p.taken+e.n <= d.size
+			return false
+		}
+		close(e.ready)
+		return true
+	})
 }
 
 // reserve makes sure that the place has n bytes in all.
 func (p *place) reserve(ctx context.Context, n int64) error {
-	d := p.d
 	more := n - p.taken - p.lent - p.spare
 	if more <= 0 {
 		return nil
 	}
-	if !p.turn {
-		d.mu.Lock()
-		enough := len(d.queue) == 0 && d.left >= more
-		if enough {
-			d.left -= more
-			p.taken += more
-		}
-		d.mu.Unlock()
-		if enough {
-			return nil
-		}
-		if err := acquire(ctx, d.loan); err != nil {
-			return err
-		}
-		p.turn = true
+	e := &entrant{place: p, n: more, begun: true}
+	if err := p.d.wait(ctx, e); err != nil || !e.loan {
+		return err
 	}
-	switch {
-	case d.lender.Lend(more):
+	if p.d.lender.Lend(more) {
 		p.lent += more
-	case n <= modest:
+	} else {
 		p.spare += more
-	default:
-		return fmt.Errorf("%w: %d bytes more", ErrRoom, more)
 	}
 	return nil
 }
@@ -154,15 +147,15 @@ func (p *place) reserve(ctx context.Context, n int64) error {
 // leave gives everything back.
 func (p *place) leave() {
 	d := p.d
-	if p.turn {
+	if p.loan {
 		d.lender.Repay(p.lent)
-		<-d.loan
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left += p.taken
+	d.loan = d.loan && !p.loan
 	d.admit()
-	p.taken, p.lent, p.spare, p.turn = 0, 0, 0, false
+	*p = place{d: d}
 }
 
 // read reads r to its end, for which the place has beside bytes in use. hint is

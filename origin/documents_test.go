@@ -45,8 +45,8 @@ func allGivenBack(t *testing.T, d *Documents) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.left != d.size || len(d.loan) != 0 || len(d.coders) != 0 || len(d.queue) != 0 {
-		t.Errorf("%d bytes of %d are left, %d loans, %d compressing, %d waiting", d.left, d.size, len(d.loan), len(d.coders), len(d.queue))
+	if d.left != d.size || d.loan || len(d.coders) != 0 || len(d.queue) != 0 {
+		t.Errorf("%d bytes of %d are left, a loan: %t, %d compressing, %d waiting", d.left, d.size, d.loan, len(d.coders), len(d.queue))
 	}
 }
 
@@ -107,6 +107,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 	}
 }
 
+// What is accepted is served, one at a time, whatever the budget.
 func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	w := newTwo(t)
 	if err := w.store.AddPackument(sample.Packument("big", largeVersions)); err != nil {
@@ -114,17 +115,19 @@ func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	}
 	d := within(50<<10, &purse{left: 100 << 10})
 	b := newBehind(t, w.bothURLs, sharing(d))
-	r, err := b.get(t, "/big")
-	if !errors.Is(err, ErrRoom) || r.responds != 0 {
-		t.Errorf("err = %v after %d responses; want %v", err, r.responds, ErrRoom)
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			r, err := b.get(t, "/big")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			same(t, "gzip", gunzip(t, r.part(t, "full", "gzip")), r.part(t, "full", ""))
+		})
 	}
-	if n := w.a.Count(sample.Path("/big")) + w.b.Count(sample.Path("/big")); n != 1 {
-		t.Errorf("%d masters were asked, and it is no trouble of theirs", n)
-	}
+	all.Wait()
 	allGivenBack(t, d)
-	if _, err := b.get(t, aPackument); err != nil {
-		t.Errorf("a small one: %v", err)
-	}
 }
 
 func TestDocumentsComeInTurn(t *testing.T) {
@@ -231,6 +234,69 @@ func TestDocumentsBeyondTheBoundOneAtATime(t *testing.T) {
 			t.Errorf("%v; %d bytes were lent", err, lender.lent)
 		}
 		two.leave()
+		allGivenBack(t, d)
+		if lender.lent != 0 {
+			t.Errorf("%d bytes are still lent", lender.lent)
+		}
+	})
+}
+
+// Whoever has the loan may read from a master that drips. Others go on as soon as
+// anybody else leaves, in the order in which they came.
+func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lender := &purse{left: 1000}
+		d := within(100, lender)
+		large, _ := d.enter(t.Context(), 70)
+		drips, _ := d.enter(t.Context(), 10)
+		if err := drips.reserve(t.Context(), 60); err != nil || lender.lent != 50 {
+			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
+		}
+		growing := []struct {
+			name string
+			n    int64
+			*place
+			done chan error
+		}{
+			{name: "one that only a loan can help", n: 101},
+			{name: "a large one", n: 80},
+			{name: "a small one that came later", n: 5},
+		}
+		done := func() (names []string) {
+			synctest.Wait()
+			for _, g := range growing {
+				if len(g.done) > 0 {
+					names = append(names, g.name)
+				}
+			}
+			return names
+		}
+		for i := range growing {
+			g := &growing[i]
+			g.done = make(chan error, 1)
+			g.place, _ = d.enter(t.Context(), 0)
+		}
+		for _, g := range growing {
+			go func() { g.done <- g.reserve(t.Context(), g.n) }()
+			synctest.Wait()
+		}
+		equal(t, "before there is enough for the first", done(), nil)
+		large.leave()
+		equal(t, "once there is memory", done(), []string{"a large one", "a small one that came later"})
+		// Who has the loan takes what is free, too.
+		if err := drips.reserve(t.Context(), 65); err != nil || lender.lent != 50 {
+			t.Errorf("%v; %d bytes are lent", err, lender.lent)
+		}
+		drips.leave()
+		if names := done(); len(names) != len(growing) {
+			t.Errorf("once there is a loan: %q", names)
+		}
+		for _, g := range growing {
+			if err := <-g.done; err != nil {
+				t.Errorf("%s: %v", g.name, err)
+			}
+			g.leave()
+		}
 		allGivenBack(t, d)
 		if lender.lent != 0 {
 			t.Errorf("%d bytes are still lent", lender.lent)

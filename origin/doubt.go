@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// doubts remember which master sent a wrong file, to ask it last for that file.
-// Nothing is held against it otherwise: one bad copy says little of the rest.
+// doubts remember which master sent a wrong file, to ask it last for that file. Of
+// several that did, the one that has had longest to mend it is asked first, so
+// that each has its turn. Nothing is held against them otherwise: one bad copy
+// says little of the rest.
 type doubts struct {
 	mu    sync.Mutex
 	about map[doubt]time.Time // until when
@@ -43,23 +45,25 @@ func (d *doubts) add(m *master, key string, now time.Time) {
 	d.about[doubt{m, key}] = now.Add(doubtFor)
 }
 
-// last moves the masters in doubt about a key to the end of an order.
+// last moves the masters in doubt about a key to the end of an order, the oldest
+// doubt first.
 func (d *doubts) last(order []*master, key string, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.about) == 0 {
 		return
 	}
-	slices.SortStableFunc(order, func(a, b *master) int { return d.of(a, key, now) - d.of(b, key, now) })
+	slices.SortStableFunc(order, func(a, b *master) int { return d.until(a, key, now).Compare(d.until(b, key, now)) })
 }
 
-// of is 1 for a master in doubt. d.mu is held.
-func (d *doubts) of(m *master, key string, now time.Time) int {
+// until is when a master is no longer in doubt, zero when it is in none. d.mu is
+// held.
+func (d *doubts) until(m *master, key string, now time.Time) time.Time {
 	k := doubt{m, key}
-	until, ok := d.about[k]
-	if ok && now.Before(until) {
-		return 1
+	until := d.about[k]
+	if !now.Before(until) {
+		delete(d.about, k)
+		return time.Time{}
 	}
-	delete(d.about, k)
-	return 0
+	return until
 }

@@ -306,6 +306,36 @@ func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
 	}
 }
 
+// Both had the same wrong file. Once one of them is mended, the second request at
+// the latest has it.
+func TestMastersThatWereWrongAreAskedInTurn(t *testing.T) {
+	for _, mended := range []string{"the first", "the second"} {
+		t.Run(mended, func(t *testing.T) {
+			w := newTwo(t)
+			want := w.withLarge(t)
+			b := newBehind(t, w.bothURLs)
+			masters := map[string]*sample.Master{"the first": w.a, "the second": w.b}
+			for _, m := range masters {
+				m.Break(sample.Path(largeTarball), sample.FlipByte(-1))
+			}
+			for range 2 {
+				if _, err := b.get(t, largeTarball); !errors.Is(err, errDigest) {
+					t.Fatal(err)
+				}
+			}
+			masters[mended].Mend()
+			r, err := b.get(t, largeTarball)
+			if err != nil {
+				r, err = b.get(t, largeTarball)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "tarball", r.body, want)
+		})
+	}
+}
+
 // Until a byte of it is there, a large file has not begun.
 func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
 	short := patient

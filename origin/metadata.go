@@ -34,14 +34,14 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of what is beside it
 	}
 	lost := false // a replica has said that something is gone
-	written := witness{s.pool.pins, &a, time.Now()}
+	begun := time.Now()
 	return s.pool.each(ctx, a, func(ctx context.Context, m *master, r *http.Response) (try, error) {
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {
 				return next, errUnasked
 			}
-			if err := written.vouches(m, r.Header); err != nil {
+			if err := s.pool.pins.answered(&a, begun, m, r.Header, nil, false); err != nil {
 				return next, err
 			}
 			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
@@ -54,9 +54,6 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 		}
 		defer p.leave()
 		body, err := s.readDocument(ctx, r, p)
-		if errors.Is(err, ErrRoom) {
-			return accepted, err // and no trouble of the master's
-		}
 		if err != nil {
 			return next, err
 		}
@@ -73,7 +70,7 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return next, fmt.Errorf("%w: %w", errMetadata, err)
 		}
-		if err := written.shows(m, r.Header, docs, from.Memo == nil); err != nil {
+		if err := s.pool.pins.answered(&a, begun, m, r.Header, docs, from.Memo == nil); err != nil {
 			return next, err
 		}
 		if s.early(ctx, m, a, docs) {
@@ -156,7 +153,7 @@ func (s *Site) readDocument(ctx context.Context, r *http.Response, p *place) ([]
 		}
 		doc, whole, err = p.read(ctx, zr, decodedSize(raw), s.maxMetadata, int64(cap(raw)))
 		switch {
-		case errors.Is(err, ErrRoom), ctx.Err() != nil:
+		case ctx.Err() != nil:
 			return nil, fmt.Errorf("%w: %w", errMetadata, err)
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w: %w", errMetadata, errGzip, err)

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,7 +145,7 @@ func (s *pins) stance(a *Ask, now time.Time) stance {
 		switch {
 		case p.key != a.Route.Key || was == 0 || was != p.memo:
 			is = first
-		case now.Before(p.trial):
+		case a.Followed || now.Before(p.trial): // of the former the primary's word is worth more
 			is = max(is, compared)
 		default:
 			is = max(is, tried)
@@ -161,94 +163,120 @@ func (s stance) arrange(usable []*master) {
 	if s == free || i < 0 {
 		return
 	}
-	m := usable[i]
-	copy(usable[1:], usable[:i])
-	usable[0] = m
+	toFront(usable, i)
 	if s == tried && len(usable) > 1 {
-		usable[0], usable[1] = usable[1], m
+		usable[0], usable[1] = usable[1], usable[0]
 	}
 }
 
-// witness is a read of metadata, and what its answers tell of a write.
-type witness struct {
-	*pins
-	ask   *Ask
-	begun time.Time
-}
+// verdict is what becomes of an answer to a read of what was written.
+type verdict uint8
 
-// vouches takes note of a master's 304. That says something where the stored
-// document is named by a strong or weak validator, and not by a date.
-func (w witness) vouches(m *master, h http.Header) error {
-	return w.says(m, h, false, func() uint64 {
-		if w.ask.ETag == "" && !m.primary {
-			return 0
+const (
+	keep   verdict = iota // it has the write, or is no older than what has
+	brief                 // it may be from before: fresh for ten seconds
+	reject                // it is from before
+)
+
+// compare judges what a master other than the primary answers after a write, by
+// the sums of the memos (0 for not known) of what the primary has given since,
+// of what is stored, and of the answer. The answer has been found no older than
+// what is stored (docs/decisions/0006). fewer says that the primary's lacks
+// something that was there before, so that an older one looks newer.
+func compare(primary, stored, answer uint64, fewer bool) verdict {
+	switch {
+	case primary == 0:
+		return brief
+	case answer == primary:
+		return keep
+	case answer == 0: // a date was confirmed, of whatever is stored
+		if stored == primary {
+			return keep
 		}
-		return w.sum(w.ask.Memo)
-	})
+		return brief
+	case fewer:
+		return reject
+	case stored == primary:
+		return keep
+	}
+	return brief
 }
 
-// shows takes note of the documents that a master's answer has become; fewer says
-// that they lack something that is stored, or that nothing is.
-func (w witness) shows(m *master, h http.Header, docs []kind.Document, fewer bool) error {
-	return w.says(m, h, fewer, func() uint64 { return w.sumOf(docs) })
-}
-
-// says has what may be from before the change kept briefly, by the fields h of the
-// answer. The error is that it is from before.
-func (w witness) says(m *master, h http.Header, fewer bool, sum func() uint64) error {
-	if len(w.about(w.ask.Route, time.Now())) == 0 {
+// answered takes note of a master's answer to a read of metadata, and changes its
+// fields h where they promise too much. docs is what its document has become, nil
+// for a 304. fewer says that they lack something that is stored, or that nothing
+// is. The error is that the answer is from before a write.
+func (s *pins) answered(a *Ask, begun time.Time, m *master, h http.Header, docs []kind.Document, fewer bool) error {
+	if a.Followed && !m.primary {
+		ofAnother(h)
+	}
+	now := time.Now()
+	if len(s.about(a.Route, now)) == 0 {
 		return nil
 	}
-	brief, err := w.hear(testimony{m, w.ask.Route, w.begun, w.sum(w.ask.Memo), sum(), fewer})
-	if brief {
+	stored := s.sum(a.Memo)
+	answer := s.sumOf(docs)
+	if docs == nil && (m.primary || a.ETag != "") { // a date does not name one document
+		answer = stored
+	}
+	if m.primary {
+		s.shown(a.Route, begun, now, answer, fewer)
+		return nil
+	}
+	switch s.judge(a.Route, now, stored, answer) {
+	case brief:
 		h.Del("Expires")
 		h.Del("Cdn-Cache-Control")
 		h.Set("Cache-Control", briefly)
 		h.Set("Age", relayed)
+	case reject:
+		return errUnshown
 	}
-	return err
+	return nil
 }
 
-// testimony is what one master's answer to a read tells of a write.
-type testimony struct {
-	from    *master
-	route   kind.Route
-	begun   time.Time // when the read began
-	was, is uint64    // the memos of what is stored and of what the master has, 0 for not known
-	fewer   bool      // what it has lacks something that is stored
+// ofAnother marks an answer that is not the primary's like one out of a cache, so
+// that it has its usual lifetime and not that of what a feed announces: a replica
+// may lag by a change that was announced before.
+func ofAnother(h http.Header) {
+	first, _, _ := strings.Cut(h.Get("Age"), ",")
+	if n, err := strconv.Atoi(strings.TrimSpace(first)); err != nil || n < 1 {
+		h.Set("Age", relayed)
+	}
 }
 
-// hear takes a testimony. brief says that the document may be the one from before
-// the change; the error, that it is.
-func (s *pins) hear(t testimony) (brief bool, err error) {
-	now := time.Now()
+// shown notes what the primary gave to a read that began then.
+func (s *pins) shown(r kind.Route, begun, now time.Time, memo uint64, fewer bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.each(t.route, now, func(name string, p *pin) {
-		switch {
-		case t.from.primary:
-			if t.begun.Before(p.at) {
-				return // it may not have been there yet
-			}
-			if p.key != t.route.Key {
-				p.trial = now.Add(firstTrial)
-			}
-			p.key, p.memo, p.fewer = t.route.Key, t.is, p.fewer || t.fewer
-		case p.key != t.route.Key || p.memo == 0:
-			brief = true
-		case t.is == p.memo:
-			delete(s.of, name) // it shows the very same
-		case t.is == 0:
-			brief = brief || t.was != p.memo
-		case p.fewer:
-			err = errUnshown
-		case t.was == p.memo:
-			delete(s.of, name) // and its own has been found no older
-		default:
-			brief = true
+	s.each(r, now, func(_ string, p *pin) {
+		if begun.Before(p.at) {
+			return // it may not have been there yet
 		}
+		if p.key != r.Key {
+			p.trial = now.Add(firstTrial)
+		}
+		p.key, p.memo, p.fewer = r.Key, memo, p.fewer || fewer
 	})
-	return brief, err
+}
+
+// judge compares an answer with all writes that concern it; the worst counts. A
+// write that another master has shown is over.
+func (s *pins) judge(r kind.Route, now time.Time, stored, answer uint64) (worst verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(r, now, func(name string, p *pin) {
+		primary := p.memo
+		if p.key != r.Key {
+			primary = 0 // what it gave was another document
+		}
+		v := compare(primary, stored, answer, p.fewer)
+		if v == keep && answer != 0 {
+			delete(s.of, name)
+		}
+		worst = max(worst, v)
+	})
+	return worst
 }
 
 // sum tells memos apart; 0 is for none.

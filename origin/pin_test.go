@@ -1,7 +1,6 @@
 package origin
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -71,9 +70,7 @@ func TestTrialsAreFew(t *testing.T) {
 		read := Ask{Route: route, Memo: []byte("as the primary has it")}
 		s.Wrote([]kind.Mark{{Name: "one"}})
 		<-time.After(time.Second)
-		if _, err := p.pins.hear(testimony{p.primary(), route, time.Now(), 0, p.pins.sum(read.Memo), false}); err != nil {
-			t.Fatal(err)
-		}
+		p.pins.shown(route, time.Now(), time.Now(), p.pins.sum(read.Memo), false)
 		trials := 0
 		for began := time.Now(); time.Since(began) < longestPin-time.Minute; <-time.After(time.Second) {
 			switch got := p.way(read); got {
@@ -111,54 +108,146 @@ func TestPinsAreBounded(t *testing.T) {
 	})
 }
 
-// A testimony is worth what can be concluded from it.
-func TestTestimonies(t *testing.T) {
+// What another master answers is worth what can be concluded from it.
+func TestCompare(t *testing.T) {
+	for _, tt := range []struct {
+		name                    string
+		primary, stored, answer uint64
+		fewer                   bool
+		want                    verdict
+	}{
+		{"before the primary was heard, another", 0, 1, 2, false, brief},
+		{"before the primary was heard, the one stored", 0, 1, 1, false, brief},
+		{"before the primary was heard, a date", 0, 1, 0, false, brief},
+		{"the same", 7, 1, 7, false, keep},
+		{"the same as is stored", 7, 7, 7, false, keep},
+		{"no older than the same", 7, 7, 8, false, keep},
+		{"no older than another one", 7, 1, 8, false, brief},
+		{"one from before is stored, and confirmed", 7, 1, 1, false, brief},
+		{"the date of the same", 7, 7, 0, false, keep},
+		{"the date of another one", 7, 1, 0, false, brief},
+		{"nothing is stored", 7, 0, 8, false, brief},
+		{"more than was left", 7, 7, 8, true, reject},
+		{"more than was left, with nothing stored", 7, 0, 8, true, reject},
+		{"what was left", 7, 7, 7, true, keep},
+		{"the date of what was left", 7, 7, 0, true, keep},
+	} {
+		if got := compare(tt.primary, tt.stored, tt.answer, tt.fewer); got != tt.want {
+			t.Errorf("%s: %d; want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A write is pinned until another master has shown it, which a date does not; and
+// what the primary said before the write, or of another document, is not compared
+// with.
+func TestAPinEndsWhenAnotherMasterShowsTheWrite(t *testing.T) {
+	route := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
+	beside := kind.Route{Class: kind.Metadata, Group: "one", Key: "attestations/one"}
+	for _, tt := range []struct {
+		name           string
+		shown          kind.Route // by the primary
+		before         time.Duration
+		stored, answer uint64
+		want           verdict
+		pinned         bool
+	}{
+		{"it has the same", route, 0, 0, 7, keep, false},
+		{"its own is no older", route, 0, 7, 8, keep, false},
+		{"it cannot be compared", route, 0, 1, 8, brief, true},
+		{"it only has the date", route, 0, 7, 0, keep, true},
+		{"the primary was asked before the write", route, time.Minute, 7, 7, brief, true},
+		{"the primary gave another document of the package", beside, 0, 7, 7, brief, true},
+	} {
+		p := newPins()
+		now := time.Now()
+		p.add("one", now)
+		p.shown(tt.shown, now.Add(-tt.before), now, 7, false)
+		if got := p.judge(route, now, tt.stored, tt.answer); got != tt.want {
+			t.Errorf("%s: %d; want %d", tt.name, got, tt.want)
+		}
+		if left := len(p.about(route, now)) > 0; left != tt.pinned {
+			t.Errorf("%s: pinned: %v", tt.name, left)
+		}
+	}
+}
+
+// A 304 names the stored document: the primary's always, another master's where it
+// confirms more than a date.
+func TestWhatA304Shows(t *testing.T) {
 	route := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
 	for _, tt := range []struct {
-		name    string
-		said    []testimony // the last is judged; a nil master is the primary
-		replica bool
-		brief   bool
-		err     error
-		pinned  bool // after it
-	}{
-		{"the primary has it", []testimony{{is: 7}}, false, false, nil, true},
-		{"a replica before the primary was heard", []testimony{{was: 1, is: 2}}, true, true, nil, true},
-		{"a replica that vouches before the primary was heard", []testimony{{was: 1, is: 1}}, true, true, nil, true},
-		{"a replica that has the same", []testimony{{is: 7}, {is: 7}}, true, false, nil, false},
-		{"a replica whose own is no older", []testimony{{is: 7}, {was: 7, is: 8}}, true, false, nil, false},
-		{"a replica that was compared with something else", []testimony{{is: 7}, {was: 1, is: 8}}, true, true, nil, true},
-		{"a replica that only vouches for a date", []testimony{{is: 7}, {was: 7}}, true, false, nil, true},
-		{"a replica that only vouches for the date of something else", []testimony{{is: 7}, {was: 1}}, true, true, nil, true},
-		{"a replica that has more than was left", []testimony{{is: 7, fewer: true}, {was: 7, is: 8}}, true, false, errUnshown, true},
-		{"a replica that has what was left", []testimony{{is: 7, fewer: true}, {was: 7, is: 7}}, true, false, nil, false},
-		{"a replica, after the primary was read without a memo", []testimony{{}, {was: 1, is: 1}}, true, true, nil, true},
-		{"the primary, asked before the write", []testimony{{is: 7, begun: time.Unix(1, 0)}, {was: 7, is: 7}}, true, true, nil, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := poolOf("pr", nil)
-			s := &Site{pool: p, files: p}
-			s.Wrote([]kind.Mark{{Name: "one"}})
-			var brief bool
-			var err error
-			for i, said := range tt.said {
-				said.route, said.from = route, p.primary()
-				if tt.replica && i == len(tt.said)-1 {
-					said.from = p.called("b")
-				}
-				if said.begun.IsZero() {
-					said.begun = time.Now()
-				}
-				brief, err = p.pins.hear(said)
+		etag   string
+		pinned bool
+	}{{"", true}, {`"1"`, false}} {
+		p := poolOf("pr", nil)
+		p.pins.add("one", time.Now())
+		a := Ask{Route: route, Memo: []byte("stored"), LastModified: "Sun, 22 Nov 2026 15:00:00 GMT", ETag: tt.etag}
+		for _, m := range []string{"a", "b"} {
+			h := http.Header{}
+			if err := p.pins.answered(&a, time.Now(), p.called(m), h, nil, false); err != nil || len(h) != 0 {
+				t.Errorf("ETag %s, master %s: %v, %v", tt.etag, m, h, err)
 			}
-			if brief != tt.brief || !errors.Is(err, tt.err) || err != nil && !errors.Is(err, kind.ErrOlder) {
-				t.Errorf("brief %v, err %v; want %v, %v", brief, err, tt.brief, tt.err)
-			}
-			if left := len(p.pins.about(route, time.Now())) > 0; left != tt.pinned {
-				t.Errorf("pinned: %v; want %v", left, tt.pinned)
-			}
-		})
+		}
+		if got := len(p.pins.of) > 0; got != tt.pinned {
+			t.Errorf("ETag %s: pinned: %v", tt.etag, got)
+		}
 	}
+}
+
+// Of what a feed announces only the primary's word is taken for long. A reply of
+// another master is marked, and says no less of its age than it did.
+func TestOnlyThePrimarysWordLivesLong(t *testing.T) {
+	p := poolOf("pr", nil)
+	for _, tt := range []struct {
+		master    string
+		followed  bool
+		age, want string
+	}{
+		{"a", true, "", ""}, {"b", false, "", ""}, {"b", true, "", "1"}, {"b", true, "0", "1"}, {"b", true, "x", "1"},
+		{"b", true, "7", "7"}, {"b", true, "7, 9", "7, 9"}, {"a", true, "7", "7"},
+	} {
+		h := http.Header{}
+		if tt.age != "" {
+			h.Set("Age", tt.age)
+		}
+		a := Ask{Route: kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}, Followed: tt.followed}
+		if err := p.pins.answered(&a, time.Now(), p.called(tt.master), h, nil, false); err != nil || h.Get("Age") != tt.want {
+			t.Errorf("%+v: Age %q, %v", tt, h.Get("Age"), err)
+		}
+	}
+}
+
+// What a feed announces is read from the primary while that is well and nobody
+// waits for it; no other master is tried meanwhile, for its word is worth less.
+func TestWhatIsFollowedIsReadFromThePrimary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := poolOf("prr", nil)
+		p.random = func(n int) int { return n - 1 }
+		route := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
+		read := Ask{Route: route, Followed: true, Memo: []byte("as the primary has it")}
+		if got := p.way(read); got != "acb" {
+			t.Errorf("order %q; want acb", got)
+		}
+		p.pins.add("one", time.Now())
+		p.pins.shown(route, time.Now(), time.Now(), p.pins.sum(read.Memo), false)
+		<-time.After(longestPin / 2)
+		if way := p.pins.stance(&read, time.Now()); way != compared {
+			t.Errorf("stance %d of what was written; want %d", way, compared)
+		}
+		<-time.After(longestPin)
+		p.primary().rooms[forMetadata].queue = []*waiter{{}}
+		if got := p.way(read); got[:1] == "a" {
+			t.Errorf("order %q while others wait for the primary", got)
+		}
+		p.primary().rooms[forMetadata].queue = nil
+		for range inARow {
+			p.failed(p.primary(), unanswered)
+		}
+		if got := p.way(read); got != "cb|a" {
+			t.Errorf("order %q while the primary is out; want cb|a", got)
+		}
+	})
 }
 
 // behindLagging is a site whose replica, the one that would be asked first, is

@@ -14,10 +14,10 @@ import (
 // nothing: what requests find is all that is known then.
 type Probe struct {
 	// Path is what is asked for, an escaped path below a master's base. With ""
-	// it is the latest version in the smallest packument that was fetched, or the
-	// registry's ping as long as there is none, or clients were given documents
-	// a moment ago and not let down since; and for a pool of files the smallest of those, by
-	// HEAD.
+	// it is the latest version in the smallest packument that was fetched. It is
+	// the registry's ping as long as there is none, and of a master that has given
+	// a client a document since the last probe. For a pool of files it is the
+	// smallest of those, by HEAD.
 	Path    string
 	Every   time.Duration // between two probes, give or take a tenth
 	Timeout time.Duration // for the whole answer
@@ -80,13 +80,11 @@ func (p *pool) probes() bool {
 	return p.probe.Every > 0 && (p.probe.Path != "" || p.ping != "" || p.isFiles())
 }
 
-// quiet is how many times between probes must go by, without a document that a
-// master gave us for a client, before it is asked for one by probes. Until then
-// what clients fetched tells more, and a ping that it is still there is enough;
-// but not of a master that has just failed a client.
-const quiet = 6
-
-func (p *pool) target(m *master, now time.Time) target {
+// target is what a master is asked for now. A ping may be answered by what stands
+// before a registry that hangs, so it is enough only where there is better
+// evidence: a document that the master gave a client since the last probe, and no
+// request that failed after it.
+func (p *pool) target(m *master) target {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -94,7 +92,7 @@ func (p *pool) target(m *master, now time.Time) target {
 		return target{method: http.MethodHead, path: p.learnt.path, learnt: true}
 	case p.probe.Path != "":
 		return target{method: http.MethodGet, path: p.probe.Path, configured: true}
-	case p.learnt.path != "" && (m.row > 0 || now.Sub(m.heard) >= quiet*p.probe.Every):
+	case p.learnt.path != "" && (m.row > 0 || !m.heard.After(m.probe.at)):
 		return target{method: http.MethodGet, path: p.learnt.path, learnt: true}
 	}
 	return target{method: http.MethodGet, path: p.ping}
@@ -117,7 +115,7 @@ func (p *pool) watch(ctx context.Context, m *master) {
 		case <-m.kick:
 			timer.Stop()
 		}
-		if t := p.target(m, time.Now()); t.path != "" {
+		if t := p.target(m); t.path != "" {
 			within, cancel := context.WithTimeout(ctx, p.probe.Timeout)
 			err := p.ask(within, m, t)
 			cancel()

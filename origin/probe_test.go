@@ -56,7 +56,7 @@ func TestProbeFindsWhatIsWrong(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), b.pool.probe.Timeout)
 			defer cancel()
-			err = b.pool.ask(ctx, b.pool.primary(), b.pool.target(b.pool.primary(), later()))
+			err = b.pool.ask(ctx, b.pool.primary(), b.pool.target(b.pool.primary()))
 			got := ""
 			if err != nil {
 				got = b.pool.probeWords(err)
@@ -77,9 +77,13 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	b := newBehind(t, w.bothURLs, filesFrom(t, w.bothURLs[1]))
 	b.pool.probe = Probe{Every: time.Hour, Timeout: time.Minute}
 	b.files.probe = b.pool.probe
+	next := func(p *pool) target {
+		p.primary().probe.at = time.Now() // after what clients were given
+		return p.target(p.primary())
+	}
 	is := func(p *pool, method, path string) {
 		t.Helper()
-		if got := p.target(p.primary(), later()); got.method != method || got.path != path {
+		if got := next(p); got.method != method || got.path != path {
 			t.Errorf("probes with %s %q; want %s %q", got.method, got.path, method, path)
 		}
 	}
@@ -105,14 +109,14 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	get(Ask{Route: b.route(aTarball)})
 	is(b.files, "HEAD", aTarball)
 	for _, p := range b.pools() {
-		if err := p.ask(t.Context(), p.primary(), p.target(p.primary(), later())); err != nil {
+		if err := p.ask(t.Context(), p.primary(), next(p)); err != nil {
 			t.Error(err)
 		}
 	}
 	// Gone is not ill.
-	probed := b.pool.target(b.pool.primary(), later()).path
-	w.a.Break(sample.Path(probed), sample.Status(404))
-	if err := b.pool.ask(t.Context(), b.pool.primary(), b.pool.target(b.pool.primary(), later())); err != nil {
+	probed := next(b.pool)
+	w.a.Break(sample.Path(probed.path), sample.Status(404))
+	if err := b.pool.ask(t.Context(), b.pool.primary(), probed); err != nil {
 		t.Errorf("what has gone makes a master ill: %v", err)
 	}
 	is(b.pool, "GET", "/-/ping")
@@ -122,10 +126,11 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 
 // probes are those of a fake prober.
 type probes struct {
-	mu  sync.Mutex
-	ill map[string]bool // by letter, and then maybe a path: "a /x"
-	at  map[string][]time.Duration
-	t0  time.Time
+	mu   sync.Mutex
+	ill  map[string]bool // by letter, and then maybe a path: "a /x"
+	at   map[string][]time.Duration
+	path map[string]string // that was asked for last
+	t0   time.Time
 
 	deaf chan struct{} // when set, the primary's probe waits for it and for nothing else
 }
@@ -134,6 +139,7 @@ func (f *probes) ask(ctx context.Context, m *master, t target) error {
 	f.mu.Lock()
 	letter := m.base.Host[:1]
 	f.at[letter] = append(f.at[letter], time.Since(f.t0))
+	f.path[letter] = t.path
 	ill, deaf := f.ill[letter] || f.ill[letter+" "+t.path], f.deaf
 	f.mu.Unlock()
 	if deaf != nil && m.primary {
@@ -161,7 +167,7 @@ func begin(t *testing.T, roles string, random func(int) int) (*pool, *probes) {
 }
 
 func beginAt(t *testing.T, path, roles string, random func(int) int) (*pool, *probes) {
-	f := &probes{ill: make(map[string]bool), at: make(map[string][]time.Duration), t0: time.Now()}
+	f := &probes{ill: make(map[string]bool), at: make(map[string][]time.Duration), path: make(map[string]string), t0: time.Now()}
 	p := poolOf(roles, func(c *Config) {
 		c.Probe = Probe{Path: path, Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2}
 	})
@@ -199,29 +205,29 @@ func TestProbesTakeOutAndBringBack(t *testing.T) {
 	})
 }
 
-// A registry that hangs while its root answers is found by the configured
-// probes, whether or not a client runs into it.
+var words = &Ask{Route: kind.Route{Class: kind.Metadata, What: "packument", Path: "/words"}}
+
+// A registry that hangs while its root and its ping answer is out within the
+// configured probes, whether or not a client runs into it.
 func TestRegistryThatHangsBehindAWellRootIsFound(t *testing.T) {
 	const real = "/words" + latest
 	for _, tt := range []struct {
 		name string
 		let  func(p *pool) // down a client
-		in   time.Duration
 	}{
-		{"a client was let down", func(p *pool) { p.failed(p.primary(), unanswered) }, 3 * (5 + 2) * time.Second},
-		{"no client asks", func(*pool) {}, (quiet*5 + 4*(5+2)) * time.Second},
+		{"a client was let down", func(p *pool) { p.failed(p.primary(), unanswered) }},
+		{"no client asks", func(*pool) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, f := beginAt(t, "", "pr", steady)
-				ask := &Ask{Route: kind.Route{Class: kind.Metadata, What: "packument", Path: "/words"}}
 				for _, m := range p.masters {
-					p.learn(m, ask, 1000)
+					p.learn(m, words, 1000)
 				}
+				<-time.After(6 * time.Second)
 				f.set("a "+real, true)
-				<-time.After(time.Second)
 				tt.let(p)
-				<-time.After(tt.in)
+				<-time.After(3 * (5 + 2) * time.Second)
 				synctest.Wait()
 				want := "3 probes of " + real + " timed out after 2s"
 				if got := p.state("a"); got.State != "out" || got.Why != want {
@@ -233,6 +239,37 @@ func TestRegistryThatHangsBehindAWellRootIsFound(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A document that a client was given tells more than a probe of one, and is not
+// paid for twice.
+func TestProbesPingAMasterThatGaveAClientADocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := beginAt(t, "", "pr", steady)
+		const ping, real = "/-/ping", "/words" + latest
+		a := p.primary()
+		for _, step := range []struct {
+			name  string
+			do    func()
+			after time.Duration
+			a, b  string
+		}{
+			{"nothing is known", func() {}, 3 * time.Second, ping, ping},
+			{"the first gave a client a document", func() { p.learn(a, words, 1000) }, 5 * time.Second, ping, real},
+			{"it did nothing since", func() {}, 5 * time.Second, real, real},
+			{"it gave another", func() { p.learn(a, words, 2000) }, 5 * time.Second, ping, real},
+			{"it gave another, and then let one down", func() { p.learn(a, words, 1000); p.failed(a, unanswered) }, time.Second, real, real},
+		} {
+			step.do()
+			<-time.After(step.after)
+			synctest.Wait()
+			f.mu.Lock()
+			if f.path["a"] != step.a || f.path["b"] != step.b {
+				t.Errorf("%s: the first is asked for %s, the second for %s; want %s and %s", step.name, f.path["a"], f.path["b"], step.a, step.b)
+			}
+			f.mu.Unlock()
+		}
+	})
 }
 
 // A spare takes over by itself, and hands back.
@@ -335,23 +372,4 @@ func TestDoubtIsProbedAtOnce(t *testing.T) {
 			t.Errorf("probes at %v", f.at)
 		}
 	})
-}
-
-// later is when what clients fetched a moment ago has been quiet for long.
-func later() time.Time { return time.Now().Add(24 * time.Hour) }
-
-func TestProbesPingWhileClientsFetch(t *testing.T) {
-	w := newTwo(t)
-	b := newBehind(t, w.bothURLs[:1])
-	b.pool.probe = Probe{Every: time.Second, Timeout: time.Minute}
-	if _, err := b.get(t, aPackument); err != nil {
-		t.Fatal(err)
-	}
-	m := b.pool.primary()
-	if got := b.pool.target(m, time.Now()).path; got != "/-/ping" {
-		t.Errorf("a moment after a client was given a packument, probes ask for %s", got)
-	}
-	if got := b.pool.target(m, later()).path; got != aPackument+latest {
-		t.Errorf("long after, probes ask for %s", got)
-	}
 }

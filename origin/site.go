@@ -95,6 +95,11 @@ type Ask struct {
 	// fetch is given up sooner than others where masters are short of room.
 	Stale bool
 
+	// Followed says that a feed announces each change of the metadata, so that what
+	// the primary says of it lives long. The primary is asked first while nobody
+	// waits for it, and what another master says is marked with Age.
+	Followed bool
+
 	// The rest is for plain routes.
 	Head           bool                            // a HEAD, not a GET
 	Range, IfRange string                          // ask for a part of the representation

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -47,6 +48,13 @@ func (u *Unavailable) note(m *master, err error) {
 	}
 	u.Timeout = isTimeout(err)
 	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.name, err))
+}
+
+// Unasked says that no master was asked, because those that could be have too many
+// requests already: it tells nothing of them.
+func (u *Unavailable) Unasked() bool {
+	ours := func(err error) bool { return errors.Is(err, errBusy) || errors.Is(err, errBudget) }
+	return len(u.Tried) > 0 && !slices.ContainsFunc(u.Tried, func(err error) bool { return !ours(err) })
 }
 
 // statusError is an answer that counts as a failure.

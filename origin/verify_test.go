@@ -156,6 +156,16 @@ func TestDoubtsAreBoundedAndPass(t *testing.T) {
 		if order("x") != "ba" || order("y") != "ab" {
 			t.Errorf("x %s, y %s", order("x"), order("y"))
 		}
+		// Each has its turn.
+		for _, next := range []struct {
+			wrong *master
+			want  string
+		}{{b, "ab"}, {a, "ba"}, {b, "ab"}} {
+			<-time.After(time.Second)
+			if d.add(next.wrong, "x", time.Now()); order("x") != next.want {
+				t.Errorf("after %s was wrong: %s", next.wrong.name, order("x"))
+			}
+		}
 		<-time.After(doubtFor)
 		if order("x") != "ab" || len(d.about) != 0 {
 			t.Errorf("x %s later, and %d doubts", order("x"), len(d.about))

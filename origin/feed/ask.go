@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	heartbeat = 5 * time.Second  // asked of a continuous feed
-	silence   = 3 * heartbeat    // after which a feed is given up
-	longpoll  = 25 * time.Second // asked of a longpoll feed
-	pageTime  = time.Minute      // for a page, from first byte asked to last one read
-	maxError  = 4 << 10          // bytes read of an answer that is none
+	heartbeat = 5 * time.Second // asked of a continuous feed
+	silence   = 3 * heartbeat   // after which a feed is given up
+	longpoll  = 2 * heartbeat   // asked of a longpoll feed
+	pageTime  = time.Minute     // for a page, from first byte asked to last one read
+	maxError  = 4 << 10         // bytes read of an answer that is none
 )
 
 var (

@@ -68,6 +68,13 @@ func (s sequence) number() (n uint64, ok bool) {
 	return n, err == nil
 }
 
+// reached says that s is no earlier place than o, for certain.
+func (s sequence) reached(o sequence) bool {
+	a, known := s.number()
+	b, other := o.number()
+	return known && other && a >= b
+}
+
 // before says that s is an earlier place than o, as far as that can be told.
 func (s sequence) before(o sequence) bool {
 	a, known := s.number()
@@ -84,18 +91,42 @@ type row struct {
 		Rev string `json:"rev"`
 	} `json:"changes"`
 
-	Last    sequence `json:"last_seq"`
-	Pending *int64   `json:"pending"`
+	Last sequence `json:"last_seq"`
+
+	broken bool // it could not be read, but for what is here
 }
 
-var errRow = errors.New("row cannot be read")
-
-// parseRow reads a row. The error is errRow.
-func parseRow(raw []byte) (r row, err error) {
-	if len(raw) > maxRow || json.Unmarshal(raw, &r) != nil || r.ID == "" && r.Last == "" {
-		return row{}, errRow
+// parseRow reads a row.
+func parseRow(raw []byte) (r row) {
+	if len(raw) <= maxRow && json.Unmarshal(raw, &r) == nil && (r.ID != "" || r.Last != "") {
+		return r
 	}
-	return r, nil
+	return salvage(raw)
+}
+
+// salvage takes from a row that cannot be read what it begins with: the sequence
+// and the name, if they are there. Whether it is a deletion may be in the rest, and
+// is assumed.
+func salvage(raw []byte) row {
+	r := row{broken: true, Deleted: true}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return r
+	}
+	for d.More() {
+		var value json.RawMessage
+		key, err := d.Token()
+		if err != nil || d.Decode(&value) != nil {
+			break
+		}
+		switch key { // what has another type is not there
+		case "id":
+			_ = json.Unmarshal(value, &r.ID)
+		case "seq":
+			_ = json.Unmarshal(value, &r.Seq)
+		}
+	}
+	return r
 }
 
 // change is what the row says of a package. ok is false for what is none, such as

@@ -12,16 +12,25 @@
 //
 // [Follower.Live] is true while the feed is caught up and heard from. It is false
 // from the moment that anything goes wrong: a connection that breaks, an answer
-// that is no feed, silence for three heartbeats. So a change is at most that
-// silence late while Live is true, and a caller that falls back on lifetimes when
-// it is false is never worse off than without a feed.
+// that is no feed, silence for three heartbeats, a server that says that more than
+// 1,000 changes are to come. So a change is little more than that silence late while
+// Live is true, and a caller that falls back on lifetimes when it is false is never
+// worse off than without a feed.
+//
+// Caught up means that the server has nothing to come: it says so, or gives an empty
+// page, or the sequence that was its last when it was asked has been reached.
+//
+// A database that is replaced by one that is behind our sequence may answer with
+// silence. So the two are compared at the start, after each answer that ends with no
+// news, and every five minutes; a stream is read for no longer. Polled pages are not
+// told from such silence in between.
 //
 // # The three forms
 //
 //   - continuous: one answer that never ends, a line for each change, and a blank
 //     one for each heartbeat;
-//   - longpoll: an answer that waits for the next change, for servers and proxies
-//     that do not stream;
+//   - longpoll: an answer that waits for the next change, ten seconds at most, for
+//     servers and proxies that do not stream;
 //   - poll: plain pages, each from the sequence of the one before. It is all that
 //     the public API offers: no continuous feed, no filter, no documents.
 //
@@ -31,7 +40,10 @@
 // # What is bounded
 //
 // Lines, rows, pages, names, sequences, and each wait for the server. A row that
-// cannot be read is skipped and counted: it is in [Status].
+// cannot be read, such as one of more than 64 KiB, is counted in [Status]. Where it
+// begins with a name, that package is taken for deleted, which puts the most in
+// doubt; where it does not, everything is put in doubt, once for the rows that come
+// together.
 //
 // https://docs.couchdb.org/en/stable/api/database/changes.html
 package feed

@@ -36,6 +36,10 @@ type Config struct {
 	// Path is the file that the sequence is kept in, beside which files are made.
 	Path string
 
+	// For names what the changes are put in force in, and may be empty. A sequence
+	// that was stored for something else is not gone on from.
+	For string
+
 	// Apply puts changes in force, up to 1,000 at a time, some of them perhaps
 	// for a second time. When it returns nil they are, for good: the sequence is
 	// stored after it. On an error the same changes come again.
@@ -59,6 +63,7 @@ type Follower struct {
 	at      sequence // up to here, changes are in force; "" for nothing known
 	next    sequence // up to here, they are in batch
 	batch   []Change
+	unknown bool      // a change among them has no name
 	saved   time.Time // when the state file was written
 	dirty   bool      // it is behind
 	checked time.Time // when at was compared with the database's own
@@ -86,10 +91,10 @@ const (
 	// interval is how often a polled feed is asked, give or take a tenth: it is
 	// what the public API's users do, and the promise is a second.
 	interval = time.Second
-	// few is how many changes a page may have and still count as the last one,
-	// where the server does not say: a busy feed never has an empty one.
-	few = 100
-	// checkEvery is how often our sequence is compared with the database's own.
+	// far is how many changes to come are too many for a feed that is live.
+	far = 1000
+	// checkEvery is how often our sequence is compared with the database's own, and
+	// how long a stream is read at most.
 	checkEvery = 5 * time.Minute
 
 	shortPause = time.Second
@@ -101,7 +106,7 @@ const (
 func (f *Follower) Run(ctx context.Context) {
 	defer f.leave()
 	var err error
-	if f.at, err = load(f.cfg.Path, f.db.String()); err != nil {
+	if f.at, err = load(f.cfg.Path, f.db.String(), f.cfg.For); err != nil {
 		f.cfg.Log.Warn("change feed: begins anew", "error", err)
 	}
 	f.next = f.at
@@ -149,17 +154,17 @@ func (f *Follower) leave() {
 
 // follow goes on from where we are until something goes wrong.
 func (f *Follower) follow(ctx context.Context) error {
-	f.batch, f.next = f.batch[:0], f.at // what was not applied comes again
+	f.batch, f.next, f.unknown = f.batch[:0], f.at, false // what was not applied comes again
 	err := f.resume(ctx)
 	for err == nil {
-		if f.cfg.Mode == Poll {
+		switch {
+		case f.cfg.Mode == Poll:
 			rest(ctx, interval)
 			err = f.resume(ctx)
-			continue
-		}
-		began, news := time.Now(), false
-		if news, err = f.listen(ctx); err == nil && !news {
-			rest(ctx, interval-time.Since(began)) // a server that ends each answer at once is polled
+		case f.poll:
+			err = f.longpoll(ctx)
+		default:
+			err = f.listen(ctx)
 		}
 	}
 	var refused *statusError
@@ -180,17 +185,43 @@ func (f *Follower) resume(ctx context.Context) error {
 			return err
 		}
 	}
+	end, asked := sequence(""), false // of the feed, where a page does not say what is to come
 	for {
+		before := f.at
 		p, err := f.page(ctx, nil)
 		if err != nil {
 			return err
 		}
 		switch {
-		case p.rows == 0, p.pending != nil && *p.pending == 0, p.pending == nil && p.rows <= few:
+		case p.rows == 0 || f.at == before, p.pending != nil && *p.pending == 0:
+			f.up()
+			return nil
+		case p.pending != nil:
+			continue
+		}
+		// The server may cap its pages: this one may have more after it, or not.
+		if !asked {
+			asked = true
+			if end, err = f.aside(ctx, f.now); ctx.Err() != nil || errors.Is(err, errSilence) {
+				return err
+			}
+		}
+		if f.at.reached(end) {
 			f.up()
 			return nil
 		}
 	}
+}
+
+// aside asks for a sequence beside the feed: while that is live for no longer than
+// the feed itself may be silent, because changes are not heard meanwhile.
+func (f *Follower) aside(ctx context.Context, ask func(context.Context) (sequence, error)) (sequence, error) {
+	if f.live.Load() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, silence, errSilence)
+		defer cancel()
+	}
+	return ask(ctx)
 }
 
 // begin starts at the feed's end. That is found first, so that nothing is between
@@ -206,13 +237,13 @@ func (f *Follower) begin(ctx context.Context) error {
 		why = f.status.lost
 	}
 	f.mu.Unlock()
-	f.cfg.Log.Warn("change feed: begins at its end, and what is stored is in doubt", "url", f.db.String(), "seq", string(seq), "why", why)
-	if err := f.cfg.Reset(ctx, why); err != nil {
-		return fmt.Errorf("cannot put what is stored in doubt: %w", err)
+	f.next = seq
+	if err := f.reset(ctx, why); err != nil {
+		return err
 	}
-	f.at, f.next, f.checked = seq, seq, time.Now()
+	f.at, f.checked = seq, time.Now()
 	f.store()
-	f.update(func(s *Status) { s.Resets++; s.lost = "" })
+	f.update(func(s *Status) { s.lost = "" })
 	return nil
 }
 
@@ -220,9 +251,12 @@ func (f *Follower) begin(ctx context.Context) error {
 // servers answer a sequence that they have not reached with silence. A database
 // that does not tell its sequence is believed.
 func (f *Follower) check(ctx context.Context) error {
-	seq, err := f.root(ctx)
-	if ctx.Err() != nil {
+	seq, err := f.aside(ctx, f.root)
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, errSilence):
+		return err
 	}
 	f.checked = time.Now()
 	if err == nil && seq.before(f.at) {
@@ -245,7 +279,7 @@ func (f *Follower) page(ctx context.Context, more url.Values) (page, error) {
 	}
 	query := url.Values{"since": {string(f.at)}, "limit": {fmt.Sprint(maxRows)}}
 	for key, values := range more {
-		query[key], wait, late = values, longpoll+silence, errSilence
+		query[key], wait, late = values, silence, errSilence
 	}
 	a, err := f.ask(ctx, f.changes(query), wait, late)
 	if err != nil {
@@ -260,31 +294,53 @@ func (f *Follower) page(ctx context.Context, more url.Values) (page, error) {
 		return p, err
 	}
 	f.heard(p.pending)
+	if p.pending != nil && *p.pending > far {
+		f.down(fmt.Errorf("%d changes behind", *p.pending))
+	}
 	return p, f.flush(ctx)
 }
 
-// listen waits for changes: on a stream, or where there is none, by longpoll. It
-// returns when the server has ended its answer, and says whether to ask again at
-// once.
-func (f *Follower) listen(ctx context.Context) (again bool, err error) {
-	if f.poll {
-		p, err := f.page(ctx, url.Values{"feed": {"longpoll"}, "timeout": {fmt.Sprint(longpoll.Milliseconds())}})
-		if err != nil {
-			f.poll, f.mute = false, 0 // it may stream again
-		}
-		return p.rows > 0, err
+// longpoll waits for the next changes, for as long as the server holds the answer
+// back.
+func (f *Follower) longpoll(ctx context.Context) error {
+	began := time.Now()
+	p, err := f.page(ctx, url.Values{"feed": {"longpoll"}, "timeout": {fmt.Sprint(longpoll.Milliseconds())}})
+	if err != nil {
+		f.poll, f.mute = false, 0 // it may stream again
+		return err
 	}
-	err = f.stream(ctx)
+	if p.rows > 0 && (p.pending == nil || *p.pending > 0) {
+		return f.resume(ctx)
+	}
+	due := checkEvery
+	if p.rows == 0 {
+		rest(ctx, interval-time.Since(began)) // a server that ends each answer at once is polled
+		due = longpoll
+	}
+	if time.Since(f.checked) >= due {
+		return f.check(ctx)
+	}
+	return nil
+}
+
+// listen reads a stream until it ends. What answers then may be another database,
+// or far ahead.
+func (f *Follower) listen(ctx context.Context) error {
+	began := time.Now()
+	err := f.stream(ctx)
 	switch {
+	case err == nil:
+		rest(ctx, interval-time.Since(began))
+		f.checked = time.Time{}
+		return f.resume(ctx)
 	case errors.Is(err, errSilence) && f.mute >= 2: // a proxy may hold the lines back
 		f.poll = true
-		return false, err
 	case errors.Is(err, errNoStream), refuses(err):
 		f.poll = true
 		f.cfg.Log.Info("change feed: does not stream, longpoll from now on", "url", f.db.String(), "why", err)
-		return true, nil
+		return nil
 	}
-	return false, err
+	return err
 }
 
 // refuses: the server does not want what it was asked, which was right a moment
@@ -310,12 +366,11 @@ func (f *Follower) stream(ctx context.Context) error {
 		return err
 	}
 	defer a.close()
+	began := time.Now()
 	for l := newLines(a.Body); ; {
 		r, err := l.next()
 		switch {
-		case errors.Is(err, errRow):
-			err = f.take(ctx, nil)
-		case err == nil && r != nil && r.ID == "": // the end
+		case err == nil && r != nil && r.ID == "" && !r.broken: // the end
 			err = f.reach(r.Last)
 		case err == nil && r != nil:
 			err = f.take(ctx, r)
@@ -331,7 +386,7 @@ func (f *Follower) stream(ctx context.Context) error {
 		if flushed := f.flush(ctx); flushed != nil {
 			return flushed
 		}
-		if err != nil {
+		if err != nil || time.Since(began) > checkEvery {
 			return end(err)
 		}
 	}

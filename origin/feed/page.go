@@ -30,7 +30,7 @@ type page struct {
 }
 
 // readPage reads a page of a plain feed and gives each row to take, whose error
-// ends it: a row that cannot be read is given as nil.
+// ends it.
 func readPage(body io.Reader, take func(*row) error) (p page, err error) {
 	limited := &io.LimitedReader{R: body, N: maxPage}
 	d := json.NewDecoder(limited)
@@ -91,12 +91,9 @@ func (p *page) read(d *json.Decoder, take func(*row) error) error {
 			return err
 		}
 		p.rows++
-		r, err := parseRow(raw)
-		given := &r
-		if err != nil || r.ID == "" {
-			given = nil
-		}
-		if err := take(given); err != nil {
+		r := parseRow(raw)
+		r.broken = r.broken || r.ID == ""
+		if err := take(&r); err != nil {
 			return err
 		}
 	}

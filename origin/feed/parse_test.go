@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"errors"
 	"io"
 	"net/url"
 	"os"
@@ -31,19 +30,42 @@ func TestSequences(t *testing.T) {
 		`{"last_seq":"7","pending":0}`:          {"", 0},
 		`{"seq":18446744073709551615,"id":"a"}`: {"18446744073709551615", 1<<64 - 1},
 	} {
-		r, err := parseRow([]byte(raw))
-		if n, _ := r.Seq.number(); err != nil || r.Seq != want.text || n != want.number {
-			t.Errorf("%s: %q, %d, %v", raw, r.Seq, n, err)
+		r := parseRow([]byte(raw))
+		if n, _ := r.Seq.number(); r.broken || r.Seq != want.text || n != want.number {
+			t.Errorf("%s: %+v, %d", raw, r, n)
 		}
 	}
 	for _, raw := range []string{`{"id":"a","seq":1.5}`, `{"id":"a","seq":-1}`, `{"id":"a","seq":{}}`, `{"id":"a","seq":true}`, `{}`, `null`, ``, `{"seq":1}`,
 		`{"id":"a","seq":"` + strings.Repeat("1", maxSequence) + `"}`} {
-		if r, err := parseRow([]byte(raw)); !errors.Is(err, errRow) {
-			t.Errorf("%.60s: %+v, %v", raw, r, err)
+		if r := parseRow([]byte(raw)); !r.broken {
+			t.Errorf("%.60s: %+v", raw, r)
 		}
 	}
 	if sequence("9-x").before("10-y") != true || sequence("10").before("9") || sequence("9").before("9") || sequence("").before("9") || sequence("1").before("x") {
 		t.Error("before")
+	}
+}
+
+// Of a row that cannot be read the name counts, and that it may be a deletion.
+func TestBrokenRows(t *testing.T) {
+	revs := strings.Repeat(`{"rev":"1-0123456789abcdef0123456789abcdef"},`, 2000)
+	for raw, want := range map[string]row{
+		`{"seq":5,"id":"a","changes":[` + revs + `{}]}`:               {Seq: "5", ID: "a"},
+		`{"id":"a","changes":[` + revs:                                {ID: "a"},
+		`{"seq":5,"changes":[` + revs + `{}],"id":"a"}`:               {Seq: "5", ID: "a"},
+		`{"seq":{},"id":"a"}`:                                         {ID: "a"},
+		`{"seq":5,"id":"a","changes":7}`:                              {Seq: "5", ID: "a"},
+		`{"seq":5,"id":"a","deleted":"no"}`:                           {Seq: "5", ID: "a"},
+		`{"seq":5,"id":"a",x`:                                         {Seq: "5", ID: "a"},
+		`{"seq":5,"id":7}`:                                            {Seq: "5"},
+		`{"seq":"` + strings.Repeat("1", maxSequence) + `","id":"a"}`: {ID: "a"},
+		`{"seq":5,"id":"` + strings.Repeat("a", maxRow):               {Seq: "5"},
+		`{"nothing":1}`:                                               {}, `[]`: {}, `{`: {}, `"id"`: {}, ``: {},
+	} {
+		got := parseRow([]byte(raw))
+		if !got.broken || !got.Deleted || got.Seq != want.Seq || got.ID != want.ID {
+			t.Errorf("%.60s: %+v", raw, got)
+		}
 	}
 }
 
@@ -98,11 +120,8 @@ func FuzzRow(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		r, err := parseRow(raw)
-		if err != nil {
-			return
-		}
-		if r.ID == "" && r.Last == "" || len(r.Seq) > maxSequence {
+		r := parseRow(raw)
+		if !r.broken && r.ID == "" && r.Last == "" || len(r.Seq) > maxSequence {
 			t.Fatalf("%+v", r)
 		}
 		if r.Seq.before(r.Seq) {
@@ -110,6 +129,9 @@ func FuzzRow(f *testing.F) {
 		}
 		if c, ok := r.change(); ok && (!ValidName(c.Name) || len(c.Name) > maxName || len(c.Rev) > maxRev || strings.ContainsAny(c.Name, "\r\n\x00")) {
 			t.Fatalf("%+v", c)
+		}
+		if r.broken {
+			return
 		}
 		// What may stand alone may stand in a page and on a line.
 		line := strings.ReplaceAll(string(raw), "\n", " ")
@@ -130,7 +152,7 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		n := 0
 		p, err := readPage(strings.NewReader(string(raw)), func(r *row) error {
-			if n++; r != nil && r.ID == "" {
+			if n++; r.ID == "" && !r.broken {
 				t.Fatal("a row without a name")
 			}
 			return nil
@@ -139,9 +161,9 @@ func FuzzPage(f *testing.F) {
 			t.Fatalf("%d rows, %+v, %v", n, p, err)
 		}
 		for l := newLines(strings.NewReader(string(raw))); ; {
-			if r, err := l.next(); err != nil && !errors.Is(err, errRow) {
+			if r, err := l.next(); err != nil {
 				break
-			} else if r != nil && err == nil && r.ID == "" && r.Last == "" {
+			} else if r != nil && !r.broken && r.ID == "" && r.Last == "" {
 				t.Fatal("a line of nothing")
 			}
 		}

@@ -13,7 +13,8 @@ import (
 
 // stored is the content of the state file.
 type stored struct {
-	URL      string   `json:"url"` // the feed that the sequence is of
+	URL      string   `json:"url"`           // the feed that the sequence is of
+	For      string   `json:"for,omitempty"` // see Config
 	Sequence sequence `json:"seq"`
 }
 
@@ -21,8 +22,8 @@ type stored struct {
 const saveEvery = time.Second
 
 // load reads the sequence to go on from, "" where there is none: no file, one
-// that cannot be read, or one of another feed.
-func load(path, url string) (sequence, error) {
+// that cannot be read, or one of another feed or for something else.
+func load(path, url, use string) (sequence, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -39,7 +40,7 @@ func load(path, url string) (sequence, error) {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return "", fmt.Errorf("cannot read the feed's sequence: %s: %w", path, err)
 	}
-	if s.URL != url {
+	if s.URL != url || s.For != use {
 		return "", nil
 	}
 	return s.Sequence, nil

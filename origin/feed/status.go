@@ -20,7 +20,7 @@ type Status struct {
 
 	Changes int64 `json:"changes"` // put in force
 	Skipped int64 `json:"skipped"` // rows that could not be read
-	Resets  int64 `json:"resets"`  // times that the feed began anew
+	Resets  int64 `json:"resets"`  // times that all that is stored was put in doubt
 
 	lost string // why it is to begin anew
 }

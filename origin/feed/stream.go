@@ -18,17 +18,15 @@ type lines struct {
 func newLines(body io.Reader) *lines { return &lines{r: bufio.NewReaderSize(body, maxRow)} }
 
 // next reads a line. Of a heartbeat both results are nil; a line that is too long
-// or cannot be read is errRow. The error is io.EOF at a clean end.
+// or cannot be read is a broken row. The error is io.EOF at a clean end.
 func (l *lines) next() (*row, error) {
 	line, err := l.r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
+		r := salvage(line)
 		for errors.Is(err, bufio.ErrBufferFull) {
 			_, err = l.r.ReadSlice('\n')
 		}
-		if err == nil {
-			err = errRow
-		}
-		return nil, err
+		return &r, err
 	}
 	line = bytes.TrimSpace(line)
 	if errors.Is(err, io.EOF) && len(line) > 0 {
@@ -37,14 +35,14 @@ func (l *lines) next() (*row, error) {
 	if err != nil || len(line) == 0 {
 		return nil, err
 	}
-	r, err := parseRow(line)
+	r := parseRow(line)
 	if l.known {
-		return &r, err
+		return &r, nil
 	}
 	switch { // what the first line is tells what all of this is
 	case bytes.HasPrefix(line, []byte(`{"results"`)):
 		return nil, errNoStream
-	case err != nil:
+	case r.broken && r.ID == "":
 		return nil, fmt.Errorf("%w: it begins with %.40q", errNotFeed, line)
 	}
 	l.known = true

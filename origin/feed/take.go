@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// take adds a row to the batch; nil is one that could not be read.
+// take adds a row to the batch. A broken one without a name may be about
+// anything.
 func (f *Follower) take(ctx context.Context, r *row) error {
-	if r == nil {
+	if r.broken {
 		f.update(func(s *Status) { s.Skipped++ })
-		return nil
+		f.unknown = f.unknown || r.ID == ""
 	}
 	if err := f.reach(r.Seq); err != nil {
 		return err
@@ -39,6 +40,12 @@ func (f *Follower) reach(seq sequence) error {
 
 // flush puts the batch in force, and then stores its sequence.
 func (f *Follower) flush(ctx context.Context) error {
+	if f.unknown {
+		if err := f.reset(ctx, "a change has no name that can be read"); err != nil {
+			return err
+		}
+		f.unknown = false
+	}
 	if n := len(f.batch); n > 0 {
 		if err := f.cfg.Apply(ctx, f.batch); err != nil {
 			return fmt.Errorf("cannot put changes in force: %w", err)
@@ -57,11 +64,21 @@ func (f *Follower) flush(ctx context.Context) error {
 	return nil
 }
 
+// reset puts all that is stored in doubt.
+func (f *Follower) reset(ctx context.Context, why string) error {
+	f.cfg.Log.Warn("change feed: what is stored is in doubt", "url", f.db.String(), "seq", string(f.next.short()), "why", why)
+	if err := f.cfg.Reset(ctx, why); err != nil {
+		return fmt.Errorf("cannot put what is stored in doubt: %w", err)
+	}
+	f.update(func(s *Status) { s.Resets++ })
+	return nil
+}
+
 // store writes the state file. Without one a restart begins anew, which costs
 // validations and nothing else.
 func (f *Follower) store() {
 	f.saved, f.dirty = time.Now(), false
-	if err := save(f.cfg.Path, stored{f.db.String(), f.at}); err != nil {
+	if err := save(f.cfg.Path, stored{URL: f.db.String(), For: f.cfg.For, Sequence: f.at}); err != nil {
 		f.cfg.Log.Warn("change feed: cannot store its sequence", "path", f.cfg.Path, "error", err)
 	}
 	f.update(func(s *Status) { s.Sequence = string(f.at) })

@@ -2,6 +2,7 @@ package npm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,6 +44,22 @@ func StripAudit(body []byte, private func(scope string) bool) ([]byte, error) {
 		return body, nil
 	}
 	return s.out, nil
+}
+
+// errMentions: a body is about a private scope.
+var errMentions = errors.New("it names a package of a private scope")
+
+// refuseMentions lets a body pass that is JSON and mentions no private scope, or
+// is empty.
+func refuseMentions(body []byte, private func(scope string) bool) ([]byte, error) {
+	if len(body) == 0 {
+		return body, nil
+	}
+	left, err := StripAudit(body, private)
+	if err == nil && !bytes.Equal(left, body) {
+		err = errMentions
+	}
+	return left, err
 }
 
 // auditStrip is the state of one StripAudit.

@@ -75,6 +75,7 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 		switch rest {
 		case "/advisories/bulk", "/audits", "/audits/quick":
 			if r.Method == http.MethodPost {
+				r.Query = "" // it means nothing, and might name a scope
 				route := pass(r, kind.PassAny, "audit", "/-"+path)
 				route.Strip = StripAudit
 				return route
@@ -83,11 +84,11 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 		return passEndpoint(r, "audit", path)
 	case "tokens":
 		if rest == "" {
-			return passEndpoint(r, "tokens", path)
+			return ofNoScope(passEndpoint(r, "tokens", path))
 		}
 		return secret(passEndpoint(r, "tokens", path), "/-/npm/v1/tokens/***")
 	case "user":
-		return passEndpoint(r, "user", path)
+		return ofNoScope(passEndpoint(r, "user", path))
 	case "hooks":
 		return passEndpoint(r, "hooks", path)
 	case "oidc":
@@ -165,8 +166,14 @@ func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	return ofAccount(passEndpoint(r, "user", path), rest) // the packages of a user, or of an organization
 }
 
+// passEndpoint passes what is not about one package, as far as its path tells:
+// its body may be.
 func passEndpoint(r kind.Request, what, path string) kind.Route {
-	return pass(r, kind.PassPrimary, what, "/-"+path)
+	route := pass(r, kind.PassPrimary, what, "/-"+path)
+	if route.Class == kind.PassPrimary && !isRead(r.Method) {
+		route.Strip = refuseMentions
+	}
+	return route
 }
 
 // secret hides a path that holds a token, or whose query does, from the logs.

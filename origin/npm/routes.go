@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"pkgedge/origin/kind"
@@ -215,7 +216,10 @@ func passPackage(r kind.Request, what string, n name, rest string, touches ...ki
 func ofPackage(r kind.Route, n name, touches []kind.Mark) kind.Route {
 	if r.Class == kind.PassPrimary {
 		r.Group, r.Touches = n.String(), touches
-		r.Scope, r.OtherScopes = n.part(), nil
+		own := n.part()
+		beyond := strings.Replace(strings.Replace(r.Path, n.escaped(), "", 1), n.String(), "", 1)
+		r.Scope, r.OtherScopes = own, slices.DeleteFunc(mentioned(beyond), func(s string) bool { return s == own })
+		r.Strip = nil // what is published names what it needs
 	}
 	return r
 }

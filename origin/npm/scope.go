@@ -27,10 +27,10 @@ func ofAccount(r kind.Route, rest string) kind.Route {
 	return r
 }
 
-// ofNoScope is for what has the name of a user or a secret in its path, where an
-// "@" begins no scope.
+// ofNoScope is for what has the name of a user or a secret in its path or body,
+// where an "@" begins no scope.
 func ofNoScope(r kind.Route) kind.Route {
-	r.Scope, r.OtherScopes = "", nil
+	r.Scope, r.OtherScopes, r.Strip = "", nil, nil
 	return r
 }
 
@@ -47,7 +47,7 @@ func mentioned(path string) (scopes []string) {
 	if strings.IndexByte(text, '?') >= 0 {
 		text = strings.ReplaceAll(text, "+", " ")
 	}
-	for range deepest {
+	for range 1 + deepest {
 		for i := range len(text) {
 			if text[i] == '@' {
 				scopes = appendScope(scopes, text[i+1:])

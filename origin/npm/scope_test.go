@@ -87,8 +87,8 @@ func TestEveryRouteSaysItsScope(t *testing.T) {
 		if r.Scope != want {
 			t.Errorf("%s: scope %q, want %q (class %d)", line, r.Scope, want, r.Class)
 		}
-		if r.Group != "" && len(r.OtherScopes) > 0 {
-			t.Errorf("%s: a package is in one scope: %q", line, r.OtherScopes)
+		if r.Class.Cacheable() && len(r.OtherScopes) > 0 {
+			t.Errorf("%s: what is stored is in one scope: %q", line, r.OtherScopes)
 		}
 	}
 	for _, r := range []kind.Route{
@@ -97,6 +97,60 @@ func TestEveryRouteSaysItsScope(t *testing.T) {
 	} {
 		if r.Scope != "@acme" {
 			t.Errorf("%+v: scope %q", r, r.Scope)
+		}
+	}
+}
+
+// A registry's URL with a segment too many makes a package of that segment.
+func TestScopesBeyondThePackage(t *testing.T) {
+	k := New(testBase)
+	for line, want := range map[string][]string{
+		"GET /npm/@acme%2fsecret":                   {"@acme"},
+		"GET /npm/@acme/secret/-/secret-1.0.0.tgz":  {"@acme"},
+		"PUT /left?of=@acme":                        {"@acme"},
+		"GET /@other/left/x/@acme?write=true":       {"@acme"},
+		"PUT /@acme%2fn/-rev/1-@acme":               nil,
+		"GET /@acme-/n/x/y":                         nil,
+		"PUT /-/package/left/dist-tags/@acme%2fnew": {"@acme"},
+	} {
+		if r := k.Route(request(line)); !slices.Equal(r.OtherScopes, want) {
+			t.Errorf("%s: %q, want %q (%s)", line, r.OtherScopes, want, r.What)
+		}
+	}
+}
+
+// A body that nobody can take names out of goes nowhere when it has one.
+func TestBodiesThatNameAPrivateScope(t *testing.T) {
+	k := New(testBase)
+	private := func(scope string) bool { return scope == "@acme" }
+	for line, want := range map[string]bool{ // whether its body is looked at
+		"POST /-/npm/v1/hooks/hook":                true,
+		"PUT /-/team/other/devs/package":           true,
+		"PUT /-/org/other/user":                    true,
+		"POST /-/npm/v1/security/advisories/other": true,
+		"POST /-/stage/x":                          true,
+		"POST /-/v1/login":                         false,
+		"PUT /-/user/org.couchdb.user:me":          false,
+		"POST /-/npm/v1/tokens":                    false,
+		"POST /-/npm/v1/user":                      false,
+		"PUT /left":                                false,
+		"PUT /-/package/left/dist-tags/x":          false,
+		"GET /-/org/other/package":                 false,
+	} {
+		r := k.Route(request(line))
+		if r.Strip == nil == want {
+			t.Errorf("%s (%s): looked at: %v", line, r.What, !want)
+		}
+		if r.Strip == nil {
+			continue
+		}
+		for body, ok := range map[string]bool{
+			``: true, `{"name":"left"}`: true, `{"name":"@acme/x"}`: false, `{"package":"\u0040acme/x"}`: false, `{"a":[{"b":"@acme"}]}`: false,
+			`{"@acme/x":1}`: false, `{`: false, `@acme`: false,
+		} {
+			if got, err := r.Strip([]byte(body), private); (err == nil) != ok || ok && string(got) != body {
+				t.Errorf("%s with %s: %q, %v", line, body, got, err)
+			}
 		}
 	}
 }
@@ -112,6 +166,7 @@ func TestEveryScopeThatIsMentioned(t *testing.T) {
 		"text=@other%20scope:acme":            {"@other", "@acme"},
 		"text=mail:me@home.example&x=%40acme": {"@home.example", "@acme"},
 		"text=@+@@.x":                         nil,
+		"text=%252540acme":                    {"@acme"},
 	} {
 		r := k.Route(request("GET /-/v1/search?" + query))
 		got := r.OtherScopes

@@ -1,0 +1,73 @@
+package cache
+
+import (
+	"context"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A file that takes long to be removed is waited for by nobody who wants something
+// else, not even of the same key.
+func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
+	breaking := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		fill.Respond(200, fields("Cache-Control: max-age=60"), 10)
+		fill.Write([]byte("12345"))
+		return errOrigin
+	})
+	for _, tt := range []struct {
+		rule  string
+		begin func(c *Cache)
+	}{
+		{"at the end of a fill that failed", func(c *Cache) { get(c, query("a", breaking)) }},
+		{"when the last client leaves", func(c *Cache) {
+			a, err := c.Get(context.Background(), query("a", breaking))
+			if err != nil {
+				return // it came too late to read anything
+			}
+			c.wg.Wait()
+			a.Close()
+		}},
+		{"when a held response moves into memory", func(c *Cache) {
+			get(c, query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+				c.disk.sys.write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+				return hold(fill, map[string]string{"": "held"})
+			})))
+		}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			c := opened(t, nil)
+			c.wg.Wait() // the scan has a look at the disk too
+			removing, hang := make(chan struct{}, 1), make(chan struct{})
+			remove := c.disk.sys.remove
+			c.disk.sys.remove = func(path string) error {
+				if strings.Contains(path, "tmp") {
+					removing <- struct{}{}
+					<-hang
+				}
+				return remove(path)
+			}
+			begun, joined := make(chan struct{}), make(chan struct{})
+			go func() { defer close(begun); tt.begin(c) }()
+			<-removing
+			go func() {
+				defer close(joined)
+				q := query("a", always(200, "x"))
+				if _, r, _, err := c.join(q, q.Key, false, Validate); err == nil {
+					r.close()
+				}
+			}()
+			select {
+			case <-joined:
+			case <-time.After(20 * time.Second): // only without the rule
+				t.Error("another request waits for the removal")
+			}
+			close(hang)
+			<-joined
+			<-begun
+			c.wg.Wait()
+		})
+	}
+}

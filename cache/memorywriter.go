@@ -1,0 +1,87 @@
+package cache
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+)
+
+func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
+	w := &memoryWriter{memory: m, key: k}
+	if size > m.largest || !w.grow(max(size, 0)) {
+		return nil, errNoRoom
+	}
+	return w, nil
+}
+
+// memoryWriter collects a small body.
+type memoryWriter struct {
+	memory *memory
+	key    Key
+
+	mu    sync.RWMutex
+	data  []byte
+	taken int64 // of afloat
+}
+
+// grow makes room for size bytes in all. w.mu is held, or nobody else has w.
+func (w *memoryWriter) grow(size int64) bool {
+	if size <= int64(cap(w.data)) {
+		return true
+	}
+	data := slices.Grow(w.data, int(size)-len(w.data))
+	if more := int64(cap(data)) - w.taken; !w.memory.afloat.take(more) {
+		return false
+	}
+	w.taken = int64(cap(data))
+	w.data = data
+	return true
+}
+
+func (w *memoryWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if size := int64(len(w.data) + len(p)); size > w.memory.largest || !w.grow(size) {
+		return 0, errNoRoom
+	}
+	w.data = append(w.data, p...)
+	return len(p), nil
+}
+
+func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if off >= int64(len(w.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, w.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (w *memoryWriter) Commit(m *Meta) error {
+	if !w.memory.takes(m) {
+		return errNoRoom
+	}
+	if m.Size() != int64(len(w.data)) {
+		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
+	}
+	data := w.data // nobody writes to it any more
+	if cap(data) > len(data)+len(data)/8 {
+		data = bytes.Clone(data) // what is kept has no room to grow
+	}
+	w.Abort()
+	w.memory.put(w.key, m, data, true)
+	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
+	return nil
+}
+
+// Abort gives back what was taken; what was written can still be read.
+func (w *memoryWriter) Abort() {
+	w.memory.afloat.give(w.taken)
+	w.taken = 0
+}

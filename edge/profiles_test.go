@@ -1,0 +1,33 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The files of docs/profiles.md run as they stand.
+func TestProfilesAreConfigurations(t *testing.T) {
+	text, err := os.ReadFile("../docs/profiles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]string{"ACME_TOKEN": "a", "EDGE_ADMIN_TOKEN": "0123456789abcdef", "EDGE_HOOK_SECRET": "0123456789abcdef"}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) != 3 {
+		t.Fatalf("%d files; want 3", len(blocks))
+	}
+	for i, block := range blocks {
+		file, _, _ := strings.Cut(block, "```")
+		cfg, mistakes := decodeText(file, envOf(secrets))
+		if len(mistakes) > 0 {
+			t.Errorf("file %d: %v", i, mistakes)
+			continue
+		}
+		for _, w := range cfg.Warnings() {
+			if !strings.Contains(w, "credentials") { // the text says so
+				t.Errorf("file %d: %s", i, w)
+			}
+		}
+	}
+}
