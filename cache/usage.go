@@ -32,7 +32,7 @@ func (c *Cache) Usage() Usage {
 		u.ScanPercent, u.Scanned = scanned*100/directories, scanned == directories
 	}
 	c.mu.Lock()
-	u.Flights = int64(len(c.flights))
+	u.Flights = int64(len(c.filling))
 	c.mu.Unlock()
 	return u
 }

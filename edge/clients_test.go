@@ -39,7 +39,7 @@ func newBehind(t *testing.T, more ...string) *behind {
 		}
 		t.Cleanup(b.servers[i].Close)
 	}
-	e := newTestEdge(t, fmt.Sprintf(`sites: [{ name: npm, masters: [{ url: "%s", role: primary }, { url: "%s", role: replica }] }]`,
+	e := newTestEdge(t, fmt.Sprintf(`sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: "%s", role: primary }, { url: "%s", role: replica }] }]`,
 		b.servers[0].URL(), b.servers[1].URL())+"\n"+strings.Join(more, "\n"), true)
 	b.url = e.cfg.PublicURL.String()
 	serveEdge(t, e)

@@ -71,8 +71,7 @@ type rig struct {
 	origin *scripted
 	url    string
 	client *http.Transport
-	failed int64 // flights that failed, which stay for a while
-	waits  int   // names the sentinels of settle
+	waits  int // names the sentinels of settle
 
 	mu      sync.Mutex
 	entered int           // of the copies of the step under way
@@ -184,7 +183,7 @@ func (r *rig) run(steps []step) {
 		if r.t.Failed() {
 			return
 		}
-		r.settle(s)
+		r.settle()
 		if i == 0 {
 			r.storedTold(s, told)
 		}
@@ -286,11 +285,8 @@ func (r *rig) send(s step) *answered {
 }
 
 // settle waits until the edge has ended what the step began.
-func (r *rig) settle(s step) {
-	if s.fails {
-		r.failed++
-	}
-	for r.edge.cache.Usage().Flights > r.failed && r.t.Context().Err() == nil {
+func (r *rig) settle() {
+	for r.edge.cache.Usage().Flights > 0 && r.t.Context().Err() == nil {
 		runtime.Gosched()
 	}
 }
@@ -307,7 +303,6 @@ func (r *rig) barrier() {
 			s.close()
 		}
 		openTestCache(r.t, r.edge)
-		r.failed = 0
 		return
 	}
 	r.waits++

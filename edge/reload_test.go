@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -501,13 +500,7 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	noLeaks(t)
 	dir := t.TempDir()
 	cert, key := makePair(t, dir, "pair")
-	l, err := net.Listen("tcp", "127.0.0.1:0") // for a free port
-	if err != nil {
-		t.Fatal(err)
-	}
-	secure := l.Addr().String()
-	l.Close()
-	site := plainSite(newOrigin(t, said("x")), "") + fmt.Sprintf("\ntls: { listen: %s, certificate: { cert: %s, key: %s } }\n", secure, cert, key)
+	site := plainSite(newOrigin(t, said("x")), "") + fmt.Sprintf("\ntls: { listen: '127.0.0.1:0', certificate: { cert: %s, key: %s } }\n", cert, key)
 	r := newReloadable(t, site)
 	cfg := *r.edge.cfg
 	cfg.Listen = "" // serveEdge has that one
