@@ -239,7 +239,7 @@ func npmSite(t *testing.T) (*client, *sample.Master, *sample.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	return newTestClient(t, fmt.Sprintf("sites: [{ name: npm, masters: [{ url: %q, role: primary }], stale: { while_revalidate: 0s } }]", server.URL()), true), master, server
+	return newTestClient(t, fmt.Sprintf("sites: [{ name: npm, probe: { every: 1h, fall: 100 }, masters: [{ url: %q, role: primary }], stale: { while_revalidate: 0s } }]", server.URL()), true), master, server
 }
 
 func TestRegistryClientsDoNotSteerTheCache(t *testing.T) {
