@@ -88,9 +88,9 @@ func New(cfg Config) *Follower {
 }
 
 const (
-	// interval is how often a polled feed is asked, give or take a tenth: it is
-	// what the public API's users do, and the promise is a second.
-	interval = time.Second
+	// interval is how often a polled feed is asked, give or take a tenth: the
+	// promise is that a change is seen within a second.
+	interval = 800 * time.Millisecond
 	// far is how many changes to come are too many for a feed that is live.
 	far = 1000
 	// checkEvery is how often our sequence is compared with the database's own, and

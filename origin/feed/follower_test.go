@@ -226,7 +226,7 @@ func TestAServerThatEndsEachAnswerAtOnceIsPolled(t *testing.T) {
 		to := follow(t, Couch, d, statePath(t))
 		time.Sleep(time.Minute)
 		to.want(true)
-		if n := len(d.queries()); n < 50 || n > 80 {
+		if n := len(d.queries()); n < int(time.Minute/interval)*3/4 || n > int(time.Minute/interval)*5/4 {
 			t.Errorf("asked %d times in a minute", n)
 		}
 		d.publish("new")
