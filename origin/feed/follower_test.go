@@ -157,8 +157,8 @@ func TestPollAsksAsThePublicAPIWants(t *testing.T) {
 				t.Fatalf("asked %s", q)
 			}
 		}
-		if n := len(all); n < 540 || n > 660 {
-			t.Errorf("asked %d times in ten minutes", n)
+		if n, want := len(all), int(10*time.Minute/interval); n < want*9/10 || n > want*11/10 {
+			t.Errorf("asked %d times in ten minutes; want about %d", n, want)
 		}
 	})
 }
