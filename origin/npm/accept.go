@@ -2,18 +2,6 @@ package npm
 
 import "strings"
 
-// Media types of the two forms of a packument.
-const (
-	typeJSON        = "application/json"
-	typeAbbreviated = "application/vnd.npm.install-v1+json"
-)
-
-// Variants of a packument.
-const (
-	Full        = "full"        // as published
-	Abbreviated = "abbreviated" // what an install needs
-)
-
 // packumentVariant chooses the form of a packument by Accept (RFC 9110 section
 // 12.5.1). The full form is the default: the abbreviated one is given only to
 // a client that names its type, with a weight that is not zero and not below

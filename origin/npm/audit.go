@@ -101,10 +101,10 @@ func (s *auditStrip) members(depth int) (private bool, err error) {
 		if !first {
 			s.out = append(s.out, ',')
 		}
-		s.out = append(s.out, s.src[m.from:s.offset()]...)
+		s.out = append(s.out, s.text(span{m.from, s.offset()})...)
 		s.out = append(s.out, ':')
 		at := len(s.out)
-		isString := s.dec.PeekKind() == jsontext.KindString
+		isString := s.kind() == jsontext.KindString
 		inside, err := s.any(depth + 1)
 		if err != nil {
 			return false, err
@@ -127,7 +127,7 @@ func (s *auditStrip) members(depth int) (private bool, err error) {
 // any reads a value and writes what is left of it. It reports whether all of it
 // is private.
 func (s *auditStrip) any(depth int) (private bool, err error) {
-	switch s.dec.PeekKind() {
+	switch s.kind() {
 	case jsontext.KindBeginObject:
 		return s.members(depth)
 	case jsontext.KindBeginArray:
@@ -137,7 +137,7 @@ func (s *auditStrip) any(depth int) (private bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	text := s.src[v.from:v.to]
+	text := s.text(v)
 	s.out = append(s.out, text...)
 	return text[0] == '"' && s.mentions(s.unquote(text)), nil
 }
@@ -147,11 +147,11 @@ func (s *auditStrip) elements(depth int) error {
 	if depth > maxAuditDepth {
 		return fmt.Errorf("%w: it is nested too deep", ErrDocument)
 	}
-	if _, err := s.dec.ReadToken(); err != nil {
-		return whole(err)
+	if err := s.token(); err != nil {
+		return err
 	}
 	s.out = append(s.out, '[')
-	for first := true; s.dec.PeekKind() != jsontext.KindEndArray; {
+	for first := true; s.kind() != jsontext.KindEndArray; {
 		before := len(s.out)
 		if !first {
 			s.out = append(s.out, ',')
@@ -167,8 +167,7 @@ func (s *auditStrip) elements(depth int) error {
 		first = false
 	}
 	s.out = append(s.out, ']')
-	_, err := s.dec.ReadToken()
-	return whole(err)
+	return s.token()
 }
 
 // mentions reports whether a text has a private scope in it. What is a name, or a

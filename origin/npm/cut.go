@@ -46,7 +46,7 @@ func readCut(src []byte) (*cut, error) {
 			return c, r.end()
 		}
 		what := string(key)
-		if what != "versions" && what != "time" && what != "dist-tags" || r.dec.PeekKind() != jsontext.KindBeginObject {
+		if what != "versions" && what != "time" && what != "dist-tags" || r.kind() != jsontext.KindBeginObject {
 			if _, err := r.value(); err != nil {
 				return nil, err
 			}

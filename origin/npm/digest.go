@@ -1,9 +1,6 @@
 package npm
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"strings"
 
 	"pkgedge/origin/kind"
@@ -34,33 +31,15 @@ func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
 	if name == "" {
 		return kind.Digest{}, false
 	}
-	lines, ok := kind.Lines(memo, memoFormat)
-	if !ok {
-		return kind.Digest{}, false
-	}
-	if why, ok := kind.Find(lines, "withheld/"+name); ok {
-		return kind.Digest{Withheld: string(why)}, true
-	}
-	line, ok := kind.Find(lines, "file/"+name)
-	if !ok {
-		if _, bare := kind.Find(lines, "bare/"+name); !bare && line == nil && k.policy.minimumAge() > 0 {
-			return kind.Digest{Withheld: "no release that has this file is known"}, true
-		}
-		return kind.Digest{}, false
-	}
-	algorithm, encoded, _ := bytes.Cut(line, []byte("\t"))
-	for _, a := range algorithms {
-		if string(algorithm) != a.name {
-			continue
-		}
-		if base64.RawStdEncoding.DecodedLen(len(encoded)) != a.size {
-			break
-		}
-		sum := make([]byte, a.size)
-		if n, err := base64.RawStdEncoding.Decode(sum, encoded); err != nil || n != a.size {
-			break
-		}
-		return kind.Digest{Algorithm: a.name, Sum: sum}, true
+	f, ok := Find(memo, name)
+	switch {
+	case !ok:
+	case f.Withheld != "":
+		return kind.Digest{Withheld: f.Withheld}, true
+	case !f.Listed && k.policy.minimumAge() > 0:
+		return kind.Digest{Withheld: "no release that has this file is known"}, true
+	case f.Digest.Algorithm != "":
+		return f.Digest, true
 	}
 	return kind.Digest{}, false
 }
@@ -76,71 +55,4 @@ func fileOf(file kind.Route) string {
 		return before + "/" + after
 	}
 	return name
-}
-
-// names are the names of the tarball of the version just read, as routes have them.
-func (w *rewriter) names() [][]byte {
-	switch {
-	case len(w.file) == 0:
-		return nil
-	case w.scoped:
-		return [][]byte{w.file, append([]byte(w.scope), w.file...)}
-	}
-	return [][]byte{w.file}
-}
-
-// algorithms are those a digest may have, the strongest first.
-var algorithms = [...]struct {
-	name string
-	size int
-}{{"sha512", 64}, {"sha384", 48}, {"sha256", 32}, {"sha1", 20}}
-
-// digest chooses the strongest of what a dist says of its tarball. The sum is
-// valid until the next call.
-func (w *rewriter) digest(d sums) kind.Digest {
-	if d.integrity != (span{}) {
-		if best, ok := w.strongest(w.unquote(w.src[d.integrity.from:d.integrity.to])); ok {
-			return best
-		}
-	}
-	if d.shasum != (span{}) {
-		text := w.unquote(w.src[d.shasum.from:d.shasum.to])
-		if len(text) == 2*20 {
-			if n, err := hex.Decode(w.sum[:], text); err == nil {
-				return kind.Digest{Algorithm: "sha1", Sum: w.sum[:n]}
-			}
-		}
-	}
-	return kind.Digest{}
-}
-
-// strongest reads integrity metadata (Subresource Integrity, section 3.5):
-// hashes with spaces between them, each with options after a "?". An algorithm
-// with two different sums allows either, which a digest cannot say, so it is
-// passed over.
-func (w *rewriter) strongest(integrity []byte) (kind.Digest, bool) {
-	for _, a := range algorithms[:3] {
-		var found []byte
-		several := false
-		for hash := range bytes.FieldsSeq(integrity) {
-			encoded, ok := bytes.CutPrefix(hash, []byte(a.name))
-			if !ok || len(encoded) == 0 || encoded[0] != '-' {
-				continue
-			}
-			encoded, _, _ = bytes.Cut(encoded[1:], []byte("?"))
-			encoded = bytes.TrimRight(encoded, "=")
-			if base64.RawStdEncoding.DecodedLen(len(encoded)) != a.size {
-				continue
-			}
-			several = several || found != nil && !bytes.Equal(found, encoded)
-			found = encoded
-		}
-		if found == nil || several {
-			continue
-		}
-		if n, err := base64.RawStdEncoding.Decode(w.sum[:], found); err == nil && n == a.size {
-			return kind.Digest{Algorithm: a.name, Sum: w.sum[:n]}, true
-		}
-	}
-	return kind.Digest{}, false
 }

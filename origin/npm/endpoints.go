@@ -148,7 +148,7 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 }
 
 func (k *Kind) distTagsRoute(n name) kind.Route {
-	return excerpt(k.packumentRoute(n, Full), distTags, "dist-tags", "this package has no dist-tags")
+	return excerpt(k.packumentRoute(n, Full), distTags, PartOfTags, "this package has no dist-tags")
 }
 
 // userEndpoint routes what lies below "/-/user". Logout has its token in the

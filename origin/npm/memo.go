@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"fmt"
@@ -25,6 +26,55 @@ import (
 const memoFormat = "npm memo 2"
 
 var nothing = []byte("-")
+
+// PartOfTags names the part of the full document that dist-tags are, for
+// [kind.Route.Excerpt].
+const PartOfTags = "dist-tags"
+
+// PartOf names the part that the manifest of a version is, or of the version that
+// a tag names.
+func PartOf(version string) string { return "at/" + version }
+
+// File is what a memo says of a tarball.
+type File struct {
+	Listed   bool        // a version has it
+	Withheld string      // why it must not be served, "" when it may
+	Digest   kind.Digest // zero for none, or for two that differ
+}
+
+// Find reads what a memo says of a tarball. ok is false for a memo of another
+// format.
+func Find(memo []byte, file string) (f File, ok bool) {
+	lines, ok := kind.Lines(memo, memoFormat)
+	if !ok {
+		return f, false
+	}
+	if why, ok := kind.Find(lines, "withheld/"+file); ok {
+		return File{Listed: true, Withheld: string(why)}, true
+	}
+	line, once := kind.Find(lines, "file/"+file)
+	if !once {
+		_, bare := kind.Find(lines, "bare/"+file)
+		f.Listed = bare || line != nil
+		return f, true
+	}
+	f.Listed = true
+	algorithm, encoded, _ := bytes.Cut(line, []byte("\t"))
+	for _, a := range algorithms {
+		if string(algorithm) != a.name {
+			continue
+		}
+		if base64.RawStdEncoding.DecodedLen(len(encoded)) != a.size {
+			break
+		}
+		sum := make([]byte, a.size)
+		if n, err := base64.RawStdEncoding.Decode(sum, encoded); err == nil && n == a.size {
+			f.Digest = kind.Digest{Algorithm: a.name, Sum: sum}
+		}
+		break
+	}
+	return f, true
+}
 
 // note puts the version just read, n bytes at an offset of the full document,
 // into the memo.

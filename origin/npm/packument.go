@@ -14,34 +14,6 @@ import (
 // [io.ErrUnexpectedEOF], other broken JSON a [*jsontext.SyntacticError].
 var ErrDocument = errors.New("not the document asked for")
 
-// Prepare checks a metadata body and makes the documents that are kept of it.
-// They refer to the body, which must not change afterwards. A packument
-// becomes three: [Full], [Abbreviated] and [kind.Memo]. A body over 1 GiB,
-// or nested deeper than the 10,000 levels of jsontext, is an error, and so is a
-// packument that must not replace the one of the memo, see [kind.ErrOlder] and
-// [kind.ErrLost].
-func (k *Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
-	documents, err := k.prepare(r, from)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use %s of %q: %w", r.What, r.Group, err)
-	}
-	return documents, nil
-}
-
-func (k *Kind) prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
-	body := from.Body
-	if len(body) > maxSource {
-		return nil, fmt.Errorf("%w: larger than %d bytes", ErrDocument, maxSource)
-	}
-	switch r.What {
-	case packument, version, distTags: // the latter two are excerpts of the first
-		return k.preparePackument(r.Group, from)
-	case signingKeys, attestations:
-		return verbatim(body, r.What)
-	}
-	return nil, fmt.Errorf("%w: no metadata route", ErrDocument)
-}
-
 // packumentScan is the state of one pass over a packument.
 type packumentScan struct {
 	rewriter
@@ -66,13 +38,30 @@ type packumentScan struct {
 
 const installMember = `,"hasInstallScript":true`
 
-func (k *Kind) preparePackument(want string, from kind.Source) ([]kind.Document, error) {
+// Options are a site's choices for its packuments.
+type Options struct {
+	// Tarballs is the beginning of the tarball URLs that clients are given,
+	// escaped for a JSON string: a public base, the name, and "/-/".
+	Tarballs string
+
+	// Times puts "time" into the abbreviated form, as the full form has it.
+	Times bool
+
+	// Withheld is the rule for versions that are not served. It may be nil.
+	Withheld Withheld
+}
+
+// Make checks that a body is the packument of a name and returns its three
+// documents: [Full], [Abbreviated] and [kind.Memo]. They refer to the body, which
+// must not change afterwards. A packument that must not replace that of the memo
+// is an error: see [kind.ErrOlder] and [kind.ErrLost].
+func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	memo := kind.NewMemo(memoFormat)
-	body, until, err := k.policy.withhold(want, from, memo)
+	body, until, err := withhold(want, from.Body, o.Withheld, memo)
 	if err != nil {
 		return nil, err
 	}
-	s := &packumentScan{rewriter: newRewriter(k.tarballs(want), want, body), want: want, memo: memo}
+	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, body), want: want, memo: memo}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
 	// Enough for most: a version is over a kilobyte, and two pieces or six.
@@ -89,11 +78,11 @@ func (k *Kind) preparePackument(want string, from kind.Source) ([]kind.Document,
 		return nil, err
 	}
 	s.finishShort()
-	if k.time && s.times != (span{}) {
-		s.text(&s.short, `,"time":`)
+	if o.Times && s.times != (span{}) {
+		s.write(&s.short, `,"time":`)
 		s.short.copy(s.times.from, s.times.to)
 	}
-	s.text(&s.short, `}`)
+	s.write(&s.short, `}`)
 	s.finish()
 	s.short.own = s.own
 	full, short := s.full, s.short // without the rest of the scan
@@ -103,10 +92,6 @@ func (k *Kind) preparePackument(want string, from kind.Source) ([]kind.Document,
 		memo.Document(),
 	}, nil
 }
-
-// tarballs is what the tarball URLs of a package begin with, escaped for JSON;
-// a name needs no escaping.
-func (k *Kind) tarballs(name string) string { return k.base + "/" + name + "/-/" }
 
 // scan reads the top level. Where a name occurs twice the last one counts, as
 // for every JSON reader that meets the documents.
@@ -165,9 +150,9 @@ func (s *packumentScan) check() error {
 // finishShort writes what always follows the versions in the abbreviated
 // document.
 func (s *packumentScan) finishShort() {
-	s.text(&s.short, `},"dist-tags":`)
+	s.write(&s.short, `},"dist-tags":`)
 	if s.distTags == (span{}) {
-		s.text(&s.short, `{}`)
+		s.write(&s.short, `{}`)
 	} else {
 		s.short.copy(s.distTags.from, s.distTags.to)
 	}
@@ -176,7 +161,7 @@ func (s *packumentScan) finishShort() {
 		modified = s.modified
 	}
 	if modified != (span{}) {
-		s.text(&s.short, `,"modified":`)
+		s.write(&s.short, `,"modified":`)
 		s.short.copy(modified.from, modified.to)
 	}
 }
@@ -185,7 +170,7 @@ func (s *packumentScan) finishShort() {
 // shows, and "unpublished" excuses a packument without versions.
 func (s *packumentScan) time() (err error) {
 	s.timeModified, s.unpublished = span{}, false
-	if s.dec.PeekKind() != jsontext.KindBeginObject {
+	if s.kind() != jsontext.KindBeginObject {
 		s.times, err = s.value()
 		return err
 	}
@@ -206,7 +191,7 @@ func (s *packumentScan) time() (err error) {
 		case "modified":
 			s.timeModified, err = s.stringValue()
 		case "unpublished":
-			s.unpublished = s.dec.PeekKind() != jsontext.KindNull
+			s.unpublished = s.kind() != jsontext.KindNull
 			_, err = s.value()
 		default:
 			_, err = s.value()
@@ -217,42 +202,8 @@ func (s *packumentScan) time() (err error) {
 	}
 }
 
-// text appends a text of our own to a plan.
-func (s *packumentScan) text(p *plan, text string) {
+// write appends a text of our own to a plan.
+func (s *packumentScan) write(p *plan, text string) {
 	at, n := s.literal(text)
 	p.add(at, n)
-}
-
-// verbatim makes the one document of metadata that is kept as it is: a JSON
-// object. One that says "error" and lacks the member it should have is an
-// error page.
-func verbatim(body []byte, member string) ([]kind.Document, error) {
-	r := newReader(body)
-	if err := r.object(); err != nil {
-		return nil, err
-	}
-	var failed, found bool
-	for {
-		key, _, ok, err := r.next()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			break
-		}
-		failed = failed || string(key) == "error"
-		found = found || string(key) == member
-		if _, err := r.value(); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.end(); err != nil {
-		return nil, err
-	}
-	if failed && !found {
-		return nil, fmt.Errorf("%w: it is an error message", ErrDocument)
-	}
-	p := &plan{src: body}
-	p.copy(0, len(body))
-	return []kind.Document{{ContentType: typeJSON, Size: p.size, Body: p}}, nil
 }

@@ -6,14 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	// maxPath is the longest path that is routed, in bytes. It leaves room for
-	// the signed tokens that logout puts into one.
-	maxPath = 8 << 10
-	// maxFile is the longest file name, version or tag, in bytes: a name, a
-	// version of 256 bytes (the limit of semver) and an extension.
-	maxFile = 512
-)
+// maxPath is the longest path that is routed, in bytes. It leaves room for the
+// signed tokens that logout puts into one.
+const maxPath = 8 << 10
 
 const hexDigits = "0123456789ABCDEF"
 
@@ -169,31 +164,6 @@ func canonical(path string) string {
 		b.WriteString(escape(unescape(segment)))
 	}
 	return b.String()
-}
-
-// fileName reports whether decoded text can name a file, a version or a tag
-// below a package. A "%" is refused: no real one has it, and a master that
-// decodes twice would see something else than we keyed.
-func fileName[T string | []byte](s T) bool {
-	if len(s) == 0 || len(s) > maxFile {
-		return false
-	}
-	dots, ascii := 0, true
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == '%':
-			return false
-		case c == '.':
-			dots++
-		case c >= utf8.RuneSelf:
-			ascii = false
-		}
-	}
-	if dots == len(s) && dots <= 2 {
-		return false
-	}
-	return ascii || utf8.ValidString(string(s))
 }
 
 // cleanQuery makes a raw query safe to send on. Backslashes and bytes outside

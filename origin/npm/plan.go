@@ -14,9 +14,9 @@ type plan struct {
 // a hundred thousand, and the collector need not look at them.
 type piece struct{ at, n uint32 }
 
-// maxSource is the largest source of a plan, in bytes. It leaves positions for
+// MaxSource is the largest source of a plan, in bytes. It leaves positions for
 // the texts of our own.
-const maxSource = 1 << 30
+const MaxSource = 1 << 30
 
 // add appends n bytes from position at. Pieces that touch become one.
 func (p *plan) add(at, n int) {

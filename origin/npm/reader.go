@@ -47,12 +47,11 @@ func (r *reader) offset() int { return int(r.dec.InputOffset()) }
 
 // object enters an object.
 func (r *reader) object() error {
-	k := r.dec.PeekKind()
+	k := r.kind()
 	if k != jsontext.KindBeginObject && k != jsontext.KindInvalid {
 		return fmt.Errorf("%w: it has %s instead of an object", ErrDocument, k)
 	}
-	_, err := r.dec.ReadToken()
-	return whole(err)
+	return r.token()
 }
 
 // next reads the name of the next member and returns it unquoted, valid until
@@ -60,9 +59,8 @@ func (r *reader) object() error {
 // end of the member is not known yet.
 func (r *reader) next() (key []byte, m member, ok bool, err error) {
 	m.sep = r.offset()
-	if r.dec.PeekKind() == jsontext.KindEndObject {
-		_, err = r.dec.ReadToken()
-		return nil, m, false, whole(err)
+	if r.kind() == jsontext.KindEndObject {
+		return nil, m, false, r.token()
 	}
 	v, err := r.dec.ReadValue()
 	if err != nil {
@@ -84,7 +82,7 @@ func (r *reader) value() (span, error) {
 
 // stringValue reads the next value; the span is zero if it is not a string.
 func (r *reader) stringValue() (span, error) {
-	isString := r.dec.PeekKind() == jsontext.KindString
+	isString := r.kind() == jsontext.KindString
 	s, err := r.value()
 	if !isString {
 		s = span{}
@@ -122,6 +120,9 @@ func (r *reader) unquote(quoted []byte) []byte {
 	return r.scratch
 }
 
+// text is a range of the source.
+func (r *reader) text(s span) []byte { return r.src[s.from:s.to] }
+
 // end checks that nothing follows the document.
 func (r *reader) end() error {
 	switch _, err := r.dec.ReadToken(); err {
@@ -132,6 +133,15 @@ func (r *reader) end() error {
 	default:
 		return err
 	}
+}
+
+// kind is what the next value is, without reading it.
+func (r *reader) kind() jsontext.Kind { return r.dec.PeekKind() }
+
+// token reads the next token: the begin or the end of an array, for example.
+func (r *reader) token() error {
+	_, err := r.dec.ReadToken()
+	return whole(err)
 }
 
 // whole turns the end of the source into an error where more must follow.

@@ -137,7 +137,7 @@ func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 	}
 	first, second = unescape(first), unescape(second)
 	switch {
-	case isRead(r.Method) && max(len(first), len(second)) > maxFile:
+	case isRead(r.Method) && max(len(first), len(second)) > MaxFile:
 		return refuse(r, fault{http.StatusRequestURITooLong, "the file name, version or tag is too long"})
 	case isRead(r.Method) && after == "" && first[0] != '-' && fileName(first):
 		if hasParameter(r.Query, "write") {
@@ -181,7 +181,7 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 // versionRoute is a part of the packument: of the full one, whatever form the
 // client accepts.
 func (k *Kind) versionRoute(n name, v string) kind.Route {
-	return excerpt(k.packumentRoute(n, Full), version, "at/"+v, "version not found: "+v)
+	return excerpt(k.packumentRoute(n, Full), version, PartOf(v), "version not found: "+v)
 }
 
 func excerpt(r kind.Route, what, part, otherwise string) kind.Route {

@@ -301,7 +301,7 @@ func TestRefused(t *testing.T) {
 
 func TestLongFileNameIsRefused(t *testing.T) {
 	k := New("http://edge.example")
-	long := strings.Repeat("f", maxFile+1)
+	long := strings.Repeat("f", MaxFile+1)
 	for _, path := range []string{"/n/" + long, "/n/-/" + long} {
 		if r := k.Route(get(path)); r.Class != kind.Refuse || r.Status != http.StatusRequestURITooLong {
 			t.Errorf("%.20s…: got class %d, status %d", path, r.Class, r.Status)

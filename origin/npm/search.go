@@ -15,12 +15,12 @@ func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) 
 	r := newReader(body)
 	var out []byte
 	done := 0 // how much of the body is in out
-	err := r.each(func(key string) error {
-		if key != "objects" || r.dec.PeekKind() != jsontext.KindBeginArray {
+	err := each(&r, func(key string) error {
+		if key != "objects" || r.kind() != jsontext.KindBeginArray {
 			_, err := r.value()
 			return err
 		}
-		array, left, err := r.found(withheld)
+		array, left, err := found(&r, withheld)
 		if left != nil {
 			out = append(append(out, body[done:array.from]...), left...)
 			done = array.to
@@ -40,7 +40,7 @@ func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) 
 }
 
 // each reads an object. It calls visit at each value, which must read it.
-func (r *reader) each(visit func(key string) error) error {
+func each(r *reader, visit func(key string) error) error {
 	if err := r.object(); err != nil {
 		return err
 	}
@@ -57,35 +57,35 @@ func (r *reader) each(visit func(key string) error) error {
 
 // found reads the array of what a search has found. What is left of it is nil
 // when that is all.
-func (r *reader) found(withheld func(string) bool) (array span, left []byte, err error) {
-	if _, err := r.dec.ReadToken(); err != nil {
-		return array, nil, whole(err)
+func found(r *reader, withheld func(string) bool) (array span, left []byte, err error) {
+	if err := r.token(); err != nil {
+		return array, nil, err
 	}
 	array.from = r.offset() - 1
 	var kept []span
 	all := true
-	for r.dec.PeekKind() != jsontext.KindEndArray {
+	for r.kind() != jsontext.KindEndArray {
 		v, err := r.value()
 		if err != nil {
 			return array, nil, err
 		}
-		if slices.ContainsFunc(foundNames(r.src[v.from:v.to]), withheld) {
+		if slices.ContainsFunc(foundNames(r.text(v)), withheld) {
 			all = false
 			continue
 		}
 		kept = append(kept, v)
 	}
-	_, err = r.dec.ReadToken()
+	err = r.token()
 	array.to = r.offset()
 	if err != nil || all {
-		return array, nil, whole(err)
+		return array, nil, err
 	}
 	left = append(left, '[')
 	for i, v := range kept {
 		if i > 0 {
 			left = append(left, ',')
 		}
-		left = append(left, r.src[v.from:v.to]...)
+		left = append(left, r.text(v)...)
 	}
 	return array, append(left, ']'), nil
 }
@@ -98,12 +98,12 @@ func foundNames(element []byte) (names []string) {
 	}
 	r := newReader(element)
 	// It has been read before, so there is no error.
-	_ = r.each(func(key string) error {
-		if key != "package" || r.dec.PeekKind() != jsontext.KindBeginObject {
+	_ = each(&r, func(key string) error {
+		if key != "package" || r.kind() != jsontext.KindBeginObject {
 			_, err := r.value()
 			return err
 		}
-		return r.each(func(key string) error {
+		return each(&r, func(key string) error {
 			v, err := r.stringValue()
 			if key == "name" && v != (span{}) {
 				names = append(names, string(r.unquote(element[v.from:v.to])))

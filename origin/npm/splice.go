@@ -2,6 +2,7 @@ package npm
 
 import (
 	"bytes"
+	neturl "net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -50,7 +51,7 @@ type sums struct{ integrity, shasum span }
 func (w *rewriter) dist() (sums, error) {
 	var d sums
 	w.clear()
-	if w.dec.PeekKind() != jsontext.KindBeginObject {
+	if w.kind() != jsontext.KindBeginObject {
 		_, err := w.value()
 		return d, err
 	}
@@ -153,17 +154,12 @@ func basename(url []byte) (from, to int) {
 func (w *rewriter) decode(url []byte, from, to int) bool {
 	w.clear()
 	base := url[from:to]
-	for i := 0; i < len(base); i++ {
-		c := base[i]
-		if c == '%' {
-			if i+2 >= len(base) || !isHex(base[i+1]) || !isHex(base[i+2]) {
-				w.clear()
-				return false
-			}
-			c = unhex(base[i+1])<<4 | unhex(base[i+2])
-			i += 2
-		}
-		w.file = append(w.file, c)
+	if bytes.IndexByte(base, '%') < 0 {
+		w.file = append(w.file, base...)
+	} else if plain, err := neturl.PathUnescape(string(base)); err == nil {
+		w.file = append(w.file, plain...)
+	} else {
+		return false
 	}
 	if fileName(w.file) {
 		path, found := bytes.CutSuffix(url[:from], []byte(w.scope))

@@ -84,7 +84,7 @@ func (s *packumentScan) versions() error {
 // begins at from: at its name or at the comma before that. What is not an
 // object is copied.
 func (s *packumentScan) version(from int) error {
-	if s.dec.PeekKind() != jsontext.KindBeginObject {
+	if s.kind() != jsontext.KindBeginObject {
 		v, err := s.value()
 		s.short.copy(from, v.to)
 		return err
@@ -176,7 +176,7 @@ func (s *packumentScan) shortMembers() {
 // installScript reads the member "scripts" of a version and reports whether
 // one of them runs on install.
 func (s *packumentScan) installScript() (found bool, err error) {
-	if s.dec.PeekKind() != jsontext.KindBeginObject {
+	if s.kind() != jsontext.KindBeginObject {
 		_, err := s.value()
 		return false, err
 	}

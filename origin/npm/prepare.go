@@ -1,0 +1,43 @@
+package npm
+
+import (
+	"fmt"
+
+	"pkgedge/origin/kind"
+)
+
+// Prepare checks a metadata body and makes the documents that are kept of it.
+// They refer to the body, which must not change afterwards. A packument
+// becomes three: [Full], [Abbreviated] and [kind.Memo]. A body over 1 GiB,
+// or nested deeper than the 10,000 levels of jsontext, is an error, and so is a
+// packument that must not replace the one of the memo, see [kind.ErrOlder] and
+// [kind.ErrLost].
+func (k *Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
+	documents, err := k.prepare(r, from)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %s of %q: %w", r.What, r.Group, err)
+	}
+	return documents, nil
+}
+
+func (k *Kind) prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
+	body := from.Body
+	if len(body) > MaxSource {
+		return nil, fmt.Errorf("%w: larger than %d bytes", ErrDocument, MaxSource)
+	}
+	switch r.What {
+	case packument, version, distTags: // the latter two are excerpts of the first
+		return Make(r.Group, from, Options{
+			Tarballs: k.tarballs(r.Group),
+			Times:    k.time,
+			Withheld: k.policy.withheld(r.Group, from.Now),
+		})
+	case signingKeys, attestations:
+		return Verbatim(body, r.What)
+	}
+	return nil, fmt.Errorf("%w: no metadata route", ErrDocument)
+}
+
+// tarballs is what the tarball URLs of a package begin with, escaped for JSON;
+// a name needs no escaping.
+func (k *Kind) tarballs(name string) string { return k.base + "/" + name + "/-/" }

@@ -1,0 +1,114 @@
+package npm
+
+import (
+	"bytes"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// Withheld says why a version must not be served, "" when it may, and when that
+// ends by itself, zero for never. The time is that of the publication, zero when
+// the packument does not say it.
+type Withheld func(number string, published time.Time) (why string, until time.Time)
+
+// release is a version of a packument that may be withheld.
+type release struct {
+	number string
+	semver semver
+	valid  bool   // number is a semver
+	why    string // it is withheld; "" when it is not
+}
+
+// withhold takes versions out of a packument, with their times, and with the tags
+// that name them: those move back to the newest version that is left. The memo
+// gets a line for each version and tarball taken. The body itself is returned when
+// nothing is withheld. until is when the next version is withheld no longer.
+func withhold(name string, body []byte, withheld Withheld, memo *kind.MemoWriter) (left []byte, until time.Time, err error) {
+	if withheld == nil {
+		return body, until, nil
+	}
+	c, err := readCut(body)
+	if err != nil {
+		return nil, until, err
+	}
+	var releases []release
+	hidden := map[string]bool{}
+	for _, m := range c.versions() {
+		r := release{number: m.name}
+		r.semver, r.valid = parseSemver(r.number)
+		var end time.Time
+		r.why, end = withheld(r.number, c.times[m.name])
+		if !end.IsZero() && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+		if r.why != "" {
+			hidden[r.number] = true
+			memo.Add("withheld version", []byte(r.number), []byte(r.why))
+			for _, file := range tarballsOf(name, m.value(body)) {
+				memo.Add("withheld", file, []byte(r.why))
+			}
+		}
+		releases = append(releases, r)
+	}
+	if len(hidden) == 0 {
+		return body, until, nil
+	}
+	return c.without(hidden, func(tag, number string) string { return moved(releases, tag, number) }), until, nil
+}
+
+// moved is the version that a tag names when the one it named is withheld: the
+// newest of those below it that are prereleases if it is one, and none if it is
+// none; for "latest", failing that, the newest of any. "" means that the tag goes.
+func moved(releases []release, tag, number string) string {
+	was, ok := parseSemver(number)
+	best := ""
+	var top semver
+	for _, strict := range []bool{true, false} {
+		for _, r := range releases {
+			if r.why != "" || !r.valid {
+				continue
+			}
+			if strict && (!ok || r.semver.compare(was) > 0 || (r.semver.pre == "") != (was.pre == "")) {
+				continue
+			}
+			if best == "" || r.semver.compare(top) > 0 {
+				best, top = r.number, r.semver
+			}
+		}
+		if best != "" || tag != "latest" {
+			return best
+		}
+	}
+	return best
+}
+
+// tarballsOf are the names that the tarball in a manifest of a package may be asked
+// for by.
+func tarballsOf(name string, manifest []byte) [][]byte {
+	w := newRewriter("", name, manifest)
+	if w.object() != nil {
+		return nil
+	}
+	for {
+		key, _, ok, err := w.next()
+		if err != nil || !ok {
+			file := bytes.TrimPrefix(w.file, []byte(w.scope))
+			switch {
+			case len(file) == 0:
+				return nil
+			case w.scope == "":
+				return [][]byte{file}
+			}
+			return [][]byte{file, append([]byte(w.scope), file...)}
+		}
+		if string(key) == "dist" {
+			_, err = w.dist()
+		} else {
+			_, err = w.value()
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
