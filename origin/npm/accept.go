@@ -1,6 +1,10 @@
 package npm
 
-import "strings"
+import (
+	"strings"
+
+	"pkgedge/origin/npm/packument"
+)
 
 // packumentVariant chooses the form of a packument by Accept (RFC 9110 section
 // 12.5.1). The full form is the default: the abbreviated one is given only to
@@ -21,9 +25,9 @@ func packumentVariant(accept []string) string {
 			mediaType, weight := parseElement(element)
 			i := 0
 			switch {
-			case strings.EqualFold(mediaType, typeAbbreviated):
+			case strings.EqualFold(mediaType, packument.TypeAbbreviated):
 				i = abbreviated
-			case strings.EqualFold(mediaType, typeJSON):
+			case strings.EqualFold(mediaType, packument.TypeJSON):
 				i = plain
 			case strings.EqualFold(mediaType, "application/*"):
 				i = application
@@ -43,9 +47,9 @@ func packumentVariant(accept []string) string {
 		}
 	}
 	if w := weights[abbreviated]; w > 0 && w >= json {
-		return Abbreviated
+		return packument.Abbreviated
 	}
-	return Full
+	return packument.Full
 }
 
 // parseElement reads one element of Accept. The weight is in thousandths, -1

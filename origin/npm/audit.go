@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"pkgedge/origin/npm/packument"
 )
 
 // maxAuditDepth is how deep the tree of an audit may be. Each package that lies
@@ -33,11 +35,11 @@ const maxAuditDepth = 1000
 // The error, for what is not one JSON object or nested deeper than a thousand
 // levels, means that nothing is known of the body: it must not be sent.
 func StripAudit(body []byte, private func(scope string) bool) ([]byte, error) {
-	s := auditStrip{reader: newReader(body), private: private, out: make([]byte, 0, len(body))}
+	s := auditStrip{Reader: packument.NewReader(body), private: private, out: make([]byte, 0, len(body))}
 	if _, err := s.members(0); err != nil {
 		return nil, fmt.Errorf("cannot read audit: %w", err)
 	}
-	if err := s.end(); err != nil {
+	if err := s.End(); err != nil {
 		return nil, fmt.Errorf("cannot read audit: %w", err)
 	}
 	if !s.changed {
@@ -64,7 +66,7 @@ func refuseMentions(body []byte, private func(scope string) bool) ([]byte, error
 
 // auditStrip is the state of one StripAudit.
 type auditStrip struct {
-	reader
+	packument.Reader
 	private func(scope string) bool
 	out     []byte
 	changed bool
@@ -74,14 +76,14 @@ type auditStrip struct {
 // object is that of a private package.
 func (s *auditStrip) members(depth int) (private bool, err error) {
 	if depth > maxAuditDepth {
-		return false, fmt.Errorf("%w: it is nested too deep", ErrDocument)
+		return false, fmt.Errorf("%w: it is nested too deep", packument.ErrDocument)
 	}
-	if err := s.object(); err != nil {
+	if err := s.Object(); err != nil {
 		return false, err
 	}
 	s.out = append(s.out, '{')
 	for first := true; ; {
-		key, m, ok, err := s.next()
+		key, m, ok, err := s.Next()
 		if err != nil {
 			return false, err
 		}
@@ -101,10 +103,10 @@ func (s *auditStrip) members(depth int) (private bool, err error) {
 		if !first {
 			s.out = append(s.out, ',')
 		}
-		s.out = append(s.out, s.text(span{m.from, s.offset()})...)
+		s.out = append(s.out, s.Text(packument.Span{From: m.From, To: s.Offset()})...)
 		s.out = append(s.out, ':')
 		at := len(s.out)
-		isString := s.kind() == jsontext.KindString
+		isString := s.Kind() == jsontext.KindString
 		inside, err := s.any(depth + 1)
 		if err != nil {
 			return false, err
@@ -127,31 +129,31 @@ func (s *auditStrip) members(depth int) (private bool, err error) {
 // any reads a value and writes what is left of it. It reports whether all of it
 // is private.
 func (s *auditStrip) any(depth int) (private bool, err error) {
-	switch s.kind() {
+	switch s.Kind() {
 	case jsontext.KindBeginObject:
 		return s.members(depth)
 	case jsontext.KindBeginArray:
 		return false, s.elements(depth)
 	}
-	v, err := s.value()
+	v, err := s.Value()
 	if err != nil {
 		return false, err
 	}
-	text := s.text(v)
+	text := s.Text(v)
 	s.out = append(s.out, text...)
-	return text[0] == '"' && s.mentions(s.unquote(text)), nil
+	return text[0] == '"' && s.mentions(s.Unquote(text)), nil
 }
 
 // elements reads an array and writes what is left of it.
 func (s *auditStrip) elements(depth int) error {
 	if depth > maxAuditDepth {
-		return fmt.Errorf("%w: it is nested too deep", ErrDocument)
+		return fmt.Errorf("%w: it is nested too deep", packument.ErrDocument)
 	}
-	if err := s.token(); err != nil {
+	if err := s.Token(); err != nil {
 		return err
 	}
 	s.out = append(s.out, '[')
-	for first := true; s.kind() != jsontext.KindEndArray; {
+	for first := true; s.Kind() != jsontext.KindEndArray; {
 		before := len(s.out)
 		if !first {
 			s.out = append(s.out, ',')
@@ -167,7 +169,7 @@ func (s *auditStrip) elements(depth int) error {
 		first = false
 	}
 	s.out = append(s.out, ']')
-	return s.token()
+	return s.Token()
 }
 
 // mentions reports whether a text has a private scope in it. What is a name, or a

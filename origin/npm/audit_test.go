@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"pkgedge/origin/npm/packument"
 )
 
 func private(scope string) bool { return scope == "@acme" }
@@ -62,7 +64,7 @@ func TestAuditThatIsNotUnderstoodIsRefused(t *testing.T) {
 		"objects": strings.Repeat(`{"a":`, maxAuditDepth+2) + "1" + strings.Repeat("}", maxAuditDepth+2),
 		"arrays":  `{"a":` + strings.Repeat("[", maxAuditDepth+1) + strings.Repeat("]", maxAuditDepth+1) + "}",
 	} {
-		if _, err := StripAudit([]byte(body), private); !errors.Is(err, ErrDocument) {
+		if _, err := StripAudit([]byte(body), private); !errors.Is(err, packument.ErrDocument) {
 			t.Errorf("%s, too deep: %v", name, err)
 		}
 	}

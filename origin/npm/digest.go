@@ -4,12 +4,13 @@ import (
 	"strings"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 // Lists returns the packument route of a tarball, whose memo says what the
 // tarball must hash to.
 func (k *Kind) Lists(file kind.Route) []kind.Route {
-	if file.Class != kind.File || file.What != tarball {
+	if file.Class != kind.File || file.What != endpointTarball {
 		return nil
 	}
 	n, ok := parseName(file.Group)
@@ -31,7 +32,7 @@ func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
 	if name == "" {
 		return kind.Digest{}, false
 	}
-	f, ok := Find(memo, name)
+	f, ok := packument.Find(memo, name)
 	switch {
 	case !ok:
 	case f.Withheld != "":
@@ -47,7 +48,7 @@ func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
 // fileOf is the name of a tarball as memos have it, "" for another route.
 func fileOf(file kind.Route) string {
 	name, ok := strings.CutPrefix(file.Key, "tarball/"+file.Group+"/")
-	if !ok || file.What != tarball {
+	if !ok || file.What != endpointTarball {
 		return ""
 	}
 	name, _, _ = strings.Cut(name, keyMark)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 // endpoint routes what lies below "/-". The path is raw and starts with a
@@ -61,8 +62,8 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 	case "keys":
 		if isRead(r.Method) && rest == "" {
 			return kind.Route{
-				Class: kind.Metadata, What: signingKeys,
-				Key: signingKeys, Path: "/-/npm/v1/keys",
+				Class: kind.Metadata, What: endpointKeys,
+				Key: endpointKeys, Path: "/-/npm/v1/keys",
 			}
 		}
 	case "attestations":
@@ -100,7 +101,7 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 // parseSpec reads a decoded "name@version".
 func parseSpec(s string) (n name, v string, ok bool) {
 	i := strings.LastIndexByte(s, '@')
-	if i <= 0 || !fileName(s[i+1:]) {
+	if i <= 0 || !packument.FileName(s[i+1:]) {
 		return name{}, "", false
 	}
 	n, ok = parseName(s[:i])
@@ -108,12 +109,12 @@ func parseSpec(s string) (n name, v string, ok bool) {
 }
 
 func attestationsRoute(n name, v string) kind.Route {
-	key := attestations + "/" + n.String() + "@" + v
+	key := endpointAttestations + "/" + n.String() + "@" + v
 	return kind.Route{
 		Class: kind.Metadata,
-		What:  attestations,
+		What:  endpointAttestations,
 		Key:   key,
-		Group: key[len(attestations)+1 : len(key)-len(v)-1],
+		Group: key[len(endpointAttestations)+1 : len(key)-len(v)-1],
 		Scope: n.part(),
 		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
 	}
@@ -136,7 +137,7 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 		if isRead(r.Method) && after == "" && !hasParameter(r.Query, "write") {
 			return k.distTagsRoute(n)
 		}
-		what, touches = distTags, writes(r.Method, metadataOf(n))
+		what, touches = endpointDistTags, writes(r.Method, metadataOf(n))
 	case "access", "visibility":
 		what, touches = "access", writes(r.Method, everythingOf(n))
 	case "collaborators":
@@ -148,7 +149,7 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 }
 
 func (k *Kind) distTagsRoute(n name) kind.Route {
-	return excerpt(k.packumentRoute(n, Full), distTags, PartOfTags, "this package has no dist-tags")
+	return excerpt(k.packumentRoute(n, packument.Full), endpointDistTags, packument.PartOfTags, "this package has no dist-tags")
 }
 
 // userEndpoint routes what lies below "/-/user". Logout has its token in the

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 // Policy is what a site does not serve although its registry has it.
@@ -65,7 +66,7 @@ func ParseDeny(entry string) (name, number string, err error) {
 	name = entry
 	if i := strings.LastIndexByte(entry, '@'); i > 0 {
 		name, number = entry[:i], entry[i+1:]
-		if !IsVersion(number) {
+		if !packument.IsVersion(number) {
 			return "", "", errDeny
 		}
 	}
@@ -109,13 +110,13 @@ func (p *policy) apply(r *kind.Route) {
 	scope, base := r.Group[:slash], r.Group[slash:]
 	denied := p.versions[r.Group]
 	for _, number := range denied {
-		if r.Excerpt == PartOf(number) || r.What == attestations && strings.HasSuffix(r.Key, "@"+number) ||
-			r.What == tarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
+		if r.Excerpt == packument.PartOf(number) || r.What == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
+			r.What == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return
 		}
 	}
-	if len(denied) == 0 || r.What == attestations {
+	if len(denied) == 0 || r.What == endpointAttestations {
 		return
 	}
 	sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
@@ -132,7 +133,7 @@ func (p *policy) apply(r *kind.Route) {
 
 // withheld is the rule for the versions of a package at a time, nil when all are
 // served.
-func (p *policy) withheld(name string, now time.Time) Withheld {
+func (p *policy) withheld(name string, now time.Time) packument.Withheld {
 	if p == nil || p.age <= 0 && len(p.versions[name]) == 0 {
 		return nil
 	}
@@ -163,6 +164,6 @@ func deniedVersion(name, number string) string {
 func withheld(r kind.Route, why string) kind.Route {
 	return kind.Route{
 		Class: kind.Refuse, What: r.What, Group: r.Group, Scope: r.Scope,
-		Status: http.StatusUnavailableForLegalReasons, ContentType: typeJSON, Reason: why,
+		Status: http.StatusUnavailableForLegalReasons, ContentType: packument.TypeJSON, Reason: why,
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kind/kindtest"
+	"pkgedge/origin/npm/packument"
 )
 
 func TestParseDeny(t *testing.T) {
@@ -154,8 +156,8 @@ func TestWithheldVersions(t *testing.T) {
 					t.Errorf("%s: until %s; want %s", d.Variant, got, tt.until)
 				}
 			}
-			texts := write(t, documents)
-			for _, variant := range []string{Full, Abbreviated} {
+			texts := kindtest.Contents(t, documents)
+			for _, variant := range []string{packument.Full, packument.Abbreviated} {
 				var doc map[string]any
 				if err := json.Unmarshal([]byte(texts[variant]), &doc); err != nil {
 					t.Fatalf("%s: %v\n%s", variant, err, texts[variant])
@@ -197,45 +199,4 @@ func TestWithheldVersions(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestSemver(t *testing.T) {
-	ordered := []string{
-		"0.0.1", "0.9.10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0", "2.0.0",
-	}
-	for i, a := range ordered {
-		for j, b := range ordered {
-			v, ok1 := parseSemver(a)
-			w, ok2 := parseSemver(b)
-			if got := v.compare(w); !ok1 || !ok2 || got < 0 != (i < j) || got > 0 != (i > j) {
-				t.Errorf("%s and %s: %d", a, b, got)
-			}
-		}
-	}
-	for _, s := range []string{"", "1", "1.0", "1.0.0.0", "v1.0.0", "1.0.x", "1.0.-1", "1.0.0-", "1.0.0 ", "1..0", strings.Repeat("9", 20) + ".0.0"} {
-		if _, ok := parseSemver(s); ok {
-			t.Errorf("%q is a version", s)
-		}
-	}
-}
-
-// Whatever is cut out, what is left is the packument without it.
-func FuzzWithhold(f *testing.F) {
-	f.Add([]byte(aged))
-	f.Add([]byte(seedPackument))
-	f.Add([]byte(`{"name":"n","versions":{"1.0.0":{},"1.0.0":{}},"versions":{"1.0.0":null},"dist-tags":{"a":"1.0.0","b":7},"time":{"1.0.0":7}}`))
-	k := New(testBase).With(Policy{Deny: []string{"n@1.0.0"}, MinimumAge: time.Hour})
-	now := time.Date(2024, 6, 10, 0, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: body, Now: now})
-		if err != nil {
-			return
-		}
-		var doc struct{ Versions map[string]json.RawMessage }
-		if json.Unmarshal(body, &struct{}{}) == nil && json.Unmarshal([]byte(write(t, documents)[Full]), &doc) == nil {
-			if _, there := doc.Versions["1.0.0"]; there {
-				t.Fatalf("1.0.0 is in %s", write(t, documents)[Full])
-			}
-		}
-	})
 }

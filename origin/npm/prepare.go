@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 // Prepare checks a metadata body and makes the documents that are kept of it.
@@ -22,20 +23,20 @@ func (k *Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) 
 
 func (k *Kind) prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	body := from.Body
-	if len(body) > MaxSource {
-		return nil, fmt.Errorf("%w: larger than %d bytes", ErrDocument, MaxSource)
+	if len(body) > packument.MaxSource {
+		return nil, fmt.Errorf("%w: larger than %d bytes", packument.ErrDocument, packument.MaxSource)
 	}
 	switch r.What {
-	case packument, version, distTags: // the latter two are excerpts of the first
-		return Make(r.Group, from, Options{
+	case endpointPackument, endpointVersion, endpointDistTags: // the latter two are excerpts of the first
+		return packument.Make(r.Group, from, packument.Options{
 			Tarballs: k.tarballs(r.Group),
 			Times:    k.time,
 			Withheld: k.policy.withheld(r.Group, from.Now),
 		})
-	case signingKeys, attestations:
-		return Verbatim(body, r.What)
+	case endpointKeys, endpointAttestations:
+		return packument.Verbatim(body, r.What)
 	}
-	return nil, fmt.Errorf("%w: no metadata route", ErrDocument)
+	return nil, fmt.Errorf("%w: no metadata route", packument.ErrDocument)
 }
 
 // tarballs is what the tarball URLs of a package begin with, escaped for JSON;

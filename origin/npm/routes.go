@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 // Kind is the npm registry as one site offers it. It is safe for concurrent
@@ -26,7 +27,7 @@ var _ kind.Kind = (*Kind)(nil)
 // URLs of packuments will point: an absolute URL without query, for example
 // "https://h.example/registry". A trailing slash is dropped.
 func New(publicBase string) *Kind {
-	k := &Kind{base: quoteInner(strings.TrimRight(publicBase, "/"))}
+	k := &Kind{base: packument.QuoteInner(strings.TrimRight(publicBase, "/"))}
 	k.setMark()
 	return k
 }
@@ -61,12 +62,12 @@ func (k *Kind) setMark() {
 // Endpoints as Route names them in Route.What. Those that Prepare or Lists
 // know are constants; the others are written where they are routed.
 const (
-	packument    = "packument"
-	version      = "version"
-	tarball      = "tarball"
-	distTags     = "dist-tags"
-	signingKeys  = "keys"
-	attestations = "attestations"
+	endpointPackument    = "packument"
+	endpointVersion      = "version"
+	endpointTarball      = "tarball"
+	endpointDistTags     = "dist-tags"
+	endpointKeys         = "keys"
+	endpointAttestations = "attestations"
 )
 
 // Route names what a request asks for. The query of a cacheable request is
@@ -121,7 +122,7 @@ func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 		case isRead(r.Method) && !hasParameter(r.Query, "write"):
 			return k.packumentRoute(n, packumentVariant(r.Header["Accept"]))
 		case isRead(r.Method):
-			return passPackage(r, packument, n, rest)
+			return passPackage(r, endpointPackument, n, rest)
 		case r.Method == http.MethodPut:
 			return passPackage(r, "publish", n, rest, metadataOf(n))
 		}
@@ -137,14 +138,14 @@ func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 	}
 	first, second = unescape(first), unescape(second)
 	switch {
-	case isRead(r.Method) && max(len(first), len(second)) > MaxFile:
+	case isRead(r.Method) && max(len(first), len(second)) > packument.MaxFile:
 		return refuse(r, fault{http.StatusRequestURITooLong, "the file name, version or tag is too long"})
-	case isRead(r.Method) && after == "" && first[0] != '-' && fileName(first):
+	case isRead(r.Method) && after == "" && first[0] != '-' && packument.FileName(first):
 		if hasParameter(r.Query, "write") {
-			return passPackage(r, version, n, rest)
+			return passPackage(r, endpointVersion, n, rest)
 		}
 		return k.versionRoute(n, first)
-	case isRead(r.Method) && first == "-" && after != "" && after2 == "" && fileName(second):
+	case isRead(r.Method) && first == "-" && after != "" && after2 == "" && packument.FileName(second):
 		return tarballRoute(n, second)
 	case isRead(r.Method) && first == "-" && after != "" && scopedFile(n, after[1:]) != "":
 		return scopedTarballRoute(n, after[1:])
@@ -152,7 +153,7 @@ func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 		return passPackage(r, "update", n, rest, metadataOf(n))
 	case first == "-rev" && after != "" && after2 == "" && r.Method == http.MethodDelete:
 		return passPackage(r, "unpublish", n, rest, everythingOf(n))
-	case first == "-" && fileName(second) && isRevision(after2) && r.Method == http.MethodDelete:
+	case first == "-" && packument.FileName(second) && isRevision(after2) && r.Method == http.MethodDelete:
 		return passPackage(r, "unpublish", n, rest, append(tarballsNamed(n, second), metadataOf(n))...)
 	}
 	return passPackage(r, "package", n, rest, writes(r.Method, everythingOf(n))...)
@@ -173,7 +174,7 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 	} else {
 		s = "packument/" + n.scope + "/" + n.base + k.mark + "/" + n.scope + "%2f" + n.base
 	}
-	r := split(s, packument, n, len(k.mark))
+	r := split(s, endpointPackument, n, len(k.mark))
 	r.Variant = variant
 	return r
 }
@@ -181,7 +182,7 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 // versionRoute is a part of the packument: of the full one, whatever form the
 // client accepts.
 func (k *Kind) versionRoute(n name, v string) kind.Route {
-	return excerpt(k.packumentRoute(n, Full), version, PartOf(v), "version not found: "+v)
+	return excerpt(k.packumentRoute(n, packument.Full), endpointVersion, packument.PartOf(v), "version not found: "+v)
 }
 
 func excerpt(r kind.Route, what, part, otherwise string) kind.Route {
@@ -275,7 +276,7 @@ func emptyObject(what string) kind.Route {
 		Class:       kind.Local,
 		What:        what,
 		Status:      http.StatusOK,
-		ContentType: typeJSON,
+		ContentType: packument.TypeJSON,
 		Reason:      "{}",
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 const abbreviatedList = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
@@ -301,7 +302,7 @@ func TestRefused(t *testing.T) {
 
 func TestLongFileNameIsRefused(t *testing.T) {
 	k := New("http://edge.example")
-	long := strings.Repeat("f", MaxFile+1)
+	long := strings.Repeat("f", packument.MaxFile+1)
 	for _, path := range []string{"/n/" + long, "/n/-/" + long} {
 		if r := k.Route(get(path)); r.Class != kind.Refuse || r.Status != http.StatusRequestURITooLong {
 			t.Errorf("%.20s…: got class %d, status %d", path, r.Class, r.Status)
@@ -314,36 +315,36 @@ func TestVariantFollowsAccept(t *testing.T) {
 		accept []string
 		want   string
 	}{
-		{nil, Full},
-		{[]string{""}, Full},
-		{[]string{"application/json"}, Full},
-		{[]string{"*/*"}, Full},
-		{[]string{"application/*"}, Full},
-		{[]string{"application/json; q=1.0, */*"}, Full},
-		{[]string{"application/json, */*"}, Full},
-		{[]string{abbreviatedList}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json"}, Abbreviated},
-		{[]string{"APPLICATION/VND.NPM.INSTALL-V1+JSON;Q=1"}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json;charset=utf-8;q=0.9, application/json;q=0.8"}, Abbreviated},
-		{[]string{`application/vnd.npm.install-v1+json;p="a,b;q=0\"";q=0.9, application/json;q=0.8`}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json, application/json"}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.5, */*"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.5, application/json;q=0.4, */*"}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.5, application/*;q=0.4, */*"}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.5, application/*;q=0.6, */*;q=0.1"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=0"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.000, */*;q=0"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.799, application/json;q=0.8"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json ; q=0.8 , application/json ; q=0.8"}, Abbreviated},
-		{[]string{"application/json;q=0.8", "application/vnd.npm.install-v1+json"}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+json;q=oops"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=2"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q="}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=1.001"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=0.1234"}, Full},
-		{[]string{"application/vnd.npm.install-v1+json;q=1;q=0"}, Abbreviated},
-		{[]string{"application/vnd.npm.install-v1+jsonx"}, Full},
-		{[]string{",;,;;q=,\"", "\\"}, Full},
+		{nil, packument.Full},
+		{[]string{""}, packument.Full},
+		{[]string{"application/json"}, packument.Full},
+		{[]string{"*/*"}, packument.Full},
+		{[]string{"application/*"}, packument.Full},
+		{[]string{"application/json; q=1.0, */*"}, packument.Full},
+		{[]string{"application/json, */*"}, packument.Full},
+		{[]string{abbreviatedList}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json"}, packument.Abbreviated},
+		{[]string{"APPLICATION/VND.NPM.INSTALL-V1+JSON;Q=1"}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json;charset=utf-8;q=0.9, application/json;q=0.8"}, packument.Abbreviated},
+		{[]string{`application/vnd.npm.install-v1+json;p="a,b;q=0\"";q=0.9, application/json;q=0.8`}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json, application/json"}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.5, */*"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.5, application/json;q=0.4, */*"}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.5, application/*;q=0.4, */*"}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.5, application/*;q=0.6, */*;q=0.1"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=0"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.000, */*;q=0"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.799, application/json;q=0.8"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json ; q=0.8 , application/json ; q=0.8"}, packument.Abbreviated},
+		{[]string{"application/json;q=0.8", "application/vnd.npm.install-v1+json"}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+json;q=oops"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=2"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q="}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=1.001"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=0.1234"}, packument.Full},
+		{[]string{"application/vnd.npm.install-v1+json;q=1;q=0"}, packument.Abbreviated},
+		{[]string{"application/vnd.npm.install-v1+jsonx"}, packument.Full},
+		{[]string{",;,;;q=,\"", "\\"}, packument.Full},
 	}
 	k := New("http://edge.example")
 	for _, test := range tests {
@@ -353,7 +354,7 @@ func TestVariantFollowsAccept(t *testing.T) {
 		}
 		for _, path := range []string{"/n/1.0.0", "/n/-/n-1.tgz", "/-/package/n/dist-tags"} {
 			r := k.Route(kind.Request{Method: "GET", Path: path, Header: http.Header{"Accept": test.accept}})
-			if r.Variant != "" && (r.Variant != Full || r.Excerpt == "") {
+			if r.Variant != "" && (r.Variant != packument.Full || r.Excerpt == "") {
 				t.Errorf("%s: has variant %q", path, r.Variant)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"pkgedge/origin/npm/packument"
 )
 
 // FilterSearch takes packages out of what GET /-/v1/search is answered: the
@@ -12,23 +14,23 @@ import (
 // is: how many the registry found. The body itself is returned when nothing is
 // withheld, and it is not changed. The error is for what is no JSON object.
 func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) {
-	r := newReader(body)
+	r := packument.NewReader(body)
 	var out []byte
 	done := 0 // how much of the body is in out
 	err := each(&r, func(key string) error {
-		if key != "objects" || r.kind() != jsontext.KindBeginArray {
-			_, err := r.value()
+		if key != "objects" || r.Kind() != jsontext.KindBeginArray {
+			_, err := r.Value()
 			return err
 		}
 		array, left, err := found(&r, withheld)
 		if left != nil {
-			out = append(append(out, body[done:array.from]...), left...)
-			done = array.to
+			out = append(append(out, body[done:array.From]...), left...)
+			done = array.To
 		}
 		return err
 	})
 	if err == nil {
-		err = r.end()
+		err = r.End()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read search results: %w", err)
@@ -40,12 +42,12 @@ func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) 
 }
 
 // each reads an object. It calls visit at each value, which must read it.
-func each(r *reader, visit func(key string) error) error {
-	if err := r.object(); err != nil {
+func each(r *packument.Reader, visit func(key string) error) error {
+	if err := r.Object(); err != nil {
 		return err
 	}
 	for {
-		key, _, ok, err := r.next()
+		key, _, ok, err := r.Next()
 		if err != nil || !ok {
 			return err
 		}
@@ -57,26 +59,26 @@ func each(r *reader, visit func(key string) error) error {
 
 // found reads the array of what a search has found. What is left of it is nil
 // when that is all.
-func found(r *reader, withheld func(string) bool) (array span, left []byte, err error) {
-	if err := r.token(); err != nil {
+func found(r *packument.Reader, withheld func(string) bool) (array packument.Span, left []byte, err error) {
+	if err := r.Token(); err != nil {
 		return array, nil, err
 	}
-	array.from = r.offset() - 1
-	var kept []span
+	array.From = r.Offset() - 1
+	var kept []packument.Span
 	all := true
-	for r.kind() != jsontext.KindEndArray {
-		v, err := r.value()
+	for r.Kind() != jsontext.KindEndArray {
+		v, err := r.Value()
 		if err != nil {
 			return array, nil, err
 		}
-		if slices.ContainsFunc(foundNames(r.text(v)), withheld) {
+		if slices.ContainsFunc(foundNames(r.Text(v)), withheld) {
 			all = false
 			continue
 		}
 		kept = append(kept, v)
 	}
-	err = r.token()
-	array.to = r.offset()
+	err = r.Token()
+	array.To = r.Offset()
 	if err != nil || all {
 		return array, nil, err
 	}
@@ -85,7 +87,7 @@ func found(r *reader, withheld func(string) bool) (array span, left []byte, err 
 		if i > 0 {
 			left = append(left, ',')
 		}
-		left = append(left, r.text(v)...)
+		left = append(left, r.Text(v)...)
 	}
 	return array, append(left, ']'), nil
 }
@@ -96,17 +98,17 @@ func foundNames(element []byte) (names []string) {
 	if element[0] != '{' {
 		return nil
 	}
-	r := newReader(element)
+	r := packument.NewReader(element)
 	// It has been read before, so there is no error.
 	_ = each(&r, func(key string) error {
-		if key != "package" || r.kind() != jsontext.KindBeginObject {
-			_, err := r.value()
+		if key != "package" || r.Kind() != jsontext.KindBeginObject {
+			_, err := r.Value()
 			return err
 		}
 		return each(&r, func(key string) error {
-			v, err := r.stringValue()
-			if key == "name" && v != (span{}) {
-				names = append(names, string(r.unquote(element[v.from:v.to])))
+			v, err := r.StringValue()
+			if key == "name" && v != (packument.Span{}) {
+				names = append(names, string(r.Unquote(element[v.From:v.To])))
 			}
 			return err
 		})

@@ -4,11 +4,12 @@ import (
 	"strings"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm/packument"
 )
 
 func tarballRoute(n name, file string) kind.Route {
 	full := n.String()
-	r := split("tarball/"+full+"/"+file+"/"+full+"/-/"+escape(file), tarball, n, 1+len(file))
+	r := split("tarball/"+full+"/"+file+"/"+full+"/-/"+escape(file), endpointTarball, n, 1+len(file))
 	r.Class = kind.File
 	return r
 }
@@ -25,7 +26,7 @@ func scopedFile(n name, path string) (file string) {
 	if !ok || n.scope == "" || unescape(scope) != n.scope {
 		return ""
 	}
-	if file = unescape(file); !fileName(file) {
+	if file = unescape(file); !packument.FileName(file) {
 		return ""
 	}
 	return file
@@ -46,7 +47,7 @@ func scopedTarballRoute(n name, path string) kind.Route {
 	}
 	full, file := n.String(), scopedFile(n, path)
 	key := n.scope + slash + file
-	r := split("tarball/"+full+"/"+key+"/"+full+"/-/"+n.scope+slash+escape(file), tarball, n, 1+len(key))
+	r := split("tarball/"+full+"/"+key+"/"+full+"/-/"+n.scope+slash+escape(file), endpointTarball, n, 1+len(key))
 	r.Class = kind.File
 	return r
 }

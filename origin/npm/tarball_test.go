@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kind/kindtest"
 )
 
 // A tarball that is named with the scope has the digest of the URL that names it
@@ -44,7 +45,7 @@ func TestScopedTarballIsWithheldByEveryName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		memo := []byte(write(t, documents)[kind.Memo])
+		memo := []byte(kindtest.Contents(t, documents)[kind.Memo])
 		for _, file := range []string{"odd.tgz", "@s/odd.tgz", "@s%2fodd.tgz", "odd2.tgz", "@s/odd2.tgz", "@s%2fodd2.tgz"} {
 			if d, ok := k.Digest(k.Route(get("/@s/n/-/"+file)), memo); !ok || !strings.HasPrefix(d.Withheld, "@s/n@") {
 				t.Errorf("%+v: %s: %+v, %v", p, file, d, ok)

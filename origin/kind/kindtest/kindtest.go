@@ -263,8 +263,18 @@ func prepare(t *testing.T, k kind.Kind, m Metadata) {
 	}
 }
 
+// Contents writes documents, checks their sizes, and returns them by variant.
+func Contents(t testing.TB, documents []kind.Document) map[string]string {
+	t.Helper()
+	byVariant := map[string]string{}
+	for _, d := range documents {
+		byVariant[d.Variant] = string(content(t, d))
+	}
+	return byVariant
+}
+
 // content writes a document and checks its size.
-func content(t *testing.T, d kind.Document) []byte {
+func content(t testing.TB, d kind.Document) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	n, err := d.Body.WriteTo(&b)

@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -8,28 +8,28 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// reader walks over the members of JSON objects in a source that is wholly in
+// Reader walks over the members of JSON objects in a source that is wholly in
 // memory, and knows the offset of each.
-type reader struct {
+type Reader struct {
 	dec     *jsontext.Decoder
 	src     []byte
 	own     []byte // texts that stand in no source
 	scratch []byte // the last name or string that had to be unquoted
 }
 
-// span is a range of the source. The zero span is none.
-type span struct{ from, to int }
+// Span is a range of the source. The zero span is none.
+type Span struct{ From, To int }
 
 // member is where a member of an object stands. The separator reaches from the
 // end of what comes before to the start of the name, and has the comma in it.
 type member struct {
-	sep, from, to int
+	sep, From, to int
 }
 
-// newReader reads JSON as leniently as old packages need: names may repeat and
+// NewReader reads JSON as leniently as old packages need: names may repeat and
 // strings need not be UTF-8.
-func newReader(src []byte) reader {
-	return reader{
+func NewReader(src []byte) Reader {
+	return Reader{
 		dec: jsontext.NewDecoder(bytes.NewBuffer(src),
 			jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
 		src: src,
@@ -37,55 +37,55 @@ func newReader(src []byte) reader {
 }
 
 // literal keeps a text of our own and returns its position in a plan.
-func (r *reader) literal(text string) (at, n int) {
+func (r *Reader) literal(text string) (at, n int) {
 	at = len(r.src) + len(r.own)
 	r.own = append(r.own, text...)
 	return at, len(text)
 }
 
-func (r *reader) offset() int { return int(r.dec.InputOffset()) }
+func (r *Reader) Offset() int { return int(r.dec.InputOffset()) }
 
-// object enters an object.
-func (r *reader) object() error {
-	k := r.kind()
+// Object enters an object.
+func (r *Reader) Object() error {
+	k := r.Kind()
 	if k != jsontext.KindBeginObject && k != jsontext.KindInvalid {
 		return fmt.Errorf("%w: it has %s instead of an object", ErrDocument, k)
 	}
-	return r.token()
+	return r.Token()
 }
 
-// next reads the name of the next member and returns it unquoted, valid until
+// Next reads the name of the next member and returns it unquoted, valid until
 // the next call. At the end of the object it leaves it, and ok is false. The
 // end of the member is not known yet.
-func (r *reader) next() (key []byte, m member, ok bool, err error) {
-	m.sep = r.offset()
-	if r.kind() == jsontext.KindEndObject {
-		return nil, m, false, r.token()
+func (r *Reader) Next() (key []byte, m member, ok bool, err error) {
+	m.sep = r.Offset()
+	if r.Kind() == jsontext.KindEndObject {
+		return nil, m, false, r.Token()
 	}
 	v, err := r.dec.ReadValue()
 	if err != nil {
 		return nil, m, false, whole(err)
 	}
-	m.from = r.offset() - len(v)
-	return r.unquote(v), m, true, nil
+	m.From = r.Offset() - len(v)
+	return r.Unquote(v), m, true, nil
 }
 
-// value reads the next value, whatever it is.
-func (r *reader) value() (span, error) {
+// Value reads the next value, whatever it is.
+func (r *Reader) Value() (Span, error) {
 	v, err := r.dec.ReadValue()
 	if err != nil {
-		return span{}, whole(err)
+		return Span{}, whole(err)
 	}
-	to := r.offset()
-	return span{to - len(v), to}, nil
+	to := r.Offset()
+	return Span{to - len(v), to}, nil
 }
 
-// stringValue reads the next value; the span is zero if it is not a string.
-func (r *reader) stringValue() (span, error) {
-	isString := r.kind() == jsontext.KindString
-	s, err := r.value()
+// StringValue reads the next value; the span is zero if it is not a string.
+func (r *Reader) StringValue() (Span, error) {
+	isString := r.Kind() == jsontext.KindString
+	s, err := r.Value()
 	if !isString {
-		s = span{}
+		s = Span{}
 	}
 	return s, err
 }
@@ -100,17 +100,17 @@ const (
 )
 
 // matches reads the next value and compares it.
-func (r *reader) matches(want string) (match, error) {
-	s, err := r.stringValue()
-	if err == nil && s != (span{}) && string(r.unquote(r.src[s.from:s.to])) == want {
+func (r *Reader) matches(want string) (match, error) {
+	s, err := r.StringValue()
+	if err == nil && s != (Span{}) && string(r.Unquote(r.src[s.From:s.To])) == want {
 		return equal, nil
 	}
 	return differs, err
 }
 
-// unquote returns the text of a sound JSON string, valid until the next call.
+// Unquote returns the text of a sound JSON string, valid until the next call.
 // It copies only if there are escapes.
-func (r *reader) unquote(quoted []byte) []byte {
+func (r *Reader) Unquote(quoted []byte) []byte {
 	inner := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner
@@ -120,11 +120,11 @@ func (r *reader) unquote(quoted []byte) []byte {
 	return r.scratch
 }
 
-// text is a range of the source.
-func (r *reader) text(s span) []byte { return r.src[s.from:s.to] }
+// Text is a range of the source.
+func (r *Reader) Text(s Span) []byte { return r.src[s.From:s.To] }
 
-// end checks that nothing follows the document.
-func (r *reader) end() error {
+// End checks that nothing follows the document.
+func (r *Reader) End() error {
 	switch _, err := r.dec.ReadToken(); err {
 	case io.EOF:
 		return nil
@@ -135,11 +135,11 @@ func (r *reader) end() error {
 	}
 }
 
-// kind is what the next value is, without reading it.
-func (r *reader) kind() jsontext.Kind { return r.dec.PeekKind() }
+// Kind is what the next value is, without reading it.
+func (r *Reader) Kind() jsontext.Kind { return r.dec.PeekKind() }
 
-// token reads the next token: the begin or the end of an array, for example.
-func (r *reader) token() error {
+// Token reads the next token: the begin or the end of an array, for example.
+func (r *Reader) Token() error {
 	_, err := r.dec.ReadToken()
 	return whole(err)
 }
@@ -152,8 +152,8 @@ func whole(err error) error {
 	return err
 }
 
-// quoteInner is s as it stands inside the quotes of a JSON string.
-func quoteInner(s string) string {
+// QuoteInner is s as it stands inside the quotes of a JSON string.
+func QuoteInner(s string) string {
 	// The error says that bytes were no UTF-8; they have been replaced.
 	b, _ := jsontext.AppendQuote(nil, s)
 	return string(b[1 : len(b)-1])

@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"cmp"
@@ -24,7 +24,7 @@ func parseSemver(s string) (v semver, ok bool) {
 	core, pre, isPre := strings.Cut(s, "-")
 	v.pre = pre
 	parts := strings.Split(core, ".")
-	if len(parts) != 3 || isPre && pre == "" || !fileName(s) || strings.ContainsAny(s, " @") {
+	if len(parts) != 3 || isPre && pre == "" || !FileName(s) || strings.ContainsAny(s, " @") {
 		return v, false
 	}
 	for i, to := range []*uint64{&v.major, &v.minor, &v.patch} {

@@ -1,9 +1,9 @@
-package npm
+package packument
 
 // Media types of the two forms of a packument.
 const (
-	typeJSON        = "application/json"
-	typeAbbreviated = "application/vnd.npm.install-v1+json"
+	TypeJSON        = "application/json"
+	TypeAbbreviated = "application/vnd.npm.install-v1+json"
 )
 
 // Variants of a packument.

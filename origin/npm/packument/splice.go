@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ type splice struct {
 
 // rewriter reads a source and plans the same document with other tarball URLs.
 type rewriter struct {
-	reader
+	Reader
 	full              plan
 	cursor            int      // how much of the source is in full
 	prefix, prefixLen int      // position of "<public base>/<name>/-/"
@@ -29,7 +29,7 @@ type rewriter struct {
 }
 
 func newRewriter(prefix, name string, src []byte) rewriter {
-	w := rewriter{reader: newReader(src), full: plan{src: src}, scope: name[:strings.IndexByte(name, '/')+1]}
+	w := rewriter{Reader: NewReader(src), full: plan{src: src}, scope: name[:strings.IndexByte(name, '/')+1]}
 	w.prefix, w.prefixLen = w.literal(prefix)
 	return w
 }
@@ -45,21 +45,21 @@ func (w *rewriter) finish() {
 func (w *rewriter) at(offset int) int64 { return w.full.size + int64(offset-w.cursor) }
 
 // sums is what a dist says of its tarball: quoted strings, or nothing.
-type sums struct{ integrity, shasum span }
+type sums struct{ integrity, shasum Span }
 
 // dist reads the member "dist" of a version and replaces its tarball URL.
 func (w *rewriter) dist() (sums, error) {
 	var d sums
 	w.clear()
-	if w.kind() != jsontext.KindBeginObject {
-		_, err := w.value()
+	if w.Kind() != jsontext.KindBeginObject {
+		_, err := w.Value()
 		return d, err
 	}
-	if err := w.object(); err != nil {
+	if err := w.Object(); err != nil {
 		return d, err
 	}
 	for {
-		key, _, ok, err := w.next()
+		key, _, ok, err := w.Next()
 		if err != nil || !ok {
 			return d, err
 		}
@@ -67,11 +67,11 @@ func (w *rewriter) dist() (sums, error) {
 		case "tarball":
 			err = w.tarball()
 		case "integrity":
-			d.integrity, err = w.stringValue()
+			d.integrity, err = w.StringValue()
 		case "shasum":
-			d.shasum, err = w.stringValue()
+			d.shasum, err = w.StringValue()
 		default:
-			_, err = w.value()
+			_, err = w.Value()
 		}
 		if err != nil {
 			return d, err
@@ -82,8 +82,8 @@ func (w *rewriter) dist() (sums, error) {
 // tarball reads a tarball URL.
 func (w *rewriter) tarball() error {
 	w.clear()
-	url, err := w.stringValue()
-	if err != nil || url == (span{}) {
+	url, err := w.StringValue()
+	if err != nil || url == (Span{}) {
 		return err
 	}
 	if sp, ok := w.findSplice(url); ok {
@@ -108,9 +108,9 @@ func (w *rewriter) clear() { w.file, w.scoped = w.file[:0], false }
 // findSplice looks for the basename of a quoted URL and leaves it, decoded, in
 // w.file. There is none in a text without a slash, in a URL that ends with one,
 // or where it is something that no request could name.
-func (w *rewriter) findSplice(url span) (sp splice, ok bool) {
-	quoted := w.src[url.from:url.to]
-	sp = splice{from: url.from + 1, to: url.to - 1}
+func (w *rewriter) findSplice(url Span) (sp splice, ok bool) {
+	quoted := w.src[url.From:url.To]
+	sp = splice{from: url.From + 1, to: url.To - 1}
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		text := quoted[1 : len(quoted)-1]
 		from, to := basename(text)
@@ -125,7 +125,7 @@ func (w *rewriter) findSplice(url span) (sp splice, ok bool) {
 	if !w.decode(text, from, to) {
 		return sp, false
 	}
-	sp.base, sp.n = w.literal(quoteInner(string(text[from:to])))
+	sp.base, sp.n = w.literal(QuoteInner(string(text[from:to])))
 	return sp, true
 }
 
@@ -161,17 +161,17 @@ func (w *rewriter) decode(url []byte, from, to int) bool {
 	} else {
 		return false
 	}
-	if fileName(w.file) {
+	if FileName(w.file) {
 		path, found := bytes.CutSuffix(url[:from], []byte(w.scope))
 		w.scoped = found && w.scope != "" && bytes.HasSuffix(path, []byte("/-/"))
 		return true
 	}
-	if file, found := bytes.CutPrefix(w.file, []byte(w.scope)); found && fileName(file) {
+	if file, found := bytes.CutPrefix(w.file, []byte(w.scope)); found && FileName(file) {
 		return true
 	}
 	ok := true
 	for part := range bytes.SplitSeq(w.file, []byte("/")) {
-		ok = ok && fileName(part)
+		ok = ok && FileName(part)
 	}
 	w.clear()
 	return ok

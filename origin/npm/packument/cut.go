@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ type cut struct {
 
 // cutObject is a member "versions", "time" or "dist-tags" of the top level.
 type cutObject struct {
-	span
+	Span
 	what    string
 	members []cutMember
 }
@@ -32,22 +32,22 @@ func (m cutMember) value(src []byte) []byte { return src[m.from2:m.to] }
 
 // readCut finds the places.
 func readCut(src []byte) (*cut, error) {
-	r := newReader(src)
+	r := NewReader(src)
 	c := &cut{src: src}
-	if err := r.object(); err != nil {
+	if err := r.Object(); err != nil {
 		return nil, err
 	}
 	for {
-		key, _, ok, err := r.next()
+		key, _, ok, err := r.Next()
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			return c, r.end()
+			return c, r.End()
 		}
 		what := string(key)
-		if what != "versions" && what != "time" && what != "dist-tags" || r.kind() != jsontext.KindBeginObject {
-			if _, err := r.value(); err != nil {
+		if what != "versions" && what != "time" && what != "dist-tags" || r.Kind() != jsontext.KindBeginObject {
+			if _, err := r.Value(); err != nil {
 				return nil, err
 			}
 			continue
@@ -61,7 +61,7 @@ func readCut(src []byte) (*cut, error) {
 			c.times = make(map[string]time.Time, len(o.members))
 			for _, m := range o.members {
 				if text := m.value(src); text[0] == '"' {
-					if t, err := time.Parse(time.RFC3339, string(r.unquote(text))); err == nil {
+					if t, err := time.Parse(time.RFC3339, string(r.Unquote(text))); err == nil {
 						c.times[m.name] = t
 					}
 				}
@@ -70,27 +70,27 @@ func readCut(src []byte) (*cut, error) {
 	}
 }
 
-func readCutObject(r *reader, what string) (cutObject, error) {
+func readCutObject(r *Reader, what string) (cutObject, error) {
 	o := cutObject{what: what}
-	if err := r.object(); err != nil {
+	if err := r.Object(); err != nil {
 		return o, err
 	}
-	o.from = r.offset() - 1
+	o.From = r.Offset() - 1
 	for {
-		key, m, ok, err := r.next()
+		key, m, ok, err := r.Next()
 		if err != nil {
 			return o, err
 		}
 		if !ok {
-			o.to = r.offset()
+			o.To = r.Offset()
 			return o, nil
 		}
 		name := string(key)
-		v, err := r.value()
+		v, err := r.Value()
 		if err != nil {
 			return o, err
 		}
-		o.members = append(o.members, cutMember{name, m.from, v.from, v.to})
+		o.members = append(o.members, cutMember{name, m.From, v.From, v.To})
 	}
 }
 
@@ -111,8 +111,8 @@ func (c *cut) without(hidden map[string]bool, move func(tag, number string) stri
 	out := bytes.NewBuffer(make([]byte, 0, len(c.src)))
 	at := 0
 	for _, o := range c.objects {
-		out.Write(c.src[at:o.from])
-		at = o.to
+		out.Write(c.src[at:o.From])
+		at = o.To
 		separator := byte('{')
 		put := func(parts ...[]byte) {
 			out.WriteByte(separator)
@@ -125,7 +125,7 @@ func (c *cut) without(hidden map[string]bool, move func(tag, number string) stri
 			switch number, isTag := c.tagged(o, m); {
 			case isTag && hidden[number]:
 				if to := move(m.name, number); to != "" {
-					put(c.src[m.from:m.from2], []byte(`"`+quoteInner(to)+`"`))
+					put(c.src[m.from:m.from2], []byte(`"`+QuoteInner(to)+`"`))
 				}
 			case isTag || !hidden[m.name]:
 				put(c.src[m.from:m.to])
@@ -146,8 +146,8 @@ func (c *cut) tagged(o cutObject, m cutMember) (number string, isTag bool) {
 		return "", false
 	}
 	if v := m.value(c.src); v[0] == '"' {
-		r := reader{}
-		number = string(r.unquote(v))
+		r := Reader{}
+		number = string(r.Unquote(v))
 	}
 	return number, true
 }

@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -17,13 +17,13 @@ var algorithms = [...]struct {
 // digest chooses the strongest of what a dist says of its tarball. The sum is
 // valid until the next call.
 func (w *rewriter) digest(d sums) kind.Digest {
-	if d.integrity != (span{}) {
-		if best, ok := w.strongest(w.unquote(w.src[d.integrity.from:d.integrity.to])); ok {
+	if d.integrity != (Span{}) {
+		if best, ok := w.strongest(w.Unquote(w.src[d.integrity.From:d.integrity.To])); ok {
 			return best
 		}
 	}
-	if d.shasum != (span{}) {
-		text := w.unquote(w.src[d.shasum.from:d.shasum.to])
+	if d.shasum != (Span{}) {
+		text := w.Unquote(w.src[d.shasum.From:d.shasum.To])
 		if len(text) == 2*20 {
 			if n, err := hex.Decode(w.sum[:], text); err == nil {
 				return kind.Digest{Algorithm: "sha1", Sum: w.sum[:n]}

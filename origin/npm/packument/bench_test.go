@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -41,15 +41,13 @@ func synthetic(name string, size int) []byte {
 }
 
 func BenchmarkPrepare(b *testing.B) {
-	k := New(testBase)
-	r := k.Route(get("/n"))
 	for _, megabytes := range []int{1, 10, 40} {
 		body := synthetic("n", megabytes<<20)
 		b.Run(fmt.Sprintf("%dMB", megabytes), func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := k.Prepare(r, kind.Source{Body: body}); err != nil {
+				if _, err := made("n", kind.Source{Body: body}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -59,8 +57,7 @@ func BenchmarkPrepare(b *testing.B) {
 
 // What streaming a document costs after it has been prepared.
 func BenchmarkWriteTo(b *testing.B) {
-	k := New(testBase)
-	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: synthetic("n", 10<<20)})
+	documents, err := made("n", kind.Source{Body: synthetic("n", 10<<20)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kind/kindtest"
 )
 
 // naive makes the abbreviated form with maps. A nil result means that it
@@ -77,7 +78,7 @@ func withoutTarballs(document map[string]any) map[string]any {
 
 func TestAbbreviatedAgreesWithMaps(t *testing.T) {
 	for _, source := range [][]byte{synthetic("n", 200<<10), []byte(seedPackument)} {
-		got := prepare(t, "/n", string(source))
+		got := prepare(t, "n", string(source))
 		compareWithMaps(t, source, got)
 	}
 }
@@ -114,40 +115,37 @@ func FuzzPrepare(f *testing.F) {
 	f.Add([]byte("{\"name\":\"n\",\"versions\":{\"\xff\":{\"os\":\"\xff\",\"dist\":{\"tarball\":\"/\\/\xff\"}}}}"))
 	f.Add([]byte(`{"name":"n","version":"1","latest":"1","dist":{"tarball":"//h/n.tgz"}}`))
 	f.Add([]byte(`{"error":"x"}`))
-	k := New(testBase)
-	routes := []kind.Route{
-		k.Route(get("/n")), k.Route(get("/n/1")), k.Route(get("/-/package/n/dist-tags")), k.Route(get("/-/npm/v1/keys")),
-	}
 	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := bytes.Clone(body)
-		for _, r := range routes {
-			documents, err := k.Prepare(r, kind.Source{Body: body})
-			if !bytes.Equal(body, before) {
-				t.Fatal("the body has been changed")
+		documents, err := made("n", kind.Source{Body: body})
+		verbatim, err2 := Verbatim(body, "keys")
+		if !bytes.Equal(body, before) {
+			t.Fatal("the body has been changed")
+		}
+		if (err == nil || err2 == nil) && !jsontext.Value(body).IsValid(lenient...) {
+			t.Fatalf("accepted what is no JSON: %q", body)
+		}
+		if err2 == nil && kindtest.Contents(t, verbatim)[""] != string(body) {
+			t.Fatalf("verbatim differs from %q", body)
+		}
+		if err != nil {
+			return
+		}
+		got := kindtest.Contents(t, documents)
+		for variant, text := range got {
+			if variant != kind.Memo && !jsontext.Value(text).IsValid(lenient...) {
+				t.Fatalf("%q: not JSON: %q from %q", variant, text, body)
 			}
-			if err != nil {
-				continue
-			}
-			got := write(t, documents)
-			if !jsontext.Value(body).IsValid(lenient...) {
-				t.Fatalf("accepted what is no JSON: %q", body)
-			}
-			for variant, text := range got {
-				if variant != kind.Memo && !jsontext.Value(text).IsValid(lenient...) {
-					t.Fatalf("%q: not JSON: %q from %q", variant, text, body)
-				}
-			}
-			// With names that occur twice, maps merge what JSON readers replace.
-			if r.What == packument && jsontext.Value(body).IsValid() {
-				compareWithMaps(t, body, got)
-			}
-			if r.What == packument {
-				for line := range strings.Lines(got[kind.Memo]) {
-					if file, _, ok := strings.Cut(line, "\t"); ok {
-						k.Digest(tarballRoute(name{base: "n"}, file), []byte(got[kind.Memo]))
-					}
-				}
+		}
+		// With names that occur twice, maps merge what JSON readers replace.
+		if jsontext.Value(body).IsValid() {
+			compareWithMaps(t, body, got)
+		}
+		for line := range strings.Lines(got[kind.Memo]) {
+			if key, _, ok := strings.Cut(line, "\t"); ok {
+				_, file, _ := strings.Cut(key, "/")
+				Find([]byte(got[kind.Memo]), file)
 			}
 		}
 	})

@@ -1,54 +1,22 @@
-package npm
+package packument
 
 import (
 	"errors"
 	"fmt"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/kind/kindtest"
 	"strings"
 	"testing"
-
-	"pkgedge/origin/kind"
 )
 
-// memoOf is the memo of a packument.
-func memoOf(t testing.TB, k *Kind, body string) []byte {
+// memoOf is the memo of a
+func memoOf(t testing.TB, body string) []byte {
 	t.Helper()
-	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(body)})
+	documents, err := made("n", kind.Source{Body: []byte(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []byte(write(t, documents)[kind.Memo])
-}
-
-// A version, a tag and the tags are parts of the full packument, wherever in it
-// they stand and whatever is spliced before them.
-func TestExcerpts(t *testing.T) {
-	const one, two = `{"name":"n","version":"1.0.0","dist":{"tarball":"https://m.example/long/way/to/n-1.0.0.tgz"}}`,
-		`{"dist":{"tarball":"/n-2.0.0.tgz"},"name":"n","version":"2.0.0"}`
-	for _, body := range []string{
-		`{"name":"n","dist-tags":{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"},"versions":{"1.0.0":` + one + `,"2.0.0":` + two + `}}`,
-		`{ "versions" : { "1.0.0" : ` + one + ` , "2.0.0":` + two + `} , "dist-tags" : {"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"},"name":"n"}`,
-		`{"versions":{"2.0.0":{},"3.0.0":{}},"dist-tags":{"next":"3.0.0"},"versions":{"2.0.0":` + two + `,"1.0.0":` + one + `},"dist-tags":{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"},"name":"n"}`,
-	} {
-		documents := prepare(t, "/n", body)
-		base := testBase + "/n/-/"
-		for path, want := range map[string]string{
-			"/n/1.0.0":  strings.Replace(one, "https://m.example/long/way/to/", base, 1),
-			"/n/latest": strings.Replace(one, "https://m.example/long/way/to/", base, 1),
-			"/n/2.0.0":  strings.Replace(two, "/n-2", base+"n-2", 1),
-			"/n/next":   strings.Replace(two, "/n-2", base+"n-2", 1),
-			"/n/3.0.0":  "", "/n/gone": "", "/n/^1.0.0": "", "/n/LATEST": "",
-			"/-/package/n/dist-tags": `{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"}`,
-		} {
-			r := New(testBase).Route(get(path))
-			from, n, ok := kind.Excerpt([]byte(documents[kind.Memo]), r.Excerpt)
-			if ok != (want != "") || ok && documents[Full][from:from+n] != want {
-				t.Errorf("%s: %v %q; want %q", path, ok, documents[Full][from:from+n], want)
-			}
-			if r.Reason == "" || r.Variant != Full {
-				t.Errorf("%s: %+v", path, r)
-			}
-		}
-	}
+	return []byte(kindtest.Contents(t, documents)[kind.Memo])
 }
 
 // packumentOf writes a packument of versions.
@@ -100,8 +68,7 @@ func TestNothingOlder(t *testing.T) {
 		{"all lost, and no dates", packumentOf("", "", "1.0.0"), packumentOf("", ""), both},
 		{"unpublished", stored, `{"name":"n","_rev":"6-x","time":{"modified":"2024-02-01T00:00:00Z","unpublished":{}}}`, lost},
 	} {
-		k := New(testBase)
-		_, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(tt.after), Memo: memoOf(t, k, tt.before)})
+		_, err := made("n", kind.Source{Body: []byte(tt.after), Memo: memoOf(t, tt.before)})
 		for _, e := range both {
 			wanted := false
 			for _, w := range tt.want {
@@ -119,9 +86,8 @@ func TestNothingOlder(t *testing.T) {
 
 // A memo of another format says nothing.
 func TestForeignMemoIsIgnored(t *testing.T) {
-	k := New(testBase)
 	for _, memo := range []string{"", "x", "npm digests 1\nn\tsha1\tAAAA\n", "npm memo 2", "npm memo 2\n\n\t\n"} {
-		if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(packumentOf("1-x", "", "1.0.0")), Memo: []byte(memo)}); err != nil {
+		if _, err := made("n", kind.Source{Body: []byte(packumentOf("1-x", "", "1.0.0")), Memo: []byte(memo)}); err != nil {
 			t.Errorf("%q: %v", memo, err)
 		}
 	}

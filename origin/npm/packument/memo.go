@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -95,15 +95,15 @@ func (s *packumentScan) note(at, n int64) {
 // remember completes the memo, and compares it with the one before.
 func (s *packumentScan) remember(before []byte) error {
 	modified := s.timeModified
-	if modified == (span{}) {
+	if modified == (Span{}) {
 		modified = s.modified
 	}
 	date, rev := s.textOf(modified), s.textOf(s.rev)
 	s.memo.Add("modified", nil, []byte(date))
 	s.memo.Add("rev", nil, []byte(rev))
-	if s.distTags != (span{}) {
-		s.memo.AddSpan("dist-tags", nil, s.tagsAt, int64(s.distTags.to-s.distTags.from))
-		for tag, number := range tagsOf(s.src[s.distTags.from:s.distTags.to]) {
+	if s.distTags != (Span{}) {
+		s.memo.AddSpan("dist-tags", nil, s.tagsAt, int64(s.distTags.To-s.distTags.From))
+		for tag, number := range tagsOf(s.src[s.distTags.From:s.distTags.To]) {
 			s.memo.Alias("at", []byte(tag), "at/"+number)
 		}
 	}
@@ -117,11 +117,11 @@ func (s *packumentScan) remember(before []byte) error {
 }
 
 // textOf is the text of a string of the source, "" for none.
-func (s *packumentScan) textOf(sp span) string {
-	if sp == (span{}) {
+func (s *packumentScan) textOf(sp Span) string {
+	if sp == (Span{}) {
 		return ""
 	}
-	return string(s.unquote(s.src[sp.from:sp.to]))
+	return string(s.Unquote(s.src[sp.From:sp.To]))
 }
 
 // compare says whether a packument with those versions, date and revision may
@@ -179,19 +179,19 @@ func generation(rev string) (int64, bool) {
 
 // tagsOf reads dist-tags. What is not an object of strings has none.
 func tagsOf(object []byte) map[string]string {
-	r := newReader(object)
+	r := NewReader(object)
 	tags := map[string]string{}
-	if r.object() != nil {
+	if r.Object() != nil {
 		return nil
 	}
 	for {
-		key, _, ok, err := r.next()
+		key, _, ok, err := r.Next()
 		if err != nil || !ok {
 			return tags
 		}
 		tag := string(key)
-		if s, err := r.stringValue(); err == nil && s != (span{}) {
-			tags[tag] = string(r.unquote(object[s.from:s.to]))
+		if s, err := r.StringValue(); err == nil && s != (Span{}) {
+			tags[tag] = string(r.Unquote(object[s.From:s.To]))
 		}
 	}
 }

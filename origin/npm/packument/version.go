@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"fmt"
@@ -61,18 +61,18 @@ func (s *packumentScan) versions() error {
 	s.memo.Drop("version")
 	s.memo.Drop("at")
 	s.hasVersions = true
-	if err := s.object(); err != nil {
+	if err := s.Object(); err != nil {
 		return fmt.Errorf("versions: %w", err)
 	}
 	for first := true; ; first = false {
-		key, m, ok, err := s.next()
+		key, m, ok, err := s.Next()
 		if err != nil || !ok {
 			return err
 		}
 		s.number = append(s.number[:0], key...)
 		from := m.sep
 		if first {
-			from = m.from
+			from = m.From
 		}
 		if err := s.version(from); err != nil {
 			return err
@@ -84,23 +84,23 @@ func (s *packumentScan) versions() error {
 // begins at from: at its name or at the comma before that. What is not an
 // object is copied.
 func (s *packumentScan) version(from int) error {
-	if s.kind() != jsontext.KindBeginObject {
-		v, err := s.value()
-		s.short.copy(from, v.to)
+	if s.Kind() != jsontext.KindBeginObject {
+		v, err := s.Value()
+		s.short.copy(from, v.To)
 		return err
 	}
-	if err := s.object(); err != nil {
+	if err := s.Object(); err != nil {
 		return err
 	}
-	open := s.offset()
+	open := s.Offset()
 	at := s.at(open - 1)
 	if err := s.versionMembers(); err != nil {
 		return err
 	}
 	s.short.copy(from, open)
 	s.shortMembers()
-	s.short.copy(s.offset()-1, s.offset())
-	s.note(at, s.at(s.offset())-at)
+	s.short.copy(s.Offset()-1, s.Offset())
+	s.note(at, s.at(s.Offset())-at)
 	return nil
 }
 
@@ -111,7 +111,7 @@ func (s *packumentScan) versionMembers() error {
 	s.splices = s.splices[:0]
 	s.clear()
 	for {
-		key, m, ok, err := s.next()
+		key, m, ok, err := s.Next()
 		if err != nil || !ok {
 			return err
 		}
@@ -122,28 +122,28 @@ func (s *packumentScan) versionMembers() error {
 		case scripts:
 			v.script, err = s.installScript()
 		case hasInstallScript:
-			var b span
-			b, err = s.value()
-			v.declared = string(s.src[b.from:b.to]) == "true"
+			var b Span
+			b, err = s.Value()
+			v.declared = string(s.src[b.From:b.To]) == "true"
 		case deprecated:
-			var text span
-			text, err = s.stringValue()
+			var text Span
+			text, err = s.StringValue()
 			if v.note >= 0 {
 				v.members = slices.Delete(v.members, v.note, v.note+1)
 				v.note = -1
 			}
-			if text.to-text.from > len(`""`) {
+			if text.To-text.From > len(`""`) {
 				v.note = len(v.members)
 				f = copied
 			}
 		default:
-			_, err = s.value()
+			_, err = s.Value()
 		}
 		if err != nil {
 			return err
 		}
 		if f == copied || f == dist {
-			m.to = s.offset()
+			m.to = s.Offset()
 			v.members = append(v.members, m)
 		}
 	}
@@ -156,7 +156,7 @@ func (s *packumentScan) shortMembers() {
 	for i, m := range v.members {
 		from := m.sep
 		if i == 0 {
-			from = m.from
+			from = m.From
 		}
 		for len(splices) > 0 && splices[0].from < m.to {
 			from = s.splice(&s.short, from, splices[0])
@@ -176,16 +176,16 @@ func (s *packumentScan) shortMembers() {
 // installScript reads the member "scripts" of a version and reports whether
 // one of them runs on install.
 func (s *packumentScan) installScript() (found bool, err error) {
-	if s.kind() != jsontext.KindBeginObject {
-		_, err := s.value()
+	if s.Kind() != jsontext.KindBeginObject {
+		_, err := s.Value()
 		return false, err
 	}
-	if err := s.object(); err != nil {
+	if err := s.Object(); err != nil {
 		return false, err
 	}
 	var runs [3]bool
 	for {
-		key, _, ok, err := s.next()
+		key, _, ok, err := s.Next()
 		if err != nil || !ok {
 			return runs[0] || runs[1] || runs[2], err
 		}
@@ -198,12 +198,12 @@ func (s *packumentScan) installScript() (found bool, err error) {
 		case "postinstall":
 			i = 2
 		}
-		command, err := s.stringValue()
+		command, err := s.StringValue()
 		if err != nil {
 			return false, err
 		}
 		if i >= 0 {
-			runs[i] = command.to-command.from > len(`""`)
+			runs[i] = command.To-command.From > len(`""`)
 		}
 	}
 }

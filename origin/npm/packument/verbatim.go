@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 // object. One that says "error" and lacks the member it should have is an
 // error page.
 func Verbatim(body []byte, member string) ([]kind.Document, error) {
-	r := newReader(body)
-	if err := r.object(); err != nil {
+	r := NewReader(body)
+	if err := r.Object(); err != nil {
 		return nil, err
 	}
 	var failed, found bool
 	for {
-		key, _, ok, err := r.next()
+		key, _, ok, err := r.Next()
 		if err != nil {
 			return nil, err
 		}
@@ -25,11 +25,11 @@ func Verbatim(body []byte, member string) ([]kind.Document, error) {
 		}
 		failed = failed || string(key) == "error"
 		found = found || string(key) == member
-		if _, err := r.value(); err != nil {
+		if _, err := r.Value(); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.end(); err != nil {
+	if err := r.End(); err != nil {
 		return nil, err
 	}
 	if failed && !found {
@@ -37,5 +37,5 @@ func Verbatim(body []byte, member string) ([]kind.Document, error) {
 	}
 	p := &plan{src: body}
 	p.copy(0, len(body))
-	return []kind.Document{{ContentType: typeJSON, Size: p.size, Body: p}}, nil
+	return []kind.Document{{ContentType: TypeJSON, Size: p.size, Body: p}}, nil
 }

@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"bytes"
@@ -87,11 +87,11 @@ func moved(releases []release, tag, number string) string {
 // for by.
 func tarballsOf(name string, manifest []byte) [][]byte {
 	w := newRewriter("", name, manifest)
-	if w.object() != nil {
+	if w.Object() != nil {
 		return nil
 	}
 	for {
-		key, _, ok, err := w.next()
+		key, _, ok, err := w.Next()
 		if err != nil || !ok {
 			file := bytes.TrimPrefix(w.file, []byte(w.scope))
 			switch {
@@ -105,7 +105,7 @@ func tarballsOf(name string, manifest []byte) [][]byte {
 		if string(key) == "dist" {
 			_, err = w.dist()
 		} else {
-			_, err = w.value()
+			_, err = w.Value()
 		}
 		if err != nil {
 			return nil

@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import "unicode/utf8"
 
@@ -6,10 +6,10 @@ import "unicode/utf8"
 // of 256 bytes (the limit of semver) and an extension.
 const MaxFile = 512
 
-// fileName reports whether decoded text can name a file, a version or a tag
+// FileName reports whether decoded text can name a file, a version or a tag
 // below a package. A "%" is refused: no real one has it, and a master that
 // decodes twice would see something else than we keyed.
-func fileName[T string | []byte](s T) bool {
+func FileName[T string | []byte](s T) bool {
 	if len(s) == 0 || len(s) > MaxFile {
 		return false
 	}

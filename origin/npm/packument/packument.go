@@ -1,4 +1,4 @@
-package npm
+package packument
 
 import (
 	"errors"
@@ -27,11 +27,11 @@ type packumentScan struct {
 
 	hasVersions, unpublished bool
 	name, id                 match
-	distTags                 span
+	distTags                 Span
 	tagsAt                   int64 // where they are in the full document
-	modified, timeModified   span
-	times                    span // the member "time"
-	rev                      span
+	modified, timeModified   Span
+	times                    Span // the member "time"
+	rev                      Span
 
 	current versionScan
 }
@@ -78,17 +78,17 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 		return nil, err
 	}
 	s.finishShort()
-	if o.Times && s.times != (span{}) {
+	if o.Times && s.times != (Span{}) {
 		s.write(&s.short, `,"time":`)
-		s.short.copy(s.times.from, s.times.to)
+		s.short.copy(s.times.From, s.times.To)
 	}
 	s.write(&s.short, `}`)
 	s.finish()
 	s.short.own = s.own
 	full, short := s.full, s.short // without the rest of the scan
 	return []kind.Document{
-		{Variant: Full, ContentType: typeJSON, Size: full.size, Body: &full, Until: until},
-		{Variant: Abbreviated, ContentType: typeAbbreviated, Size: short.size, Body: &short, Until: until},
+		{Variant: Full, ContentType: TypeJSON, Size: full.size, Body: &full, Until: until},
+		{Variant: Abbreviated, ContentType: TypeAbbreviated, Size: short.size, Body: &short, Until: until},
 		memo.Document(),
 	}, nil
 }
@@ -96,16 +96,16 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 // scan reads the top level. Where a name occurs twice the last one counts, as
 // for every JSON reader that meets the documents.
 func (s *packumentScan) scan() error {
-	if err := s.object(); err != nil {
+	if err := s.Object(); err != nil {
 		return err
 	}
 	for {
-		key, _, ok, err := s.next()
+		key, _, ok, err := s.Next()
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return s.end()
+			return s.End()
 		}
 		switch string(key) {
 		case "name":
@@ -117,14 +117,14 @@ func (s *packumentScan) scan() error {
 		case "time":
 			err = s.time()
 		case "dist-tags":
-			s.distTags, err = s.value()
-			s.tagsAt = s.at(s.distTags.from)
+			s.distTags, err = s.Value()
+			s.tagsAt = s.at(s.distTags.From)
 		case "modified":
-			s.modified, err = s.stringValue()
+			s.modified, err = s.StringValue()
 		case "_rev":
-			s.rev, err = s.stringValue()
+			s.rev, err = s.StringValue()
 		default:
-			_, err = s.value()
+			_, err = s.Value()
 		}
 		if err != nil {
 			return err
@@ -151,50 +151,50 @@ func (s *packumentScan) check() error {
 // document.
 func (s *packumentScan) finishShort() {
 	s.write(&s.short, `},"dist-tags":`)
-	if s.distTags == (span{}) {
+	if s.distTags == (Span{}) {
 		s.write(&s.short, `{}`)
 	} else {
-		s.short.copy(s.distTags.from, s.distTags.to)
+		s.short.copy(s.distTags.From, s.distTags.To)
 	}
 	modified := s.timeModified
-	if modified == (span{}) {
+	if modified == (Span{}) {
 		modified = s.modified
 	}
-	if modified != (span{}) {
+	if modified != (Span{}) {
 		s.write(&s.short, `,"modified":`)
-		s.short.copy(modified.from, modified.to)
+		s.short.copy(modified.From, modified.To)
 	}
 }
 
 // time reads the member "time": its "modified" is what the abbreviated form
 // shows, and "unpublished" excuses a packument without versions.
 func (s *packumentScan) time() (err error) {
-	s.timeModified, s.unpublished = span{}, false
-	if s.kind() != jsontext.KindBeginObject {
-		s.times, err = s.value()
+	s.timeModified, s.unpublished = Span{}, false
+	if s.Kind() != jsontext.KindBeginObject {
+		s.times, err = s.Value()
 		return err
 	}
-	if err := s.object(); err != nil {
+	if err := s.Object(); err != nil {
 		return err
 	}
-	s.times.from = s.offset() - 1
+	s.times.From = s.Offset() - 1
 	for {
-		key, _, ok, err := s.next()
+		key, _, ok, err := s.Next()
 		if err != nil {
 			return err
 		}
 		if !ok {
-			s.times.to = s.offset()
+			s.times.To = s.Offset()
 			return nil
 		}
 		switch string(key) {
 		case "modified":
-			s.timeModified, err = s.stringValue()
+			s.timeModified, err = s.StringValue()
 		case "unpublished":
-			s.unpublished = s.kind() != jsontext.KindNull
-			_, err = s.value()
+			s.unpublished = s.Kind() != jsontext.KindNull
+			_, err = s.Value()
 		default:
-			_, err = s.value()
+			_, err = s.Value()
 		}
 		if err != nil {
 			return err

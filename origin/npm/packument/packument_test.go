@@ -1,0 +1,159 @@
+package packument
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestFullDiffersOnlyInTarballs(t *testing.T) {
+	const body = `{ "_id":"@s/n","name":"@s/n", "readme":"see https:\/\/m.example/@s/n/-/n-1.0.0.tgz é",
+ "dist":{"tarball":"https://m.example/x/-/top.tgz"},
+ "versions": {
+  "1.0.0" : {"tarball":"https://m.example/a/b.tgz","x":{"dist":{"tarball":"https://m.example/a/b.tgz"}},
+    "dist":{"tarball" : "https://m.example/@s/n/-/n-1.0.0.tgz","deep":{"tarball":"https://m.example/a/b.tgz"}}},
+  "1.0.1":{"dist":{"tarball":"https://m.example/n-1.0.1.tgz?token=a/b#c/d"}},
+  "1.0.2":{"dist":{"tarball":"https:\/\/m.example\/@s\/n\/-\/n-1.0.2.tgz"}},
+  "1.0.3":{"d\u0069st":{"t\u0061rball":"https://m.example/n%2B1%20.tgz"}}
+ } , "time":{} }
+`
+	want := strings.NewReplacer(
+		`"tarball" : "https://m.example/@s/n/-/n-1.0.0.tgz"`, `"tarball" : "`+testBase+`/@s/n/-/n-1.0.0.tgz"`,
+		`https://m.example/n-1.0.1.tgz?token=a/b#c/d`, testBase+`/@s/n/-/n-1.0.1.tgz`,
+		`https:\/\/m.example\/@s\/n\/-\/n-1.0.2.tgz`, testBase+`/@s/n/-/n-1.0.2.tgz`,
+		`https://m.example/n%2B1%20.tgz`, testBase+`/@s/n/-/n%2B1%20.tgz`,
+	).Replace(body)
+	if got := prepare(t, "@s/n", body)[Full]; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTarballValues(t *testing.T) {
+	tests := []struct{ value, want string }{ // want "" means that it stays
+		{`"https://m.example/n/-/n-1.tgz"`, `n-1.tgz`},
+		{`"http://m.example:4873/n/-/N-01.0.tgz"`, `N-01.0.tgz`},
+		{`"//m.example/n-1.tgz"`, `n-1.tgz`},
+		{`"/n/-/n-1.tgz"`, `n-1.tgz`},
+		{`"https://m.example/n-1.tgz?x=/y#/z"`, `n-1.tgz`},
+		{`"https://m.example/n-1.tgz#/z?"`, `n-1.tgz`},
+		{`"https://m.example/n-1+b~!$&'()*,;=:@.tgz"`, `n-1+b~!$&'()*,;=:@.tgz`},
+		{`"https://m.example/n%2b%C3%A9.tgz"`, `n%2b%C3%A9.tgz`},
+		{`"https://m.example/é.tgz"`, `é.tgz`},
+		{`"https:\u002f\u002fm.example\u002fn\u002d1.tgz\u003fx"`, `n-1.tgz`},
+		{`"https://m.example/\u00e9\"<.tgz"`, `é\"<.tgz`},
+		{`"https://m.example/@s/n/-/@s%2fn-1.tgz"`, `@s%2fn-1.tgz`},
+		{`"https://m.example/@s/n/-/@s/n-1.tgz"`, `n-1.tgz`},
+
+		{`""`, ``}, {`"n-1.tgz"`, ``}, {`"https://m.example"`, ``}, {`"https://m.example?a/b"`, ``}, {`"https://m.example/"`, ``},
+		{`"https://m.example/n/-/?n-1.tgz"`, ``}, {`"https://m.example/x/.."`, ``}, {`"https://m.example/%2e%2e"`, ``},
+		{`"https://m.example/..%2fx"`, ``}, {`"https://m.example/a%2f"`, ``}, {`"https://m.example/a%5cb"`, ``}, {`"https://m.example/a\\b"`, ``},
+		{`"https://m.example/a%00"`, ``}, {`"https://m.example/a\u0000"`, ``}, {`"https://m.example/a%"`, ``}, {`"https://m.example/a%2"`, ``},
+		{`"https://m.example/a%zz"`, ``}, {`"https://m.example/a%252fb"`, ``}, {"\"https://m.example/\xff\"", ``}, {"\"https:\\/\\/m.example/\xff\"", ``},
+		{`null`, ``}, {`7`, ``}, {`{"a":"https://m.example/n.tgz"}`, ``}, {`["https://m.example/n.tgz"]`, ``}, {`true`, ``},
+		{`"https://m.example/` + strings.Repeat("x", 513) + `"`, ``},
+	}
+	for _, test := range tests {
+		want := test.value
+		if test.want != "" {
+			want = `"` + testBase + `/n/-/` + test.want + `"`
+		}
+		const form = `{"name":"n","versions":{"1.0.0":{"dist":{"tarball":%s}}}}`
+		got := prepare(t, "n", fmt.Sprintf(form, test.value))
+		if got[Full] != fmt.Sprintf(form, want) {
+			t.Errorf("%s: got %s", test.value, got[Full])
+		}
+		if !strings.Contains(got[Abbreviated], fmt.Sprintf(`{"dist":{"tarball":%s}}`, want)) {
+			t.Errorf("%s: got %s", test.value, got[Abbreviated])
+		}
+	}
+}
+
+func TestAbbreviatedText(t *testing.T) {
+	tests := []struct{ name, body, want string }{
+		{
+			"only the known members stay, as they are written",
+			`{"_id":"n","_rev":"1","name":"n","description":"d","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"n","version":"1.0.0","description":"d","main":"m","dependencies":{"b":"<2", "a" :"1"},"gitHead":"x","dist":{"shasum":"x","tarball":"http://m.example/n/-/n-1.0.0.tgz","signatures":[{"keyid":"k","sig":"s"}]},"_npmUser":{"name":"u"}}},"readme":"r","time":{"created":"c","modified":"m"}}`,
+			`{"name":"n","versions":{"1.0.0":{"name":"n","version":"1.0.0","dependencies":{"b":"<2", "a" :"1"},"dist":{"shasum":"x","tarball":"` + testBase + `/n/-/n-1.0.0.tgz","signatures":[{"keyid":"k","sig":"s"}]}}},"dist-tags":{"latest":"1.0.0"},"modified":"m"}`,
+		},
+		{
+			"a fully unpublished packument has no versions",
+			`{"_id":"n","name":"n","time":{"modified":"m","unpublished":{"time":"t"}}}`,
+			`{"name":"n","versions":{},"dist-tags":{},"modified":"m"}`,
+		},
+		{
+			"the name is taken from _id, and time.modified from modified",
+			`{"_id":"n","versions":{},"modified":"2020","time":{"created":"c"}}`,
+			`{"name":"n","versions":{},"dist-tags":{},"modified":"2020"}`,
+		},
+		{
+			"time.modified wins over modified",
+			`{"name":"n","time":{"modified":"t"},"modified":"m","versions":{}}`,
+			`{"name":"n","versions":{},"dist-tags":{},"modified":"t"}`,
+		},
+		{
+			"what is no date is left out",
+			`{"name":"n","time":[1],"modified":7,"versions":{}}`,
+			`{"name":"n","versions":{},"dist-tags":{}}`,
+		},
+		{
+			"an install script is derived, with nothing else in the version too",
+			`{"name":"n","versions":{"1":{"scripts":{"install":"x"}},"2":{"version":"2","scripts":{"test":"x","postinstall":"y"}},"3":{"scripts":{"preinstall":"x"},"version":"3"}}}`,
+			`{"name":"n","versions":{"1":{"hasInstallScript":true},"2":{"version":"2","hasInstallScript":true},"3":{"version":"3","hasInstallScript":true}},"dist-tags":{}}`,
+		},
+		{
+			"scripts that do not run on install, or are no scripts",
+			`{"name":"n","versions":{"1":{"scripts":{"test":"install","prepare":"x","install":""}},"2":{"scripts":"install"},"3":{"scripts":["install"]},"4":{"scripts":null},"5":{"scripts":{"install":null}},"6":{"hasInstallScript":false}}}`,
+			`{"name":"n","versions":{"1":{},"2":{},"3":{},"4":{},"5":{},"6":{}},"dist-tags":{}}`,
+		},
+		{
+			"an install script cannot be denied",
+			`{"name":"n","versions":{"1":{"hasInstallScript":false,"scripts":{"install":"x"}}}}`,
+			`{"name":"n","versions":{"1":{"hasInstallScript":true}},"dist-tags":{}}`,
+		},
+		{
+			"deprecated is a text that is not empty",
+			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{"deprecated":""},"3":{"deprecated":false},"4":{"deprecated":true},"5":{"deprecated":null},"6":{"deprecated":"a","deprecated":""},"7":{"deprecated":"","deprecated":"b","os":[]},"8":{"deprecated":"a","deprecated":"b"}}}`,
+			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{},"3":{},"4":{},"5":{},"6":{},"7":{"deprecated":"b","os":[]},"8":{"deprecated":"b"}},"dist-tags":{}}`,
+		},
+		{
+			"libc, both spellings of bundled dependencies and _hasShrinkwrap are copied",
+			`{"name":"n","versions":{"1":{"libc":["glibc"],"bundledDependencies":true,"bundleDependencies":["x"],"_hasShrinkwrap":false}}}`,
+			`{"name":"n","versions":{"1":{"libc":["glibc"],"bundledDependencies":true,"bundleDependencies":["x"],"_hasShrinkwrap":false}},"dist-tags":{}}`,
+		},
+		{
+			"old shapes stay: engines as a list, dependencies as objects, bin as text, versions that are none",
+			`{"name":"n","versions":{"1":{"engines":["node >= 0.4"],"dependencies":{"a":{"version":"1"}},"bin":"x","dist":null,"directories":{}},"2":null,"3":[{"dist":{}}]}}`,
+			`{"name":"n","versions":{"1":{"engines":["node >= 0.4"],"dependencies":{"a":{"version":"1"}},"bin":"x","dist":null,"directories":{}},"2":null,"3":[{"dist":{}}]},"dist-tags":{}}`,
+		},
+		{
+			"nothing is escaped or unescaped",
+			"{\"name\":\"n\",\"versions\":{\"1<\\u0026>\":{\"\\u006eame\":\"<&>\\u2028\\/\",\"engines\":{\"n\":1e400,\"x\":\"\xff\"}}}}",
+			"{\"name\":\"n\",\"versions\":{\"1<\\u0026>\":{\"\\u006eame\":\"<&>\\u2028\\/\",\"engines\":{\"n\":1e400,\"x\":\"\xff\"}}},\"dist-tags\":{}}",
+		},
+		{
+			"of two members of one name the last counts",
+			`{"name":"x","versions":{"1":{"os":[]}},"dist-tags":{"a":"1"},"versions":{"2":{"os":[]}},"dist-tags":{"b":"2"},"name":"n"}`,
+			`{"name":"n","versions":{"2":{"os":[]}},"dist-tags":{"b":"2"}}`,
+		},
+		{
+			"of two times the last counts",
+			`{"name":"n","time":{"modified":"a","unpublished":{}},"versions":{},"time":{"created":"c"}}`,
+			`{"name":"n","versions":{},"dist-tags":{}}`,
+		},
+		{
+			"white space around what is left out does no harm",
+			"{\n\t\"name\" : \"n\" ,\n \"versions\" : {\n \"1\" : { \"x\" : 1 , \"os\" : [ ] , \"y\" : 2 , \"cpu\" : 3 } \n}\n}\n",
+			"{\"name\":\"n\",\"versions\":{\"1\" : {\"os\" : [ ] , \"cpu\" : 3}},\"dist-tags\":{}}",
+		},
+		{
+			"an abbreviated document stays one",
+			`{"name":"n","dist-tags":{"latest":"1"},"versions":{"1":{"name":"n","version":"1","hasInstallScript":true,"dist":{"tarball":"/x/n-1.tgz"}}},"modified":"m"}`,
+			`{"name":"n","versions":{"1":{"name":"n","version":"1","dist":{"tarball":"` + testBase + `/n/-/n-1.tgz"},"hasInstallScript":true}},"dist-tags":{"latest":"1"},"modified":"m"}`,
+		},
+	}
+	for _, test := range tests {
+		if got := prepare(t, "n", test.body)[Abbreviated]; got != test.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
