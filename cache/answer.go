@@ -6,13 +6,15 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // Query asks for one stored response.
 type Query struct {
 	Key     Key
-	Rule    Rule
-	Request Request
+	Rule    policy.Rule
+	Request policy.Request
 	Variant string   // which Part answers, "" for the only one
 	Accept  Encoding // content codings the client takes
 	Fetcher Fetcher
@@ -51,19 +53,19 @@ type Answer struct {
 }
 
 // reason says why a request goes forward, in the words of RFC 9211 section 2.2.
-// m is the stored response it selects, or nil, and place where that would be.
-func (q *Query) reason(now time.Time, m *Meta, mark Mark, place Key) string {
+// r is the stored response it selects, or nil, and place where that would be.
+func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place Key) string {
 	switch {
-	case m == nil && place.ID != q.place().ID:
+	case r == nil && place.ID != q.place().ID:
 		return "vary-miss"
-	case m == nil:
+	case r == nil:
 		return "uri-miss"
-	case !holds(m, &q.Request):
+	case !r.Contains(&q.Request):
 		return "partial"
 	}
 	undemanding := q.Request
-	undemanding.Control = noDirectives()
-	if Decide(now, m, mark, q.Rule, undemanding) == Fresh {
+	undemanding.Control = policy.NoDirectives()
+	if policy.Decide(now, r, mark, q.Rule, undemanding) == policy.Fresh {
 		return "request"
 	}
 	return "stale"

@@ -4,7 +4,8 @@ import (
 	"context"
 	"io"
 	"testing"
-	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // benchmarkHits answers from a stored response of n bytes.
@@ -43,19 +44,6 @@ func BenchmarkGetHitMemory(b *testing.B) { benchmarkHits(b, 4<<10, nil) }
 // all of its body.
 func BenchmarkGetHitDisk(b *testing.B) { benchmarkHits(b, 256<<10, nil) }
 
-func BenchmarkDecide(b *testing.B) {
-	m := received(200, "Cache-Control: public, max-age=60, stale-while-revalidate=30")
-	rule := Rule{Fresh: time.Hour, IfError: Forever}
-	now := epoch.Add(30 * time.Second)
-	q := asking("")
-	b.ReportAllocs()
-	for b.Loop() {
-		if Decide(now, m, NotMarked, rule, q) != Fresh {
-			b.Fatal("not fresh")
-		}
-	}
-}
-
 func BenchmarkIndexTouch(b *testing.B) {
 	x := newIndex()
 	sums := make([]Sum, 1<<16)
@@ -84,7 +72,7 @@ func BenchmarkPurgeMark(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if p.mark(k, 0) != NotMarked {
+					if p.mark(k, 0) != policy.NotMarked {
 						b.Error("marked")
 					}
 				}

@@ -11,11 +11,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestBreaker(t *testing.T) {
 	var b breaker
-	now := epoch
+	now := policytest.Epoch
 	for _, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute} {
 		if b.open(now) {
 			t.Fatal("open before it tripped")
@@ -147,7 +149,7 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 		settle(c)
 		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
 			if n > 1 && ask.ETag == `"1"` {
-				return fill.Respond(304, fields("Cache-Control: max-age=60"), 0)
+				return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
 			}
 			return respond(fill, 200, "small", "Cache-Control: max-age=60", `Etag: "1"`)
 		}}

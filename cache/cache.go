@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // Config says how large a cache is and where it lives.
@@ -137,20 +139,20 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 	for {
 		now := time.Now()
 		s, mark, place := c.lookup(q)
-		verdict := Decide(now, s.meta(), mark, q.Rule, q.Request)
+		verdict := policy.Decide(now, s.response(), mark, q.Rule, q.Request)
 		switch verdict {
-		case Fresh:
+		case policy.Fresh:
 			return c.serve(q, s, Hit, now)
-		case Stale:
+		case policy.Stale:
 			return c.serve(q, s, HitStale, now)
-		case StaleWhileRevalidate:
+		case policy.StaleWhileRevalidate:
 			c.refresh(q, place)
 			return c.serve(q, s, HitStale, now)
-		case Unavailable:
+		case policy.Unavailable:
 			s.Release()
 			return nil, ErrUnavailable
 		}
-		stale := verdict == Validate && q.standIn(now, s.meta(), mark)
+		stale := verdict == policy.Validate && q.standIn(now, s.response(), mark)
 		s.Release() // the fill takes its own, as it may begin later
 		patience := time.Duration(0)
 		if stale {
@@ -177,7 +179,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 func (c *Cache) Put(ctx context.Context, q *Query) error {
 	s, _, place := c.lookup(q)
 	s.Release()
-	f, r, _, err := c.join(q, place, true, Miss)
+	f, r, _, err := c.join(q, place, true, policy.Miss)
 	if err != nil {
 		return err
 	}
@@ -203,28 +205,28 @@ func (q *Query) place() Key {
 // lookup finds the stored response that the request selects, what purges have
 // done to it, and where a new response is to be stored: at the key itself, or
 // beside it when the key holds a response with the same Vary and other values.
-func (c *Cache) lookup(q *Query) (*Stored, Mark, Key) {
+func (c *Cache) lookup(q *Query) (*Stored, policy.Mark, Key) {
 	place := q.place()
 	s := c.store.Get(place)
-	if s != nil && !s.selects(q.Request.Header) {
-		place.ID = varyKey(place.ID, varyOf(http.Header{"Vary": s.Header["Vary"]}, q.Request.Header))
+	if s != nil && !s.Selects(q.Request.Header) {
+		place.ID = s.VaryKey(place.ID, q.Request.Header)
 		s.Release()
-		if s = c.store.Get(place); s != nil && !s.selects(q.Request.Header) {
+		if s = c.store.Get(place); s != nil && !s.Selects(q.Request.Header) {
 			s.Release()
 			s = nil
 		}
 	}
 	if s == nil {
-		return nil, NotMarked, place
+		return nil, policy.NotMarked, place
 	}
 	c.ids.saw(s.ID)
 	k := q.Key
-	k.Metadata = k.Metadata || missing(s.Status) // that a file is missing, a change of the group's metadata can undo
+	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // that a file is missing, a change of the group's metadata can undo
 	mark := c.purges.mark(k, s.Born)
-	if mark == MarkedGone {
+	if mark == policy.MarkedGone {
 		c.store.Remove(place, s.ID)
 		s.Release()
-		return nil, NotMarked, place
+		return nil, policy.NotMarked, place
 	}
 	return s, mark, place
 }
@@ -236,14 +238,14 @@ func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, e
 		s.Release()
 		return nil, errNoVariant
 	}
-	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Meta.Age(now), stored: s}, nil
+	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), stored: s}, nil
 }
 
 // standIn says that a stored response answers if the origin does not, so that a
 // fetch may be given up soon. What is to be validated before each use stands in
 // for an origin that was asked in earnest, and not before.
-func (q *Query) standIn(now time.Time, m *Meta, mark Mark) bool {
-	return !q.Rule.Validate && DecideOnError(now, m, mark, q.Rule, q.Request) == StaleIfError
+func (q *Query) standIn(now time.Time, r *policy.Response, mark policy.Mark) bool {
+	return !q.Rule.Validate && policy.DecideOnError(now, r, mark, q.Rule, q.Request) == policy.StaleIfError
 }
 
 // rescue answers from the stored response after the origin failed with err, if
@@ -257,14 +259,14 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	}
 	now := time.Now()
 	s, mark, place := c.lookup(q)
-	usable := DecideOnError(now, s.meta(), mark, q.Rule, q.Request) == StaleIfError
+	usable := policy.DecideOnError(now, s.response(), mark, q.Rule, q.Request) == policy.StaleIfError
 	if !usable && q.Request.Owner != "" {
 		s.Release()
 		shared := *q
 		shared.Request.Owner = ""
 		q = &shared
 		s, mark, place = c.lookup(q)
-		usable = DecideOnError(now, s.meta(), mark, q.Rule, q.Request) == StaleIfError && s.Status == http.StatusOK
+		usable = policy.DecideOnError(now, s.response(), mark, q.Rule, q.Request) == policy.StaleIfError && s.Status == http.StatusOK
 	}
 	if !usable {
 		s.Release()
@@ -278,7 +280,7 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	if errors.Is(err, errCooling) {
 		return a, nil
 	}
-	a.Forward = q.reason(now, s.Meta, mark, place)
+	a.Forward = q.reason(now, s.response(), mark, place)
 	if p := (preferStale{}); errors.As(err, &p) {
 		a.ForwardStatus = p.status
 	}

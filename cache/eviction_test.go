@@ -23,12 +23,12 @@ func BenchmarkEviction(b *testing.B) {
 		room := total / 20
 		for _, policy := range []struct {
 			name string
-			make func(room int64) policy
+			make func(room int64) evictionPolicy
 		}{
 			{"LRU", newLRU},
 			{"S3-FIFO", newS3FIFO},
-			{"SIEVE", func(room int64) policy { return &sievePolicy{newIndex(), room, false} }},
-			{"SIEVE, metadata longer", func(room int64) policy { return &sievePolicy{newIndex(), room, true} }},
+			{"SIEVE", func(room int64) evictionPolicy { return &sievePolicy{newIndex(), room, false} }},
+			{"SIEVE, metadata longer", func(room int64) evictionPolicy { return &sievePolicy{newIndex(), room, true} }},
 		} {
 			b.Run(name+"/"+policy.name, func(b *testing.B) {
 				for b.Loop() {
@@ -63,8 +63,8 @@ type asked struct {
 	metadata bool
 }
 
-// policy answers a request from what it holds, or takes it in.
-type policy interface{ ask(r asked) bool }
+// evictionPolicy answers a request from what it holds, or takes it in.
+type evictionPolicy interface{ ask(r asked) bool }
 
 // replay makes a trace, the same each time, and the bytes of all its objects.
 func replay(requests, objects int, drift bool) (trace []asked, total int64) {
@@ -122,7 +122,7 @@ type lru struct {
 	order      list.List // newest first
 }
 
-func newLRU(room int64) policy { return &lru{room: room, at: make(map[Sum]*list.Element)} }
+func newLRU(room int64) evictionPolicy { return &lru{room: room, at: make(map[Sum]*list.Element)} }
 
 func (p *lru) ask(r asked) bool {
 	if e, ok := p.at[r.sum]; ok {
@@ -160,7 +160,7 @@ type fifo struct {
 	bytes int64
 }
 
-func newS3FIFO(room int64) policy {
+func newS3FIFO(room int64) evictionPolicy {
 	return &s3fifo{room: room, in: make(map[Sum]*s3entry), ghosts: make(map[Sum]bool)}
 }
 

@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // fetch joins the key's flight, or begins it. With patience it waits until the
 // flight is that old: those who come later wait less, or not at all.
-func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why Verdict, patience time.Duration) (*Answer, error) {
+func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why policy.Verdict, patience time.Duration) (*Answer, error) {
 	f, r, leader, err := c.join(q, place, alone, why)
 	if err != nil {
 		return nil, err
@@ -35,19 +37,19 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why 
 // join returns the flight to wait for and a place in it. Where a validation
 // failed a moment ago its error is the answer: the stored response is as good
 // as it was, and masters in trouble are not asked at the rate of the requests.
-func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r *reader, leader bool, err error) {
+func (c *Cache) join(q *Query, place Key, alone bool, why policy.Verdict) (f *flight, r *reader, leader bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, nil, false, ErrClosed
 	}
 	id := flightKey{place.Site, place.ID, ""}
-	for _, part := range []string{"", q.Request.part()} { // a fill of the whole serves for a part of it
+	for _, part := range []string{"", q.span()} { // a fill of the whole serves for a part of it
 		id.part = part
 		if f = c.flights[id]; f == nil || alone || c.purged(f, q.Key) {
 			continue
 		}
-		if err := f.failure(); err != nil && why == Validate && !errors.Is(err, errDeserted) {
+		if err := f.failure(); err != nil && why == policy.Validate && !errors.Is(err, errDeserted) {
 			return nil, nil, false, fmt.Errorf("%w: %w", errCooling, err)
 		}
 		if !f.takes(q) {
@@ -63,12 +65,12 @@ func (c *Cache) join(q *Query, place Key, alone bool, why Verdict) (f *flight, r
 	return f, r, true, nil
 }
 
-// part names the range that is fetched for this request by itself.
-func (q *Request) part() string {
-	if len(q.Ranges) == 0 {
+// span names the range that is fetched for this request by itself.
+func (q *Query) span() string {
+	if len(q.Request.Ranges) == 0 {
 		return ""
 	}
-	return q.Header.Get("Range") + "\x00" + q.Header.Get("If-Range")
+	return q.Request.Header.Get("Range") + "\x00" + q.Request.Header.Get("If-Range")
 }
 
 // refresh validates in the background, unless that is under way.
@@ -88,7 +90,7 @@ func (c *Cache) refresh(q *Query, place Key) {
 // status is not known that costs a file one more fetch for each such purge.
 func (c *Cache) purged(f *flight, k Key) bool {
 	k.Metadata = k.Metadata || f.mayBeMissing()
-	return c.purges.mark(k, f.born) != NotMarked
+	return c.purges.mark(k, f.born) != policy.NotMarked
 }
 
 // flight makes a flight. c.mu is held.
@@ -144,33 +146,33 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
 	var found Key
 	w.base, w.mark, found = c.lookup(q)
-	why := Decide(w.requested, w.base.meta(), w.mark, q.Rule, q.Request)
-	if why == Fresh {
+	why := policy.Decide(w.requested, w.base.response(), w.mark, q.Rule, q.Request)
+	if why == policy.Fresh {
 		f.finishStored(w.base)
 		return
 	}
-	f.because(q.reason(w.requested, w.base.meta(), w.mark, found))
-	w.asked = ask(why, w.base.meta(), &q.Request)
-	w.asked.Stale = q.standIn(w.requested, w.base.meta(), w.mark)
+	f.because(q.reason(w.requested, w.base.response(), w.mark, found))
+	w.asked = ask(why, w.base.response(), &q.Request)
+	w.asked.Stale = q.standIn(w.requested, w.base.response(), w.mark)
 	w.asked.Memo = w.base.memo(q.Memo)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }
 
 // ask says what is wanted of the origin.
-func ask(why Verdict, m *Meta, q *Request) Ask {
+func ask(why policy.Verdict, r *policy.Response, q *policy.Request) Ask {
 	a := Ask{Header: q.Header, Head: q.Method == http.MethodHead}
 	switch {
 	case a.Head:
-	case m == nil, why == Complete && len(q.Ranges) > 0:
+	case r == nil, why == policy.Complete && len(q.Ranges) > 0:
 		if len(q.Ranges) > 0 {
 			a.Range, a.IfRange = q.Header.Get("Range"), q.Header.Get("If-Range")
 		}
-	case why == Complete: // the whole is wanted, and its beginning is here
-		if tag := strongTag(m.Header); tag != "" && m.Piece.First == 0 {
-			a.Range, a.IfRange = "bytes="+strconv.FormatInt(m.Size(), 10)+"-", tag
+	case why == policy.Complete: // the whole is wanted, and its beginning is here
+		if tag := policy.StrongTag(r.Header); tag != "" && r.Span.First == 0 {
+			a.Range, a.IfRange = "bytes="+strconv.FormatInt(r.Span.Size, 10)+"-", tag
 		}
 	default:
-		a.ETag, a.LastModified = m.Header.Get("ETag"), m.Header.Get("Last-Modified")
+		a.ETag, a.LastModified = r.Header.Get("ETag"), r.Header.Get("Last-Modified")
 	}
 	return a
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // Fetcher asks the origin on behalf of the cache. Fetch writes exactly one
@@ -67,7 +69,7 @@ type Fill struct {
 	f     *flight
 	q     *Query
 	base  *Stored // the stored response that Ask's validators are of
-	mark  Mark
+	mark  policy.Mark
 	place Key // where a response is to be stored
 
 	asked     Ask
@@ -93,8 +95,8 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	if w.q.Request.Method == http.MethodHead {
 		return w.head(status, h, size)
 	}
-	if w.base != nil && serverError(status) &&
-		DecideOnError(time.Now(), w.base.Meta, w.mark, w.q.Rule, w.q.Request) == StaleIfError {
+	if w.base != nil && policy.IsServerError(status) &&
+		policy.DecideOnError(time.Now(), w.base.response(), w.mark, w.q.Rule, w.q.Request) == policy.StaleIfError {
 		return preferStale{status}
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
@@ -145,31 +147,15 @@ func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-func serverError(status int) bool {
-	switch status {
-	case 500, 502, 503, 504:
-		return true
-	}
-	return false
-}
-
 // begin makes the Meta of a response that arrives now.
 func (w *Fill) begin(status int, h http.Header) {
-	c := control(h)
 	received := time.Now()
 	m := &Meta{
 		Site: w.place.Site, Key: w.place.ID, Born: w.f.born, ID: w.c.ids.next(received),
-		Status: status, Header: storedHeader(h, &c),
-		RequestTime: w.requested, ResponseTime: received,
-		Vary: varyOf(h, w.q.Request.Header),
+		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
-	// A response without Date gets one now (RFC 9110 section 6.6.1).
-	if len(m.Header["Date"]) == 0 {
-		m.Header["Date"] = []string{received.UTC().Format(http.TimeFormat)}
-	}
-	m.fresh = measure(m)
 	w.meta = m
-	kept := Storable(w.q.Rule, w.q.Request, status, h)
+	kept := policy.Storable(w.q.Rule, w.q.Request, status, h)
 	w.f.mu.Lock()
 	defer w.f.mu.Unlock()
 	w.f.unkept = unkept(h, m.Header)
@@ -183,7 +169,7 @@ func (w *Fill) begin(status int, h http.Header) {
 // only.
 func unkept(h, kept http.Header) http.Header {
 	var out http.Header
-	for name, values := range EndToEnd(h) {
+	for name, values := range policy.EndToEnd(h) {
 		if _, ok := kept[name]; !ok {
 			if out == nil {
 				out = make(http.Header)
@@ -262,12 +248,13 @@ func (w *Fill) renew(h http.Header) error {
 // another validation and nothing else.
 func (w *Fill) freshen(h http.Header) *Meta {
 	now := time.Now()
-	m := Freshen(w.base.Meta, h, w.requested, now)
+	m := *w.base.Meta
+	m.Response = w.base.Freshened(h, w.requested, now)
 	m.ID, m.Born = w.c.ids.next(now), w.f.born
-	if err := w.c.store.Freshen(w.place, w.base.ID, m); err != nil && !errors.Is(err, errGone) {
+	if err := w.c.store.Freshen(w.place, w.base.ID, &m); err != nil && !errors.Is(err, errGone) {
 		w.c.notify("freshen", err)
 	}
-	return m
+	return &m
 }
 
 // end finishes the flight with what Fetch returned.

@@ -13,11 +13,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // hold makes a held response of one part for each variant.
 func hold(fill *Fill, parts map[string]string) error {
-	if err := fill.Hold(200, fields("Cache-Control: max-age=60"), len(parts)); err != nil {
+	if err := fill.Hold(200, policytest.Fields("Cache-Control: max-age=60"), len(parts)); err != nil {
 		return err
 	}
 	for _, variant := range slices.Sorted(maps.Keys(parts)) {
@@ -186,7 +188,7 @@ func TestRespondSetsWhatIsMissing(t *testing.T) {
 func TestRespondWithoutContent(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-			return fill.Respond(204, fields("Cache-Control: max-age=60"), -1)
+			return fill.Respond(204, policytest.Fields("Cache-Control: max-age=60"), -1)
 		}))
 		expect(t, c, q, Missed, "")
 		settle(c)
@@ -295,7 +297,7 @@ func TestRestartKeepsAFreshening(t *testing.T) {
 			if n == 1 {
 				return respond(fill, 200, "x", "Cache-Control: max-age=60", `Etag: "1"`)
 			}
-			return fill.Respond(304, fields("Cache-Control: max-age=3600", fmt.Sprint("X-Round: ", n)), 0)
+			return fill.Respond(304, policytest.Fields("Cache-Control: max-age=3600", fmt.Sprint("X-Round: ", n)), 0)
 		}}
 		for round, want := range []Outcome{Missed, Revalidated, Hit} {
 			c, err := Open(Config{Disk: 8 << 20, Dir: dir, MaxObject: 1 << 20})

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+
+	"pkgedge/cache/policy"
 )
 
 // errUnaskedPart is a 206 to a request for the whole.
@@ -17,7 +19,7 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	if w.asked.Range == "" {
 		return errUnaskedPart
 	}
-	first, last, total, ok := parseContentRange(h)
+	first, last, total, ok := policy.ParseContentRange(h)
 	if !ok { // several ranges, or nothing we understand: the client asked for it
 		w.begin(http.StatusPartialContent, h)
 		w.open(size)
@@ -37,17 +39,16 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	base := w.base
 	w.begin(http.StatusOK, whole)
 	w.f.setStatus(http.StatusPartialContent)
-	w.meta.Piece = &Piece{First: first, Total: total}
-	if !exact || base == nil || base.Piece == nil || base.Piece.First+base.Size() != first ||
-		base.Piece.Total != total || strongTag(h) == "" || strongTag(h) != strongTag(base.Header) {
+	w.meta.Span = &policy.Span{First: first, Total: total, Size: size}
+	if !exact || base == nil || !base.Continues(h, first, total) {
 		w.f.unkeep("Content-Range", h["Content-Range"]) // who asked gets it in the origin's words
 		w.open(size)
 		return nil
 	}
-	w.meta.Piece.First = base.Piece.First
 	size += base.Size()
-	if w.meta.Piece.First == 0 && size == total {
-		w.meta.Piece = nil
+	w.meta.Span.First, w.meta.Span.Size = base.Span.First, size
+	if w.meta.Span.First == 0 && size == total {
+		w.meta.Span = nil
 		w.meta.Header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
 	}
 	w.open(size)
@@ -68,19 +69,9 @@ func (w *Fill) head(status int, h http.Header, size int64) error {
 	if w.base == nil || status != http.StatusOK {
 		return nil
 	}
-	if !sameRepresentation(w.base.Header, h) {
+	if !w.base.SameRepresentation(h) {
 		return w.c.purges.add(Purge{Scope: ScopeKey, Site: w.q.Key.Site, Name: w.q.Key.ID, Soft: true})
 	}
 	w.freshen(h)
 	return nil
-}
-
-// sameRepresentation: no validator and no length that the HEAD gives differs.
-func sameRepresentation(stored, head http.Header) bool {
-	for _, name := range []string{"Etag", "Last-Modified", "Content-Length"} {
-		if v := head.Get(name); v != "" && v != stored.Get(name) {
-			return false
-		}
-	}
-	return true
 }

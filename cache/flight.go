@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // flight is one fetch and everyone who waits for it. The fill writes, readers
@@ -100,7 +102,7 @@ func (f *flight) join() (*reader, bool) {
 func (f *flight) mayBeMissing() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.meta == nil || missing(f.meta.Status)
+	return f.meta == nil || policy.IsMissing(f.meta.Status)
 }
 
 // takes says whether a request may wait for the flight. Once the response is
@@ -110,7 +112,7 @@ func (f *flight) mayBeMissing() bool {
 func (f *flight) takes(q *Query) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.meta == nil || Decide(time.Now(), f.meta, NotMarked, q.Rule, q.Request) == Fresh
+	return f.meta == nil || policy.Decide(time.Now(), &f.meta.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
 }
 
 func (r *reader) close() {
@@ -286,7 +288,7 @@ func (b *boundReader) Read(p []byte) (int, error) {
 func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !leader && (!f.result.shared || !f.meta.selects(q.Request.Header)) {
+	if !leader && (!f.result.shared || !f.meta.Selects(q.Request.Header)) {
 		return nil, errNotShared
 	}
 	part, ok := q.part(f.meta)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // clients are many gets at once.
@@ -108,7 +110,7 @@ func TestFlightFollowersReadBeforeItsEnd(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
 		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
-			if err := fill.Respond(200, fields("Cache-Control: max-age=60"), -1); err != nil {
+			if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1); err != nil {
 				return err
 			}
 			io.WriteString(fill, "first ")
@@ -150,7 +152,7 @@ func TestFlightWhoeverLeavesHarmsNobody(t *testing.T) {
 				headers, rest := make(chan struct{}), make(chan struct{})
 				origin := &counting{fetch: func(_ int, ctx context.Context, _ Ask, fill *Fill) error {
 					<-headers
-					if err := fill.Respond(200, fields("Cache-Control: max-age=60"), 10); err != nil {
+					if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 10); err != nil {
 						return err
 					}
 					io.WriteString(fill, "first")
@@ -229,7 +231,7 @@ func TestFlightsEndWithTheCache(t *testing.T) {
 		ended := make(chan struct{})
 		origin := fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
 			defer close(ended)
-			fill.Respond(200, fields("Cache-Control: max-age=60"), -1)
+			fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1)
 			io.WriteString(fill, "some")
 			<-ctx.Done()
 			return context.Cause(ctx)

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy"
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestFlightRefreshesOnceInTheBackground(t *testing.T) {
@@ -46,7 +49,7 @@ func TestFlightLooksUpOnceMore(t *testing.T) {
 		q := query("a", origin)
 		expect(t, c, q, Missed, "x")
 		settle(c)
-		a, err := c.fetch(t.Context(), q, q.Key, false, Miss, 0) // as if its look-up had been earlier
+		a, err := c.fetch(t.Context(), q, q.Key, false, policy.Miss, 0) // as if its look-up had been earlier
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +178,7 @@ func TestFlightNotModified(t *testing.T) {
 			if ask.ETag != `"1"` || ask.LastModified != "Sat, 01 Jan 2000 00:00:00 GMT" {
 				t.Errorf("asked with %q %q", ask.ETag, ask.LastModified)
 			}
-			return fill.Respond(304, fields("Cache-Control: max-age=120", "X-A: 2"), 0)
+			return fill.Respond(304, policytest.Fields("Cache-Control: max-age=120", "X-A: 2"), 0)
 		}}
 		expect(t, c, query("a", origin), Missed, text)
 		settle(c)

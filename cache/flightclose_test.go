@@ -7,13 +7,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy"
+	"pkgedge/cache/policy/policytest"
 )
 
 // A file that takes long to be removed is waited for by nobody who wants something
 // else, not even of the same key.
 func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 	breaking := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-		fill.Respond(200, fields("Cache-Control: max-age=60"), 10)
+		fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 10)
 		fill.Write([]byte("12345"))
 		return errOrigin
 	})
@@ -55,7 +58,7 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 			go func() {
 				defer close(joined)
 				q := query("a", always(200, "x"))
-				if _, r, _, err := c.join(q, q.Key, false, Validate); err == nil {
+				if _, r, _, err := c.join(q, q.Key, false, policy.Validate); err == nil {
 					r.close()
 				}
 			}()

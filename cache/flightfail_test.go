@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestFlightErrorIsForAll(t *testing.T) {
@@ -152,7 +154,7 @@ func TestFlightDesertedDoesNotCool(t *testing.T) {
 		settle(c)
 		pass(2 * time.Minute)
 		q.Fetcher = fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
-			if err := fill.Respond(200, fields("Cache-Control: private"), -1); err != nil {
+			if err := fill.Respond(200, policytest.Fields("Cache-Control: private"), -1); err != nil {
 				return err
 			}
 			<-ctx.Done()
@@ -176,7 +178,7 @@ func TestFlightPanicIsAnError(t *testing.T) {
 		for _, respond := range []bool{false, true} {
 			q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
 				if respond {
-					fill.Respond(200, fields("Cache-Control: max-age=60"), -1)
+					fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1)
 					io.WriteString(fill, "some")
 				}
 				panic("out of cheese")
@@ -208,7 +210,7 @@ func TestFlightFailingAfterTheHeadersIsNoEnd(t *testing.T) {
 		for _, size := range []int64{-1, 100} {
 			gate := make(chan struct{})
 			origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-				if err := fill.Respond(200, fields("Cache-Control: max-age=60"), size); err != nil {
+				if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), size); err != nil {
 					return err
 				}
 				io.WriteString(fill, "some")
@@ -236,7 +238,7 @@ func TestFlightFailingLeavesWhatIsStored(t *testing.T) {
 		settle(c)
 		pass(2 * time.Minute)
 		q.Fetcher = fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-			fill.Respond(200, fields("Cache-Control: max-age=60"), 100)
+			fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 100)
 			io.WriteString(fill, "ne")
 			return errOrigin
 		})
@@ -251,7 +253,7 @@ func TestFlightOfAnotherLengthThanDeclared(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		for sent, declared := range map[string]int64{"short": 6, "long": 3, "x": 0} {
 			g := get(c, query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-				if err := fill.Respond(200, fields("Cache-Control: max-age=60"), declared); err != nil {
+				if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), declared); err != nil {
 					return err
 				}
 				_, err := io.WriteString(fill, sent)

@@ -16,42 +16,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy"
+	"pkgedge/cache/policy/policytest"
 )
 
-// epoch is when the responses of pure tests were sent.
-var epoch = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-
-// fields makes a header of "Name: value" lines.
-func fields(lines ...string) http.Header {
-	h := make(http.Header)
-	for _, line := range lines {
-		name, value, ok := strings.Cut(line, ": ")
-		if !ok {
-			panic("no field: " + line)
-		}
-		h.Add(name, value)
-	}
-	return h
-}
-
-// received is a response that was sent, asked for and received at epoch.
-func received(status int, lines ...string) *Meta {
-	h := fields(lines...)
-	if h.Get("Date") == "" {
-		h.Set("Date", epoch.Format(http.TimeFormat))
-	}
-	m := &Meta{Status: status, Header: h, RequestTime: epoch, ResponseTime: epoch}
-	m.fresh = measure(m)
-	return m
-}
-
 // asking is a GET with the given Cache-Control, "" for none.
-func asking(control string) Request {
-	q := Request{Method: http.MethodGet, Control: NoControl()}
-	if control != "" {
-		q.Control = RequestControl(http.Header{"Cache-Control": {control}})
-	}
-	return q
+func asking(control string) policy.Request {
+	return policy.Request{Method: http.MethodGet, Control: policy.RequestControl(http.Header{"Cache-Control": {control}})}
 }
 
 // payload is n bytes that no other seed has.
@@ -64,11 +36,14 @@ func payload(seed, n int) []byte {
 // metaFor is the Meta of a one-part response.
 func metaFor(k Key, id uint64, body []byte, lines ...string) *Meta {
 	m := &Meta{
-		Site: k.Site, Key: k.ID, ID: id, Status: http.StatusOK, Header: fields(lines...),
-		RequestTime: epoch, ResponseTime: epoch,
+		Site: k.Site, Key: k.ID, ID: id,
+		Response: policy.Response{
+			Status: http.StatusOK, Header: policytest.Fields(lines...),
+			RequestTime: policytest.Epoch, ResponseTime: policytest.Epoch,
+		},
 		Parts: []Part{{Size: int64(len(body)), CRC: crc32.Checksum(body, castagnoli)}},
 	}
-	m.fresh = measure(m)
+	m.Measure()
 	return m
 }
 
@@ -96,7 +71,7 @@ func (c *counting) want(t testing.TB, n int64) {
 
 // respond streams one response with a known length.
 func respond(fill *Fill, status int, body string, lines ...string) error {
-	if err := fill.Respond(status, fields(lines...), int64(len(body))); err != nil {
+	if err := fill.Respond(status, policytest.Fields(lines...), int64(len(body))); err != nil {
 		return err
 	}
 	_, err := io.WriteString(fill, body)

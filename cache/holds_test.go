@@ -9,7 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
+
+	"pkgedge/cache/policy"
 )
 
 func wantHeld(t *testing.T, c *Cache, id string, want bool) {
@@ -160,11 +161,11 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 	}
 	again := openedPurges(t, dir)
 	for i := range 1000 {
-		if m := again.mark(Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != MarkedStale {
+		if m := again.mark(Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != policy.MarkedStale {
 			t.Fatalf("%d is %v after a restart", i, m)
 		}
 	}
-	if m := again.mark(Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != NotMarked {
+	if m := again.mark(Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != policy.NotMarked {
 		t.Errorf("another is %v", m)
 	}
 }
@@ -176,16 +177,16 @@ func TestAPurgeOfASitesMetadata(t *testing.T) {
 	p.mustAdd(t, Purge{Scope: ScopeSiteMetadata, Site: "s", Soft: true})
 	check := func(p *purges) {
 		t.Helper()
-		for k, want := range map[Key]Mark{
-			{Site: "s", ID: "packument/a", Group: "a", Metadata: true}: MarkedStale,
-			{Site: "s", ID: "keys", Metadata: true}:                    MarkedStale,
-			{Site: "s", ID: "tarball/a", Group: "a"}:                   NotMarked,
-			{Site: "t", ID: "packument/a", Group: "a", Metadata: true}: NotMarked,
+		for k, want := range map[Key]policy.Mark{
+			{Site: "s", ID: "packument/a", Group: "a", Metadata: true}: policy.MarkedStale,
+			{Site: "s", ID: "keys", Metadata: true}:                    policy.MarkedStale,
+			{Site: "s", ID: "tarball/a", Group: "a"}:                   policy.NotMarked,
+			{Site: "t", ID: "packument/a", Group: "a", Metadata: true}: policy.NotMarked,
 		} {
 			if got := p.mark(k, before); got != want {
 				t.Errorf("%v is %v", k, got)
 			}
-			if got := p.mark(k, p.now()); got != NotMarked {
+			if got := p.mark(k, p.now()); got != policy.NotMarked {
 				t.Errorf("%v is %v when it came later", k, got)
 			}
 		}
@@ -208,53 +209,12 @@ func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := openedPurges(t, dir)
-	for k, want := range map[Key]Mark{
-		{Site: "one", ID: "x"}: MarkedGone, {Site: "s", ID: "x", Group: "group"}: MarkedGone, {Site: "s", ID: "x", Group: "meta", Metadata: true}: MarkedStale,
-		{Site: "s", ID: "key"}: MarkedGone, {Site: "five", ID: "x", Metadata: true}: MarkedStale, {Site: "s", ID: "y", Group: "z", Metadata: true}: NotMarked,
+	for k, want := range map[Key]policy.Mark{
+		{Site: "one", ID: "x"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "group"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "meta", Metadata: true}: policy.MarkedStale,
+		{Site: "s", ID: "key"}: policy.MarkedGone, {Site: "five", ID: "x", Metadata: true}: policy.MarkedStale, {Site: "s", ID: "y", Group: "z", Metadata: true}: policy.NotMarked,
 	} {
 		if got := p.mark(k, 1); got != want {
 			t.Errorf("%v is %v; want %v", k, got, want)
-		}
-	}
-}
-
-func TestAnnouncedLifetime(t *testing.T) {
-	announced := Rule{Fresh: 5 * time.Minute, Announced: 12 * time.Hour, Missing: 10 * time.Second}
-	for _, tt := range []struct {
-		rule   string
-		status int
-		lines  []string
-		policy Rule
-		want   time.Duration
-	}{
-		{"a 200 that says nothing", 200, nil, announced, 12 * time.Hour},
-		{"a 200 that states less", 200, []string{"Cache-Control: max-age=300"}, announced, 12 * time.Hour},
-		{"a 200 that states more", 200, []string{"Cache-Control: max-age=86400"}, announced, 24 * time.Hour},
-		{"a 200 from another cache", 200, []string{"Cache-Control: max-age=300", "Age: 1"}, announced, 5 * time.Minute},
-		{"a 200 through another cache that asked", 200, []string{"Cache-Control: max-age=300", "Age: 0"}, announced, 12 * time.Hour},
-		{"a 404", 404, nil, announced, 10 * time.Second},
-		{"a 301", 301, []string{"Cache-Control: max-age=7"}, announced, 7 * time.Second},
-		{"changes are not announced", 200, nil, Rule{Fresh: 5 * time.Minute}, 5 * time.Minute},
-		{"a shorter Override is lengthened", 200, nil, Rule{Fresh: time.Minute, Override: true, Announced: time.Hour}, time.Hour},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			if got := received(tt.status, tt.lines...).Lifetime(tt.policy); got != tt.want {
-				t.Errorf("lifetime %v, want %v", got, tt.want)
-			}
-		})
-	}
-	for control, want := range map[string]Verdict{"no-cache": Fresh, "must-revalidate, max-age=0": Fresh} {
-		m := received(200, "Cache-Control: "+control)
-		if got := Decide(epoch.Add(time.Hour), m, NotMarked, announced, asking("")); got != want {
-			t.Errorf("%s, announced: %v", control, got)
-		}
-		if got := Decide(epoch.Add(time.Hour), m, MarkedStale, announced, asking("")); got != Validate {
-			t.Errorf("%s, a change was announced: %v", control, got)
-		}
-		usual := announced
-		usual.Announced = 0
-		if got := Decide(epoch.Add(time.Hour), m, NotMarked, usual, asking("")); got != Validate {
-			t.Errorf("%s, not announced: %v", control, got)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"pkgedge/cache/policy"
 )
 
 // written is a write, and how many purges were acknowledged before it.
@@ -79,12 +81,12 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 			}
 			for _, all := range batches[:w.acknowledged] {
 				for _, u := range all {
-					if p.mark(Key{Site: "s", ID: u.Name}, born) != MarkedGone {
+					if p.mark(Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
 						t.Fatalf("cut at %d of %d bytes: %.20s is forgotten", w.off, len(w.bytes), u.Name)
 					}
 				}
 			}
-			if w.acknowledged > 0 && p.mark(Key{Site: "other", ID: "x"}, born) != NotMarked {
+			if w.acknowledged > 0 && p.mark(Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
 				t.Fatalf("cut at %d of %d bytes: taken for damage", w.off, len(w.bytes))
 			}
 			p.close()
@@ -119,7 +121,7 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "after"})
 	p.close()
 	p = openedPurges(t, dir)
-	for id, want := range map[string]Mark{"many-0": NotMarked, "many-299": NotMarked, "after": MarkedGone} {
+	for id, want := range map[string]policy.Mark{"many-0": policy.NotMarked, "many-299": policy.NotMarked, "after": policy.MarkedGone} {
 		if have := p.mark(Key{Site: "s", ID: id}, born); have != want {
 			t.Errorf("%s is %d, want %d", id, have, want)
 		}

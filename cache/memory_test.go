@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // ristretto loses the second of two quick writes of a new key: what is current
@@ -249,7 +251,7 @@ func flip(t *testing.T, path string, at int) {
 func TestLastIDGrows(t *testing.T) {
 	var l lastID
 	last := uint64(0)
-	for _, now := range []time.Time{epoch, epoch, epoch.Add(-time.Hour), epoch.Add(time.Hour), epoch} {
+	for _, now := range []time.Time{policytest.Epoch, policytest.Epoch, policytest.Epoch.Add(-time.Hour), policytest.Epoch.Add(time.Hour), policytest.Epoch} {
 		id := l.next(now)
 		if id <= last {
 			t.Errorf("%d after %d", id, last)
@@ -258,7 +260,7 @@ func TestLastIDGrows(t *testing.T) {
 	}
 	l.saw(last + 1000) // a stored response's, of before the clock stepped back
 	l.saw(3)
-	if id := l.next(epoch); id != last+1001 {
+	if id := l.next(policytest.Epoch); id != last+1001 {
 		t.Errorf("%d after %d was seen", id, last+1000)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // owned asks for "a" on behalf of an owner, "" for nobody.
@@ -128,7 +130,7 @@ func TestValidateAsksBeforeEveryUse(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
 			if n > 1 && ask.ETag == `"1"` {
-				return fill.Respond(http.StatusNotModified, fields("Cache-Control: max-age=3600"), 0)
+				return fill.Respond(http.StatusNotModified, policytest.Fields("Cache-Control: max-age=3600"), 0)
 			}
 			return respond(fill, 200, "x", "Cache-Control: max-age=3600", `Etag: "1"`)
 		}}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // A master that hangs makes nobody wait long who can have a stale answer, and
@@ -11,7 +13,7 @@ import (
 func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -49,7 +51,7 @@ func TestWhoeverHasNoStaleAnswerWaits(t *testing.T) {
 			return respond(fill, 200, "x", "Cache-Control: max-age=60")
 		}}
 		q := query("a", late)
-		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
 		expect(t, c, q, Missed, "x")
 		settle(c)
 		pass(2 * time.Minute)
@@ -61,7 +63,7 @@ func TestWhoeverHasNoStaleAnswerWaits(t *testing.T) {
 func TestAQuickValidationIsWaitedFor(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -77,7 +79,7 @@ func TestAQuickValidationIsWaitedFor(t *testing.T) {
 func TestWhoeverLosesItsStaleAnswerWaits(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule = Rule{IfError: Forever, Patience: 700 * time.Millisecond}
+		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)

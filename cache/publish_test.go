@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // published is what a publish purges.
@@ -26,7 +28,7 @@ func TestPublishIsNotAnsweredByAnOlder404(t *testing.T) {
 				wait := clients(c, 1, func(int) *Query {
 					return ask(fetch(func(_ context.Context, _ Ask, fill *Fill) error {
 						<-gate
-						if err := fill.Respond(404, fields(), -1); err != nil {
+						if err := fill.Respond(404, policytest.Fields(), -1); err != nil {
 							return err
 						}
 						<-rest
@@ -73,7 +75,7 @@ func TestPublishLeavesAFileThatIsBeingRead(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
 		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
-			if err := fill.Respond(200, fields("Cache-Control: max-age=60"), 4); err != nil {
+			if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 4); err != nil {
 				return err
 			}
 			<-gate

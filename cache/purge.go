@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"pkgedge/cache/policy"
 )
 
 // Scope says how much a purge covers.
@@ -69,14 +71,14 @@ func (m *marked) add(seq uint64, soft bool) {
 	m.gone = max(m.gone, seq)
 }
 
-func (m marked) covers(born uint64) Mark {
+func (m marked) covers(born uint64) policy.Mark {
 	switch {
 	case born < m.gone:
-		return MarkedGone
+		return policy.MarkedGone
 	case born < m.stale:
-		return MarkedStale
+		return policy.MarkedStale
 	}
-	return NotMarked
+	return policy.NotMarked
 }
 
 // openPurges reads the journal in dir; "" keeps purges in memory only.
@@ -170,9 +172,9 @@ func (p *purges) fold(seq uint64) {
 }
 
 // mark says what purges have done to a response of k that was born then.
-func (p *purges) mark(k Key, born uint64) Mark {
+func (p *purges) mark(k Key, born uint64) policy.Mark {
 	if born >= p.newest.Load() {
-		return NotMarked
+		return policy.NotMarked
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy"
+	"pkgedge/cache/policy/policytest"
 )
 
 func openedPurges(t *testing.T, dir string) *purges {
@@ -52,21 +55,21 @@ func TestPurgeScopes(t *testing.T) {
 		{"the nameless group is nobody's", Purge{Scope: ScopeGroup, Site: "s"}, [5]bool{}},
 		{"another site", Purge{Scope: ScopeSite, Site: "u"}, [5]bool{}},
 	} {
-		for soft, mark := range map[bool]Mark{false: MarkedGone, true: MarkedStale} {
+		for soft, mark := range map[bool]policy.Mark{false: policy.MarkedGone, true: policy.MarkedStale} {
 			t.Run(fmt.Sprint(tt.rule, " soft=", soft), func(t *testing.T) {
 				p := openedPurges(t, "")
 				before := p.now()
 				tt.purge.Soft = soft
 				p.mustAdd(t, tt.purge)
 				for i, k := range keys {
-					want := NotMarked
+					want := policy.NotMarked
 					if tt.want[i] {
 						want = mark
 					}
 					if have := p.mark(k, before); have != want {
 						t.Errorf("%v born before is %d, want %d", k, have, want)
 					}
-					if have := p.mark(k, p.now()); have != NotMarked {
+					if have := p.mark(k, p.now()); have != policy.NotMarked {
 						t.Errorf("%v born after is %d", k, have)
 					}
 				}
@@ -87,7 +90,7 @@ func TestPurgeHardAndSoft(t *testing.T) {
 		born = append(born, p.now())
 		p.mustAdd(t, u)
 	}
-	for i, want := range []Mark{MarkedGone, MarkedStale, MarkedStale} {
+	for i, want := range []policy.Mark{policy.MarkedGone, policy.MarkedStale, policy.MarkedStale} {
 		if have := p.mark(k, born[i]); have != want {
 			t.Errorf("born before purge %d: %d, want %d: the worst counts", i, have, want)
 		}
@@ -106,7 +109,7 @@ func TestPurgeSurvivesReopening(t *testing.T) {
 	p.close()
 	for range 3 {
 		p = openedPurges(t, dir)
-		if p.mark(k, first) != MarkedGone || p.mark(k, second) != MarkedStale || p.mark(k, third) != NotMarked {
+		if p.mark(k, first) != policy.MarkedGone || p.mark(k, second) != policy.MarkedStale || p.mark(k, third) != policy.NotMarked {
 			t.Errorf("marks are %d %d %d", p.mark(k, first), p.mark(k, second), p.mark(k, third))
 		}
 		if p.now() < third {
@@ -118,7 +121,7 @@ func TestPurgeSurvivesReopening(t *testing.T) {
 	fourth := p.now()
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
 	for _, born := range []uint64{first, second, third, fourth} {
-		if p.mark(k, born) != MarkedGone {
+		if p.mark(k, born) != policy.MarkedGone {
 			t.Errorf("born %d is not covered by a purge after the restart", born)
 		}
 	}
@@ -146,7 +149,7 @@ func TestPurgeNumbersAreNotGivenTwice(t *testing.T) {
 			}
 			p = openedPurges(t, dir)
 			p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-			if have := p.mark(k, born); have != MarkedGone {
+			if have := p.mark(k, born); have != policy.MarkedGone {
 				t.Errorf("mark %d: a response born before the purge is not covered", have)
 			}
 		})
@@ -158,15 +161,15 @@ func TestPurgeJournalDamage(t *testing.T) {
 	for _, tt := range []struct {
 		rule    string
 		journal string
-		a, b, z Mark // of the keys a, b and z, born at 0
+		a, b, z policy.Mark // of the keys a, b and z, born at 0
 	}{
-		{"whole", fmt.Sprintf(hard("a")+hard("b"), 1, 2), MarkedGone, MarkedGone, NotMarked},
-		{"a torn last line was never acknowledged", fmt.Sprintf(hard("a"), 1) + `{"seq":2,"sc`, MarkedGone, NotMarked, NotMarked},
-		{"a last line that lacks only its end", fmt.Sprintf(hard("a"), 1) + strings.TrimSuffix(fmt.Sprintf(hard("b"), 2), "\n"), MarkedGone, MarkedGone, NotMarked},
-		{"zeros after a power cut", fmt.Sprintf(hard("a"), 1) + strings.Repeat("\x00", 100_000), MarkedGone, NotMarked, NotMarked},
-		{"damage inside makes everything older gone", fmt.Sprintf(hard("a"), 1) + "{\"seq\":\n" + fmt.Sprintf(hard("b"), 2), MarkedGone, MarkedGone, MarkedGone},
-		{"a very long line", fmt.Sprintf(hard(strings.Repeat("x", 200_000)), 1) + fmt.Sprintf(hard("b"), 2), NotMarked, MarkedGone, NotMarked},
-		{"empty", "", NotMarked, NotMarked, NotMarked},
+		{"whole", fmt.Sprintf(hard("a")+hard("b"), 1, 2), policy.MarkedGone, policy.MarkedGone, policy.NotMarked},
+		{"a torn last line was never acknowledged", fmt.Sprintf(hard("a"), 1) + `{"seq":2,"sc`, policy.MarkedGone, policy.NotMarked, policy.NotMarked},
+		{"a last line that lacks only its end", fmt.Sprintf(hard("a"), 1) + strings.TrimSuffix(fmt.Sprintf(hard("b"), 2), "\n"), policy.MarkedGone, policy.MarkedGone, policy.NotMarked},
+		{"zeros after a power cut", fmt.Sprintf(hard("a"), 1) + strings.Repeat("\x00", 100_000), policy.MarkedGone, policy.NotMarked, policy.NotMarked},
+		{"damage inside makes everything older gone", fmt.Sprintf(hard("a"), 1) + "{\"seq\":\n" + fmt.Sprintf(hard("b"), 2), policy.MarkedGone, policy.MarkedGone, policy.MarkedGone},
+		{"a very long line", fmt.Sprintf(hard(strings.Repeat("x", 200_000)), 1) + fmt.Sprintf(hard("b"), 2), policy.NotMarked, policy.MarkedGone, policy.NotMarked},
+		{"empty", "", policy.NotMarked, policy.NotMarked, policy.NotMarked},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			dir := t.TempDir()
@@ -175,7 +178,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 			}
 			check := func(p *purges) {
 				t.Helper()
-				for id, want := range map[string]Mark{"a": tt.a, "b": tt.b, "z": tt.z} {
+				for id, want := range map[string]policy.Mark{"a": tt.a, "b": tt.b, "z": tt.z} {
 					if have := p.mark(Key{Site: "s", ID: id}, 0); have != want {
 						t.Errorf("%s is %d, want %d", id, have, want)
 					}
@@ -188,7 +191,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 			p.close()
 			p = openedPurges(t, dir)
 			check(p)
-			if have := p.mark(Key{Site: "s", ID: "later"}, 0); have != MarkedGone {
+			if have := p.mark(Key{Site: "s", ID: "later"}, 0); have != policy.MarkedGone {
 				t.Errorf("a purge after the damage is %d after a restart, want gone", have)
 			}
 		})
@@ -208,18 +211,18 @@ func TestPurgeFold(t *testing.T) {
 		}
 	}
 	for i := range 20 {
-		want := MarkedStale
+		want := policy.MarkedStale
 		if i < 10 {
-			want = MarkedGone
+			want = policy.MarkedGone
 		}
 		if have := p.mark(key(i), born[i]); have < want {
 			t.Errorf("purge %d was forgotten: %d", i, have)
 		}
 	}
-	if p.mark(key(99), p.now()) != NotMarked {
+	if p.mark(key(99), p.now()) != policy.NotMarked {
 		t.Error("what is born now is covered")
 	}
-	if p.mark(key(99), born[11]) == MarkedGone {
+	if p.mark(key(99), born[11]) == policy.MarkedGone {
 		t.Error("soft purges, folded, made something gone")
 	}
 }
@@ -238,7 +241,7 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 		p := openedPurges(t, dir)
 		k := Key{Site: "s", ID: "a"}
 		last := uint64(2 * compactAfter)
-		if p.mark(k, last-1) != MarkedGone || p.mark(k, last) != NotMarked || p.now() < last {
+		if p.mark(k, last-1) != policy.MarkedGone || p.mark(k, last) != policy.NotMarked || p.now() < last {
 			t.Errorf("marks %d %d, sequence %d", p.mark(k, last-1), p.mark(k, last), p.now())
 		}
 		p.close()
@@ -281,7 +284,7 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	again := openedPurges(t, dir)
 	for name, born := range born {
 		k := Key{Site: "s", ID: name}
-		if have, want := again.mark(k, born), p.mark(k, born); have != want || want == NotMarked {
+		if have, want := again.mark(k, born), p.mark(k, born); have != want || want == policy.NotMarked {
 			t.Errorf("%s is %d after a restart, want %d", name, have, want)
 		}
 	}
@@ -310,7 +313,7 @@ func TestPurgeJournalFaults(t *testing.T) {
 					born = p.now()
 					for i := range keys {
 						acknowledged[i] = purge(p, i) == nil
-						if p.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != MarkedGone {
+						if p.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
 							t.Errorf("call %d: purge %d is not in force", at, i)
 						}
 					}
@@ -321,11 +324,11 @@ func TestPurgeJournalFaults(t *testing.T) {
 				}
 				again := openedPurges(t, dir)
 				for i, yes := range acknowledged {
-					if yes && again.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != MarkedGone {
+					if yes && again.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
 						t.Fatalf("call %d, %s: purge %d was acknowledged and is forgotten", at, f.failed, i)
 					}
 				}
-				if again.mark(Key{Site: "s", ID: "other"}, born) != NotMarked {
+				if again.mark(Key{Site: "s", ID: "other"}, born) != policy.NotMarked {
 					t.Fatalf("call %d, %s: taken for damage", at, f.failed)
 				}
 				again.close()
@@ -360,10 +363,10 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	k := Key{Site: "s", ID: "other"}
 	for range 2 {
 		p = openedPurges(t, dir)
-		if p.mark(k, born[1]) != MarkedGone || p.mark(Key{Site: "s", ID: "name1"}, born[1]) != MarkedGone {
+		if p.mark(k, born[1]) != policy.MarkedGone || p.mark(Key{Site: "s", ID: "name1"}, born[1]) != policy.MarkedGone {
 			t.Error("what the lost purge may have covered is there")
 		}
-		if p.mark(k, born[2]) != NotMarked || p.mark(k, after) != NotMarked {
+		if p.mark(k, born[2]) != policy.NotMarked || p.mark(k, after) != policy.NotMarked {
 			t.Error("what was stored after the lost purge is gone")
 		}
 		p.close()
@@ -373,7 +376,7 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = openedPurges(t, dir)
-	if p.mark(k, after) != MarkedGone || p.mark(k, p.now()) != NotMarked {
+	if p.mark(k, after) != policy.MarkedGone || p.mark(k, p.now()) != policy.NotMarked {
 		t.Error("the last purge is forgotten, or more than what was stored is gone")
 	}
 }
@@ -390,7 +393,7 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	k := Key{Site: "s", ID: "a"}
 	for range 3 {
 		p := openedPurges(t, dir)
-		if p.now() <= ahead || p.mark(k, ahead) != NotMarked {
+		if p.now() <= ahead || p.mark(k, ahead) != policy.NotMarked {
 			t.Errorf("the sequence is %d, and was %d", p.now(), ahead)
 		}
 		ahead = p.now()
@@ -398,7 +401,7 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	}
 	p := openedPurges(t, dir)
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-	if p.mark(k, ahead) != MarkedGone {
+	if p.mark(k, ahead) != policy.MarkedGone {
 		t.Error("a purge does not cover what an earlier edge stored")
 	}
 }
@@ -415,7 +418,7 @@ func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.mark(Key{Site: "s", ID: "a"}, born) != MarkedGone {
+	if p.mark(Key{Site: "s", ID: "a"}, born) != policy.MarkedGone {
 		t.Error("forgotten")
 	}
 	if err := p.add(Purge{Scope: ScopeAll}); !errors.Is(err, syscall.ENOSPC) {
@@ -431,7 +434,7 @@ func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	if err := p.add(Purge{Scope: ScopeAll}); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
 		t.Errorf("got %v", err)
 	}
-	if p.mark(Key{}, before) != MarkedGone {
+	if p.mark(Key{}, before) != policy.MarkedGone {
 		t.Error("it is not in force")
 	}
 }
@@ -461,7 +464,7 @@ func TestPurgeAfterATornWrite(t *testing.T) {
 	p.close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"a", "c", "d"} {
-		if have := p.mark(Key{Site: "s", ID: id}, before); have != MarkedGone {
+		if have := p.mark(Key{Site: "s", ID: id}, before); have != policy.MarkedGone {
 			t.Errorf("%s is %d after a restart, want gone", id, have)
 		}
 	}
@@ -473,7 +476,7 @@ func TestPurged(t *testing.T) {
 		t.Run(name+" hard", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := opened(t, config)
-				rule := Rule{IfError: Forever, WhileRevalidate: Forever, Insist: true}
+				rule := policy.Rule{IfError: policy.Forever, WhileRevalidate: policy.Forever, Insist: true}
 				one := query("a", always(200, "one", "Cache-Control: max-age=60", `Etag: "1"`))
 				one.Rule = rule
 				expect(t, c, one, Missed, "one")
@@ -509,7 +512,7 @@ func TestPurged(t *testing.T) {
 					if ask.ETag != `"1"` {
 						t.Errorf("asked with ETag %q", ask.ETag)
 					}
-					return fill.Respond(304, fields("Cache-Control: max-age=60"), 0)
+					return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
 				}}
 				q := query("a", fetches)
 				q.Rule.IfError = time.Hour
@@ -625,7 +628,7 @@ func TestPurgeDuringACompaction(t *testing.T) {
 	p.close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"before", "meanwhile", "after"} {
-		if p.mark(Key{Site: "s", ID: id}, born) != MarkedGone {
+		if p.mark(Key{Site: "s", ID: id}, born) != policy.MarkedGone {
 			t.Errorf("the purge %s is forgotten", id)
 		}
 	}

@@ -165,7 +165,7 @@ func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
 	if end := h.end(); size < end || size > end+maxTail {
 		return head{}, fmt.Errorf("%w: %d bytes, want %d", errDamaged, size, end)
 	}
-	h.meta.fresh = measure(h.meta)
+	h.meta.Measure()
 	return h, nil
 }
 

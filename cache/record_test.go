@@ -10,6 +10,9 @@ import (
 	"os"
 	"reflect"
 	"testing"
+
+	"pkgedge/cache/policy"
+	"pkgedge/cache/policy/policytest"
 )
 
 // record is a whole file: its head and its body.
@@ -230,8 +233,8 @@ func FuzzReadHead(f *testing.F) {
 			t.Errorf("body of %d bytes after %d in a file of %d", h.meta.Size(), front, len(file))
 		}
 		intact(h.meta, file[front:])
-		h.meta.selects(nil)
-		Freshen(h.meta, http.Header{"X-A": {"1"}}, epoch, epoch)
-		Decide(epoch, h.meta, NotMarked, Rule{}, asking(""))
+		h.meta.Selects(nil)
+		h.meta.Freshened(http.Header{"X-A": {"1"}}, policytest.Epoch, policytest.Epoch)
+		policy.Decide(policytest.Epoch, &h.meta.Response, policy.NotMarked, policy.Rule{}, asking(""))
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // A slot of format 2 holds a Meta as bytes, written and read in one pass:
@@ -13,7 +15,7 @@ import (
 //	1 byte      metaFormat; format 1 has JSON here, and so '{'
 //	1 byte      flags
 //	8 + 8 bytes ID, Born
-//	varints     Status, RequestTime, ResponseTime, Piece when there is one
+//	varints     Status, RequestTime, ResponseTime, Span when there is one
 //	strings     Site, Key
 //	fields      how many names, how many values, then name, its values
 //	Vary        how many strings, then those
@@ -25,7 +27,7 @@ const metaFormat = 2
 
 const (
 	flagAuthorized = 1 << iota
-	flagPiece
+	flagSpan
 )
 
 // encodeMeta returns what a slot holds of a Meta.
@@ -35,8 +37,8 @@ func encodeMeta(m *Meta) []byte {
 	if m.Authorized {
 		flags |= flagAuthorized
 	}
-	if m.Piece != nil {
-		flags |= flagPiece
+	if m.Span != nil {
+		flags |= flagSpan
 	}
 	b = append(b, metaFormat, flags)
 	b = binary.LittleEndian.AppendUint64(b, m.ID)
@@ -46,9 +48,9 @@ func encodeMeta(m *Meta) []byte {
 		b = binary.AppendVarint(b, t.Unix())
 		b = binary.AppendUvarint(b, uint64(t.Nanosecond()))
 	}
-	if m.Piece != nil {
-		b = binary.AppendVarint(b, m.Piece.First)
-		b = binary.AppendVarint(b, m.Piece.Total)
+	if m.Span != nil {
+		b = binary.AppendVarint(b, m.Span.First)
+		b = binary.AppendVarint(b, m.Span.Total)
 	}
 	b = appendStrings(b, m.Site, m.Key)
 	values := 0
@@ -90,6 +92,9 @@ func decodeMeta(raw []byte) (*Meta, error) {
 		if err := json.Unmarshal(raw, m); err != nil {
 			return nil, fmt.Errorf("%w: %w", errDamaged, err)
 		}
+		if m.Span != nil {
+			m.Span.Size = m.Size()
+		}
 		return m, nil
 	}
 	r := metaReader{rest: string(raw)} // one copy, which every string is a part of
@@ -101,8 +106,8 @@ func decodeMeta(raw []byte) (*Meta, error) {
 	m.ID, m.Born = r.fixed64(), r.fixed64()
 	m.Status = int(r.uvarint())
 	m.RequestTime, m.ResponseTime = r.time(), r.time()
-	if flags&flagPiece != 0 {
-		m.Piece = &Piece{First: r.varint(), Total: r.varint()}
+	if flags&flagSpan != 0 {
+		m.Span = &policy.Span{First: r.varint(), Total: r.varint()}
 	}
 	m.Site, m.Key = r.string(), r.string()
 	names := r.count(1)
@@ -131,6 +136,9 @@ func decodeMeta(raw []byte) (*Meta, error) {
 	}
 	if r.bad || r.rest != "" {
 		return nil, errDamaged
+	}
+	if m.Span != nil {
+		m.Span.Size = m.Size()
 	}
 	return m, nil
 }

@@ -8,21 +8,26 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 func TestMetaRoundTrip(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 	for name, m := range map[string]*Meta{
-		"empty": {Header: map[string][]string{}, Parts: []Part{}},
+		"empty": {Response: policy.Response{Header: map[string][]string{}}, Parts: []Part{}},
 		"all of it": {
-			Site: "npm", Key: "caf\xe9\x00", ID: 1<<64 - 1, Born: 7, Status: 299,
-			Header:      map[string][]string{"X-A": {"1", "", "<\xff\u2028>"}, "Etag": {`"x"`}, "X-None": {}},
-			RequestTime: at, ResponseTime: at.Add(-200 * 365 * 24 * time.Hour),
-			Vary: []string{"Accept", "\x00"}, Authorized: true,
+			Site: "npm", Key: "caf\xe9\x00", ID: 1<<64 - 1, Born: 7, Authorized: true,
+			Response: policy.Response{
+				Status:      299,
+				Header:      map[string][]string{"X-A": {"1", "", "<\xff\u2028>"}, "Etag": {`"x"`}, "X-None": {}},
+				RequestTime: at, ResponseTime: at.Add(-200 * 365 * 24 * time.Hour),
+				Vary: []string{"Accept", "\x00"},
+				Span: &policy.Span{First: 10, Total: -1, Size: 1<<40 - 1},
+			},
 			Parts: []Part{{"full", "zstd", "a/b", `"e"`, 0, 1 << 40, 1<<32 - 1}, {Offset: 1 << 40, Size: -1}},
-			Piece: &Piece{First: 10, Total: -1},
 		},
-		"long": {Header: map[string][]string{"X": {strings.Repeat("y", 100_000)}}, Parts: []Part{{}}},
+		"long": {Response: policy.Response{Header: map[string][]string{"X": {strings.Repeat("y", 100_000)}}}, Parts: []Part{{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			raw := encodeMeta(m)

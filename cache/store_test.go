@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"testing"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // suite opens a Store, and a wait until the Store has taken what it was given,
@@ -85,7 +87,7 @@ func testStore(t *testing.T, open suite) {
 		expectStored(t, s, key, 1, one)
 		have := s.Get(key)
 		defer have.Release()
-		if have.Header.Get("Etag") != `"a"` || have.Status != 200 || !have.ResponseTime.Equal(epoch) {
+		if have.Header.Get("Etag") != `"a"` || have.Status != 200 || !have.ResponseTime.Equal(policytest.Epoch) {
 			t.Errorf("other fields came back: %+v", have.Meta)
 		}
 	})
@@ -331,7 +333,7 @@ func testStore(t *testing.T, open suite) {
 					switch i % 5 {
 					case 0, 1:
 						body := payload(worker*1000+i, 200+i)
-						id := ids.next(epoch)
+						id := ids.next(policytest.Epoch)
 						m := metaFor(k, id, body, fmt.Sprintf("X-Id: %d", id), "X-Key: "+k.ID)
 						w, err := s.Create(k, m, -1)
 						if err != nil {
@@ -351,7 +353,7 @@ func testStore(t *testing.T, open suite) {
 								t.Errorf("a response that nobody wrote: %v", err)
 							}
 							m := *have.Meta
-							m.ID = ids.next(epoch)
+							m.ID = ids.next(policytest.Epoch)
 							if err := s.Freshen(k, have.ID, &m); err != nil && !errors.Is(err, errGone) {
 								t.Error(err)
 							}

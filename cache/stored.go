@@ -5,10 +5,10 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"slices"
-	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // Key names a stored response. Site and ID identify it; Group and Metadata say
@@ -63,29 +63,14 @@ type Meta struct {
 	// was committed later.
 	Born uint64 `json:"born"`
 
-	Status int         `json:"status"`
-	Header http.Header `json:"header"` // end-to-end fields, as the master sent them
-
-	// RequestTime and ResponseTime are request_time and response_time of RFC
-	// 9111 section 4.2.3, of the fill or of the last validation.
-	RequestTime  time.Time `json:"requested"`
-	ResponseTime time.Time `json:"received"`
-
-	// Vary holds the selecting fields' names and normalised values (RFC 9111
-	// section 4.1), alternating.
-	Vary []string `json:"vary,omitempty"`
+	policy.Response // everything that decides when it may be used
 
 	// Authorized says that the request carried Authorization and that the
 	// response may be reused all the same (RFC 9111 section 3.5).
 	Authorized bool `json:"authorized,omitempty"`
 
+	// Parts are the representations; with a Span there is one.
 	Parts []Part `json:"parts"`
-
-	// Piece is set when the body is not the whole representation; there is one
-	// part then.
-	Piece *Piece `json:"piece,omitempty"`
-
-	fresh lifetime // derived from Header once, when made or read
 }
 
 // Part is one representation of a stored response. A file has one; a packument
@@ -146,12 +131,12 @@ func (s *Stored) Release() {
 	}
 }
 
-// meta is nil for a nil Stored.
-func (s *Stored) meta() *Meta {
+// response is nil for a nil Stored.
+func (s *Stored) response() *policy.Response {
 	if s == nil {
 		return nil
 	}
-	return s.Meta
+	return &s.Response
 }
 
 // maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.

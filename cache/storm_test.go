@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // BenchmarkStorm asks for nothing twice, with 64 clients on two processors, and
@@ -49,7 +51,7 @@ func storm(b *testing.B, budget, disk int64) {
 		if body == nil {
 			body = small
 		}
-		if err := fill.Respond(200, fields("Cache-Control: max-age=3600"), int64(len(body))); err != nil {
+		if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=3600"), int64(len(body))); err != nil {
 			return err
 		}
 		_, err := fill.Write(body)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // pauseDisk has nothing written to disk, until mend.
@@ -50,7 +52,7 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		c := opened(t, nil)
 		q := query("a", fetch(func(_ context.Context, ask Ask, fill *Fill) error {
 			if ask.ETag != "" {
-				return fill.Respond(304, fields("Cache-Control: max-age=60"), 0)
+				return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
 			}
 			return respond(fill, 200, "A", `Etag: "x"`, "Cache-Control: max-age=60")
 		}))

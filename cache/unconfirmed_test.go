@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy"
 )
 
 // What a stranger is told is missing may be there for an owner.
 func TestOwnerIsNotToldInAnOutageWhatStrangersMayNotFind(t *testing.T) {
 	for _, status := range []int{301, 404, 410} {
 		both(t, func(t *testing.T, c *Cache) {
-			rule := Rule{Missing: time.Second, IfError: Forever}
+			rule := policy.Rule{Missing: time.Second, IfError: policy.Forever}
 			q := owned("", always(status, "none", "Cache-Control: max-age=1"))
 			q.Rule = rule
 			expect(t, c, q, Missed, "none")
@@ -59,7 +61,7 @@ func TestWhatIsNotConfirmedIsNotUsed(t *testing.T) {
 					return tt.err
 				}}
 				q := owned("alice", origin)
-				q.Rule = Rule{Validate: tt.validate, IfError: Forever}
+				q.Rule = policy.Rule{Validate: tt.validate, IfError: policy.Forever}
 				for range 2 { // the second time it is not tried again yet, where there is something to validate
 					g := get(c, q)
 					switch {

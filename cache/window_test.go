@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // large sends a body in pieces and says how far it has come.
@@ -24,7 +26,7 @@ type large struct {
 func (l *large) Fetch(ctx context.Context, _ Ask, fill *Fill) error {
 	l.calls++
 	l.sent, l.ended = 0, nil
-	err := fill.Respond(200, fields("Cache-Control: max-age=60"), l.size)
+	err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), l.size)
 	for err == nil && l.sent < len(l.text) {
 		n := min(32<<10, len(l.text)-l.sent)
 		if _, err = io.WriteString(fill, l.text[l.sent:l.sent+n]); err == nil {
@@ -208,7 +210,7 @@ func TestWindowOfAStalledOrigin(t *testing.T) {
 		c := opened(t, tooLarge)
 		var ended error
 		a, err := c.Get(t.Context(), query("a", fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
-			fill.Respond(200, fields("Cache-Control: max-age=60"), 1<<20)
+			fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 1<<20)
 			<-ctx.Done() // before the first byte
 			ended = context.Cause(ctx)
 			return ended
@@ -228,7 +230,7 @@ func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
 		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-			err := fill.Respond(200, fields("Cache-Control: max-age=60"), -1)
+			err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1)
 			<-gate
 			return err
 		})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
@@ -43,7 +44,7 @@ func backlog(t testing.TB, s *site, n int) []feed.Change {
 		if !ok {
 			t.Fatal(c)
 		}
-		q := &cache.Query{Key: ch.key, Fetcher: packed{}, Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()}}
+		q := &cache.Query{Key: ch.key, Fetcher: packed{}, Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()}}
 		if err := s.cache.Put(t.Context(), q); err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func TestABacklogPurgesWhatIsStored(t *testing.T) {
 	for i, c := range all {
 		ch, _ := s.change(c)
 		asked := false
-		q := &cache.Query{Key: ch.key, Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()}, Fetcher: asking(func() { asked = true })}
+		q := &cache.Query{Key: ch.key, Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()}, Fetcher: asking(func() { asked = true })}
 		a, err := s.cache.Get(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)

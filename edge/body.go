@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 )
 
 // piece is how much is written under one deadline: a client slower than that
@@ -89,7 +90,7 @@ func (x *exchange) interim(status int, fields http.Header) {
 		return
 	}
 	h := x.header()
-	for name, values := range cache.EndToEnd(fields) {
+	for name, values := range policy.EndToEnd(fields) {
 		h[name] = values
 	}
 	x.w.WriteHeader(status)

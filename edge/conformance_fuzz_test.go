@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 )
 
 // Each parser of a client's field against a second reading of the same grammar,
@@ -28,7 +29,7 @@ func FuzzRange(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, field string, size int64) {
 		size = max(0, size)
-		ranges, ok := cache.ParseRange([]string{field})
+		ranges, ok := policy.ParseRange([]string{field})
 		want := naiveRanges(field)
 		if trimmed := strings.TrimLeft(field, " \t"); trimmed != field {
 			return // net/http takes white space off before anyone looks

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/limit"
 	"pkgedge/origin/kind"
@@ -147,11 +148,11 @@ func (x *exchange) query() *cache.Query {
 	x.owned = q.Request.Owner != ""
 	if x.site.plain {
 		q.Request.Method = x.r.Method
-		q.Request.Control = cache.RequestControl(x.r.Header)
+		q.Request.Control = policy.RequestControl(x.r.Header)
 		q.Request.Header = x.r.Header
 		_, q.Request.Authorized = x.r.Header["Authorization"]
 		if x.r.Method == http.MethodGet {
-			q.Request.Ranges, _ = cache.ParseRange(x.r.Header["Range"])
+			q.Request.Ranges, _ = policy.ParseRange(x.r.Header["Range"])
 		}
 		q.Interim = x.interim
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 )
 
 // accepted reads Accept-Encoding (RFC 9110 section 12.5.3) down to the codings
@@ -73,8 +74,8 @@ func (x *exchange) unchanged(a *cache.Answer) bool {
 	if modified == "" {
 		modified = h.Get("Date")
 	}
-	have, ok := cache.ParseDate(modified, x.start)
-	limit, valid := cache.ParseDate(lines[0], x.start)
+	have, ok := policy.ParseDate(modified, x.start)
+	limit, valid := policy.ParseDate(lines[0], x.start)
 	return ok && valid && !have.After(limit)
 }
 

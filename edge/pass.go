@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 	"pkgedge/origin/kind"
 )
 
@@ -135,7 +136,7 @@ func (x *exchange) describesGet(resp *http.Response) bool {
 	u, err := x.r.URL.Parse(resp.Header.Get("Content-Location"))
 	here := resp.Header.Get("Content-Location") != "" && err == nil &&
 		(u.Host == "" || u.Host == x.r.Host) && u.RequestURI() == x.r.URL.RequestURI()
-	return here && cache.StatesLifetime(resp.Header)
+	return here && policy.StatesLifetime(resp.Header)
 }
 
 // keep stores the response to a POST as that of a GET.
@@ -155,7 +156,7 @@ func (x *exchange) keep(resp *http.Response) error {
 	// What was not kept costs a fetch later, and nothing now.
 	_ = x.cache.Put(x.r.Context(), &cache.Query{
 		Key: x.site.key(x.from, route), Rule: x.site.rule(x.from, route), Fetcher: given{resp, body},
-		Request: cache.Request{Method: http.MethodGet, Header: r.Header, Control: cache.NoControl(), Authorized: authorized},
+		Request: policy.Request{Method: http.MethodGet, Header: r.Header, Control: policy.NoDirectives(), Authorized: authorized},
 	})
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"pkgedge/cache"
+	"pkgedge/cache/policy"
 )
 
 // span is a run of bytes of a representation.
@@ -33,7 +33,7 @@ func (x *exchange) spans(size int64) (wanted []span, ok bool) {
 	if x.r.Method != http.MethodGet || x.r.Header.Get("Range") == "" || !x.ifRange() {
 		return nil, false
 	}
-	ranges, ok := cache.ParseRange(x.r.Header["Range"])
+	ranges, ok := policy.ParseRange(x.r.Header["Range"])
 	if !ok {
 		return nil, false
 	}

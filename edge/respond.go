@@ -17,21 +17,21 @@ func (x *exchange) respond(a *cache.Answer) {
 	x.fields(a)
 	size := a.Part.Size // of the whole representation, -1 while it is not known
 	origin := int64(0)  // where the stored bytes begin in it
-	if a.Piece != nil {
-		size, origin = a.Piece.Total, a.Piece.First
+	if a.Span != nil {
+		size, origin = a.Span.Total, a.Span.First
 	}
 	if x.unchanged(a) {
 		x.none(http.StatusNotModified)
 		return
 	}
-	if a.Piece != nil && x.header().Get("Content-Range") != "" { // fetched for this request alone
+	if a.Span != nil && x.header().Get("Content-Range") != "" { // fetched for this request alone
 		x.begin(http.StatusPartialContent, a.Part.Size)
 		x.body(a, 0, a.Part.Size)
 		return
 	}
 	if a.Status == http.StatusOK && size >= 0 {
 		wanted, ok := x.spans(size)
-		if a.Piece != nil {
+		if a.Span != nil {
 			wanted, ok = inPiece(wanted, a), true
 		}
 		if ok && (len(wanted) < 2 || !a.Live() || ascending(wanted)) {
@@ -48,7 +48,7 @@ func (x *exchange) respond(a *cache.Answer) {
 // inPiece keeps to the bytes that an origin sent, where it chose others than the
 // request's.
 func inPiece(wanted []span, a *cache.Answer) []span {
-	have := span{a.Piece.First, a.Part.Size}
+	have := span{a.Span.First, a.Part.Size}
 	if len(wanted) == 1 && wanted[0].start >= have.start && wanted[0].end() <= have.end() {
 		return wanted
 	}

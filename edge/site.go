@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -26,8 +27,8 @@ type site struct {
 	decoding chan struct{}        // and for each that is decoded
 	lease    *lease               // running configurations and fetches
 	cache    *cache.Cache
-	metadata cache.Rule
-	files    cache.Rule
+	metadata policy.Rule
+	files    policy.Rule
 	releases releases
 	feed     *following    // the changes that are followed; nil for none
 	fresh    time.Duration // lifetime of what the feed names while it is live
@@ -56,7 +57,7 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 		first += len(from.Masters) + len(from.Files)
 	}
 	t.releases.age = s.MinimumAge
-	rule := cache.Rule{
+	rule := policy.Rule{
 		Missing:         s.Fresh.Missing,
 		Override:        s.Fresh.Override,
 		WhileRevalidate: s.Stale.WhileRevalidate,
@@ -121,7 +122,7 @@ func upstreams(masters []Master) []origin.Upstream {
 }
 
 // lifetime gives a rule its freshness lifetime, or has it guessed.
-func lifetime(r cache.Rule, fresh time.Duration) cache.Rule {
+func lifetime(r policy.Rule, fresh time.Duration) policy.Rule {
 	if fresh == Guess {
 		r.Heuristic = true
 		return r

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -74,14 +75,14 @@ const patience = 700 * time.Millisecond
 
 // rule is what the configuration says of a route's responses. The windows in
 // which a stale one may be used do not run out in an outage.
-func (s *site) rule(u *upstream, r kind.Route) cache.Rule {
+func (s *site) rule(u *upstream, r kind.Route) policy.Rule {
 	rule := s.files
 	if r.Class == kind.Metadata || r.Moving {
 		rule = s.metadata
 	}
 	rule.Heuristic = rule.Heuristic || r.Settles
 	rule.Announced = s.announced(u, r)
-	if down := u.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < cache.Forever-down {
+	if down := u.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < policy.Forever-down {
 		rule.IfError += down
 	}
 	if !s.plain && !u.Written(r) {
@@ -103,7 +104,7 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Rule:    s.rule(u, r),
 		Variant: r.Variant,
 		Memo:    kind.Memo,
-		Request: cache.Request{Method: http.MethodGet, Control: cache.NoControl()},
+		Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()},
 	}
 	passed, announced := hops(h), s.follows(u, r)
 	if lines := h["Authorization"]; len(lines) > 0 && !s.plain && u.authorized != AuthorizedIgnore {

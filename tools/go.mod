@@ -6,6 +6,7 @@ toolchain go1.26.10
 
 tool (
 	github.com/letsencrypt/pebble/v2/cmd/pebble
+	golang.org/x/tools/cmd/deadcode
 	golang.org/x/vuln/cmd/govulncheck
 	honnef.co/go/tools/cmd/staticcheck
 )

@@ -1,4 +1,4 @@
-package cache
+package policy
 
 import (
 	"net/http"
@@ -26,15 +26,12 @@ type Directives struct {
 	MustRevalidate  bool
 	ProxyRevalidate bool
 	MustUnderstand  bool
-	Immutable       bool
 
 	// NoCacheFields and PrivateFields are the arguments of the qualified forms
 	// no-cache="a, b" and private="a". Those forms restrict the listed fields
 	// only and leave NoCache and Private false.
 	NoCacheFields []string
 	PrivateFields []string
-
-	present bool // the field existed at all
 }
 
 const (
@@ -49,12 +46,26 @@ const (
 	maxDelta = (1 << 31) * time.Second
 )
 
-// noDirectives is a Cache-Control that says nothing.
-func noDirectives() Directives {
+// NoDirectives is a Cache-Control that says nothing: that of a message without
+// one, or of a client that may not steer the cache.
+func NoDirectives() Directives {
 	return Directives{
 		MaxAge: absent, SMaxAge: absent, MinFresh: absent, MaxStale: absent,
 		StaleWhileRevalidate: absent, StaleIfError: absent,
 	}
+}
+
+// RequestControl reads a request's Cache-Control, and Pragma where there is
+// none (RFC 9111 section 5.4).
+func RequestControl(h http.Header) Directives {
+	if lines := h["Cache-Control"]; len(lines) > 0 {
+		return ParseControl(lines)
+	}
+	d := NoDirectives()
+	for _, line := range h["Pragma"] {
+		d.NoCache = d.NoCache || containsToken(line, "no-cache")
+	}
+	return d
 }
 
 // ParseControl reads the Cache-Control field lines of a message.
@@ -65,9 +76,8 @@ func noDirectives() Directives {
 // repeated deltas the smallest counts, which is the most restrictive reading of
 // the same section's "either the first occurrence, or stale".
 func ParseControl(lines []string) Directives {
-	d := noDirectives()
+	d := NoDirectives()
 	for _, line := range lines {
-		d.present = true
 		for line != "" {
 			var name, arg string
 			var hasArg bool
@@ -160,8 +170,6 @@ func (d *Directives) set(name, arg string, hasArg bool) {
 		d.ProxyRevalidate = true
 	case "must-understand":
 		d.MustUnderstand = true
-	case "immutable":
-		d.Immutable = true
 	}
 }
 
@@ -202,4 +210,13 @@ func fieldNames(arg string) []string {
 		}
 	}
 	return out
+}
+
+func containsToken(list, token string) bool {
+	for t := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(t), token) {
+			return true
+		}
+	}
+	return false
 }

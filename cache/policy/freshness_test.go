@@ -1,14 +1,16 @@
-package cache
+package policy
 
 import (
 	"net/http"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestLifetime(t *testing.T) {
 	const day = 24 * time.Hour
-	at := func(d time.Duration) string { return epoch.Add(d).Format(http.TimeFormat) }
+	at := func(d time.Duration) string { return policytest.Epoch.Add(d).Format(http.TimeFormat) }
 	for _, tt := range []struct {
 		rule   string
 		status int
@@ -60,7 +62,7 @@ func TestLifetime(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
-	at := func(d time.Duration) string { return epoch.Add(d).Format(http.TimeFormat) }
+	at := func(d time.Duration) string { return policytest.Epoch.Add(d).Format(http.TimeFormat) }
 	for _, tt := range []struct {
 		rule      string
 		lines     []string
@@ -80,13 +82,13 @@ func TestAge(t *testing.T) {
 		{"a clock that steps back is no negative age", nil, 0, -time.Hour, 0},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			h := fields(tt.lines...)
+			h := policytest.Fields(tt.lines...)
 			if h.Get("Date") == "" {
-				h.Set("Date", epoch.Format(http.TimeFormat))
+				h.Set("Date", policytest.Epoch.Format(http.TimeFormat))
 			}
-			m := &Meta{Status: 200, Header: h, RequestTime: epoch.Add(-tt.took), ResponseTime: epoch}
-			m.fresh = measure(m)
-			if have := m.Age(epoch.Add(tt.now)); have != tt.want {
+			m := &Response{Status: 200, Header: h, RequestTime: policytest.Epoch.Add(-tt.took), ResponseTime: policytest.Epoch}
+			m.Measure()
+			if have := m.Age(policytest.Epoch.Add(tt.now)); have != tt.want {
 				t.Errorf("age %v, want %v", have, tt.want)
 			}
 		})
@@ -96,8 +98,49 @@ func TestAge(t *testing.T) {
 func TestTTLIsLifetimeLessAge(t *testing.T) {
 	m := received(200, "Cache-Control: max-age=60")
 	for _, age := range []time.Duration{0, time.Minute, time.Hour} {
-		if have := m.TTL(epoch.Add(age), Rule{}); have != time.Minute-age {
+		if have := m.TTL(policytest.Epoch.Add(age), Rule{}); have != time.Minute-age {
 			t.Errorf("TTL %v at age %v", have, age)
+		}
+	}
+}
+
+func TestAnnouncedLifetime(t *testing.T) {
+	announced := Rule{Fresh: 5 * time.Minute, Announced: 12 * time.Hour, Missing: 10 * time.Second}
+	for _, tt := range []struct {
+		rule   string
+		status int
+		lines  []string
+		policy Rule
+		want   time.Duration
+	}{
+		{"a 200 that says nothing", 200, nil, announced, 12 * time.Hour},
+		{"a 200 that states less", 200, []string{"Cache-Control: max-age=300"}, announced, 12 * time.Hour},
+		{"a 200 that states more", 200, []string{"Cache-Control: max-age=86400"}, announced, 24 * time.Hour},
+		{"a 200 from another cache", 200, []string{"Cache-Control: max-age=300", "Age: 1"}, announced, 5 * time.Minute},
+		{"a 200 through another cache that asked", 200, []string{"Cache-Control: max-age=300", "Age: 0"}, announced, 12 * time.Hour},
+		{"a 404", 404, nil, announced, 10 * time.Second},
+		{"a 301", 301, []string{"Cache-Control: max-age=7"}, announced, 7 * time.Second},
+		{"changes are not announced", 200, nil, Rule{Fresh: 5 * time.Minute}, 5 * time.Minute},
+		{"a shorter Override is lengthened", 200, nil, Rule{Fresh: time.Minute, Override: true, Announced: time.Hour}, time.Hour},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if got := received(tt.status, tt.lines...).Lifetime(tt.policy); got != tt.want {
+				t.Errorf("lifetime %v, want %v", got, tt.want)
+			}
+		})
+	}
+	for control, want := range map[string]Verdict{"no-cache": Fresh, "must-revalidate, max-age=0": Fresh} {
+		m := received(200, "Cache-Control: "+control)
+		if got := Decide(policytest.Epoch.Add(time.Hour), m, NotMarked, announced, asking("")); got != want {
+			t.Errorf("%s, announced: %v", control, got)
+		}
+		if got := Decide(policytest.Epoch.Add(time.Hour), m, MarkedStale, announced, asking("")); got != Validate {
+			t.Errorf("%s, a change was announced: %v", control, got)
+		}
+		usual := announced
+		usual.Announced = 0
+		if got := Decide(policytest.Epoch.Add(time.Hour), m, NotMarked, usual, asking("")); got != Validate {
+			t.Errorf("%s, not announced: %v", control, got)
 		}
 	}
 }

@@ -1,9 +1,11 @@
-package cache
+package policy
 
 import (
 	"net/http"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestParseDate(t *testing.T) {
@@ -35,7 +37,7 @@ func TestParseDate(t *testing.T) {
 		{"RFC 9110 §5.6.7 two digits, more than 50 years ahead", "Saturday, 06-Nov-77 08:49:37 GMT", time.Date(1977, time.November, 6, 8, 49, 37, 0, time.UTC)},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			have, ok := ParseDate(tt.text, epoch)
+			have, ok := ParseDate(tt.text, policytest.Epoch)
 			if ok == tt.want.IsZero() || !have.Equal(tt.want) {
 				t.Errorf("%q is %v %v, want %v", tt.text, have, ok, tt.want)
 			}
@@ -51,11 +53,11 @@ func FuzzParseDate(f *testing.F) {
 	f.Add(int64(3300000000), "Sunday, 06-Nov-94 08:49:37 GMT")
 	f.Add(int64(1e9), "Sun Nov  6 08:49:37 1994")
 	f.Fuzz(func(t *testing.T, unix int64, s string) {
-		if d, ok := ParseDate(s, epoch); ok {
+		if d, ok := ParseDate(s, policytest.Epoch); ok {
 			if d.Location() != time.UTC || d.Nanosecond() != 0 {
 				t.Errorf("%q is %v", s, d)
 			}
-			if again, ok := ParseDate(d.Format(http.TimeFormat), epoch); !ok || !again.Equal(d) {
+			if again, ok := ParseDate(d.Format(http.TimeFormat), policytest.Epoch); !ok || !again.Equal(d) {
 				t.Errorf("%q is %v, and written again %v", s, d, again)
 			}
 		}
@@ -64,13 +66,13 @@ func FuzzParseDate(f *testing.F) {
 			return
 		}
 		for _, layout := range []string{http.TimeFormat, time.ANSIC} {
-			if d, ok := ParseDate(when.Format(layout), epoch); !ok || !d.Equal(when) {
+			if d, ok := ParseDate(when.Format(layout), policytest.Epoch); !ok || !d.Equal(when) {
 				t.Errorf("%q is %v %v", when.Format(layout), d, ok)
 			}
 		}
-		if when.After(epoch.AddDate(-49, 0, 0)) && when.Before(epoch.AddDate(49, 0, 0)) {
+		if when.After(policytest.Epoch.AddDate(-49, 0, 0)) && when.Before(policytest.Epoch.AddDate(49, 0, 0)) {
 			text := when.Format("Monday, 02-Jan-06 15:04:05 GMT")
-			if d, ok := ParseDate(text, epoch); !ok || !d.Equal(when) {
+			if d, ok := ParseDate(text, policytest.Epoch); !ok || !d.Equal(when) {
 				t.Errorf("%q is %v %v", text, d, ok)
 			}
 		}

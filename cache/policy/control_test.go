@@ -1,4 +1,4 @@
-package cache
+package policy
 
 import (
 	"net/http"
@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestParseControl(t *testing.T) {
 	says := func(change func(*Directives)) Directives {
-		d := noDirectives()
-		d.present = true
+		d := NoDirectives()
 		change(&d)
 		return d
 	}
@@ -20,7 +21,7 @@ func TestParseControl(t *testing.T) {
 		lines []string
 		want  Directives
 	}{
-		{"no field", nil, noDirectives()},
+		{"no field", nil, NoDirectives()},
 		{"an empty field", []string{""}, says(func(*Directives) {})},
 		{"§5.2 names in any case", []string{"MAX-AGE=5"}, says(func(d *Directives) { d.MaxAge = 5 * time.Second })},
 		{"§5.2 a quoted argument", []string{`max-age="5"`}, says(func(d *Directives) { d.MaxAge = 5 * time.Second })},
@@ -30,7 +31,7 @@ func TestParseControl(t *testing.T) {
 		{"empty members and white space", []string{" ,, public\t, ,no-transform ,"}, says(func(d *Directives) { d.Public, d.NoTransform = true, true })},
 		{"a name with a space before = is no directive", []string{"max-age =5"}, says(func(*Directives) {})},
 		{"a prefix of a name is no directive", []string{"no-stores, s-max=5"}, says(func(*Directives) {})},
-		{"an argument where none belongs changes nothing", []string{"no-store=5, immutable=x"}, says(func(d *Directives) { d.NoStore, d.Immutable = true, true })},
+		{"an argument where none belongs changes nothing", []string{"no-store=5, no-transform=x"}, says(func(d *Directives) { d.NoStore, d.NoTransform = true, true })},
 		{"§1.2.2 negative: stale", []string{"max-age=-5"}, says(func(d *Directives) { d.MaxAge = 0 })},
 		{"§1.2.2 a fraction: stale", []string{"max-age=5.5"}, says(func(d *Directives) { d.MaxAge = 0 })},
 		{"§1.2.2 no number: stale", []string{"max-age"}, says(func(d *Directives) { d.MaxAge = 0 })},
@@ -56,6 +57,30 @@ func TestParseControl(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			if have := ParseControl(tt.lines); !reflect.DeepEqual(have, tt.want) {
 				t.Errorf("have %+v\nwant %+v", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestRequestControl(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		lines []string
+		want  bool // no-cache
+	}{
+		{"§5.4 Pragma alone", []string{"Pragma: x, No-Cache"}, true},
+		{"§5.4 Pragma beside Cache-Control is ignored", []string{"Pragma: no-cache", "Cache-Control: max-age=5"}, false},
+		{"§5.4 another Pragma", []string{"Pragma: no-cache-please"}, false},
+		{"§5.2.1.4 Cache-Control", []string{"Cache-Control: NO-CACHE"}, true},
+		{"nothing", nil, false},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			d := RequestControl(policytest.Fields(tt.lines...))
+			if d.NoCache != tt.want {
+				t.Errorf("no-cache %v, want %v", d.NoCache, tt.want)
+			}
+			if len(tt.lines) < 2 && d.MaxAge != absent {
+				t.Errorf("max-age %v out of nothing", d.MaxAge)
 			}
 		})
 	}

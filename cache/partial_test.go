@@ -5,115 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/policy"
+	"pkgedge/cache/policy/policytest"
 )
-
-func TestParseRange(t *testing.T) {
-	for _, tt := range []struct {
-		rule  string
-		lines []string
-		want  []Range // nil when it does not count
-	}{
-		{"RFC 9110 §14.1.2 first and last", []string{"bytes=0-9"}, []Range{{0, 9, false}}},
-		{"RFC 9110 §14.1.2 open", []string{"bytes=5-"}, []Range{{5, -1, false}}},
-		{"RFC 9110 §14.1.2 suffix", []string{"bytes=-5"}, []Range{{-1, 5, true}}},
-		{"RFC 9110 §14.1.2 several", []string{"bytes=0-0, 2-3 ,-1"}, []Range{{0, 0, false}, {2, 3, false}, {-1, 1, true}}},
-		{"RFC 9110 §14.1 units in any case", []string{"Bytes=0-9"}, []Range{{0, 9, false}}},
-		{"RFC 9110 §5.6.1 empty members", []string{"bytes=,0-9,,"}, []Range{{0, 9, false}}},
-		{"RFC 9110 §14.2 another unit", []string{"pages=0-9"}, nil},
-		{"RFC 9110 §14.1.1 backwards", []string{"bytes=9-0"}, nil},
-		{"RFC 9110 §14.1.1 no number", []string{"bytes=a-9"}, nil},
-		{"RFC 9110 §14.1.1 signed", []string{"bytes=+1-9"}, nil},
-		{"RFC 9110 §14.1.1 nothing", []string{"bytes=-"}, nil},
-		{"RFC 9110 §14.1.1 no dash", []string{"bytes=5"}, nil},
-		{"RFC 9110 §14.1.1 one bad member", []string{"bytes=0-9, x"}, nil},
-		{"no ranges", []string{"bytes="}, nil},
-		{"two lines", []string{"bytes=0-9", "bytes=0-9"}, nil},
-		{"absent", nil, nil},
-		{"a position beyond all numbers", []string{"bytes=0-99999999999999999999"}, []Range{{0, 1<<62 - 1, false}}},
-		{"too many", []string{"bytes=" + strings.Repeat("0-0,", maxRanges+1)}, nil},
-		{"as many as are looked at", []string{"bytes=" + strings.Repeat("0-0,", maxRanges)}, make([]Range, maxRanges)},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			have, ok := ParseRange(tt.lines)
-			if ok != (tt.want != nil) || ok && !reflect.DeepEqual(have, tt.want) {
-				t.Errorf("%v %v, want %v", have, ok, tt.want)
-			}
-		})
-	}
-}
-
-func TestRangeIn(t *testing.T) {
-	for _, tt := range []struct {
-		text                string
-		size, start, length int64
-	}{
-		{"0-9", 100, 0, 10},
-		{"90-", 100, 90, 10},
-		{"-10", 100, 90, 10},
-		{"-1000", 100, 0, 100},
-		{"90-1000", 100, 90, 10},
-		{"99-99", 100, 99, 1},
-		{"100-", 100, 0, 0},
-		{"-0", 100, 100, 0},
-		{"0-", 0, 0, 0},
-		{"-5", 0, 0, 0},
-	} {
-		r, ok := ParseRange([]string{"bytes=" + tt.text})
-		if !ok {
-			t.Fatal(tt.text)
-		}
-		if start, length := r[0].In(tt.size); length != tt.length || length > 0 && start != tt.start {
-			t.Errorf("%s of %d bytes: %d from %d, want %d from %d", tt.text, tt.size, length, start, tt.length, tt.start)
-		}
-	}
-}
-
-// FuzzParseRange: what is accepted lies within the representation, whatever its
-// size.
-func FuzzParseRange(f *testing.F) {
-	for _, s := range []string{"bytes=0-9", "bytes=-5", "bytes=5-", "bytes=0-0,-1", "bytes=9-0", "bytes=99999999999999999999-", "x"} {
-		f.Add(s, int64(10))
-	}
-	f.Fuzz(func(t *testing.T, s string, size int64) {
-		size &= 1<<50 - 1
-		ranges, ok := ParseRange([]string{s})
-		if ok == (len(ranges) == 0) || len(ranges) > maxRanges {
-			t.Errorf("%d ranges, %v", len(ranges), ok)
-		}
-		for _, r := range ranges {
-			if start, length := r.In(size); start < 0 || length < 0 || length > 0 && start+length > size {
-				t.Errorf("%q of %d bytes: %d from %d", s, size, length, start)
-			}
-		}
-		if first, last, total, ok := parseContentRange(http.Header{"Content-Range": {s}}); ok && (first < 0 || last < first || total <= last) {
-			t.Errorf("%q: %d-%d/%d", s, first, last, total)
-		}
-	})
-}
-
-func TestParseContentRange(t *testing.T) {
-	for text, want := range map[string][3]int64{
-		"bytes 0-9/100":   {0, 9, 100},
-		"bytes 99-99/100": {99, 99, 100},
-		"bytes 0-9/*":     {},
-		"bytes */100":     {},
-		"bytes 9-0/100":   {},
-		"bytes 0-100/100": {},
-		"bytes=0-9/100":   {},
-		"pages 0-9/100":   {},
-		"":                {},
-	} {
-		first, last, total, ok := parseContentRange(http.Header{"Content-Range": {text}})
-		if ok != (want[2] > 0) || ok && [3]int64{first, last, total} != want {
-			t.Errorf("RFC 9110 §14.4 %q: %d-%d/%d %v", text, first, last, total, ok)
-		}
-	}
-}
 
 const digits = "0123456789"
 
@@ -124,7 +22,7 @@ func ranged(tag string) *counting {
 		if ask.Range == "" || ask.IfRange != "" && ask.IfRange != tag {
 			return respond(fill, 200, digits, lines...)
 		}
-		r, ok := ParseRange([]string{ask.Range})
+		r, ok := policy.ParseRange([]string{ask.Range})
 		if !ok {
 			return errOrigin
 		}
@@ -138,7 +36,7 @@ func ranged(tag string) *counting {
 func part(text string, from Fetcher) *Query {
 	q := query("a", from)
 	q.Request.Header = http.Header{"Range": {"bytes=" + text}}
-	q.Request.Ranges, _ = ParseRange(q.Request.Header["Range"])
+	q.Request.Ranges, _ = policy.ParseRange(q.Request.Header["Range"])
 	return q
 }
 
@@ -197,8 +95,8 @@ func TestPartialIsCompleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.Close()
-		if text, _ := body(a); a.Outcome != Hit || text != digits || a.Piece != nil || a.Status != 200 {
-			t.Errorf("%v %q, piece %v, status %d", a.Outcome, text, a.Piece, a.Status)
+		if text, _ := body(a); a.Outcome != Hit || text != digits || a.Span != nil || a.Status != 200 {
+			t.Errorf("%v %q, piece %v, status %d", a.Outcome, text, a.Span, a.Status)
 		}
 	})
 }
@@ -242,7 +140,7 @@ func TestPartialIsNotRenewedUnasked(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")
 		settle(c)
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, fields(), 0) }))
+		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, policytest.Fields(), 0) }))
 		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
 			t.Errorf("got %v, want ErrUnasked", g)
 		}
@@ -255,7 +153,7 @@ func TestNotModifiedWithoutValidators(t *testing.T) {
 		expect(t, c, q, Missed, "x")
 		settle(c)
 		pass(2 * time.Minute)
-		q.Fetcher = fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, fields(), 0) })
+		q.Fetcher = fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, policytest.Fields(), 0) })
 		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
 			t.Errorf("got %v, want ErrUnasked", g)
 		}
@@ -275,7 +173,7 @@ func TestHead(t *testing.T) {
 			if !ask.Head || ask.ETag != "" {
 				return errOrigin
 			}
-			return fill.Respond(200, fields(lines...), 10)
+			return fill.Respond(200, policytest.Fields(lines...), 10)
 		}}
 	}
 	stale := func(t *testing.T, c *Cache) {
@@ -322,10 +220,10 @@ func TestInterimIsPassedOn(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
 		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-			fill.Interim(103, fields("Link: </a>"))
+			fill.Interim(103, policytest.Fields("Link: </a>"))
 			<-gate
 			for range 2 * maxInterim {
-				fill.Interim(103, fields("Link: </b>"))
+				fill.Interim(103, policytest.Fields("Link: </b>"))
 			}
 			return respond(fill, 200, "x", "Cache-Control: max-age=60")
 		})

@@ -1,16 +1,18 @@
-package cache
+package policy
 
 import (
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 // varied is a response to a request with the given fields.
-func varied(vary string, request http.Header) *Meta {
+func varied(vary string, request http.Header) *Response {
 	h := http.Header{"Vary": {vary}}
-	return &Meta{Header: h, Vary: varyOf(h, request)}
+	return &Response{Header: h, Vary: varyOf(h, request)}
 }
 
 func TestVarySelects(t *testing.T) {
@@ -39,7 +41,7 @@ func TestVarySelects(t *testing.T) {
 		{"blanks around weights do not", "Accept", []string{"Accept: a; q=0.5"}, []string{"Accept: a;q=0.5"}, true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if have := varied(tt.vary, fields(tt.first...)).selects(fields(tt.second...)); have != tt.want {
+			if have := varied(tt.vary, policytest.Fields(tt.first...)).Selects(policytest.Fields(tt.second...)); have != tt.want {
 				t.Errorf("selects %v, want %v", have, tt.want)
 			}
 		})
@@ -47,7 +49,7 @@ func TestVarySelects(t *testing.T) {
 }
 
 func TestVarySelectsTheLikedLanguage(t *testing.T) {
-	m := varied("Accept-Language", fields("Accept-Language: de"))
+	m := varied("Accept-Language", policytest.Fields("Accept-Language: de"))
 	m.Header.Set("Content-Language", "de")
 	for _, tt := range []struct {
 		asks string
@@ -60,14 +62,14 @@ func TestVarySelectsTheLikedLanguage(t *testing.T) {
 		{"de;q=0.4, fr;q=0.5", false},
 		{"de;q=x", false},
 	} {
-		if have := m.selects(fields("Accept-Language: " + tt.asks)); have != tt.want {
+		if have := m.Selects(policytest.Fields("Accept-Language: " + tt.asks)); have != tt.want {
 			t.Errorf("%q selects %v, want %v", tt.asks, have, tt.want)
 		}
 	}
 }
 
 func TestVaryOf(t *testing.T) {
-	have := varyOf(http.Header{"Vary": {"x-b, Accept", " X-B,,"}}, fields("X-B: 2"))
+	have := varyOf(http.Header{"Vary": {"x-b, Accept", " X-B,,"}}, policytest.Fields("X-B: 2"))
 	if want := []string{"Accept", "\x00", "X-B", "2"}; !reflect.DeepEqual(have, want) {
 		t.Errorf("%q, want %q: sorted, canonical, each once", have, want)
 	}
@@ -99,16 +101,16 @@ func FuzzVary(f *testing.F) {
 		}
 		first, second := of(one), of(two)
 		m, n := varied(vary, first), varied(vary, second)
-		if !m.selects(first) {
+		if !m.Selects(first) {
 			t.Errorf("%q is not selected by its own request", m.Vary)
 		}
 		if len(m.Vary)%2 != 0 {
 			t.Errorf("odd: %q", m.Vary)
 		}
-		if m.selects(second) != n.selects(first) {
+		if m.Selects(second) != n.Selects(first) {
 			t.Error("selection is not symmetric")
 		}
-		if m.selects(second) != (varyKey("id", m.Vary) == varyKey("id", n.Vary)) {
+		if m.Selects(second) != (varyKey("id", m.Vary) == varyKey("id", n.Vary)) {
 			t.Errorf("%q and %q: selected by the place, or by the values, but not both", m.Vary, n.Vary)
 		}
 		split := make(http.Header)
@@ -119,7 +121,7 @@ func FuzzVary(f *testing.F) {
 				}
 			}
 		}
-		if !m.selects(split) {
+		if !m.Selects(split) {
 			t.Errorf("%q is not selected by %q", m.Vary, split)
 		}
 	})

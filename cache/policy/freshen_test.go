@@ -1,49 +1,21 @@
-package cache
+package policy
 
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
-func TestEndToEnd(t *testing.T) {
-	h := fields(
-		"Connection: close, X-Hop", "X-Hop: 1", "Keep-Alive: 5", "Proxy-Connection: x", "Proxy-Authenticate: x",
-		"Proxy-Authorization: x", "Proxy-Authentication-Info: x", "Te: trailers", "Trailer: X", "Transfer-Encoding: chunked",
-		"Upgrade: h2c", "Etag: \"a\"", "X-End: 1")
-	before := h.Clone()
-	if have, want := EndToEnd(h), fields("Etag: \"a\"", "X-End: 1"); !reflect.DeepEqual(have, want) {
-		t.Errorf("RFC 9110 §7.6.1 leaves %v, want %v", have, want)
-	}
-	if !reflect.DeepEqual(h, before) {
-		t.Error("the message's own fields were changed")
-	}
-	if len(EndToEnd(nil)) != 0 {
-		t.Error("fields out of nothing")
-	}
-}
-
-func TestStoredHeader(t *testing.T) {
-	h := fields("Set-Cookie: a=b", "X-A: 1", "X-B: 2", "X-C: 3", `Cache-Control: no-cache="x-a", private="X-B"`)
-	c := control(h)
-	have := storedHeader(h, &c)
-	for _, name := range []string{"Set-Cookie", "X-A", "X-B"} {
-		if _, ok := have[name]; ok {
-			t.Errorf("%s is kept", name)
-		}
-	}
-	if have.Get("X-C") != "3" {
-		t.Error("another field is lost")
-	}
-}
-
 func TestFreshen(t *testing.T) {
-	later := epoch.Add(time.Hour)
-	base := func(lines ...string) *Meta { return received(200, append(lines, "Cache-Control: max-age=60")...) }
+	later := policytest.Epoch.Add(time.Hour)
+	base := func(lines ...string) *Response { return received(200, append(lines, "Cache-Control: max-age=60")...) }
 	for _, tt := range []struct {
 		rule     string
-		base     *Meta
+		base     *Response
 		renewing []string
 		field    string
 		want     string
@@ -64,7 +36,7 @@ func TestFreshen(t *testing.T) {
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			before := tt.base.Header.Clone()
-			m := Freshen(tt.base, fields(tt.renewing...), later, later)
+			m := tt.base.Freshened(policytest.Fields(tt.renewing...), later, later)
 			if have := m.Header.Get(tt.field); have != tt.want {
 				t.Errorf("%s is %q, want %q", tt.field, have, tt.want)
 			}
@@ -76,22 +48,31 @@ func TestFreshen(t *testing.T) {
 }
 
 func TestFreshenStartsTheLifetimeAnew(t *testing.T) {
-	later := epoch.Add(time.Hour)
+	later := policytest.Epoch.Add(time.Hour)
 	m := received(200, "Cache-Control: max-age=60", "Age: 50")
-	m.Parts = []Part{{Size: 5, CRC: 9}}
-	n := Freshen(m, fields("Cache-Control: max-age=120"), later, later)
+	m.Vary = []string{"Accept", "a"}
+	renewed := m.Freshened(policytest.Fields("Cache-Control: max-age=120"), later, later)
+	n := &renewed
 	if Decide(later.Add(119*time.Second), n, NotMarked, Rule{}, asking("")) != Fresh {
 		t.Error("stale within the 304's lifetime")
 	}
 	if Decide(later.Add(120*time.Second), n, NotMarked, Rule{}, asking("")) == Fresh {
 		t.Error("fresh beyond the 304's lifetime")
 	}
-	if !sameBytes(m, n) || n.Status != http.StatusOK {
+	if !slices.Equal(m.Vary, n.Vary) || n.Status != http.StatusOK {
 		t.Error("freshening changed more than the fields")
 	}
 	// A 304 that was itself under way for long, or in another cache.
-	n = Freshen(m, fields("Date: "+later.Add(-time.Minute).Format(http.TimeFormat)), later, later)
+	renewed = m.Freshened(policytest.Fields("Date: "+later.Add(-time.Minute).Format(http.TimeFormat)), later, later)
 	if age := n.Age(later); age != time.Minute {
 		t.Errorf("age %v after a 304 sent a minute before, want 1m", age)
+	}
+}
+
+func TestFreshenedKeepsTheSpan(t *testing.T) {
+	m := received(200, "Cache-Control: max-age=60")
+	m.Span = &Span{First: 1, Total: 9, Size: 5}
+	if n := m.Freshened(nil, policytest.Epoch, policytest.Epoch); n.Span == nil || *n.Span != *m.Span {
+		t.Errorf("§4.3.4 a part of the representation has become %v", n.Span)
 	}
 }

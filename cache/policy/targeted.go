@@ -1,4 +1,4 @@
-package cache
+package policy
 
 import (
 	"time"
@@ -15,7 +15,7 @@ const TargetField = "Cdn-Cache-Control"
 // valid dictionary, or gives a directive a value of the wrong type: then it is
 // ignored as a whole and Cache-Control decides (RFC 9213 section 2.1).
 func parseTargeted(lines []string) (Directives, bool) {
-	d := noDirectives()
+	d := NoDirectives()
 	if len(lines) == 0 {
 		return d, false
 	}
@@ -33,7 +33,6 @@ func parseTargeted(lines []string) (Directives, bool) {
 			return d, false
 		}
 	}
-	d.present = true
 	return d, true
 }
 

@@ -1,20 +1,21 @@
-package cache
+package policy
 
 import (
-	"net/http"
 	"testing"
 	"time"
+
+	"pkgedge/cache/policy/policytest"
 )
 
 func TestDecide(t *testing.T) {
-	ok := func(lines ...string) *Meta { return received(200, lines...) }
+	ok := func(lines ...string) *Response { return received(200, lines...) }
 	hour := Rule{Fresh: time.Hour}
 	windows := Rule{WhileRevalidate: time.Minute, IfError: time.Hour}
 	insist := windows
 	insist.Insist = true
 	for _, tt := range []struct {
 		rule   string
-		meta   *Meta
+		meta   *Response
 		age    time.Duration
 		mark   Mark
 		policy Rule
@@ -74,7 +75,7 @@ func TestDecide(t *testing.T) {
 		{rule: "hard purge, only-if-cached", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, asks: "only-if-cached", want: Unavailable},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if have := Decide(epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
+			if have := Decide(policytest.Epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
 				t.Errorf("verdict %d, want %d", have, tt.want)
 			}
 		})
@@ -82,12 +83,12 @@ func TestDecide(t *testing.T) {
 }
 
 func TestDecideOnError(t *testing.T) {
-	ok := func(lines ...string) *Meta { return received(200, lines...) }
+	ok := func(lines ...string) *Response { return received(200, lines...) }
 	hour := Rule{IfError: time.Hour}
 	insist := Rule{IfError: time.Hour, Insist: true}
 	for _, tt := range []struct {
 		rule   string
-		meta   *Meta
+		meta   *Response
 		age    time.Duration
 		mark   Mark
 		policy Rule
@@ -112,90 +113,22 @@ func TestDecideOnError(t *testing.T) {
 		{rule: "hard purge: never", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, policy: insist, want: Fail},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if have := DecideOnError(epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
+			if have := DecideOnError(policytest.Epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
 				t.Errorf("verdict %d, want %d", have, tt.want)
 			}
 		})
 	}
 }
 
-func TestStorable(t *testing.T) {
-	authorized := asking("")
-	authorized.Authorized = true
-	post := asking("")
-	post.Method = http.MethodPost
-	get := asking("")
-	for _, tt := range []struct {
-		rule    string
-		request Request
-		policy  Rule
-		status  int
-		lines   []string
-		want    bool
-	}{
-		{"§3 max-age", get, Rule{}, 200, []string{"Cache-Control: max-age=60"}, true},
-		{"§3 s-maxage", get, Rule{}, 200, []string{"Cache-Control: s-maxage=60"}, true},
-		{"§3 public", get, Rule{}, 200, []string{"Cache-Control: public"}, true},
-		{"§3 Expires", get, Rule{}, 200, []string{"Expires: Sun, 01 Mar 2026 13:00:00 GMT"}, true},
-		{"§3 max-age with a status that is not heuristic", get, Rule{}, 302, []string{"Cache-Control: max-age=60"}, true},
-		{"§3 says nothing, validates nothing: not worth it", get, Rule{}, 200, nil, false},
-		{"§3 heuristic status and a validator", get, Rule{}, 200, []string{`Etag: "a"`}, true},
-		{"§3 no heuristic status, only a validator", get, Rule{}, 302, []string{`Etag: "a"`}, false},
-		{"§4.2.2 heuristic by Last-Modified", get, Rule{Heuristic: true}, 200, []string{"Last-Modified: Sun, 01 Mar 2020 12:00:00 GMT"}, true},
-		{"§3 the operator gives a lifetime", get, Rule{Fresh: time.Hour}, 200, nil, true},
-		{"§3 the operator's lifetime is for 200 alone", get, Rule{Fresh: time.Hour}, 302, nil, false},
-		{"§3 the operator gives 404 a lifetime", get, Rule{Missing: time.Minute}, 404, nil, true},
-		{"§3 the operator gives 410 a lifetime", get, Rule{Missing: time.Minute}, 410, nil, true},
-		{"§3 a 500 of few words", get, Rule{Fresh: time.Hour, Missing: time.Hour}, 500, nil, false},
-		{"§3 method", post, Rule{}, 200, []string{"Cache-Control: max-age=60"}, false},
-		{"§3 interim status", get, Rule{}, 103, []string{"Cache-Control: max-age=60"}, false},
-		{"§3.3 no parts", get, Rule{}, 206, []string{"Cache-Control: max-age=60"}, false},
-		{"§4.3.4 304 is no response of its own", get, Rule{}, 304, []string{"Cache-Control: max-age=60"}, false},
-		{"§4.1 Vary: *", get, Rule{}, 200, []string{"Cache-Control: max-age=60", "Vary: Accept, *"}, false},
-		{"§5.2.1.5 no-store of the request", asking("no-store"), Rule{}, 200, []string{"Cache-Control: max-age=60"}, false},
-		{"§5.2.2.5 no-store", get, Rule{Fresh: time.Hour, Override: true}, 200, []string{"Cache-Control: max-age=60, no-store"}, false},
-		{"§5.2.2.5 no-store on a second line", get, Rule{}, 200, []string{"Cache-Control: max-age=60", "Cache-Control: no-store"}, false},
-		{"§5.2.2.3 must-understand lifts no-store", get, Rule{}, 200, []string{"Cache-Control: max-age=60, no-store, must-understand"}, true},
-		{"§5.2.2.3 must-understand, status unknown", get, Rule{}, 299, []string{"Cache-Control: max-age=60, must-understand"}, false},
-		{"§5.2.2.7 private", get, Rule{}, 200, []string{"Cache-Control: max-age=60, private"}, false},
-		{"§5.2.2.7 private of named fields", get, Rule{}, 200, []string{`Cache-Control: max-age=60, private="X-A"`}, true},
-		{"§3.5 Authorization", authorized, Rule{}, 200, []string{"Cache-Control: max-age=60"}, false},
-		{"§3.5 Authorization and the operator", authorized, Rule{Fresh: time.Hour, Override: true}, 200, nil, false},
-		{"§3.5 Authorization, public", authorized, Rule{}, 200, []string{"Cache-Control: max-age=60, public"}, true},
-		{"§3.5 Authorization, s-maxage", authorized, Rule{}, 200, []string{"Cache-Control: s-maxage=60"}, true},
-		{"§3.5 Authorization, must-revalidate", authorized, Rule{}, 200, []string{"Cache-Control: max-age=60, must-revalidate"}, true},
-		{"RFC 9213 §2.2 targeted no-store", get, Rule{}, 200, []string{"Cache-Control: max-age=60", "Cdn-Cache-Control: no-store"}, false},
-		{"RFC 9213 §2.2 targeted max-age over no-store", get, Rule{}, 200, []string{"Cache-Control: no-store", "Cdn-Cache-Control: max-age=60"}, true},
-		{"RFC 9213 §2.1 invalid targeted field, no-store decides", get, Rule{}, 200, []string{"Cache-Control: no-store", "Cdn-Cache-Control: max-age=,"}, false},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			if have := Storable(tt.policy, tt.request, tt.status, fields(tt.lines...)); have != tt.want {
-				t.Errorf("storable %v, want %v", have, tt.want)
-			}
-		})
-	}
-}
-
-func TestRequestControl(t *testing.T) {
-	for _, tt := range []struct {
-		rule  string
-		lines []string
-		want  bool // no-cache
-	}{
-		{"§5.4 Pragma alone", []string{"Pragma: x, No-Cache"}, true},
-		{"§5.4 Pragma beside Cache-Control is ignored", []string{"Pragma: no-cache", "Cache-Control: max-age=5"}, false},
-		{"§5.4 another Pragma", []string{"Pragma: no-cache-please"}, false},
-		{"§5.2.1.4 Cache-Control", []string{"Cache-Control: NO-CACHE"}, true},
-		{"nothing", nil, false},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			d := RequestControl(fields(tt.lines...))
-			if d.NoCache != tt.want {
-				t.Errorf("no-cache %v, want %v", d.NoCache, tt.want)
-			}
-			if len(tt.lines) < 2 && d.MaxAge != absent {
-				t.Errorf("max-age %v out of nothing", d.MaxAge)
-			}
-		})
+func BenchmarkDecide(b *testing.B) {
+	m := received(200, "Cache-Control: public, max-age=60, stale-while-revalidate=30")
+	rule := Rule{Fresh: time.Hour, IfError: Forever}
+	now := policytest.Epoch.Add(30 * time.Second)
+	q := asking("")
+	b.ReportAllocs()
+	for b.Loop() {
+		if Decide(now, m, NotMarked, rule, q) != Fresh {
+			b.Fatal("not fresh")
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package cache
+package policy
 
 import (
 	"net/http"
@@ -40,16 +40,16 @@ func varyOf(response, request http.Header) []string {
 	return out
 }
 
-// selects says whether a request selects the response (RFC 9111 section 4.1): its
+// Selects says whether a request selects the response (RFC 9111 section 4.1): its
 // selecting fields are the same once normalised. A response in the language
 // that the request likes best is also what it would be given.
-func (m *Meta) selects(request http.Header) bool {
-	for i := 0; i < len(m.Vary); i += 2 {
-		name := m.Vary[i]
-		if selecting(name, request[name]) == m.Vary[i+1] {
+func (r *Response) Selects(request http.Header) bool {
+	for i := 0; i < len(r.Vary); i += 2 {
+		name := r.Vary[i]
+		if selecting(name, request[name]) == r.Vary[i+1] {
 			continue
 		}
-		if have := m.Header.Get("Content-Language"); name == "Accept-Language" && have != "" && strings.EqualFold(have, bestLanguage(request[name])) {
+		if have := r.Header.Get("Content-Language"); name == "Accept-Language" && have != "" && strings.EqualFold(have, bestLanguage(request[name])) {
 			continue
 		}
 		return false
@@ -111,7 +111,12 @@ func selecting(name string, lines []string) string {
 	return strings.Join(members, ",")
 }
 
-// varyKey names the place of one of several responses stored for a key.
+// VaryKey names the place of one of several responses stored for a key: that
+// of the response to a request, where r is another with the same Vary.
+func (r *Response) VaryKey(id string, request http.Header) string {
+	return varyKey(id, varyOf(http.Header{"Vary": r.Header["Vary"]}, request))
+}
+
 func varyKey(id string, vary []string) string {
 	return id + "\x00" + strings.Join(vary, "\x00")
 }

@@ -1,4 +1,4 @@
-package cache
+package policy
 
 import (
 	"net/http"
@@ -86,29 +86,37 @@ func (r Range) In(size int64) (start, length int64) {
 	return r.First, r.Last - r.First + 1
 }
 
-// Piece says that a stored response holds only a part of its representation:
-// the bytes from First on, of Total.
-type Piece struct {
+// Span says that a stored response has only a part of its representation: Size
+// bytes from First on, of Total.
+type Span struct {
 	First int64 `json:"first"`
 	Total int64 `json:"total"`
+	Size  int64 `json:"-"`
 }
 
-// holds says whether the stored bytes answer a request: all of them are there,
-// or those that its one range wants.
-func holds(m *Meta, q *Request) bool {
-	if m.Piece == nil {
+// Contains says whether the stored bytes answer a request: all of them are
+// there, or those that its one range wants.
+func (r *Response) Contains(q *Request) bool {
+	if r.Span == nil {
 		return true
 	}
 	if len(q.Ranges) != 1 || q.Header.Get("If-Range") != "" {
 		return false
 	}
-	start, length := q.Ranges[0].In(m.Piece.Total)
-	return length > 0 && start >= m.Piece.First && start+length <= m.Piece.First+m.Size()
+	start, length := q.Ranges[0].In(r.Span.Total)
+	return length > 0 && start >= r.Span.First && start+length <= r.Span.First+r.Span.Size
 }
 
-// parseContentRange reads the Content-Range of a 206 with a known total (RFC
+// Continues says whether the part of a representation with the fields h that
+// begins at first comes right after the stored part r (RFC 9111 section 3.4).
+func (r *Response) Continues(h http.Header, first, total int64) bool {
+	return r.Span != nil && r.Span.First+r.Span.Size == first && r.Span.Total == total &&
+		StrongTag(h) != "" && StrongTag(h) == StrongTag(r.Header)
+}
+
+// ParseContentRange reads the Content-Range of a 206 with a known total (RFC
 // 9110 section 14.4).
-func parseContentRange(h http.Header) (first, last, total int64, ok bool) {
+func ParseContentRange(h http.Header) (first, last, total int64, ok bool) {
 	lines := h["Content-Range"]
 	if len(lines) != 1 {
 		return 0, 0, 0, false
@@ -123,9 +131,9 @@ func parseContentRange(h http.Header) (first, last, total int64, ok bool) {
 	return first, last, total, ok
 }
 
-// strongTag is the response's ETag if that is strong: only then are two
+// StrongTag is the response's ETag if that is strong: only then are two
 // responses known to be parts of one representation (RFC 9111 section 3.4).
-func strongTag(h http.Header) string {
+func StrongTag(h http.Header) string {
 	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
 		return tag
 	}
