@@ -28,7 +28,8 @@ var arrows = map[string][]string{
 	"cache/policy/policytest": nil,
 	"tls":                     nil,
 	"origin":                  {"origin/kind", anyKind},
-	anyKind:                   {"origin/kind"},
+	anyKind:                   {"origin/kind", partOfKind},
+	partOfKind:                {"origin/kind"},
 	"origin/kind":             nil,
 	"origin/kind/kindtest":    {"origin/kind"},
 	"origin/sample":           nil,
@@ -41,6 +42,7 @@ var testArrows = map[string][]string{
 	"cache":        {"cache/policy/policytest"},
 	"cache/policy": {"cache/policy/policytest"},
 	anyKind:        {"origin/kind/kindtest", "origin/sample"},
+	partOfKind:     {"origin/kind/kindtest"},
 	// The sample masters are held to what the npm kind makes of them.
 	"origin/sample": {"origin/kind", anyKind},
 }
@@ -49,13 +51,17 @@ var testArrows = map[string][]string{
 // origin, and needs no line here.
 const anyKind = "origin/*"
 
+// partOfKind stands for every package below the folder of a kind, which that kind
+// alone may import.
+const partOfKind = "origin/*/*"
+
 // impure lists what a room without network or disk cannot need. Times it may be
 // given, and reads in documents, so that package time is another matter: see
 // TestPureRoomsHaveNoClock.
 var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
-var pure = []string{anyKind, "origin/kind", "edge/lockfile", "cache/policy"}
+var pure = []string{anyKind, partOfKind, "origin/kind", "edge/lockfile", "cache/policy"}
 
 // pkg is a package as "go list -json" prints it.
 type pkg struct {
@@ -68,12 +74,13 @@ var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|T
 
 func TestPureRoomsHaveNoClock(t *testing.T) {
 	files, err := filepath.Glob("../origin/*/*.go")
+	parts, _ := filepath.Glob("../origin/*/*/*.go")
 	rules, _ := filepath.Glob("../cache/policy/*.go")
-	if err != nil || len(files) == 0 || len(rules) == 0 {
+	if err != nil || len(files) == 0 || len(parts) == 0 || len(rules) == 0 {
 		t.Fatal("no rooms", err)
 	}
-	for _, name := range slices.Concat(files, rules) {
-		if strings.HasPrefix(name, "../origin/sample/") || strings.HasPrefix(name, "../origin/feed/") || strings.HasSuffix(name, "_test.go") {
+	for _, name := range slices.Concat(files, parts, rules) {
+		if !slices.Contains(pure, room("pkgedge/"+filepath.ToSlash(filepath.Dir(name)[len("../"):]))) || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		source, err := os.ReadFile(name)
@@ -129,7 +136,7 @@ func forbidden(p pkg) []string {
 		faults = append(faults, fmt.Sprintf("%s is no room of the house: give it a place in arrows, and in docs/decisions/0001", from))
 	}
 	for _, path := range p.Imports {
-		if ours(path) && !slices.Contains(allowed, room(path)) {
+		if ours(path) && (!slices.Contains(allowed, room(path)) || room(path) == partOfKind && !strings.HasPrefix(path, p.ImportPath+"/")) {
 			faults = append(faults, fmt.Sprintf("%s imports %s", p.ImportPath, path))
 		}
 		if slices.Contains(pure, from) && slices.Contains(impure, path) {
@@ -146,12 +153,19 @@ func forbidden(p pkg) []string {
 
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
+// noKinds are the folders of origin that are no kind of registry.
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport"}
+
 // room is the name a package has in the tables.
 func room(path string) string {
 	name := strings.TrimPrefix(path, "pkgedge/")
 	below, ok := strings.CutPrefix(name, "origin/")
-	if !ok || below == "kind" || below == "sample" || below == "feed" || strings.Contains(below, "/") {
+	first, rest, deep := strings.Cut(below, "/")
+	switch {
+	case !ok || slices.Contains(noKinds, first) || strings.Contains(rest, "/"):
 		return name
+	case deep:
+		return partOfKind
 	}
 	return anyKind
 }
@@ -177,7 +191,11 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"edge follows feeds", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/feed"}}, ""},
 		{"a feed knows kinds", pkg{ImportPath: "pkgedge/origin/feed", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/origin/feed imports pkgedge/origin/kind"},
 		{"a room nobody named", pkg{ImportPath: "pkgedge/util"}, "util is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
-		{"a room nobody named, below a kind", pkg{ImportPath: "pkgedge/origin/npm/deep"}, "origin/npm/deep is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
+		{"a kind imports a part of itself", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/npm/deep"}}, ""},
+		{"a kind imports a part of another", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/dist/deep"}}, "pkgedge/origin/npm imports pkgedge/origin/dist/deep"},
+		{"origin imports a part of a kind", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/npm/deep"}}, "pkgedge/origin imports pkgedge/origin/npm/deep"},
+		{"a part of a kind imports the kind", pkg{ImportPath: "pkgedge/origin/npm/deep", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/origin/npm/deep imports pkgedge/origin/npm"},
+		{"a room nobody named, deep below a kind", pkg{ImportPath: "pkgedge/origin/npm/deep/deeper"}, "origin/npm/deep/deeper is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := strings.Join(forbidden(tt.pkg), "\n"); got != tt.want {
