@@ -19,7 +19,9 @@ import (
 
 // arrows lists what each room may import of ours.
 var arrows = map[string][]string{
-	"edge":                    {"cache", "cache/policy", "origin", "tls", "edge/limit", "edge/admin", "edge/lockfile", "origin/kind", "origin/sample", "origin/feed"},
+	"edge":                    {"cache", "cache/policy", "origin", "tls", "edge/limit", "edge/admin", "edge/lockfile", "edge/conditional", "edge/redact", "origin/kind", "origin/sample", "origin/feed"},
+	"edge/conditional":        {"cache/policy"},
+	"edge/redact":             nil,
 	"edge/limit":              nil,
 	"edge/lockfile":           nil,
 	"edge/admin":              nil,
@@ -61,7 +63,7 @@ const partOfKind = "origin/*/*"
 var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
-var pure = []string{anyKind, partOfKind, "origin/kind", "edge/lockfile", "cache/policy"}
+var pure = []string{anyKind, partOfKind, "origin/kind", "edge/lockfile", "edge/conditional", "cache/policy"}
 
 // pkg is a package as "go list -json" prints it.
 type pkg struct {
