@@ -35,18 +35,20 @@ var arrows = map[string][]string{
 	"origin/kind":             nil,
 	"origin/kind/kindtest":    {"origin/kind"},
 	"origin/sample":           nil,
+	"origin/sample/faults":    {"origin/sample"},
 	"origin/feed":             nil,
 }
 
 // testArrows lists what the tests of a room may import besides.
 var testArrows = map[string][]string{
-	"origin":       {"origin/sample"},
+	"edge":         {"origin/sample/faults"},
+	"origin":       {"origin/sample", "origin/sample/faults"},
 	"cache":        {"cache/policy/policytest"},
 	"cache/policy": {"cache/policy/policytest"},
 	anyKind:        {"origin/kind/kindtest", "origin/sample"},
 	partOfKind:     {"origin/kind/kindtest"},
 	// The sample masters are held to what the npm kind makes of them.
-	"origin/sample": {"origin/kind", anyKind},
+	"origin/sample": {"origin/kind", anyKind, "origin/sample/faults"},
 }
 
 // anyKind stands for every kind of registry: a new one is a new folder under
@@ -129,6 +131,32 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// The program must not have code that is there for tests: fault injection least of
+// all.
+func TestProgramHasNoTestCode(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "./edge")
+	list.Dir = ".."
+	list.Stderr = t.Output()
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := 0
+	for path := range strings.Lines(string(out)) {
+		path = strings.TrimSpace(path)
+		if !ours(path) {
+			continue
+		}
+		linked++
+		if strings.HasSuffix(path, "test") || strings.HasSuffix(path, "/faults") {
+			t.Errorf("the program links %s, which is for tests", path)
+		}
+	}
+	if linked == 0 {
+		t.Error("the program links nothing of ours")
+	}
+}
+
 // forbidden lists the arrows of p that the tables do not have.
 func forbidden(p pkg) []string {
 	var faults []string
@@ -184,6 +212,9 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"origin imports the cache", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/cache"}}, "pkgedge/origin imports pkgedge/cache"},
 		{"origin imports a kind that is new", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/dist"}}, ""},
 		{"origin serves samples", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample"}}, "pkgedge/origin imports pkgedge/origin/sample"},
+		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
+		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},
+		{"tests of edge inject faults", pkg{ImportPath: "pkgedge/edge", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
 		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
 		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
 		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},

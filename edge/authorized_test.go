@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 const (
@@ -114,7 +115,7 @@ func TestReadsWithoutUseForACredentialShareOneCopy(t *testing.T) {
 func TestOutageAnswersACredentialFromItsOwnCopy(t *testing.T) {
 	c, m := newAuthorized(t, "")
 	c.want(c.read(aPackument, hers), 200)
-	m.Break(sample.Any, sample.Status(503))
+	m.Break(faults.Any, faults.Status(503))
 	a := c.send(http.MethodGet, aPackument, hers)
 	if c.want(a, 200); outcomeOf(a) != "stale-error" {
 		t.Errorf("in an outage: %s", outcomeOf(a))
@@ -145,7 +146,7 @@ func TestACrowdDoesNotStandInForAMaster(t *testing.T) {
 		c.want(c.read("/"+name, hers), 200)
 	}
 	before := len(m.all())
-	m.Break(sample.Any, sample.Status(401))
+	m.Break(faults.Any, faults.Status(401))
 	var all sync.WaitGroup
 	for _, path := range paths {
 		all.Go(func() {

@@ -15,6 +15,7 @@ import (
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // packed is a packument at hand, for filling a store.
@@ -136,7 +137,7 @@ func BenchmarkPublishToVisible(b *testing.B) {
 // newBenchEdge is an edge on a real disk, with a feed in that mode unless it is "".
 func newBenchEdge(b *testing.B, store *sample.Store, mode string) *edge {
 	b.Helper()
-	m, err := sample.NewMaster(store, sample.CacheControl("public, max-age=36000")).Start()
+	m, err := faults.NewMaster(store, faults.CacheControl("public, max-age=36000")).Start()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/origin/feed"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // told hands on what the log says.
@@ -71,13 +72,13 @@ func newInformed(t *testing.T, mode feed.Mode, control, keys string) *informed {
 	}
 	s := &informed{served: &served{behind: &behind{store: store}, client: newClient(t, nil)}, dir: fastDir(t)}
 	for i := range s.masters {
-		s.masters[i] = sample.NewMaster(store, sample.CacheControl(control))
+		s.masters[i] = faults.NewMaster(store, faults.CacheControl(control))
 		if s.servers[i], err = s.masters[i].Start(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.servers[i].Close)
 	}
-	if s.feed, err = sample.NewMaster(store, sample.Under("/db")).Start(); err != nil {
+	if s.feed, err = faults.NewMaster(store, faults.Under("/db")).Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.feed.Close)
@@ -238,7 +239,7 @@ func TestClientsLifetimeDoesNotGrowWithAFeed(t *testing.T) {
 func TestAnAnswerOutOfAnotherCacheHasNoLongLife(t *testing.T) {
 	s := newInformed(t, feed.Couch, "public, max-age=100", "")
 	for _, m := range s.masters {
-		m.Break(sample.Any, sample.Set("Age", "100"))
+		m.Break(faults.Any, faults.Set("Age", "100"))
 	}
 	s.get(t, "/edge-sample-words")
 	if n := s.asked(func() { s.get(t, "/edge-sample-words") }); n != 1 {
@@ -341,7 +342,7 @@ func TestALaggingReplicasDocumentHasNoLongLife(t *testing.T) {
 					s.start(t)
 				}
 				if out {
-					s.masters[0].Break(sample.Any, sample.Status(503))
+					s.masters[0].Break(faults.Any, faults.Status(503))
 				}
 				for i := range n {
 					_, body := s.get(t, "/"+name(i))
@@ -372,7 +373,7 @@ func TestAChangedPackageIsReadFromThePrimary(t *testing.T) {
 		if resp, _ := s.get(t, "/"+name); resp.StatusCode != 200 {
 			t.Errorf("%s: %d", name, resp.StatusCode)
 		}
-		if n := s.masters[1].Count(sample.Path("/" + name)); n != 0 {
+		if n := s.masters[1].Count(faults.Path("/" + name)); n != 0 {
 			t.Errorf("%s: the replica was asked", name)
 		}
 	}

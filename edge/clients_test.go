@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // The main job, as a user does it: a real npm client through a real edge, in
@@ -21,7 +22,7 @@ import (
 type behind struct {
 	url     string
 	store   *sample.Store
-	masters [2]*sample.Master
+	masters [2]*faults.Master
 	servers [2]*sample.Server
 }
 
@@ -33,7 +34,7 @@ func newBehind(t *testing.T, more ...string) *behind {
 	}
 	b := &behind{store: store}
 	for i := range b.masters {
-		b.masters[i] = sample.NewMaster(store)
+		b.masters[i] = faults.NewMaster(store)
 		if b.servers[i], err = b.masters[i].Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func newBehind(t *testing.T, more ...string) *behind {
 func (b *behind) reads(prefix string) int {
 	n := 0
 	for _, m := range b.masters {
-		n += m.Count(sample.All(sample.Prefix(prefix), sample.Method(http.MethodGet)))
+		n += m.Count(faults.All(faults.Prefix(prefix), faults.Method(http.MethodGet)))
 	}
 	return n
 }
@@ -176,7 +177,7 @@ func TestWriterReadsItsOwnWrites(t *testing.T) {
 	if got := anyone.must(t, t.TempDir(), "view", "edge-mine", "versions", "--json", "--prefer-online"); strings.Contains(got, "1.1.0") {
 		t.Errorf("versions are %s after the unpublish", got)
 	}
-	if n := b.masters[1].Count(func(r sample.Record) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }); n != 0 {
+	if n := b.masters[1].Count(func(r faults.Record) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }); n != 0 {
 		t.Errorf("the replica got %d writes", n)
 	}
 }
@@ -234,7 +235,7 @@ func TestAnswersToACredentialAreNotShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range b.masters {
-		m.Break(sample.Prefix("/"+name), sample.Set("Cache-Control", "public, max-age=3600"))
+		m.Break(faults.Prefix("/"+name), faults.Set("Cache-Control", "public, max-age=3600"))
 	}
 	alice, bob := b.store.Grant("alice"), b.store.Grant("bob")
 	for _, path := range []string{"/" + name, "/" + name + "/-/secret-1.0.0.tgz"} {

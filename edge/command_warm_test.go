@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // warmEdge is an edge with the packages a, @s/b and c, of version 1.0.0 each. The
@@ -332,7 +333,7 @@ func TestWarmWithARegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	master, err := sample.NewMaster(store).Start()
+	master, err := faults.NewMaster(store).Start()
 	if err != nil {
 		t.Fatal(err)
 	}

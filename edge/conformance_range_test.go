@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // Ranges in the npm kind, of tarballs that are cold, on their way, stored, and
@@ -23,7 +24,7 @@ const tarballSize = 2 << 20
 // registry is an edge in front of one sample master with a large tarball.
 type registry struct {
 	t       *testing.T
-	master  *sample.Master
+	master  *faults.Master
 	edge    *edge
 	client  *http.Transport
 	tarball []byte
@@ -39,7 +40,7 @@ func newRegistry(t *testing.T, cacheKeys string) *registry {
 	if err := store.AddPackage("edge-large", sample.Version{Number: "1.0.0", Files: files}); err != nil {
 		t.Fatal(err)
 	}
-	master := sample.NewMaster(store)
+	master := faults.NewMaster(store)
 	server, err := master.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +152,7 @@ func (r *registry) parts(resp *answered, body []byte, want [][2]int) {
 }
 
 // fetched is how often the master was asked for the tarball.
-func (r *registry) fetched() int { return r.master.Count(sample.Suffix(".tgz")) }
+func (r *registry) fetched() int { return r.master.Count(faults.Suffix(".tgz")) }
 
 var rangeSets = []string{"100-199", "1000000-", "-100", "100-199, 1000000-1000099", "1000000-1000099, 100-199", "90000000-", ""}
 
@@ -195,8 +196,8 @@ func TestRangesOfATarball(t *testing.T) {
 
 func TestARangeIsAnsweredAsSoonAsItsBytesAreThere(t *testing.T) {
 	r := newRegistry(t, "")
-	gate := sample.NewGate()
-	r.master.Break(sample.Suffix(".tgz"), sample.Drip(gate, 256<<10))
+	gate := faults.NewGate()
+	r.master.Break(faults.Suffix(".tgz"), faults.Drip(gate, 256<<10))
 	gate.Step(2)
 	r.check("100-199") // the master has most of it still to send
 	r.check("90000000-")
@@ -225,7 +226,7 @@ func TestARangeIsAnsweredAsSoonAsItsBytesAreThere(t *testing.T) {
 
 func TestARangeOfATarballThatBreaksOffEndsBroken(t *testing.T) {
 	r := newRegistry(t, "")
-	r.master.Break(sample.Suffix(".tgz"), sample.CutAfter(1<<20))
+	r.master.Break(faults.Suffix(".tgz"), faults.CutAfter(1<<20))
 	if a, err := r.ask(http.MethodGet, "-100"); err == nil {
 		t.Errorf("status %d, and %d bytes that end well", a.StatusCode, len(a.body))
 	}

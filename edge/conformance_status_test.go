@@ -19,6 +19,7 @@ import (
 
 	"pkgedge/origin"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // Cache-Status on what never came near the cache, and Proxy-Status on every
@@ -227,13 +228,13 @@ func TestALoopEndsAndIsNamed(t *testing.T) {
 
 // npmSite is an edge in front of a sample registry whose answers may be used for
 // no time at all.
-func npmSite(t *testing.T) (*client, *sample.Master, *sample.Server) {
+func npmSite(t *testing.T) (*client, *faults.Master, *sample.Server) {
 	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {
 		t.Fatal(err)
 	}
-	master := sample.NewMaster(store, sample.CacheControl("max-age=0, must-revalidate"))
+	master := faults.NewMaster(store, faults.CacheControl("max-age=0, must-revalidate"))
 	server, err := master.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +250,7 @@ func TestRegistryClientsDoNotSteerTheCache(t *testing.T) {
 	for _, control := range []string{"no-cache", "max-age=0", "no-store", "min-fresh=99999999"} {
 		c.want(c.do(http.MethodGet, tarball, "Cache-Control: "+control, "Pragma: no-cache"), 200, "Age: *")
 	}
-	if n := master.Count(sample.Suffix(".tgz")); n != 1 {
+	if n := master.Count(faults.Suffix(".tgz")); n != 1 {
 		t.Errorf("the master was asked %d times for a tarball", n)
 	}
 	a := c.do(http.MethodGet, tarball, "Authorization: Bearer t")

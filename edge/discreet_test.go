@@ -12,7 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/edge/redact"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestAuditsDoNotTellOfPrivatePackages(t *testing.T) {
@@ -76,7 +76,7 @@ func TestSearchDoesNotFindWhatIsDenied(t *testing.T) {
 			t.Errorf("%s: %s", coding, a.body)
 		}
 	}
-	public.Break(sample.Any, sample.HTML())
+	public.Break(faults.Any, faults.HTML())
 	c.want(c.send(http.MethodGet, "/-/v1/search?text=left"), 502)
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 const hookSecret = "a-secret-of-the-tests"
@@ -182,7 +183,7 @@ func TestHooksThatAreRefused(t *testing.T) {
 			t.Errorf("%s: Allow %q", name, resp.Header.Get("Allow"))
 		}
 	}
-	if n := s.reads("/") + s.masters[0].Count(sample.Any); n != 0 {
+	if n := s.reads("/") + s.masters[0].Count(faults.Any); n != 0 {
 		t.Errorf("%d requests reached the masters", n)
 	}
 }
@@ -194,7 +195,7 @@ func TestNoHookWithoutASecret(t *testing.T) {
 			t.Errorf("%d", resp.StatusCode)
 		}
 	}
-	if n := s.masters[0].Count(sample.Any) + s.masters[1].Count(sample.Any); n != 0 {
+	if n := s.masters[0].Count(faults.Any) + s.masters[1].Count(faults.Any); n != 0 {
 		t.Errorf("%d requests reached the masters", n)
 	}
 }
@@ -212,9 +213,9 @@ func TestAHookIsInNobodysWay(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/hooks/other", "/hooks/npm/more", "/hooks"} {
-		before := s.masters[0].Count(sample.Any)
+		before := s.masters[0].Count(faults.Any)
 		s.post(t, "POST", path, published, sign(published, hookSecret))
-		if s.masters[0].Count(sample.Any) != before+1 {
+		if s.masters[0].Count(faults.Any) != before+1 {
 			t.Errorf("%s did not reach the primary", path)
 		}
 	}

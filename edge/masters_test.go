@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // behindTwo is an edge in front of two sample masters, whose answers are stale
@@ -18,7 +19,7 @@ import (
 type behindTwo struct {
 	*client
 	servers []*sample.Server
-	masters []*sample.Master
+	masters []*faults.Master
 	admin   http.Handler
 }
 
@@ -30,7 +31,7 @@ func newBehindTwo(t *testing.T, more string) *behindTwo {
 	}
 	b := &behindTwo{}
 	for range 2 {
-		m := sample.NewMaster(store)
+		m := faults.NewMaster(store)
 		s, err := m.Start()
 		if err != nil {
 			t.Fatal(err)
@@ -137,7 +138,7 @@ func TestDrainByTheOperator(t *testing.T) {
 	for range 10 {
 		b.want(b.send("GET", "/edge-sample-words"), 200)
 	}
-	if n := b.masters[0].Count(sample.Any); n != 0 {
+	if n := b.masters[0].Count(faults.Any); n != 0 {
 		t.Errorf("the drained master was asked %d times", n)
 	}
 	if s := b.status(); !s.Masters[0].Drained || s.Masters[0].State != "drained" || s.Outage {
@@ -166,7 +167,7 @@ func TestHangingMastersDoNotHoldUpStaleAnswers(t *testing.T) {
 	b := newBehindTwo(t, "    probe: { path: /-/ping, every: 1h }\n    timeouts: { first_byte: 1h }\n")
 	b.want(b.send("GET", "/edge-sample-words"), 200)
 	for _, m := range b.masters {
-		m.Break(sample.Any, sample.Hang())
+		m.Break(faults.Any, faults.Hang())
 	}
 	for range 3 { // the first one waits, the others are past that
 		a := b.send("GET", "/edge-sample-words")
@@ -183,7 +184,7 @@ func TestStoredTarballNeverWaitsForMetadata(t *testing.T) {
 	b := newBehindTwo(t, "    probe: { path: /-/ping, every: 1h }\n    timeouts: { first_byte: 1h }\n")
 	b.want(b.read(file), 200)
 	for _, m := range b.masters {
-		m.Break(func(r sample.Record) bool { return !strings.HasSuffix(r.Path, ".tgz") }, sample.Hang())
+		m.Break(func(r faults.Record) bool { return !strings.HasSuffix(r.Path, ".tgz") }, faults.Hang())
 	}
 	for _, soft := range []string{"", file} {
 		for _, gone := range []string{"/edge-sample-words", soft} {

@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // served is an edge in front of two sample masters, and its client.
@@ -29,7 +30,7 @@ func newServed(t *testing.T, keys string) *served {
 	}
 	s := &served{behind: &behind{store: store}, client: newClient(t, nil)}
 	for i := range s.masters {
-		s.masters[i] = sample.NewMaster(store)
+		s.masters[i] = faults.NewMaster(store)
 		if s.servers[i], err = s.masters[i].Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +121,7 @@ func TestNewVersionIsFound(t *testing.T) {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
 	for _, m := range s.masters {
-		m.Break(sample.Any, sample.Status(503))
+		m.Break(faults.Any, faults.Status(503))
 	}
 	if resp, body := s.get(t, "/edge-sample-words/9.9.9"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("in an outage: %d %q", resp.StatusCode, body)
@@ -143,16 +144,16 @@ func TestMissingVersionIsWaitedFor(t *testing.T) {
 			if err := s.store.AddPackage("edge-sample-words", sample.Version{Number: "3.0.0"}); err != nil {
 				t.Fatal(err)
 			}
-			gate := sample.NewGate()
+			gate := faults.NewGate()
 			for _, m := range s.masters {
-				m.Break(sample.Path("/edge-sample-words"), sample.Hold(gate))
+				m.Break(faults.Path("/edge-sample-words"), faults.Hold(gate))
 			}
 			answered, opened := make(chan struct{}), make(chan struct{})
 			go func() {
 				defer close(opened)
 				select {
 				case <-answered:
-				case <-time.After(2 * patience):
+				case <-time.After(2 * softTimeout):
 				}
 				gate.Open()
 			}()
@@ -230,10 +231,10 @@ func TestOlderPackumentIsNotServed(t *testing.T) {
 	if err := s.store.AddPackage("edge-sample-words", sample.Version{Number: "3.0.0"}); err != nil {
 		t.Fatal(err)
 	}
-	rule := s.masters[1].Break(sample.Any, sample.Status(503))
+	rule := s.masters[1].Break(faults.Any, faults.Status(503))
 	s.get(t, "/edge-sample-words")
 	rule.Mend()
-	s.masters[0].Break(sample.Any, sample.Status(503))
+	s.masters[0].Break(faults.Any, faults.Status(503))
 	site := s.edge.handler.running.Load().sites[0]
 	write := site.own.Route(kind.Request{Method: http.MethodPut, Path: "/edge-sample-words"})
 	if err := site.touched(&site.own, write.Touches); err != nil {
@@ -246,7 +247,7 @@ func TestOlderPackumentIsNotServed(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || !strings.Contains(body, "3.0.0") {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
-	if s.masters[1].Count(sample.Path("/edge-sample-words")) == 0 {
+	if s.masters[1].Count(faults.Path("/edge-sample-words")) == 0 {
 		t.Error("the master that lags was not asked")
 	}
 }
@@ -257,7 +258,7 @@ func TestTarballHasAnETag(t *testing.T) {
 	s := newServed(t, "fresh: { files: 1ms, override: true }")
 	const path = "/edge-sample-words/-/edge-sample-words-1.0.0.tgz"
 	for _, m := range s.masters {
-		m.Break(sample.Path(path), sample.Set("Etag", ""), sample.Set("Last-Modified", ""))
+		m.Break(faults.Path(path), faults.Set("Etag", ""), faults.Set("Last-Modified", ""))
 	}
 	first, _ := s.get(t, path)
 	etag := first.Header.Get("Etag")

@@ -19,6 +19,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // reloadable is an edge that runs what a file says.
@@ -331,7 +332,7 @@ func TestMastersStayAsTheyWere(t *testing.T) {
 	}
 	var masters []*sample.Server
 	for range 3 {
-		m, err := sample.NewMaster(store).Start()
+		m, err := faults.NewMaster(store).Start()
 		if err != nil {
 			t.Fatal(err)
 		}

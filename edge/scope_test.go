@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // watched is a sample master that needs a credential, "" for none, and remembers
 // everything it was told.
 type watched struct {
-	*sample.Master
+	*faults.Master
 	url    string
 	needs  string
 	header http.Header // of every answer
@@ -41,7 +42,7 @@ func newWatched(t *testing.T, needs string, packages ...string) *watched {
 			t.Fatal(err)
 		}
 	}
-	w := &watched{Master: sample.NewMaster(store), needs: needs}
+	w := &watched{Master: faults.NewMaster(store), needs: needs}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -221,7 +222,7 @@ func TestPrivateScopeForgetsWhatThePublicOneHad(t *testing.T) {
 	}
 	// And not in an outage either.
 	for _, s := range []string{"/@acme/words/-/words-1.0.0.tgz", "/@acme/other"} {
-		acme.Break(sample.Any, sample.Status(503))
+		acme.Break(faults.Any, faults.Status(503))
 		if a := c.send(http.MethodGet, s); a.StatusCode != 503 {
 			t.Errorf("%s in an outage of its masters: %d %s", s, a.StatusCode, a.body)
 		}

@@ -138,7 +138,7 @@ func (e *edge) sampleMasters() ([]Master, error) {
 			return nil, fmt.Errorf("cannot make the sample packages: %w", err)
 		}
 		for range roles {
-			m, err := sample.NewMaster(store).Start()
+			m, err := sample.NewMaster(store, sample.Options{}).Start()
 			if err != nil {
 				return nil, fmt.Errorf("cannot start a sample master: %w", err)
 			}

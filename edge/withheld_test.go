@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 const abbreviatedType = "application/vnd.npm.install-v1+json"
@@ -33,7 +34,7 @@ func (s *served) under(t *testing.T, change func(*Config)) {
 func (s *served) down() (mend func()) {
 	var rules []interface{ Mend() }
 	for _, m := range s.masters {
-		rules = append(rules, m.Break(sample.Any, sample.Status(503)))
+		rules = append(rules, m.Break(faults.Any, faults.Status(503)))
 	}
 	return func() {
 		for _, r := range rules {
@@ -79,7 +80,7 @@ func TestMinimumAgeWinsOverWhatIsStored(t *testing.T) {
 	aged := func(age time.Duration) func(*Config) { return func(c *Config) { c.Sites[0].MinimumAge = age } }
 	s.under(t, aged(24*time.Hour))
 	s.expect(t, "with an age", map[string]int{young: 451, grown: 200, "/edge-sample-words/3.0.0": 404})
-	if n := s.masters[0].Count(sample.Path(young)) + s.masters[1].Count(sample.Path(young)); n != 1 {
+	if n := s.masters[0].Count(faults.Path(young)) + s.masters[1].Count(faults.Path(young)); n != 1 {
 		t.Errorf("the masters were asked %d times for the young release; want 1, before", n)
 	}
 	mend := s.down()

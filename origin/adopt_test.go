@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestAdoptKeepsWhatWasKnown(t *testing.T) {
@@ -111,14 +111,14 @@ func TestAdoptKeepsAnOutage(t *testing.T) {
 func TestAdoptCountsWhatIsUnderWay(t *testing.T) {
 	w := newTwo(t)
 	old, fresh := newBehind(t, w.bothURLs), newBehind(t, w.bothURLs)
-	gate := sample.NewGate()
-	w.a.BreakNext(1, sample.Any, sample.Hold(gate))
+	gate := faults.NewGate()
+	w.a.BreakNext(1, faults.Any, faults.Hold(gate))
 	done := make(chan error, 1)
 	go func() {
 		_, err := old.get(t, aPackument)
 		done <- err
 	}()
-	<-w.a.Arrived(sample.Any)
+	<-w.a.Arrived(faults.Any)
 	fresh.Adopt(old.Site, anything)
 	if n := fresh.Status()[0].Masters[0].InFlight; n != 1 {
 		t.Errorf("%d in flight; want the one of the old site", n)

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -28,7 +28,7 @@ func TestSharedFetchIsTheEdgesOwn(t *testing.T) {
 		if _, err := b.get(t, tt.path); err != nil {
 			t.Fatal(err)
 		}
-		<-w.a.Arrived(sample.Path(tt.path))
+		<-w.a.Arrived(faults.Path(tt.path))
 		var got http.Header
 		for _, r := range w.a.Requests() {
 			if r.Path == tt.path {
@@ -107,14 +107,14 @@ func TestCredentialsStayWithTheMaster(t *testing.T) {
 		want []string     // Authorization at the requests to a, then at those to b
 	}{
 		{"a redirect within the master", func(w *two) {
-			w.a.BreakNext(1, sample.Any, sample.Redirect("/edge-sample-greet"))
+			w.a.BreakNext(1, faults.Any, faults.Redirect("/edge-sample-greet"))
 		}, []string{"a Bearer secret", "a Bearer secret"}},
 		{"a redirect to another host", func(w *two) {
-			w.a.BreakNext(1, sample.Any, sample.Redirect(w.bothURLs[1]+"/edge-sample-greet"))
+			w.a.BreakNext(1, faults.Any, faults.Redirect(w.bothURLs[1]+"/edge-sample-greet"))
 		}, []string{"a Bearer secret", "b "}},
 		{"there and back again", func(w *two) {
-			w.a.BreakNext(1, sample.Any, sample.Redirect(w.bothURLs[1]+"/edge-sample-greet"))
-			w.b.BreakNext(1, sample.Any, sample.Redirect(w.bothURLs[0]+"/edge-sample-greet"))
+			w.a.BreakNext(1, faults.Any, faults.Redirect(w.bothURLs[1]+"/edge-sample-greet"))
+			w.b.BreakNext(1, faults.Any, faults.Redirect(w.bothURLs[0]+"/edge-sample-greet"))
 		}, []string{"a Bearer secret", "a ", "b "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestCredentialsStayWithTheMaster(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for name, m := range map[string]*sample.Master{"a": w.a, "b": w.b} {
+			for name, m := range map[string]*faults.Master{"a": w.a, "b": w.b} {
 				for _, r := range m.Requests() {
 					if name == "a" {
 						got = append(got, "a "+r.Header.Get("Authorization"))

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // purse lends up to what it has.
@@ -60,7 +60,7 @@ func within(size int64, lender Lender) *Documents {
 // A document many times larger than the bound is served all the same, of every
 // site, while others take what there is.
 func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
-	huge := sample.Packument("big", 800)
+	huge := faults.Packument("big", 800)
 	for _, tt := range []struct {
 		name string
 		body []byte
@@ -110,7 +110,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 // What is accepted is served, one at a time, whatever the budget.
 func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	w := newTwo(t)
-	if err := w.store.AddPackument(sample.Packument("big", largeVersions)); err != nil {
+	if err := w.store.AddPackument(faults.Packument("big", largeVersions)); err != nil {
 		t.Fatal(err)
 	}
 	d := within(50<<10, &purse{left: 100 << 10})

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // looking is an expectation of what each look finds, after as long as it takes.
@@ -124,7 +124,7 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 	}
 	t.Run("metadata hangs", func(t *testing.T) {
 		w, b, large := start(t)
-		w.a.Break(sample.Any, sample.Hang())
+		w.a.Break(faults.Any, faults.Hang())
 		for path, want := range map[string][]byte{aTarball: download(t, w.bothURLs[1]+aTarball), largeTarball: large} {
 			r, err := b.get(t, path)
 			if err != nil {
@@ -137,10 +137,10 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 			if !slices.Contains(b.reported(), "@ unchecked") {
 				t.Errorf("reports %q", b.reported())
 			}
-			for name, fault := range map[string]sample.Fault{
-				"a wrong byte": sample.FlipByte(len(want) / 2), "cut": sample.CutAfter(len(want) - 9), "cut cleanly": sample.ShortBody(len(want) - 9), "a page": sample.HTML(),
+			for name, fault := range map[string]faults.Fault{
+				"a wrong byte": faults.FlipByte(len(want) / 2), "cut": faults.CutAfter(len(want) - 9), "cut cleanly": faults.ShortBody(len(want) - 9), "a page": faults.HTML(),
 			} {
-				rule := w.b.Break(sample.Path(path), fault)
+				rule := w.b.Break(faults.Path(path), fault)
 				if r, err := b.get(t, path); err == nil || len(r.body) >= len(want) {
 					t.Errorf("%s, %s: %d of %d bytes, %v", path, name, len(r.body), len(want), err)
 				}
@@ -154,18 +154,18 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 		if err != nil || r.header.Get("Etag") == "" || !strings.HasPrefix(r.header.Get("Repr-Digest"), "sha-512=") {
 			t.Errorf("%v, %v", err, r.header)
 		}
-		w.b.Break(sample.Path(aTarball), sample.Replace(zipped([]byte("another file"))))
+		w.b.Break(faults.Path(aTarball), faults.Replace(zipped([]byte("another file"))))
 		if _, err := b.get(t, aTarball); !errors.Is(err, errDigest) {
 			t.Errorf("err = %v; want %v", err, errDigest)
 		}
 	})
 	t.Run("files hang", func(t *testing.T) {
 		w, b, _ := start(t)
-		w.b.Break(sample.Any, sample.Hang())
+		w.b.Break(faults.Any, faults.Hang())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.Fetch(ctx, Ask{Route: b.route(aTarball)}, &recorder{}) }()
-		<-w.b.Arrived(sample.Any)
+		<-w.b.Arrived(faults.Any)
 		for range 2 * firstRoom {
 			if r, err := b.get(t, aPackument); err != nil || r.status != http.StatusOK {
 				t.Errorf("%d %v", r.status, err)

@@ -16,6 +16,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 const largeTarball = "/large/-/large-1.0.0.tgz"
@@ -127,14 +128,14 @@ func TestFileOfUnknownLength(t *testing.T) {
 func TestSmallFileIsSalvaged(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Suffix(".tgz"), sample.FlipByte(10))
+	w.a.Break(faults.Suffix(".tgz"), faults.FlipByte(10))
 	r, err := b.get(t, aTarball)
 	if err != nil || r.responds != 1 {
 		t.Fatalf("%d responses, %v", r.responds, err)
 	}
 	same(t, "tarball", r.body, download(t, w.bothURLs[1]+aTarball))
 
-	w.b.Break(sample.Suffix(".tgz"), sample.FlipByte(10))
+	w.b.Break(faults.Suffix(".tgz"), faults.FlipByte(10))
 	r, err = b.get(t, aTarball)
 	isUnavailable(t, err)
 	if !errors.Is(err, errDigest) || r.responds != 0 {
@@ -146,23 +147,23 @@ func TestSmallFileIsSalvaged(t *testing.T) {
 func TestLargeFileThatIsWrongBreaks(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		fault sample.Fault
+		fault faults.Fault
 		err   error
 	}{
-		{"the last byte", sample.FlipByte(-1), errDigest},
-		{"cut cleanly", sample.ShortBody(2 * smallFile), errDigest},
+		{"the last byte", faults.FlipByte(-1), errDigest},
+		{"cut cleanly", faults.ShortBody(2 * smallFile), errDigest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newTwo(t)
 			want := w.withLarge(t)
 			b := newBehind(t, w.bothURLs)
-			w.a.Break(sample.Path(largeTarball), tt.fault)
+			w.a.Break(faults.Path(largeTarball), tt.fault)
 			r, err := b.get(t, largeTarball)
 			if !errors.Is(err, tt.err) {
 				t.Errorf("err = %v; want %v", err, tt.err)
 			}
 			isBroken(t, r, want)
-			if r.responds != 1 || w.b.Count(sample.Path(largeTarball)) != 0 {
+			if r.responds != 1 || w.b.Count(faults.Path(largeTarball)) != 0 {
 				t.Error("another master was asked after bytes were released")
 			}
 		})
@@ -173,7 +174,7 @@ func TestLargeFileThatBeginsWronglyBreaks(t *testing.T) {
 	w := newTwo(t)
 	want := w.withLarge(t)
 	b := newBehind(t, w.bothURLs[:1])
-	w.a.Break(sample.Path(largeTarball), sample.FlipByte(0))
+	w.a.Break(faults.Path(largeTarball), faults.FlipByte(0))
 	r, err := b.get(t, largeTarball)
 	if !errors.Is(err, errDigest) || len(r.body) >= len(want) {
 		t.Errorf("%d of %d bytes came, %v", len(r.body), len(want), err)
@@ -187,23 +188,23 @@ func TestLargeFileIsResumed(t *testing.T) {
 	short.Idle = 100 * time.Millisecond
 	for _, tt := range []struct {
 		name   string
-		first  sample.Fault
+		first  faults.Fault
 		waits  Timeouts
 		report string
-		second []sample.Fault
+		second []faults.Fault
 		status string // of the second master, in the reports
 	}{
-		{"cut", sample.CutAfter(2 * smallFile), patient, "A cut", nil, "B 206"},
-		{"stalled", sample.HangAfter(2 * smallFile), short, "A stalled", nil, "B 206"},
-		{"stalled, and the other one knows no ranges", sample.HangAfter(2 * smallFile), short, "A stalled", []sample.Fault{ignoreRange(t)}, "B 200"},
+		{"cut", faults.CutAfter(2 * smallFile), patient, "A cut", nil, "B 206"},
+		{"stalled", faults.HangAfter(2 * smallFile), short, "A stalled", nil, "B 206"},
+		{"stalled, and the other one knows no ranges", faults.HangAfter(2 * smallFile), short, "A stalled", []faults.Fault{ignoreRange(t)}, "B 200"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newTwo(t)
 			want := w.withLarge(t)
 			b := newBehind(t, w.bothURLs, waits(tt.waits))
-			w.a.Break(sample.Path(largeTarball), tt.first)
+			w.a.Break(faults.Path(largeTarball), tt.first)
 			if tt.second != nil {
-				w.b.Break(sample.Path(largeTarball), tt.second...)
+				w.b.Break(faults.Path(largeTarball), tt.second...)
 			}
 			r, err := b.get(t, largeTarball)
 			if err != nil || r.responds != 1 {
@@ -220,7 +221,7 @@ func TestLargeFileIsResumed(t *testing.T) {
 }
 
 // ignoreRange is a fault that sends the whole file to whoever asks for a part.
-func ignoreRange(t *testing.T) sample.Fault {
+func ignoreRange(t *testing.T) faults.Fault {
 	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {
@@ -230,7 +231,7 @@ func ignoreRange(t *testing.T) sample.Fault {
 	var s *sample.Server
 	w.a, s = startMaster(t, store)
 	w.aURL = s.URL()
-	return sample.Replace(w.withLarge(t))
+	return faults.Replace(w.withLarge(t))
 }
 
 // A file that is broken off everywhere breaks, with what came being right.
@@ -238,15 +239,15 @@ func TestLargeFileThatBreaksOffEverywhere(t *testing.T) {
 	w := newTwo(t)
 	want := w.withLarge(t)
 	b := newBehind(t, w.bothURLs)
-	for _, m := range []*sample.Master{w.a, w.b} {
-		m.Break(sample.Path(largeTarball), sample.CutAfter(400<<10))
+	for _, m := range []*faults.Master{w.a, w.b} {
+		m.Break(faults.Path(largeTarball), faults.CutAfter(400<<10))
 	}
 	r, err := b.get(t, largeTarball)
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("err = %v; want %v", err, io.ErrUnexpectedEOF)
 	}
 	isBroken(t, r, want)
-	if n := w.a.Count(sample.Path(largeTarball)) + w.b.Count(sample.Path(largeTarball)); n > 2+maxResumes {
+	if n := w.a.Count(faults.Path(largeTarball)) + w.b.Count(faults.Path(largeTarball)); n > 2+maxResumes {
 		t.Errorf("masters were asked %d times", n)
 	}
 }
@@ -256,7 +257,7 @@ func TestLargeFileOfALieBreaks(t *testing.T) {
 	w := newTwo(t)
 	w.withLarge(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Path(largeTarball), sample.WrongLength(+1))
+	w.a.Break(faults.Path(largeTarball), faults.WrongLength(+1))
 	if _, err := b.get(t, largeTarball); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("err = %v; want %v", err, io.ErrUnexpectedEOF)
 	}
@@ -267,8 +268,8 @@ func TestResumedFileIsVerified(t *testing.T) {
 	w := newTwo(t)
 	want := w.withLarge(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Path(largeTarball), sample.CutAfter(2*smallFile))
-	w.b.Break(sample.Path(largeTarball), sample.FlipByte(-1))
+	w.a.Break(faults.Path(largeTarball), faults.CutAfter(2*smallFile))
+	w.b.Break(faults.Path(largeTarball), faults.FlipByte(-1))
 	r, err := b.get(t, largeTarball)
 	if !errors.Is(err, errDigest) {
 		t.Errorf("err = %v; want %v", err, errDigest)
@@ -283,7 +284,7 @@ func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
 	want := w.withLarge(t)
 	var told bytes.Buffer
 	b := newBehind(t, w.bothURLs, func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&told, nil)) })
-	w.a.Break(sample.Suffix(".tgz"), sample.FlipByte(-1))
+	w.a.Break(faults.Suffix(".tgz"), faults.FlipByte(-1))
 	if _, err := b.get(t, largeTarball); !errors.Is(err, errDigest) {
 		t.Fatal(err)
 	}
@@ -293,10 +294,10 @@ func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "the next time", r.body, want)
-	if n := w.a.Count(sample.Path(largeTarball)); n != 0 {
+	if n := w.a.Count(faults.Path(largeTarball)); n != 0 {
 		t.Errorf("the master in doubt was asked %d times", n)
 	}
-	if _, err := b.get(t, aTarball); err != nil || w.a.Count(sample.Path(aTarball)) != 1 {
+	if _, err := b.get(t, aTarball); err != nil || w.a.Count(faults.Path(aTarball)) != 1 {
 		t.Errorf("another file: %v", err)
 	}
 	for _, want := range []string{w.aURL, "tarball/large/large-1.0.0.tgz", "sha512 is ", "want "} {
@@ -314,9 +315,9 @@ func TestMastersThatWereWrongAreAskedInTurn(t *testing.T) {
 			w := newTwo(t)
 			want := w.withLarge(t)
 			b := newBehind(t, w.bothURLs)
-			masters := map[string]*sample.Master{"the first": w.a, "the second": w.b}
+			masters := map[string]*faults.Master{"the first": w.a, "the second": w.b}
 			for _, m := range masters {
-				m.Break(sample.Path(largeTarball), sample.FlipByte(-1))
+				m.Break(faults.Path(largeTarball), faults.FlipByte(-1))
 			}
 			for range 2 {
 				if _, err := b.get(t, largeTarball); !errors.Is(err, errDigest) {
@@ -340,15 +341,15 @@ func TestMastersThatWereWrongAreAskedInTurn(t *testing.T) {
 func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
 	short := patient
 	short.FirstByte, short.Idle = 100*time.Millisecond, 100*time.Millisecond
-	for name, fault := range map[string]sample.Fault{
-		"headers and then nothing": sample.HangAfter(0),
-		"headers and then a cut":   sample.CutAfter(0),
+	for name, fault := range map[string]faults.Fault{
+		"headers and then nothing": faults.HangAfter(0),
+		"headers and then a cut":   faults.CutAfter(0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTwo(t)
 			want := w.withLarge(t)
 			b := newBehind(t, w.bothURLs, waits(short))
-			w.a.Break(sample.Path(largeTarball), fault)
+			w.a.Break(faults.Path(largeTarball), fault)
 			r, err := b.get(t, largeTarball)
 			if err != nil || r.responds != 1 {
 				t.Fatalf("%d responses, %v", r.responds, err)
@@ -363,8 +364,8 @@ func TestLargeFileStreams(t *testing.T) {
 	w := newTwo(t)
 	want := w.withLarge(t)
 	b := newBehind(t, w.bothURLs[:1])
-	gate := sample.NewGate()
-	w.a.Break(sample.Path(largeTarball), sample.Drip(gate, 256<<10))
+	gate := faults.NewGate()
+	w.a.Break(faults.Path(largeTarball), faults.Drip(gate, 256<<10))
 	r := &recorder{}
 	done := make(chan error, 1)
 	go func() { done <- b.Fetch(t.Context(), Ask{Route: b.route(largeTarball)}, r) }()
@@ -400,8 +401,8 @@ func TestDigestIsRenewed(t *testing.T) {
 				w.withLarge(t)
 				file := download(t, w.aURL+path)
 				if tt.flip {
-					for _, m := range []*sample.Master{w.a, w.b} {
-						m.Break(sample.Path(path), sample.FlipByte(-1))
+					for _, m := range []*faults.Master{w.a, w.b} {
+						m.Break(faults.Path(path), faults.FlipByte(-1))
 					}
 				}
 				var old, right, nothing []byte
@@ -477,8 +478,8 @@ func TestFileWithoutADigest(t *testing.T) {
 				}
 				same(t, path, r.body, file)
 			}
-			for _, fault := range []sample.Fault{sample.Empty(), sample.HTML()} {
-				rule := w.a.Break(sample.Path(aTarball), fault)
+			for _, fault := range []faults.Fault{faults.Empty(), faults.HTML()} {
+				rule := w.a.Break(faults.Path(aTarball), fault)
 				r, err := b.get(t, aTarball)
 				if err != nil || r.responds != 1 {
 					t.Fatalf("%d responses, %v", r.responds, err)

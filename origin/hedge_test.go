@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // usual makes the p95 of metadata known, and short.
@@ -21,7 +21,7 @@ func TestSlowMetadataIsAskedOfAnotherMasterToo(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
 	b.usual()
-	w.a.Break(sample.Any, sample.Hang())
+	w.a.Break(faults.Any, faults.Hang())
 	r, err := b.get(t, aPackument)
 	if err != nil || r.status != http.StatusOK {
 		t.Fatalf("%d, %v", r.status, err)
@@ -44,17 +44,17 @@ func TestSlowFileIsAskedOfAnotherMasterToo(t *testing.T) {
 	w := newTwo(t)
 	large := w.withLarge(t)
 	b := newBehind(t, w.bothURLs)
-	if _, err := b.get(t, aTarball); err != nil || w.b.Count(sample.Any) != 0 {
-		t.Fatalf("%v; the second master was asked %d times while the first was well", err, w.b.Count(sample.Any))
+	if _, err := b.get(t, aTarball); err != nil || w.b.Count(faults.Any) != 0 {
+		t.Fatalf("%v; the second master was asked %d times while the first was well", err, w.b.Count(faults.Any))
 	}
-	w.a.Break(sample.Suffix(".tgz"), sample.Hang())
+	w.a.Break(faults.Suffix(".tgz"), faults.Hang())
 	r, err := b.get(t, largeTarball)
 	if err != nil || r.responds != 1 {
 		t.Fatalf("%d responses, %v", r.responds, err)
 	}
 	same(t, "tarball", r.body, large)
 	b.pool.asking.Wait()
-	if got := b.reported(); !slices.Contains(got, "A outrun") || slices.Contains(got, "A timeout") || w.b.Count(sample.Path(largeTarball)) != 1 {
+	if got := b.reported(); !slices.Contains(got, "A outrun") || slices.Contains(got, "A timeout") || w.b.Count(faults.Path(largeTarball)) != 1 {
 		t.Errorf("reports %q", got)
 	}
 	if st := b.Status()[0]; st.Hedged != 1 || st.Retried != 0 || st.Masters[0].InFlight != 0 {
@@ -66,11 +66,11 @@ func TestSlowFileIsAskedOfAnotherMasterToo(t *testing.T) {
 func TestHedgeAsksWhoIsExpectedToAnswer(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Any, sample.Hang())
+	w.a.Break(faults.Any, faults.Hang())
 	b.pool.hedges.saved = 5
 	r := newRound(t.Context(), b.pool, Ask{Route: b.route(aPackument)}, b.pool.masters, 1)
 	r.ask()
-	<-w.a.Arrived(sample.Any)
+	<-w.a.Arrived(faults.Any)
 	r.hedge()
 	if r.end(); r.asked != 1 {
 		t.Errorf("%d masters were asked", r.asked)
@@ -81,20 +81,20 @@ func TestAHedgeThatFailsLeavesTheFirst(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
 	b.usual()
-	gate := sample.NewGate()
-	w.a.Break(sample.Any, sample.Hold(gate))
-	w.b.Break(sample.Any, sample.Status(503))
+	gate := faults.NewGate()
+	w.a.Break(faults.Any, faults.Hold(gate))
+	w.b.Break(faults.Any, faults.Status(503))
 	done := make(chan error, 1)
 	go func() {
 		_, err := b.get(t, aPackument)
 		done <- err
 	}()
-	<-w.b.Arrived(sample.Any)
+	<-w.b.Arrived(faults.Any)
 	gate.Step(1)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if n := w.a.Count(sample.Any); n != 1 {
+	if n := w.a.Count(faults.Any); n != 1 {
 		t.Errorf("the first was asked %d times", n)
 	}
 }
@@ -137,14 +137,14 @@ func TestHedgeWaits(t *testing.T) {
 func TestHedgesHaveABudget(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	gate := sample.NewGate()
-	w.a.Break(sample.Any, sample.Hold(gate))
+	gate := faults.NewGate()
+	w.a.Break(faults.Any, faults.Hold(gate))
 	b.pool.hedges.saved = 2
 	hedged := 0
 	for range 5 {
 		r := newRound(t.Context(), b.pool, Ask{Route: b.route(aPackument)}, b.pool.masters, len(b.pool.masters))
 		r.ask()
-		<-w.a.Arrived(sample.Any)
+		<-w.a.Arrived(faults.Any)
 		r.hedge()
 		hedged += r.asked - 1
 		r.end()

@@ -19,6 +19,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -232,7 +233,7 @@ func (b *behind) ask(t *testing.T, a Ask) (*recorder, error) {
 // two are two sample masters that share a store.
 type two struct {
 	store    *sample.Store
-	a, b     *sample.Master
+	a, b     *faults.Master
 	aS, bS   *sample.Server
 	aURL     string
 	bothURLs []string
@@ -252,9 +253,9 @@ func newTwo(t *testing.T) *two {
 	return w
 }
 
-func startMaster(t *testing.T, store *sample.Store, options ...sample.Option) (*sample.Master, *sample.Server) {
+func startMaster(t *testing.T, store *sample.Store, options ...faults.Option) (*faults.Master, *sample.Server) {
 	t.Helper()
-	m := sample.NewMaster(store, options...)
+	m := faults.NewMaster(store, options...)
 	s, err := m.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +294,7 @@ func download(t *testing.T, url string) []byte {
 }
 
 // last is the newest request that a master got.
-func last(t *testing.T, m *sample.Master) sample.Record {
+func last(t *testing.T, m *faults.Master) faults.Record {
 	t.Helper()
 	all := m.Requests()
 	if len(all) == 0 {

@@ -16,6 +16,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // checkPackument checks the parts made of a full packument: complete, in every
@@ -104,8 +105,8 @@ func TestMetadataBecomesEveryVariant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.a.Count(sample.Any) != 1 {
-		t.Errorf("%d requests for all variants", w.a.Count(sample.Any))
+	if w.a.Count(faults.Any) != 1 {
+		t.Errorf("%d requests for all variants", w.a.Count(faults.Any))
 	}
 	checkPackument(t, r, download(t, w.aURL+aPackument))
 	if !r.held || r.responds != 1 || r.status != http.StatusOK {
@@ -212,7 +213,7 @@ func TestRefusalsAreRelayed(t *testing.T) {
 func TestCutRefusalIsNoAnswer(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Any, sample.Status(404), sample.CutAfter(5))
+	w.a.Break(faults.Any, faults.Status(404), faults.CutAfter(5))
 	if r, err := b.get(t, aPackument); err != nil || r.status != http.StatusOK || r.responds != 1 {
 		t.Errorf("%d, %v", r.status, err)
 	}
@@ -222,7 +223,7 @@ func TestCutRefusalIsNoAnswer(t *testing.T) {
 const largeVersions = 4500
 
 func TestLargeMetadata(t *testing.T) {
-	doc := sample.Packument("big", largeVersions)
+	doc := faults.Packument("big", largeVersions)
 	if len(doc) <= 4<<20 {
 		t.Fatalf("%d bytes are not large", len(doc))
 	}
@@ -258,8 +259,8 @@ func TestLargeMetadata(t *testing.T) {
 // The largest document is a matter of bytes, whatever they come as; and also
 // where it is below what counts as small.
 func TestMaxMetadata(t *testing.T) {
-	doc := sample.Packument("big", 1000)
-	huge := sample.Packument("big", largeVersions)
+	doc := faults.Packument("big", 1000)
+	huge := faults.Packument("big", largeVersions)
 	if len(huge) <= 4<<20 {
 		t.Fatalf("%d bytes are not large", len(huge))
 	}
@@ -306,7 +307,7 @@ func TestMaxMetadata(t *testing.T) {
 
 // A gzip trailer that lies about the size does not buy more memory.
 func TestGzipTrailerIsNotBelieved(t *testing.T) {
-	doc := sample.Packument("big", largeVersions)
+	doc := faults.Packument("big", largeVersions)
 	body := zipped(doc)
 	copy(body[len(body)-4:], []byte{1, 0, 0, 0}) // one byte
 	url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -328,7 +329,7 @@ func TestSinkEndsTheFetch(t *testing.T) {
 		if err := b.Fetch(t.Context(), Ask{Route: b.route(path)}, r); !errors.Is(err, r.refuse) || r.responds != 1 {
 			t.Errorf("%s: err = %v after %d responses; want %v", path, err, r.responds, r.refuse)
 		}
-		if n := w.b.Count(sample.Path(path)); n != 0 {
+		if n := w.b.Count(faults.Path(path)); n != 0 {
 			t.Errorf("%s: another master was asked %d times", path, n)
 		}
 	}

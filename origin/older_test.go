@@ -8,6 +8,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // memo fetches the packument of the words, and returns its memo.
@@ -84,13 +85,13 @@ func TestVersionsDisappearOnPurpose(t *testing.T) {
 			w := newTwo(t)
 			c, cS := startMaster(t, w.store)
 			memo := newBehind(t, w.bothURLs[:1]).memo(t)
-			for i, m := range []*sample.Master{w.a, w.b, c} {
+			for i, m := range []*faults.Master{w.a, w.b, c} {
 				switch says := []string{tt.primary, tt.replica1, tt.second}[i]; says {
 				case "":
 				case "down":
-					m.Break(sample.Any, sample.Status(503))
+					m.Break(faults.Any, faults.Status(503))
 				default:
-					m.Break(sample.Any, sample.Replace([]byte(says)))
+					m.Break(faults.Any, faults.Replace([]byte(says)))
 				}
 			}
 			for range 3 { // whichever is asked first
@@ -115,7 +116,7 @@ func TestVersionsDisappearOnPurpose(t *testing.T) {
 // Without a memo there is nothing to be older than.
 func TestFirstPackumentIsTaken(t *testing.T) {
 	w := newTwo(t)
-	w.a.Break(sample.Any, sample.Replace([]byte(noVersions)))
+	w.a.Break(faults.Any, faults.Replace([]byte(noVersions)))
 	if r, err := newBehind(t, w.bothURLs[:1]).get(t, aPackument); err != nil || r.status != http.StatusOK {
 		t.Error(err)
 	}

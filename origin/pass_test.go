@@ -12,6 +12,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // open passes a request on, and returns the response as it comes.
@@ -68,7 +69,7 @@ func TestWriteGoesToThePrimary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, aS := startMaster(t, store, sample.Under("/registry"))
+	a, aS := startMaster(t, store, faults.Under("/registry"))
 	replica, rS := startMaster(t, store)
 	b := newBehind(t, []string{aS.URL(), rS.URL()})
 	for range inARow { // never a reason to write elsewhere
@@ -88,7 +89,7 @@ func TestWriteGoesToThePrimary(t *testing.T) {
 		}
 	}
 	equal(t, "Via", got.Header["Via"], []string{"1.1 proxy", "1.1 edge-test"})
-	if replica.Count(sample.Any) != 0 {
+	if replica.Count(faults.Any) != 0 {
 		t.Error("a replica got it")
 	}
 	equal(t, "reports", b.reported(), []string{"A pass"})
@@ -103,13 +104,13 @@ func TestWriteIsNeverSentTwice(t *testing.T) {
 		method string
 		path   string
 		body   string
-		fault  sample.Fault
+		fault  faults.Fault
 		waits  Timeouts
 		report string
 	}{
-		{"dropped", "PUT", login, aLogin, sample.Drop(), patient, "A cut"},
-		{"dropped without a body", "DELETE", "/-/user/token/abc", "", sample.Drop(), patient, "A cut"},
-		{"hanging", "PUT", login, aLogin, sample.Hang(), short, "A timeout"},
+		{"dropped", "PUT", login, aLogin, faults.Drop(), patient, "A cut"},
+		{"dropped without a body", "DELETE", "/-/user/token/abc", "", faults.Drop(), patient, "A cut"},
+		{"hanging", "PUT", login, aLogin, faults.Hang(), short, "A timeout"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newTwo(t)
@@ -119,16 +120,16 @@ func TestWriteIsNeverSentTwice(t *testing.T) {
 			if _, _, err := b.send(t, "GET", "/-/whoami", ""); err != nil {
 				t.Fatal(err)
 			}
-			w.a.Break(sample.Method(tt.method), tt.fault)
+			w.a.Break(faults.Method(tt.method), tt.fault)
 			_, _, err := b.send(t, tt.method, tt.path, tt.body)
 			u := isUnavailable(t, err)
 			if u.Timeout != (tt.waits == short) || len(u.Tried) != 1 {
 				t.Errorf("%+v", u)
 			}
-			if n := w.a.Count(sample.Method(tt.method)); n != 1 {
+			if n := w.a.Count(faults.Method(tt.method)); n != 1 {
 				t.Errorf("the primary got it %d times", n)
 			}
-			if n := w.b.Count(sample.Any); n != 0 {
+			if n := w.b.Count(faults.Any); n != 0 {
 				t.Errorf("the replica got %d requests", n)
 			}
 			equal(t, "reports", b.reported(), []string{"A pass", tt.report})
@@ -163,7 +164,7 @@ func TestPassAnyMovesOn(t *testing.T) {
 	t.Run("not when it answers with an error", func(t *testing.T) {
 		w := newTwo(t)
 		b := newBehind(t, w.bothURLs)
-		w.a.Break(sample.Any, sample.Status(503))
+		w.a.Break(faults.Any, faults.Status(503))
 		if resp, _, err := b.send(t, "GET", search, ""); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("%+v, %v", resp, err)
 		}
@@ -171,10 +172,10 @@ func TestPassAnyMovesOn(t *testing.T) {
 	t.Run("not with a body, which is spent", func(t *testing.T) {
 		w := newTwo(t)
 		b := newBehind(t, w.bothURLs)
-		w.a.Break(sample.Any, sample.Drop())
+		w.a.Break(faults.Any, faults.Drop())
 		_, _, err := b.send(t, "POST", "/-/npm/v1/security/advisories/bulk", `{"edge-sample-words":["1.0.0"]}`)
 		isUnavailable(t, err)
-		if w.a.Count(sample.Any) != 1 || w.b.Count(sample.Any) != 0 {
+		if w.a.Count(faults.Any) != 1 || w.b.Count(faults.Any) != 0 {
 			t.Error("a spent body was sent again")
 		}
 	})
@@ -198,14 +199,14 @@ func TestPassedRedirectIsNotFollowed(t *testing.T) {
 		"/-/elsewhere":          "/npm/-/elsewhere",
 		w.bothURLs[1] + "/-/x":  w.bothURLs[1] + "/-/x",
 	} {
-		rule := w.a.Break(sample.Any, sample.Redirect(location))
+		rule := w.a.Break(faults.Any, faults.Redirect(location))
 		resp, _, err := b.send(t, "PUT", login, aLogin, "Authorization: Bearer secret")
 		if err != nil || resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != want {
 			t.Errorf("%s became %+v, %v; want %s", location, resp, err, want)
 		}
 		rule.Mend()
 	}
-	if w.b.Count(sample.Any) != 0 {
+	if w.b.Count(faults.Any) != 0 {
 		t.Error("the redirect was followed")
 	}
 }
@@ -213,7 +214,7 @@ func TestPassedRedirectIsNotFollowed(t *testing.T) {
 func TestPassEndsWithItsClient(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Any, sample.Hang())
+	w.a.Break(faults.Any, faults.Hang())
 	route := b.Route(kind.Request{Method: "GET", Path: "/-/v1/search", Query: "text=x", Header: http.Header{}})
 	req, err := http.NewRequest("GET", "http://edge.example/", nil)
 	if err != nil {
@@ -225,10 +226,10 @@ func TestPassEndsWithItsClient(t *testing.T) {
 		_, err := b.Pass(route).RoundTrip(req.WithContext(ctx))
 		done <- err
 	}()
-	<-w.a.Arrived(sample.Any)
+	<-w.a.Arrived(faults.Any)
 	cancel()
 	err = <-done
-	if u := isUnavailable(t, err); len(u.Tried) != 1 || w.b.Count(sample.Any) != 0 {
+	if u := isUnavailable(t, err); len(u.Tried) != 1 || w.b.Count(faults.Any) != 0 {
 		t.Errorf("%+v; another master was asked for nobody", u)
 	}
 }
@@ -239,16 +240,16 @@ func TestPassGivesUpWhatStalls(t *testing.T) {
 	short := patient
 	short.Idle = 100 * time.Millisecond
 	for name, tt := range map[string]struct {
-		fault  sample.Fault
+		fault  faults.Fault
 		report string
 	}{
-		"stalls": {sample.HangAfter(10), "A stalled"},
-		"cut":    {sample.CutAfter(10), "A cut"},
+		"stalls": {faults.HangAfter(10), "A stalled"},
+		"cut":    {faults.CutAfter(10), "A cut"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTwo(t)
 			b := newBehind(t, w.bothURLs, waits(short))
-			w.a.Break(sample.Any, tt.fault)
+			w.a.Break(faults.Any, tt.fault)
 			resp, err := b.open(t, "GET", search, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -267,7 +268,7 @@ func TestPassGivesUpWhatStalls(t *testing.T) {
 	t.Run("a client that leaves is no fault", func(t *testing.T) {
 		w := newTwo(t)
 		b := newBehind(t, w.bothURLs)
-		w.a.Break(sample.Any, sample.HangAfter(10))
+		w.a.Break(faults.Any, faults.HangAfter(10))
 		ctx, cancel := context.WithCancel(t.Context())
 		resp, err := b.open(t, "GET", search, nil, ctx)
 		if err != nil {

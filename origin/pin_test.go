@@ -10,6 +10,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // way is the order in which a read asks the masters.
@@ -259,7 +260,7 @@ func behindLagging(t *testing.T, write func(s *sample.Store) error) (*behind, *t
 	b.pool.near = 0
 	b.pool.primary().latency.add(time.Now().Add(time.Hour), time.Hour) // so that the replica is the better one
 	before := b.memo(t)
-	if n := w.a.Count(sample.Any); n != 0 {
+	if n := w.a.Count(faults.Any); n != 0 {
 		t.Fatalf("the primary was asked %d times before the write", n)
 	}
 	w.b.Lag()
@@ -303,7 +304,7 @@ func TestWriteIsReadFromThePrimaryUntilAReplicaShowsIt(t *testing.T) {
 		if err != nil || versions > 0 && versionsOf(t, r) != versions {
 			t.Errorf("%s: %v; reports %q", what, err, b.reported())
 		}
-		if a, b := w.a.Count(sample.Any), w.b.Count(sample.Any); a != primary || b != replica {
+		if a, b := w.a.Count(faults.Any), w.b.Count(faults.Any); a != primary || b != replica {
 			t.Errorf("%s: the primary was asked %d times, the replica %d; want %d and %d", what, a, b, primary, replica)
 		}
 	}
@@ -323,7 +324,7 @@ func TestWriteIsReadFromThePrimaryUntilAReplicaShowsIt(t *testing.T) {
 // A replica that lags still has what was taken away, and looks newer.
 func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	b, w, before := behindLagging(t, func(*sample.Store) error { return nil })
-	w.a.Break(sample.Path(aPackument), sample.Replace([]byte(threeVersions)))
+	w.a.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
 	r, err := b.again(t, before)
 	if err != nil || versionsOf(t, r) != 3 {
 		t.Fatalf("%v; reports %q", err, b.reported())
@@ -336,11 +337,11 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	if !slices.Contains(b.reported(), "B older") {
 		t.Errorf("reports %q; want B older", b.reported())
 	}
-	w.b.Break(sample.Path(aPackument), sample.Replace([]byte(threeVersions)))
+	w.b.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
 	b.due()
 	w.a.Forget()
-	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 || w.a.Count(sample.Any) != 0 {
-		t.Errorf("when it has gone there too: %v, the primary was asked %d times", err, w.a.Count(sample.Any))
+	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 || w.a.Count(faults.Any) != 0 {
+		t.Errorf("when it has gone there too: %v, the primary was asked %d times", err, w.a.Count(faults.Any))
 	}
 }
 
@@ -348,7 +349,7 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 // while the primary cannot be asked.
 func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	b, w, before := behindLagging(t, publish)
-	w.a.Break(sample.Any, sample.Status(503))
+	w.a.Break(faults.Any, faults.Status(503))
 	r, err := b.ask(t, Ask{Route: b.route(aPackument), Memo: before})
 	if err != nil || versionsOf(t, r) != 4 || r.header.Get("Cache-Control") != briefly {
 		t.Errorf("%v, Cache-Control: %s", err, r.header.Get("Cache-Control"))

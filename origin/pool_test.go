@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 const (
@@ -27,44 +28,44 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 	short.FirstByte, short.Idle = 100*time.Millisecond, 100*time.Millisecond
 	for _, tt := range []struct {
 		name     string
-		faults   []sample.Fault
+		faults   []faults.Fault
 		waits    Timeouts
 		metadata string // what is reported of the first master
 		file     string
 	}{
-		{"no headers", []sample.Fault{sample.Hang()}, short, "timeout", "timeout"},
-		{"half a header", []sample.Fault{sample.HangInHeaders()}, short, "timeout", "timeout"},
-		{"headers and no body", []sample.Fault{sample.HangAfter(0)}, short, "stalled", "stalled"},
-		{"a body that stalls", []sample.Fault{sample.HangAfter(100)}, short, "stalled", "stalled"},
-		{"a body that drips too slowly", []sample.Fault{sample.Drip(sample.NewGate(), 10)}, short, "stalled", "stalled"},
-		{"a dropped connection", []sample.Fault{sample.Drop()}, patient, "cut", "cut"},
-		{"a cut body", []sample.Fault{sample.CutAfter(100)}, patient, "cut", "cut"},
-		{"less than announced", []sample.Fault{sample.WrongLength(+5)}, patient, "cut", "cut"},
-		{"less announced than sent", []sample.Fault{sample.WrongLength(-5)}, patient, "cut", "digest"},
-		{"a short body that ends cleanly", []sample.Fault{sample.ShortBody(100)}, patient, "cut", "digest"},
-		{"an empty body", []sample.Fault{sample.Empty()}, patient, "cut", "digest"},
-		{"a flipped byte", []sample.Fault{sample.FlipByte(-1)}, patient, "gzip", "digest"},
-		{"a flipped byte in the middle", []sample.Fault{sample.FlipByte(150)}, patient, "gzip", "digest"},
-		{"500", []sample.Fault{sample.Status(500)}, patient, "500", "500"},
-		{"502", []sample.Fault{sample.Status(502)}, patient, "502", "502"},
-		{"503", []sample.Fault{sample.Status(503)}, patient, "503", "503"},
-		{"504", []sample.Fault{sample.Status(504)}, patient, "504", "504"},
-		{"408", []sample.Fault{sample.Status(408)}, patient, "408", "408"},
-		{"429", []sample.Fault{sample.Status(429)}, patient, "429", "429"},
-		{"503 whose body hangs", []sample.Fault{sample.Status(503), sample.HangAfter(1)}, patient, "503", "503"},
-		{"204", []sample.Fault{sample.Status(204)}, patient, "204", "204"},
-		{"202", []sample.Fault{sample.Status(202)}, patient, "202", "202"},
-		{"a page served as 200", []sample.Fault{sample.HTML()}, patient, "metadata", "digest"},
-		{"an empty packument", []sample.Fault{sample.Replace([]byte("{}"))}, patient, "metadata", "digest"},
-		{"a packument of nothing", []sample.Fault{sample.Replace([]byte("null"))}, patient, "metadata", "digest"},
-		{"a packument that cannot be parsed", []sample.Fault{sample.Replace([]byte(`{"name":"edge-sample-words","versions":}`))}, patient, "metadata", "digest"},
-		{"not gzip", []sample.Fault{sample.BadGzip()}, patient, "gzip", "digest"},
-		{"a gzip bomb", []sample.Fault{sample.GzipBomb(100)}, patient, "large", "digest"},
-		{"a redirect to itself", []sample.Fault{sample.RedirectLoop()}, patient, "redirects", "redirects"},
-		{"a redirect to a private address", []sample.Fault{sample.Redirect("http://10.0.0.1/x")}, patient, "private", "private"},
-		{"a redirect to a metadata service", []sample.Fault{sample.Redirect("http://169.254.169.254/x")}, patient, "private", "private"},
-		{"304 unasked", []sample.Fault{sample.NotModified()}, patient, "unasked", "unasked"},
-		{"a huge header", []sample.Fault{sample.HugeHeader(100 << 10)}, patient, "fields", "fields"},
+		{"no headers", []faults.Fault{faults.Hang()}, short, "timeout", "timeout"},
+		{"half a header", []faults.Fault{faults.HangInHeaders()}, short, "timeout", "timeout"},
+		{"headers and no body", []faults.Fault{faults.HangAfter(0)}, short, "stalled", "stalled"},
+		{"a body that stalls", []faults.Fault{faults.HangAfter(100)}, short, "stalled", "stalled"},
+		{"a body that drips too slowly", []faults.Fault{faults.Drip(faults.NewGate(), 10)}, short, "stalled", "stalled"},
+		{"a dropped connection", []faults.Fault{faults.Drop()}, patient, "cut", "cut"},
+		{"a cut body", []faults.Fault{faults.CutAfter(100)}, patient, "cut", "cut"},
+		{"less than announced", []faults.Fault{faults.WrongLength(+5)}, patient, "cut", "cut"},
+		{"less announced than sent", []faults.Fault{faults.WrongLength(-5)}, patient, "cut", "digest"},
+		{"a short body that ends cleanly", []faults.Fault{faults.ShortBody(100)}, patient, "cut", "digest"},
+		{"an empty body", []faults.Fault{faults.Empty()}, patient, "cut", "digest"},
+		{"a flipped byte", []faults.Fault{faults.FlipByte(-1)}, patient, "gzip", "digest"},
+		{"a flipped byte in the middle", []faults.Fault{faults.FlipByte(150)}, patient, "gzip", "digest"},
+		{"500", []faults.Fault{faults.Status(500)}, patient, "500", "500"},
+		{"502", []faults.Fault{faults.Status(502)}, patient, "502", "502"},
+		{"503", []faults.Fault{faults.Status(503)}, patient, "503", "503"},
+		{"504", []faults.Fault{faults.Status(504)}, patient, "504", "504"},
+		{"408", []faults.Fault{faults.Status(408)}, patient, "408", "408"},
+		{"429", []faults.Fault{faults.Status(429)}, patient, "429", "429"},
+		{"503 whose body hangs", []faults.Fault{faults.Status(503), faults.HangAfter(1)}, patient, "503", "503"},
+		{"204", []faults.Fault{faults.Status(204)}, patient, "204", "204"},
+		{"202", []faults.Fault{faults.Status(202)}, patient, "202", "202"},
+		{"a page served as 200", []faults.Fault{faults.HTML()}, patient, "metadata", "digest"},
+		{"an empty packument", []faults.Fault{faults.Replace([]byte("{}"))}, patient, "metadata", "digest"},
+		{"a packument of nothing", []faults.Fault{faults.Replace([]byte("null"))}, patient, "metadata", "digest"},
+		{"a packument that cannot be parsed", []faults.Fault{faults.Replace([]byte(`{"name":"edge-sample-words","versions":}`))}, patient, "metadata", "digest"},
+		{"not gzip", []faults.Fault{faults.BadGzip()}, patient, "gzip", "digest"},
+		{"a gzip bomb", []faults.Fault{faults.GzipBomb(100)}, patient, "large", "digest"},
+		{"a redirect to itself", []faults.Fault{faults.RedirectLoop()}, patient, "redirects", "redirects"},
+		{"a redirect to a private address", []faults.Fault{faults.Redirect("http://10.0.0.1/x")}, patient, "private", "private"},
+		{"a redirect to a metadata service", []faults.Fault{faults.Redirect("http://169.254.169.254/x")}, patient, "private", "private"},
+		{"304 unasked", []faults.Fault{faults.NotModified()}, patient, "unasked", "unasked"},
+		{"a huge header", []faults.Fault{faults.HugeHeader(100 << 10)}, patient, "fields", "fields"},
 	} {
 		for _, asked := range []struct{ what, path, report string }{
 			{"metadata", aPackument, tt.metadata},
@@ -74,7 +75,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 				t.Parallel()
 				w := newTwo(t)
 				b := newBehind(t, w.bothURLs, waits(tt.waits))
-				rule := w.a.Break(sample.Path(asked.path), tt.faults...)
+				rule := w.a.Break(faults.Path(asked.path), tt.faults...)
 				r, err := b.get(t, asked.path)
 				if err != nil {
 					t.Fatal(err)
@@ -189,12 +190,12 @@ func TestPrimaryIsAskedFirstWhereNothingElseDecides(t *testing.T) {
 func TestAbandonedFetchIsNoTrouble(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	w.a.Break(sample.Any, sample.Hang())
+	w.a.Break(faults.Any, faults.Hang())
 	gone := errors.New("every client left")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	failed := make(chan error, 1)
 	go func() { failed <- b.Fetch(ctx, Ask{Route: b.route(aPackument)}, &recorder{}) }()
-	<-w.a.Arrived(sample.Any)
+	<-w.a.Arrived(faults.Any)
 	cancel(gone)
 	if err := <-failed; !errors.Is(err, gone) {
 		t.Errorf("err = %v; want %v", err, gone)
@@ -235,7 +236,7 @@ func TestAbsenceNeedsThePrimaryOrTwo(t *testing.T) {
 					case down:
 						s.Refuse()
 					case no:
-						m.Break(sample.Any, sample.Status(status))
+						m.Break(faults.Any, faults.Status(status))
 					}
 					urls = append(urls, s.URL())
 				}
@@ -267,8 +268,8 @@ func TestUnavailableTellsWhy(t *testing.T) {
 	t.Run("what a master asked for", func(t *testing.T) {
 		w := newTwo(t)
 		b := newBehind(t, w.bothURLs)
-		w.a.Break(sample.Any, sample.Status(429), sample.Set("Retry-After", "7"))
-		w.b.Break(sample.Any, sample.Status(503), sample.Set("Retry-After", "3"))
+		w.a.Break(faults.Any, faults.Status(429), faults.Set("Retry-After", "7"))
+		w.b.Break(faults.Any, faults.Status(503), faults.Set("Retry-After", "3"))
 		r, err := b.get(t, aPackument)
 		u := isUnavailable(t, err)
 		if u.Timeout || u.RetryAfter != 7*time.Second || len(u.Tried) != 2 || r.responds != 0 {
@@ -286,7 +287,7 @@ func TestUnavailableTellsWhy(t *testing.T) {
 		short.FirstByte = 50 * time.Millisecond
 		b := newBehind(t, w.bothURLs, waits(short))
 		w.aS.Refuse()
-		w.b.Break(sample.Any, sample.Hang())
+		w.b.Break(faults.Any, faults.Hang())
 		_, err := b.get(t, aPackument)
 		if u := isUnavailable(t, err); !u.Timeout {
 			t.Errorf("%+v; want a timeout", u)
@@ -298,7 +299,7 @@ func TestUnavailableTellsWhy(t *testing.T) {
 		short.FirstByte = 50 * time.Millisecond
 		b := newBehind(t, w.bothURLs, waits(short))
 		b.pool.hedges.saved = 0 // so that the wait comes first
-		w.a.Break(sample.Any, sample.Hang())
+		w.a.Break(faults.Any, faults.Hang())
 		w.bS.Refuse()
 		_, err := b.get(t, aPackument)
 		if u := isUnavailable(t, err); u.Timeout {
@@ -312,7 +313,7 @@ func TestMasterUnderABasePath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, s := startMaster(t, store, sample.Under("/company/registry"))
+	m, s := startMaster(t, store, faults.Under("/company/registry"))
 	for _, base := range []string{s.URL(), s.URL() + "/"} {
 		m.Forget()
 		b := newBehind(t, []string{base})
@@ -322,7 +323,7 @@ func TestMasterUnderABasePath(t *testing.T) {
 				t.Fatalf("%s below %s: %d, %v", path, base, r.status, err)
 			}
 		}
-		if m.Count(func(r sample.Record) bool { return r.Raw == "/company/registry/@edge-sample%2fcolour" }) != 1 {
+		if m.Count(func(r faults.Record) bool { return r.Raw == "/company/registry/@edge-sample%2fcolour" }) != 1 {
 			t.Errorf("below %s the path was not sent as it is escaped: %v", base, m.Requests()[0].Raw)
 		}
 	}
@@ -354,26 +355,26 @@ func TestPlainHandsOn(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		path   string
-		a, b   []sample.Fault
+		a, b   []faults.Fault
 		status int
 		body   string // of a 200
 	}{
 		{"a file", "/tree/a.bin", nil, nil, 200, "bytes"},
 		{"an empty file", "/tree/empty", nil, nil, 200, ""},
-		{"a page", "/tree/a.bin", []sample.Fault{sample.HTML()}, nil, 200, "<!doctype html><title>We will be back soon</title><h1>We will be back soon</h1>\n"},
-		{"503 of the first", "/tree/a.bin", []sample.Fault{sample.Status(503)}, nil, 200, "bytes"},
-		{"503 of all", "/tree/a.bin", []sample.Fault{sample.Status(503)}, []sample.Fault{sample.Status(500)}, 500, ""},
+		{"a page", "/tree/a.bin", []faults.Fault{faults.HTML()}, nil, 200, "<!doctype html><title>We will be back soon</title><h1>We will be back soon</h1>\n"},
+		{"503 of the first", "/tree/a.bin", []faults.Fault{faults.Status(503)}, nil, 200, "bytes"},
+		{"503 of all", "/tree/a.bin", []faults.Fault{faults.Status(503)}, []faults.Fault{faults.Status(500)}, 500, ""},
 		{"404 of the primary", "/tree/none", nil, nil, 404, ""},
-		{"a redirect", "/tree/a.bin", []sample.Fault{sample.Redirect("/tree/b.bin")}, nil, 302, ""},
+		{"a redirect", "/tree/a.bin", []faults.Fault{faults.Redirect("/tree/b.bin")}, nil, 302, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			defer w.a.Mend()
 			defer w.b.Mend()
 			if tt.a != nil {
-				w.a.Break(sample.Any, tt.a...)
+				w.a.Break(faults.Any, tt.a...)
 			}
 			if tt.b != nil {
-				w.b.Break(sample.Any, tt.b...)
+				w.b.Break(faults.Any, tt.b...)
 			}
 			r, err := b.get(t, tt.path)
 			if err != nil || r.status != tt.status {

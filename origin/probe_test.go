@@ -12,29 +12,30 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestProbeFindsWhatIsWrong(t *testing.T) {
 	const path = "/edge-sample-words"
 	for _, tt := range []struct {
 		name   string
-		faults []sample.Fault
+		faults []faults.Fault
 		want   string // in words; "" for well
 		refuse bool
 	}{
 		{"well", nil, "", false},
-		{"hangs on this path", []sample.Fault{sample.Hang()}, "timed out after 50ms", false},
-		{"hangs in the header", []sample.Fault{sample.HangInHeaders()}, "timed out after 50ms", false},
-		{"hangs in the body", []sample.Fault{sample.HangAfter(10)}, "timed out after 50ms", false},
-		{"cut", []sample.Fault{sample.CutAfter(10)}, "were cut off", false},
-		{"drops connections", []sample.Fault{sample.Drop()}, "were cut off", false},
-		{"503", []sample.Fault{sample.Status(503)}, "answered 503", false},
-		{"429", []sample.Fault{sample.Status(429)}, "answered 429", false},
-		{"404", []sample.Fault{sample.Status(404)}, "answered 404", false},
-		{"a page", []sample.Fault{sample.HTML()}, "answered with something that is not JSON", false},
-		{"short", []sample.Fault{sample.ShortBody(50)}, "answered with something that is not JSON", false},
-		{"empty", []sample.Fault{sample.Empty()}, "answered with something that is not JSON", false},
-		{"a loop", []sample.Fault{sample.RedirectLoop()}, "were redirected in circles", false},
+		{"hangs on this path", []faults.Fault{faults.Hang()}, "timed out after 50ms", false},
+		{"hangs in the header", []faults.Fault{faults.HangInHeaders()}, "timed out after 50ms", false},
+		{"hangs in the body", []faults.Fault{faults.HangAfter(10)}, "timed out after 50ms", false},
+		{"cut", []faults.Fault{faults.CutAfter(10)}, "were cut off", false},
+		{"drops connections", []faults.Fault{faults.Drop()}, "were cut off", false},
+		{"503", []faults.Fault{faults.Status(503)}, "answered 503", false},
+		{"429", []faults.Fault{faults.Status(429)}, "answered 429", false},
+		{"404", []faults.Fault{faults.Status(404)}, "answered 404", false},
+		{"a page", []faults.Fault{faults.HTML()}, "answered with something that is not JSON", false},
+		{"short", []faults.Fault{faults.ShortBody(50)}, "answered with something that is not JSON", false},
+		{"empty", []faults.Fault{faults.Empty()}, "answered with something that is not JSON", false},
+		{"a loop", []faults.Fault{faults.RedirectLoop()}, "were redirected in circles", false},
 		{"refuses connections", nil, "found the connection refused", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,7 +50,7 @@ func TestProbeFindsWhatIsWrong(t *testing.T) {
 				b.pool.probe.Timeout = 50 * time.Millisecond
 			}
 			if tt.faults != nil {
-				m.Break(sample.Path(path), tt.faults...)
+				m.Break(faults.Path(path), tt.faults...)
 			}
 			if tt.refuse {
 				s.Refuse()
@@ -115,7 +116,7 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	}
 	// Gone is not ill.
 	probed := next(b.pool)
-	w.a.Break(sample.Path(probed.path), sample.Status(404))
+	w.a.Break(faults.Path(probed.path), faults.Status(404))
 	if err := b.pool.ask(t.Context(), b.pool.primary(), probed); err != nil {
 		t.Errorf("what has gone makes a master ill: %v", err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // An edge whose cache is empty does not send a master everything at once, and
@@ -20,8 +20,8 @@ import (
 func TestColdStartIsGentle(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs[:1])
-	gate := sample.NewGate()
-	w.a.Break(sample.Any, sample.Hold(gate))
+	gate := faults.NewGate()
+	w.a.Break(faults.Any, faults.Hold(gate))
 	const misses = 5 * firstRoom
 	done := make(chan error, misses)
 	for i := range misses {
@@ -30,9 +30,9 @@ func TestColdStartIsGentle(t *testing.T) {
 			done <- err
 		}()
 	}
-	<-w.a.ArrivedTimes(firstRoom, sample.Any)
+	<-w.a.ArrivedTimes(firstRoom, faults.Any)
 	b.awaitWaiting(t, misses-firstRoom)
-	if n := w.a.Count(sample.Any); n != firstRoom {
+	if n := w.a.Count(faults.Any); n != firstRoom {
 		t.Errorf("%d requests at once; want %d", n, firstRoom)
 	}
 	// Who has a stale answer is sent home before anybody else waits for nothing.
@@ -41,9 +41,9 @@ func TestColdStartIsGentle(t *testing.T) {
 		t.Errorf("a revalidation: %v; want %v", err, errBusy)
 	}
 	gate.Step(firstRoom)
-	<-w.a.ArrivedTimes(3*firstRoom, sample.Any)
+	<-w.a.ArrivedTimes(3*firstRoom, faults.Any)
 	b.awaitWaiting(t, misses-3*firstRoom)
-	if n := w.a.Count(sample.Any); n != 3*firstRoom {
+	if n := w.a.Count(faults.Any); n != 3*firstRoom {
 		t.Errorf("%d requests after the first %d answers; want twice as many at a time", n, firstRoom)
 	}
 	gate.Open()
@@ -78,8 +78,8 @@ func (b *behind) awaitWaiting(t *testing.T, n int) {
 func TestQueueMovesOn(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	gate := sample.NewGate()
-	w.a.Break(sample.Any, sample.Hold(gate))
+	gate := faults.NewGate()
+	w.a.Break(faults.Any, faults.Hold(gate))
 	defer gate.Open()
 	for range firstRoom {
 		if err := b.pool.enterRoom(t.Context(), b.pool.primary(), forMetadata, false); err != nil {
@@ -140,7 +140,7 @@ func TestStaleAnswersLeaveRoomForMisses(t *testing.T) {
 	if isUnavailable(t, err); !errors.Is(err, errBusy) {
 		t.Errorf("err = %v; want %v", err, errBusy)
 	}
-	if n := w.a.Count(sample.Any); n != 0 {
+	if n := w.a.Count(faults.Any); n != 0 {
 		t.Errorf("the master was asked %d times", n)
 	}
 	// Files have room of their own.
@@ -158,13 +158,13 @@ func TestStaleAnswersLeaveRoomForMisses(t *testing.T) {
 func TestPassGivesItsPlaceBack(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	w.b.Break(sample.Any, sample.Drop())
+	w.b.Break(faults.Any, faults.Drop())
 	for range 3 {
 		if _, _, err := b.send(t, "GET", "/-/whoami", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.a.Break(sample.Any, sample.Drop())
+	w.a.Break(faults.Any, faults.Drop())
 	for range 3 {
 		if _, _, err := b.send(t, "GET", "/-/v1/search?text=x", ""); err == nil {
 			t.Fatal("an answer came")
@@ -187,13 +187,13 @@ func TestNoPlaceIsLost(t *testing.T) {
 	b := newBehind(t, w.bothURLs, waits(short))
 	b.usual()
 	b.patience = time.Millisecond
-	faults := []sample.Fault{
-		sample.Status(503), sample.Drop(), sample.Hang(), sample.HangAfter(10), sample.CutAfter(10), sample.NotModified(), sample.HTML(), sample.FlipByte(-1), sample.CutAfter(2 * smallFile),
+	wrongs := []faults.Fault{
+		faults.Status(503), faults.Drop(), faults.Hang(), faults.HangAfter(10), faults.CutAfter(10), faults.NotModified(), faults.HTML(), faults.FlipByte(-1), faults.CutAfter(2 * smallFile),
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 40 {
-		for _, m := range []*sample.Master{w.a, w.b} {
-			m.BreakNext(2, sample.Any, faults[random.IntN(len(faults))])
+		for _, m := range []*faults.Master{w.a, w.b} {
+			m.BreakNext(2, faults.Any, wrongs[random.IntN(len(wrongs))])
 		}
 	}
 	var all sync.WaitGroup

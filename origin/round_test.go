@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // A master that answers only after many redirects is given up like one that does
@@ -54,15 +54,15 @@ func TestRetriesHaveABudget(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
 	b.pool.retries.perSecond = 0
-	w.a.Break(sample.Any, sample.Status(503))
-	w.b.Break(sample.Any, sample.Status(503))
+	w.a.Break(faults.Any, faults.Status(503))
+	w.b.Break(faults.Any, faults.Status(503))
 	const requests = 100
 	for i := range requests {
 		_, err := b.get(t, fmt.Sprintf("/edge-sample-%d", i))
 		isUnavailable(t, err)
 	}
 	most := requests + int(b.pool.retries.most) + requests/10
-	if n := w.a.Count(sample.Any) + w.b.Count(sample.Any); n > most || n <= requests {
+	if n := w.a.Count(faults.Any) + w.b.Count(faults.Any); n > most || n <= requests {
 		t.Errorf("%d requests at the masters for %d; want at most %d", n, requests, most)
 	}
 }
@@ -72,14 +72,14 @@ func TestHangingMasterIsLeftAlone(t *testing.T) {
 	short.FirstByte = 250 * time.Millisecond
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs, waits(short))
-	w.a.Break(sample.Any, sample.Hang())
+	w.a.Break(faults.Any, faults.Hang())
 	for range 2 * inARow {
 		if _, err := b.get(t, aTarball); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b.pool.asking.Wait()
-	if n := w.a.Count(sample.Suffix(".tgz")); n != 1 {
+	if n := w.a.Count(faults.Suffix(".tgz")); n != 1 {
 		t.Errorf("it was asked %d times while another was well; want 1", n)
 	}
 }
@@ -87,8 +87,8 @@ func TestHangingMasterIsLeftAlone(t *testing.T) {
 // Tarballs come from masters of their own, and trouble there is theirs alone.
 func TestFilesHaveMastersOfTheirOwn(t *testing.T) {
 	w := newTwo(t)
-	w.a.Break(sample.Suffix(".tgz"), sample.Status(500))
-	w.b.Break(sample.Path(aPackument), sample.Status(500))
+	w.a.Break(faults.Suffix(".tgz"), faults.Status(500))
+	w.b.Break(faults.Path(aPackument), faults.Status(500))
 	b := newBehind(t, w.bothURLs[:1], filesFrom(t, w.bothURLs[1]))
 	for _, path := range []string{aPackument, aTarball} {
 		if r, err := b.get(t, path); err != nil || r.status != http.StatusOK {
@@ -134,7 +134,7 @@ func TestSpareServesWhenTheOthersFail(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := w.b.Count(sample.Any); n != 0 {
+	if n := w.b.Count(faults.Any); n != 0 {
 		t.Errorf("the spare was asked %d times while the primary was well", n)
 	}
 	w.aS.Refuse()
@@ -151,14 +151,14 @@ func TestSpareServesWhenTheOthersFail(t *testing.T) {
 func TestDrainedPrimaryTakesNoWrites(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
-	gate := sample.NewGate()
-	w.a.BreakNext(1, sample.Any, sample.Hold(gate))
+	gate := faults.NewGate()
+	w.a.BreakNext(1, faults.Any, faults.Hold(gate))
 	done := make(chan error, 1)
 	go func() {
 		_, err := b.get(t, aTarball)
 		done <- err
 	}()
-	<-w.a.Arrived(sample.Suffix(".tgz"))
+	<-w.a.Arrived(faults.Suffix(".tgz"))
 	if err := b.Drain("0", true); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestDrainedPrimaryTakesNoWrites(t *testing.T) {
 	if _, _, err := b.send(t, "PUT", login, aLogin); err != nil {
 		t.Errorf("a write after that: %v", err)
 	}
-	if n := w.a.Count(sample.Method("PUT")); n != 1 {
+	if n := w.a.Count(faults.Method("PUT")); n != 1 {
 		t.Errorf("the primary got %d writes", n)
 	}
 }
@@ -206,12 +206,12 @@ func TestRoundEndsWithItsClient(t *testing.T) {
 	w := newTwo(t)
 	b := newBehind(t, w.bothURLs)
 	b.usual()
-	w.a.Break(sample.Any, sample.Hang())
-	w.b.Break(sample.Any, sample.Hang())
+	w.a.Break(faults.Any, faults.Hang())
+	w.b.Break(faults.Any, faults.Hang())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.Fetch(ctx, Ask{Route: b.route(aPackument)}, &recorder{}) }()
-	<-w.b.Arrived(sample.Any)
+	<-w.b.Arrived(faults.Any)
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)

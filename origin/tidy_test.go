@@ -8,6 +8,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestTidy(t *testing.T) {
@@ -72,7 +73,7 @@ func TestOddFieldsAreDroppedAndCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := sample.NewMaster(store)
+			m := faults.NewMaster(store)
 			url := serveFunc(t, func(w http.ResponseWriter, r *http.Request) {
 				change(w.Header())
 				m.ServeHTTP(noLength{w}, r)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // Without a digest, gzip's own checksum and length must hold.
@@ -62,10 +63,10 @@ func TestFileSaysWhatItIs(t *testing.T) {
 		digest := "sha-512=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 		for _, tagged := range []bool{true, false} {
 			b := newBehind(t, w.bothURLs[:1])
-			rule := w.a.Break(sample.Path(path), sample.Set("Repr-Digest", "sha-256=:AAAA:"))
+			rule := w.a.Break(faults.Path(path), faults.Set("Repr-Digest", "sha-256=:AAAA:"))
 			if !tagged {
 				rule.Mend()
-				rule = w.a.Break(sample.Path(path), sample.Set("Etag", ""))
+				rule = w.a.Break(faults.Path(path), faults.Set("Etag", ""))
 			}
 			r, err := b.get(t, path)
 			if err != nil {
@@ -104,7 +105,7 @@ func TestWithheldFile(t *testing.T) {
 		if err != nil || r.status != status {
 			t.Errorf("%s: %d, %v; want %d", path, r.status, err, status)
 		}
-		if status == 451 && (w.a.Count(sample.Path(path)) != 0 || !strings.Contains(string(r.body), `{"error":"`) || r.header.Get("Cache-Control") != "no-store") {
+		if status == 451 && (w.a.Count(faults.Path(path)) != 0 || !strings.Contains(string(r.body), `{"error":"`) || r.header.Get("Cache-Control") != "no-store") {
 			t.Errorf("%s: %q %v", path, r.body, r.header)
 		}
 	}

@@ -99,7 +99,7 @@ func (c *content) since(seq, limit int) (rows []changeRow, last int) {
 
 // changes answers /_changes?since=…&limit=…&feed=…, in CouchDB's plain, longpoll
 // and continuous forms.
-func (m *Master) changes(w *answer, q *query) {
+func (m *Master) changes(w *Answer, q *query) {
 	asked := q.URL.Query()
 	seq, err := strconv.Atoi(asked.Get("since"))
 	switch {
@@ -117,16 +117,16 @@ func (m *Master) changes(w *answer, q *query) {
 	w.WriteHeader(http.StatusOK)
 	switch asked.Get("feed") {
 	case "continuous":
-		w.send = func(x exchange) { m.stream(x, seq, asked) }
+		w.stream = func(x *Exchange, a *Answer) { m.stream(x, a, seq, asked) }
 	case "longpoll":
-		w.send = func(x exchange) {
+		w.stream = func(x *Exchange, a *Answer) {
 			m.await(x, seq, milliseconds(asked.Get("timeout"), time.Minute))
-			x.a.body = m.content().page(seq, limit)
-			x.a.length = len(x.a.body)
-			x.finish()
+			a.Body = m.content().page(seq, limit)
+			a.Length = len(a.Body)
+			x.Put(x.Start(a))
 		}
 	default:
-		w.body = m.content().page(seq, limit)
+		w.Body = m.content().page(seq, limit)
 	}
 }
 
@@ -142,7 +142,7 @@ func (c *content) page(seq, limit int) []byte {
 }
 
 // await waits until there is a row after seq, for that long at most.
-func (m *Master) await(x exchange, seq int, wait time.Duration) {
+func (m *Master) await(x *Exchange, seq int, wait time.Duration) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	for {
@@ -154,15 +154,15 @@ func (m *Master) await(x exchange, seq int, wait time.Duration) {
 		case <-wake:
 		case <-t.C:
 			return
-		case <-x.r.Context().Done():
-			x.cut()
+		case <-x.Request.Context().Done():
+			x.Cut()
 		}
 	}
 }
 
 // stream sends each row when it is there, and a blank line for each heartbeat.
 // Without one it ends after a while without rows.
-func (m *Master) stream(x exchange, seq int, asked url.Values) {
+func (m *Master) stream(x *Exchange, a *Answer, seq int, asked url.Values) {
 	beat := milliseconds(asked.Get("heartbeat"), 0)
 	every := beat
 	if beat == 0 {
@@ -170,27 +170,27 @@ func (m *Master) stream(x exchange, seq int, asked url.Values) {
 	}
 	t := time.NewTicker(every)
 	defer t.Stop()
-	maps.Copy(x.w.Header(), x.a.header)
-	x.w.WriteHeader(x.a.status)
+	maps.Copy(x.Writer.Header(), a.Fields)
+	x.Writer.WriteHeader(a.Status)
 	for {
 		wake := m.store.news.next()
 		rows, last := m.content().since(seq, math.MaxInt)
 		for _, r := range rows {
 			line, _ := json.Marshal(r) // numbers and texts
-			x.put(append(line, '\n'))
+			x.Put(append(line, '\n'))
 		}
 		seq = max(seq, last)
-		x.flush()
+		x.Flush()
 		select {
 		case <-wake:
 		case <-t.C:
 			if beat == 0 {
-				x.put(fmt.Appendf(nil, "{\"last_seq\":%d,\"pending\":0}\n", seq))
+				x.Put(fmt.Appendf(nil, "{\"last_seq\":%d,\"pending\":0}\n", seq))
 				return
 			}
-			x.put([]byte("\n"))
-		case <-x.r.Context().Done():
-			x.cut()
+			x.Put([]byte("\n"))
+		case <-x.Request.Context().Done():
+			x.Cut()
 		}
 	}
 }

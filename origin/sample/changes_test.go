@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 type feedRow struct {
@@ -90,7 +91,7 @@ func TestChangesByLongpoll(t *testing.T) {
 		r, _ := try(t, c, "GET", s.URL()+"/_changes?feed=longpoll&since=1", "")
 		got <- r
 	}()
-	<-m.Arrived(sample.Path("/_changes"))
+	<-m.Arrived(faults.Path("/_changes"))
 	publish(t, store, "b", "1.0.0")
 	if p := decode[feedPage](t, (<-got).body); len(p.Results) != 1 || p.Results[0].ID != "b" || p.Last != 2 {
 		t.Errorf("%+v", p)

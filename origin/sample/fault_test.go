@@ -13,69 +13,70 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 const payload = "/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz"
 
 // broken is a server whose every answer has the faults, and a right answer.
-func broken(t *testing.T, path string, faults ...sample.Fault) (c *http.Client, url string, right reply) {
+func broken(t *testing.T, path string, wrongs ...faults.Fault) (c *http.Client, url string, right reply) {
 	t.Helper()
 	m, s := serve(t, samples(t))
 	c = client(t)
 	c.Transport.(*http.Transport).DisableKeepAlives = true // it logs what is left of a wrong length
 	right = send(t, c, "GET", s.URL()+path, "")
-	m.Break(sample.Any, faults...)
+	m.Break(faults.Any, wrongs...)
 	return c, s.URL() + path, right
 }
 
 func TestFaultsOfAWholeAnswer(t *testing.T) {
 	for _, tc := range []struct {
 		rule   string
-		faults []sample.Fault
+		faults []faults.Fault
 		holds  func(got, right reply) bool
 	}{
-		{"Status answers with an error", []sample.Fault{sample.Status(503)}, func(got, _ reply) bool {
+		{"Status answers with an error", []faults.Fault{faults.Status(503)}, func(got, _ reply) bool {
 			return got.status == 503 && string(got.body) == `{"error":"Service Unavailable"}` && got.header.Get("Etag") == ""
 		}},
-		{"404 has the registry's shape", []sample.Fault{sample.Status(404)}, func(got, _ reply) bool {
+		{"404 has the registry's shape", []faults.Fault{faults.Status(404)}, func(got, _ reply) bool {
 			return got.status == 404 && string(got.body) == `{"error":"Not found"}`
 		}},
-		{"429 is a page, and may say when", []sample.Fault{sample.Status(429), sample.Set("Retry-After", "2")}, func(got, _ reply) bool {
+		{"429 is a page, and may say when", []faults.Fault{faults.Status(429), faults.Set("Retry-After", "2")}, func(got, _ reply) bool {
 			return got.status == 429 && got.header.Get("Retry-After") == "2" && bytes.HasPrefix(got.body, []byte("<!doctype"))
 		}},
-		{"HTML is 200 with a page", []sample.Fault{sample.HTML()}, func(got, _ reply) bool {
+		{"HTML is 200 with a page", []faults.Fault{faults.HTML()}, func(got, _ reply) bool {
 			return got.status == 200 && strings.HasPrefix(got.header.Get("Content-Type"), "text/html")
 		}},
-		{"NotModified answers 304 unasked", []sample.Fault{sample.NotModified()}, func(got, _ reply) bool {
+		{"NotModified answers 304 unasked", []faults.Fault{faults.NotModified()}, func(got, _ reply) bool {
 			return got.status == 304 && len(got.body) == 0
 		}},
-		{"Empty ends at once, cleanly", []sample.Fault{sample.Empty()}, func(got, right reply) bool {
+		{"Empty ends at once, cleanly", []faults.Fault{faults.Empty()}, func(got, right reply) bool {
 			return got.status == 200 && got.length == 0 && got.header.Get("Etag") == right.header.Get("Etag")
 		}},
-		{"ShortBody ends early, cleanly", []sample.Fault{sample.ShortBody(100)}, func(got, right reply) bool {
+		{"ShortBody ends early, cleanly", []faults.Fault{faults.ShortBody(100)}, func(got, right reply) bool {
 			return got.cut == nil && got.length == 100 && bytes.Equal(got.body, right.body[:100])
 		}},
-		{"CutAfter ends early, uncleanly", []sample.Fault{sample.CutAfter(100)}, func(got, right reply) bool {
+		{"CutAfter ends early, uncleanly", []faults.Fault{faults.CutAfter(100)}, func(got, right reply) bool {
 			return errors.Is(got.cut, io.ErrUnexpectedEOF) && got.length == int64(len(right.body)) && bytes.Equal(got.body, right.body[:100])
 		}},
-		{"WrongLength announces too much", []sample.Fault{sample.WrongLength(7)}, func(got, right reply) bool {
+		{"WrongLength announces too much", []faults.Fault{faults.WrongLength(7)}, func(got, right reply) bool {
 			return errors.Is(got.cut, io.ErrUnexpectedEOF) && got.length == int64(len(right.body))+7 && bytes.Equal(got.body, right.body)
 		}},
-		{"WrongLength announces too little", []sample.Fault{sample.WrongLength(-7)}, func(got, right reply) bool {
+		{"WrongLength announces too little", []faults.Fault{faults.WrongLength(-7)}, func(got, right reply) bool {
 			return got.cut == nil && bytes.Equal(got.body, right.body[:len(right.body)-7])
 		}},
-		{"FlipByte changes one byte", []sample.Fault{sample.FlipByte(-1)}, func(got, right reply) bool {
+		{"FlipByte changes one byte", []faults.Fault{faults.FlipByte(-1)}, func(got, right reply) bool {
 			last := len(right.body) - 1
 			return len(got.body) == last+1 && bytes.Equal(got.body[:last], right.body[:last]) && got.body[last] == ^right.body[last]
 		}},
-		{"BadGzip cannot be unpacked", []sample.Fault{sample.BadGzip()}, func(got, _ reply) bool {
+		{"BadGzip cannot be unpacked", []faults.Fault{faults.BadGzip()}, func(got, _ reply) bool {
 			r, err := gzip.NewReader(bytes.NewReader(got.body))
 			if err == nil {
 				_, err = io.Copy(io.Discard, r)
 			}
 			return got.header.Get("Content-Encoding") == "gzip" && err != nil
 		}},
-		{"GzipBomb grows a thousandfold", []sample.Fault{sample.GzipBomb(8)}, func(got, _ reply) bool {
+		{"GzipBomb grows a thousandfold", []faults.Fault{faults.GzipBomb(8)}, func(got, _ reply) bool {
 			r, err := gzip.NewReader(bytes.NewReader(got.body))
 			if err != nil {
 				return false
@@ -83,19 +84,19 @@ func TestFaultsOfAWholeAnswer(t *testing.T) {
 			n, err := io.Copy(io.Discard, r)
 			return err == nil && n == 8<<20 && len(got.body) < 16<<10
 		}},
-		{"Redirect goes elsewhere", []sample.Fault{sample.Redirect("http://other.example/x")}, func(got, _ reply) bool {
+		{"Redirect goes elsewhere", []faults.Fault{faults.Redirect("http://other.example/x")}, func(got, _ reply) bool {
 			return got.status == 302 && got.header.Get("Location") == "http://other.example/x"
 		}},
-		{"RedirectLoop goes nowhere", []sample.Fault{sample.RedirectLoop()}, func(got, _ reply) bool {
+		{"RedirectLoop goes nowhere", []faults.Fault{faults.RedirectLoop()}, func(got, _ reply) bool {
 			return got.status == 302 && got.header.Get("Location") == "/registry"+payload
 		}},
-		{"Set sets", []sample.Fault{sample.Set("Date", "Thu, 01 Jan 1970 00:00:00 GMT"), sample.Set("set-cookie", "a=b")}, func(got, right reply) bool {
+		{"Set sets", []faults.Fault{faults.Set("Date", "Thu, 01 Jan 1970 00:00:00 GMT"), faults.Set("set-cookie", "a=b")}, func(got, right reply) bool {
 			return got.header.Get("Date") == "Thu, 01 Jan 1970 00:00:00 GMT" && got.header.Get("Set-Cookie") == "a=b" && bytes.Equal(got.body, right.body)
 		}},
-		{"Set removes", []sample.Fault{sample.Set("Etag", ""), sample.Set("Date", ""), sample.Set("Content-Type", "")}, func(got, _ reply) bool {
+		{"Set removes", []faults.Fault{faults.Set("Etag", ""), faults.Set("Date", ""), faults.Set("Content-Type", "")}, func(got, _ reply) bool {
 			return got.header.Values("Etag") == nil && got.header.Values("Date") == nil && got.header.Values("Content-Type") == nil
 		}},
-		{"HugeHeader is huge", []sample.Fault{sample.HugeHeader(100_000)}, func(got, _ reply) bool {
+		{"HugeHeader is huge", []faults.Fault{faults.HugeHeader(100_000)}, func(got, _ reply) bool {
 			return len(got.header.Get("X-Huge")) == 100_000
 		}},
 	} {
@@ -113,14 +114,14 @@ func TestFaultsOfAWholeAnswer(t *testing.T) {
 }
 
 func TestDropSendsNothing(t *testing.T) {
-	c, url, _ := broken(t, payload, sample.Drop())
+	c, url, _ := broken(t, payload, faults.Drop())
 	if got, err := try(t, c, "GET", url, ""); !errors.Is(err, io.EOF) {
 		t.Errorf("got %d, %v", got.status, err)
 	}
 }
 
 func TestRedirectLoopEndsOnlyInTheClient(t *testing.T) {
-	c, url, _ := broken(t, payload, sample.RedirectLoop())
+	c, url, _ := broken(t, payload, faults.RedirectLoop())
 	c.CheckRedirect = nil
 	if got, err := try(t, c, "GET", url, ""); err == nil {
 		t.Errorf("got %d", got.status)
@@ -131,21 +132,21 @@ func TestRedirectLoopEndsOnlyInTheClient(t *testing.T) {
 // That the handlers ended is for Server.Close to wait for, and for goleak.
 func TestHangsEndWithClientOrServer(t *testing.T) {
 	for rule, tc := range map[string]struct {
-		fault   sample.Fault
+		fault   faults.Fault
 		headers bool // these come
 		bytes   int  // of the body
 	}{
-		"Hang":          {sample.Hang(), false, 0},
-		"HangInHeaders": {sample.HangInHeaders(), false, 0},
-		"HangAfter":     {sample.HangAfter(1000), true, 1000},
-		"HangAfter 0":   {sample.HangAfter(0), true, 0},
-		"Hold":          {sample.Hold(sample.NewGate()), false, 0},
-		"Drip":          {sample.Drip(sample.NewGate(), 1), true, 0},
+		"Hang":          {faults.Hang(), false, 0},
+		"HangInHeaders": {faults.HangInHeaders(), false, 0},
+		"HangAfter":     {faults.HangAfter(1000), true, 1000},
+		"HangAfter 0":   {faults.HangAfter(0), true, 0},
+		"Hold":          {faults.Hold(faults.NewGate()), false, 0},
+		"Drip":          {faults.Drip(faults.NewGate(), 1), true, 0},
 	} {
 		for _, leaver := range []string{"client", "server"} {
 			t.Run(rule+", the "+leaver+" leaves", func(t *testing.T) {
 				m, s := serve(t, samples(t))
-				m.Break(sample.Suffix(".tgz"), tc.fault)
+				m.Break(faults.Suffix(".tgz"), tc.fault)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				leave := cancel
@@ -160,7 +161,7 @@ func TestHangsEndWithClientOrServer(t *testing.T) {
 				go func() {
 					defer close(left)
 					if !tc.headers {
-						<-m.Arrived(sample.Suffix(".tgz"))
+						<-m.Arrived(faults.Suffix(".tgz"))
 						leave()
 					}
 				}()
@@ -191,7 +192,7 @@ func TestHangsEndWithClientOrServer(t *testing.T) {
 
 func TestHangInHeadersSendsHalfAHeader(t *testing.T) {
 	m, s := serve(t, samples(t))
-	m.Break(sample.Any, sample.HangInHeaders())
+	m.Break(faults.Any, faults.HangInHeaders())
 	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(s.URL(), "http://"), "/registry"))
 	if err != nil {
 		t.Fatal(err)
@@ -211,9 +212,9 @@ func TestHangInHeadersSendsHalfAHeader(t *testing.T) {
 
 func TestDripGoesStepByStep(t *testing.T) {
 	m, s := serve(t, samples(t))
-	gate := sample.NewGate()
+	gate := faults.NewGate()
 	right := send(t, client(t), "GET", s.URL()+payload, "")
-	m.Break(sample.Suffix(".tgz"), sample.Drip(gate, 1024))
+	m.Break(faults.Suffix(".tgz"), faults.Drip(gate, 1024))
 	resp, err := client(t).Get(s.URL() + payload)
 	if err != nil {
 		t.Fatal(err)
@@ -234,9 +235,9 @@ func TestDripGoesStepByStep(t *testing.T) {
 func TestHoldKeepsTheAnswerAsItWas(t *testing.T) {
 	store := samples(t)
 	m, s := serve(t, store)
-	gate := sample.NewGate()
-	words := sample.Path("/edge-sample-words")
-	m.BreakNext(1, words, sample.Hold(gate))
+	gate := faults.NewGate()
+	words := faults.Path("/edge-sample-words")
+	m.BreakNext(1, words, faults.Hold(gate))
 	c := client(t)
 	latest := func() string {
 		got, err := try(t, c, "GET", s.URL()+"/edge-sample-words", "")
@@ -268,8 +269,8 @@ func TestRulesApplyOldestFirstAndEnd(t *testing.T) {
 	m, s := serve(t, samples(t))
 	c := client(t)
 	get := func(path string) int { return send(t, c, "GET", s.URL()+path, "").status }
-	m.BreakNext(2, sample.Prefix("/edge-sample-"), sample.Status(503))
-	always := m.Break(sample.All(sample.Method("GET"), sample.Suffix("-app")), sample.Status(500))
+	m.BreakNext(2, faults.Prefix("/edge-sample-"), faults.Status(503))
+	always := m.Break(faults.All(faults.Method("GET"), faults.Suffix("-app")), faults.Status(500))
 	for i, want := range []int{503, 503, 500, 500} {
 		if got := get("/edge-sample-app"); got != want {
 			t.Errorf("request %d: %d, want %d", i, got, want)
@@ -285,7 +286,7 @@ func TestRulesApplyOldestFirstAndEnd(t *testing.T) {
 	if got := get("/edge-sample-app"); got != 200 {
 		t.Errorf("after the rule was mended: %d", got)
 	}
-	m.Break(sample.Any, sample.Status(401))
+	m.Break(faults.Any, faults.Status(401))
 	m.Mend()
 	if got := get("/edge-sample-app"); got != 200 {
 		t.Errorf("after all was mended: %d", got)
@@ -300,11 +301,11 @@ func TestAFaultMayLoseTheAnswerOfAWriteThatHappened(t *testing.T) {
 	tag := func(tag string) (reply, error) {
 		return try(t, c, "PUT", s.URL()+"/-/package/edge-sample-words/dist-tags/"+tag, `"1.0.0"`, auth)
 	}
-	m.BreakNext(1, sample.Method("PUT"), sample.Drop())
+	m.BreakNext(1, faults.Method("PUT"), faults.Drop())
 	if got, err := tag("lost"); err == nil {
 		t.Fatalf("an answer came: %d", got.status)
 	}
-	m.BreakNext(1, sample.Method("PUT"), sample.Status(503))
+	m.BreakNext(1, faults.Method("PUT"), faults.Status(503))
 	if got, err := tag("refused"); err != nil || got.status != 503 {
 		t.Fatalf("%d, %v", got.status, err)
 	}
@@ -338,7 +339,7 @@ func TestRefuseAndResume(t *testing.T) {
 	if err := s.Resume(); !errors.Is(err, sample.ErrClosed) {
 		t.Errorf("a closed master: %v", err)
 	}
-	if n := m.Count(sample.Path("/-/ping")); n != 2 {
+	if n := m.Count(faults.Path("/-/ping")); n != 2 {
 		t.Errorf("%d pings", n)
 	}
 }

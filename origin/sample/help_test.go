@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,9 +26,9 @@ func samples(t *testing.T) *sample.Store {
 }
 
 // serve starts a master below /registry.
-func serve(t *testing.T, store *sample.Store, options ...sample.Option) (*sample.Master, *sample.Server) {
+func serve(t *testing.T, store *sample.Store, options ...faults.Option) (*faults.Master, *sample.Server) {
 	t.Helper()
-	m := sample.NewMaster(store, append([]sample.Option{sample.Under("/registry")}, options...)...)
+	m := faults.NewMaster(store, append([]faults.Option{faults.Under("/registry")}, options...)...)
 	s, err := m.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,38 +14,40 @@ import (
 const maxUpload = 64 << 20
 
 // Master is one master of the registry: an [http.Handler] over a [Store]. It is
-// safe for concurrent use, and its faults may change while it serves. Its
-// tarball URLs are below the Host of the request, or below [Server.URL] behind
+// safe for concurrent use. Its tarball URLs are below the Host of the request, or below [Server.URL] behind
 // [Master.Start].
 type Master struct {
 	store  *Store
 	prefix string // "" or "/registry"
 	policy string // Cache-Control of metadata
 
-	behind  atomic.Pointer[content] // what a lagging master still serves
-	journal journal
-	faults  rules
-	forms   forms
+	intercept func(*Exchange) // see Options
+
+	behind atomic.Pointer[content] // the content that a lagging master still serves
+	forms  forms
 }
 
-// Option is a choice at the making of a [Master].
-type Option func(*Master)
+// Options are choices at the making of a [Master]. The zero value is a sound one.
+type Options struct {
+	// Base is a path such as "/registry" that the registry is mounted below.
+	Base string
 
-// Under mounts the registry below a base path such as "/registry".
-func Under(path string) Option {
-	return func(m *Master) { m.prefix = strings.TrimSuffix("/"+strings.Trim(path, "/"), "/") }
+	// CacheControl is that of metadata: "" for "public, max-age=300", and "none"
+	// for no such field.
+	CacheControl string
+
+	// Intercept is given each request in the place of the master, and answers it:
+	// by Answer and Send of the exchange, or in another way. It may be nil.
+	Intercept func(*Exchange)
 }
-
-// CacheControl is the Cache-Control of metadata in the place of
-// "public, max-age=300". Empty sends none.
-func CacheControl(value string) Option { return func(m *Master) { m.policy = value } }
 
 // NewMaster makes a master that serves store.
-func NewMaster(store *Store, options ...Option) *Master {
-	m := &Master{store: store, policy: "public, max-age=300"}
-	for _, option := range options {
-		option(m)
+func NewMaster(store *Store, o Options) *Master {
+	m := &Master{store: store, policy: cmp.Or(o.CacheControl, "public, max-age=300"), intercept: o.Intercept}
+	if o.CacheControl == "none" {
+		m.policy = ""
 	}
+	m.prefix = strings.TrimSuffix("/"+strings.Trim(o.Base, "/"), "/")
 	return m
 }
 
@@ -81,43 +84,15 @@ func (m *Master) serve(w http.ResponseWriter, r *http.Request, base string) {
 		return
 	}
 	path, below := m.below(r.URL)
-	rec := Record{
-		Method: r.Method, Path: path, Raw: r.RequestURI, Query: r.URL.RawQuery,
-		Variant: variant(r.Header.Get("Accept")), Header: r.Header.Clone(),
-		Host: r.Host, Remote: r.RemoteAddr, Body: body[:min(len(body), maxRecordBody)],
+	x := &Exchange{
+		Writer: w, Request: r, Path: path, Variant: variant(r.Header.Get("Accept")), Body: body,
+		master: m, base: base, below: below,
 	}
-	faults := m.faults.take(rec)
-	var a *answer
-	for _, f := range faults {
-		if f.instead != nil {
-			a = f.instead(r)
-			break
-		}
+	if m.intercept != nil {
+		m.intercept(x)
+		return
 	}
-	if a == nil {
-		a = &answer{header: http.Header{}}
-		if below {
-			m.answer(a, &query{Request: r, base: base, path: path, body: body, variant: rec.Variant})
-		} else {
-			missing(a)
-		}
-	}
-	a.header.Del("Content-Length") // written from a.length
-	a.length = len(a.body)
-	send := exchange.finish
-	if a.send != nil {
-		send = a.send
-	}
-	for _, f := range faults {
-		if f.change != nil {
-			f.change(a)
-		}
-		if f.send != nil {
-			send = f.send
-		}
-	}
-	m.journal.add(rec) // only now: who waits for it may rely on the answer being made
-	send(exchange{w: w, r: r, a: a})
+	x.Send(x.Answer())
 }
 
 // below is the decoded path of a URL below the master's base.
@@ -139,7 +114,7 @@ type query struct {
 }
 
 // answer carries out a request.
-func (m *Master) answer(w *answer, q *query) {
+func (m *Master) answer(w *Answer, q *query) {
 	if q.reads() {
 		// Answers are made as for GET; a HEAD loses the body when it is sent.
 		get := *q.Request

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestEverySampleTarballHasItsDigestsBelowItsMaster(t *testing.T) {
@@ -57,7 +58,7 @@ func TestSamplesAreTheSameOnEveryRun(t *testing.T) {
 	one, two := samples(t), samples(t)
 	etag := func(s *sample.Store, path string) string {
 		w := httptest.NewRecorder()
-		sample.NewMaster(s).ServeHTTP(w, httptest.NewRequest("GET", "http://registry.example"+path, nil))
+		faults.NewMaster(s).ServeHTTP(w, httptest.NewRequest("GET", "http://registry.example"+path, nil))
 		return w.Header().Get("Etag")
 	}
 	for _, path := range []string{"/edge-sample-words", "/edge-sample-app/-/edge-sample-app-1.0.0.tgz"} {
@@ -82,7 +83,7 @@ func TestAllFormsOfAPathAreOne(t *testing.T) {
 			}
 		}
 	}
-	want := sample.Line{Method: "GET", Path: "/@edge-sample/colour", Variant: "full"}
+	want := faults.Line{Method: "GET", Path: "/@edge-sample/colour", Variant: "full"}
 	if n := m.Counts()[want]; n != 4 {
 		t.Errorf("counted %d, want 4", n)
 	}
@@ -251,7 +252,7 @@ func TestErrorsHaveTheRegistrysShape(t *testing.T) {
 	if got := send(t, c, "GET", strings.TrimSuffix(s.URL(), "/registry")+"/edge-sample-words", ""); got.status != 404 {
 		t.Errorf("outside the base path: %d", got.status)
 	}
-	if n := m.Count(sample.Path("/-/ping")); n != 1 {
+	if n := m.Count(faults.Path("/-/ping")); n != 1 {
 		t.Errorf("%d pings were recorded", n)
 	}
 }
@@ -296,7 +297,7 @@ func TestSearchFindsByNameAndDescription(t *testing.T) {
 
 func TestCacheControlIsAChoice(t *testing.T) {
 	for _, want := range []string{"", "no-cache"} {
-		_, s := serve(t, samples(t), sample.CacheControl(want))
+		_, s := serve(t, samples(t), faults.CacheControl(want))
 		got := send(t, client(t), "GET", s.URL()+"/edge-sample-app", "").header
 		if got.Get("Cache-Control") != want || got.Get("Etag") == "" {
 			t.Errorf("%q: %v", want, got)
@@ -326,8 +327,8 @@ func TestMastersShareAStoreAndOneMayLag(t *testing.T) {
 	if got := latest(sb); got != "1.2.0" {
 		t.Errorf("latest is %q after catching up", got)
 	}
-	if a.Count(sample.Any) != 1 || b.Count(sample.Any) != 3 {
-		t.Errorf("%d and %d requests", a.Count(sample.Any), b.Count(sample.Any))
+	if a.Count(faults.Any) != 1 || b.Count(faults.Any) != 3 {
+		t.Errorf("%d and %d requests", a.Count(faults.Any), b.Count(faults.Any))
 	}
 	if a.Store() != store {
 		t.Error("the master has another store")
@@ -347,7 +348,7 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 				if err := store.AddPackage("busy", sample.Version{Number: fmt.Sprintf("%d.%d.0", worker, i)}); err != nil {
 					t.Error(err)
 				}
-				rule := a.BreakNext(1, sample.Path("/busy"), sample.Status(503))
+				rule := a.BreakNext(1, faults.Path("/busy"), faults.Status(503))
 				b.Lag()
 				for _, url := range []string{sa.URL(), sb.URL()} {
 					got, err := try(t, c, "GET", url+"/busy", "", abbreviated)
@@ -361,7 +362,7 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := a.Count(sample.Path("/busy")); n != 4*each {
+	if n := a.Count(faults.Path("/busy")); n != 4*each {
 		t.Errorf("%d requests, want %d", n, 4*each)
 	}
 	if got := decode[packument](t, send(t, c, "GET", sa.URL()+"/busy", "").body); len(got.Versions) != 4*each {
@@ -383,7 +384,7 @@ func FuzzGet(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, path, accept, coding string) {
-		m := sample.NewMaster(store)
+		m := faults.NewMaster(store)
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", "http://registry.example/", nil)
 		r.URL = &url.URL{Path: path}

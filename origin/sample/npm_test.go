@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // npm runs the real client, with nothing of the user's: home, cache, prefix
@@ -120,7 +121,7 @@ func TestNPMInstallsTheSampleApp(t *testing.T) {
 	if err != nil || string(out) != "hello, edge\n" {
 		t.Errorf("edge-sample printed %q, %v", out, err)
 	}
-	if got := m.Count(sample.Suffix(".tgz")); got != 5 {
+	if got := m.Count(faults.Suffix(".tgz")); got != 5 {
 		t.Errorf("%d tarballs were fetched, want 5", got)
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
@@ -145,7 +146,7 @@ func TestNPMRefusesAFlippedByte(t *testing.T) {
 	n := newNPM(t, s.URL())
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "package.json"), `{"name":"demo","version":"1.0.0","private":true}`)
-	m.Break(sample.Suffix("payload-1.0.0.tgz"), sample.FlipByte(1000))
+	m.Break(faults.Suffix("payload-1.0.0.tgz"), faults.FlipByte(1000))
 	if _, err := n.run(t, dir, "install", "edge-sample-payload"); err == nil {
 		t.Error("npm took a tarball with another digest")
 	}
@@ -187,7 +188,7 @@ func TestNPMPublishesDeprecatesTagsAndUnpublishes(t *testing.T) {
 		if got := get(name).Versions; got["1.0.0"].Deprecated != "use the next one" || got["1.0.1"].Deprecated != "" {
 			t.Errorf("after deprecate: %+v", got)
 		}
-		if m.Count(func(r sample.Record) bool { return r.Path == "/"+name && r.Query == "write=true" }) == 0 {
+		if m.Count(func(r faults.Record) bool { return r.Path == "/"+name && r.Query == "write=true" }) == 0 {
 			t.Error("npm never read the document to write it")
 		}
 
@@ -233,7 +234,7 @@ func TestNPMFallsBackToTheLoginOfCouchDB(t *testing.T) {
 	if got := strings.TrimSpace(n.must(t, dir, "whoami")); got != "maker" {
 		t.Errorf("whoami is %q", got)
 	}
-	if m.Count(sample.All(sample.Method("PUT"), sample.Path("/-/user/org.couchdb.user:maker"))) != 1 {
+	if m.Count(faults.All(faults.Method("PUT"), faults.Path("/-/user/org.couchdb.user:maker"))) != 1 {
 		t.Errorf("npm asked %v", m.Counts())
 	}
 }

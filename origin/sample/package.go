@@ -10,7 +10,7 @@ import (
 )
 
 // packages answers below /{name}.
-func (m *Master) packages(w *answer, q *query, name string, rest []string) {
+func (m *Master) packages(w *Answer, q *query, name string, rest []string) {
 	_, known := m.store.accounts.user(q.token())
 	if !known && (private(name) || !q.reads()) {
 		unauthorized(w)
@@ -29,7 +29,7 @@ func (m *Master) packages(w *answer, q *query, name string, rest []string) {
 }
 
 // packument answers GET /{name}, in the form that Accept asks for.
-func (m *Master) packument(w *answer, q *query, name string) {
+func (m *Master) packument(w *Answer, q *query, name string) {
 	p := m.content().packages[name]
 	if p == nil {
 		missing(w)
@@ -48,13 +48,13 @@ func (m *Master) packument(w *answer, q *query, name string) {
 	f := m.form(doc, q.base, gzipped(q.Header.Get("Accept-Encoding")), w.Header())
 	w.Header().Set("Content-Type", kind)
 	m.document(w, q, f, name, p.modified)
-	if w.status == http.StatusNotModified {
+	if w.Status == http.StatusNotModified {
 		w.Header().Set("Vary", "Accept-Encoding") // less than on the 200, as the public one does
 	}
 }
 
 // version answers GET /{name}/{version or tag}.
-func (m *Master) version(w *answer, q *query, name, wanted string) {
+func (m *Master) version(w *Answer, q *query, name, wanted string) {
 	p := m.content().packages[name]
 	if p == nil {
 		missing(w)
@@ -76,7 +76,7 @@ func (m *Master) version(w *answer, q *query, name, wanted string) {
 }
 
 // document writes cacheable metadata, conditionally.
-func (m *Master) document(w *answer, q *query, f form, name string, modified time.Time) {
+func (m *Master) document(w *Answer, q *query, f form, name string, modified time.Time) {
 	w.Header().Set("Etag", f.etag)
 	w.Header().Set("Vary", "Accept-Encoding, Accept")
 	switch {
@@ -89,7 +89,7 @@ func (m *Master) document(w *answer, q *query, f form, name string, modified tim
 }
 
 // file answers with a stored file.
-func (m *Master) file(w *answer, q *query, f *file) {
+func (m *Master) file(w *Answer, q *query, f *file) {
 	name, _ := split(strings.Split(strings.Trim(q.path, "/"), "/"))
 	if private(name) {
 		if _, known := m.store.accounts.user(q.token()); !known {
@@ -149,7 +149,7 @@ func compressed(body []byte) []byte {
 }
 
 // write answers what changes a package.
-func (m *Master) write(w *answer, q *query, name string, rest []string) {
+func (m *Master) write(w *Answer, q *query, name string, rest []string) {
 	var err error
 	switch {
 	case q.Method == http.MethodPut && len(rest) == 0:

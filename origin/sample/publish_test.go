@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 // document is what a client publishes: one version of made with its tarball.
@@ -193,7 +194,7 @@ func FuzzPut(f *testing.F) {
 		if err := store.AddPackage("made", sample.Version{Number: "0.1.0"}); err != nil {
 			t.Fatal(err)
 		}
-		m := sample.NewMaster(store)
+		m := faults.NewMaster(store)
 		auth := "Bearer " + store.Grant("maker")
 		do := func(method, accept, body string) (int, []byte) {
 			r := httptest.NewRequest(method, "http://registry.example/made", strings.NewReader(body))

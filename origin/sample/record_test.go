@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestRecordsHoldTheRequest(t *testing.T) {
@@ -30,7 +30,7 @@ func TestBodiesBeyondTheLimitAreRefused(t *testing.T) {
 	if err == nil && got.status != 413 {
 		t.Errorf("status %d", got.status)
 	}
-	if n := m.Count(sample.Any); n != 0 {
+	if n := m.Count(faults.Any); n != 0 {
 		t.Errorf("%d requests were carried out", n)
 	}
 }
@@ -38,7 +38,7 @@ func TestBodiesBeyondTheLimitAreRefused(t *testing.T) {
 func TestArrivedSeesRequestsBeforeAndAfter(t *testing.T) {
 	m, s := serve(t, samples(t))
 	c := client(t)
-	ping, two := sample.Path("/-/ping"), m.ArrivedTimes(2, sample.Path("/-/ping"))
+	ping, two := faults.Path("/-/ping"), m.ArrivedTimes(2, faults.Path("/-/ping"))
 	open := func(ch <-chan struct{}) bool {
 		select {
 		case <-ch:
@@ -70,7 +70,7 @@ func TestTheLogIsBounded(t *testing.T) {
 	for range 40 {
 		send(t, c, "POST", s.URL()+bulk, body)
 	}
-	if n := m.Count(sample.Any); n < 16 || n > 32 {
+	if n := m.Count(faults.Any); n < 16 || n > 32 {
 		t.Errorf("%d MiB of bodies are kept", n)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // service answers below /-/.
-func (m *Master) service(w *answer, q *query, parts []string) {
+func (m *Master) service(w *Answer, q *query, parts []string) {
 	path := strings.Join(parts, "/")
 	switch {
 	case path == "ping" && q.reads():
@@ -37,7 +37,7 @@ func (m *Master) service(w *answer, q *query, parts []string) {
 	}
 }
 
-func (m *Master) whoami(w *answer, q *query) {
+func (m *Master) whoami(w *Answer, q *query) {
 	user, ok := m.store.accounts.user(q.token())
 	if !ok {
 		unauthorized(w)
@@ -48,7 +48,7 @@ func (m *Master) whoami(w *answer, q *query) {
 
 // login answers /-/user/org.couchdb.user:NAME, with or without /-rev/REV. A
 // first login makes the user.
-func (m *Master) login(w *answer, q *query, user string) {
+func (m *Master) login(w *Answer, q *query, user string) {
 	id := "org.couchdb.user:" + user
 	if q.reads() {
 		if !m.store.accounts.known(user) {
@@ -77,7 +77,7 @@ func (m *Master) login(w *answer, q *query, user string) {
 	say(w, http.StatusCreated, map[string]any{"ok": true, "id": id, "rev": "1-0", "token": token})
 }
 
-func (m *Master) logout(w *answer, q *query, token string) {
+func (m *Master) logout(w *Answer, q *query, token string) {
 	if _, known := m.store.accounts.user(q.token()); !known {
 		unauthorized(w)
 		return
@@ -87,7 +87,7 @@ func (m *Master) logout(w *answer, q *query, token string) {
 }
 
 // tags answers /-/package/{name}/dist-tags[/{tag}].
-func (m *Master) tags(w *answer, q *query, name string, rest []string) {
+func (m *Master) tags(w *Answer, q *query, name string, rest []string) {
 	if len(rest) == 0 || len(rest) > 2 || rest[0] != "dist-tags" {
 		missing(w)
 		return
@@ -125,7 +125,7 @@ func (m *Master) tags(w *answer, q *query, name string, rest []string) {
 
 // search answers /-/v1/search?text=…&size=…&from=…: the packages whose name or
 // description holds the text, by name.
-func (m *Master) search(w *answer, q *query) {
+func (m *Master) search(w *Answer, q *query) {
 	asked := q.URL.Query()
 	size, err := strconv.Atoi(asked.Get("size"))
 	if err != nil || size < 0 || size > 250 {

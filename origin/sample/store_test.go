@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
 )
 
 func TestTarballIsDeterministicWithItsManifestFirst(t *testing.T) {
@@ -123,11 +124,11 @@ func TestFilesAreServedAsTheyAre(t *testing.T) {
 }
 
 func TestPackumentsOfAnySize(t *testing.T) {
-	doc := sample.Packument("@big/many", 3000)
+	doc := faults.Packument("@big/many", 3000)
 	if !json.Valid(doc) || len(doc) < 2_500_000 {
 		t.Fatalf("%d bytes, valid %v", len(doc), json.Valid(doc))
 	}
-	if !json.Valid(sample.Packument("none", 0)) {
+	if !json.Valid(faults.Packument("none", 0)) {
 		t.Error("a packument without versions is not JSON")
 	}
 	store := sample.NewStore()
