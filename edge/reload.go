@@ -218,8 +218,8 @@ func (s *site) owns(u *upstream, path string) bool {
 	return ok && now == u
 }
 
-// limiter keeps the clients' budgets where nothing about them has changed.
-func (c *Config) limiter(old *running) *limit.Limiter {
+// limiterOf keeps the clients' budgets where nothing about them has changed.
+func limiterOf(c *Config, old *running) *limit.Limiter {
 	of := func(l Limits) limit.Config { return limit.Config{Rate: l.Rate, Burst: l.Burst, Exempt: l.Exempt} }
 	if old != nil && reflect.DeepEqual(of(old.cfg.Limits), of(c.Limits)) {
 		return old.limiter

@@ -163,7 +163,7 @@ func (e *edge) build(cfg *Config, old *running) (*running, error) {
 		lease:    newLease(),
 		cfg:      cfg,
 		cache:    e.cache,
-		limiter:  cfg.limiter(old),
+		limiter:  limiterOf(cfg, old),
 		trusted:  cfg.Limits.TrustedProxies,
 		metrics:  e.metrics,
 		access:   newAccessLog(cfg.Log.Access, e.out),
