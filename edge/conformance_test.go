@@ -102,7 +102,7 @@ func newRig(t *testing.T, m mode, site string) *rig {
 // in text completed by what a test needs.
 func newTestEdge(t *testing.T, text string, disk bool) *edge {
 	t.Helper()
-	cfg := decoded(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
+	cfg := configured(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
 	if !disk {
 		cfg.Cache.Disk = 0
@@ -348,7 +348,7 @@ func decode(t testing.TB, text string) (*Config, error) {
 	return Load(path, edgetest.NoEnv)
 }
 
-func decoded(t testing.TB, text string) *Config {
+func configured(t testing.TB, text string) *Config {
 	t.Helper()
 	cfg, err := decode(t, text)
 	if err != nil {
