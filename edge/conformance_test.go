@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"pkgedge/cache"
+	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
 )
 
@@ -341,14 +342,14 @@ func (r *rig) storedTold(s step, told bool) {
 }
 
 // decode reads a configuration from the text of a file.
-func decode(t testing.TB, text string) (*Config, error) {
+func decode(t testing.TB, text string) (*config.Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	edgetest.WriteFile(t, path, text)
-	return Load(path, edgetest.NoEnv)
+	return config.Load(path, edgetest.NoEnv)
 }
 
-func configured(t testing.TB, text string) *Config {
+func configured(t testing.TB, text string) *config.Config {
 	t.Helper()
 	cfg, err := decode(t, text)
 	if err != nil {

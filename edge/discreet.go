@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/cache"
+	"pkgedge/edge/config"
 	"pkgedge/origin/kind"
 )
 
@@ -50,7 +51,7 @@ func (x *exchange) discreet() bool {
 	for _, name := range []string{"Npm-Scope", "Referer", "Pacote-Pkg-Id", "Pacote-Integrity"} {
 		delete(x.r.Header, name)
 	}
-	if x.route.Class == kind.PassAny && x.from.authorized == AuthorizedIgnore {
+	if x.route.Class == kind.PassAny && x.from.authorized == config.AuthorizedIgnore {
 		delete(x.r.Header, "Authorization")
 		delete(x.r.Header, "Cookie")
 	}

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -35,7 +36,7 @@ func newReloadable(t *testing.T, text string) *reloadable {
 	e := newTestEdge(t, text, true)
 	r := &reloadable{file: filepath.Join(t.TempDir(), "config.yaml")}
 	r.head = fmt.Sprintf("listen: %s\nadmin: { listen: '' }\nlog: { access: 'off' }\ncache: { memory: 1MiB, dir: %s }\n", e.cfg.Listen, e.cfg.Cache.Dir)
-	e.source = source{path: r.file, env: edgetest.NoEnv}
+	e.source = config.Source{Path: r.file, Env: edgetest.NoEnv}
 	serveEdge(t, e)
 	r.client = &client{t, e, &http.Transport{DisableCompression: true}}
 	t.Cleanup(r.transport.CloseIdleConnections)

@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -37,12 +38,12 @@ type site struct {
 }
 
 // newSite builds a site, whose masters are supervised from now on.
-func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
+func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 	t := &site{
-		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: e.cache,
+		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == config.KindFiles, cache: e.cache,
 		lease: newLease(), scopes: make(map[string]*upstream), reading: make(chan struct{}, maxPassed), decoding: make(chan struct{}, maxPassed),
 	}
-	own := Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
+	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
 	if err := e.reach(&t.own, t, cfg, s, &own, 0); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 		Insist:          s.Stale.Override,
 	}
 	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
-	if s.Kind == KindDist {
+	if s.Kind == config.KindDist {
 		// Release trees state one lifetime for all of their paths, too long for
 		// what moves and too short for what never changes.
 		t.metadata.Bound, t.files.Override = true, true
@@ -75,7 +76,7 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 
 // reach connects u to the masters of t, or of one of its scopes, the first of
 // which has that number in the status.
-func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, first int) error {
+func (e *edge) reach(u *upstream, t *site, cfg *config.Config, s *config.Site, from *config.Scope, first int) error {
 	name := strings.TrimSuffix(s.Name+" "+from.Name, " ")
 	age := s.MinimumAge
 	if from.Name != "" {
@@ -113,17 +114,17 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 	return nil
 }
 
-func upstreams(masters []Master) []origin.Upstream {
+func upstreams(masters []config.Master) []origin.Upstream {
 	all := make([]origin.Upstream, len(masters))
 	for i, m := range masters {
-		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == RolePrimary, Spare: m.Role == RoleSpare}
+		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == config.RolePrimary, Spare: m.Role == config.RoleSpare}
 	}
 	return all
 }
 
 // lifetime gives a rule its freshness lifetime, or has it guessed.
 func lifetime(r policy.Rule, fresh time.Duration) policy.Rule {
-	if fresh == Guess {
+	if fresh == config.Guess {
 		r.Heuristic = true
 		return r
 	}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"pkgedge/edge/edgetest"
@@ -15,7 +15,7 @@ import (
 )
 
 // decodeText reads text as config.yaml, without touching other files.
-func decodeText(text string, env func(string) (string, bool)) (*Config, Mistakes) {
+func decodeText(text string, env func(string) (string, bool)) (*Config, Problems) {
 	d := &decoder{file: "config.yaml", env: env}
 	cfg := d.config([]byte(text))
 	return cfg, d.sorted()

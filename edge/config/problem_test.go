@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"pkgedge/edge/edgetest"
@@ -209,7 +209,7 @@ tls:
 lgo: {}
 `)
 	_, err := Load(path, edgetest.NoEnv)
-	var mistakes Mistakes
+	var mistakes Problems
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("the error is %T: %v", err, err)
 	}
