@@ -171,8 +171,8 @@ func TestWhatAFeedNames(t *testing.T) {
 		if got := s.announced(&s.own, r); got != want {
 			t.Errorf("%s: %v; want %v", path, got, want)
 		}
-		if rule := s.rule(&s.own, r); rule.Announced != want {
-			t.Errorf("%s: the rule has %v", path, rule.Announced)
+		if least := s.ask(&s.own, r, http.Header{}).Rule.OK.Min; least != want {
+			t.Errorf("%s: the rule has %v", path, least)
 		}
 		if got := s.announced(&upstream{Site: s.own.Site, scope: "@s"}, r); got != 0 {
 			t.Errorf("%s, of masters that are not the feed's: %v", path, got)

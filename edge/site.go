@@ -58,19 +58,7 @@ func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 		first += len(from.Masters) + len(from.Files)
 	}
 	t.releases.age = s.MinimumAge
-	rule := policy.Rule{
-		Missing:         s.Fresh.Missing,
-		Override:        s.Fresh.Override,
-		WhileRevalidate: s.Stale.WhileRevalidate,
-		IfError:         s.Stale.IfError,
-		Insist:          s.Stale.Override,
-	}
-	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
-	if s.Kind == config.KindDist {
-		// Release trees state one lifetime for all of their paths, too long for
-		// what moves and too short for what never changes.
-		t.metadata.Bound, t.files.Override = true, true
-	}
+	t.metadata, t.files = rules(s)
 	return t, nil
 }
 
@@ -122,14 +110,39 @@ func upstreams(masters []config.Master) []origin.Upstream {
 	return all
 }
 
-// lifetime gives a rule its freshness lifetime, or has it guessed.
-func lifetime(r policy.Rule, fresh time.Duration) policy.Rule {
-	if fresh == config.Guess {
-		r.Heuristic = true
-		return r
+// rules are what the configuration says of metadata and of files.
+func rules(s *config.Site) (metadata, files policy.Rule) {
+	rule := policy.Rule{
+		Missing: policy.AtMost(s.Fresh.Missing),
+		Grace:   policy.Window{Default: s.Stale.WhileRevalidate},
+		Keep:    policy.Window{Default: s.Stale.IfError},
 	}
-	r.Fresh = fresh
-	return r
+	if s.Stale.Override {
+		rule.Grace.Min, rule.Keep.Min = rule.Grace.Default, rule.Keep.Default
+	}
+	moving, lasting := orStated, orStated
+	if s.Kind == config.KindDist {
+		// Release trees state one lifetime for all of their paths, too long for
+		// what moves and too short for what never changes.
+		moving, lasting = policy.AtMost, policy.Exactly
+	}
+	if s.Fresh.Override {
+		moving, lasting = policy.Exactly, policy.Exactly
+	}
+	return withLifetime(rule, s.Fresh.Metadata, moving), withLifetime(rule, s.Fresh.Files, lasting)
+}
+
+// orStated is the operator's lifetime for a response that states none.
+func orStated(d time.Duration) policy.Clamp { return policy.Clamp{Default: d} }
+
+// withLifetime gives a rule the lifetime of a 200, or the heuristic.
+func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duration) policy.Clamp) policy.Rule {
+	if fresh == config.Guess {
+		rule.Heuristic = true
+	} else {
+		rule.OK = clamp(fresh)
+	}
+	return rule
 }
 
 // below returns the part of an escaped path under the site's prefix, with its
