@@ -11,6 +11,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/conditional"
+	"pkgedge/edge/config"
 	"pkgedge/edge/limit"
 	"pkgedge/origin/kind"
 )
@@ -38,7 +39,7 @@ func (h *handler) enter() (c *running, ok bool) {
 // once and keeps to it.
 type running struct {
 	lease    *lease // requests
-	cfg      *Config
+	cfg      *config.Config
 	sites    []*site // longest prefix first
 	cache    *cache.Cache
 	limiter  *limit.Limiter

@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
 	"pkgedge/edge/redact"
 	"pkgedge/origin/kind"
 )
@@ -64,7 +65,7 @@ func (x *exchange) redactRequest() error {
 	for _, name := range []string{"Npm-Scope", "Referer", "Pacote-Pkg-Id", "Pacote-Integrity"} {
 		delete(x.r.Header, name)
 	}
-	if x.route.Class == kind.PassAny && x.from.authorized == AuthorizedIgnore {
+	if x.route.Class == kind.PassAny && x.from.authorized == config.AuthorizedIgnore {
 		delete(x.r.Header, "Authorization")
 		delete(x.r.Header, "Cookie")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
 	"pkgedge/edge/redact"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
@@ -37,12 +38,12 @@ type site struct {
 }
 
 // newSite builds a site, whose masters are supervised from now on.
-func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
+func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 	t := &site{
-		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: e.cache,
+		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == config.KindFiles, cache: e.cache,
 		lease: newLease(), scopes: make(map[string]*upstream), redactor: redact.New(),
 	}
-	own := Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
+	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
 	if err := e.reach(&t.own, t, cfg, s, &own, 0); err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 
 // reach connects u to the masters of t, or of one of its scopes, the first of
 // which has that number in the status.
-func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, first int) error {
+func (e *edge) reach(u *upstream, t *site, cfg *config.Config, s *config.Site, from *config.Scope, first int) error {
 	name := strings.TrimSuffix(s.Name+" "+from.Name, " ")
 	age := s.MinimumAge
 	if from.Name != "" {
@@ -101,16 +102,16 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 	return nil
 }
 
-func upstreams(masters []Master) []origin.Upstream {
+func upstreams(masters []config.Master) []origin.Upstream {
 	all := make([]origin.Upstream, len(masters))
 	for i, m := range masters {
-		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == RolePrimary, Spare: m.Role == RoleSpare}
+		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == config.RolePrimary, Spare: m.Role == config.RoleSpare}
 	}
 	return all
 }
 
 // rules are what the configuration says of metadata and of files.
-func rules(s *Site) (metadata, files policy.Rule) {
+func rules(s *config.Site) (metadata, files policy.Rule) {
 	rule := policy.Rule{
 		Missing: policy.AtMost(s.Fresh.Missing),
 		Grace:   policy.Window{Default: s.Stale.WhileRevalidate},
@@ -120,7 +121,7 @@ func rules(s *Site) (metadata, files policy.Rule) {
 		rule.Grace.Min, rule.Keep.Min = rule.Grace.Default, rule.Keep.Default
 	}
 	moving, lasting := orStated, orStated
-	if s.Kind == KindDist {
+	if s.Kind == config.KindDist {
 		// Release trees state one lifetime for all of their paths, too long for
 		// what moves and too short for what never changes.
 		moving, lasting = policy.AtMost, policy.Exactly
@@ -136,7 +137,7 @@ func orStated(d time.Duration) policy.Clamp { return policy.Clamp{Default: d} }
 
 // withLifetime gives a rule the lifetime of a 200, or the heuristic.
 func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duration) policy.Clamp) policy.Rule {
-	if fresh == Guess {
+	if fresh == config.Guess {
 		rule.Heuristic = true
 	} else {
 		rule.OK = clamp(fresh)

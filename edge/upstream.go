@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -24,7 +25,7 @@ type upstream struct {
 	lease      *lease // the site's
 	scope      string // "@acme"; "" for the site's own masters
 	part       string // begins the keys of what is stored from there; see key
-	authorized Authorized
+	authorized config.Authorized
 }
 
 // upstream returns who is asked for a route: the masters of the private scope
@@ -106,14 +107,14 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		q.SoftTimeout = softTimeout
 	}
 	passed, followed := hops(h), s.follows(u, r)
-	if lines := h["Authorization"]; len(lines) > 0 && !s.plain && u.authorized != AuthorizedIgnore {
+	if lines := h["Authorization"]; len(lines) > 0 && !s.plain && u.authorized != config.AuthorizedIgnore {
 		if passed == nil {
 			passed = make(http.Header)
 		}
 		passed["Authorization"] = lines
 		q.Request.Owner = ownerOf(lines)
 		followed = false // whether it is stored is not known by its name, see cache.Holds
-		if u.authorized == AuthorizedRevalidate {
+		if u.authorized == config.AuthorizedRevalidate {
 			q.Request.Validate, q.SoftTimeout = true, 0
 		}
 	}
