@@ -49,7 +49,7 @@ func BenchmarkIndexTouch(b *testing.B) {
 	sums := make([]Sum, 1<<16)
 	for i := range sums {
 		sums[i] = Sum(payload(i, len(Sum{})))
-		x.commit(sums[i], 4096, fileWorth)
+		x.commit(sums[i], 4096, FileVisits)
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

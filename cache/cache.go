@@ -291,3 +291,24 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 // more, by any tier, nor by a fill that began before. Many at once cost little
 // more than one.
 func (c *Cache) Purge(all ...Purge) error { return c.purges.add(all...) }
+
+// Lend has the memory tier let go of n bytes at once, and spare them for a use
+// outside of the cache until they are given to Repay. It is false, and nothing is
+// lent, where the tier has not that many.
+func (c *Cache) Lend(n int64) bool { return c.memory.lend(n) }
+
+// Repay ends a loan of n bytes.
+func (c *Cache) Repay(n int64) { c.memory.repay(n) }
+
+// Unclean says that the disk tier has what an edge left that was not closed: it was
+// killed, or lost its power. After that, files may be back that had been evicted,
+// whose removal was never made durable. So whoever left out a purge because nothing
+// was held has to make up for it, and has all the time until Close: the next cache
+// is told again unless this one is asked.
+func (c *Cache) Unclean() bool {
+	if c.disk == nil {
+		return false
+	}
+	c.disk.asked.Store(true)
+	return c.disk.unclean
+}

@@ -220,7 +220,7 @@ func TestScanKnowsMetadata(t *testing.T) {
 	d.scan(nil)
 	for _, k := range keys {
 		s := d.index.shard(k.sum())
-		if have := s.entries[s.at[k.sum()]]; have.worth != k.worth() || have.credit != k.worth()-1 {
+		if have := s.entries[s.at[k.sum()]]; have.worth != visitsOf(k) || have.credit != visitsOf(k)-1 {
 			t.Errorf("%s, metadata %t, is worth %d and has credit %d", k.ID, k.Metadata, have.worth, have.credit)
 		}
 	}

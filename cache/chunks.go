@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"os"
 )
 
 // A large body has a checksum for each chunk of it, so that its first byte need
@@ -174,3 +175,12 @@ func (r *chunkReader) next() {
 		r.disk.index.vouch(r.sum, changed(r.info))
 	}
 }
+
+// fileBody reads a body that begins at base.
+type fileBody struct {
+	read func(*os.File, []byte, int64) (int, error)
+	file *os.File
+	base int64
+}
+
+func (b *fileBody) ReadAt(p []byte, off int64) (int, error) { return b.read(b.file, p, b.base+off) }

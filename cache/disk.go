@@ -94,8 +94,8 @@ func (d *disk) open(k Key, sum Sum) *Stored {
 	body := &fileBody{d.sys.read, f, s.base}
 	s.Body = body
 	known := false
-	if s.vouched, known = d.index.hit(sum, k.worth(), s.changed); !known {
-		d.discover(sum, k.worth())
+	if s.vouched, known = d.index.hit(sum, visitsOf(k), s.changed); !known {
+		d.discover(sum, visitsOf(k))
 	}
 	if !s.vouched && h.end() > h.sumsAt() {
 		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: body, size: s.Size()}
@@ -200,7 +200,7 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.index.discover(sum, size, fileWorth) // else it would stay among the unseen
+	d.index.discover(sum, size, FileVisits) // else it would stay among the unseen
 	d.spoils.Add(1)
 	path := d.path(sum)
 	if err == nil {
@@ -228,7 +228,7 @@ func (d *disk) Remove(k Key, id uint64) {
 	if h.meta.ID != id || h.meta.Site != k.Site || h.meta.Key != k.ID {
 		return
 	}
-	d.index.discover(sum, onDisk(info.Size()), k.worth())
+	d.index.discover(sum, onDisk(info.Size()), visitsOf(k))
 	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // it still takes its room
@@ -254,4 +254,33 @@ func seldom(notify func(string, error)) func(string, error) {
 			notify(op, err)
 		}
 	}
+}
+
+// has asks the file system, which decides what is stored: the index may not know
+// of a file yet. What cannot be told is a yes.
+func (d *disk) has(sum Sum) bool {
+	f, err := d.sys.open(d.path(sum), readOnly)
+	if err == nil {
+		f.Close()
+	}
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// hasStill says that a file that was opened is the one that is stored.
+func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
+	f, err := d.sys.open(d.path(sum), readOnly)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := d.sys.stat(f)
+	return err == nil && os.SameFile(info, file)
+}
+
+// visitsOf is the visits that a hit leaves a response with.
+func visitsOf(k Key) uint8 {
+	if k.Metadata {
+		return MetadataVisits
+	}
+	return FileVisits
 }

@@ -68,7 +68,7 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 // The turn is held, and room was made.
 func (d *disk) writeTail(sum Sum, f *os.File, h *head, size int64, raw []byte) ([]byte, error) {
 	at := h.tailRoom(int64(len(raw)))
-	d.index.discover(sum, onDisk(size), fileWorth)
+	d.index.discover(sum, onDisk(size), FileVisits)
 	d.index.resize(sum, onDisk(max(size, at.end())))
 	if _, err := d.sys.write(f, raw, at.off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)

@@ -165,16 +165,3 @@ func (d *disk) close() error {
 	}
 	return d.lock.Close()
 }
-
-// Unclean says that the disk tier has what an edge left that was not closed: it was
-// killed, or lost its power. After that, files may be back that had been evicted,
-// whose removal was never made durable. So whoever left out a purge because nothing
-// was held has to make up for it, and has all the time until Close: the next cache
-// is told again unless this one is asked.
-func (c *Cache) Unclean() bool {
-	if c.disk == nil {
-		return false
-	}
-	c.disk.asked.Store(true)
-	return c.disk.unclean
-}

@@ -35,7 +35,7 @@ func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &diskWriter{disk: d, sum: k.sum(), worth: k.worth(), slotLog: slotLog, base: bodyOffset(slotLog)}
+	w := &diskWriter{disk: d, sum: k.sum(), worth: visitsOf(k), slotLog: slotLog, base: bodyOffset(slotLog)}
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}

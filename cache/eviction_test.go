@@ -108,7 +108,7 @@ func (p *sievePolicy) ask(r asked) bool {
 		p.index.touch(r.sum)
 		return true
 	}
-	worth := Key{Metadata: r.metadata && p.favour}.worth()
+	worth := visitsOf(Key{Metadata: r.metadata && p.favour})
 	for p.index.used.Load()+r.size > p.room {
 		p.index.evict()
 	}

@@ -39,18 +39,25 @@ type index struct {
 // holds no pointers: a million entries cost the garbage collector nothing.
 type sieve struct {
 	mu      sync.Mutex
-	at      map[Sum]int32
+	at      map[[16]byte]int32
 	entries []entry
 	files   int   // entries that are not metadata
 	free    int32 // head of the free list, linked by next; 0 is none
 	hand    int32 // where the walk goes on; 0 is the oldest
 
-	leaving map[Sum]int64 // bytes of the evicted files that are not removed yet: one for each who evicts
+	leaving map[[16]byte]int64 // bytes of the evicted files that are not removed yet: one for each who evicts
 }
+
+// The visits that a hit leaves an entry with: how many rounds of the hand it outlasts.
+// Metadata is small, names the files, and is priceless in an outage of the masters.
+const (
+	FileVisits     uint8 = 1
+	MetadataVisits uint8 = 2
+)
 
 // entry 0 is the list's sentinel: next is the newest, prev the oldest.
 type entry struct {
-	sum        Sum
+	sum        [16]byte
 	size       int64
 	changed    int64 // the file's change time when its bytes were last found right
 	prev, next int32
@@ -61,17 +68,17 @@ type entry struct {
 func newIndex() *index {
 	x := &index{}
 	for i := range x.shards {
-		x.shards[i].at, x.shards[i].leaving = make(map[Sum]int32), make(map[Sum]int64)
+		x.shards[i].at, x.shards[i].leaving = make(map[[16]byte]int32), make(map[[16]byte]int64)
 		x.shards[i].entries = make([]entry, 1)
 	}
 	return x
 }
 
-func (x *index) shard(s Sum) *sieve { return &x.shards[s[0]%64] }
+func (x *index) shard(s [16]byte) *sieve { return &x.shards[s[0]%64] }
 
 // commit records a file that was just given its name, its size in bytes and what
 // it is worth, replacing what was recorded. Its turn is held.
-func (x *index) commit(sum Sum, size int64, worth uint8) {
+func (x *index) commit(sum [16]byte, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,7 +95,7 @@ func (x *index) commit(sum Sum, size int64, worth uint8) {
 // discover records a file that is there, unless it is recorded already. Nothing
 // else takes anything off what is unseen. One that is on its way out was recorded
 // before, and stays. Its turn is held.
-func (x *index) discover(sum Sum, size int64, worth uint8) {
+func (x *index) discover(sum [16]byte, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,19 +113,19 @@ func (x *index) discover(sum Sum, size int64, worth uint8) {
 
 // restore records a file again that was evicted and could not be removed. Its turn
 // is held.
-func (x *index) restore(sum Sum, size int64) {
+func (x *index) restore(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x.leave(s, sum, size)
 	if _, ok := s.at[sum]; !ok {
-		x.insert(s, sum, size, fileWorth)
+		x.insert(s, sum, size, FileVisits)
 	}
 }
 
 // left says that an evicted file is not leaving any more: it has gone, or has been
 // recorded again. Its turn is held.
-func (x *index) left(sum Sum, size int64) {
+func (x *index) left(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +133,7 @@ func (x *index) left(sum Sum, size int64) {
 }
 
 // leave takes size bytes off what is leaving, where there are any. s.mu is held.
-func (x *index) leave(s *sieve, sum Sum, size int64) {
+func (x *index) leave(s *sieve, sum [16]byte, size int64) {
 	size = min(size, s.leaving[sum])
 	x.leaving.Add(-size)
 	if s.leaving[sum] -= size; s.leaving[sum] == 0 {
@@ -135,7 +142,7 @@ func (x *index) leave(s *sieve, sum Sum, size int64) {
 }
 
 // resize changes the size of a recorded file. Its turn is held.
-func (x *index) resize(sum Sum, size int64) {
+func (x *index) resize(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +158,7 @@ func (x *index) resize(sum Sum, size int64) {
 func (x *index) tally(s *sieve, e *entry, n int64) {
 	x.count.Add(n)
 	x.used.Add(n * e.size)
-	if e.worth == metadataWorth {
+	if e.worth == MetadataVisits {
 		x.metadata.Add(n * e.size)
 	} else {
 		s.files += int(n)
@@ -165,7 +172,7 @@ func (x *index) unrecorded() int64 { return max(0, x.unseen.Load()) }
 func (x *index) files() int64 { return x.count.Load() - x.found.Load() }
 
 // insert makes an entry, where there is none. s.mu is held.
-func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
+func (x *index) insert(s *sieve, sum [16]byte, size int64, worth uint8) {
 	i := s.free
 	if i != 0 {
 		s.free = s.entries[i].next
@@ -183,7 +190,7 @@ func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
 
 // hit marks a hit on a file found on disk. known says that it is recorded, and
 // vouched that its bytes are vouched for as of that change time.
-func (x *index) hit(sum Sum, worth uint8, changed int64) (vouched, known bool) {
+func (x *index) hit(sum [16]byte, worth uint8, changed int64) (vouched, known bool) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,7 +208,7 @@ func (x *index) hit(sum Sum, worth uint8, changed int64) (vouched, known bool) {
 }
 
 // touch marks a hit, wherever it was answered from.
-func (x *index) touch(sum Sum) {
+func (x *index) touch(sum [16]byte) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +218,7 @@ func (x *index) touch(sum Sum) {
 }
 
 // has says whether a file is recorded.
-func (x *index) has(sum Sum) bool {
+func (x *index) has(sum [16]byte) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +228,7 @@ func (x *index) has(sum Sum) bool {
 
 // vouched says whether the file's bytes have been checked since it was changed
 // last.
-func (x *index) vouched(sum Sum, changed int64) bool {
+func (x *index) vouched(sum [16]byte, changed int64) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,7 +237,7 @@ func (x *index) vouched(sum Sum, changed int64) bool {
 }
 
 // vouch records that the bytes of the file, as of that change time, are right.
-func (x *index) vouch(sum Sum, changed int64) {
+func (x *index) vouch(sum [16]byte, changed int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,7 +247,7 @@ func (x *index) vouch(sum Sum, changed int64) {
 }
 
 // remove forgets a file that has gone. Its turn is held.
-func (x *index) remove(sum Sum) {
+func (x *index) remove(sum [16]byte) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,7 +273,7 @@ func (x *index) unlink(s *sieve, i int32) {
 // evict takes out the entry that is next, from one shard after the other. No turn
 // is held. It is leaving until left or restore is called; ok is false when there is
 // none.
-func (x *index) evict() (sum Sum, size int64, ok bool) {
+func (x *index) evict() (sum [16]byte, size int64, ok bool) {
 	spared := 4*x.metadata.Load() <= x.used.Load()
 	for range x.shards {
 		s := &x.shards[x.cursor.Add(1)%64]
@@ -274,15 +281,15 @@ func (x *index) evict() (sum Sum, size int64, ok bool) {
 			return sum, size, true
 		}
 	}
-	return Sum{}, 0, false
+	return [16]byte{}, 0, false
 }
 
 // evictFrom takes an entry out of a shard; where metadata is spared, a file.
-func (x *index) evictFrom(s *sieve, spared bool) (Sum, int64, bool) {
+func (x *index) evictFrom(s *sieve, spared bool) ([16]byte, int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.at) == 0 || spared && s.files == 0 {
-		return Sum{}, 0, false
+		return [16]byte{}, 0, false
 	}
 	i := s.hand
 	for {
@@ -290,7 +297,7 @@ func (x *index) evictFrom(s *sieve, spared bool) (Sum, int64, bool) {
 			i = s.entries[0].prev
 		}
 		e := &s.entries[i]
-		if spared && e.worth == metadataWorth {
+		if spared && e.worth == MetadataVisits {
 			i = e.prev
 			continue
 		}

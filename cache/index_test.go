@@ -37,7 +37,7 @@ func TestSieve(t *testing.T) {
 			x.touch(name(1))
 			x.evict() // 2
 			x.touch(name(3))
-			x.commit(name(6), 10, fileWorth)
+			x.commit(name(6), 10, FileVisits)
 		}, []byte{4, 5, 6, 1, 3}},
 		{"a survivor of one round is not spared the next", func(x *index) {
 			x.touch(name(1))
@@ -45,7 +45,7 @@ func TestSieve(t *testing.T) {
 			for range 3 {
 				x.evict() // 3, 4, 5
 			}
-			x.commit(name(6), 10, fileWorth)
+			x.commit(name(6), 10, FileVisits)
 		}, []byte{1, 6}},
 		{"what is removed is not evicted", func(x *index) { x.remove(name(1)); x.remove(name(4)); x.remove(name(9)) }, []byte{2, 3, 5}},
 		{"what the hand stands at is removed", func(x *index) {
@@ -53,26 +53,26 @@ func TestSieve(t *testing.T) {
 			x.evict()         // 2; the hand stands at 3
 			x.remove(name(3)) //
 		}, []byte{4, 5, 1}},
-		{"a place is used again", func(x *index) { x.remove(name(2)); x.commit(name(7), 10, fileWorth) }, []byte{1, 3, 4, 5, 7}},
-		{"a put of what is known is no new entry", func(x *index) { x.commit(name(1), 99, fileWorth) }, []byte{1, 2, 3, 4, 5}},
-		{"a file found twice counts as hit", func(x *index) { x.hit(name(1), fileWorth, 0) }, []byte{2, 3, 4, 5, 1}},
+		{"a place is used again", func(x *index) { x.remove(name(2)); x.commit(name(7), 10, FileVisits) }, []byte{1, 3, 4, 5, 7}},
+		{"a put of what is known is no new entry", func(x *index) { x.commit(name(1), 99, FileVisits) }, []byte{1, 2, 3, 4, 5}},
+		{"a file found twice counts as hit", func(x *index) { x.hit(name(1), FileVisits, 0) }, []byte{2, 3, 4, 5, 1}},
 		{"metadata is passed by once, and after a hit twice", func(x *index) {
-			x.commit(name(6), 10, metadataWorth)
-			x.commit(name(7), 10, metadataWorth)
+			x.commit(name(6), 10, MetadataVisits)
+			x.commit(name(7), 10, MetadataVisits)
 			x.touch(name(6))
 		}, []byte{1, 2, 3, 4, 5, 7, 6}},
 		{"one-hit wonders pass by what was asked for twice", func(x *index) {
 			x.touch(name(1))
 			x.touch(name(2))
 			for i := range byte(50) {
-				x.commit(name(100+i), 10, fileWorth)
+				x.commit(name(100+i), 10, FileVisits)
 				x.evict()
 				x.touch(name(1))
 				x.touch(name(2))
 			}
 			for _, i := range []byte{1, 2} {
 				if !x.has(name(i)) {
-					x.commit(name(99), 1, fileWorth)
+					x.commit(name(99), 1, FileVisits)
 				}
 			}
 		}, nil},
@@ -80,7 +80,7 @@ func TestSieve(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			x := newIndex()
 			for i := byte(1); i <= 5; i++ {
-				x.commit(name(i), 10, fileWorth)
+				x.commit(name(i), 10, FileVisits)
 			}
 			tt.do(x)
 			if tt.want == nil {
@@ -103,16 +103,16 @@ func TestSieve(t *testing.T) {
 func TestMetadataOutlivesFiles(t *testing.T) {
 	for size, stays := range map[int64]bool{10: true, 40: true, 80: false} {
 		x := newIndex()
-		x.commit(name(200), size, metadataWorth)
+		x.commit(name(200), size, MetadataVisits)
 		for i := range byte(20) {
-			x.commit(name(i), 10, fileWorth)
+			x.commit(name(i), 10, FileVisits)
 		}
 		for i := range byte(150) {
 			for j := range byte(200) {
 				x.touch(name(j))
 			}
 			if sum, _, _ := x.evict(); sum != name(200) {
-				x.commit(name(i+20), 10, fileWorth)
+				x.commit(name(i+20), 10, FileVisits)
 			}
 		}
 		if x.has(name(200)) != stays {
@@ -128,12 +128,12 @@ func TestMetadataOutlivesFiles(t *testing.T) {
 func TestIndexCounts(t *testing.T) {
 	x := newIndex()
 	for i := range 1000 {
-		x.commit(Sum{byte(i), byte(i >> 8), 7}, 10, fileWorth)
+		x.commit(Sum{byte(i), byte(i >> 8), 7}, 10, FileVisits)
 	}
 	if x.used.Load() != 10000 || x.count.Load() != 1000 {
 		t.Errorf("%d bytes in %d files", x.used.Load(), x.count.Load())
 	}
-	x.commit(Sum{0, 0, 7}, 25, fileWorth)
+	x.commit(Sum{0, 0, 7}, 25, FileVisits)
 	if x.used.Load() != 10015 || x.count.Load() != 1000 {
 		t.Errorf("replaced: %d bytes in %d files", x.used.Load(), x.count.Load())
 	}

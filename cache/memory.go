@@ -62,10 +62,6 @@ func (r *resident) cost() int64 { return int64(cap(r.data)) + r.meta.overhead() 
 func room(size int64) []byte { return slices.Grow([]byte(nil), int(size))[:size] }
 
 const (
-	// minTier is the smallest tier that is worth having.
-	minTier = 1 << 20
-	// indexEntry is what the disk tier's index takes for each file, see 0003.
-	indexEntry = 128
 	// queuing is what a fill takes that waits for ristretto.
 	queuing = 16 << 10
 )
@@ -309,3 +305,13 @@ func (m *memory) Remove(k Key, id uint64) {
 // close must come after the last put: ristretto panics on a Set that races with
 // its Close.
 func (m *memory) close() { m.values.Close() }
+
+// has says that a response is here, or was until a moment ago, or is being copied
+// to or from the disk.
+func (m *memory) has(sum Sum) bool {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.ids[sum]
+	return ok || c.moving[sum] > 0
+}

@@ -188,7 +188,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 			break
 		}
 		if crc32.Checksum(record[:36], castagnoli) == binary.LittleEndian.Uint32(record[36:]) {
-			x.discover(Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), fileWorth)
+			x.discover(Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), FileVisits)
 		}
 	}
 	f.Close()

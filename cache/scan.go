@@ -107,9 +107,9 @@ func (d *disk) scanFile(sum Sum, e fs.DirEntry) error {
 
 func worthOf(info fs.FileInfo) uint8 {
 	if info.Mode()&metadataMode != 0 {
-		return metadataWorth
+		return MetadataVisits
 	}
-	return fileWorth
+	return FileVisits
 }
 
 // scanPace rests after every scanStep files, for as long as they took.
@@ -149,3 +149,8 @@ func stopped(stop <-chan struct{}, wait time.Duration) bool {
 		return false
 	}
 }
+
+// metadataMode is the sticky bit, which means nothing for a file. Here it says that
+// the file's response is metadata, so that the scan knows without opening the file. It
+// is a hint. A file that has lost it is metadata again from its next hit on.
+const metadataMode = fs.ModeSticky

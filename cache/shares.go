@@ -17,6 +17,11 @@ type Shares struct {
 }
 
 const (
+	// minTier is the smallest memory tier that is worth having.
+	minTier = 1 << 20
+	// indexEntry is the memory that the disk tier's index takes for each file, see
+	// docs/decisions/0003.
+	indexEntry = 128
 	// program is what the process takes whatever it holds: its own pages, the
 	// runtime, connections.
 	program = 32 << 20
@@ -46,11 +51,3 @@ func (s Shares) Document() int64 { return max((s.Tier+s.Documents/2-4<<20)/9*8, 
 // Files is how many files the disk tier may have: its index leaves the tier a
 // sixteenth of its share at least.
 func (s Shares) Files() int64 { return s.Tier / 16 * 15 / indexEntry }
-
-// Lend has the memory tier let go of n bytes at once, and spare them for a use
-// outside of the cache until they are given to Repay. It is false, and nothing is
-// lent, where the tier has not that many.
-func (c *Cache) Lend(n int64) bool { return c.memory.lend(n) }
-
-// Repay ends a loan of n bytes.
-func (c *Cache) Repay(n int64) { c.memory.repay(n) }

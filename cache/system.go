@@ -2,7 +2,6 @@ package cache
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 )
@@ -26,13 +25,8 @@ type system struct {
 	space  func(dir string) (space, error)
 }
 
-// The sticky bit, which means nothing for a file, says that its response is
-// metadata: so the scan knows without opening it. It is a hint. A file that has
-// lost it is metadata again from its next hit on.
-const (
-	fileMode     fs.FileMode = 0o600
-	metadataMode             = fs.ModeSticky
-)
+// fileMode is the mode of every file that open makes.
+const fileMode fs.FileMode = 0o600
 
 // space is what is left of a file system, and how large it is. A file system
 // that does not count files has no figures for them.
@@ -62,14 +56,3 @@ func mkdir(path string) error {
 	}
 	return nil
 }
-
-// fileBody reads a body that begins at base.
-type fileBody struct {
-	read func(*os.File, []byte, int64) (int, error)
-	file *os.File
-	base int64
-}
-
-func (b *fileBody) ReadAt(p []byte, off int64) (int, error) { return b.read(b.file, p, b.base+off) }
-
-var _ io.ReaderAt = (*fileBody)(nil)
