@@ -36,4 +36,8 @@ func (a *afloat) take(n int64) bool {
 
 func (a *afloat) give(n int64) { a.left.Add(n) }
 
+// slab is a block of memory, and recycle ends its use. Blocks are not counted: the
+// user takes their bytes, or has the first of a body for nothing.
 func (a *afloat) slab() *slab { return a.slabs.Get().(*slab) }
+
+func (a *afloat) recycle(s *slab) { a.slabs.Put(s) }

@@ -64,7 +64,7 @@ func (w *heapWriter) Abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.slabs {
-		w.memory.afloat.slabs.Put(c)
+		w.memory.afloat.recycle(c)
 	}
 	w.memory.afloat.give(int64(max(0, len(w.slabs)-1))*slabSize - w.lent)
 	w.memory.repay(w.lent)

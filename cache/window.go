@@ -44,7 +44,7 @@ func (w *window) trim(slowest int64) {
 }
 
 func (w *window) release(c *slab) {
-	w.afloat.slabs.Put(c)
+	w.afloat.recycle(c)
 	if len(w.slabs) > 1 {
 		w.afloat.give(slabSize)
 	}
