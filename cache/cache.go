@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"pkgedge/cache/budget"
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 )
 
@@ -77,22 +79,22 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
 	var err error
-	if c.memory, err = newMemory(Divide(cfg.Memory)); err != nil {
+	if c.memory, err = newMemory(budget.Split(cfg.Memory)); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
 	}
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
-		if c.disk, err = openDisk(realSystem(), cfg.Dir, cfg.Disk, c.notify); err != nil {
+		if c.disk, err = openDisk(fsys.System(), cfg.Dir, cfg.Disk, c.notify); err != nil {
 			c.memory.close()
 			return nil, err
 		}
-		c.memory.beside = func() int64 { return indexEntry * c.disk.index.count.Load() }
-		c.disk.indexable = Divide(cfg.Memory).Files()
+		c.memory.beside = func() int64 { return budget.IndexEntry * c.disk.index.Count.Load() }
+		c.disk.indexable = budget.Split(cfg.Memory).Files()
 		c.store = &tiers{memory: c.memory, disk: c.disk, background: c.background}
 		dir = cfg.Dir
 	}
-	if c.purges, err = openPurges(realSystem(), dir); err != nil {
+	if c.purges, err = openPurges(fsys.System(), dir); err != nil {
 		c.memory.close()
 		if c.disk != nil {
 			c.disk.close()

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"pkgedge/cache/fsys"
 )
 
 // A large body has a checksum for each chunk of it, so that its first byte need
@@ -172,7 +174,7 @@ func (r *chunkReader) next() {
 	r.rest = r.rest[r.off%chunkSize:]
 	r.rest = r.rest[:min(int64(len(r.rest)), r.end-r.off)]
 	if r.off += int64(len(r.rest)); r.off == r.size && r.whole {
-		r.disk.index.vouch(r.sum, changed(r.info))
+		r.disk.index.Vouch(r.sum, fsys.ChangeTime(r.info))
 	}
 }
 

@@ -201,7 +201,7 @@ func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 	}
 	expectStored(t, s, k, 1, b)
 	for range 64 {
-		if sum, _, ok := s.disk.index.evict(); !ok || sum == k.sum() {
+		if sum, _, ok := s.disk.index.Evict(); !ok || sum == k.sum() {
 			t.Fatal("what memory answers looks unused on disk, and is evicted before the rest")
 		}
 	}
