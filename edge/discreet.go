@@ -47,14 +47,14 @@ func (x *exchange) discreet() bool {
 	if len(x.site.scopes) == 0 {
 		return true
 	}
-	for _, name := range []string{"Npm-Scope", "Referer", "Pacote-Pkg-Id", "Pacote-Integrity"} {
+	for _, name := range x.site.kind.PrivateFields {
 		delete(x.r.Header, name)
 	}
 	if x.route.Class == kind.PassAny && x.from.authorized == AuthorizedIgnore {
 		delete(x.r.Header, "Authorization")
 		delete(x.r.Header, "Cookie")
 	}
-	if x.route.Strip == nil || x.r.Body == nil || x.r.Body == http.NoBody {
+	if !x.route.Strips || x.r.Body == nil || x.r.Body == http.NoBody {
 		return true
 	}
 	if err := x.strip(); errors.Is(err, errCrowd) {
@@ -79,7 +79,7 @@ func (x *exchange) strip() error {
 	_ = x.control.SetReadDeadline(time.Time{})
 	elsewhere := func(scope string) bool { return x.site.scopes[scope] != nil && scope != x.from.scope }
 	body, err := x.site.rewritten(x.r.Context(), raw, x.r.Header["Content-Encoding"], func(body []byte) ([]byte, error) {
-		return x.route.Strip(body, elsewhere)
+		return x.site.redactor.Strip(x.route, body, elsewhere)
 	})
 	if err != nil {
 		return err
@@ -94,14 +94,16 @@ func (x *exchange) strip() error {
 
 // filter replaces a response's body by one without withheld packages.
 func (x *exchange) filter(resp *http.Response) error {
-	if x.route.Filter == nil || resp.StatusCode != http.StatusOK || x.r.Method == http.MethodHead {
+	if !x.route.Filters || resp.StatusCode != http.StatusOK || x.r.Method == http.MethodHead {
 		return nil
 	}
 	raw, err := x.site.whole(x.r.Context(), &until{resp.Body, time.Now().Add(passedTime)})
 	if err != nil {
 		return fmt.Errorf("cannot read the response: %w", err)
 	}
-	body, err := x.site.rewritten(x.r.Context(), raw, resp.Header["Content-Encoding"], x.route.Filter)
+	body, err := x.site.rewritten(x.r.Context(), raw, resp.Header["Content-Encoding"], func(body []byte) ([]byte, error) {
+		return x.site.redactor.Filter(x.route, body)
+	})
 	if err != nil {
 		return fmt.Errorf("cannot filter the response: %w", err)
 	}

@@ -29,7 +29,7 @@ func (x *exchange) pass() {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
-			if x.route.Filter != nil {
+			if x.route.Filters {
 				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // what filter can undo
 			}
 		},
@@ -129,7 +129,7 @@ const keptPost = 64 << 10
 // describesGet: the response to a POST is also what a GET would be answered, as
 // its Content-Location says, for as long as it states (RFC 9110 section 9.3.3).
 func (x *exchange) describesGet(resp *http.Response) bool {
-	if !x.site.plain || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
+	if !x.site.kind.Transparent || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
 		resp.ContentLength < 0 || resp.ContentLength > keptPost {
 		return false
 	}

@@ -13,6 +13,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 )
 
 // site is one registry as the edge serves it.
@@ -20,7 +21,8 @@ type site struct {
 	name     string
 	prefix   string               // begins and ends with "/"
 	hosts    []string             // lower case; empty for any
-	plain    bool                 // the files kind: RFC 9111 and what the client says
+	kind     *kind.Descriptor
+	redactor kind.Redactor // nil where the kind takes nothing out of bodies
 	own      upstream             // the site's own masters
 	scopes   map[string]*upstream // those of its private scopes, by their names
 	reading  chan struct{}        // a place for each large body that is read whole on its way
@@ -38,8 +40,12 @@ type site struct {
 
 // newSite builds a site, whose masters are supervised from now on.
 func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
+	d := kind.ByName(kinds.All(), s.Kind)
+	if d == nil {
+		return nil, fmt.Errorf("no such kind of site: %q", s.Kind)
+	}
 	t := &site{
-		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == KindFiles, cache: e.cache,
+		name: s.Name, prefix: s.Path, hosts: s.Hosts, kind: d, cache: e.cache,
 		lease: newLease(), scopes: make(map[string]*upstream), reading: make(chan struct{}, maxPassed), decoding: make(chan struct{}, maxPassed),
 	}
 	own := Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
@@ -65,9 +71,8 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 		Insist:          s.Stale.Override,
 	}
 	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
-	if s.Kind == KindDist {
-		// Release trees state one lifetime for all of their paths, too long for
-		// what moves and too short for what never changes.
+	t.redactor, _ = t.own.Kind.(kind.Redactor)
+	if d.OneLifetime {
 		t.metadata.Bound, t.files.Override = true, true
 	}
 	return t, nil
@@ -83,7 +88,7 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 	}
 	o, err := origin.New(origin.Config{
 		Site:        name,
-		Kind:        s.Kind,
+		Kind:        *t.kind,
 		PublicBase:  cfg.Public(s).String(),
 		Masters:     upstreams(from.Masters),
 		Files:       upstreams(from.Files),
@@ -95,9 +100,8 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 		MaxMetadata: cfg.Cache.MaxMetadata,
 		Documents:   e.documents,
 		Identity:    e.identity,
-		Deny:        s.Deny,
 		MinimumAge:  age,
-		Time:        s.Abbreviated.Time,
+		Settings:    s.settings(),
 		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 			return t.digests(ctx, u, list, h, renew)
 		},

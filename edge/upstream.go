@@ -85,7 +85,7 @@ func (s *site) rule(u *upstream, r kind.Route) policy.Rule {
 	if down := u.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < policy.Forever-down {
 		rule.IfError += down
 	}
-	if !s.plain && !u.Written(r) {
+	if !s.kind.Transparent && !u.Written(r) {
 		rule.Patience = patience
 	}
 	return rule
@@ -107,7 +107,7 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()},
 	}
 	passed, announced := hops(h), s.follows(u, r)
-	if lines := h["Authorization"]; len(lines) > 0 && !s.plain && u.authorized != AuthorizedIgnore {
+	if lines := h["Authorization"]; len(lines) > 0 && !s.kind.Transparent && u.authorized != AuthorizedIgnore {
 		if passed == nil {
 			passed = make(http.Header)
 		}
