@@ -20,6 +20,11 @@ type Query struct {
 	Fetcher Fetcher
 	Memo    string // which Part the Fetcher is given back, see Ask.Memo; "" for none
 
+	// SoftTimeout is how long the request waits for a validation when the stored
+	// response may answer if it fails. Then that answers, and the validation goes
+	// on. 0 is for as long as it takes.
+	SoftTimeout time.Duration
+
 	// Interim, when set, is called with each 1xx response of the origin while
 	// this request waits, on its own goroutine.
 	Interim func(status int, h http.Header)

@@ -59,9 +59,9 @@ var (
 	ErrUnavailable = errors.New("only-if-cached, and nothing usable is stored")
 	// errCooling: the origin was not asked, for it failed a moment ago.
 	errCooling = errors.New("not tried again yet")
-	// ErrPatience is an Answer's Err: the origin has not answered so far, and is
-	// not waited for, see Rule.Patience.
-	ErrPatience = errors.New("no answer yet")
+	// ErrSoftTimeout is an Answer's Err: the origin has not answered within
+	// Query.SoftTimeout. The fetch goes on.
+	ErrSoftTimeout = errors.New("no answer yet")
 	// ErrNotAsked may be wrapped by a Fetcher's error: the origin was not asked,
 	// for reasons of our own, such as too many requests.
 	ErrNotAsked = errors.New("origin not asked")
@@ -154,11 +154,11 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 		}
 		stale := verdict == policy.Validate && q.standIn(now, s.response(), mark)
 		s.Release() // the fill takes its own, as it may begin later
-		patience := time.Duration(0)
+		timeout := time.Duration(0)
 		if stale {
-			patience = q.Rule.Patience
+			timeout = q.SoftTimeout
 		}
-		a, err := c.fetch(ctx, q, place, alone, verdict, patience)
+		a, err := c.fetch(ctx, q, place, alone, verdict, timeout)
 		if errors.Is(err, errNotShared) && !alone {
 			alone = true
 			continue
@@ -245,7 +245,7 @@ func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, e
 // fetch may be given up soon. What is to be validated before each use stands in
 // for an origin that was asked in earnest, and not before.
 func (q *Query) standIn(now time.Time, r *policy.Response, mark policy.Mark) bool {
-	return !q.Rule.Validate && policy.DecideOnError(now, r, mark, q.Rule, q.Request) == policy.StaleIfError
+	return !q.Request.Validate && policy.DecideOnError(now, r, mark, q.Rule, q.Request) == policy.StaleIfError
 }
 
 // rescue answers from the stored response after the origin failed with err, if
@@ -254,7 +254,7 @@ func (q *Query) standIn(now time.Time, r *policy.Response, mark policy.Mark) boo
 // nothing of the owner. What must be validated before each use is not used when
 // that was not tried.
 func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
-	if q.Rule.Validate && errors.Is(err, ErrNotAsked) {
+	if q.Request.Validate && errors.Is(err, ErrNotAsked) {
 		return nil, err
 	}
 	now := time.Now()

@@ -11,17 +11,17 @@ import (
 	"pkgedge/cache/policy"
 )
 
-// fetch joins the key's flight, or begins it. With patience it waits until the
-// flight is that old: those who come later wait less, or not at all.
-func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why policy.Verdict, patience time.Duration) (*Answer, error) {
+// fetch joins the key's flight, or begins it. With a soft timeout it waits until
+// the flight is that old: requests that come later wait less, or not at all.
+func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why policy.Verdict, softTimeout time.Duration) (*Answer, error) {
 	f, r, leader, err := c.join(q, place, alone, why)
 	if err != nil {
 		return nil, err
 	}
 	wait := ctx
-	if patience > 0 {
+	if softTimeout > 0 {
 		var cancel context.CancelFunc
-		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(patience), ErrPatience)
+		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(softTimeout), ErrSoftTimeout)
 		defer cancel()
 	}
 	if err = f.await(wait, q.Interim); err == nil {

@@ -16,7 +16,7 @@ import (
 func TestFlightRefreshesOnceInTheBackground(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60", `Etag: "1"`))
-		q.Rule.WhileRevalidate = time.Hour
+		q.Rule.Grace.Default = time.Hour
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -221,7 +221,7 @@ func TestFlightNegativeLife(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		origin := always(404, "nothing here")
 		q := query("a", origin)
-		q.Rule.Missing = 10 * time.Second
+		q.Rule.Missing = policy.AtMost(10 * time.Second)
 		expect(t, c, q, Missed, "nothing here")
 		settle(c)
 		pass(9 * time.Second)

@@ -33,7 +33,7 @@ func TestFlightErrorIsForAll(t *testing.T) {
 func TestFlightErrorIsAnsweredByAStaleResponse(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule.IfError = time.Hour
+		q.Rule.Keep.Default = time.Hour
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -60,7 +60,7 @@ func TestFlightErrorIsAnsweredByAStaleResponse(t *testing.T) {
 func TestFlightErrorIsToldWithTheStaleResponse(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule.IfError = time.Hour
+		q.Rule.Keep.Default = time.Hour
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -80,7 +80,7 @@ func TestFlightServerErrorIsWorseThanAStaleResponse(t *testing.T) {
 	for status, want := range map[int]Outcome{500: HitError, 502: HitError, 503: HitError, 504: HitError, 404: Missed, 501: Missed} {
 		both(t, func(t *testing.T, c *Cache) {
 			q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-			q.Rule.IfError = time.Hour
+			q.Rule.Keep.Default = time.Hour
 			expect(t, c, q, Missed, "old")
 			settle(c)
 			pass(2 * time.Minute)
@@ -90,7 +90,7 @@ func TestFlightServerErrorIsWorseThanAStaleResponse(t *testing.T) {
 				text = "trouble"
 			}
 			expect(t, c, q, want, text)
-			q.Rule.IfError = 0
+			q.Rule.Keep.Default = 0
 			pass(2 * cooling)
 			if g := get(c, q); g.status != status || g.body != "trouble" {
 				t.Errorf("without a window got %v, want the %d", g, status)
@@ -102,7 +102,7 @@ func TestFlightServerErrorIsWorseThanAStaleResponse(t *testing.T) {
 func TestFlightRefreshThatFailsIsNotRepeatedAtTheRateOfRequests(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule.WhileRevalidate = time.Hour
+		q.Rule.Grace.Default = time.Hour
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -123,7 +123,7 @@ func TestFlightRefreshThatFailsIsNotRepeatedAtTheRateOfRequests(t *testing.T) {
 func TestFlightValidationThatFailsIsNotRepeatedAtTheRateOfRequests(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule.IfError = time.Hour
+		q.Rule.Keep.Default = time.Hour
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -233,7 +233,7 @@ func TestFlightFailingAfterTheHeadersIsNoEnd(t *testing.T) {
 func TestFlightFailingLeavesWhatIsStored(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule.IfError = time.Hour
+		q.Rule.Keep.Default = time.Hour
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)

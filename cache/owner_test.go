@@ -55,7 +55,7 @@ func TestOwnerMayHaveWhatAnybodyMayHaveWhenTheOriginFails(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		down := func(owner string) *Query {
 			q := owned(owner, failing())
-			q.Rule.IfError = time.Hour
+			q.Rule.Keep.Default = time.Hour
 			return q
 		}
 		expect(t, c, owned("", always(200, "shared", "Cache-Control: max-age=60")), Missed, "shared")
@@ -76,7 +76,7 @@ func TestWhatIsAnOwnersIsNeverForAnybody(t *testing.T) {
 		settle(c)
 		for _, owner := range []string{"", "bob"} {
 			q := owned(owner, failing())
-			q.Rule.IfError = time.Hour
+			q.Rule.Keep.Default = time.Hour
 			if g := get(c, q); g.err == nil {
 				t.Errorf("%q got %v", owner, g)
 			}
@@ -89,7 +89,7 @@ func TestWhoIsRefusedHasNothingToFallBackOn(t *testing.T) {
 		both(t, func(t *testing.T, c *Cache) {
 			ask := func(from Fetcher) *Query {
 				q := owned("alice", from)
-				q.Rule.IfError, q.Rule.Validate = time.Hour, true
+				q.Rule.Keep.Default, q.Request.Validate = time.Hour, true
 				return q
 			}
 			expect(t, c, ask(always(200, "hers", "Cache-Control: max-age=60")), Missed, "hers")
@@ -135,7 +135,7 @@ func TestValidateAsksBeforeEveryUse(t *testing.T) {
 			return respond(fill, 200, "x", "Cache-Control: max-age=3600", `Etag: "1"`)
 		}}
 		q := owned("alice", origin)
-		q.Rule.Validate, q.Rule.WhileRevalidate = true, time.Hour
+		q.Request.Validate, q.Rule.Grace.Default = true, time.Hour
 		expect(t, c, q, Missed, "x")
 		settle(c)
 		for range 2 {

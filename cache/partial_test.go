@@ -60,13 +60,13 @@ func TestPartialIsNeverTheWhole(t *testing.T) {
 		settle(c)
 		pass(2 * time.Minute)
 		down := query("a", failing())
-		down.Rule.IfError = time.Hour
+		down.Rule.Keep.Default = time.Hour
 		if g := get(c, down); g.err == nil {
 			t.Errorf("RFC 9111 §3.3 a part answers for the whole: %v", g)
 		}
 		pass(2 * cooling)
 		down = part("1-2", failing())
-		down.Rule.IfError = time.Hour
+		down.Rule.Keep.Default = time.Hour
 		expect(t, c, down, HitError, "01234")
 		only := query("a", failing())
 		only.Request = asking("only-if-cached, max-stale")

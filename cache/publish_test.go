@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 )
 
@@ -22,7 +23,7 @@ func TestPublishIsNotAnsweredByAnOlder404(t *testing.T) {
 				gate, rest := make(chan struct{}), make(chan struct{})
 				ask := func(from Fetcher) *Query {
 					q := query("file", from)
-					q.Rule.Missing = time.Minute
+					q.Rule.Missing = policy.AtMost(time.Minute)
 					return q
 				}
 				wait := clients(c, 1, func(int) *Query {

@@ -476,7 +476,7 @@ func TestPurged(t *testing.T) {
 		t.Run(name+" hard", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := opened(t, config)
-				rule := policy.Rule{IfError: policy.Forever, WhileRevalidate: policy.Forever, Insist: true}
+				rule := policy.Rule{Grace: policy.Window{Default: policy.Forever, Min: policy.Forever}, Keep: policy.Window{Default: policy.Forever, Min: policy.Forever}}
 				one := query("a", always(200, "one", "Cache-Control: max-age=60", `Etag: "1"`))
 				one.Rule = rule
 				expect(t, c, one, Missed, "one")
@@ -515,7 +515,7 @@ func TestPurged(t *testing.T) {
 					return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
 				}}
 				q := query("a", fetches)
-				q.Rule.IfError = time.Hour
+				q.Rule.Keep.Default = time.Hour
 				expect(t, c, q, Missed, "one")
 				settle(c)
 				if err := c.Purge(Purge{Scope: ScopeAll, Soft: true}); err != nil {

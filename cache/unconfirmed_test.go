@@ -14,7 +14,7 @@ import (
 func TestOwnerIsNotToldInAnOutageWhatStrangersMayNotFind(t *testing.T) {
 	for _, status := range []int{301, 404, 410} {
 		both(t, func(t *testing.T, c *Cache) {
-			rule := policy.Rule{Missing: time.Second, IfError: policy.Forever}
+			rule := policy.Rule{Missing: policy.AtMost(time.Second), Keep: policy.Window{Default: policy.Forever}}
 			q := owned("", always(status, "none", "Cache-Control: max-age=1"))
 			q.Rule = rule
 			expect(t, c, q, Missed, "none")
@@ -61,7 +61,7 @@ func TestWhatIsNotConfirmedIsNotUsed(t *testing.T) {
 					return tt.err
 				}}
 				q := owned("alice", origin)
-				q.Rule = policy.Rule{Validate: tt.validate, IfError: policy.Forever}
+				q.Rule.Keep.Default, q.Request.Validate = policy.Forever, tt.validate
 				for range 2 { // the second time it is not tried again yet, where there is something to validate
 					g := get(c, q)
 					switch {

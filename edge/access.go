@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"pkgedge/edge/config"
 )
 
 // accessLog writes a line for each request. A nil accessLog writes none.
@@ -18,11 +20,11 @@ type accessLog struct {
 	common io.Writer // for AccessCommon
 }
 
-func newAccessLog(form Access, to io.Writer) *accessLog {
+func newAccessLog(form config.Access, to io.Writer) *accessLog {
 	switch form {
-	case AccessJSON:
+	case config.AccessJSON:
 		return &accessLog{json: slog.New(slog.NewJSONHandler(to, nil))}
-	case AccessCommon:
+	case config.AccessCommon:
 		return &accessLog{common: to}
 	}
 	return nil

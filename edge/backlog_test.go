@@ -146,10 +146,7 @@ func newBenchEdge(b *testing.B, store *sample.Store, mode string) *edge {
 	if mode != "" {
 		text += fmt.Sprintf(", changes: { url: %q, mode: %s }", m.URL(), mode)
 	}
-	cfg, mistakes := decodeText(text+" }]", noEnv)
-	if len(mistakes) > 0 {
-		b.Fatal(mistakes)
-	}
+	cfg := configured(b, text+" }]")
 	cfg.Cache.Dir = b.TempDir()
 	e := newEdge(cfg, io.Discard, quietLog())
 	if e.cache, err = cache.Open(cache.Config{Memory: 64 << 20, Disk: 1 << 30, Dir: cfg.Cache.Dir, MaxObject: 1 << 20}); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
 )
@@ -103,7 +104,7 @@ func (s *site) doubt() error {
 // following is a feed at work for a site, across reloads that leave it alone.
 type following struct {
 	*feed.Follower
-	changes Changes
+	changes config.Changes
 	stores  string               // see site.stores
 	unclean bool                 // see cache.Unclean
 	site    atomic.Pointer[site] // the one that serves
@@ -114,7 +115,7 @@ type following struct {
 // follow gives a site that is not used yet what the configuration says of its
 // changes. What a minimum age holds back comes by itself, and no feed tells of
 // it: such a site keeps the usual lifetimes.
-func (s *site) follow(cfg *Site, feeds *feeds, dir string, log *slog.Logger) {
+func (s *site) follow(cfg *config.Site, feeds *feeds, dir string, log *slog.Logger) {
 	s.feed, s.secret, s.hooks = feeds.of(cfg, s.stores(), dir, cfg.Changes.URL != nil && s.cache.Unclean(), log), cfg.Changes.Secret, &feeds.hooks
 	if cfg.MinimumAge == 0 {
 		s.fresh = changesFresh
@@ -145,7 +146,7 @@ func (s *site) stores() string {
 
 // of is the feed that a site is to have: the one at work, if that is the same.
 // A new one does not run before begin. It is nil for a site without one.
-func (f *feeds) of(s *Site, stores, dir string, unclean bool, log *slog.Logger) *following {
+func (f *feeds) of(s *config.Site, stores, dir string, unclean bool, log *slog.Logger) *following {
 	if s.Changes.URL == nil {
 		return nil
 	}

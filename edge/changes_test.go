@@ -91,7 +91,7 @@ func newInformed(t *testing.T, mode feed.Mode, control, keys string) *informed {
 // start starts an edge, and waits until its feed is live.
 func (s *informed) start(t *testing.T) {
 	t.Helper()
-	cfg := mustDecode(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+s.keys)
+	cfg := configured(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+s.keys)
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, s.dir
 	s.log = toldLog{make(chan string, 4096)}
 	e := newEdge(cfg, io.Discard, slog.New(s.log))

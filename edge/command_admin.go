@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"pkgedge/edge/config"
 )
 
 // What the commands that talk to a running edge share.
@@ -52,7 +54,7 @@ func exitFor(err error, stderr io.Writer) int {
 
 // baseURL reads the URL given for a flag.
 func baseURL(flag, text string) (*url.URL, error) {
-	u, err := parseBase(text)
+	u, err := config.ParseBase(text)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%s: %q %w", flag, text, err)}
 	}
@@ -158,7 +160,7 @@ func (c *adminClient) publicSite(ctx context.Context, name string) (string, erro
 	}
 	var public, names []string
 	for _, s := range doc.Sites {
-		if s.Kind == KindNPM && (name == "" || s.Name == name) {
+		if s.Kind == config.KindNPM && (name == "" || s.Name == name) {
 			public, names = append(public, s.Public), append(names, s.Name)
 		}
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"bytes"
 	"context"
 	"errors"
@@ -75,7 +77,7 @@ func startAdmin(t *testing.T, token string) *adminListener {
 func command(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs, envOf(env))
+	code = run(t.Context(), args, &out, &errs, edgetest.EnvOf(env))
 	return code, out.String(), errs.String()
 }
 

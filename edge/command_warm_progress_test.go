@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"bytes"
 	"errors"
 	"fmt"
@@ -82,7 +84,7 @@ func TestSummaryListsFailuresUpToALimit(t *testing.T) {
 }
 
 func TestABufferIsNoTerminal(t *testing.T) {
-	if isTerminal(&bytes.Buffer{}, envOf(map[string]string{"TERM": "xterm"})) {
+	if isTerminal(&bytes.Buffer{}, edgetest.EnvOf(map[string]string{"TERM": "xterm"})) {
 		t.Error("a buffer is a terminal")
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"bytes"
 	"cmp"
 	"compress/gzip"
@@ -93,7 +95,7 @@ func lockfileOf(t *testing.T, packages map[string]string) string {
 		entries = append(entries, fmt.Sprintf(`"node_modules/in%d/node_modules/%s": {"version": %q, "integrity": %q}`, len(entries), spec[:at], spec[at+1:], integrity))
 	}
 	path := filepath.Join(t.TempDir(), "package-lock.json")
-	writeFile(t, path, `{"lockfileVersion": 3, "packages": {"": {},`+strings.Join(entries, ",")+`}}`)
+	edgetest.WriteFile(t, path, `{"lockfileVersion": 3, "packages": {"": {},`+strings.Join(entries, ",")+`}}`)
 	return path
 }
 
@@ -257,7 +259,7 @@ func TestWarmEndsWhenItIsInterrupted(t *testing.T) {
 		interrupt()
 	}()
 	var out, errs bytes.Buffer
-	code := run(ctx, []string{"warm", "--edge", e.URL, wholeLockfile(t)}, &out, &errs, noEnv)
+	code := run(ctx, []string{"warm", "--edge", e.URL, wholeLockfile(t)}, &out, &errs, edgetest.NoEnv)
 	if code != exitError || errs.String() != "edge: interrupted\n" || !strings.Contains(out.String(), "packages   0 of 3\n") {
 		t.Errorf("exit code %d, %q\n%s", code, errs.String(), out.String())
 	}
@@ -308,7 +310,7 @@ func TestWarmAsksTheAdminListenerWhereTheSiteIs(t *testing.T) {
 func TestWarmRefusesMistakes(t *testing.T) {
 	dir := t.TempDir()
 	bad, good := filepath.Join(dir, "bad.lock"), wholeLockfile(t)
-	writeFile(t, bad, "neither")
+	edgetest.WriteFile(t, bad, "neither")
 	for _, tt := range []struct{ args, stderr string }{
 		{"", "expected \"<lockfile> ...\""},
 		{dir + "/none.lock", "none.lock: cannot open it: no such file or directory"},

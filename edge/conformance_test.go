@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 	"testing"
 
 	"pkgedge/cache"
+	"pkgedge/edge/config"
+	"pkgedge/edge/edgetest"
 )
 
 // The conformance test is a table. A row is one rule of an RFC: what clients
@@ -100,7 +103,7 @@ func newRig(t *testing.T, m mode, site string) *rig {
 // in text completed by what a test needs.
 func newTestEdge(t *testing.T, text string, disk bool) *edge {
 	t.Helper()
-	cfg := mustDecode(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
+	cfg := configured(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
 	if !disk {
 		cfg.Cache.Disk = 0
@@ -336,4 +339,21 @@ func (r *rig) storedTold(s step, told bool) {
 	if told != (held > 0) {
 		r.t.Errorf("Cache-Status has stored = %v, and %d responses are stored", told, held)
 	}
+}
+
+// decode reads a configuration from the text of a file.
+func decode(t testing.TB, text string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	edgetest.WriteFile(t, path, text)
+	return config.Load(path, edgetest.NoEnv)
+}
+
+func configured(t testing.TB, text string) *config.Config {
+	t.Helper()
+	cfg, err := decode(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"crypto/sha256"
 	"fmt"
 	"net/http"
@@ -273,7 +275,7 @@ func TestCheckShowsTheLifetimesOfAReleaseTree(t *testing.T) {
 		"fresh: { override: true }":  "metadata 5m, files 8760h, missing 10s, whatever the master says\n",
 		"fresh: { override: false }": "metadata 5m at most, files 8760h, missing 10s, files whatever the master says\n",
 	} {
-		writeFile(t, "config.yaml", "sites:\n  - name: node\n    kind: dist\n    masters: [{ url: \"https://a.example\", role: primary }]\n    "+fresh+"\n")
+		edgetest.WriteFile(t, "config.yaml", "sites:\n  - name: node\n    kind: dist\n    masters: [{ url: \"https://a.example\", role: primary }]\n    "+fresh+"\n")
 		code, stdout, stderr := runHere(t.Context(), "check")
 		if _, got, _ := strings.Cut(stdout, "fresh     "); code != exitOK || !strings.HasPrefix(got, want) {
 			t.Errorf("%q: exit code %d, %q, %s; want %q", fresh, code, got, stderr, want)

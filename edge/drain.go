@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
 	"pkgedge/origin"
 )
 
@@ -45,8 +46,8 @@ func (d drainer) Drain(ctx context.Context, site, master string, drained bool) (
 			_ = u.Drain(strconv.Itoa(m.N), drained) // one of them has it
 		}
 	}
-	i := slices.IndexFunc(c.cfg.Sites, func(conf Site) bool { return conf.Name == site })
-	return s.rotation(named, drained, c.cfg.Sites[i].Kind == KindNPM), nil
+	i := slices.IndexFunc(c.cfg.Sites, func(conf config.Site) bool { return conf.Name == site })
+	return s.rotation(named, drained, c.cfg.Sites[i].Kind == config.KindNPM), nil
 }
 
 // mastersNamed finds the masters that an operator means: by number or URL one,

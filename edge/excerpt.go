@@ -36,14 +36,14 @@ func (x *exchange) excerpt(q *cache.Query, a *cache.Answer) (*cache.Answer, bool
 			x.fail(err)
 			return nil, false
 		case err != nil: // the next Get finds it gone
-		case trouble != nil && !errors.Is(trouble, cache.ErrPatience): // what no master can be asked about is not missing
+		case trouble != nil && !errors.Is(trouble, cache.ErrSoftTimeout): // what no master can be asked about is not missing
 			x.fail(trouble)
 			return nil, false
-		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing:
+		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing.Default:
 			x.refuse(outcome, http.StatusNotFound, x.route.Subdocument.Missing)
 			return nil, false
 		default: // however long it takes: what is stored says nothing of what it lacks
-			q.Request.Control.NoCache, q.Rule.Patience = true, 0
+			q.Request.Control.NoCache, q.SoftTimeout = true, 0
 		}
 		if a, err = x.cache.Get(x.r.Context(), q); err != nil {
 			x.fail(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/edge/config"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
 )
@@ -22,11 +23,11 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	old := e.handler.running.Load()
 	first := old.sites[0].feed
 	s.get(t, "/edge-sample-words")
-	reload := func(change func(*Site)) *site {
+	reload := func(change func(*config.Site)) *site {
 		t.Helper()
 		now := e.handler.running.Load()
 		cfg := *now.cfg
-		cfg.Sites = []Site{now.cfg.Sites[0]}
+		cfg.Sites = []config.Site{now.cfg.Sites[0]}
 		change(&cfg.Sites[0])
 		next, err := e.build(&cfg, now)
 		if err != nil {
@@ -36,7 +37,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 		e.retire(now, next)
 		return next.sites[0]
 	}
-	second := reload(func(c *Site) { c.Stale.WhileRevalidate = time.Second })
+	second := reload(func(c *config.Site) { c.Stale.WhileRevalidate = time.Second })
 	if second == old.sites[0] || second.feed != first || !second.feed.Live() {
 		t.Fatalf("another follower: %v", second.feed != first)
 	}
@@ -50,7 +51,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	if st := first.Status(); st.Changes != 1 {
 		t.Errorf("%+v", st)
 	}
-	third := reload(func(c *Site) { c.Changes.Mode = feed.Poll })
+	third := reload(func(c *config.Site) { c.Changes.Mode = feed.Poll })
 	if third.feed == first {
 		t.Fatal("the mode has changed and the follower has not")
 	}
@@ -63,7 +64,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	if _, body := s.get(t, "/edge-sample-words"); !strings.Contains(body, "4.0.0") {
 		t.Error("the new follower's changes are not heard")
 	}
-	fourth := reload(func(c *Site) { c.Changes = Changes{Mode: feed.Couch} })
+	fourth := reload(func(c *config.Site) { c.Changes = config.Changes{Mode: feed.Couch} })
 	<-third.feed.done
 	if fourth.feed != nil || fourth.announced(&fourth.own, fourth.own.Route(kind.Request{Method: "GET", Path: "/a"})) != 0 {
 		t.Error("a site without a feed has one")
@@ -73,7 +74,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 // Two followers must not write one file.
 func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conf := newSiteConfig()
+		conf := config.NewSite()
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		old := &following{done: make(chan struct{})}
 		n := new(feeds).of(&conf, "", t.TempDir(), false, quietLog())
@@ -96,7 +97,7 @@ func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 // that starts the next.
 func TestAFollowerWaitsForTheOneBeforeARemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conf := newSiteConfig()
+		conf := config.NewSite()
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		f := new(feeds)
 		done := make(chan struct{})
@@ -170,8 +171,8 @@ func TestWhatAFeedNames(t *testing.T) {
 		if got := s.announced(&s.own, r); got != want {
 			t.Errorf("%s: %v; want %v", path, got, want)
 		}
-		if rule := s.rule(&s.own, r); rule.Announced != want {
-			t.Errorf("%s: the rule has %v", path, rule.Announced)
+		if least := s.ask(&s.own, r, http.Header{}).Rule.OK.Min; least != want {
+			t.Errorf("%s: the rule has %v", path, least)
 		}
 		if got := s.announced(&upstream{Site: s.own.Site, scope: "@s"}, r); got != 0 {
 			t.Errorf("%s, of masters that are not the feed's: %v", path, got)
@@ -260,7 +261,7 @@ func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
 	for _, unclean := range []bool{false, true} {
 		s := newServed(t, "")
 		s.get(t, "/edge-sample-words")
-		conf := newSiteConfig()
+		conf := config.NewSite()
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		n := new(feeds).of(&conf, "", t.TempDir(), unclean, quietLog())
 		n.site.Store(s.edge.handler.running.Load().sites[0])

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"bytes"
 	"context"
 	"path/filepath"
@@ -52,15 +54,15 @@ func TestHangupReloads(t *testing.T) {
 	noLeaks(t)
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	head := "listen: 127.0.0.1:0\nadmin: { listen: '' }\ncache: { dir: " + t.TempDir() + " }\n"
-	writeFile(t, file, head)
+	edgetest.WriteFile(t, file, head)
 	out, errs := &lines{news: make(chan struct{}, 1)}, &lines{news: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(t.Context())
 	code := make(chan int)
-	go func() { code <- run(ctx, []string{"--config", file}, out, errs, noEnv) }()
+	go func() { code <- run(ctx, []string{"--config", file}, out, errs, edgetest.NoEnv) }()
 	out.wait(t, "edge serves")
 	hangup := func(text string) {
 		t.Helper()
-		writeFile(t, file, head+text)
+		edgetest.WriteFile(t, file, head+text)
 		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"pkgedge/edge/config"
 )
 
 // Exit codes.
@@ -98,8 +100,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 	case "reload":
 		return line.Reload.run(ctx, stdout, stderr, env)
 	}
-	from := source{path: line.Serve.Config, listen: line.Serve.Listen, masters: line.Serve.Master, env: env}
-	cfg, err := from.load()
+	from := config.Source{Path: line.Serve.Config, Listen: line.Serve.Listen, Masters: line.Serve.Master, Env: env}
+	cfg, err := from.Load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
@@ -119,13 +121,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 
 // check prints what the configuration at path would run.
 func check(path string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
-	from := source{path: path, env: env}
-	cfg, err := from.load()
+	from := config.Source{Path: path, Env: env}
+	cfg, err := from.Load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintf(stdout, "%-11s %s\n", "config", from.name())
+	fmt.Fprintf(stdout, "%-11s %s\n", "config", from.Name())
 	if err := cfg.Print(stdout); err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"bytes"
 	"context"
 	"net"
@@ -19,13 +21,13 @@ func runIn(t *testing.T, ctx context.Context, args ...string) (code int, stdout,
 
 func runHere(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = run(ctx, args, &out, &errs, noEnv)
+	code = run(ctx, args, &out, &errs, edgetest.NoEnv)
 	return code, out.String(), errs.String()
 }
 
 func TestExitCodes(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad.yaml")
-	writeFile(t, bad, "listen: x\nfoo: 1\n")
+	edgetest.WriteFile(t, bad, "listen: x\nfoo: 1\n")
 	for _, tt := range []struct {
 		args   string
 		code   int
@@ -68,12 +70,12 @@ func TestExitCodes(t *testing.T) {
 
 func TestConfigurationInTheWorkingDirectoryIsUsed(t *testing.T) {
 	t.Chdir(t.TempDir())
-	writeFile(t, "config.yaml", "listen: 127.0.0.1:7777\n")
+	edgetest.WriteFile(t, "config.yaml", "listen: 127.0.0.1:7777\n")
 	code, stdout, _ := runHere(t.Context(), "check")
 	if code != exitOK || !strings.Contains(stdout, "config      config.yaml\nlisten      127.0.0.1:7777\n") {
 		t.Errorf("exit code %d, %s", code, stdout)
 	}
-	writeFile(t, "config.yaml", "lisetn: 127.0.0.1:7777\n")
+	edgetest.WriteFile(t, "config.yaml", "lisetn: 127.0.0.1:7777\n")
 	if code, _, stderr := runHere(t.Context()); code != exitUsage || stderr != "config.yaml:1: lisetn: unknown key: did you mean listen?\n" {
 		t.Errorf("exit code %d, %q", code, stderr)
 	}
@@ -81,7 +83,7 @@ func TestConfigurationInTheWorkingDirectoryIsUsed(t *testing.T) {
 
 func TestServeRunsUntilItIsTold(t *testing.T) {
 	t.Chdir(t.TempDir())
-	writeFile(t, "config.yaml", "admin: { listen: '' }\ntls: { listen: '' }\n")
+	edgetest.WriteFile(t, "config.yaml", "admin: { listen: '' }\ntls: { listen: '' }\n")
 	told, tell := context.WithCancel(t.Context())
 	tell()
 	if code, _, stderr := runHere(told, "--listen", "127.0.0.1:0"); code != exitOK {
@@ -153,7 +155,7 @@ site tree   kind files at https://dist.example/dist/
   stale     while revalidating 0s, on error 168h, unless the master forbids it
 `
 	t.Chdir(t.TempDir())
-	writeFile(t, "config.yaml", text)
+	edgetest.WriteFile(t, "config.yaml", text)
 	code, stdout, stderr := runHere(t.Context(), "check")
 	if code != exitOK || stdout != golden {
 		t.Errorf("exit code %d, got\n%s\nwant\n%s", code, stdout, golden)

@@ -153,7 +153,7 @@ func TestMissingVersionIsWaitedFor(t *testing.T) {
 				defer close(opened)
 				select {
 				case <-answered:
-				case <-time.After(2 * patience):
+				case <-time.After(2 * softTimeout):
 				}
 				gate.Open()
 			}()

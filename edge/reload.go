@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
 	"pkgedge/edge/limit"
 	"pkgedge/origin/kind"
 	"pkgedge/tls"
@@ -80,16 +81,16 @@ func (e *edge) turn(ctx context.Context) (end func(), err error) {
 
 // replace puts a new configuration in the place of the one in use.
 func (e *edge) replace() (admin.Reloaded, error) {
-	cfg, lines, err := e.source.again()
+	cfg, lines, err := e.source.Reload()
 	if err != nil {
 		return admin.Reloaded{}, &admin.Refused{Mistakes: strings.Split(err.Error(), "\n")}
 	}
 	old := e.handler.running.Load()
-	changed, fixed := compare(old.cfg, cfg)
+	changed, fixed := config.Compare(old.cfg, cfg)
 	if len(fixed) > 0 {
 		refused := new(admin.Refused)
 		for _, key := range fixed {
-			refused.Mistakes = append(refused.Mistakes, e.source.mistake(lines, key, "cannot change while the edge runs: restart to change "+key))
+			refused.Mistakes = append(refused.Mistakes, e.source.Problem(lines, key, "cannot change while the edge runs: restart to change "+key))
 		}
 		return admin.Reloaded{}, refused
 	}
@@ -104,7 +105,7 @@ func (e *edge) replace() (admin.Reloaded, error) {
 		renewed, err := e.certs.Reload(tls.Certificate{Cert: cfg.TLS.Cert, Key: cfg.TLS.Key})
 		if err != nil {
 			next.abandon()
-			return admin.Reloaded{}, &admin.Refused{Mistakes: []string{e.source.mistake(lines, "tls.certificate", err.Error())}}
+			return admin.Reloaded{}, &admin.Refused{Mistakes: []string{e.source.Problem(lines, "tls.certificate", err.Error())}}
 		}
 		if renewed {
 			changed = append(changed, "the certificate")
@@ -113,7 +114,7 @@ func (e *edge) replace() (admin.Reloaded, error) {
 	e.level.Set(cfg.Log.Level)
 	e.begin(next)
 	e.retire(old, next)
-	return admin.Reloaded{Config: e.source.name(), Changed: orEmpty(changed), Warnings: cfg.Warnings()}, nil
+	return admin.Reloaded{Config: e.source.Name(), Changed: orEmpty(changed), Warnings: cfg.Warnings()}, nil
 }
 
 // begin has requests begin with c.
@@ -195,8 +196,8 @@ func (c *running) site(name string) (*site, bool) {
 
 // sameSite says whether a site would be built as old has it, so that it can go
 // on as it is: its connections, and all it knows of its masters.
-func sameSite(old, cfg *Config, s *Site) bool {
-	i := slices.IndexFunc(old.Sites, func(o Site) bool { return o.Name == s.Name })
+func sameSite(old, cfg *config.Config, s *config.Site) bool {
+	i := slices.IndexFunc(old.Sites, func(o config.Site) bool { return o.Name == s.Name })
 	return i >= 0 && reflect.DeepEqual(&old.Sites[i], s) &&
 		old.Public(&old.Sites[i]).String() == cfg.Public(s).String() && old.Cache.MaxMetadata == cfg.Cache.MaxMetadata
 }
@@ -218,9 +219,11 @@ func (s *site) owns(u *upstream, path string) bool {
 	return ok && now == u
 }
 
-// limiter keeps the clients' budgets where nothing about them has changed.
-func (c *Config) limiter(old *running) *limit.Limiter {
-	of := func(l Limits) limit.Config { return limit.Config{Rate: l.Rate, Burst: l.Burst, Exempt: l.Exempt} }
+// limiterOf keeps the clients' budgets where nothing about them has changed.
+func limiterOf(c *config.Config, old *running) *limit.Limiter {
+	of := func(l config.Limits) limit.Config {
+		return limit.Config{Rate: l.Rate, Burst: l.Burst, Exempt: l.Exempt}
+	}
 	if old != nil && reflect.DeepEqual(of(old.cfg.Limits), of(c.Limits)) {
 		return old.limiter
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"testing"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -34,7 +36,7 @@ func newReloadable(t *testing.T, text string) *reloadable {
 	e := newTestEdge(t, text, true)
 	r := &reloadable{file: filepath.Join(t.TempDir(), "config.yaml")}
 	r.head = fmt.Sprintf("listen: %s\nadmin: { listen: '' }\nlog: { access: 'off' }\ncache: { memory: 1MiB, dir: %s }\n", e.cfg.Listen, e.cfg.Cache.Dir)
-	e.source = source{path: r.file, env: noEnv}
+	e.source = config.Source{Path: r.file, Env: edgetest.NoEnv}
 	serveEdge(t, e)
 	r.client = &client{t, e, &http.Transport{DisableCompression: true}}
 	t.Cleanup(r.transport.CloseIdleConnections)
@@ -44,7 +46,7 @@ func newReloadable(t *testing.T, text string) *reloadable {
 
 func (r *reloadable) write(text string) {
 	r.t.Helper()
-	writeFile(r.t, r.file, r.head+text)
+	edgetest.WriteFile(r.t, r.file, r.head+text)
 }
 
 // reload has the edge run text, and returns what has changed.
@@ -260,7 +262,7 @@ func TestAFailedReloadKeepsTheOld(t *testing.T) {
 			[]string{":3: tls.listen: ", ":3: tls.domains: ", ":3: tls.email: ", ":3: tls.ca: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			writeFile(t, r.file, tt.text)
+			edgetest.WriteFile(t, r.file, tt.text)
 			_, err := r.edge.reload(t.Context())
 			got := mistakesOf(err)
 			if len(got) != len(tt.mistakes) {
@@ -293,36 +295,6 @@ func TestAFailedReloadKeepsTheOld(t *testing.T) {
 	if s, _ := statusOf(r.edge.status()); !s.Config.Refused.IsZero() || s.Config.Mistakes != nil || s.Config.File != r.file {
 		t.Errorf("after a good one the status says %+v", s.Config)
 	}
-}
-
-// Each key is either in force after a reload, or refused by its name.
-func TestEveryKeyIsDecidedUpon(t *testing.T) {
-	live := []string{
-		"public_url", "cache.max_metadata", "sites", "limits.rate", "limits.burst", "limits.exempt", "limits.trusted_proxies",
-		"tls.cert", "tls.key", "log.level", "log.access",
-	}
-	if got, want := keysOf(Config{}), slices.Sorted(slices.Values(append(live, startOnly...))); !slices.Equal(got, want) {
-		t.Errorf("the keys are\n%q\ndecided upon are\n%q", got, want)
-	}
-}
-
-// keysOf are the keys of a configuration's fields, in order.
-func keysOf(c Config) []string {
-	var keys []string
-	var walk func(prefix string, t reflect.Type)
-	walk = func(prefix string, t reflect.Type) {
-		for i := range t.NumField() {
-			f := t.Field(i)
-			if f.Type.Kind() == reflect.Struct {
-				walk(prefix+keyOf(f.Name)+".", f.Type)
-			} else {
-				keys = append(keys, prefix+keyOf(f.Name))
-			}
-		}
-	}
-	walk("", reflect.TypeOf(c))
-	slices.Sort(keys)
-	return keys
 }
 
 func TestMastersStayAsTheyWere(t *testing.T) {
@@ -500,7 +472,7 @@ func TestReloadsTakeTurns(t *testing.T) {
 func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	noLeaks(t)
 	dir := t.TempDir()
-	cert, key := makePair(t, dir, "pair")
+	cert, key := edgetest.MakePair(t, dir, "pair")
 	site := plainSite(newOrigin(t, said("x")), "") + fmt.Sprintf("\ntls: { listen: '127.0.0.1:0', certificate: { cert: %s, key: %s } }\n", cert, key)
 	r := newReloadable(t, site)
 	cfg := *r.edge.cfg
@@ -513,7 +485,7 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 		t.Errorf("changed %q", changed)
 	}
 	before, _ := r.edge.certs.TLSConfig().GetCertificate(nil)
-	renewed, renewedKey := makePair(t, t.TempDir(), "pair")
+	renewed, renewedKey := edgetest.MakePair(t, t.TempDir(), "pair")
 	for from, to := range map[string]string{renewed: cert, renewedKey: key} {
 		if err := os.Rename(from, to); err != nil {
 			t.Fatal(err)
@@ -526,7 +498,7 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	if after == before {
 		t.Error("the old certificate is shown")
 	}
-	writeFile(t, key, "no key")
+	edgetest.WriteFile(t, key, "no key")
 	r.write(strings.Replace(site, "kind: files,", "kind: files, probe: { path: /x, every: 1h },", 1)) // probes that must end
 	if _, err := r.edge.reload(t.Context()); len(mistakesOf(err)) != 1 || !strings.Contains(mistakesOf(err)[0], ":6: tls.certificate: cannot load") {
 		t.Errorf("with half a pair: %v %q", err, mistakesOf(err))

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"pkgedge/edge/config"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -249,8 +250,8 @@ func TestWhatACredentialFetchedGoesWithIt(t *testing.T) {
 	for _, credentials := range []string{"", "Bearer other"} {
 		old := c.edge.handler.running.Load()
 		cfg := *old.cfg
-		cfg.Sites = []Site{old.cfg.Sites[0]}
-		cfg.Sites[0].Scopes = []Scope{cfg.Sites[0].Scopes[0]}
+		cfg.Sites = []config.Site{old.cfg.Sites[0]}
+		cfg.Sites[0].Scopes = []config.Scope{cfg.Sites[0].Scopes[0]}
 		cfg.Sites[0].Scopes[0].Credentials = credentials
 		next, err := c.edge.build(&cfg, old)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/sample"
 	"pkgedge/tls"
@@ -27,8 +28,8 @@ import (
 
 // edge is the whole program at work: everything that a configuration starts.
 type edge struct {
-	cfg       *Config // what it began with; the one that serves is the handler's
-	source    source  // where the configuration is read again
+	cfg       *config.Config // what it began with; the one that serves is the handler's
+	source    config.Source  // where the configuration is read again
 	log       *slog.Logger
 	level     *slog.LevelVar // of log
 	out       io.Writer      // for the access log
@@ -55,7 +56,7 @@ type edge struct {
 }
 
 // newEdge makes an edge of which nothing is open yet.
-func newEdge(cfg *Config, out io.Writer, log *slog.Logger) *edge {
+func newEdge(cfg *config.Config, out io.Writer, log *slog.Logger) *edge {
 	info, _ := debug.ReadBuildInfo()
 	return &edge{
 		cfg: cfg, out: &writer{to: out}, log: log, level: new(slog.LevelVar), version: version(info), started: time.Now(),
@@ -83,7 +84,7 @@ var (
 
 // serve runs the configuration cfg, which came from, until ctx is done, and then
 // drains. SIGHUP has it read again.
-func serve(ctx context.Context, cfg *Config, from source, out io.Writer, log *slog.Logger, level *slog.LevelVar) error {
+func serve(ctx context.Context, cfg *config.Config, from config.Source, out io.Writer, log *slog.Logger, level *slog.LevelVar) error {
 	e := newEdge(cfg, out, log)
 	e.source, e.level = from, level
 	ctx, stop := context.WithCancel(ctx)
@@ -121,7 +122,7 @@ func (e *edge) start(ctx context.Context) error {
 		return err
 	}
 	e.begin(c)
-	e.history.accepted(e.source.name(), e.started)
+	e.history.accepted(e.source.Name(), e.started)
 	if err := e.listen(ctx); err != nil {
 		return err
 	}
@@ -130,8 +131,8 @@ func (e *edge) start(ctx context.Context) error {
 
 // sampleMasters are the embedded masters, for a site that names none. They are
 // started for the first one that needs them.
-func (e *edge) sampleMasters() ([]Master, error) {
-	roles := []Role{RolePrimary, RoleReplica}
+func (e *edge) sampleMasters() ([]config.Master, error) {
+	roles := []config.Role{config.RolePrimary, config.RoleReplica}
 	if len(e.samples) == 0 {
 		store, err := sample.Samples()
 		if err != nil {
@@ -145,25 +146,25 @@ func (e *edge) sampleMasters() ([]Master, error) {
 			e.samples = append(e.samples, m)
 		}
 	}
-	var masters []Master
+	var masters []config.Master
 	for i, m := range e.samples {
 		u, err := url.Parse(m.URL())
 		if err != nil {
 			return nil, err
 		}
-		masters = append(masters, Master{URL: u, Role: roles[i]})
+		masters = append(masters, config.Master{URL: u, Role: roles[i]})
 	}
 	return masters, nil
 }
 
 // build makes what a request needs of a configuration. What has not changed
 // since old, which may be nil, is taken from there.
-func (e *edge) build(cfg *Config, old *running) (*running, error) {
+func (e *edge) build(cfg *config.Config, old *running) (*running, error) {
 	c := &running{
 		lease:    newLease(),
 		cfg:      cfg,
 		cache:    e.cache,
-		limiter:  cfg.limiter(old),
+		limiter:  limiterOf(cfg, old),
 		trusted:  cfg.Limits.TrustedProxies,
 		metrics:  e.metrics,
 		access:   newAccessLog(cfg.Log.Access, e.out),
@@ -190,7 +191,7 @@ func (e *edge) build(cfg *Config, old *running) (*running, error) {
 }
 
 // site is the one that old has, or a new one that knows what that knew.
-func (e *edge) site(cfg *Config, s *Site, old *running) (*site, error) {
+func (e *edge) site(cfg *config.Config, s *config.Site, old *running) (*site, error) {
 	var before *site
 	if old != nil {
 		before, _ = old.site(s.Name)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"context"
 	"crypto/tls"
 	"errors"
@@ -213,7 +215,7 @@ func TestListenerThatFailsEndsTheOthers(t *testing.T) {
 
 func TestProtocols(t *testing.T) {
 	noLeaks(t)
-	cert, key := makePair(t, t.TempDir(), "pair")
+	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
+	"pkgedge/edge/redact"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/kinds"
@@ -19,14 +21,13 @@ import (
 // site is one registry as the edge serves it.
 type site struct {
 	name     string
-	prefix   string               // begins and ends with "/"
-	hosts    []string             // lower case; empty for any
+	prefix   string   // begins and ends with "/"
+	hosts    []string // lower case; empty for any
 	kind     *kind.Descriptor
-	redactor kind.Redactor // nil where the kind takes nothing out of bodies
+	names    kind.Redactor        // takes names out of bodies; nil where the kind has no such routes
 	own      upstream             // the site's own masters
 	scopes   map[string]*upstream // those of its private scopes, by their names
-	reading  chan struct{}        // a place for each large body that is read whole on its way
-	decoding chan struct{}        // and for each that is decoded
+	redactor *redact.Redactor     // of the bodies that pass
 	lease    *lease               // running configurations and fetches
 	cache    *cache.Cache
 	metadata policy.Rule
@@ -39,16 +40,16 @@ type site struct {
 }
 
 // newSite builds a site, whose masters are supervised from now on.
-func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
+func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 	d := kind.ByName(kinds.All(), s.Kind)
 	if d == nil {
 		return nil, fmt.Errorf("no such kind of site: %q", s.Kind)
 	}
 	t := &site{
 		name: s.Name, prefix: s.Path, hosts: s.Hosts, kind: d, cache: e.cache,
-		lease: newLease(), scopes: make(map[string]*upstream), reading: make(chan struct{}, maxPassed), decoding: make(chan struct{}, maxPassed),
+		lease: newLease(), scopes: make(map[string]*upstream), redactor: redact.New(),
 	}
-	own := Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
+	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
 	if err := e.reach(&t.own, t, cfg, s, &own, 0); err != nil {
 		return nil, err
 	}
@@ -62,25 +63,15 @@ func (e *edge) newSite(cfg *Config, s *Site) (*site, error) {
 		t.scopes[from.Name] = u
 		first += len(from.Masters) + len(from.Files)
 	}
+	t.names, _ = t.own.Kind.(kind.Redactor)
 	t.releases.age = s.MinimumAge
-	rule := policy.Rule{
-		Missing:         s.Fresh.Missing,
-		Override:        s.Fresh.Override,
-		WhileRevalidate: s.Stale.WhileRevalidate,
-		IfError:         s.Stale.IfError,
-		Insist:          s.Stale.Override,
-	}
-	t.metadata, t.files = lifetime(rule, s.Fresh.Metadata), lifetime(rule, s.Fresh.Files)
-	t.redactor, _ = t.own.Kind.(kind.Redactor)
-	if d.OneLifetime {
-		t.metadata.Bound, t.files.Override = true, true
-	}
+	t.metadata, t.files = rules(s)
 	return t, nil
 }
 
 // reach connects u to the masters of t, or of one of its scopes, the first of
 // which has that number in the status.
-func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, first int) error {
+func (e *edge) reach(u *upstream, t *site, cfg *config.Config, s *config.Site, from *config.Scope, first int) error {
 	name := strings.TrimSuffix(s.Name+" "+from.Name, " ")
 	age := s.MinimumAge
 	if from.Name != "" {
@@ -101,7 +92,7 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 		Documents:   e.documents,
 		Identity:    e.identity,
 		MinimumAge:  age,
-		Settings:    s.settings(),
+		Settings:    s.Settings(),
 		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 			return t.digests(ctx, u, list, h, renew)
 		},
@@ -117,22 +108,47 @@ func (e *edge) reach(u *upstream, t *site, cfg *Config, s *Site, from *Scope, fi
 	return nil
 }
 
-func upstreams(masters []Master) []origin.Upstream {
+func upstreams(masters []config.Master) []origin.Upstream {
 	all := make([]origin.Upstream, len(masters))
 	for i, m := range masters {
-		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == RolePrimary, Spare: m.Role == RoleSpare}
+		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == config.RolePrimary, Spare: m.Role == config.RoleSpare}
 	}
 	return all
 }
 
-// lifetime gives a rule its freshness lifetime, or has it guessed.
-func lifetime(r policy.Rule, fresh time.Duration) policy.Rule {
-	if fresh == Guess {
-		r.Heuristic = true
-		return r
+// rules are what the configuration says of metadata and of files.
+func rules(s *config.Site) (metadata, files policy.Rule) {
+	rule := policy.Rule{
+		Missing: policy.AtMost(s.Fresh.Missing),
+		Grace:   policy.Window{Default: s.Stale.WhileRevalidate},
+		Keep:    policy.Window{Default: s.Stale.IfError},
 	}
-	r.Fresh = fresh
-	return r
+	if s.Stale.Override {
+		rule.Grace.Min, rule.Keep.Min = rule.Grace.Default, rule.Keep.Default
+	}
+	moving, lasting := orStated, orStated
+	if s.Kind == config.KindDist {
+		// Release trees state one lifetime for all of their paths, too long for
+		// what moves and too short for what never changes.
+		moving, lasting = policy.AtMost, policy.Exactly
+	}
+	if s.Fresh.Override {
+		moving, lasting = policy.Exactly, policy.Exactly
+	}
+	return withLifetime(rule, s.Fresh.Metadata, moving), withLifetime(rule, s.Fresh.Files, lasting)
+}
+
+// orStated is the operator's lifetime for a response that states none.
+func orStated(d time.Duration) policy.Clamp { return policy.Clamp{Default: d} }
+
+// withLifetime gives a rule the lifetime of a 200, or the heuristic.
+func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duration) policy.Clamp) policy.Rule {
+	if fresh == config.Guess {
+		rule.Heuristic = true
+	} else {
+		rule.OK = clamp(fresh)
+	}
+	return rule
 }
 
 // below returns the part of an escaped path under the site's prefix, with its

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
 )
@@ -127,7 +128,7 @@ func (s *poolsStatus) add(p origin.PoolStatus) {
 	}
 }
 
-func usage(u cache.Usage, c *CacheConfig) storeStatus {
+func usage(u cache.Usage, c *config.CacheConfig) storeStatus {
 	return storeStatus{
 		MemoryBytes: u.MemoryBytes, MemoryLimit: c.Memory, MemoryObjects: u.MemoryObjects,
 		DiskBytes: u.DiskBytes, DiskLimit: c.Disk, DiskObjects: u.DiskObjects,

@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -24,7 +25,7 @@ type upstream struct {
 	lease      *lease // the site's
 	scope      string // "@acme"; "" for the site's own masters
 	part       string // begins the keys of what is stored from there; see key
-	authorized Authorized
+	authorized config.Authorized
 }
 
 // upstream returns who is asked for a route: the masters of the private scope
@@ -69,9 +70,9 @@ func (s *site) key(u *upstream, r kind.Route) cache.Key {
 	return cache.Key{Site: s.name, ID: u.part + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
-// patience is how long clients of a registry wait for a master when there is a
-// stale answer.
-const patience = 700 * time.Millisecond
+// softTimeout is how long clients of a registry wait for a master when there is
+// a stale answer.
+const softTimeout = 700 * time.Millisecond
 
 // rule is what the configuration says of a route's responses. The windows in
 // which a stale one may be used do not run out in an outage.
@@ -81,12 +82,8 @@ func (s *site) rule(u *upstream, r kind.Route) policy.Rule {
 		rule = s.metadata
 	}
 	rule.Heuristic = rule.Heuristic || r.Settles
-	rule.Announced = s.announced(u, r)
-	if down := u.Outage(r.Class, time.Now()); down > 0 && rule.IfError > 0 && rule.IfError < policy.Forever-down {
-		rule.IfError += down
-	}
-	if !s.kind.Transparent && !u.Written(r) {
-		rule.Patience = patience
+	if down := u.Outage(r.Class, time.Now()); down > 0 {
+		rule.Keep = rule.Keep.Plus(down)
 	}
 	return rule
 }
@@ -106,19 +103,25 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Memo:    kind.Memo,
 		Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()},
 	}
-	passed, announced := hops(h), s.follows(u, r)
-	if lines := h["Authorization"]; len(lines) > 0 && !s.kind.Transparent && u.authorized != AuthorizedIgnore {
+	if !s.kind.Transparent && !u.Written(r) {
+		q.SoftTimeout = softTimeout
+	}
+	passed, followed := hops(h), s.follows(u, r)
+	if lines := h["Authorization"]; len(lines) > 0 && !s.kind.Transparent && u.authorized != config.AuthorizedIgnore {
 		if passed == nil {
 			passed = make(http.Header)
 		}
 		passed["Authorization"] = lines
 		q.Request.Owner = ownerOf(lines)
-		q.Rule.Announced, announced = 0, false // whether it is stored is not known by its name, see cache.Holds
-		if u.authorized == AuthorizedRevalidate {
-			q.Rule.Validate, q.Rule.Patience = true, 0
+		followed = false // whether it is stored is not known by its name, see cache.Holds
+		if u.authorized == config.AuthorizedRevalidate {
+			q.Request.Validate, q.SoftTimeout = true, 0
 		}
 	}
-	q.Fetcher = fetcher{u, r, passed, announced}
+	if followed {
+		q.Rule.OK.Min = max(q.Rule.OK.Min, s.announced(u, r))
+	}
+	q.Fetcher = fetcher{u, r, passed, followed}
 	return q
 }
 
@@ -144,8 +147,8 @@ func hops(h http.Header) http.Header {
 func (s *site) digests(ctx context.Context, u *upstream, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 	q := s.ask(u, list, h)
 	q.Variant = kind.Memo
-	if q.Rule.Validate = renew; renew {
-		q.Rule.Patience = 0 // the older list is what is in doubt
+	if q.Request.Validate = renew; renew {
+		q.SoftTimeout = 0 // the older list is what is in doubt
 	}
 	for again := false; ; again = true {
 		a, err := s.cache.Get(ctx, q)
@@ -173,8 +176,8 @@ type fetcher struct {
 	// passed is what a master is told of the client's request: a credential, and
 	// the way it came, Via and CDN-Loop, which no hop may drop.
 	passed http.Header
-	// announced: a feed tells of the route's changes.
-	announced bool
+	// followed: a feed tells of the route's changes.
+	followed bool
 }
 
 // Hold keeps the site for as long as a fetch for it is under way.
@@ -188,7 +191,7 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) err
 		ask.Header = f.passed
 	}
 	err := f.from.Fetch(ctx, origin.Ask{
-		Route: f.route, Followed: f.announced, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
+		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
 	}, fill)
 	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {

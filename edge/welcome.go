@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"pkgedge/edge/config"
 )
 
 // welcome prints what to type next.
-func welcome(out io.Writer, cfg *Config, samples bool) error {
+func welcome(out io.Writer, cfg *config.Config, samples bool) error {
 	site := &cfg.Sites[0]
-	if i := slices.IndexFunc(cfg.Sites, func(s Site) bool { return s.Kind == KindNPM }); i >= 0 {
+	if i := slices.IndexFunc(cfg.Sites, func(s config.Site) bool { return s.Kind == config.KindNPM }); i >= 0 {
 		site = &cfg.Sites[i]
 	}
 	base := cfg.Public(site).String()
@@ -29,7 +31,7 @@ Put the edge in front of a real registry:
 
     go run ./edge --master "$(npm config get registry)"
 `, base)
-	} else if site.Kind == KindNPM {
+	} else if site.Kind == config.KindNPM {
 		text += fmt.Sprintf(`
 Install through it:
 

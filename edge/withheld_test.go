@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/edge/config"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -18,7 +19,7 @@ const abbreviatedType = "application/vnd.npm.install-v1+json"
 
 // under puts the edge under another configuration, with what it has stored, as a
 // restart does.
-func (s *served) under(t *testing.T, change func(*Config)) {
+func (s *served) under(t *testing.T, change func(*config.Config)) {
 	t.Helper()
 	cfg := *s.edge.cfg
 	cfg.Sites = slices.Clone(cfg.Sites)
@@ -77,7 +78,9 @@ func (s *served) expect(t *testing.T, when string, want map[string]int) {
 // first request on, and is there again without it.
 func TestMinimumAgeWinsOverWhatIsStored(t *testing.T) {
 	s := withYoung(t)
-	aged := func(age time.Duration) func(*Config) { return func(c *Config) { c.Sites[0].MinimumAge = age } }
+	aged := func(age time.Duration) func(*config.Config) {
+		return func(c *config.Config) { c.Sites[0].MinimumAge = age }
+	}
 	s.under(t, aged(24*time.Hour))
 	s.expect(t, "with an age", map[string]int{young: 451, grown: 200, "/edge-sample-words/3.0.0": 404})
 	if n := s.masters[0].Count(faults.Path(young)) + s.masters[1].Count(faults.Path(young)); n != 1 {
@@ -97,7 +100,7 @@ func TestMinimumAgeWinsOverWhatIsStored(t *testing.T) {
 // That a release is old enough is found out once.
 func TestOldReleaseIsRemembered(t *testing.T) {
 	s := withYoung(t)
-	s.under(t, func(c *Config) { c.Sites[0].MinimumAge = 24 * time.Hour })
+	s.under(t, func(c *config.Config) { c.Sites[0].MinimumAge = 24 * time.Hour })
 	s.expect(t, "at first", map[string]int{grown: 200})
 	s.down()
 	if err := s.edge.cache.Purge(cache.Purge{Site: "npm", Scope: cache.ScopeGroupMetadata, Name: "edge-sample-words"}); err != nil {
@@ -110,10 +113,10 @@ func TestDenyWinsOverWhatIsStored(t *testing.T) {
 	s := withYoung(t)
 	s.down()
 	for _, deny := range []string{"edge-sample-words@3.0.0", "edge-sample-words"} {
-		s.under(t, func(c *Config) { c.Sites[0].Deny = []string{deny} })
+		s.under(t, func(c *config.Config) { c.Sites[0].Deny = []string{deny} })
 		s.expect(t, deny, map[string]int{young: 451, "/edge-sample-words/3.0.0": 451})
 	}
-	s.under(t, func(c *Config) { c.Sites[0].Deny = nil })
+	s.under(t, func(c *config.Config) { c.Sites[0].Deny = nil })
 	s.expect(t, "no longer denied", map[string]int{young: 200, "/edge-sample-words/3.0.0": 200})
 }
 
@@ -131,7 +134,7 @@ func TestDocumentsFollowTheConfiguration(t *testing.T) {
 	}
 	full, short := read("application/json"), read(abbreviatedType)
 
-	s.under(t, func(c *Config) { c.Sites[0].Abbreviated.Time = true })
+	s.under(t, func(c *config.Config) { c.Sites[0].Abbreviated.Time = true })
 	timed := read(abbreviatedType)
 	if timed.etag == short.etag || strings.Contains(short.body, `"time":`) || !strings.Contains(timed.body, `"time":{`) {
 		t.Errorf("with times: %s\n%s", timed.etag, timed.body)
@@ -140,7 +143,7 @@ func TestDocumentsFollowTheConfiguration(t *testing.T) {
 		t.Errorf("the old ETag is answered %d", resp.StatusCode)
 	}
 
-	s.under(t, func(c *Config) { c.PublicURL = &url.URL{Scheme: "https", Host: "other.example", Path: "/npm"} })
+	s.under(t, func(c *config.Config) { c.PublicURL = &url.URL{Scheme: "https", Host: "other.example", Path: "/npm"} })
 	const base = "https://other.example/npm/edge-sample-words/-/"
 	for _, before := range []document{full, short} {
 		accept := "application/json"

@@ -115,7 +115,7 @@ func FuzzParseControl(f *testing.F) {
 		if !with.NoStore {
 			t.Error("no-store on a line of its own was not seen")
 		}
-		if !with.MustUnderstand && Storable(Rule{Fresh: time.Hour, Override: true}, asking(""), 200, http.Header{"Cache-Control": {s, "no-store"}}) {
+		if !with.MustUnderstand && Storable(Rule{OK: Exactly(time.Hour)}, asking(""), 200, http.Header{"Cache-Control": {s, "no-store"}}) {
 			t.Error("no-store, and yet storable")
 		}
 		// More lines never lengthen a lifetime.

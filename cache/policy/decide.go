@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Request is what the policy needs to know of a client's request.
+// Request is the part of a client's request that decides.
 type Request struct {
 	Method     string      // GET or HEAD
 	Header     http.Header // the selecting fields, for Vary; read only; may be nil
@@ -13,11 +13,14 @@ type Request struct {
 	Control    Directives  // Cache-Control of the request, see RequestControl
 	Authorized bool        // carries Authorization
 
-	// Owner names who alone may have the response, for example the hash of a
-	// credential: it is stored for that owner, and collapsed with its requests.
-	// To it the cache is a private one (RFC 9111 section 3.5 and 5.2.2.7 do not
-	// apply). "" is a response that anybody may have.
+	// Owner names the only one who may have the response, for example by the hash
+	// of a credential: the response is stored for that owner, and collapsed with
+	// its requests. To it the cache is a private one (sections 3.5 and 5.2.2.7 do
+	// not apply). "" is a response that anybody may have.
 	Owner string
+
+	// Validate has the origin asked before every use, whatever the lifetime.
+	Validate bool
 }
 
 // Mark says what purges have done to a stored response.
@@ -39,13 +42,13 @@ const (
 	StaleWhileRevalidate                // answer from the stored response and validate it in the background
 	StaleIfError                        // the origin failed: answer from the stored response all the same
 	Complete                            // the bytes wanted are not among those stored: fetch them
-	Validate                            // ask the origin whether the stored response still holds, then answer
+	Validate                            // ask the origin whether the stored response is still good, then answer
 	Unavailable                         // the client wants no forwarding and nothing usable is stored: 504
 	Fail                                // the origin failed and nothing stored may answer
 )
 
-// Decide says how to answer q, given the stored response selected for it, or
-// nil (RFC 9111 section 4).
+// Decide says how to answer q (section 4). r is the stored response that q
+// selects, or nil.
 func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict {
 	if r == nil || mark == MarkedGone {
 		if q.Control.OnlyIfCached { // section 5.2.1.7
@@ -53,21 +56,20 @@ func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict
 		}
 		return Miss
 	}
-	if !r.Contains(&q) { // section 3.3: an incomplete response answers only for what it has
+	if !r.Contains(&q) { // section 3.3: an incomplete response answers only for its own bytes
 		if q.Control.OnlyIfCached {
 			return Unavailable
 		}
 		return Complete
 	}
 	age, life := r.Age(now), r.Lifetime(rule)
-	if mark == NotMarked && !mustValidate(r, rule) && !wantsNewer(q.Control, age, life) {
+	if mark == NotMarked && !mustValidate(r, &rule, &q) && !wantsFresher(&q.Control, age, life) {
 		switch {
 		case life > age: // section 4.2
 			return Fresh
-		case forbidsStale(r, rule): // section 4.2.4
-		case q.Control.MaxStale != absent && within(age-life, q.Control.MaxStale): // section 5.2.1.2
+		case maxStale(r, &rule, &q, age-life): // section 5.2.1.2
 			return Stale
-		case within(age-life, r.fresh.window(r.fresh.control.StaleWhileRevalidate, whileRevalidate(r, rule))): // RFC 5861 section 3
+		case within(age-life, grace(r, &rule)): // RFC 5861 section 3
 			return StaleWhileRevalidate
 		}
 	}
@@ -78,50 +80,74 @@ func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict
 }
 
 // DecideOnError says how to answer q after the origin failed: with the stored
-// response, or not at all (RFC 9111 section 4.2.4, RFC 5861 section 4).
+// response, or not at all (section 4.2.4, RFC 5861 section 4).
 func DecideOnError(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict {
-	if r == nil || mark == MarkedGone || forbidsStale(r, rule) || !r.Contains(&q) {
+	if r == nil || mark == MarkedGone || !r.Contains(&q) {
 		return Fail
 	}
-	late := r.Age(now) - r.Lifetime(rule)
-	window := r.fresh.window(r.fresh.control.StaleIfError, rule.IfError)
-	if rule.Insist {
-		window = max(window, rule.IfError)
-	}
-	if within(late, max(window, q.Control.StaleIfError)) {
+	if within(r.Age(now)-r.Lifetime(rule), keep(r, &rule, &q)) {
 		return StaleIfError
 	}
 	return Fail
 }
 
 // mustValidate: a response with no-cache is never used without validation
-// (section 5.2.2.4), unless the operator gave it a lifetime.
-func mustValidate(r *Response, rule Rule) bool {
-	return rule.Validate || r.fresh.control.NoCache && !(rule.Override && r.Status == http.StatusOK || r.announced(rule))
+// (section 5.2.2.4), unless the operator gives it a lifetime.
+func mustValidate(r *Response, rule *Rule, q *Request) bool {
+	return q.Validate || r.fresh.control.NoCache && r.clamp(rule).Min == 0
 }
 
-// wantsNewer: the request's own demands (section 5.2.1).
-func wantsNewer(c Directives, age, life time.Duration) bool {
+// wantsFresher says whether the request's own directives (section 5.2.1) rule out
+// a response of that age.
+func wantsFresher(c *Directives, age, life time.Duration) bool {
 	return c.NoCache ||
 		c.MaxAge != absent && age > c.MaxAge ||
 		c.MaxAge == 0 ||
 		c.MinFresh != absent && life-age < c.MinFresh
 }
 
-// forbidsStale: section 4.2.4 lists the directives; s-maxage has the meaning of
+// forbidsStale: section 4.2.4 lists the directives. s-maxage has the meaning of
 // proxy-revalidate for a shared cache (section 5.2.2.10).
-func forbidsStale(r *Response, rule Rule) bool {
+func forbidsStale(r *Response) bool {
 	c := &r.fresh.control
-	return !rule.Insist && (c.MustRevalidate || c.ProxyRevalidate || c.NoCache || c.SMaxAge != absent)
+	return c.MustRevalidate || c.ProxyRevalidate || c.NoCache || c.SMaxAge != absent
 }
 
-// whileRevalidate is the operator's window. What was missing may be there by now,
-// and whoever asks for it again is waiting for that.
-func whileRevalidate(r *Response, rule Rule) time.Duration {
+// maxStale says whether the client takes a response that has been stale for so
+// long.
+func maxStale(r *Response, rule *Rule, q *Request, late time.Duration) bool {
+	return q.Control.MaxStale != absent && within(late, q.Control.MaxStale) && (!forbidsStale(r) || rule.overridesStale())
+}
+
+// grace is the response's stale-while-revalidate window, its own where it states
+// one. A response that something is missing has no other: the next client asks
+// because the thing may be there by now.
+func grace(r *Response, rule *Rule) time.Duration {
+	configured := rule.Grace.Default
 	if IsMissing(r.Status) {
+		configured = 0
+	}
+	window := stated(r.fresh.control.StaleWhileRevalidate, configured)
+	if forbidsStale(r) {
+		return min(window, rule.Grace.Min)
+	}
+	return window
+}
+
+// keep is the stale-if-error window, of the response or the request.
+func keep(r *Response, rule *Rule, q *Request) time.Duration {
+	if forbidsStale(r) && !rule.overridesStale() {
 		return 0
 	}
-	return rule.WhileRevalidate
+	return max(stated(r.fresh.control.StaleIfError, rule.Keep.Default), rule.Keep.Min, q.Control.StaleIfError)
+}
+
+// stated is a response's own window, or the operator's where it states none.
+func stated(own, configured time.Duration) time.Duration {
+	if own != absent {
+		return own
+	}
+	return configured
 }
 
 func within(late, window time.Duration) bool {

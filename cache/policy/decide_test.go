@@ -9,10 +9,10 @@ import (
 
 func TestDecide(t *testing.T) {
 	ok := func(lines ...string) *Response { return received(200, lines...) }
-	hour := Rule{Fresh: time.Hour}
-	windows := Rule{WhileRevalidate: time.Minute, IfError: time.Hour}
-	insist := windows
-	insist.Insist = true
+	hour := Rule{OK: Clamp{Default: time.Hour}}
+	windows := Rule{Grace: Window{Default: time.Minute}, Keep: Window{Default: time.Hour}}
+	override := windows
+	override.Grace.Min, override.Keep.Min = override.Grace.Default, override.Keep.Default
 	for _, tt := range []struct {
 		rule   string
 		meta   *Response
@@ -34,9 +34,9 @@ func TestDecide(t *testing.T) {
 		{rule: "§4.2.2 heuristic where configured", meta: ok("Last-Modified: Sun, 01 Mar 2020 12:00:00 GMT"), age: time.Hour, policy: Rule{Heuristic: true}, want: Fresh},
 		{rule: "§4.2.2 operator's lifetime where none is stated", meta: ok(), age: time.Minute, policy: hour, want: Fresh},
 		{rule: "§4.2.2 a stated lifetime is not replaced", meta: ok("Cache-Control: max-age=10"), age: time.Minute, policy: hour, want: Validate},
-		{rule: "Override replaces a stated lifetime", meta: ok("Cache-Control: max-age=10"), age: time.Minute, policy: Rule{Fresh: time.Hour, Override: true}, want: Fresh},
-		{rule: "Override replaces no-cache", meta: ok("Cache-Control: no-cache"), age: time.Minute, policy: Rule{Fresh: time.Hour, Override: true}, want: Fresh},
-		{rule: "Override does not replace an error's no-cache", meta: received(500, "Cache-Control: no-cache, max-age=60"), policy: Rule{Fresh: time.Hour, Override: true}, want: Validate},
+		{rule: "Exactly replaces a stated lifetime", meta: ok("Cache-Control: max-age=10"), age: time.Minute, policy: Rule{OK: Exactly(time.Hour)}, want: Fresh},
+		{rule: "Exactly replaces no-cache", meta: ok("Cache-Control: no-cache"), age: time.Minute, policy: Rule{OK: Exactly(time.Hour)}, want: Fresh},
+		{rule: "Exactly does not replace an error's no-cache", meta: received(500, "Cache-Control: no-cache, max-age=60"), policy: Rule{OK: Exactly(time.Hour)}, want: Validate},
 		{rule: "§4.2.3 Age of a cache before counts", meta: ok("Cache-Control: max-age=60", "Age: 50"), age: 10 * time.Second, want: Validate},
 		{rule: "§5.2.1.1 max-age of the request", meta: ok("Cache-Control: max-age=60"), age: 30 * time.Second, asks: "max-age=20", want: Validate},
 		{rule: "§5.2.1.1 max-age of the request, young enough", meta: ok("Cache-Control: max-age=60"), age: 20 * time.Second, asks: "max-age=20", want: Fresh},
@@ -62,8 +62,12 @@ func TestDecide(t *testing.T) {
 		{rule: "RFC 5861 §3 within the operator's window", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: windows, want: StaleWhileRevalidate},
 		{rule: "RFC 5861 §3 the response's window wins", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=0"), age: 61 * time.Second, policy: windows, want: Validate},
 		{rule: "RFC 5861 §3 must-revalidate forbids it", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: windows, want: Validate},
-		{rule: "Insist holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: insist, want: StaleWhileRevalidate},
+		{rule: "the operator's override holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: override, want: StaleWhileRevalidate},
+		{rule: "the operator's override holds against s-maxage", meta: ok("Cache-Control: s-maxage=60"), age: 2 * time.Minute, policy: override, want: StaleWhileRevalidate},
+		{rule: "the operator's override leaves a shorter window of the response's own", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=5, must-revalidate"), age: 66 * time.Second, policy: override, want: Validate},
+		{rule: "the operator's override lets a client have max-stale", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: time.Hour, policy: override, asks: "max-stale", want: Stale},
 		{rule: "RFC 5861 §3 not against the client's no-cache", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: windows, asks: "no-cache", want: Validate},
+		{rule: "Validate asks the origin whatever the lifetime", meta: ok("Cache-Control: max-age=60"), asks: "validate", want: Validate},
 		{rule: "the operator's window is not for what was missing", meta: received(404, "Cache-Control: max-age=5"), age: time.Minute, policy: windows, want: Validate},
 		{rule: "RFC 5861 §3 its own window is, even for what was missing", meta: received(404, "Cache-Control: max-age=5, stale-while-revalidate=90"), age: time.Minute, policy: windows, want: StaleWhileRevalidate},
 		{rule: "RFC 9213 §2.2 targeted field wins", meta: ok("Cache-Control: max-age=1", "Cdn-Cache-Control: max-age=60"), age: 30 * time.Second, want: Fresh},
@@ -84,8 +88,8 @@ func TestDecide(t *testing.T) {
 
 func TestDecideOnError(t *testing.T) {
 	ok := func(lines ...string) *Response { return received(200, lines...) }
-	hour := Rule{IfError: time.Hour}
-	insist := Rule{IfError: time.Hour, Insist: true}
+	hour := Rule{Keep: Window{Default: time.Hour}}
+	override := Rule{Keep: Window{Default: time.Hour, Min: time.Hour}}
 	for _, tt := range []struct {
 		rule   string
 		meta   *Response
@@ -101,16 +105,17 @@ func TestDecideOnError(t *testing.T) {
 		{rule: "RFC 5861 §4 after its own window", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 91 * time.Second, want: Fail},
 		{rule: "RFC 5861 §4 the response's window wins", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 10 * time.Minute, policy: hour, want: Fail},
 		{rule: "RFC 5861 §4 the operator's window", meta: ok("Cache-Control: max-age=60"), age: 10 * time.Minute, policy: hour, want: StaleIfError},
-		{rule: "RFC 5861 §4 forever", meta: ok("Cache-Control: max-age=60"), age: 1e6 * time.Hour, policy: Rule{IfError: Forever}, want: StaleIfError},
+		{rule: "RFC 5861 §4 forever", meta: ok("Cache-Control: max-age=60"), age: 1e6 * time.Hour, policy: Rule{Keep: Window{Default: Forever}}, want: StaleIfError},
 		{rule: "RFC 5861 §4 the request's stale-if-error", meta: ok("Cache-Control: max-age=60"), age: 10 * time.Minute, asks: "stale-if-error=3600", want: StaleIfError},
 		{rule: "§4.2.4 must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, policy: hour, want: Fail},
 		{rule: "§4.2.4 proxy-revalidate", meta: ok("Cache-Control: max-age=60, proxy-revalidate"), age: 10 * time.Minute, policy: hour, want: Fail},
 		{rule: "§5.2.2.10 s-maxage", meta: ok("Cache-Control: s-maxage=60"), age: 10 * time.Minute, policy: hour, want: Fail},
 		{rule: "§5.2.2.4 no-cache", meta: ok("Cache-Control: no-cache"), age: 10 * time.Minute, policy: hour, want: Fail},
-		{rule: "Insist holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, policy: insist, want: StaleIfError},
-		{rule: "Insist holds against a shorter stale-if-error", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 10 * time.Minute, policy: insist, want: StaleIfError},
+		{rule: "the operator's override holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, policy: override, want: StaleIfError},
+		{rule: "the operator's override holds against a shorter stale-if-error", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 10 * time.Minute, policy: override, want: StaleIfError},
+		{rule: "the request's stale-if-error is not against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, asks: "stale-if-error=3600", want: Fail},
 		{rule: "soft purge: still better than an error", meta: ok("Cache-Control: max-age=60"), mark: MarkedStale, policy: hour, want: StaleIfError},
-		{rule: "hard purge: never", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, policy: insist, want: Fail},
+		{rule: "hard purge: never", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, policy: override, want: Fail},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			if have := DecideOnError(policytest.Epoch.Add(tt.age), tt.meta, tt.mark, tt.policy, asking(tt.asks)); have != tt.want {
@@ -122,7 +127,7 @@ func TestDecideOnError(t *testing.T) {
 
 func BenchmarkDecide(b *testing.B) {
 	m := received(200, "Cache-Control: public, max-age=60, stale-while-revalidate=30")
-	rule := Rule{Fresh: time.Hour, IfError: Forever}
+	rule := Rule{OK: Clamp{Default: time.Hour}, Keep: Window{Default: Forever}}
 	now := policytest.Epoch.Add(30 * time.Second)
 	q := asking("")
 	b.ReportAllocs()

@@ -11,8 +11,8 @@ type freshness struct {
 	control    Directives    // CDN-Cache-Control's when that is valid, else Cache-Control's
 	stated     time.Duration // freshness_lifetime, absent when the response states none
 	initialAge time.Duration // corrected_initial_age
-	relayed    bool          // another cache had kept it
-	guess      time.Duration // a tenth of Date - Last-Modified; 0 when not to be guessed
+	relayed    bool          // another cache had kept it, as Age says
+	heuristic  time.Duration // a tenth of Date - Last-Modified; 0 where section 4.2.2 allows none
 }
 
 // control is the field that decides: the targeted one, else Cache-Control, else
@@ -61,7 +61,7 @@ func measure(r *Response) freshness {
 	// Section 4.2.2.
 	if lines := r.Header["Last-Modified"]; len(lines) == 1 && (heuristicallyCacheable(r.Status) || f.control.Public) {
 		if t, ok := ParseDate(lines[0], r.ResponseTime); ok && date.After(t) {
-			f.guess = min(date.Sub(t)/10, longestHeuristic)
+			f.heuristic = min(date.Sub(t)/10, longestHeuristic)
 		}
 	}
 	return f
@@ -78,55 +78,42 @@ func parseAge(lines []string) time.Duration {
 	return age
 }
 
-// window is a stale window: the response's own where it states one.
-func (f *freshness) window(stated, configured time.Duration) time.Duration {
-	if stated != absent {
-		return stated
-	}
-	return configured
-}
-
 // Age is the response's current_age (RFC 9111 section 4.2.3).
 func (r *Response) Age(now time.Time) time.Duration {
 	return max(0, r.fresh.initialAge+now.Sub(r.ResponseTime))
 }
 
-// Lifetime is the response's freshness_lifetime under rule.
+// Lifetime is the response's freshness_lifetime under rule (section 4.2.1).
 func (r *Response) Lifetime(rule Rule) time.Duration {
+	c := r.clamp(&rule)
+	life := r.fresh.stated
 	switch {
-	case IsMissing(r.Status) && rule.Missing > 0:
-		if r.fresh.stated != absent {
-			return min(r.fresh.stated, rule.Missing)
-		}
-		return rule.Missing
-	case r.announced(rule):
-		longer := rule.Announced
-		rule.Announced = 0
-		return max(longer, r.Lifetime(rule))
-	case rule.Override && rule.Fresh > 0 && r.Status == http.StatusOK:
-		return rule.Fresh
-	case rule.Bound && rule.Fresh > 0 && r.Status == http.StatusOK:
-		life := r.fresh.initialAge + rule.Fresh
-		if r.fresh.stated != absent {
-			life = min(life, r.fresh.stated)
-		}
-		if rule.Heuristic {
-			life = max(life, r.fresh.guess)
-		}
-		return life
-	case r.fresh.stated != absent:
-		return r.fresh.stated
-	case rule.Fresh > 0 && r.Status == http.StatusOK:
-		return rule.Fresh
+	case life != absent:
+	case c.Default > 0:
+		life = c.Default
 	case rule.Heuristic:
-		return r.fresh.guess
+		life = r.fresh.heuristic
+	default:
+		life = 0
 	}
-	return 0
+	if c.Max > 0 {
+		life = min(life, c.Max)
+	}
+	if rule.Heuristic && c.Max > c.Min && !IsMissing(r.Status) {
+		life = max(life, r.fresh.heuristic)
+	}
+	return max(life, c.Min)
 }
 
-// announced: changes of this response are announced.
-func (r *Response) announced(rule Rule) bool {
-	return rule.Announced > 0 && r.Status == http.StatusOK && !r.fresh.relayed
+// clamp is the rule's Clamp for this response, counted as its own lifetime is.
+func (r *Response) clamp(rule *Rule) Clamp {
+	c := rule.clamp(r.Status)
+	if r.fresh.relayed {
+		// Another cache had kept the response. A change may have been announced
+		// since, so that nothing but the operator's Max lengthens its lifetime.
+		c.Min = min(c.Min, c.Max)
+	}
+	return Clamp{plus(c.Default, r.fresh.initialAge), plus(c.Min, r.fresh.initialAge), plus(c.Max, r.fresh.initialAge)}
 }
 
 // TTL is the remaining lifetime; negative for how long it has been stale.

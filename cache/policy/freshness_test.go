@@ -23,7 +23,7 @@ func TestLifetime(t *testing.T) {
 		{"§5.3 then Expires less Date", 200, []string{"Expires: " + at(time.Hour), "Date: " + at(time.Minute)}, Rule{}, 59 * time.Minute},
 		{"§5.3 Expires without Date: since it was received", 200, []string{"Expires: " + at(time.Hour)}, Rule{}, time.Hour},
 		{"§5.3 Expires in the past", 200, []string{"Expires: " + at(-time.Hour)}, Rule{}, 0},
-		{"§5.3 invalid Expires: expired, whatever the operator says of silence", 200, []string{"Expires: 0"}, Rule{Fresh: time.Hour}, 0},
+		{"§5.3 invalid Expires: expired, whatever the operator says of silence", 200, []string{"Expires: 0"}, Rule{OK: Clamp{Default: time.Hour}}, 0},
 		{"§5.3 two Expires: expired", 200, []string{"Expires: " + at(time.Hour), "Expires: " + at(time.Hour)}, Rule{}, 0},
 		{"§1.2.2 a max-age beyond all numbers", 200, []string{"Cache-Control: max-age=99999999999999999999"}, Rule{}, maxDelta},
 		{"§4.2.1 of two max-age the smaller", 200, []string{"Cache-Control: max-age=9, max-age=3"}, Rule{}, 3 * time.Second},
@@ -32,24 +32,31 @@ func TestLifetime(t *testing.T) {
 		{"§4.2.2 modified in the future", 200, []string{"Last-Modified: " + at(day)}, Rule{Heuristic: true}, 0},
 		{"§4.2.2 not for a 302", 302, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true}, 0},
 		{"§4.2.2 not where a lifetime is stated", 200, []string{"Cache-Control: max-age=0", "Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true}, 0},
-		{"the operator's guess before the heuristic", 200, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{Heuristic: true, Fresh: time.Minute}, time.Minute},
-		{"the operator's lifetime is for 200 alone", 302, nil, Rule{Fresh: time.Minute}, 0},
-		{"Override wins", 200, []string{"Cache-Control: s-maxage=5"}, Rule{Fresh: time.Minute, Override: true}, time.Minute},
-		{"Override without a lifetime changes none", 200, []string{"Cache-Control: max-age=5"}, Rule{Override: true}, 5 * time.Second},
-		{"Override is no lifetime for an error", 500, []string{"Cache-Control: max-age=5"}, Rule{Fresh: day, Override: true}, 5 * time.Second},
-		{"Override is no lifetime for a 404", 404, []string{"Cache-Control: max-age=5"}, Rule{Fresh: day, Override: true}, 5 * time.Second},
-		{"Bound is the longest lifetime", 200, []string{"Cache-Control: max-age=3600, s-maxage=14400"}, Rule{Fresh: time.Minute, Bound: true}, time.Minute},
-		{"Bound counts from when it was received, not from what a cache before says", 200, []string{"Cache-Control: s-maxage=14400", "Age: 3000"}, Rule{Fresh: time.Minute, Bound: true}, 3060 * time.Second},
-		{"Bound leaves a shorter lifetime", 200, []string{"Cache-Control: max-age=5"}, Rule{Fresh: time.Minute, Bound: true}, 5 * time.Second},
-		{"Bound for what says nothing", 200, nil, Rule{Fresh: time.Minute, Bound: true}, time.Minute},
-		{"Bound grows with the time since it was modified", 200, []string{"Cache-Control: max-age=60", "Last-Modified: " + at(-10*time.Hour)}, Rule{Fresh: time.Minute, Bound: true, Heuristic: true}, time.Hour},
-		{"Bound does not shrink with it", 200, []string{"Last-Modified: " + at(-time.Minute)}, Rule{Fresh: time.Minute, Bound: true, Heuristic: true}, time.Minute},
-		{"Bound grows to a day", 200, []string{"Last-Modified: " + at(-1000*day)}, Rule{Fresh: time.Minute, Bound: true, Heuristic: true}, day},
-		{"Bound is no lifetime for an error", 500, []string{"Cache-Control: max-age=5"}, Rule{Fresh: day, Bound: true}, 5 * time.Second},
-		{"Override wins over Bound", 200, []string{"Cache-Control: max-age=5"}, Rule{Fresh: time.Minute, Bound: true, Override: true}, time.Minute},
-		{"Missing for a 404 that says nothing", 404, nil, Rule{Missing: time.Minute}, time.Minute},
-		{"Missing bounds what a 404 says", 404, []string{"Cache-Control: max-age=3600"}, Rule{Missing: time.Minute}, time.Minute},
-		{"Missing does not lengthen what a 410 says", 410, []string{"Cache-Control: max-age=5"}, Rule{Missing: time.Minute}, 5 * time.Second},
+		{"the operator's Default before the heuristic", 200, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{OK: Clamp{Default: time.Minute}, Heuristic: true}, time.Minute},
+		{"the operator's lifetime is for 200 alone", 302, nil, Rule{OK: Clamp{Default: time.Minute}}, 0},
+		{"Exactly replaces a stated lifetime", 200, []string{"Cache-Control: s-maxage=5"}, Rule{OK: Exactly(time.Minute)}, time.Minute},
+		{"a Clamp of nothing changes none", 200, []string{"Cache-Control: max-age=5"}, Rule{OK: Exactly(0)}, 5 * time.Second},
+		{"OK is no lifetime for an error", 500, []string{"Cache-Control: max-age=5"}, Rule{OK: Exactly(day)}, 5 * time.Second},
+		{"OK is no lifetime for a 404", 404, []string{"Cache-Control: max-age=5"}, Rule{OK: Exactly(day)}, 5 * time.Second},
+		{"Max is the longest lifetime", 200, []string{"Cache-Control: max-age=3600, s-maxage=14400"}, Rule{OK: AtMost(time.Minute)}, time.Minute},
+		{"Max counts from when the response was received, not from when a cache before it did", 200, []string{"Cache-Control: s-maxage=14400", "Age: 3000"}, Rule{OK: AtMost(time.Minute)}, 3060 * time.Second},
+		{"Max leaves a shorter lifetime", 200, []string{"Cache-Control: max-age=5"}, Rule{OK: AtMost(time.Minute)}, 5 * time.Second},
+		{"Default under a Max", 200, nil, Rule{OK: AtMost(time.Minute)}, time.Minute},
+		{"Max grows with the time since it was modified", 200, []string{"Cache-Control: max-age=60", "Last-Modified: " + at(-10*time.Hour)}, Rule{OK: AtMost(time.Minute), Heuristic: true}, time.Hour},
+		{"Max does not shrink with it", 200, []string{"Last-Modified: " + at(-time.Minute)}, Rule{OK: AtMost(time.Minute), Heuristic: true}, time.Minute},
+		{"Max grows to a day", 200, []string{"Last-Modified: " + at(-1000*day)}, Rule{OK: AtMost(time.Minute), Heuristic: true}, day},
+		{"Max of a 200 bounds no error", 500, []string{"Cache-Control: max-age=5"}, Rule{OK: AtMost(time.Second)}, 5 * time.Second},
+		{"Exactly is no less under the heuristic", 200, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{OK: Exactly(time.Minute), Heuristic: true}, time.Minute},
+		{"Max is not lengthened by the heuristic for a 404", 404, []string{"Last-Modified: " + at(-10*time.Hour)}, Rule{Missing: AtMost(time.Minute), Heuristic: true}, time.Minute},
+		{"Default counts from when the response was received", 200, []string{"Age: 3000"}, Rule{OK: Clamp{Default: time.Minute}}, 3060 * time.Second},
+		{"so does Default where the origin's clock is slow", 200, []string{"Date: " + at(-time.Hour)}, Rule{OK: Clamp{Default: time.Minute}}, 61 * time.Minute},
+		{"so does Exactly", 200, []string{"Cache-Control: max-age=3600", "Age: 3000"}, Rule{OK: Exactly(time.Minute)}, 3060 * time.Second},
+		{"so does Missing", 404, []string{"Cache-Control: max-age=300", "Age: 60"}, Rule{Missing: AtMost(10 * time.Second)}, 70 * time.Second},
+		{"a stated lifetime counts from when the origin made it", 200, []string{"Cache-Control: max-age=3600", "Age: 3000"}, Rule{OK: AtMost(time.Hour)}, time.Hour},
+		{"Forever does not overflow", 200, []string{"Age: 3000"}, Rule{OK: Exactly(Forever)}, Forever},
+		{"Missing for a 404 that says nothing", 404, nil, Rule{Missing: AtMost(time.Minute)}, time.Minute},
+		{"Missing bounds what a 404 says", 404, []string{"Cache-Control: max-age=3600"}, Rule{Missing: AtMost(time.Minute)}, time.Minute},
+		{"Missing does not lengthen what a 410 says", 410, []string{"Cache-Control: max-age=5"}, Rule{Missing: AtMost(time.Minute)}, 5 * time.Second},
 		{"RFC 9213 §2.2 Expires is ignored beside a targeted field", 200, []string{"Cdn-Cache-Control: public", "Expires: " + at(time.Hour)}, Rule{}, 0},
 		{"RFC 9213 §2.2 targeted max-age beside Cache-Control", 200, []string{"Cdn-Cache-Control: max-age=7", "Cache-Control: s-maxage=1"}, Rule{}, 7 * time.Second},
 	} {
@@ -105,7 +112,7 @@ func TestTTLIsLifetimeLessAge(t *testing.T) {
 }
 
 func TestAnnouncedLifetime(t *testing.T) {
-	announced := Rule{Fresh: 5 * time.Minute, Announced: 12 * time.Hour, Missing: 10 * time.Second}
+	announced := Rule{OK: Clamp{Default: 5 * time.Minute, Min: 12 * time.Hour}, Missing: AtMost(10 * time.Second)}
 	for _, tt := range []struct {
 		rule   string
 		status int
@@ -118,10 +125,11 @@ func TestAnnouncedLifetime(t *testing.T) {
 		{"a 200 that states more", 200, []string{"Cache-Control: max-age=86400"}, announced, 24 * time.Hour},
 		{"a 200 from another cache", 200, []string{"Cache-Control: max-age=300", "Age: 1"}, announced, 5 * time.Minute},
 		{"a 200 through another cache that asked", 200, []string{"Cache-Control: max-age=300", "Age: 0"}, announced, 12 * time.Hour},
+		{"a 200 from another cache, and a Max", 200, []string{"Cache-Control: max-age=5", "Age: 1"}, Rule{OK: Clamp{Min: time.Hour, Max: time.Minute}}, 61 * time.Second},
 		{"a 404", 404, nil, announced, 10 * time.Second},
 		{"a 301", 301, []string{"Cache-Control: max-age=7"}, announced, 7 * time.Second},
-		{"changes are not announced", 200, nil, Rule{Fresh: 5 * time.Minute}, 5 * time.Minute},
-		{"a shorter Override is lengthened", 200, nil, Rule{Fresh: time.Minute, Override: true, Announced: time.Hour}, time.Hour},
+		{"changes are not announced", 200, nil, Rule{OK: Clamp{Default: 5 * time.Minute}}, 5 * time.Minute},
+		{"a shorter Max is lengthened", 200, nil, Rule{OK: Clamp{Default: time.Minute, Min: time.Hour, Max: time.Minute}}, time.Hour},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			if got := received(tt.status, tt.lines...).Lifetime(tt.policy); got != tt.want {
@@ -138,7 +146,7 @@ func TestAnnouncedLifetime(t *testing.T) {
 			t.Errorf("%s, a change was announced: %v", control, got)
 		}
 		usual := announced
-		usual.Announced = 0
+		usual.OK.Min = 0
 		if got := Decide(policytest.Epoch.Add(time.Hour), m, NotMarked, usual, asking("")); got != Validate {
 			t.Errorf("%s, not announced: %v", control, got)
 		}

@@ -12,7 +12,8 @@ func received(status int, lines ...string) *Response {
 	return &r
 }
 
-// asking is a GET with the given Cache-Control, "" for none.
+// asking is a GET with the given Cache-Control, "" for none. "validate" is a GET
+// for which the edge has the origin asked.
 func asking(control string) Request {
-	return Request{Method: http.MethodGet, Control: RequestControl(http.Header{"Cache-Control": {control}})}
+	return Request{Method: http.MethodGet, Control: RequestControl(http.Header{"Cache-Control": {control}}), Validate: control == "validate"}
 }

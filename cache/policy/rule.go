@@ -2,65 +2,98 @@ package policy
 
 import (
 	"math"
+	"net/http"
 	"time"
 )
 
 // Forever is a window that never closes.
 const Forever = time.Duration(math.MaxInt64)
 
-// Rule is what the operator's configuration says of one class of responses.
-// The zero Rule adds nothing to what the origin says, and is plain RFC 9111
+// Rule is what the operator's configuration says of one class of responses. The
+// zero Rule adds nothing to the response's own words, and is plain RFC 9111
 // without heuristics.
 type Rule struct {
-	// Fresh is the freshness lifetime of a response that does not state one. 0
-	// leaves it to Heuristic.
-	Fresh time.Duration
+	OK      Clamp // the freshness lifetime of a 200
+	Missing Clamp // that of a 404 or 410
 
-	// Override makes Fresh win over what a 200 states.
-	Override bool
-
-	// Bound makes Fresh the longest lifetime of a 200 too, counted from when it
-	// was received: one that states less keeps to that. With Heuristic as well,
-	// one that was modified long ago is fresh for a tenth of that time where that
-	// is longer.
-	Bound bool
-
-	// Announced is the longer lifetime of a 200 whose every change is announced,
-	// and purges it; 0 where changes are not. It wins over Fresh and over what the
-	// response states. One that comes out of another cache, as Age says, is no
-	// newer than that cache and does not have it.
-	Announced time.Duration
-
-	// Missing is the freshness lifetime of a 404 or 410 that does not state
-	// one, and the longest for one that does. 0 leaves it to the response.
-	Missing time.Duration
-
-	// Heuristic lets a response without stated lifetime be fresh for a tenth
-	// of the time since it was last modified, at most a day (RFC 9111 section
-	// 4.2.2).
+	// Heuristic lets a response be fresh for a tenth of the time since it was last
+	// modified, at most a day (section 4.2.2). It is for a response without stated
+	// lifetime and without a Default. A 200 under a Max has it in any case: a
+	// document that has not changed for long is not about to change.
 	Heuristic bool
 
-	// WhileRevalidate and IfError are the stale windows of RFC 5861 for a
-	// response that does not state its own; 0 is none.
-	WhileRevalidate time.Duration
-	IfError         time.Duration
+	// Grace is for how long past its lifetime a response answers while it is
+	// validated in the background: stale-while-revalidate of RFC 5861.
+	Grace Window
 
-	// Patience is how long a request waits for a validation when the stored
-	// response may answer if it fails. Then that answers, and the validation
-	// goes on without it. 0 is for as long as it takes.
-	Patience time.Duration
-
-	// Validate has the origin asked before every use, whatever the lifetime. Then
-	// there is no Patience, and the stale windows are for an origin that was asked
-	// and failed, see ErrNotAsked.
-	Validate bool
-
-	// Insist makes the two windows hold even where the response forbids it by
-	// must-revalidate, proxy-revalidate, s-maxage or no-cache. It is the
-	// operator's stated override (RFC 9111 section 4.2.4) and is told in
-	// Cache-Status.
-	Insist bool
+	// Keep is for how long past its lifetime a response answers when the origin
+	// fails: stale-if-error of RFC 5861.
+	Keep Window
 }
 
-// longestHeuristic bounds a guessed lifetime.
+// Clamp bounds a freshness lifetime. A field that is 0 does nothing. The
+// operator's figures count from the moment that the response was received here,
+// the response's own from the moment that the origin made it.
+//
+// Min wins over Max. A lifetime that comes of Min holds against no-cache too.
+type Clamp struct {
+	Default time.Duration // where the response states none
+	Min     time.Duration // the shortest, whatever the response states
+	Max     time.Duration // the longest, whatever the response states
+}
+
+// Exactly is the operator's lifetime whatever the response states.
+func Exactly(d time.Duration) Clamp { return Clamp{Default: d, Min: d, Max: d} }
+
+// AtMost is the operator's lifetime for a response that states none or more.
+func AtMost(d time.Duration) Clamp { return Clamp{Default: d, Max: d} }
+
+// Window is a time in which a stale response may be used (section 4.2.4). A
+// field that is 0 does nothing.
+type Window struct {
+	Default time.Duration // where the response states none
+
+	// Min is granted even where the response forbids its stale use, by
+	// must-revalidate, proxy-revalidate, s-maxage or no-cache. It is the
+	// operator's override, and is told in Cache-Status.
+	Min time.Duration
+}
+
+// Plus is the window made longer; one that is closed stays so.
+func (w Window) Plus(d time.Duration) Window { return Window{plus(w.Default, d), plus(w.Min, d)} }
+
+// plus adds to a duration that is set.
+func plus(to, d time.Duration) time.Duration {
+	switch {
+	case to == 0:
+		return 0
+	case to > Forever-d:
+		return Forever
+	}
+	return to + d
+}
+
+// clamp is the Clamp for responses with a status, without bounds for most.
+func (rule *Rule) clamp(status int) Clamp {
+	switch {
+	case status == http.StatusOK:
+		return rule.OK
+	case IsMissing(status):
+		return rule.Missing
+	}
+	return Clamp{}
+}
+
+// givesLifetime says whether the operator gives a lifetime to a response that
+// states none.
+func (rule *Rule) givesLifetime(status int) bool {
+	c := rule.clamp(status)
+	return c.Default > 0 || c.Min > 0
+}
+
+// overridesStale says whether the operator grants a window to responses that
+// forbid their stale use.
+func (rule *Rule) overridesStale() bool { return rule.Grace.Min > 0 || rule.Keep.Min > 0 }
+
+// longestHeuristic bounds a heuristic lifetime.
 const longestHeuristic = 24 * time.Hour

@@ -7,7 +7,7 @@ import (
 
 // Storable says whether a response may be stored (RFC 9111 section 3), and is
 // worth it. Status 206 and 304 are not stored as they are.
-func Storable(r Rule, q Request, status int, h http.Header) bool {
+func Storable(rule Rule, q Request, status int, h http.Header) bool {
 	c := control(h)
 	if q.Method != http.MethodGet || q.Control.NoStore {
 		return false
@@ -31,8 +31,8 @@ func Storable(r Rule, q Request, status int, h http.Header) bool {
 	if varyAny(h) { // section 4.1: would never be selected
 		return false
 	}
-	return states(c, h) || r.covers(status) || heuristicallyCacheable(status) &&
-		(c.NoCache || r.Heuristic && h.Get("Last-Modified") != "" || h.Get("ETag") != "")
+	return states(c, h) || rule.givesLifetime(status) || heuristicallyCacheable(status) &&
+		(c.NoCache || rule.Heuristic && h.Get("Last-Modified") != "" || h.Get("ETag") != "")
 }
 
 // states: the response says by itself that it may be stored, or for how long.
@@ -44,17 +44,6 @@ func states(c Directives, h http.Header) bool {
 func StatesLifetime(h http.Header) bool {
 	c := control(h)
 	return c.MaxAge > 0 || c.SMaxAge > 0 || len(h["Expires"]) > 0
-}
-
-// covers: the operator gave responses of this status a lifetime.
-func (r Rule) covers(status int) bool {
-	switch status {
-	case http.StatusOK:
-		return r.Fresh > 0
-	case http.StatusNotFound, http.StatusGone:
-		return r.Missing > 0
-	}
-	return false
 }
 
 // understood lists the final status codes whose caching rules this cache

@@ -59,7 +59,7 @@ func FuzzTargeted(f *testing.F) {
 			}
 		}
 		h := http.Header{TargetField: {s}, "Cache-Control": {"no-store"}}
-		stored := Storable(Rule{Fresh: time.Hour, Override: true}, asking(""), 200, h)
+		stored := Storable(Rule{OK: Exactly(time.Hour)}, asking(""), 200, h)
 		if !ok && stored {
 			t.Error("an invalid field lifted no-store")
 		}

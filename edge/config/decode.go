@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"crypto/tls"
@@ -23,7 +23,7 @@ func (d *decoder) config(text []byte) *Config {
 	cfg.PublicURL = nil
 	root.object(fields{
 		"listen":     into(&cfg.Listen, parseListen),
-		"public_url": into(&cfg.PublicURL, parseBase),
+		"public_url": into(&cfg.PublicURL, ParseBase),
 		"admin":      func(v value) { v.admin(&cfg.Admin) },
 		"cache":      func(v value) { v.cache(&cfg.Cache) },
 		"sites":      func(v value) { v.sites(&cfg.Sites) },
@@ -81,7 +81,7 @@ func (d *decoder) listeners(cfg *Config) {
 }
 
 func (v value) admin(a *Admin) {
-	before := len(v.d.mistakes)
+	before := len(v.d.problems)
 	v.object(fields{
 		"listen": into(&a.Listen, parseListen),
 		"token": func(v value) {
@@ -96,13 +96,13 @@ func (v value) admin(a *Admin) {
 			}
 		},
 	})
-	if len(v.d.mistakes) == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
+	if len(v.d.problems) == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
 		v.d.bad(v.path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
 	}
 }
 
 func (v value) cache(c *CacheConfig) {
-	before := len(v.d.mistakes)
+	before := len(v.d.problems)
 	v.object(fields{
 		"memory":       into(&c.Memory, parseRoom),
 		"disk":         into(&c.Disk, parseRoom),
@@ -112,7 +112,7 @@ func (v value) cache(c *CacheConfig) {
 	})
 	if _, given := v.d.lines[v.path+".max_object"]; !given {
 		c.MaxObject = min(c.MaxObject, c.Disk)
-	} else if len(v.d.mistakes) == before && c.MaxObject > c.Disk {
+	} else if len(v.d.problems) == before && c.MaxObject > c.Disk {
 		v.d.bad(v.path+".max_object", "%s is more than cache.disk (%s): such a file could never be kept", formatSize(c.MaxObject), formatSize(c.Disk))
 	}
 }

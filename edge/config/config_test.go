@@ -1,6 +1,8 @@
-package main
+package config
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"log/slog"
 	"net/netip"
 	"os"
@@ -12,34 +14,16 @@ import (
 	"time"
 )
 
-func noEnv(string) (string, bool) { return "", false }
-
-func envOf(vars map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		text, ok := vars[name]
-		return text, ok
-	}
-}
-
 // decodeText reads text as config.yaml, without touching other files.
-func decodeText(text string, env func(string) (string, bool)) (*Config, Mistakes) {
+func decodeText(text string, env func(string) (string, bool)) (*Config, Problems) {
 	d := &decoder{file: "config.yaml", env: env}
 	cfg := d.config([]byte(text))
 	return cfg, d.sorted()
 }
 
-func mustDecode(t *testing.T, text string) *Config {
-	t.Helper()
-	cfg, mistakes := decodeText(text, noEnv)
-	if len(mistakes) > 0 {
-		t.Fatalf("unexpected mistakes:\n%v", mistakes)
-	}
-	return cfg
-}
-
 func shipped(t *testing.T) string {
 	t.Helper()
-	path, err := filepath.Abs("../config.yaml")
+	path, err := filepath.Abs("../../config.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +33,7 @@ func shipped(t *testing.T) string {
 func TestShippedFileIsTheDefault(t *testing.T) {
 	path := shipped(t)
 	t.Chdir(t.TempDir())
-	cfg, err := Load(path, noEnv)
+	cfg, err := Load(path, edgetest.NoEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +43,7 @@ func TestShippedFileIsTheDefault(t *testing.T) {
 	if w := cfg.Warnings(); len(w) > 0 {
 		t.Errorf("warnings about the shipped file: %q", w)
 	}
-	built, err := Load("", noEnv)
+	built, err := Load("", edgetest.NoEnv)
 	if err != nil || !reflect.DeepEqual(built, Default()) {
 		t.Errorf("Load of no file = %+v, %v; want the default", built, err)
 	}
@@ -69,11 +53,11 @@ func TestShippedFileIsTheDefault(t *testing.T) {
 }
 
 func TestShippedFileShowsEveryKey(t *testing.T) {
-	text, err := os.ReadFile("../config.yaml")
+	text, err := os.ReadFile("../../config.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &decoder{env: noEnv}
+	d := &decoder{env: edgetest.NoEnv}
 	d.config(text)
 	for _, key := range strings.Fields(`listen public_url admin.listen admin.token
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
@@ -194,7 +178,7 @@ sites:
 }
 
 func TestEnvironment(t *testing.T) {
-	env := envOf(map[string]string{"HOST": "a.example", "EMPTY": "", "MEM": "1GiB", "SET": "true", "EDGE_ADMIN_TOKEN": "t0ken"})
+	env := edgetest.EnvOf(map[string]string{"HOST": "a.example", "EMPTY": "", "MEM": "1GiB", "SET": "true", "EDGE_ADMIN_TOKEN": "t0ken"})
 	cfg, mistakes := decodeText(`
 public_url: https://${HOST}/x
 admin: { token: "${EDGE_ADMIN_TOKEN}" }
@@ -210,7 +194,7 @@ sites: [{ name: "${NAME:-npm}", fresh: { override: "${SET}" } }]
 		t.Errorf("got %v; want %v", got, want)
 	}
 
-	cfg, mistakes = decodeText("admin: { token: \"${EDGE_ADMIN_TOKEN}\" }\n", noEnv)
+	cfg, mistakes = decodeText("admin: { token: \"${EDGE_ADMIN_TOKEN}\" }\n", edgetest.NoEnv)
 	if len(mistakes) > 0 || cfg.Admin.Token != "" {
 		t.Errorf("an unset token gives %q and %v; want no token and no mistake", cfg.Admin.Token, mistakes)
 	}
@@ -296,4 +280,13 @@ sites:
 	if err == nil || strings.Contains(err.Error(), "pass") {
 		t.Errorf("the error repeats a password: %v", err)
 	}
+}
+
+func mustDecode(t *testing.T, text string) *Config {
+	t.Helper()
+	cfg, mistakes := decodeText(text, edgetest.NoEnv)
+	if len(mistakes) > 0 {
+		t.Fatalf("unexpected mistakes:\n%v", mistakes)
+	}
+	return cfg
 }

@@ -1,6 +1,8 @@
-package main
+package config
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"net/url"
 	"strings"
 	"testing"
@@ -22,7 +24,7 @@ func TestChangesAreRead(t *testing.T) {
 		"changes: { secret: '${UNSET}' }":                                      {Changes{Mode: feed.Couch}, ""},
 		"changes: { url: 'https://a.example', mode: poll, secret: '${HOOK}' }": {Changes{URL: &url.URL{Scheme: "https", Host: "a.example"}, Mode: feed.Poll, Secret: "s3cret"}, "poll https://a.example, and a hook"},
 	} {
-		cfg, mistakes := decodeText("sites:\n  - name: npm\n    "+text+"\n", envOf(map[string]string{"HOOK": "s3cret"}))
+		cfg, mistakes := decodeText("sites:\n  - name: npm\n    "+text+"\n", edgetest.EnvOf(map[string]string{"HOOK": "s3cret"}))
 		if len(mistakes) > 0 {
 			t.Errorf("%s: %v", text, mistakes)
 			continue

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -181,7 +181,7 @@ type Log struct {
 // config.yaml: one npm site in front of the embedded sample masters.
 func Default() *Config {
 	const listen = "127.0.0.1:8080"
-	site := newSiteConfig()
+	site := NewSite()
 	site.Name = "npm"
 	site.settle()
 	return &Config{
@@ -200,9 +200,9 @@ func Default() *Config {
 	}
 }
 
-// newSiteConfig is a site that no key has said anything about. It has no name,
+// NewSite is a site that no key has said anything about. It has no name,
 // and its lifetimes are unset until settle.
-func newSiteConfig() Site {
+func NewSite() Site {
 	return Site{
 		Kind:     KindNPM,
 		Path:     "/",
@@ -256,7 +256,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	if cfg != nil {
 		d.checkFiles(cfg)
 	}
-	if len(d.mistakes) > 0 {
+	if len(d.problems) > 0 {
 		return nil, d.sorted()
 	}
 	return cfg, nil
@@ -270,7 +270,7 @@ func (d *decoder) read() *Config {
 	}
 	text, err := readLimited(d.file)
 	if err != nil {
-		d.mistakes = Mistakes{{File: d.file, Text: err.Error()}}
+		d.problems = Problems{{File: d.file, Text: err.Error()}}
 		return nil
 	}
 	return d.config(text)
@@ -326,7 +326,7 @@ func (c *Config) SetMasters(urls []string) error {
 	}
 	masters := make([]Master, 0, len(urls))
 	for _, text := range urls {
-		u, err := parseBase(text)
+		u, err := ParseBase(text)
 		if err != nil && !strings.Contains(text, "@") { // what stands before it may be a password
 			err = fmt.Errorf("%q %w", text, err)
 		}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -164,9 +164,9 @@ func parseDomain(text string) (string, error) {
 	return strings.ToLower(text), nil
 }
 
-// parseBase reads the base URL of a master or of the edge itself: http or
+// ParseBase reads the base URL of a master or of the edge itself: http or
 // https, a host, an optional path. A trailing slash is dropped.
-func parseBase(text string) (*url.URL, error) {
+func ParseBase(text string) (*url.URL, error) {
 	const want = "write an absolute URL such as https://registry.example"
 	u, err := url.Parse(text)
 	if err != nil {

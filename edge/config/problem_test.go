@@ -1,22 +1,15 @@
-package main
+package config
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
+	"pkgedge/edge/edgetest"
+
 	"errors"
 	"io"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestMistakes(t *testing.T) {
@@ -175,7 +168,7 @@ func TestMistakes(t *testing.T) {
 		{"anchor inside itself", "sites: &x [*x]\n", ":1: sites[0]: must be a mapping of keys, not a list"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			_, mistakes := decodeText(tt.text, noEnv)
+			_, mistakes := decodeText(tt.text, edgetest.NoEnv)
 			if len(mistakes) != 1 || !strings.HasPrefix(mistakes.Error(), "config.yaml"+tt.want) {
 				t.Errorf("got  %v\nwant config.yaml%s…", mistakes, tt.want)
 			}
@@ -185,12 +178,12 @@ func TestMistakes(t *testing.T) {
 
 func TestPasswordIsNotRepeated(t *testing.T) {
 	for _, u := range []string{"http://me:hunter2@a.example", "http://me:hunter2%zz@a.example", "me:hunter2@a.example"} {
-		_, mistakes := decodeText("public_url: "+u+"\n", noEnv)
+		_, mistakes := decodeText("public_url: "+u+"\n", edgetest.NoEnv)
 		if len(mistakes) != 1 || strings.Contains(mistakes.Error(), "hunter2") {
 			t.Errorf("%s: %v", u, mistakes)
 		}
 	}
-	_, mistakes := decodeText("admin: { token: \"${T}\" }\n", envOf(map[string]string{"T": "hunter2 "}))
+	_, mistakes := decodeText("admin: { token: \"${T}\" }\n", edgetest.EnvOf(map[string]string{"T": "hunter2 "}))
 	if len(mistakes) != 1 || strings.Contains(mistakes.Error(), "hunter2") {
 		t.Errorf("token: %v", mistakes)
 	}
@@ -199,7 +192,7 @@ func TestPasswordIsNotRepeated(t *testing.T) {
 func TestEveryMistakeIsReportedAtOnceByLine(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config.yaml")
-	writeFile(t, path, `listen: 8080
+	edgetest.WriteFile(t, path, `listen: 8080
 cache:
   memory: lots
   dir: `+path+`/under-a-file
@@ -215,8 +208,8 @@ tls:
   certificate: { cert: no.pem, key: no.key }
 lgo: {}
 `)
-	_, err := Load(path, noEnv)
-	var mistakes Mistakes
+	_, err := Load(path, edgetest.NoEnv)
+	var mistakes Problems
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("the error is %T: %v", err, err)
 	}
@@ -239,9 +232,9 @@ lgo: {}
 func TestFilesAreTried(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	writeFile(t, file, "x")
-	cert, key := makePair(t, dir, "a")
-	_, otherKey := makePair(t, dir, "b")
+	edgetest.WriteFile(t, file, "x")
+	cert, key := edgetest.MakePair(t, dir, "a")
+	_, otherKey := edgetest.MakePair(t, dir, "b")
 	pair := func(cert, key string) string {
 		return "tls: { listen: \":443\", certificate: { cert: \"" + cert + "\", key: \"" + key + "\" } }\n"
 	}
@@ -257,8 +250,8 @@ func TestFilesAreTried(t *testing.T) {
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.yaml")
-			writeFile(t, path, tt.text)
-			_, err := Load(path, noEnv)
+			edgetest.WriteFile(t, path, tt.text)
+			_, err := Load(path, edgetest.NoEnv)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), path+":1: "+tt.want)) {
 				t.Errorf("got %v; want %q", err, tt.want)
 			}
@@ -272,13 +265,13 @@ func TestFilesAreTried(t *testing.T) {
 func TestUnreadableConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	huge := filepath.Join(dir, "huge.yaml")
-	writeFile(t, huge, strings.Repeat("#", maxConfig+1))
+	edgetest.WriteFile(t, huge, strings.Repeat("#", maxConfig+1))
 	for path, want := range map[string]string{
 		dir + "/none.yaml": "/none.yaml: cannot read it: no such file or directory",
 		dir:                ": cannot read it: is a directory",
 		huge:               ": is larger than 1MiB",
 	} {
-		if _, err := Load(path, noEnv); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Load(path, edgetest.NoEnv); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", path, err, want)
 		}
 	}
@@ -296,7 +289,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("? {a: b}\n: [c, \"${\"]\n---\nx\n")
 	f.Add("cache: { disk: 1, max_object: 9223372036854775807B }\nlimits: { rate: 1e300 }\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		cfg, mistakes := decodeText(text, envOf(map[string]string{"N": "v"}))
+		cfg, mistakes := decodeText(text, edgetest.EnvOf(map[string]string{"N": "v"}))
 		if cfg == nil && len(mistakes) == 0 {
 			t.Fatal("neither a configuration nor a mistake")
 		}
@@ -332,41 +325,4 @@ func FuzzLoad(f *testing.F) {
 			t.Error(err)
 		}
 	})
-}
-
-func writeFile(t testing.TB, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// makePair writes a certificate for 127.0.0.1 and its key.
-func makePair(t testing.TB, dir, name string) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    time.Unix(0, 0),
-		NotAfter:     time.Unix(1<<33, 0),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
-	writeFile(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	writeFile(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
-	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
-		t.Fatal(err)
-	}
-	return cert, key
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/url"
@@ -21,7 +21,7 @@ func (v value) changes(s *Site) {
 			if text == "" {
 				return nil, nil
 			}
-			return parseBase(text)
+			return ParseBase(text)
 		}),
 		"mode": func(v value) {
 			if word, ok := v.oneOf(string(feed.Couch), string(feed.Poll)); ok {

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Mistake is one thing that is wrong in a configuration, and how to mend it.
-type Mistake struct {
+// Problem is one thing that is wrong in a configuration, and how to mend it.
+type Problem struct {
 	File string // "" in the built-in configuration
 	Line int    // from 1; 0 when no line is to blame
 	Key  string // "sites[0].masters[1].role"; "" when the file itself is wrong
@@ -17,7 +17,7 @@ type Mistake struct {
 
 // String is "config.yaml:12: cache.memory: …", without the parts that are not
 // known.
-func (m Mistake) String() string {
+func (m Problem) String() string {
 	var b strings.Builder
 	if m.File != "" {
 		b.WriteString(m.File)
@@ -33,11 +33,11 @@ func (m Mistake) String() string {
 	return b.String()
 }
 
-// Mistakes is everything that is wrong in a configuration, by line.
-type Mistakes []Mistake
+// Problems is everything that is wrong in a configuration, by line.
+type Problems []Problem
 
-// Error is one line for each mistake.
-func (ms Mistakes) Error() string {
+// Error is one line for each problem.
+func (ms Problems) Error() string {
 	lines := make([]string, len(ms))
 	for i, m := range ms {
 		lines[i] = m.String()
@@ -45,9 +45,9 @@ func (ms Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (d *decoder) sorted() Mistakes {
-	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int { return cmp.Compare(a.Line, b.Line) })
-	return d.mistakes
+func (d *decoder) sorted() Problems {
+	slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	return d.problems
 }
 
 // nearest returns the one of words that was probably meant by word, or "".

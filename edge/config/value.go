@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -20,12 +20,12 @@ type decoder struct {
 	file     string
 	env      func(string) (string, bool)
 	lines    map[string]int // key path, as seen in the file, to its line
-	mistakes Mistakes
+	problems Problems
 }
 
-// bad records a mistake in the key at path, or where that key would have been.
+// bad records a problem in the key at path, or where that key would have been.
 func (d *decoder) bad(path, format string, args ...any) {
-	d.mistakes = append(d.mistakes, Mistake{File: d.file, Line: d.line(path), Key: path, Text: fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, Problem{File: d.file, Line: d.line(path), Key: path, Text: fmt.Sprintf(format, args...)})
 }
 
 // line is where the key at path stands, or the nearest key around it.
@@ -42,7 +42,7 @@ func (d *decoder) line(path string) int {
 // document parses text as the one YAML document it must be.
 func (d *decoder) document(text []byte) (value, bool) {
 	wrong := func(line int, message string) (value, bool) {
-		d.mistakes = append(d.mistakes, Mistake{File: d.file, Line: line, Text: message})
+		d.problems = append(d.problems, Problem{File: d.file, Line: line, Text: message})
 		return value{}, false
 	}
 	if at := firstInvalid(text); at >= 0 {
@@ -110,7 +110,7 @@ func (d *decoder) value(n *yaml.Node, path string) value {
 
 func (v value) bad(format string, args ...any) { v.d.bad(v.path, format, args...) }
 
-// is says whether v has the kind that is wanted, and records a mistake if not.
+// is says whether v has the kind that is wanted, and records a problem if not.
 func (v value) is(kind yaml.Kind, want string) bool {
 	switch {
 	case v.node.Style&yaml.TaggedStyle != 0:
@@ -171,7 +171,7 @@ func (v value) entries() []entry {
 		}
 		if first, ok := seen[key.Value]; ok {
 			path := strings.TrimPrefix(v.path+"."+key.Value, ".")
-			v.d.mistakes = append(v.d.mistakes, Mistake{File: v.d.file, Line: key.Line, Key: path,
+			v.d.problems = append(v.d.problems, Problem{File: v.d.file, Line: key.Line, Key: path,
 				Text: fmt.Sprintf("is already set on line %d: remove one of them", first)})
 			continue
 		}
@@ -192,7 +192,7 @@ func (v value) entries() []entry {
 func (v value) merge(n *yaml.Node) []entry {
 	from := v.d.value(n, v.path).node
 	if from.Kind != yaml.MappingNode {
-		v.d.mistakes = append(v.d.mistakes, Mistake{File: v.d.file, Line: n.Line, Key: v.path, Text: "<< must name one mapping, such as *anchor"})
+		v.d.problems = append(v.d.problems, Problem{File: v.d.file, Line: n.Line, Key: v.path, Text: "<< must name one mapping, such as *anchor"})
 		return nil
 	}
 	var found []entry
@@ -282,8 +282,8 @@ func all[T any](dst *[]T, parse func(string) (T, error)) func(value) {
 		var list []T
 		v.each(func(v value) {
 			var item T
-			before := len(v.d.mistakes)
-			if into(&item, parse)(v); len(v.d.mistakes) == before {
+			before := len(v.d.problems)
+			if into(&item, parse)(v); len(v.d.problems) == before {
 				list = append(list, item)
 			}
 		})

@@ -13,7 +13,7 @@ import (
 func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
+		q.Rule.Keep.Default, q.SoftTimeout = policy.Forever, 700*time.Millisecond
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -27,7 +27,7 @@ func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
 			return respond(fill, 200, "new", "Cache-Control: max-age=60")
 		}}
 		q.Fetcher = slow
-		for i, wait := range []time.Duration{q.Rule.Patience, 0, 0} { // the first has waited for all
+		for i, wait := range []time.Duration{q.SoftTimeout, 0, 0} { // the first has waited for all
 			asked := time.Now()
 			expect(t, c, q, HitError, "old")
 			if took := time.Since(asked); took != wait {
@@ -51,11 +51,11 @@ func TestWhoeverHasNoStaleAnswerWaits(t *testing.T) {
 			return respond(fill, 200, "x", "Cache-Control: max-age=60")
 		}}
 		q := query("a", late)
-		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
+		q.Rule.Keep.Default, q.SoftTimeout = policy.Forever, 700*time.Millisecond
 		expect(t, c, q, Missed, "x")
 		settle(c)
 		pass(2 * time.Minute)
-		q.Rule.IfError = 0
+		q.Rule.Keep.Default = 0
 		expect(t, c, q, Missed, "x")
 	})
 }
@@ -63,7 +63,7 @@ func TestWhoeverHasNoStaleAnswerWaits(t *testing.T) {
 func TestAQuickValidationIsWaitedFor(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
+		q.Rule.Keep.Default, q.SoftTimeout = policy.Forever, 700*time.Millisecond
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
@@ -79,7 +79,7 @@ func TestAQuickValidationIsWaitedFor(t *testing.T) {
 func TestWhoeverLosesItsStaleAnswerWaits(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
-		q.Rule = policy.Rule{IfError: policy.Forever, Patience: 700 * time.Millisecond}
+		q.Rule.Keep.Default, q.SoftTimeout = policy.Forever, 700*time.Millisecond
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 func (v value) sites(dst *[]Site) {
 	var sites []Site
 	v.each(func(v value) {
-		s := newSiteConfig()
+		s := NewSite()
 		v.site(&s)
 		s.settle()
 		for i, other := range sites {
@@ -134,8 +134,8 @@ func (v value) site(s *Site) {
 	}
 }
 
-// settings are the values of the kind's own keys.
-func (s *Site) settings() kind.Settings {
+// Settings are the values of the kind's own keys.
+func (s *Site) Settings() kind.Settings {
 	settings := kind.Settings{}
 	if len(s.Deny) > 0 {
 		settings["deny"] = s.Deny
@@ -193,7 +193,7 @@ func parseLife(text string) (time.Duration, error) {
 // masters reads a list of masters and puts the primary first.
 func (v value) masters() []Master {
 	var masters []Master
-	before, primary := len(v.d.mistakes), -1
+	before, primary := len(v.d.problems), -1
 	v.each(func(v value) {
 		var m Master
 		v.master(&m)
@@ -209,7 +209,7 @@ func (v value) masters() []Master {
 			masters = append(masters, m)
 		}
 	})
-	if len(v.d.mistakes) > before || len(masters) == 0 {
+	if len(v.d.problems) > before || len(masters) == 0 {
 		return masters
 	}
 	if primary < 0 {
@@ -223,7 +223,7 @@ func (v value) masters() []Master {
 func (v value) master(m *Master) {
 	var u *url.URL
 	v.object(fields{
-		"url": into(&u, parseBase),
+		"url": into(&u, ParseBase),
 		"role": func(v value) {
 			if word, ok := v.oneOf(string(RolePrimary), string(RoleReplica), string(RoleSpare)); ok {
 				m.Role = Role(word)

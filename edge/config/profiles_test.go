@@ -1,6 +1,8 @@
-package main
+package config
 
 import (
+	"pkgedge/edge/edgetest"
+
 	"os"
 	"strings"
 	"testing"
@@ -8,7 +10,7 @@ import (
 
 // The files of docs/profiles.md run as they stand.
 func TestProfilesAreConfigurations(t *testing.T) {
-	text, err := os.ReadFile("../docs/profiles.md")
+	text, err := os.ReadFile("../../docs/profiles.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +21,7 @@ func TestProfilesAreConfigurations(t *testing.T) {
 	}
 	for i, block := range blocks {
 		file, _, _ := strings.Cut(block, "```")
-		cfg, mistakes := decodeText(file, envOf(secrets))
+		cfg, mistakes := decodeText(file, edgetest.EnvOf(secrets))
 		if len(mistakes) > 0 {
 			t.Errorf("file %d: %v", i, mistakes)
 			continue

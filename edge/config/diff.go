@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -15,10 +15,10 @@ var startOnly = []string{
 	"tls.listen", "tls.domains", "tls.email", "tls.ca",
 }
 
-// compare names the keys in which two configurations differ: those that may
+// Compare names the keys in which two configurations differ: those that may
 // change while the edge runs, and those that are fixed until it is started
 // again. Values are not told, for some are secrets.
-func compare(old, cfg *Config) (changed, fixed []string) {
+func Compare(old, cfg *Config) (changed, fixed []string) {
 	for _, key := range differences("", reflect.ValueOf(*old), reflect.ValueOf(*cfg)) {
 		switch key {
 		case "sites":
