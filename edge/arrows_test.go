@@ -27,8 +27,10 @@ var arrows = map[string][]arrow{
 		{"cache/policy", "a site's lifetimes are a policy.Rule"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/config", "it runs a configuration"},
+		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/limit", "a request is charged to its client's budget"},
 		{"edge/lockfile", "edge warm reads lockfiles"},
+		{"edge/redact", "it rewrites bodies that it passes on"},
 		{"origin", "each site has its masters"},
 		{"origin/feed", "it follows a registry's change feed"},
 		{"origin/kind", "a request is a kind.Route"},
@@ -36,6 +38,9 @@ var arrows = map[string][]arrow{
 		{"tls", "it serves TLS"},
 	},
 	"edge/admin": nil,
+	"edge/conditional": {
+		{"cache/policy", "ranges and dates are parsed as the cache does"},
+	},
 	"edge/config": {
 		{"cache", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin", "the patterns of deny are checked by the code that applies them"},
@@ -44,6 +49,7 @@ var arrows = map[string][]arrow{
 	"edge/edgetest": nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
+	"edge/redact":   nil,
 	"cache": {
 		{"cache/policy", "Get acts on the verdicts of Decide"},
 	},
@@ -119,7 +125,7 @@ const partOfKind = "origin/*/*"
 var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
-var pure = []string{anyKind, partOfKind, "origin/kind", "edge/lockfile", "cache/policy"}
+var pure = []string{anyKind, partOfKind, "origin/kind", "edge/lockfile", "edge/conditional", "cache/policy"}
 
 // pkg is a package as "go list -json" prints it.
 type pkg struct {

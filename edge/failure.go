@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/cache"
+	"pkgedge/edge/redact"
 	"pkgedge/origin"
 )
 
@@ -46,7 +47,7 @@ func (x *exchange) fail(err error) {
 		return
 	case errors.Is(err, cache.ErrClosed), errors.Is(err, context.Canceled):
 		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge is stopping"
-	case errors.Is(err, errCrowd):
+	case errors.Is(err, redact.ErrBusy):
 		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge reads too many large requests at a time"
 	case errors.Is(err, origin.ErrDrained):
 		status, reason = http.StatusServiceUnavailable, "the primary master, which alone takes this request, is drained for maintenance"

@@ -10,6 +10,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/conditional"
 	"pkgedge/edge/config"
 	"pkgedge/edge/limit"
 	"pkgedge/origin/kind"
@@ -63,7 +64,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch x.route.Class {
 	case kind.Metadata, kind.File:
-		if x.site.plain && x.conditionsOrigin() {
+		if x.site.plain && conditional.ForOrigin(x.r.Header) {
 			x.pass()
 			return
 		}
@@ -142,7 +143,7 @@ func (x *exchange) missed() {
 // the RFC has it, and does what its clients and its origin say.
 func (x *exchange) query() *cache.Query {
 	q := x.site.ask(x.from, x.route, x.r.Header)
-	q.Accept = accepted(x.r.Header["Accept-Encoding"])
+	q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
 	if x.route.Excerpt != "" {
 		q.Accept = 0 // a range of the bytes as they are
 	}
@@ -158,6 +159,17 @@ func (x *exchange) query() *cache.Query {
 		q.Interim = x.interim
 	}
 	return q
+}
+
+// encodings is a set of content codings in the cache's terms.
+func encodings(c conditional.Codings) (set cache.Encoding) {
+	if c.Gzip {
+		set |= cache.Gzip
+	}
+	if c.Zstd {
+		set |= cache.Zstd
+	}
+	return set
 }
 
 // local answers by itself.

@@ -11,6 +11,8 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
+	"pkgedge/edge/redact"
 	"pkgedge/origin/kind"
 )
 
@@ -21,7 +23,12 @@ import (
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
 	x.missed()
-	if !x.discreet() {
+	if err := x.redactRequest(); errors.Is(err, redact.ErrBusy) {
+		x.fail(err)
+		return
+	} else if err != nil {
+		x.err = err
+		x.refuse(cache.Refused, http.StatusBadRequest, "cannot take private packages out of this request, so it goes nowhere: "+err.Error())
 		return
 	}
 	proxy := httputil.ReverseProxy{
@@ -44,6 +51,39 @@ func (x *exchange) pass() {
 		w = finalOnly{w}
 	}
 	proxy.ServeHTTP(w, x.r)
+}
+
+// redactRequest takes out of the request all that lies in private scopes of other
+// masters than those it is for. npm names the scope of a project in a field of
+// every request, and every package of a project in the body of an audit. It also
+// has one token for the edge, which masters that are read without one must not
+// see.
+func (x *exchange) redactRequest() error {
+	if len(x.site.scopes) == 0 {
+		return nil
+	}
+	for _, name := range []string{"Npm-Scope", "Referer", "Pacote-Pkg-Id", "Pacote-Integrity"} {
+		delete(x.r.Header, name)
+	}
+	if x.route.Class == kind.PassAny && x.from.authorized == config.AuthorizedIgnore {
+		delete(x.r.Header, "Authorization")
+		delete(x.r.Header, "Cookie")
+	}
+	if x.route.Strip == nil || x.r.Body == nil || x.r.Body == http.NoBody {
+		return nil
+	}
+	elsewhere := func(scope string) bool { return x.site.scopes[scope] != nil && scope != x.from.scope }
+	return x.site.redactor.Request(x.r, x.control.SetReadDeadline, func(body []byte) ([]byte, error) {
+		return x.route.Strip(body, elsewhere)
+	})
+}
+
+// redactResponse takes withheld packages out of a response.
+func (x *exchange) redactResponse(resp *http.Response) error {
+	if x.route.Filter == nil || resp.StatusCode != http.StatusOK || x.r.Method == http.MethodHead {
+		return nil
+	}
+	return x.site.redactor.Response(x.r.Context(), resp, x.route.Filter)
 }
 
 // finalOnly keeps interim responses from clients that do not know them (RFC 9110
@@ -72,7 +112,7 @@ func (x *exchange) passed(resp *http.Response) error {
 		why = "method"
 	}
 	h["Cache-Status"] = append(h["Cache-Status"], "edge; fwd="+why+"; detail="+cache.Passed.String())
-	if err := x.filter(resp); err != nil {
+	if err := x.redactResponse(resp); err != nil {
 		return err
 	}
 	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/edge/conditional"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -20,7 +22,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Span != nil {
 		size, origin = a.Span.Total, a.Span.First
 	}
-	if x.unchanged(a) {
+	if a.Status == http.StatusOK && conditional.NotModified(x.r.Header, x.header(), x.start) {
 		x.none(http.StatusNotModified)
 		return
 	}
@@ -30,11 +32,15 @@ func (x *exchange) respond(a *cache.Answer) {
 		return
 	}
 	if a.Status == http.StatusOK && size >= 0 {
-		wanted, ok := x.spans(size)
+		var wanted []conditional.Span
+		ok := false
+		if x.r.Method == http.MethodGet {
+			wanted, ok = conditional.Spans(x.r.Header, x.header(), size)
+		}
 		if a.Span != nil {
 			wanted, ok = inPiece(wanted, a), true
 		}
-		if ok && (len(wanted) < 2 || !a.Live() || ascending(wanted)) {
+		if ok && (len(wanted) < 2 || !a.Live() || conditional.Ascending(wanted)) {
 			x.ranges(a, wanted, origin, size)
 			return
 		}
@@ -47,34 +53,34 @@ func (x *exchange) respond(a *cache.Answer) {
 
 // inPiece keeps to the bytes that an origin sent, where it chose others than the
 // request's.
-func inPiece(wanted []span, a *cache.Answer) []span {
-	have := span{a.Span.First, a.Part.Size}
-	if len(wanted) == 1 && wanted[0].start >= have.start && wanted[0].end() <= have.end() {
+func inPiece(wanted []conditional.Span, a *cache.Answer) []conditional.Span {
+	have := conditional.Span{Start: a.Span.First, Length: a.Part.Size}
+	if len(wanted) == 1 && wanted[0].Start >= have.Start && wanted[0].End() <= have.End() {
 		return wanted
 	}
-	return []span{have}
+	return []conditional.Span{have}
 }
 
 // ranges sends the spans wanted, or says that there are no such bytes.
-func (x *exchange) ranges(a *cache.Answer, wanted []span, origin, size int64) {
+func (x *exchange) ranges(a *cache.Answer, wanted []conditional.Span, origin, size int64) {
 	h := x.header()
 	switch len(wanted) {
 	case 0:
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 		x.none(http.StatusRequestedRangeNotSatisfiable)
 	case 1:
-		h.Set("Content-Range", wanted[0].contentRange(size))
-		x.begin(http.StatusPartialContent, wanted[0].length)
-		x.body(a, wanted[0].start-origin, wanted[0].length)
+		h.Set("Content-Range", wanted[0].ContentRange(size))
+		x.begin(http.StatusPartialContent, wanted[0].Length)
+		x.body(a, wanted[0].Start-origin, wanted[0].Length)
 	default:
-		p := newParts(wanted, h.Get("Content-Type"), size)
-		h.Set("Content-Type", p.contentType)
-		x.begin(http.StatusPartialContent, p.size)
+		p := conditional.NewMultipart(wanted, h.Get("Content-Type"), size, rand.Text())
+		h.Set("Content-Type", p.ContentType)
+		x.begin(http.StatusPartialContent, p.Size)
 		for i, s := range wanted {
-			x.w.Write(p.heads[i])
-			x.body(a, s.start-origin, s.length)
+			x.w.Write(p.Heads[i])
+			x.body(a, s.Start-origin, s.Length)
 		}
-		x.w.Write(p.tail)
+		x.w.Write(p.Tail)
 	}
 }
 

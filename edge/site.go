@@ -12,6 +12,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
 	"pkgedge/edge/config"
+	"pkgedge/edge/redact"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -24,8 +25,7 @@ type site struct {
 	plain    bool                 // the files kind: RFC 9111 and what the client says
 	own      upstream             // the site's own masters
 	scopes   map[string]*upstream // those of its private scopes, by their names
-	reading  chan struct{}        // a place for each large body that is read whole on its way
-	decoding chan struct{}        // and for each that is decoded
+	redactor *redact.Redactor     // of the bodies that pass
 	lease    *lease               // running configurations and fetches
 	cache    *cache.Cache
 	metadata policy.Rule
@@ -41,7 +41,7 @@ type site struct {
 func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 	t := &site{
 		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == config.KindFiles, cache: e.cache,
-		lease: newLease(), scopes: make(map[string]*upstream), reading: make(chan struct{}, maxPassed), decoding: make(chan struct{}, maxPassed),
+		lease: newLease(), scopes: make(map[string]*upstream), redactor: redact.New(),
 	}
 	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
 	if err := e.reach(&t.own, t, cfg, s, &own, 0); err != nil {
