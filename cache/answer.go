@@ -119,10 +119,16 @@ var errNoVariant = errors.New("stored response has no such representation")
 
 // part picks the representation that answers: the wanted variant in the
 // smallest coding the client takes. A response with a single nameless part, such
-// as an error or a file, has no choice to offer.
+// as an error or a file, has no choice to offer. Under no-transform the identity
+// coding answers: the others are the edge's work. They are stored all the same, as
+// the next 304 may lift that or bring it.
 func (q *Query) part(m *Meta) (Part, bool) {
 	if len(m.Parts) == 1 && m.Parts[0].Variant == "" {
 		return m.Parts[0], true
+	}
+	accept := q.Accept
+	if m.NoTransform() {
+		accept = 0
 	}
 	best, rank := Part{}, -1
 	for _, p := range m.Parts {
@@ -131,9 +137,9 @@ func (q *Query) part(m *Meta) (Part, bool) {
 		}
 		r := -1
 		switch {
-		case p.Encoding == "zstd" && q.Accept&Zstd != 0:
+		case p.Encoding == "zstd" && accept&Zstd != 0:
 			r = 2
-		case p.Encoding == "gzip" && q.Accept&Gzip != 0:
+		case p.Encoding == "gzip" && accept&Gzip != 0:
 			r = 1
 		case p.Encoding == "":
 			r = 0

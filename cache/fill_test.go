@@ -19,7 +19,12 @@ import (
 
 // hold makes a held response of one part for each variant.
 func hold(fill *Fill, parts map[string]string) error {
-	if err := fill.Hold(200, policytest.Fields("Cache-Control: max-age=60"), len(parts)); err != nil {
+	return holdWith(fill, parts, "Cache-Control: max-age=60")
+}
+
+// holdWith makes one with those fields.
+func holdWith(fill *Fill, parts map[string]string, lines ...string) error {
+	if err := fill.Hold(200, policytest.Fields(lines...), len(parts)); err != nil {
 		return err
 	}
 	for _, variant := range slices.Sorted(maps.Keys(parts)) {
@@ -80,6 +85,39 @@ func TestHeldThatFailsIsSeenByNobody(t *testing.T) {
 		}
 		settle(c)
 		expectStored(t, c.store, q.Key, 0, nil)
+	})
+}
+
+// RFC 9110 section 7.7: the origin's directive forbids codings that it did not
+// choose, also where a 304 brings it.
+func TestNoTransformIsAnsweredInTheIdentityCoding(t *testing.T) {
+	both(t, func(t *testing.T, c *Cache) {
+		says := "Cache-Control: max-age=60"
+		origin := fetch(func(_ context.Context, ask Ask, fill *Fill) error {
+			if ask.ETag != "" {
+				return fill.Respond(304, policytest.Fields(says), 0)
+			}
+			return holdWith(fill, map[string]string{"full/": "plain", "full/gzip": "small", "full/zstd": "tiny"}, says, `Etag: "1"`)
+		})
+		q := query("a", origin)
+		q.Variant, q.Accept = "full", Gzip|Zstd
+		expect(t, c, q, Missed, "tiny")
+		for _, tt := range []struct{ control, want string }{
+			{"max-age=60, no-transform", "plain"}, {"max-age=60", "tiny"}, {"no-transform, max-age=60", "plain"},
+		} {
+			settle(c)
+			pass(2 * time.Minute)
+			says = "Cache-Control: " + tt.control
+			expect(t, c, q, Revalidated, tt.want)
+			settle(c)
+			expect(t, c, q, Hit, tt.want)
+		}
+		says = "Cache-Control: max-age=60, no-transform"
+		q = query("b", origin)
+		q.Variant, q.Accept = "full", Gzip
+		expect(t, c, q, Missed, "plain")
+		settle(c)
+		expect(t, c, q, Hit, "plain")
 	})
 }
 

@@ -35,6 +35,7 @@ var arrows = map[string][]arrow{
 		{"origin", "each site has its masters"},
 		{"origin/feed", "it follows a registry's change feed"},
 		{"origin/kind", "a request is a kind.Route"},
+		{"origin/kinds", "a site's kind is found by its name"},
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
@@ -44,7 +45,8 @@ var arrows = map[string][]arrow{
 	},
 	"edge/config": {
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
-		{"origin", "the patterns of deny are checked by the code that applies them"},
+		{"origin/kind", "a site's kind says which keys and defaults it has"},
+		{"origin/kinds", "a site's kind is found by its name"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
 	},
 	"edge/edgetest": nil,
@@ -65,7 +67,10 @@ var arrows = map[string][]arrow{
 	"tls":                     nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
-		{anyKind, "a site's kind is made by its name"},
+	},
+	"origin/kinds": {
+		{"origin/kind", "it lists descriptors"},
+		{anyKind, "it is the line where a kind is registered"},
 	},
 	anyKind: {
 		{"origin/kind", "a kind implements kind.Kind"},
@@ -95,6 +100,8 @@ var testArrows = map[string][]arrow{
 		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"origin": {
+		{"origin/kinds", "a site of each kind"},
+		{anyKind, "a site of each kind"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 	},
@@ -282,7 +289,8 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"cache imports the origin", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin"}}, "pkgedge/cache imports pkgedge/origin"},
 		{"cache imports the vocabulary", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/cache imports pkgedge/origin/kind"},
 		{"origin imports the cache", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/cache"}}, "pkgedge/origin imports pkgedge/cache"},
-		{"origin imports a kind that is new", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/dist"}}, ""},
+		{"a new kind is registered", pkg{ImportPath: "pkgedge/origin/kinds", Imports: []string{"pkgedge/origin/dist"}}, ""},
+		{"origin imports a kind", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/dist"}}, "pkgedge/origin imports pkgedge/origin/dist"},
 		{"origin serves samples", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample"}}, "pkgedge/origin imports pkgedge/origin/sample"},
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},

@@ -65,6 +65,11 @@ func responseFields() []row {
 			get("Accept-Encoding: gzip").reply(200, cc, "Content-Encoding: gzip", "Vary: Accept-Encoding").with("\x1f\x8b").want(200, "Content-Encoding: gzip"),
 			get("Accept-Encoding: gzip").want(200, "Content-Encoding: gzip").body("\x1f\x8b").hit(),
 		}},
+		{rfc: "9110 7.7", rule: "no-transform goes on, and the content as it came", steps: []step{
+			get("Accept-Encoding: zstd, gzip").reply(200, "Cache-Control: max-age=60, no-transform", "Content-Type: text/plain").
+				want(200, "Cache-Control: max-age=60, no-transform", "!Content-Encoding").body("reply 1\n"),
+			get("Accept-Encoding: zstd").want(200, "Cache-Control: max-age=60, no-transform", "!Content-Encoding").body("reply 1\n").hit(),
+		}},
 		{rfc: "9110 10.2.2", rule: "a Location on the origin stays a path", steps: []step{
 			get().reply(301, cc, "Location: /y?a#b").want(301, "Location: /y?a#b"),
 			get().want(301, "Location: /y?a#b").hit(),

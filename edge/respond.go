@@ -143,7 +143,7 @@ func (x *exchange) fields(a *cache.Answer) {
 	}
 	h["Via"] = append(h["Via"][:len(h["Via"]):len(h["Via"])], "1.1 edge")
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheStatus(a))
-	if !x.site.plain {
+	if !x.site.kind.Transparent {
 		h["Cache-Control"] = []string{x.lifetime(a)}
 		delete(h, "Expires")
 		delete(h, "Pragma")
@@ -158,14 +158,20 @@ var (
 // lifetime is the Cache-Control that clients of a registry get: explicit,
 // because npm guesses without it, and the remaining lifetime, because npm
 // ignores Age.
+//
+// no-transform goes on to the caches in front (RFC 9111 section 5.2).
 func (x *exchange) lifetime(a *cache.Answer) string {
+	b := make([]byte, 0, 64)
 	if x.owned {
-		return "private, no-cache"
+		b = append(b, "private, no-cache"...)
+	} else {
+		b = append(b, "public, max-age="...)
+		b = strconv.AppendInt(b, int64(max(0, x.site.remaining(x.route, a))/time.Second), 10)
 	}
-	b := make([]byte, 0, 48)
-	b = append(b, "public, max-age="...)
-	b = strconv.AppendInt(b, int64(max(0, x.site.remaining(x.route, a))/time.Second), 10)
-	if x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK {
+	if a.NoTransform() {
+		b = append(b, ", no-transform"...)
+	}
+	if !x.owned && x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK {
 		b = append(b, ", immutable"...)
 	}
 	return string(b)

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -74,7 +76,7 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 			return next, err
 		}
 		if s.early(ctx, m, a, docs) {
-			return accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {"max-age=" + holdFor}}, 0)
+			return accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {cacheControl(r.Header, "max-age="+holdFor)}}, 0)
 		}
 		return accepted, s.writeVariants(ctx, r, docs, sink)
 	})
@@ -256,11 +258,24 @@ const longestUntil = 5 * time.Minute
 // expireAt makes a response stale at a moment, or after longestUntil where that
 // is sooner. Its validators go: a 304 would keep what is to be made anew.
 func expireAt(h http.Header, until time.Time) {
+	now := time.Now()
+	left := max(0, min(until.Sub(now), longestUntil))
+	h.Set("Cache-Control", cacheControl(h, "public, max-age="+strconv.Itoa(int(left/time.Second))))
 	for _, name := range []string{"Etag", "Last-Modified", "Expires", "Age", "Cdn-Cache-Control"} {
 		h.Del(name)
 	}
-	now := time.Now()
-	left := max(0, min(until.Sub(now), longestUntil))
 	h.Set("Date", now.UTC().Format(http.TimeFormat))
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(left/time.Second)))
+}
+
+// cacheControl is a Cache-Control in place of that of h. no-transform stays: it is
+// about the content, and no shorter lifetime lifts it (RFC 9110 section 7.7).
+func cacheControl(h http.Header, value string) string {
+	for _, line := range slices.Concat(h["Cache-Control"], h["Cdn-Cache-Control"]) {
+		for directive := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(directive), "no-transform") {
+				return value + ", no-transform"
+			}
+		}
+	}
+	return value
 }

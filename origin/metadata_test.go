@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -364,4 +365,26 @@ func TestReadUpTo(t *testing.T) {
 func iotestOneByteFirst(b []byte) io.Reader {
 	n := min(1, len(b))
 	return io.MultiReader(bytes.NewReader(b[:n]), bytes.NewReader(b[n:]))
+}
+
+// A shorter lifetime lifts no no-transform.
+func TestNoTransformStays(t *testing.T) {
+	for _, tt := range []struct {
+		h    http.Header
+		want string
+	}{
+		{http.Header{}, "public, max-age=60"},
+		{http.Header{"Cache-Control": {"max-age=300"}}, "public, max-age=60"},
+		{http.Header{"Cache-Control": {"max-age=300", "public , No-Transform"}}, "public, max-age=60, no-transform"},
+		{http.Header{"Cdn-Cache-Control": {"no-transform"}}, "public, max-age=60, no-transform"},
+	} {
+		before := tt.h.Clone()
+		if have := cacheControl(tt.h, "public, max-age=60"); have != tt.want {
+			t.Errorf("%v: %q, want %q", before, have, tt.want)
+		}
+		expireAt(tt.h, time.Now().Add(time.Minute+500*time.Millisecond))
+		if have := tt.h["Cache-Control"]; len(have) != 1 || have[0] != tt.want || tt.h["Cdn-Cache-Control"] != nil {
+			t.Errorf("%v expires: %q, want %q", before, tt.h, tt.want)
+		}
+	}
 }

@@ -225,9 +225,9 @@ func (s *pins) answered(a *Ask, begun time.Time, m *master, h http.Header, docs 
 	}
 	switch s.judge(a.Route, now, stored, answer) {
 	case brief:
+		h.Set("Cache-Control", cacheControl(h, briefly))
 		h.Del("Expires")
 		h.Del("Cdn-Cache-Control")
-		h.Set("Cache-Control", briefly)
 		h.Set("Age", relayed)
 	case reject:
 		return errUnshown

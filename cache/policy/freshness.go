@@ -12,6 +12,7 @@ type freshness struct {
 	stated     time.Duration // freshness_lifetime, absent when the response states none
 	initialAge time.Duration // corrected_initial_age
 	relayed    bool          // another cache had kept it, as Age says
+	asIs       bool          // no-transform, in either of the two fields
 	heuristic  time.Duration // a tenth of Date - Last-Modified; 0 where section 4.2.2 allows none
 }
 
@@ -32,9 +33,11 @@ func (r *Response) Measure() { r.fresh = measure(r) }
 func measure(r *Response) freshness {
 	targeted, isTargeted := parseTargeted(r.Header[TargetField])
 	f := freshness{control: targeted, stated: absent}
+	general := ParseControl(r.Header["Cache-Control"])
 	if !isTargeted {
-		f.control = ParseControl(r.Header["Cache-Control"])
+		f.control = general
 	}
+	f.asIs = f.control.NoTransform || general.NoTransform
 	date := r.ResponseTime
 	if lines := r.Header["Date"]; len(lines) > 0 {
 		if t, ok := ParseDate(lines[0], r.ResponseTime); ok {
@@ -77,6 +80,11 @@ func parseAge(lines []string) time.Duration {
 	age, _ := parseDelta(strings.TrimSpace(first))
 	return age
 }
+
+// NoTransform says whether the origin forbids to change the content (section
+// 5.2.2.6, RFC 9110 section 7.7). A targeted field, which is about caching, does
+// not lift what Cache-Control says of this.
+func (r *Response) NoTransform() bool { return r.fresh.asIs }
 
 // Age is the response's current_age (RFC 9111 section 4.2.3).
 func (r *Response) Age(now time.Time) time.Duration {

@@ -152,3 +152,31 @@ func TestAnnouncedLifetime(t *testing.T) {
 		}
 	}
 }
+
+func TestNoTransform(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		lines []string
+		want  bool
+	}{
+		{"§5.2.2.6 nothing said", []string{"Cache-Control: public"}, false},
+		{"§5.2.2.6", []string{"Cache-Control: max-age=60, No-Transform"}, true},
+		{"§5.2.2.6 on a line of its own", []string{"Cache-Control: max-age=60", "Cache-Control: no-transform"}, true},
+		{"§5.2.2.6 inside of a quoted-string", []string{`Cache-Control: private="x, no-transform"`}, false},
+		{"RFC 9213 §2.1 in the targeted field", []string{"Cdn-Cache-Control: no-transform"}, true},
+		{"RFC 9213 §2.2 the targeted field does not lift it", []string{"Cdn-Cache-Control: max-age=60", "Cache-Control: no-transform"}, true},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if have := received(200, tt.lines...).NoTransform(); have != tt.want {
+				t.Errorf("no-transform %v, want %v", have, tt.want)
+			}
+		})
+	}
+	m := received(200, "Cache-Control: max-age=60")
+	if n := m.Freshened(policytest.Fields("Cache-Control: no-transform"), policytest.Epoch, policytest.Epoch); !n.NoTransform() {
+		t.Error("§4.3.4 a 304 does not bring it")
+	}
+	if !Storable(Rule{}, asking(""), 200, policytest.Fields("Cache-Control: max-age=60, no-transform")) {
+		t.Error("§5.2.2.6 not storable: it is about the content alone")
+	}
+}

@@ -11,7 +11,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"pkgedge/origin"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 )
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
@@ -133,12 +134,21 @@ func (v value) site(s *Site) {
 	}
 }
 
+// Settings are the values of the kind's own keys.
+func (s *Site) Settings() kind.Settings {
+	settings := kind.Settings{}
+	if len(s.Deny) > 0 {
+		settings["deny"] = s.Deny
+	}
+	if s.Abbreviated.Time {
+		settings["abbreviated.time"] = []string{"true"}
+	}
+	return settings
+}
+
 // parseDeny reads an entry of a deny list.
 func parseDeny(text string) (string, error) {
-	if err := origin.CheckDeny(text); err != nil {
-		return "", fmt.Errorf("%q names nothing to deny: %w", text, err)
-	}
-	return text, nil
+	return text, kind.ByName(kinds.All(), KindNPM).Keys[0].Check(text)
 }
 
 // parseWait reads a duration above zero: no wait is without a bound.
