@@ -53,7 +53,7 @@ type Answer struct {
 
 	Err error // what went wrong at the origin, for HitError
 
-	stored *Stored
+	stored *Entry
 	reader *reader
 }
 
@@ -78,10 +78,14 @@ func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, plac
 
 // Bytes is the answer's body when it is in memory.
 func (a *Answer) Bytes() ([]byte, bool) {
-	if a.stored == nil || a.stored.data == nil {
+	if a.stored == nil {
 		return nil, false
 	}
-	return a.stored.data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
+	data, ok := a.stored.Body.Bytes()
+	if !ok {
+		return nil, false
+	}
+	return data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
 }
 
 // Live says that the body may still be on its way from the origin.
@@ -93,17 +97,11 @@ func (a *Answer) Live() bool { return a.reader != nil }
 // bytes that are still being fetched ends with ctx. An io.EOF before Part.Size
 // bytes, or any error, means that the body cannot be completed.
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
-	switch {
-	case a.reader != nil:
+	if a.reader != nil {
 		a.reader.seek(a.Part.Offset + off)
 		return &boundReader{ctx, a.reader}, nil
-	case a.stored.chunks != nil:
-		return a.stored.chunks.reader(a.Part.Offset+off, a.Part.Offset+a.Part.Size), nil
-	case a.stored.file != nil:
-		_, err := a.stored.file.Seek(a.stored.base+a.Part.Offset+off, io.SeekStart)
-		return a.stored.file, err
 	}
-	return io.NewSectionReader(a.stored.Body, a.Part.Offset+off, a.Part.Size-off), nil
+	return a.stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }
 
 // Close lets go of what the answer holds.

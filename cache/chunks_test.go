@@ -32,7 +32,7 @@ func counted(d *disk) *atomic.Int64 {
 	return read
 }
 
-func answerOf(s *Stored) *Answer { return &Answer{Meta: s.Meta, Part: s.Parts[0], stored: s} }
+func answerOf(s *Entry) *Answer { return &Answer{Meta: s.Meta, Part: s.Parts[0], stored: s} }
 
 // The first byte of a large body waits for its chunk and not for the rest, and so
 // does a byte in the middle.
@@ -111,10 +111,11 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 	const size = 40*chunkSize + 100
 	for _, at := range []int{0, chunkSize - 1, chunkSize, 17*chunkSize + 9, size - 1} {
 		d, k, body := afterAStart(t, size)
-		s := d.open(k, k.sum())
-		flip(t, d.path(k.sum()), at+int(s.base))
-		s.Release()
-		if s = d.Get(k); s == nil {
+		before := d.open(k, k.sum())
+		flip(t, d.path(k.sum()), at+int(before.raw.base))
+		before.Release()
+		s := d.Get(k)
+		if s == nil {
 			t.Fatalf("byte %d: a miss", at)
 		}
 		from, err := answerOf(s).Body(t.Context(), 0)

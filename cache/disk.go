@@ -76,13 +76,13 @@ func (d *disk) failed(op string, err error) {
 }
 
 // Get opens what is stored, its bytes checked.
-func (d *disk) Get(k Key) *Stored {
+func (d *disk) Get(k Key) *Entry {
 	sum := k.sum()
 	return d.sound(sum, d.open(k, sum))
 }
 
 // open opens what is stored. Its head is checked, its bytes may not have been.
-func (d *disk) open(k Key, sum Sum) *Stored {
+func (d *disk) open(k Key, sum Sum) *openEntry {
 	f, h, info, err := d.front(sum, readOnly)
 	if err != nil {
 		return nil
@@ -93,15 +93,14 @@ func (d *disk) open(k Key, sum Sum) *Stored {
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), info: info, changed: fsys.ChangeTime(info)}
-	body := &fileBody{d.sys.Read, f, s.base}
-	s.Body = body
+	s := &openEntry{raw: fileBody{d.sys.Read, f, bodyOffset(h.slotLog)}, info: info, changed: fsys.ChangeTime(info)}
+	s.Entry = Entry{Meta: h.meta, Body: s}
 	known := false
 	if s.vouched, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
 	if !s.vouched && h.end() > h.sumsAt() {
-		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: body, size: s.Size()}
+		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: &s.raw, size: s.Size()}
 	}
 	return s
 }
@@ -124,20 +123,22 @@ func (d *disk) discover(sum Sum, worth uint8) {
 
 // sound is s, or nil when its bytes are not what they were. A large body's bytes
 // are checked while they are read.
-func (d *disk) sound(sum Sum, s *Stored) *Stored {
-	if s == nil || s.vouched {
-		return s
+func (d *disk) sound(sum Sum, s *openEntry) *Entry {
+	if s == nil {
+		return nil
+	}
+	if s.vouched {
+		return &s.Entry
 	}
 	var err error
 	if s.chunks != nil {
-		if s.chunks.sums, err = readSums(&fileBody{d.sys.Read, s.file, 0}, &s.chunks.head); err == nil {
-			s.Body = s.chunks
-			return s
+		if s.chunks.sums, err = readSums(&fileBody{d.sys.Read, s.raw.file, 0}, &s.chunks.head); err == nil {
+			return &s.Entry
 		}
-	} else if err = d.checks.verify(checked{sum, s.changed}, s.Body, s.Meta); err == nil {
+	} else if err = d.checks.verify(checked{sum, s.changed}, &s.raw, s.Meta); err == nil {
 		d.index.Vouch(sum, s.changed)
 		s.vouched = true
-		return s
+		return &s.Entry
 	}
 	d.distrust(sum, s.info, err)
 	s.Release()

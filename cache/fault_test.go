@@ -355,11 +355,11 @@ func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	write(t, d, k, metaFor(k, 2, b), b)
 	stored := d.Get(k)
 	defer stored.Release()
-	d.spoiled(k.sum(), replaced.info)
+	d.spoiled(k.sum(), replaced.Body.(*openEntry).info)
 	d.spoiled(k.sum(), nil) // its head was damaged, and is not any more
 	real := d.sys.Read
 	d.sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
-	d.spoiled(k.sum(), stored.info)
+	d.spoiled(k.sum(), stored.Body.(*openEntry).info)
 	expectStored(t, d, k, 0, nil)
 	d.sys.Read = real
 	expectStored(t, d, k, 2, b)
@@ -370,6 +370,6 @@ func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	if err := d.Freshen(k, 2, metaFor(k, 3, b)); err != nil {
 		t.Fatal(err)
 	}
-	d.spoiled(k.sum(), stored.info)
+	d.spoiled(k.sum(), stored.Body.(*openEntry).info)
 	expectStored(t, d, k, 0, nil)
 }

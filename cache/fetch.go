@@ -146,15 +146,15 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
 	var found Key
 	w.base, w.mark, found = c.lookup(q)
-	why := policy.Decide(w.requested, w.base.response(), w.mark, q.Rule, q.Request)
+	why := policy.Decide(w.requested, w.base.Policy(), w.mark, q.Rule, q.Request)
 	if why == policy.Fresh {
 		f.finishStored(w.base)
 		return
 	}
-	f.because(q.reason(w.requested, w.base.response(), w.mark, found))
-	w.asked = ask(why, w.base.response(), &q.Request)
-	w.asked.Stale = q.standIn(w.requested, w.base.response(), w.mark)
-	w.asked.Memo = w.base.memo(q.Memo)
+	f.because(q.reason(w.requested, w.base.Policy(), w.mark, found))
+	w.asked = ask(why, w.base.Policy(), &q.Request)
+	w.asked.Stale = q.standIn(w.requested, w.base.Policy(), w.mark)
+	w.asked.Memo = memo(w.base, q.Memo)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }
 

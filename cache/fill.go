@@ -68,7 +68,7 @@ type Fill struct {
 	c     *Cache
 	f     *flight
 	q     *Query
-	base  *Stored // the stored response that Ask's validators are of
+	base  *Entry // the stored response that Ask's validators are of
 	mark  policy.Mark
 	place Key // where a response is to be stored
 
@@ -96,7 +96,7 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 		return w.head(status, h, size)
 	}
 	if w.base != nil && policy.IsServerError(status) &&
-		policy.DecideOnError(time.Now(), w.base.response(), w.mark, w.q.Rule, w.q.Request) == policy.StaleIfError {
+		policy.DecideOnError(time.Now(), w.base.Policy(), w.mark, w.q.Rule, w.q.Request) == policy.StaleIfError {
 		return preferStale{status}
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
@@ -238,7 +238,7 @@ func (w *Fill) renew(h http.Header) error {
 	if w.base == nil || w.asked.ETag == "" && w.asked.LastModified == "" && w.asked.Memo == nil {
 		return ErrUnasked
 	}
-	w.base.Meta = w.freshen(h)
+	w.base = &Entry{Meta: w.freshen(h), Body: w.base.Body}
 	w.renewed = true
 	w.f.setStatus(http.StatusNotModified)
 	return nil
@@ -295,4 +295,25 @@ func (w *Fill) commit() {
 	w.f.commit(&final)
 	w.c.drop(w.f) // only now: a request in between found either the flight or the store
 	w.f.finish(&final)
+}
+
+// maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.
+const maxMemo = 8 << 20
+
+// memo reads the part of a variant of a stored response. It is nil when there is none
+// that can be read. A part that is too large counts as none.
+func memo(s *Entry, variant string) []byte {
+	if s == nil || variant == "" {
+		return nil
+	}
+	for _, p := range s.Parts {
+		if p.Variant != variant || p.Size > maxMemo {
+			continue
+		}
+		memo := make([]byte, p.Size)
+		if n, _ := s.Body.ReadAt(memo, p.Offset); int64(n) == p.Size && crc32.Checksum(memo, castagnoli) == p.CRC {
+			return memo
+		}
+	}
+	return nil
 }

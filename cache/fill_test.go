@@ -51,15 +51,17 @@ func TestHeldIsReleasedWhenItIsWhole(t *testing.T) {
 		}}
 		full, brief := query("a", origin), query("a", origin)
 		full.Variant, brief.Variant = "full", "abbreviated"
-		answered := false
+		answered := make(chan struct{})
 		wait := clients(c, 10, func(i int) *Query { return []*Query{full, brief}[i%2] })
 		go func() {
+			defer close(answered) // the test ends after it, or its file would still be open
 			get(c, full)
-			answered = true
 		}()
 		synctest.Wait()
-		if answered {
+		select {
+		case <-answered:
 			t.Fatal("answered before the response was whole")
+		default:
 		}
 		expectStored(t, c.store, full.Key, 0, nil)
 		close(gate)
@@ -68,6 +70,7 @@ func TestHeldIsReleasedWhenItIsWhole(t *testing.T) {
 				t.Errorf("got %v, want %q", g, want)
 			}
 		}
+		<-answered
 		origin.want(t, 1)
 		settle(c)
 		expect(t, c, full, Hit, "all of it")

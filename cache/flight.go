@@ -35,7 +35,7 @@ type flight struct {
 	interims []interim   // 1xx responses so far
 	meta     *Meta       // from headers on
 	unkept   http.Header // fields of the response that only its first reader gets
-	stored   *Stored     // the result when the response was already stored: validated, or found fresh
+	stored   *Entry      // the result when the response was already stored: validated, or found fresh
 	result   result      // what happened at the origin
 	writer   Writer      // the bytes; nil without a tier that takes them
 	inStore  int64       // bytes readable in writer

@@ -195,7 +195,7 @@ func (f *flight) finish(m *Meta) {
 
 // finishStored ends a fill whose answer is a stored response, which the flight
 // takes over.
-func (f *flight) finishStored(s *Stored) {
+func (f *flight) finishStored(s *Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stored = s

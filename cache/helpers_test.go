@@ -230,7 +230,7 @@ func tiersOf(m *memory, d *disk) *tiers {
 }
 
 // bytesOf reads a stored response's whole body.
-func bytesOf(t testing.TB, s *Stored) []byte {
+func bytesOf(t testing.TB, s *Entry) []byte {
 	t.Helper()
 	b, err := io.ReadAll(io.NewSectionReader(s.Body, 0, s.Size()))
 	if err != nil {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,17 +48,44 @@ type currents struct {
 	moving  map[Sum]int // copied from one tier to the other at this moment, see Holds
 }
 
-// resident is a response in memory, immutable.
+// resident is a response in memory, and its own Body. It is immutable, so that a hit
+// hands out the one Entry that it has.
 type resident struct {
+	Entry
 	key  Key
 	sum  Sum
-	meta *Meta
 	data []byte
 	sole bool // there is no copy on disk, or not with this Meta
 }
 
+func newResident(k Key, sum Sum, m *Meta, data []byte, sole bool) *resident {
+	r := &resident{key: k, sum: sum, data: data, sole: sole}
+	r.Entry = Entry{Meta: m, Body: r}
+	return r
+}
+
+// ReadAt, Section, Bytes and Close make a resident a Body.
+func (r *resident) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(r.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, r.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (r *resident) Section(off, n int64) (io.Reader, error) {
+	return bytes.NewReader(r.data[off : off+n]), nil
+}
+
+func (r *resident) Bytes() ([]byte, bool) { return r.data, true }
+
+func (r *resident) Close() error { return nil }
+
 // cost is what a resident takes, to which ristretto adds 56 bytes.
-func (r *resident) cost() int64 { return int64(cap(r.data)) + r.meta.overhead() }
+func (r *resident) cost() int64 { return int64(cap(r.data)) + r.overhead() }
 
 // room makes a body's bytes with the capacity that the allocator gives them, so
 // that cap says what they take.
@@ -87,7 +115,7 @@ func newMemory(s budget.Shares) (*memory, error) {
 	m.share = max(s.Tier-5*counters, budget.MinTier)
 	drop := func(item *ristretto.Item[*resident]) {
 		if r := item.Value; r != nil {
-			m.shard(r.sum).drop(r.sum, r.meta.ID)
+			m.shard(r.sum).drop(r.sum, r.ID)
 		}
 	}
 	var err error
@@ -125,7 +153,7 @@ func slot(s Sum, id uint64) uint64 {
 }
 
 // get returns the response, or a ticket for promote.
-func (m *memory) get(k Key, sum Sum) (*Stored, uint64) {
+func (m *memory) get(k Key, sum Sum) (*resident, uint64) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	id, ok := c.ids[sum]
@@ -135,14 +163,10 @@ func (m *memory) get(k Key, sum Sum) (*Stored, uint64) {
 		return nil, ticket
 	}
 	r, ok := m.values.Get(slot(sum, id))
-	if !ok || r.meta.ID != id || r.key.Site != k.Site || r.key.ID != k.ID {
+	if !ok || r.ID != id || r.key.Site != k.Site || r.key.ID != k.ID {
 		return nil, ticket
 	}
-	return r.stored(), ticket
-}
-
-func (r *resident) stored() *Stored {
-	return &Stored{Meta: r.meta, Body: bytes.NewReader(r.data), data: r.data, sole: r.sole}
+	return r, ticket
 }
 
 // takes says whether a response is small enough.
@@ -165,7 +189,7 @@ func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
 	if !newer {
 		return
 	}
-	m.set(&resident{k, sum, meta, data, sole})
+	m.set(newResident(k, sum, meta, data, sole))
 	if had {
 		m.values.Del(slot(sum, before)) // nobody asks for it again, and it would count until evicted
 	}
@@ -175,18 +199,18 @@ func (m *memory) set(r *resident) {
 	m.resize()
 	n := r.cost() + queuing
 	if m.afloat.Take(n) {
-		if m.values.Set(slot(r.sum, r.meta.ID), r, 0) {
+		if m.values.Set(slot(r.sum, r.ID), r, 0) {
 			return
 		}
 		m.afloat.Release(n)
 	}
-	m.shard(r.sum).drop(r.sum, r.meta.ID)
+	m.shard(r.sum).drop(r.sum, r.ID)
 }
 
 // promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
-func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored {
-	r := &resident{k, k.sum(), meta, data, false}
+func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Entry {
+	r := newResident(k, k.sum(), meta, data, false)
 	m.values.Get(slot(r.sum, meta.ID)) // it is not there, and counts as asked for: ristretto admits by that
 	c := m.shard(r.sum)
 	c.mu.Lock()
@@ -198,7 +222,7 @@ func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored 
 	if taken {
 		m.set(r)
 	}
-	return r.stored()
+	return &r.Entry
 }
 
 // Freshen renews the Meta of the response with the old ID, if that is held here
@@ -211,7 +235,7 @@ func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
 func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 	sum := k.sum()
 	r, ok := m.values.Get(slot(sum, old))
-	if !ok || r.meta.ID != old || !sameBytes(r.meta, meta) {
+	if !ok || r.ID != old || !sameBytes(r.Meta, meta) {
 		return errGone
 	}
 	c := m.shard(sum)
@@ -225,16 +249,16 @@ func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 	if !current {
 		return errGone
 	}
-	m.set(&resident{k, sum, meta, r.data, sole})
+	m.set(newResident(k, sum, meta, r.data, sole))
 	m.values.Del(slot(sum, old))
 	m.values.Wait() // as in Commit
 	return nil
 }
 
 // shared records that the disk has a copy now.
-func (m *memory) shared(k Key, s *Stored) {
-	if sum := k.sum(); m.current(sum, s.ID) {
-		m.set(&resident{k, sum, s.Meta, s.data, false})
+func (m *memory) shared(r *resident) {
+	if m.current(r.sum, r.ID) {
+		m.set(newResident(r.key, r.sum, r.Meta, r.data, false))
 	}
 }
 
@@ -266,7 +290,7 @@ func (m *memory) moved(sum Sum) {
 // sole says that the response with that ID is here, and nowhere else.
 func (m *memory) sole(sum Sum, id uint64) bool {
 	r, ok := m.values.Get(slot(sum, id))
-	return ok && r.sole && r.sum == sum && r.meta.ID == id
+	return ok && r.sole && r.sum == sum && r.ID == id
 }
 
 func (m *memory) forget(sum Sum) {
@@ -293,9 +317,11 @@ func (m *memory) used() (bytes int64, objects int) {
 
 // Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
 // itself, for an edge without a disk tier.
-func (m *memory) Get(k Key) *Stored {
-	s, _ := m.get(k, k.sum())
-	return s
+func (m *memory) Get(k Key) *Entry {
+	if r, _ := m.get(k, k.sum()); r != nil {
+		return &r.Entry
+	}
+	return nil
 }
 
 func (m *memory) Remove(k Key, id uint64) {

@@ -182,7 +182,7 @@ func TestTiersPromotion(t *testing.T) {
 
 	have := s.Get(large)
 	defer have.Release()
-	if have.file == nil {
+	if _, ok := have.Body.(*openEntry); !ok {
 		t.Error("a large body is no file: no sendfile")
 	}
 }

@@ -228,7 +228,8 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 				return
 			}
 			defer s.Release()
-			serve(w, s.file, s.base, s.Size())
+			raw := s.Body.(*openEntry).raw
+			serve(w, raw.file, raw.base, s.Size())
 			return
 		}
 		f, err := os.Open(d.path(k.sum()))

@@ -3,9 +3,6 @@ package cache
 import (
 	"crypto/sha256"
 	"hash/crc32"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
 
 	"pkgedge/cache/policy"
@@ -89,60 +86,6 @@ func (m *Meta) overhead() int64 {
 		}
 	}
 	return n
-}
-
-// Stored is a stored response taken from a tier. Whoever takes one releases it.
-type Stored struct {
-	*Meta
-	Body io.ReaderAt // the parts, at their offsets; may be read by many at once
-
-	data []byte   // the body, when it is in memory
-	sole bool     // and nowhere else
-	file *os.File // the open file, when it is on disk
-	base int64    // where the body begins in file
-
-	info    fs.FileInfo
-	changed int64   // when the file was changed
-	vouched bool    // its bytes have been checked since
-	chunks  *chunks // checks them while they are read; nil where that is not needed
-}
-
-// Release gives back what the stored response holds open. It may be nil, and
-// releasing twice is harmless.
-func (s *Stored) Release() {
-	if s != nil && s.file != nil {
-		s.file.Close()
-		s.file = nil
-	}
-}
-
-// response is nil for a nil Stored.
-func (s *Stored) response() *policy.Response {
-	if s == nil {
-		return nil
-	}
-	return &s.Response
-}
-
-// maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.
-const maxMemo = 8 << 20
-
-// memo reads the part of a variant. It is nil when there is none that can be
-// read, and too large a one is as good as none.
-func (s *Stored) memo(variant string) []byte {
-	if s == nil || variant == "" {
-		return nil
-	}
-	for _, p := range s.Parts {
-		if p.Variant != variant || p.Size > maxMemo {
-			continue
-		}
-		memo := make([]byte, p.Size)
-		if n, _ := s.Body.ReadAt(memo, p.Offset); int64(n) == p.Size && crc32.Checksum(memo, castagnoli) == p.CRC {
-			return memo
-		}
-	}
-	return nil
 }
 
 // sameBytes says that two Metas describe the same body.

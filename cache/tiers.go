@@ -19,17 +19,18 @@ type tiers struct {
 	saving     atomic.Bool
 }
 
-func (t *tiers) Get(k Key) *Stored {
+func (t *tiers) Get(k Key) *Entry {
 	sum := k.sum()
-	s, ticket := t.memory.get(k, sum)
-	if s != nil {
+	r, ticket := t.memory.get(k, sum)
+	if r != nil {
 		t.disk.index.Touch(sum) // else what memory answers would look unused on disk
-		if s.sole {
-			t.saveSoon(k, s)
+		if r.sole {
+			t.saveSoon(r)
 		}
-		return s
+		return &r.Entry
 	}
-	if s = t.disk.open(k, sum); s == nil || !t.memory.takes(s.Meta) {
+	s := t.disk.open(k, sum)
+	if s == nil || !t.memory.takes(s.Meta) {
 		return t.disk.sound(sum, s)
 	}
 	size := s.Size()
@@ -51,7 +52,7 @@ func (t *tiers) Get(k Key) *Stored {
 	t.memory.moves(sum)
 	defer t.memory.moved(sum)
 	if !t.disk.hasStill(sum, s.info) { // gone meanwhile, and perhaps nobody was told of a change, see Holds
-		return (&resident{k, sum, s.Meta, data, false}).stored()
+		return &newResident(k, sum, s.Meta, data, false).Entry
 	}
 	return t.memory.promote(ticket, k, s.Meta, data)
 }
@@ -59,39 +60,38 @@ func (t *tiers) Get(k Key) *Stored {
 // saveSoon has a response written to disk that was kept in memory alone while
 // that could not be written to. One at a time is enough: the rest is written at
 // its next hit.
-func (t *tiers) saveSoon(k Key, s *Stored) {
+func (t *tiers) saveSoon(r *resident) {
 	if t.disk.breaker.open(time.Now()) || !t.saving.CompareAndSwap(false, true) {
 		return
 	}
 	begun := t.background(func() {
 		defer t.saving.Store(false)
-		t.save(k, s)
+		t.save(r)
 	})
 	if !begun {
 		t.saving.Store(false)
 	}
 }
 
-func (t *tiers) save(k Key, s *Stored) {
-	sum := k.sum()
-	t.memory.moves(sum)
-	defer t.memory.moved(sum)
-	if !t.memory.current(sum, s.ID) { // it left memory meanwhile, see Holds
+func (t *tiers) save(r *resident) {
+	t.memory.moves(r.sum)
+	defer t.memory.moved(r.sum)
+	if !t.memory.current(r.sum, r.ID) { // it left memory meanwhile, see Holds
 		return
 	}
-	w, err := t.disk.Create(k, s.Meta, s.Size())
+	w, err := t.disk.Create(r.key, r.Meta, r.Size())
 	if err != nil {
 		return
 	}
 	defer w.Abort()
-	if _, err := w.Write(s.data); err != nil {
+	if _, err := w.Write(r.data); err != nil {
 		return
 	}
-	switch err := w.Commit(s.Meta); {
+	switch err := w.Commit(r.Meta); {
 	case err == nil:
-		t.memory.shared(k, s)
+		t.memory.shared(r)
 	case errors.Is(err, errGone): // the disk has a newer one
-		t.memory.Remove(k, s.ID)
+		t.memory.Remove(r.key, r.ID)
 	}
 }
 

@@ -134,7 +134,7 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 			}
 			return real(f, p, off)
 		}
-		checked := make(chan *Stored)
+		checked := make(chan *Entry)
 		go func() { checked <- d.Get(k) }()
 		synctest.Wait()
 		began := time.Now()
