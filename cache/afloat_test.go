@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
 )
 
 // everythingGivenBack fails the test unless nothing is afloat or lent.
@@ -22,7 +23,7 @@ func everythingGivenBack(t *testing.T, m *memory, size int64) {
 }
 
 func TestAfloatIsGivenBack(t *testing.T) {
-	k := Key{Site: "s", ID: "a"}
+	k := store.Key{Site: "s", ID: "a"}
 	body := payload(1, 100_000)
 	for _, tt := range []struct {
 		rule string
@@ -89,7 +90,7 @@ func TestAfloatIsGivenBack(t *testing.T) {
 func TestAfloatFull(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-	k, body := Key{ID: "a"}, payload(1, 50_000)
+	k, body := store.Key{ID: "a"}, payload(1, 50_000)
 	m.afloat.Take(m.afloat.Left.Load() - 10_000)
 	write(t, s, k, metaFor(k, 1, body), body)
 	have := s.Get(k)
@@ -97,7 +98,7 @@ func TestAfloatFull(t *testing.T) {
 		t.Error("the disk does not answer")
 	}
 	have.Release()
-	if _, err := m.Create(k, nil, int64(len(body))); !errors.Is(err, errNoRoom) {
+	if _, err := m.Create(k, nil, int64(len(body))); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("err = %v; a body is begun that there is no room for", err)
 	}
 	w, err := m.Create(k, nil, -1)
@@ -105,7 +106,7 @@ func TestAfloatFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	if _, err := w.Write(body); !errors.Is(err, errNoRoom) {
+	if _, err := w.Write(body); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("err = %v; it grows beyond the room", err)
 	}
 }
@@ -114,7 +115,7 @@ func TestAfloatFull(t *testing.T) {
 func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 1000 {
-		k, b := Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
+		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
 		m.put(k, metaFor(k, 1, b), b, false)
 		m.values.Wait()
 	}
@@ -138,7 +139,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	}
 	if _, err := w.Write(body); err == nil {
 		_, err = w.Write(body)
-		if !errors.Is(err, errNoRoom) {
+		if !errors.Is(err, store.ErrNoSpace) {
 			t.Errorf("err = %v; it takes more than there is", err)
 		}
 	}
@@ -153,7 +154,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 	m := openedMemory(t)
 	m.beside = func() int64 { return m.share / 2 }
-	k, b := Key{ID: "a"}, []byte("body")
+	k, b := store.Key{ID: "a"}, []byte("body")
 	m.put(k, metaFor(k, 1, b), b, false)
 	if got := m.values.MaxCost(); got > m.share*33/64 {
 		t.Errorf("the tier may hold %d bytes of %d", got, m.share)
@@ -178,7 +179,7 @@ func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 }
 
 // isMemory says that a stored response came from memory.
-func isMemory(e *Entry) bool {
+func isMemory(e *store.Entry) bool {
 	_, ok := e.Body.Bytes()
 	return ok
 }

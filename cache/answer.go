@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // Query asks for one stored response.
 type Query struct {
-	Key     Key
+	Key     store.Key
 	Rule    policy.Rule
 	Request policy.Request
 	Variant string   // which Part answers, "" for the only one
@@ -40,8 +41,8 @@ const (
 
 // Answer is a response to a Query. Whoever gets one closes it.
 type Answer struct {
-	*Meta
-	Part    Part
+	*store.Meta
+	Part    store.Part
 	Outcome Outcome
 
 	// What Cache-Status tells (RFC 9211).
@@ -53,13 +54,13 @@ type Answer struct {
 
 	Err error // what went wrong at the origin, for HitError
 
-	stored *Entry
+	stored *store.Entry
 	reader *reader
 }
 
 // reason says why a request goes forward, in the words of RFC 9211 section 2.2.
 // r is the stored response it selects, or nil, and place where that would be.
-func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place Key) string {
+func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place store.Key) string {
 	switch {
 	case r == nil && place.ID != q.place().ID:
 		return "vary-miss"
@@ -120,7 +121,7 @@ var errNoVariant = errors.New("stored response has no such representation")
 // as an error or a file, has no choice to offer. Under no-transform the identity
 // coding answers: the others are the edge's work. They are stored all the same, as
 // the next 304 may lift that or bring it.
-func (q *Query) part(m *Meta) (Part, bool) {
+func (q *Query) part(m *store.Meta) (store.Part, bool) {
 	if len(m.Parts) == 1 && m.Parts[0].Variant == "" {
 		return m.Parts[0], true
 	}
@@ -128,7 +129,7 @@ func (q *Query) part(m *Meta) (Part, bool) {
 	if m.NoTransform() {
 		accept = 0
 	}
-	best, rank := Part{}, -1
+	best, rank := store.Part{}, -1
 	for _, p := range m.Parts {
 		if p.Variant != q.Variant {
 			continue

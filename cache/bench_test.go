@@ -7,6 +7,7 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // benchmarkHits answers from a stored response of n bytes.
@@ -47,9 +48,9 @@ func BenchmarkGetHitDisk(b *testing.B) { benchmarkHits(b, 256<<10, nil) }
 
 func BenchmarkIndexTouch(b *testing.B) {
 	x := sieve.New()
-	sums := make([]Sum, 1<<16)
+	sums := make([]store.Sum, 1<<16)
 	for i := range sums {
-		sums[i] = Sum(payload(i, len(Sum{})))
+		sums[i] = store.Sum(payload(i, len(store.Sum{})))
 		x.Commit(sums[i], 4096, sieve.FileVisits)
 	}
 	b.ReportAllocs()
@@ -62,7 +63,7 @@ func BenchmarkIndexTouch(b *testing.B) {
 
 func BenchmarkPurgeMark(b *testing.B) {
 	p := newPurges(maxMarks)
-	k := Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
+	k := store.Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
 	for _, purged := range []bool{false, true} {
 		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {
 			if purged {

@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 func TestBreaker(t *testing.T) {
@@ -192,7 +193,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		}
 		wg.Wait()
 		settle(c)
-		s, _ := c.memory.get(k, k.sum())
+		s, _ := c.memory.get(k, k.Sum())
 		if s == nil || s.sole {
 			t.Errorf("in memory: %v", s)
 		}
@@ -222,7 +223,7 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 3") // on disk again
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 3")
-		expectStored(t, c.disk, Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
+		expectStored(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
 	})
 }
 

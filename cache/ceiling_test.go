@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // kill ends a disk tier as SIGKILL does: nothing is written any more.
@@ -25,10 +26,10 @@ func fillUp(t *testing.T, d *disk, name string, n, size int) {
 	t.Helper()
 	b := payload(1, size)
 	for i := range n {
-		k := Key{Site: "s", ID: fmt.Sprint(name, i)}
+		k := store.Key{Site: "s", ID: fmt.Sprint(name, i)}
 		m := metaFor(k, uint64(i+1), b)
 		w, err := d.Create(k, m, int64(size))
-		if errors.Is(err, errNoRoom) {
+		if errors.Is(err, store.ErrNoSpace) {
 			continue
 		}
 		if err != nil {
@@ -130,7 +131,7 @@ func TestCeilingThatCannotBeRaised(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	real := d.ceiling.sys.Sync
 	d.ceiling.sys.Sync = func(*os.File) error { return syscall.EIO }
-	k := Key{ID: "a"}
+	k := store.Key{ID: "a"}
 	if _, err := d.Create(k, metaFor(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v, want EIO", err)
 	}
@@ -156,7 +157,7 @@ func TestScanTriesAgain(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
 		real := d.sys.List
-		unread := filepath.Base(filepath.Dir(d.path(Key{Site: "s", ID: "0"}.sum())))
+		unread := filepath.Base(filepath.Dir(d.path(store.Key{Site: "s", ID: "0"}.Sum())))
 		d.sys.List = func(path string) ([]os.DirEntry, error) {
 			if filepath.Base(path) == unread && broken.Load() {
 				return nil, syscall.EMFILE
@@ -189,8 +190,8 @@ func TestSpoiledBeforeTheScan(t *testing.T) {
 	fillUp(t, d, "", 10, 10_000)
 	d.kill()
 	d = openedDisk(t, dir, 64<<20)
-	known, k := d.used(), Key{Site: "s", ID: "3"}
-	flip(t, d.path(k.sum()), -1)
+	known, k := d.used(), store.Key{Site: "s", ID: "3"}
+	flip(t, d.path(k.Sum()), -1)
 	expectStored(t, d, k, 0, nil)
 	if d.used() != known || d.quarantine.bytes.Load() == 0 {
 		t.Errorf("%d bytes are counted, want %d as before, of them %d put aside", d.used(), known, d.quarantine.bytes.Load())
@@ -203,14 +204,14 @@ func TestScanKnowsMetadata(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	b := payload(1, 100)
-	var keys []Key
+	var keys []store.Key
 	for i := range 40 {
-		k := Key{Site: "s", ID: fmt.Sprint(i), Metadata: i%4 == 0}
+		k := store.Key{Site: "s", ID: fmt.Sprint(i), Metadata: i%4 == 0}
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
 		keys = append(keys, k)
 	}
 	old := keys[4] // an older edge's
-	if err := os.Chmod(d.path(old.sum()), fsys.FileMode); err != nil {
+	if err := os.Chmod(d.path(old.Sum()), fsys.FileMode); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Freshen(old, 5, metaFor(old, 100, b)); err != nil {

@@ -8,88 +8,19 @@ import (
 	"os"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
-
-// A large body has a checksum for each chunk of it, so that its first byte need
-// not wait until the last has been checked, nor a range of it for the rest. Until
-// a file's bytes are vouched for, each chunk is read, checked and then handed
-// out; a chunk that is wrong ends the body with an error. Smaller bodies are
-// checked whole before anything is handed out, which is as fast and lets the
-// response be fetched again instead.
-const (
-	chunkSize  = 64 << 10
-	wholeCheck = 1 << 20 // bytes of the largest body without sums
-	sumSize    = 4
-)
-
-// sumsSize is how many bytes of sums follow a body of that many bytes.
-func sumsSize(format byte, body int64) int64 {
-	if format < 3 || body <= wholeCheck {
-		return 0
-	}
-	return (body + chunkSize - 1) / chunkSize * sumSize
-}
-
-// summer makes the sums of a body while it is written.
-type summer struct {
-	done []byte
-	crc  uint32 // of the chunk under way
-	size int64  // of all
-}
-
-func (s *summer) add(p []byte) {
-	for len(p) > 0 {
-		n := min(int64(len(p)), chunkSize-s.size%chunkSize)
-		s.crc = crc32.Update(s.crc, castagnoli, p[:n])
-		s.size += n
-		if p = p[n:]; s.size%chunkSize == 0 {
-			s.done = binary.LittleEndian.AppendUint32(s.done, s.crc)
-			s.crc = 0
-		}
-	}
-}
-
-// sums are those of what was added, none when it is not large.
-func (s *summer) sums() []byte {
-	if sumsSize(recordFormat, s.size) == 0 {
-		return nil
-	}
-	if s.size%chunkSize == 0 {
-		return s.done
-	}
-	return binary.LittleEndian.AppendUint32(s.done, s.crc)
-}
 
 // chunks is a large body on disk that is not vouched for. Many may read it at
 // once.
 type chunks struct {
 	disk *disk
-	sum  Sum
+	sum  store.Sum
 	head head
 	info fs.FileInfo
 	body *fileBody
 	size int64
 	sums []byte
-}
-
-// readSums reads the sums behind a body, and checks them.
-func readSums(file io.ReaderAt, h *head) ([]byte, error) {
-	sums := make([]byte, h.end()-h.sumsAt())
-	if n, err := file.ReadAt(sums, h.sumsAt()); n < len(sums) {
-		return nil, cutShort(err)
-	}
-	if crc32.Checksum(sums, castagnoli) != h.preamble.sums {
-		return nil, errDamaged
-	}
-	return sums, nil
-}
-
-// cutShort: a file that ends before it should is damaged.
-func cutShort(err error) error {
-	if err == io.EOF {
-		return errDamaged
-	}
-	return err
 }
 
 // read reads a chunk into buf and checks it.

@@ -5,19 +5,20 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"pkgedge/cache/store"
 )
 
 // afterAStart is a disk tier with one large response that nobody has checked.
-func afterAStart(t *testing.T, size int) (d *disk, k Key, body []byte) {
+func afterAStart(t *testing.T, size int) (d *disk, k store.Key, body []byte) {
 	t.Helper()
 	d = openedDisk(t, t.TempDir(), 64<<20)
-	k, body = Key{Site: "s", ID: "large"}, payload(1, size)
+	k, body = store.Key{Site: "s", ID: "large"}, payload(1, size)
 	write(t, d, k, metaFor(k, 1, body), body)
-	d.index.Vouch(k.sum(), 0)
+	d.index.Vouch(k.Sum(), 0)
 	return d, k, body
 }
 
@@ -32,7 +33,7 @@ func counted(d *disk) *atomic.Int64 {
 	return read
 }
 
-func answerOf(s *Entry) *Answer { return &Answer{Meta: s.Meta, Part: s.Parts[0], stored: s} }
+func answerOf(s *store.Entry) *Answer { return &Answer{Meta: s.Meta, Part: s.Parts[0], stored: s} }
 
 // The first byte of a large body waits for its chunk and not for the rest, and so
 // does a byte in the middle.
@@ -53,7 +54,7 @@ func TestFirstByteOfALargeBodyWaitsForItsChunkOnly(t *testing.T) {
 		if _, err := io.ReadFull(from, one); err != nil || one[0] != body[off] {
 			t.Errorf("at %d: %v, or another byte", off, err)
 		}
-		if n := read.Load(); n > frontSize+sumsSize(recordFormat, size)+chunkSize {
+		if n := read.Load(); n > frontSize+sumsSize(size)+chunkSize {
 			t.Errorf("at %d: %d bytes were read", off, n)
 		}
 		rest, err := io.ReadAll(from)
@@ -69,7 +70,7 @@ func TestPartOfALargeBodyEnds(t *testing.T) {
 	d, k, body := afterAStart(t, 20*chunkSize)
 	s := d.Get(k)
 	defer s.Release()
-	for _, part := range []Part{{Offset: 7, Size: 10}, {Offset: chunkSize - 3, Size: 2 * chunkSize}, {Offset: 5 * chunkSize, Size: 15 * chunkSize}} {
+	for _, part := range []store.Part{{Offset: 7, Size: 10}, {Offset: chunkSize - 3, Size: 2 * chunkSize}, {Offset: 5 * chunkSize, Size: 15 * chunkSize}} {
 		from, err := (&Answer{Meta: s.Meta, Part: part, stored: s}).Body(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -111,8 +112,8 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 	const size = 40*chunkSize + 100
 	for _, at := range []int{0, chunkSize - 1, chunkSize, 17*chunkSize + 9, size - 1} {
 		d, k, body := afterAStart(t, size)
-		before := d.open(k, k.sum())
-		flip(t, d.path(k.sum()), at+int(before.raw.base))
+		before := d.open(k, k.Sum())
+		flip(t, d.path(k.Sum()), at+int(before.raw.base))
 		before.Release()
 		s := d.Get(k)
 		if s == nil {
@@ -134,7 +135,7 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 		if d.spoils.Load() != 1 || d.quarantine.count() != 0 { // larger than a 64th
 			t.Errorf("byte %d: %d spoiled", at, d.spoils.Load())
 		}
-		if _, err := os.Stat(d.path(k.sum())); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(d.path(k.Sum())); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("byte %d: still there: %v", at, err)
 		}
 	}
@@ -144,7 +145,7 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 func TestALargeBodyWithoutItsSums(t *testing.T) {
 	t.Run("wrong", func(t *testing.T) {
 		d, k, _ := afterAStart(t, wholeCheck+1)
-		flip(t, d.path(k.sum()), -1)
+		flip(t, d.path(k.Sum()), -1)
 		expectStored(t, d, k, 0, nil)
 		if d.spoils.Load() != 1 {
 			t.Errorf("%d spoiled", d.spoils.Load())
@@ -152,8 +153,8 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 	})
 	t.Run("found by the scrubber", func(t *testing.T) {
 		d, k, _ := afterAStart(t, wholeCheck+1)
-		flip(t, d.path(k.sum()), -1)
-		if d.scrubFile(k.sum(), hasty(d)); d.spoils.Load() != 1 {
+		flip(t, d.path(k.Sum()), -1)
+		if d.scrubFile(k.Sum(), hasty(d)); d.spoils.Load() != 1 {
 			t.Errorf("%d spoiled", d.spoils.Load())
 		}
 	})
@@ -161,7 +162,7 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 		d, k, body := afterAStart(t, wholeCheck+1)
 		s := d.Get(k)
 		defer s.Release()
-		if err := os.Truncate(d.path(k.sum()), 500_000); err != nil {
+		if err := os.Truncate(d.path(k.Sum()), 500_000); err != nil {
 			t.Fatal(err)
 		}
 		from, _ := answerOf(s).Body(t.Context(), 0)
@@ -196,7 +197,7 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 func TestSumsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	k := Key{Site: "s", ID: "a"}
+	k := store.Key{Site: "s", ID: "a"}
 	w, err := d.Create(k, metaFor(k, 1, nil), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -215,35 +216,6 @@ func TestSumsAreCounted(t *testing.T) {
 	if used, _ := files(t, dir); used != d.used() || used != onDisk(2*wholeCheck+1) {
 		t.Errorf("%d bytes, counted %d", used, d.used())
 	}
-}
-
-// Large files of format 2 have no sums: they are checked whole.
-func TestRecordOfFormatTwo(t *testing.T) {
-	dir := t.TempDir()
-	k, body := Key{Site: "s", ID: "a"}, payload(1, 2*wholeCheck)
-	file := record(t, metaFor(k, 1, body), 10, body)
-	copy(file, preamble{format: 2, slotLog: 10}.encode())
-	d := openedDisk(t, dir, 64<<20)
-	path := d.path(k.sum())
-	d.close()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "format"), []byte("2\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d = openedDisk(t, dir, 64<<20)
-	d.scan(nil)
-	expectStored(t, d, k, 1, body)
-	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(10_000))); err != nil {
-		t.Fatal(err)
-	}
-	expectStored(t, d, k, 2, body)
-	flip(t, path, int(bodyOffset(10))+500_000)
-	expectStored(t, d, k, 0, nil)
 }
 
 // From a client's side: rot in a large body breaks it off, and the next request
@@ -266,7 +238,7 @@ func TestRotInALargeBodyIsFetchedAgain(t *testing.T) {
 	}
 	c = restart()
 	defer c.Close()
-	flip(t, c.disk.path(query("a", nil).Key.sum()), -100_000)
+	flip(t, c.disk.path(query("a", nil).Key.Sum()), -100_000)
 	a, err := c.Get(t.Context(), query("a", origin))
 	if err != nil {
 		t.Fatal(err)

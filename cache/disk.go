@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // disk is the disk tier: one file for each stored response, found by its key's
@@ -61,12 +62,12 @@ const (
 	reserveStep = 1 << 20
 )
 
-func (d *disk) path(s Sum) string {
+func (d *disk) path(s store.Sum) string {
 	name := hex.EncodeToString(s[:])
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
-func (d *disk) turn(s Sum) *sync.Mutex { return &d.turns[s[1]] }
+func (d *disk) turn(s store.Sum) *sync.Mutex { return &d.turns[s[1]] }
 
 // failed records that writing failed, and tells of it once for each pause.
 func (d *disk) failed(op string, err error) {
@@ -76,13 +77,13 @@ func (d *disk) failed(op string, err error) {
 }
 
 // Get opens what is stored, its bytes checked.
-func (d *disk) Get(k Key) *Entry {
-	sum := k.sum()
+func (d *disk) Get(k store.Key) *store.Entry {
+	sum := k.Sum()
 	return d.sound(sum, d.open(k, sum))
 }
 
 // open opens what is stored. Its head is checked, its bytes may not have been.
-func (d *disk) open(k Key, sum Sum) *openEntry {
+func (d *disk) open(k store.Key, sum store.Sum) *openEntry {
 	f, h, info, err := d.front(sum, readOnly)
 	if err != nil {
 		return nil
@@ -94,7 +95,7 @@ func (d *disk) open(k Key, sum Sum) *openEntry {
 	}
 	d.lookups.Add(1)
 	s := &openEntry{raw: fileBody{d.sys.Read, f, bodyOffset(h.slotLog)}, info: info, changed: fsys.ChangeTime(info)}
-	s.Entry = Entry{Meta: h.meta, Body: s}
+	s.Entry = store.Entry{Meta: h.meta, Body: s}
 	known := false
 	if s.vouched, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
 		d.discover(sum, visitsOf(k))
@@ -107,7 +108,7 @@ func (d *disk) open(k Key, sum Sum) *openEntry {
 
 // discover records a file that a look-up opened before the scan has come to it,
 // unless there is none any more.
-func (d *disk) discover(sum Sum, worth uint8) {
+func (d *disk) discover(sum store.Sum, worth uint8) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -123,7 +124,7 @@ func (d *disk) discover(sum Sum, worth uint8) {
 
 // sound is s, or nil when its bytes are not what they were. A large body's bytes
 // are checked while they are read.
-func (d *disk) sound(sum Sum, s *openEntry) *Entry {
+func (d *disk) sound(sum store.Sum, s *openEntry) *store.Entry {
 	if s == nil {
 		return nil
 	}
@@ -146,7 +147,7 @@ func (d *disk) sound(sum Sum, s *openEntry) *Entry {
 }
 
 // distrust deals with a file whose check ended with that error.
-func (d *disk) distrust(sum Sum, file fs.FileInfo, err error) {
+func (d *disk) distrust(sum store.Sum, file fs.FileInfo, err error) {
 	if isDamage(err) {
 		d.spoiled(sum, file)
 	} else {
@@ -156,7 +157,7 @@ func (d *disk) distrust(sum Sum, file fs.FileInfo, err error) {
 
 // front opens a file and reads its head. Whatever goes wrong is told of, and a
 // damaged file condemned; a missing one is fs.ErrNotExist.
-func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+func (d *disk) front(sum store.Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 	f, h, info, err := d.peek(sum, flag)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
@@ -169,7 +170,7 @@ func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 }
 
 // peek opens a file and reads its head.
-func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+func (d *disk) peek(sum store.Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 	f, err := d.sys.Open(d.path(sum), flag)
 	if err != nil {
 		return nil, head{}, nil, err
@@ -192,7 +193,7 @@ func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 // spoiled puts a file aside that failed a check, or any whose head cannot be read.
 // A look-up that finds damage holds no turn, so that the file may be another one
 // by now; the one that is meant is open.
-func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
+func (d *disk) spoiled(sum store.Sum, file fs.FileInfo) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -219,8 +220,8 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 }
 
 // Remove removes the response with that ID.
-func (d *disk) Remove(k Key, id uint64) {
-	sum := k.sum()
+func (d *disk) Remove(k store.Key, id uint64) {
+	sum := k.Sum()
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -262,7 +263,7 @@ func seldom(notify func(string, error)) func(string, error) {
 
 // has asks the file system, which decides what is stored: the index may not know
 // of a file yet. What cannot be told is a yes.
-func (d *disk) has(sum Sum) bool {
+func (d *disk) has(sum store.Sum) bool {
 	f, err := d.sys.Open(d.path(sum), readOnly)
 	if err == nil {
 		f.Close()
@@ -271,7 +272,7 @@ func (d *disk) has(sum Sum) bool {
 }
 
 // hasStill says that a file that was opened is the one that is stored.
-func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
+func (d *disk) hasStill(sum store.Sum, file fs.FileInfo) bool {
 	f, err := d.sys.Open(d.path(sum), readOnly)
 	if err != nil {
 		return false
@@ -282,7 +283,7 @@ func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
 }
 
 // visitsOf is the visits that a hit leaves a response with.
-func visitsOf(k Key) uint8 {
+func visitsOf(k store.Key) uint8 {
 	if k.Metadata {
 		return sieve.MetadataVisits
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // files is what the disk tier has on disk, as it counts.
@@ -39,7 +40,7 @@ func files(t *testing.T, dir string) (bytes int64, count int) {
 func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 1<<20)
-	k := Key{ID: "a"}
+	k := store.Key{ID: "a"}
 	for i, n := range []int{100, 90_000, 10, 0} {
 		b := payload(i, n)
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
@@ -54,14 +55,14 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 	d := openedDisk(t, dir, 8<<20)
 	b := payload(1, 50_000)
 	for i := range 20 {
-		k := Key{Site: "s", ID: fmt.Sprint(i)}
+		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
 		write(t, d, k, metaFor(k, 1, b), b)
 	}
 	used := d.index.Used.Load()
 	d.close()
 
 	d = openedDisk(t, dir, 8<<20)
-	expectStored(t, d, Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
+	expectStored(t, d, store.Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
 	d.scan(nil)
 	if d.index.Used.Load() != used || d.index.Count.Load() != 20 || d.scanned.Load() != directories {
 		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.Used.Load(), d.index.Count.Load(), used)
@@ -132,7 +133,7 @@ func TestDiskOpen(t *testing.T) {
 		if err != nil || !told {
 			t.Fatalf("told %t, %v", told, err)
 		}
-		if _, err := d.Create(Key{ID: "a"}, &Meta{}, 200_000); !errors.Is(err, errNoRoom) {
+		if _, err := d.Create(store.Key{ID: "a"}, &store.Meta{}, 200_000); !errors.Is(err, store.ErrNoSpace) {
 			t.Errorf("got %v, want errNoRoom", err)
 		}
 		d.close()
@@ -150,7 +151,7 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("a newer format is refused and left alone", func(t *testing.T) {
 		dir := t.TempDir()
 		d := openedDisk(t, dir, 1<<20)
-		k, b := Key{ID: "a"}, payload(1, 10)
+		k, b := store.Key{ID: "a"}, payload(1, 10)
 		write(t, d, k, metaFor(k, 1, b), b)
 		d.close()
 		format := filepath.Join(dir, "format")
@@ -194,20 +195,20 @@ func TestDiskOpen(t *testing.T) {
 // A directory of objects that vanished is made again. When all of them are gone,
 // the tier may have been unmounted: it writes nothing, and says so.
 func TestDiskWhoseDirectoriesVanish(t *testing.T) {
-	for name, gone := range map[string]func(d *disk, k Key) string{
-		"one of objects": func(d *disk, k Key) string { return filepath.Dir(d.path(k.sum())) },
-		"objects":        func(d *disk, _ Key) string { return filepath.Join(d.dir, "objects") },
-		"tmp":            func(d *disk, _ Key) string { return filepath.Join(d.dir, "tmp") },
+	for name, gone := range map[string]func(d *disk, k store.Key) string{
+		"one of objects": func(d *disk, k store.Key) string { return filepath.Dir(d.path(k.Sum())) },
+		"objects":        func(d *disk, _ store.Key) string { return filepath.Join(d.dir, "objects") },
+		"tmp":            func(d *disk, _ store.Key) string { return filepath.Join(d.dir, "tmp") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
 			s := tiersOf(openedMemory(t), d)
-			k, b := Key{Site: "s", ID: "a"}, payload(1, 100)
+			k, b := store.Key{Site: "s", ID: "a"}, payload(1, 100)
 			write(t, s, k, metaFor(k, 1, b), b)
 			if err := os.RemoveAll(gone(d, k)); err != nil {
 				t.Fatal(err)
 			}
-			s.memory.forget(k.sum())
+			s.memory.forget(k.Sum())
 			there := []byte(nil)
 			if name == "tmp" {
 				there = b
@@ -239,11 +240,11 @@ func TestDiskWhoseDirectoriesVanish(t *testing.T) {
 
 func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	one, two := Key{Site: "s", ID: "1"}, Key{Site: "s", ID: "2"}
+	one, two := store.Key{Site: "s", ID: "1"}, store.Key{Site: "s", ID: "2"}
 	b, larger := payload(1, 100), payload(1, 10_000)
 	write(t, d, one, metaFor(one, 1, b), b)
 	write(t, d, two, metaFor(two, 2, larger), larger)
-	p, q := d.path(one.sum()), d.path(two.sum())
+	p, q := d.path(one.Sum()), d.path(two.Sum())
 	for _, move := range [][2]string{{p, p + ".x"}, {q, p}, {p + ".x", q}} {
 		if err := os.Rename(move[0], move[1]); err != nil {
 			t.Fatal(err)
@@ -259,7 +260,7 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 }
 
 func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
-	k, b := Key{Site: "s", ID: "1"}, payload(1, 1000)
+	k, b := store.Key{Site: "s", ID: "1"}, payload(1, 1000)
 	for name, damage := range map[string]func([]byte) []byte{
 		"empty":         func(f []byte) []byte { return nil },
 		"cut":           func(f []byte) []byte { return f[:len(f)-1] },
@@ -271,7 +272,7 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 1<<20)
 			write(t, d, k, metaFor(k, 1, b), b)
-			path := d.path(k.sum())
+			path := d.path(k.Sum())
 			f, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -292,12 +293,12 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 
 func TestDiskFreshenOfAMissingFile(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := Key{ID: "1"}, payload(1, 10)
+	k, b := store.Key{ID: "1"}, payload(1, 10)
 	write(t, d, k, metaFor(k, 1, b), b)
-	if err := os.Remove(d.path(k.sum())); err != nil {
+	if err := os.Remove(d.path(k.Sum())); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Freshen(k, 1, metaFor(k, 2, b)); !errors.Is(err, errGone) {
+	if err := d.Freshen(k, 1, metaFor(k, 2, b)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("got %v, want errGone", err)
 	}
 }
@@ -305,7 +306,7 @@ func TestDiskFreshenOfAMissingFile(t *testing.T) {
 // A response in UTF-8 is the rule; other bytes must not come back as others.
 func TestDiskGivesFieldsBackByteForByte(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := Key{ID: "caf\xe9"}, payload(1, 10)
+	k, b := store.Key{ID: "caf\xe9"}, payload(1, 10)
 	m := metaFor(k, 1, b, "X-Name: caf\xe9", "X-Html: <&>\u2028")
 	w, err := d.Create(k, m, 10)
 	if err == nil {

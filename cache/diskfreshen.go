@@ -8,10 +8,11 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // Freshen replaces the Meta and leaves the body where it is.
-func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
+func (d *disk) Freshen(k store.Key, old uint64, m *store.Meta) error {
 	raw := encodeMeta(m)
 	err := d.freshen(k, old, m, raw, false)
 	if !errors.Is(err, errTooLarge) || len(raw) > 1<<maxSlotLog {
@@ -27,21 +28,21 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 
 // freshen writes a Meta into the slot that does not hold the present one; with
 // room for it, also behind the body.
-func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error {
-	sum := k.sum()
+func (d *disk) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room bool) error {
+	sum := k.Sum()
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
 	f, h, info, err := d.peek(sum, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errNoFile
+		return store.ErrAbsent
 	}
 	if err != nil {
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	defer f.Close()
-	if h.meta.ID != old || h.meta.Site != k.Site || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
-		return errGone
+	if h.meta.ID != old || h.meta.Site != k.Site || h.meta.Key != k.ID || !store.SameBytes(h.meta, m) {
+		return store.ErrGone
 	}
 	vouched := d.index.Vouched(sum, fsys.ChangeTime(info))
 	if slotHead+len(raw) > 1<<h.slotLog {
@@ -69,7 +70,7 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 
 // writeTail writes a Meta behind the end, and returns what its slot is to hold.
 // The turn is held, and room was made.
-func (d *disk) writeTail(sum Sum, f *os.File, h *head, size int64, raw []byte) ([]byte, error) {
+func (d *disk) writeTail(sum store.Sum, f *os.File, h *head, size int64, raw []byte) ([]byte, error) {
 	at := h.tailRoom(int64(len(raw)))
 	d.index.Discover(sum, onDisk(size), sieve.FileVisits)
 	d.index.Resize(sum, onDisk(max(size, at.end())))

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"pkgedge/cache/store"
 )
 
 // Whoever begins is told of an edge that was not closed, and goes on being told
@@ -75,7 +77,7 @@ func TestDiskOpenFaults(t *testing.T) {
 				name := fmt.Sprintf("call %d killed=%t format %q", at, killed, format)
 				dir := t.TempDir()
 				d := openHere(t, dir)
-				k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
+				k, b := store.Key{Site: "s", ID: "a"}, payload(1, 1000)
 				write(t, d, k, metaFor(k, 1, b), b)
 				d.close()
 				if err := os.WriteFile(filepath.Join(dir, "format"), []byte(format), 0o600); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // diskWriter writes a response into a temporary file of the same file system,
@@ -18,7 +19,7 @@ import (
 // checksum, and both are a miss.
 type diskWriter struct {
 	disk     *disk
-	sum      Sum
+	sum      store.Sum
 	worth    uint8
 	slotLog  uint
 	base     int64
@@ -29,7 +30,7 @@ type diskWriter struct {
 	reserved int64
 }
 
-func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
+func (d *disk) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
 	if d.breaker.open(time.Now()) {
 		return nil, errPaused
 	}
@@ -37,7 +38,7 @@ func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &diskWriter{disk: d, sum: k.sum(), worth: visitsOf(k), slotLog: slotLog, base: bodyOffset(slotLog)}
+	w := &diskWriter{disk: d, sum: k.Sum(), worth: visitsOf(k), slotLog: slotLog, base: bodyOffset(slotLog)}
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func (w *diskWriter) release() {
 	w.reserved = 0
 }
 
-func (w *diskWriter) Commit(m *Meta) error {
+func (w *diskWriter) Commit(m *store.Meta) error {
 	d := w.disk
 	raw := encodeMeta(m)
 	if slotHead+len(raw) > 1<<w.slotLog {
@@ -124,7 +125,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 	turn.Lock()
 	defer turn.Unlock()
 	if d.newer(w.sum, m) {
-		return errGone
+		return store.ErrGone
 	}
 	path := d.path(w.sum)
 	err := d.sys.Rename(w.path, path)
@@ -147,7 +148,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 
 // newer says whether a newer response than m is stored: of two fetches, the one
 // that began first may end last. The turn is held.
-func (d *disk) newer(sum Sum, m *Meta) bool {
+func (d *disk) newer(sum store.Sum, m *store.Meta) bool {
 	f, h, _, err := d.peek(sum, readOnly)
 	if err != nil {
 		return false

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // faults is a system of which one call fails, or, after a kill, every call from
@@ -200,7 +201,7 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.Count.Load())
 		}
 		for name := range h.bodies {
-			k := Key{Site: "s", ID: name}
+			k := store.Key{Site: "s", ID: name}
 			if s := d.Get(k); s != nil {
 				s.Release()
 				d.Remove(k, s.ID)
@@ -240,7 +241,7 @@ func TestDiskPowerCut(t *testing.T) {
 			h := newHistory()
 			d := openedDisk(t, dir, 8<<20)
 			(&life{disk: d, history: h}).small()
-			victim := d.path(Key{Site: "s", ID: "large"}.sum())
+			victim := d.path(store.Key{Site: "s", ID: "large"}.Sum())
 			d.close()
 			b, err := os.ReadFile(victim)
 			if err != nil {
@@ -250,7 +251,7 @@ func TestDiskPowerCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			d = openedDisk(t, dir, 8<<20)
-			expectStored(t, d, Key{Site: "s", ID: "large"}, 0, nil)
+			expectStored(t, d, store.Key{Site: "s", ID: "large"}, 0, nil)
 			delete(h.bodies, "large")
 			h.check(t, d, true)
 			if left, _ := os.ReadDir(filepath.Join(dir, "quarantine")); len(left) != 1 || d.quarantine.count() != 1 {
@@ -268,9 +269,9 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	spoil := func(i, size int) {
-		k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, size)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, size)
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		flip(t, d.path(k.sum()), -1)
+		flip(t, d.path(k.Sum()), -1)
 		expectStored(t, d, k, 0, nil)
 	}
 	for i := range 30 {
@@ -297,11 +298,11 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 
 // A file that cannot be removed still takes its room.
 func TestDiskCountsWhatItCannotRemove(t *testing.T) {
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{Site: "s", ID: "a"}, payload(1, 10_000)
 	for name, lose := range map[string]func(d *disk){
 		"evicted":     func(d *disk) { d.evictTo(0, 10) },
 		"removed":     func(d *disk) { d.Remove(k, 1) },
-		"quarantined": func(d *disk) { d.limit, d.quarantine.limit = 0, 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
+		"quarantined": func(d *disk) { d.limit, d.quarantine.limit = 0, 0; flip(t, d.path(k.Sum()), -1); d.Get(k) },
 		"aborted": func(d *disk) {
 			w, err := d.Create(k, metaFor(k, 2, b), -1)
 			if err != nil {
@@ -334,7 +335,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 // Between the choice of what to evict and its removal, it may have been replaced.
 func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
+	k, b := store.Key{Site: "s", ID: "a"}, payload(1, 1000)
 	write(t, d, k, metaFor(k, 1, b), b)
 	sum, size, _ := d.index.Evict()
 	write(t, d, k, metaFor(k, 2, b), b)
@@ -348,18 +349,18 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 // cannot be read is not known to be damaged.
 func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
+	k, b := store.Key{Site: "s", ID: "a"}, payload(1, 1000)
 	write(t, d, k, metaFor(k, 1, b), b)
 	replaced := d.Get(k)
 	defer replaced.Release()
 	write(t, d, k, metaFor(k, 2, b), b)
 	stored := d.Get(k)
 	defer stored.Release()
-	d.spoiled(k.sum(), replaced.Body.(*openEntry).info)
-	d.spoiled(k.sum(), nil) // its head was damaged, and is not any more
+	d.spoiled(k.Sum(), replaced.Body.(*openEntry).info)
+	d.spoiled(k.Sum(), nil) // its head was damaged, and is not any more
 	real := d.sys.Read
 	d.sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
-	d.spoiled(k.sum(), stored.Body.(*openEntry).info)
+	d.spoiled(k.Sum(), stored.Body.(*openEntry).info)
 	expectStored(t, d, k, 0, nil)
 	d.sys.Read = real
 	expectStored(t, d, k, 2, b)
@@ -370,6 +371,6 @@ func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	if err := d.Freshen(k, 2, metaFor(k, 3, b)); err != nil {
 		t.Fatal(err)
 	}
-	d.spoiled(k.sum(), stored.Body.(*openEntry).info)
+	d.spoiled(k.Sum(), stored.Body.(*openEntry).info)
 	expectStored(t, d, k, 0, nil)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 // hold makes a held response of one part for each variant.
@@ -190,7 +191,7 @@ func TestHeldThatNoTierTakes(t *testing.T) {
 					expect(t, c, q, Missed, want)
 					settle(c)
 				}
-				expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+				expectStored(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 // clients are many gets at once.
@@ -60,7 +61,7 @@ func TestFlightKeysAreApart(t *testing.T) {
 				return respond(fill, 200, text, "Cache-Control: max-age=60")
 			})
 		}
-		keys := []Key{{Site: "s", ID: "a"}, {Site: "s", ID: "b"}, {Site: "t", ID: "a"}}
+		keys := []store.Key{{Site: "s", ID: "a"}, {Site: "s", ID: "b"}, {Site: "t", ID: "a"}}
 		wait := clients(c, 3, func(i int) *Query {
 			return &Query{Key: keys[i], Request: asking(""), Fetcher: origin(keys[i].Site + keys[i].ID)}
 		})

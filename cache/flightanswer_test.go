@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 func TestFlightRefreshesOnceInTheBackground(t *testing.T) {
@@ -89,7 +90,7 @@ func TestFlightThatIsNotToBeShared(t *testing.T) {
 					}
 				}
 				settle(c)
-				expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+				expectStored(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 			})
 		})
 	}
@@ -116,7 +117,7 @@ func TestFlightOfAnAuthorizedRequest(t *testing.T) {
 				}
 			}
 			settle(c)
-			stored := c.store.Get(Key{Site: "s", ID: "a"})
+			stored := c.store.Get(store.Key{Site: "s", ID: "a"})
 			defer stored.Release()
 			if (stored != nil) != strings.HasPrefix(control, "public") {
 				t.Errorf("§3.5 %q stored: %v", control, stored != nil)

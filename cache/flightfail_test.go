@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 func TestFlightErrorIsForAll(t *testing.T) {
@@ -225,7 +226,7 @@ func TestFlightFailingAfterTheHeadersIsNoEnd(t *testing.T) {
 			expectRead(t, two, "some")
 			expectEnd(t, two, errOrigin)
 			settle(c)
-			expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+			expectStored(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 		}
 	})
 }
@@ -266,7 +267,7 @@ func TestFlightOfAnotherLengthThanDeclared(t *testing.T) {
 				t.Errorf("%q as %d bytes: got %v", sent, declared, g)
 			}
 			settle(c)
-			expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+			expectStored(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 		}
 	})
 }

@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // killDir names the directory for the process that is to be killed, which is
 // this test binary once more.
 const killDir = "EDGE_TEST_KILL_DIR"
 
-func killKey(i int) Key { return Key{Site: "s", ID: fmt.Sprint(i % 20)} }
+func killKey(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i % 20)} }
 
 // A SIGKILL at any moment leaves what was committed, and nothing partial.
 func TestDiskKilled(t *testing.T) {

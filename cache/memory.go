@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
 )
 
 // memory keeps small stored responses in ristretto.
@@ -44,23 +45,23 @@ type currents struct {
 	//	writer: commits v2, put; v2 is evicted from memory
 	//	reader: puts v1 — and memory would answer with it
 	changes uint64
-	ids     map[Sum]uint64
-	moving  map[Sum]int // copied from one tier to the other at this moment, see Holds
+	ids     map[store.Sum]uint64
+	moving  map[store.Sum]int // copied from one tier to the other at this moment, see Holds
 }
 
 // resident is a response in memory, and its own Body. It is immutable, so that a hit
 // hands out the one Entry that it has.
 type resident struct {
-	Entry
-	key  Key
-	sum  Sum
+	store.Entry
+	key  store.Key
+	sum  store.Sum
 	data []byte
 	sole bool // there is no copy on disk, or not with this Meta
 }
 
-func newResident(k Key, sum Sum, m *Meta, data []byte, sole bool) *resident {
+func newResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *resident {
 	r := &resident{key: k, sum: sum, data: data, sole: sole}
-	r.Entry = Entry{Meta: m, Body: r}
+	r.Entry = store.Entry{Meta: m, Body: r}
 	return r
 }
 
@@ -85,7 +86,7 @@ func (r *resident) Bytes() ([]byte, bool) { return r.data, true }
 func (r *resident) Close() error { return nil }
 
 // cost is what a resident takes, to which ristretto adds 56 bytes.
-func (r *resident) cost() int64 { return int64(cap(r.data)) + r.overhead() }
+func (r *resident) cost() int64 { return int64(cap(r.data)) + r.Overhead() }
 
 // room makes a body's bytes with the capacity that the allocator gives them, so
 // that cap says what they take.
@@ -107,7 +108,7 @@ func newMemory(s budget.Shares) (*memory, error) {
 		beside:  func() int64 { return 0 },
 	}
 	for i := range m.shards {
-		m.shards[i].ids, m.shards[i].moving = make(map[Sum]uint64), make(map[Sum]int)
+		m.shards[i].ids, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
@@ -133,9 +134,9 @@ func newMemory(s budget.Shares) (*memory, error) {
 	return m, err
 }
 
-func (m *memory) shard(s Sum) *currents { return &m.shards[s[15]%64] }
+func (m *memory) shard(s store.Sum) *currents { return &m.shards[s[15]%64] }
 
-func (c *currents) drop(s Sum, id uint64) {
+func (c *currents) drop(s store.Sum, id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ids[s] == id {
@@ -144,7 +145,7 @@ func (c *currents) drop(s Sum, id uint64) {
 }
 
 // slot mixes the sum, which is already a digest, with the ID.
-func slot(s Sum, id uint64) uint64 {
+func slot(s store.Sum, id uint64) uint64 {
 	h := id * 0x9e3779b97f4a7c15
 	for i := range 8 {
 		h ^= uint64(s[i]) << (8 * i)
@@ -153,7 +154,7 @@ func slot(s Sum, id uint64) uint64 {
 }
 
 // get returns the response, or a ticket for promote.
-func (m *memory) get(k Key, sum Sum) (*resident, uint64) {
+func (m *memory) get(k store.Key, sum store.Sum) (*resident, uint64) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	id, ok := c.ids[sum]
@@ -170,13 +171,13 @@ func (m *memory) get(k Key, sum Sum) (*resident, uint64) {
 }
 
 // takes says whether a response is small enough.
-func (m *memory) takes(meta *Meta) bool {
-	return meta.Size()+meta.overhead() <= m.largest
+func (m *memory) takes(meta *store.Meta) bool {
+	return meta.Size()+meta.Overhead() <= m.largest
 }
 
 // put keeps a response that was committed. sole says that the disk has no copy.
-func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
-	sum := k.sum()
+func (m *memory) put(k store.Key, meta *store.Meta, data []byte, sole bool) {
+	sum := k.Sum()
 	c := m.shard(sum)
 	c.mu.Lock()
 	c.changes++
@@ -209,8 +210,8 @@ func (m *memory) set(r *resident) {
 
 // promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
-func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Entry {
-	r := newResident(k, k.sum(), meta, data, false)
+func (m *memory) promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
+	r := newResident(k, k.Sum(), meta, data, false)
 	m.values.Get(slot(r.sum, meta.ID)) // it is not there, and counts as asked for: ristretto admits by that
 	c := m.shard(r.sum)
 	c.mu.Lock()
@@ -227,16 +228,16 @@ func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Entry {
 
 // Freshen renews the Meta of the response with the old ID, if that is held here
 // and the current one.
-func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
+func (m *memory) Freshen(k store.Key, old uint64, meta *store.Meta) error {
 	return m.freshen(k, old, meta, true)
 }
 
 // freshen is Freshen; sole says that the disk does not have the new Meta.
-func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
-	sum := k.sum()
+func (m *memory) freshen(k store.Key, old uint64, meta *store.Meta, sole bool) error {
+	sum := k.Sum()
 	r, ok := m.values.Get(slot(sum, old))
-	if !ok || r.ID != old || !sameBytes(r.Meta, meta) {
-		return errGone
+	if !ok || r.ID != old || !store.SameBytes(r.Meta, meta) {
+		return store.ErrGone
 	}
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -247,7 +248,7 @@ func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 	}
 	c.mu.Unlock()
 	if !current {
-		return errGone
+		return store.ErrGone
 	}
 	m.set(newResident(k, sum, meta, r.data, sole))
 	m.values.Del(slot(sum, old))
@@ -263,7 +264,7 @@ func (m *memory) shared(r *resident) {
 }
 
 // current says that the response with that ID is here.
-func (m *memory) current(sum Sum, id uint64) bool {
+func (m *memory) current(sum store.Sum, id uint64) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -271,14 +272,14 @@ func (m *memory) current(sum Sum, id uint64) bool {
 }
 
 // moves begins, and moved ends, a copy from one tier to the other.
-func (m *memory) moves(sum Sum) {
+func (m *memory) moves(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.moving[sum]++
 }
 
-func (m *memory) moved(sum Sum) {
+func (m *memory) moved(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -288,12 +289,12 @@ func (m *memory) moved(sum Sum) {
 }
 
 // sole says that the response with that ID is here, and nowhere else.
-func (m *memory) sole(sum Sum, id uint64) bool {
+func (m *memory) sole(sum store.Sum, id uint64) bool {
 	r, ok := m.values.Get(slot(sum, id))
 	return ok && r.sole && r.sum == sum && r.ID == id
 }
 
-func (m *memory) forget(sum Sum) {
+func (m *memory) forget(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	id, ok := c.ids[sum]
@@ -317,15 +318,15 @@ func (m *memory) used() (bytes int64, objects int) {
 
 // Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
 // itself, for an edge without a disk tier.
-func (m *memory) Get(k Key) *Entry {
-	if r, _ := m.get(k, k.sum()); r != nil {
+func (m *memory) Get(k store.Key) *store.Entry {
+	if r, _ := m.get(k, k.Sum()); r != nil {
 		return &r.Entry
 	}
 	return nil
 }
 
-func (m *memory) Remove(k Key, id uint64) {
-	sum := k.sum()
+func (m *memory) Remove(k store.Key, id uint64) {
+	sum := k.Sum()
 	m.shard(sum).drop(sum, id)
 	m.values.Del(slot(sum, id))
 }
@@ -336,7 +337,7 @@ func (m *memory) close() { m.values.Close() }
 
 // has says that a response is here, or was until a moment ago, or is being copied
 // to or from the disk.
-func (m *memory) has(sum Sum) bool {
+func (m *memory) has(sum store.Sum) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()

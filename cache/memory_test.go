@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 // ristretto loses the second of two quick writes of a new key: what is current
@@ -15,7 +16,7 @@ import (
 func TestMemoryLastWriteWins(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
-		k := Key{ID: fmt.Sprint(i)}
+		k := store.Key{ID: fmt.Sprint(i)}
 		m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
 		m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
 		if s := m.Get(k); s != nil && s.ID != 2 {
@@ -24,7 +25,7 @@ func TestMemoryLastWriteWins(t *testing.T) {
 	}
 	m.values.Wait()
 	for i := range 200 {
-		expectStored(t, m, Key{ID: fmt.Sprint(i)}, 2, []byte("new"))
+		expectStored(t, m, store.Key{ID: fmt.Sprint(i)}, 2, []byte("new"))
 	}
 }
 
@@ -32,14 +33,14 @@ func TestMemoryLastWriteWins(t *testing.T) {
 func TestMemoryForgottenStaysForgotten(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 500 {
-		k := Key{ID: fmt.Sprint(i)}
+		k := store.Key{ID: fmt.Sprint(i)}
 		m.put(k, metaFor(k, 1, []byte("x")), []byte("x"), false)
-		m.forget(k.sum())
+		m.forget(k.Sum())
 		expectStored(t, m, k, 0, nil)
 	}
 	m.values.Wait()
 	for i := range 500 {
-		expectStored(t, m, Key{ID: fmt.Sprint(i)}, 0, nil)
+		expectStored(t, m, store.Key{ID: fmt.Sprint(i)}, 0, nil)
 	}
 	if _, objects := m.used(); objects != 0 {
 		t.Errorf("%d are remembered", objects)
@@ -48,7 +49,7 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 
 func TestMemoryOlderWriteIsRefused(t *testing.T) {
 	m := openedMemory(t)
-	k := Key{ID: "a"}
+	k := store.Key{ID: "a"}
 	m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
 	m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
 	m.values.Wait()
@@ -57,7 +58,7 @@ func TestMemoryOlderWriteIsRefused(t *testing.T) {
 
 func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 	m := openedMemory(t)
-	k, b := Key{ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{ID: "a"}, payload(1, 10_000)
 	for id := range uint64(50) {
 		m.put(k, metaFor(k, id+1, b), b, false)
 		m.values.Wait()
@@ -76,7 +77,7 @@ func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 // A copy made from the disk is refused when anything changed since the look-up
 // that missed: it may be older than what was forgotten meanwhile.
 func TestMemoryTicket(t *testing.T) {
-	k := Key{ID: "a"}
+	k := store.Key{ID: "a"}
 	one, two := metaFor(k, 1, []byte("1")), metaFor(k, 2, []byte("2"))
 	for _, tt := range []struct {
 		rule  string
@@ -85,17 +86,17 @@ func TestMemoryTicket(t *testing.T) {
 		id    uint64
 	}{
 		{"nothing changed: taken", func(*memory) {}, []byte("1"), 1},
-		{"a newer one was put and evicted", func(m *memory) { m.put(k, two, []byte("2"), false); m.shard(k.sum()).drop(k.sum(), 2) }, nil, 0},
+		{"a newer one was put and evicted", func(m *memory) { m.put(k, two, []byte("2"), false); m.shard(k.Sum()).drop(k.Sum(), 2) }, nil, 0},
 		{"a newer one was put", func(m *memory) { m.put(k, two, []byte("2"), false) }, []byte("2"), 2},
-		{"it was removed", func(m *memory) { m.forget(k.sum()) }, nil, 0},
+		{"it was removed", func(m *memory) { m.forget(k.Sum()) }, nil, 0},
 		{"somebody else promoted it", func(m *memory) {
-			_, ticket := m.get(k, k.sum())
+			_, ticket := m.get(k, k.Sum())
 			m.promote(ticket, k, one, []byte("1"))
 		}, []byte("1"), 1},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			m := openedMemory(t)
-			_, ticket := m.get(k, k.sum())
+			_, ticket := m.get(k, k.Sum())
 			tt.since(m)
 			s := m.promote(ticket, k, one, []byte("1"))
 			if s.ID != 1 || !bytes.Equal(bytesOf(t, s), []byte("1")) {
@@ -112,9 +113,9 @@ func TestMemoryTicket(t *testing.T) {
 func TestTiersFreshenRefusesACopyOfTheOldMeta(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-	k, b := Key{ID: "a"}, []byte("body")
+	k, b := store.Key{ID: "a"}, []byte("body")
 	write(t, s.disk, k, metaFor(k, 1, b), b)
-	_, ticket := m.get(k, k.sum())
+	_, ticket := m.get(k, k.Sum())
 	old := s.disk.Get(k)
 	defer old.Release()
 	if err := s.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
@@ -127,7 +128,7 @@ func TestTiersFreshenRefusesACopyOfTheOldMeta(t *testing.T) {
 
 func TestMemoryTakesOnlySmallResponses(t *testing.T) {
 	m := openedMemory(t)
-	k := Key{ID: "a"}
+	k := store.Key{ID: "a"}
 	if _, err := m.Create(k, metaFor(k, 1, nil), m.largest+1); err == nil {
 		t.Error("a large response is begun")
 	}
@@ -151,7 +152,7 @@ func TestMemoryTakesOnlySmallResponses(t *testing.T) {
 func TestMemoryStaysWithinItsBudget(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 2000 {
-		k, b := Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
+		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
 		m.put(k, metaFor(k, 1, b), b, false)
 		m.values.Wait()
 	}
@@ -166,8 +167,8 @@ func TestMemoryStaysWithinItsBudget(t *testing.T) {
 
 func TestTiersPromotion(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{ID: "a"}, payload(1, 5000)
-	large := Key{ID: "large"}
+	k, b := store.Key{ID: "a"}, payload(1, 5000)
+	large := store.Key{ID: "large"}
 	huge := payload(2, 200_000)
 	write(t, d, k, metaFor(k, 1, b), b)
 	write(t, d, large, metaFor(large, 2, huge), huge)
@@ -189,19 +190,19 @@ func TestTiersPromotion(t *testing.T) {
 
 func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 	s := tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 1<<20))
-	k, b := Key{ID: "a"}, []byte("body")
+	k, b := store.Key{ID: "a"}, []byte("body")
 	write(t, s, k, metaFor(k, 1, b), b)
 	s.memory.values.Wait()
 	for i := range 64 { // every shard has one, none of them is asked for
-		other := Key{ID: fmt.Sprint("b", i)}
-		for n := 0; other.sum()[0]%64 != k.sum()[0]%64; n++ {
+		other := store.Key{ID: fmt.Sprint("b", i)}
+		for n := 0; other.Sum()[0]%64 != k.Sum()[0]%64; n++ {
 			other.ID = fmt.Sprint("b", i, ".", n)
 		}
 		write(t, s, other, metaFor(other, uint64(i+2), b), b)
 	}
 	expectStored(t, s, k, 1, b)
 	for range 64 {
-		if sum, _, ok := s.disk.index.Evict(); !ok || sum == k.sum() {
+		if sum, _, ok := s.disk.index.Evict(); !ok || sum == k.Sum() {
 			t.Fatal("what memory answers looks unused on disk, and is evicted before the rest")
 		}
 	}
@@ -212,7 +213,7 @@ func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 func TestMemoryIsVisibleAtCommit(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
-		k, b := Key{ID: fmt.Sprint(i)}, []byte("body")
+		k, b := store.Key{ID: fmt.Sprint(i)}, []byte("body")
 		write(t, m, k, metaFor(k, 1, b), b)
 		expectStored(t, m, k, 1, b)
 		if err := m.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
@@ -224,36 +225,20 @@ func TestMemoryIsVisibleAtCommit(t *testing.T) {
 
 func TestTiersChecksWhatItPromotes(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := Key{ID: "a"}, payload(1, 5000)
+	k, b := store.Key{ID: "a"}, payload(1, 5000)
 	write(t, d, k, metaFor(k, 1, b), b)
-	flip(t, d.path(k.sum()), -100)
+	flip(t, d.path(k.Sum()), -100)
 	s := tiersOf(openedMemory(t), d)
 	expectStored(t, s, k, 0, nil)
 	if d.spoils.Load() != 1 {
 		t.Errorf("%d spoiled, want 1", d.spoils.Load())
 	}
-	if _, err := os.Stat(d.path(k.sum())); err == nil {
+	if _, err := os.Stat(d.path(k.Sum())); err == nil {
 		t.Error("the bad file is still there")
 	}
 	write(t, s, k, metaFor(k, 2, b), b)
 	s.memory.values.Wait()
 	expectStored(t, s, k, 2, b)
-}
-
-// flip changes one byte of a file, counted from its end when negative.
-func flip(t *testing.T, path string, at int) {
-	t.Helper()
-	f, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at < 0 {
-		at += len(f)
-	}
-	f[at] ^= 1
-	if err := os.WriteFile(path, f, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestLastIDGrows(t *testing.T) {

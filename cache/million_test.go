@@ -22,6 +22,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // BenchmarkMillion measures the disk tier with as many 4 KiB objects as
@@ -48,11 +49,11 @@ func BenchmarkMillion(b *testing.B) {
 	}
 }
 
-func millionKey(i int) Key {
-	return Key{Site: "npm", ID: fmt.Sprintf("file/@scope/package-%d/package-%d-1.%d.0.tgz", i, i, i%100), Group: fmt.Sprint(i / 1000)}
+func millionKey(i int) store.Key {
+	return store.Key{Site: "npm", ID: fmt.Sprintf("file/@scope/package-%d/package-%d-1.%d.0.tgz", i, i, i%100), Group: fmt.Sprint(i / 1000)}
 }
 
-func millionMeta(i int, body []byte) *Meta {
+func millionMeta(i int, body []byte) *store.Meta {
 	return metaFor(millionKey(i), uint64(i+1), body,
 		"Cache-Control: public, max-age=31536000, immutable", fmt.Sprintf(`Etag: "%040x"`, i),
 		"Content-Type: application/octet-stream", "Content-Length: 4096",
@@ -169,7 +170,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 	w := bufio.NewWriterSize(f, 1<<20)
 	record := make([]byte, 40)
 	for i := range n {
-		sum := millionKey(i).sum()
+		sum := millionKey(i).Sum()
 		copy(record, sum[:])
 		binary.LittleEndian.PutUint64(record[16:], 4096)
 		binary.LittleEndian.PutUint64(record[24:], uint64(i))
@@ -191,7 +192,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 			break
 		}
 		if crc32.Checksum(record[:36], castagnoli) == binary.LittleEndian.Uint32(record[36:]) {
-			x.Discover(Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), sieve.FileVisits)
+			x.Discover(store.Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), sieve.FileVisits)
 		}
 	}
 	f.Close()
@@ -232,7 +233,7 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 			serve(w, raw.file, raw.base, s.Size())
 			return
 		}
-		f, err := os.Open(d.path(k.sum()))
+		f, err := os.Open(d.path(k.Sum()))
 		if err != nil {
 			failures.Add(1)
 			return

@@ -4,11 +4,13 @@ import (
 	"io"
 	"io/fs"
 	"sync/atomic"
+
+	"pkgedge/cache/store"
 )
 
 // openEntry is the open file of a stored response, and the response's Body.
 type openEntry struct {
-	Entry
+	store.Entry
 	raw      fileBody // unchecked
 	info     fs.FileInfo
 	changed  int64   // when the file was changed

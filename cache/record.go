@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+
+	"pkgedge/cache/store"
 )
 
 // A file of the disk tier:
@@ -22,9 +24,6 @@ import (
 // that does not hold the newest Meta, so that a write cut short leaves the other
 // one: the valid slot with the highest sequence counts. The body is never
 // touched, and begins at an offset known from the preamble, for sendfile.
-//
-// Formats 1 and 2 have no sums, and 1 has JSON in its slots; they are read all
-// the same.
 const (
 	recordMagic  = "pkge"
 	recordFormat = 3
@@ -32,6 +31,18 @@ const (
 	slotHead     = 16
 	minSlotLog   = 9  // 512 bytes
 	maxSlotLog   = 20 // 1 MiB: more fields than any response may have
+)
+
+// A large body has a checksum for each chunk of it, so that its first byte need
+// not wait until the last has been checked, nor a range of it for the rest. Until
+// a file's bytes are vouched for, each chunk is read, checked and then handed
+// out; a chunk that is wrong ends the body with an error. Smaller bodies are
+// checked whole before anything is handed out, which is as fast and lets the
+// response be fetched again instead.
+const (
+	chunkSize  = 64 << 10
+	wholeCheck = 1 << 20 // bytes of the largest body without sums
+	sumSize    = 4
 )
 
 var (
@@ -81,7 +92,7 @@ func decodePreamble(b []byte) (preamble, error) {
 		return preamble{}, errDamaged
 	}
 	p := preamble{b[4], uint(b[5]), binary.LittleEndian.Uint32(b[8:])}
-	if p.format < 1 || p.format > recordFormat {
+	if p.format != recordFormat {
 		return preamble{}, errFormat
 	}
 	if p.slotLog < minSlotLog || p.slotLog > maxSlotLog {
@@ -122,7 +133,7 @@ func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {
 // head is what a file says of its body.
 type head struct {
 	preamble
-	meta *Meta
+	meta *store.Meta
 	slot int // which slot holds meta, or says where it is
 	seq  uint64
 	tail extent // where meta is, when no slot holds it
@@ -169,6 +180,14 @@ func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
 	return h, nil
 }
 
+// sumsSize is how many bytes of sums follow a body of that many bytes.
+func sumsSize(body int64) int64 {
+	if body <= wholeCheck {
+		return 0
+	}
+	return (body + chunkSize - 1) / chunkSize * sumSize
+}
+
 // newest finds the bytes of the newest Meta, by the slots in front.
 func (h *head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 	var found [2]struct {
@@ -201,11 +220,11 @@ func (h *head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 
 // sumsAt is where the sums are, and end where the tail begins.
 func (h *head) sumsAt() int64 { return bodyOffset(h.slotLog) + h.meta.Size() }
-func (h *head) end() int64    { return h.sumsAt() + sumsSize(h.format, h.meta.Size()) }
+func (h *head) end() int64    { return h.sumsAt() + sumsSize(h.meta.Size()) }
 
 // coherent: the parts follow each other, and nothing else is as no commit could
 // have written it.
-func coherent(m *Meta) bool {
+func coherent(m *store.Meta) bool {
 	var end int64
 	for _, p := range m.Parts {
 		if p.Offset != end || p.Size < 0 || p.Size > math.MaxInt64>>1-end {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"pkgedge/cache/store"
 )
 
 // long is a field of n bytes.
@@ -18,7 +20,7 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			d := openedDisk(t, dir, 64<<20)
-			k, body := Key{Site: "s", ID: "a"}, payload(1, size)
+			k, body := store.Key{Site: "s", ID: "a"}, payload(1, size)
 			write(t, d, k, metaFor(k, 1, body), body)
 			id, longest := uint64(1), int64(0)
 			for _, n := range []int{5000, 60_000, 10, 900_000, 1_000_000, 1_000_000, 1_000_000, 20, 60_000, 1_000_000, 30, 40} {
@@ -27,7 +29,7 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 					t.Fatalf("%d bytes: %v", n, err)
 				}
 				expectStored(t, d, k, id, body)
-				s := d.open(k, k.sum())
+				s := d.open(k, k.Sum())
 				if len(s.Header.Get("X-Long")) != n || !s.vouched {
 					t.Errorf("%d bytes come back as %d, vouched %t", n, len(s.Header.Get("X-Long")), s.vouched)
 				}
@@ -54,14 +56,14 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 
 // Cut short at any write, and at any byte of it, it leaves the response as it was.
 func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
-	k, body := Key{Site: "s", ID: "a"}, payload(1, 100)
+	k, body := store.Key{Site: "s", ID: "a"}, payload(1, 100)
 	for _, before := range []int{10, 3000} { // the Meta before is in its slot, and behind the body
 		d := openedDisk(t, t.TempDir(), 64<<20)
 		write(t, d, k, metaFor(k, 1, body), body)
 		if err := d.Freshen(k, 1, metaFor(k, 2, body, long(before))); err != nil {
 			t.Fatal(err)
 		}
-		old, err := os.ReadFile(d.path(k.sum()))
+		old, err := os.ReadFile(d.path(k.Sum()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,14 +115,14 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 // What cannot be freshened stays as it was: it costs another validation.
 func TestFreshenedWithoutRoom(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, body := Key{Site: "s", ID: "a"}, payload(1, 100)
+	k, body := store.Key{Site: "s", ID: "a"}, payload(1, 100)
 	write(t, d, k, metaFor(k, 1, body), body)
-	w, err := d.Create(Key{ID: "other"}, metaFor(k, 2, nil), 1<<20-100_000)
+	w, err := d.Create(store.Key{ID: "other"}, metaFor(k, 2, nil), 1<<20-100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(200_000))); !errors.Is(err, errNoRoom) {
+	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(200_000))); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("got %v, want errNoRoom", err)
 	}
 	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(2<<20))); !errors.Is(err, errTooLarge) {

@@ -14,20 +14,21 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // fillMetadata commits n responses of metadata.
 func fillMetadata(t *testing.T, d *disk, n, size int) {
 	t.Helper()
 	for i := range n {
-		k, b := Key{Site: "s", ID: fmt.Sprint("metadata", i), Metadata: true}, payload(i, size)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint("metadata", i), Metadata: true}, payload(i, size)
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
 	}
 }
 
 // What cannot be kept in the end costs nothing that is there.
 func TestRoomIsNotMadeInVain(t *testing.T) {
-	k := Key{Site: "s", ID: "large"}
+	k := store.Key{Site: "s", ID: "large"}
 	for _, tt := range []struct {
 		rule string
 		set  func(d *disk, left *fsys.Space)
@@ -68,7 +69,7 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 			fillMetadata(t, d, 20, 90_000)
 			tt.set(d, &left)
 			d.measured.Store(nil)
-			if err := tt.ask(d); !errors.Is(err, errNoRoom) {
+			if err := tt.ask(d); !errors.Is(err, store.ErrNoSpace) {
 				t.Errorf("got %v, want errNoRoom", err)
 			}
 			if have := d.index.Count.Load(); have < tt.want {
@@ -83,7 +84,7 @@ func TestRoomForOneThatGrows(t *testing.T) {
 	const limit = 8 << 20
 	d := openedDisk(t, t.TempDir(), limit)
 	fillUp(t, d, "", 100, 90_000)
-	k, b := Key{Site: "s", ID: "grows"}, payload(1, 7<<20)
+	k, b := store.Key{Site: "s", ID: "grows"}, payload(1, 7<<20)
 	m := metaFor(k, 999, b)
 	w, err := d.Create(k, m, -1)
 	if err != nil {
@@ -111,7 +112,7 @@ func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
 	before := d.used()
 	left.Free = 0
 	d.measured.Store(nil)
-	k := Key{Site: "s", ID: "slow"}
+	k := store.Key{Site: "s", ID: "slow"}
 	w, err := d.Create(k, metaFor(k, 999, nil), 4<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +134,7 @@ func TestRoomWithoutInodesIsForFiles(t *testing.T) {
 	fillUp(t, d, "", 20, 1000)
 	left.FreeFiles = 0
 	d.measured.Store(nil)
-	k := Key{Site: "s", ID: "grows"}
+	k := store.Key{Site: "s", ID: "grows"}
 	w, err := d.Create(k, metaFor(k, 99, nil), -1)
 	if err != nil {
 		t.Fatal(err)
@@ -188,8 +189,8 @@ func TestHitDuringAnEviction(t *testing.T) {
 			fillUp(t, d, "", 2, 60_000)
 			d.kill()
 			d = openedDisk(t, dir, 64<<20)
-			k, known := Key{Site: "s", ID: "0"}, d.used()
-			sum := k.sum()
+			k, known := store.Key{Site: "s", ID: "0"}, d.used()
+			sum := k.Sum()
 			d.scanDirectory(filepath.Base(filepath.Dir(d.path(sum))), &scanPace{began: time.Now(), left: 1 << 30}, nil)
 			there, _ := files(t, dir)
 			var size int64
@@ -213,10 +214,10 @@ func TestHitDuringAnEviction(t *testing.T) {
 				d.unlink(sum, size)
 				want, count = known, 1
 			}
-			if sum != k.sum() || d.used() != want || d.index.Count.Load() != count || d.index.Leaving.Load() != 0 {
+			if sum != k.Sum() || d.used() != want || d.index.Count.Load() != count || d.index.Leaving.Load() != 0 {
 				t.Errorf("counted %d in %d files, %d of them leaving; want %d in %d, there were %d", d.used(), d.index.Count.Load(), d.index.Leaving.Load(), want, count, there)
 			}
-			if _, err := os.Stat(d.path(k.sum())); os.IsNotExist(err) != gone {
+			if _, err := os.Stat(d.path(k.Sum())); os.IsNotExist(err) != gone {
 				t.Errorf("the file: %v", err)
 			}
 		})
@@ -250,7 +251,7 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		broken.Store(true)
 		d.sys.List = func(path string) ([]fs.DirEntry, error) {
 			entries, err := real(path)
-			if path == filepath.Dir(d.path(Key{Site: "s", ID: "3"}.sum())) {
+			if path == filepath.Dir(d.path(store.Key{Site: "s", ID: "3"}.Sum())) {
 				entries[0] = unread{entries[0], &broken}
 			}
 			return entries, err

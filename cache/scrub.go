@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // The scrubber reads every file once in a while, for bytes that rot where no
@@ -48,7 +49,7 @@ func (d *disk) scrub(stop <-chan struct{}) {
 }
 
 // scrubFile checks one file.
-func (d *disk) scrubFile(sum Sum, p *scrubPace) {
+func (d *disk) scrubFile(sum store.Sum, p *scrubPace) {
 	if p.rest(frontSize) != nil {
 		return
 	}
@@ -57,7 +58,7 @@ func (d *disk) scrubFile(sum Sum, p *scrubPace) {
 		return // gone, or condemned
 	}
 	defer f.Close()
-	k := Key{Site: h.meta.Site, ID: h.meta.Key}
+	k := store.Key{Site: h.meta.Site, ID: h.meta.Key}
 	file := &fileBody{d.sys.Read, f, 0}
 	if _, err = readSums(file, &h); err == nil {
 		err = verify(&paced{&fileBody{d.sys.Read, f, bodyOffset(h.slotLog)}, p}, h.meta)
@@ -65,7 +66,7 @@ func (d *disk) scrubFile(sum Sum, p *scrubPace) {
 	switch {
 	case errors.Is(err, errStopped):
 		return
-	case k.sum() != sum, isDamage(err):
+	case k.Sum() != sum, isDamage(err):
 		d.spoiled(sum, info)
 	case err != nil:
 		d.notify("scrub", err)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"pkgedge/cache/store"
 )
 
 // tiers is the memory tier in front of the disk tier. The disk decides what is
@@ -19,8 +21,8 @@ type tiers struct {
 	saving     atomic.Bool
 }
 
-func (t *tiers) Get(k Key) *Entry {
-	sum := k.sum()
+func (t *tiers) Get(k store.Key) *store.Entry {
+	sum := k.Sum()
 	r, ticket := t.memory.get(k, sum)
 	if r != nil {
 		t.disk.index.Touch(sum) // else what memory answers would look unused on disk
@@ -44,7 +46,7 @@ func (t *tiers) Get(k Key) *Entry {
 		t.disk.notify("read", err)
 		return nil
 	}
-	if !intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
+	if !store.Intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
 		t.disk.spoiled(sum, s.info)
 		return nil
 	}
@@ -90,12 +92,12 @@ func (t *tiers) save(r *resident) {
 	switch err := w.Commit(r.Meta); {
 	case err == nil:
 		t.memory.shared(r)
-	case errors.Is(err, errGone): // the disk has a newer one
+	case errors.Is(err, store.ErrGone): // the disk has a newer one
 		t.memory.Remove(r.key, r.ID)
 	}
 }
 
-func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
+func (t *tiers) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
 	w, err := t.disk.Create(k, draft, size)
 	if errors.Is(err, errTooLarge) {
 		return nil, err
@@ -109,11 +111,11 @@ func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	return &soleWriter{Writer: w, key: k, disk: t.disk}, nil
 }
 
-func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
+func (t *tiers) Freshen(k store.Key, old uint64, m *store.Meta) error {
 	err := t.disk.Freshen(k, old, m)
-	replaced := errors.Is(err, errGone) && !errors.Is(err, errNoFile)
-	if errors.Is(err, errTooLarge) || replaced && !t.memory.sole(k.sum(), old) {
-		t.memory.forget(k.sum())
+	replaced := errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrAbsent)
+	if errors.Is(err, errTooLarge) || replaced && !t.memory.sole(k.Sum(), old) {
+		t.memory.forget(k.Sum())
 		return err
 	}
 	// Memory can do better than a disk that cannot be written to, or has evicted
@@ -121,22 +123,22 @@ func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
 	if t.memory.freshen(k, old, m, err != nil) == nil {
 		return nil
 	}
-	t.memory.forget(k.sum()) // also refuses a copy of the old Meta on its way here
+	t.memory.forget(k.Sum()) // also refuses a copy of the old Meta on its way here
 	return err
 }
 
-func (t *tiers) Remove(k Key, id uint64) {
+func (t *tiers) Remove(k store.Key, id uint64) {
 	t.disk.Remove(k, id)
-	t.memory.forget(k.sum())
+	t.memory.forget(k.Sum())
 }
 
 type tieredWriter struct {
-	Writer
-	key    Key
+	store.Writer
+	key    store.Key
 	memory *memory
 }
 
-func (w *tieredWriter) Commit(m *Meta) error {
+func (w *tieredWriter) Commit(m *store.Meta) error {
 	// The small ones are copied before the rename: afterwards the file belongs
 	// to the disk tier, which may evict it.
 	var data []byte
@@ -152,7 +154,7 @@ func (w *tieredWriter) Commit(m *Meta) error {
 		return err
 	}
 	if data == nil {
-		w.memory.forget(w.key.sum())
+		w.memory.forget(w.key.Sum())
 		return nil
 	}
 	w.memory.put(w.key, m, data, false)
@@ -162,18 +164,18 @@ func (w *tieredWriter) Commit(m *Meta) error {
 // soleWriter writes to memory alone. The disk could be written to again meanwhile,
 // and have a newer response by the end.
 type soleWriter struct {
-	Writer
-	key  Key
+	store.Writer
+	key  store.Key
 	disk *disk
 }
 
-func (w *soleWriter) Commit(m *Meta) error {
-	sum := w.key.sum()
+func (w *soleWriter) Commit(m *store.Meta) error {
+	sum := w.key.Sum()
 	turn := w.disk.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
 	if w.disk.newer(sum, m) {
-		return errGone
+		return store.ErrGone
 	}
 	return w.Writer.Commit(m)
 }

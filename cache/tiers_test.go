@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 // pauseDisk has nothing written to disk, until mend.
@@ -37,7 +38,7 @@ func evictAll(t *testing.T, d *disk) {
 }
 
 // idOf is the ID of what is stored, 0 for nothing.
-func idOf(s Store, k Key) uint64 {
+func idOf(s store.Store, k store.Key) uint64 {
 	have := s.Get(k)
 	if have == nil {
 		return 0
@@ -72,11 +73,11 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, one, two := Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
 	write(t, s, k, metaFor(k, 1, one), one)
 	m.values.Wait()
 	write(t, d, k, metaFor(k, 2, two), two)
-	if err := s.Freshen(k, 1, metaFor(k, 3, one)); !errors.Is(err, errGone) {
+	if err := s.Freshen(k, 1, metaFor(k, 3, one)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("err = %v", err)
 	}
 	m.values.Wait()
@@ -88,7 +89,7 @@ func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, one, two := Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
 	mend := pauseDisk(d)
 	w, err := s.Create(k, metaFor(k, 1, one), 3)
 	if err != nil {
@@ -98,7 +99,7 @@ func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 	w.Write(one)
 	mend()
 	write(t, d, k, metaFor(k, 2, two), two) // and no copy in memory
-	if err := w.Commit(metaFor(k, 1, one)); !errors.Is(err, errGone) {
+	if err := w.Commit(metaFor(k, 1, one)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("err = %v; want errGone", err)
 	}
 	expectStored(t, s, k, 2, two)
@@ -109,7 +110,7 @@ func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, one, two := Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
 	write(t, d, k, metaFor(k, 2, two), two)
 	m.put(k, metaFor(k, 1, one), one, true)
 	m.values.Wait()
@@ -134,7 +135,7 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := opened(t, nil)
-		k := Key{Site: "s", ID: "a"}
+		k := store.Key{Site: "s", ID: "a"}
 		mend := pauseDisk(c.disk)
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=3600")), Missed, "A")
 		settle(c)
@@ -151,14 +152,14 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 			expect(t, c, query("a", failing()), Hit, "A")
 		}
 		synctest.Wait()
-		c.memory.forget(k.sum()) // as evicted
+		c.memory.forget(k.Sum()) // as evicted
 		if !c.Holds(k) {
 			t.Error("Holds says no, and then it is stored")
 		}
 		close(hang)
 		settle(c)
 		expectStored(t, c.disk, k, idOf(c.disk, k), []byte("A"))
-		if !c.Holds(k) || len(c.memory.shard(k.sum()).moving) != 0 {
+		if !c.Holds(k) || len(c.memory.shard(k.Sum()).moving) != 0 {
 			t.Error("the copy is not counted right")
 		}
 		if renames < 1 || renames > 2 { // the directory may be made between two
@@ -172,11 +173,11 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	var later func()
 	s := &tiers{memory: m, disk: d, background: func(work func()) bool { later = work; return true }}
-	k := Key{Site: "s", ID: "a"}
+	k := store.Key{Site: "s", ID: "a"}
 	m.put(k, metaFor(k, 1, []byte("A")), []byte("A"), true)
 	m.values.Wait()
 	s.Get(k).Release()
-	m.forget(k.sum())
+	m.forget(k.Sum())
 	later()
 	expectStored(t, d, k, 0, nil)
 	if s.saving.Load() {
@@ -187,7 +188,7 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 func TestNothingIsSavedAfterClose(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
-	k := Key{Site: "s", ID: "a"}
+	k := store.Key{Site: "s", ID: "a"}
 	m.put(k, metaFor(k, 1, []byte("A")), []byte("A"), true)
 	m.values.Wait()
 	expectStored(t, s, k, 1, []byte("A"))
@@ -210,7 +211,7 @@ func TestNothingIsSavedAfterClose(t *testing.T) {
 func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, b := Key{Site: "s", ID: "a"}, []byte("body")
+	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
 	write(t, d, k, metaFor(k, 1, b), b)
 	read, once := d.sys.Read, false
 	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
@@ -218,7 +219,7 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 		if !once && strings.Contains(f.Name(), "objects") {
 			once = true
 			evictAll(t, d)
-			if m.has(k.sum()) || d.has(k.sum()) {
+			if m.has(k.Sum()) || d.has(k.Sum()) {
 				t.Error("still held")
 			}
 		}
@@ -227,7 +228,7 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	expectStored(t, s, k, 1, b) // who has opened it may have it
 	m.values.Wait()
 	expectStored(t, s, k, 0, nil)
-	if sh := m.shard(k.sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
+	if sh := m.shard(k.Sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
 		t.Errorf("memory has %v and %v", sh.ids, sh.moving)
 	}
 }
@@ -235,7 +236,7 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 // Holds sees a response that moves from disk to memory, whichever it looks at first:
 // it is called while the response moves, or it moves between its looks.
 func TestHoldsWhatIsBeingPromoted(t *testing.T) {
-	k, b := Key{Site: "s", ID: "a"}, []byte("body")
+	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
 	stored := func(t *testing.T) *Cache {
 		c := opened(t, nil)
 		settle(c)
@@ -259,7 +260,7 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	t.Run("while", func(t *testing.T) {
 		c := stored(t)
 		held := false
-		opening(c.disk, func() bool { return c.memory.has(k.sum()) }, func() {}, func() {
+		opening(c.disk, func() bool { return c.memory.has(k.Sum()) }, func() {}, func() {
 			evictAll(t, c.disk) // it has been seen there for the last time
 			held = c.Holds(k)
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
 )
 
 // openHere opens dir without the settling that openedDisk adds.
@@ -27,10 +28,10 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		dir := t.TempDir()
 		d := openHere(t, dir)
-		k, content := Key{Site: "s", ID: "large"}, payload(1, 1<<20)
+		k, content := store.Key{Site: "s", ID: "large"}, payload(1, 1<<20)
 		write(t, d, k, metaFor(k, 1, content), content)
 		expectStored(t, d, k, 1, content)
-		f, err := os.OpenFile(d.path(k.sum()), os.O_RDWR, 0)
+		f, err := os.OpenFile(d.path(k.Sum()), os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +54,7 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 		if n := d.spoils.Load(); n != 1 {
 			t.Errorf("restarted %t: %d files counted as spoiled; want 1", restarted, n)
 		}
-		if _, err := os.Stat(d.path(k.sum())); !os.IsNotExist(err) {
+		if _, err := os.Stat(d.path(k.Sum())); !os.IsNotExist(err) {
 			t.Errorf("restarted %t: the file is still there: %v", restarted, err)
 		}
 	}
@@ -61,7 +62,7 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 
 func TestFresheningKeepsTheVouch(t *testing.T) {
 	d := openHere(t, t.TempDir())
-	k, content := Key{Site: "s", ID: "large"}, payload(1, 1<<20)
+	k, content := store.Key{Site: "s", ID: "large"}, payload(1, 1<<20)
 	m := metaFor(k, 1, content)
 	write(t, d, k, m, content)
 	renewed := *m
@@ -69,7 +70,7 @@ func TestFresheningKeepsTheVouch(t *testing.T) {
 	if err := d.Freshen(k, 1, &renewed); err != nil {
 		t.Fatal(err)
 	}
-	s := d.open(k, k.sum())
+	s := d.open(k, k.Sum())
 	defer s.Release()
 	if s == nil || s.ID != 2 {
 		t.Fatal("not freshened")
@@ -83,9 +84,9 @@ func TestFresheningKeepsTheVouch(t *testing.T) {
 func TestVerifyIsOneForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
-		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
+		k, content := store.Key{Site: "s", ID: "large"}, payload(1, 300_000)
 		write(t, d, k, metaFor(k, 1, content), content)
-		d.index.Vouch(k.sum(), 1) // as after a start
+		d.index.Vouch(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		var ends atomic.Int64
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
@@ -124,9 +125,9 @@ func TestVerifyIsOneForAll(t *testing.T) {
 func TestNobodyWaitsLongForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
-		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
+		k, content := store.Key{Site: "s", ID: "large"}, payload(1, 300_000)
 		write(t, d, k, metaFor(k, 1, content), content)
-		d.index.Vouch(k.sum(), 1) // as after a start
+		d.index.Vouch(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > frontSize {
@@ -134,7 +135,7 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 			}
 			return real(f, p, off)
 		}
-		checked := make(chan *Entry)
+		checked := make(chan *store.Entry)
 		go func() { checked <- d.Get(k) }()
 		synctest.Wait()
 		began := time.Now()
@@ -153,13 +154,13 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 
 // Of two fetches for a key, the one that began first may end last.
 func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) Store{
-		"disk":  func(t *testing.T) Store { return openedDisk(t, t.TempDir(), 8<<20) },
-		"tiers": func(t *testing.T) Store { return tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)) },
+	for name, open := range map[string]func(t *testing.T) store.Store{
+		"disk":  func(t *testing.T) store.Store { return openedDisk(t, t.TempDir(), 8<<20) },
+		"tiers": func(t *testing.T) store.Store { return tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
-			k := Key{Site: "s", ID: "a"}
+			k := store.Key{Site: "s", ID: "a"}
 			first, second := payload(1, 1000), payload(2, 2000)
 			w, err := s.Create(k, metaFor(k, 1, first), -1)
 			if err != nil {
@@ -168,7 +169,7 @@ func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
 			defer w.Abort()
 			w.Write(first)
 			write(t, s, k, metaFor(k, 2, second), second)
-			if err := w.Commit(metaFor(k, 1, first)); !errors.Is(err, errGone) {
+			if err := w.Commit(metaFor(k, 1, first)); !errors.Is(err, store.ErrGone) {
 				t.Errorf("got %v, want errGone", err)
 			}
 			expectStored(t, s, k, 2, second)

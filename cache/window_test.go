@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 // large sends a body in pieces and says how far it has come.
@@ -91,7 +92,7 @@ func TestWindowIsBounded(t *testing.T) {
 		if l.size > 0 && a.Kept {
 			t.Error("said to be kept")
 		}
-		expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+		expectStored(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 	})
 }
 

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"crypto/sha256"
@@ -21,7 +21,7 @@ type Key struct {
 // apart by the full key, which every tier keeps and compares.
 type Sum [16]byte
 
-func (k Key) sum() Sum {
+func (k Key) Sum() Sum {
 	var buf [256]byte
 	b := append(buf[:0], k.Site...)
 	b = append(b, 0)
@@ -33,38 +33,34 @@ func (k Key) sum() Sum {
 // Meta is what is kept of a response beside its bytes. It is immutable once
 // committed: freshening makes a new one.
 type Meta struct {
-	Site string `json:"site"`
-	Key  string `json:"key"`
+	Site string
+	Key  string
 
 	// ID is unique per commit and freshening, and later ones are larger, also
 	// across restarts.
-	ID uint64 `json:"id"`
+	ID uint64
 
 	// Born is the purge sequence at the moment the fill began, before anything
 	// was asked of a master: a purge after that covers this response even if it
 	// was committed later.
-	Born uint64 `json:"born"`
+	Born uint64
 
 	policy.Response // everything that decides when it may be used
 
-	// Authorized says that the request carried Authorization and that the
-	// response may be reused all the same (RFC 9111 section 3.5).
-	Authorized bool `json:"authorized,omitempty"`
-
 	// Parts are the representations; with a Span there is one.
-	Parts []Part `json:"parts"`
+	Parts []Part
 }
 
 // Part is one representation of a stored response. A file has one; a packument
 // has several, made from the same answer of a master and committed together.
 type Part struct {
-	Variant     string `json:"variant,omitempty"`  // "full", "abbreviated", or ""
-	Encoding    string `json:"encoding,omitempty"` // content coding; "" is identity
-	ContentType string `json:"type,omitempty"`     // overrides Header's when set
-	ETag        string `json:"etag,omitempty"`     // overrides Header's when set
-	Offset      int64  `json:"offset"`             // in the body
-	Size        int64  `json:"size"`               // bytes; -1 while it is not known
-	CRC         uint32 `json:"crc"`                // CRC32C of the part's bytes
+	Variant     string // "full", "abbreviated", or ""
+	Encoding    string // content coding; "" is identity
+	ContentType string // overrides Header's when set
+	ETag        string // overrides Header's when set
+	Offset      int64  // in the body
+	Size        int64  // bytes; -1 while it is not known
+	CRC         uint32 // CRC32C of the part's bytes
 }
 
 // Size is the body's size in bytes, all parts together.
@@ -76,8 +72,8 @@ func (m *Meta) Size() int64 {
 	return n
 }
 
-// overhead is what a Meta costs in memory beside the bytes, roughly.
-func (m *Meta) overhead() int64 {
+// Overhead is what a Meta costs in memory beside the bytes, roughly.
+func (m *Meta) Overhead() int64 {
 	n := int64(512 + len(m.Key) + len(m.Site) + 128*len(m.Parts))
 	for name, values := range m.Header {
 		n += int64(64 + len(name))
@@ -88,13 +84,13 @@ func (m *Meta) overhead() int64 {
 	return n
 }
 
-// sameBytes says that two Metas describe the same body.
-func sameBytes(a, b *Meta) bool {
+// SameBytes says that two Metas describe the same body.
+func SameBytes(a, b *Meta) bool {
 	return slices.Equal(a.Parts, b.Parts)
 }
 
-// intact checks a whole body against its parts' checksums.
-func intact(m *Meta, body []byte) bool {
+// Intact checks a whole body against its parts' checksums.
+func Intact(m *Meta, body []byte) bool {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	for _, p := range m.Parts {
 		if p.Offset+p.Size > int64(len(body)) || crc32.Checksum(body[p.Offset:p.Offset+p.Size], castagnoli) != p.CRC {

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"errors"
@@ -79,9 +79,9 @@ type Writer interface {
 
 var (
 	// errNoRoom: the tier cannot take these bytes within its bounds.
-	errNoRoom = errors.New("no room in the cache")
+	ErrNoSpace = errors.New("no room in the cache")
 	// errGone: the response to freshen is not the stored one any more.
-	errGone = errors.New("stored response was replaced")
-	// errNoFile is an errGone with nothing in its place.
-	errNoFile = fmt.Errorf("%w: by none", errGone)
+	ErrGone = errors.New("stored response was replaced")
+	// ErrAbsent is an errGone with nothing in its place.
+	ErrAbsent = fmt.Errorf("%w: by none", ErrGone)
 )
