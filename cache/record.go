@@ -52,6 +52,9 @@ var (
 	errTooLarge  = errors.New("response's fields are too large to store")
 )
 
+// crc32c is the polynomial of every checksum in a file.
+var crc32c = crc32.MakeTable(crc32.Castagnoli)
+
 // bodyOffset is where the body begins.
 func bodyOffset(slotLog uint) int64 {
 	return (preambleSize + 2<<slotLog + 511) &^ 511
@@ -80,7 +83,7 @@ func (p preamble) encode() []byte {
 	copy(b, recordMagic)
 	b[4], b[5] = p.format, byte(p.slotLog)
 	binary.LittleEndian.PutUint32(b[8:], p.sums)
-	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], crc32c))
 	return b
 }
 
@@ -88,7 +91,7 @@ func decodePreamble(b []byte) (preamble, error) {
 	if len(b) < preambleSize || string(b[:4]) != recordMagic {
 		return preamble{}, errNotRecord
 	}
-	if crc32.Checksum(b[:12], castagnoli) != binary.LittleEndian.Uint32(b[12:]) {
+	if crc32.Checksum(b[:12], crc32c) != binary.LittleEndian.Uint32(b[12:]) {
 		return preamble{}, errDamaged
 	}
 	p := preamble{b[4], uint(b[5]), binary.LittleEndian.Uint32(b[8:])}
@@ -112,7 +115,7 @@ func encodeSlot(seq uint64, meta []byte) []byte {
 }
 
 func slotSum(b []byte) uint32 {
-	return crc32.Update(crc32.Checksum(b[:12], castagnoli), castagnoli, b[slotHead:])
+	return crc32.Update(crc32.Checksum(b[:12], crc32c), crc32c, b[slotHead:])
 }
 
 func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {

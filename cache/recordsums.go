@@ -19,7 +19,7 @@ type summer struct {
 func (s *summer) add(p []byte) {
 	for len(p) > 0 {
 		n := min(int64(len(p)), chunkSize-s.size%chunkSize)
-		s.crc = crc32.Update(s.crc, castagnoli, p[:n])
+		s.crc = crc32.Update(s.crc, crc32c, p[:n])
 		s.size += n
 		if p = p[n:]; s.size%chunkSize == 0 {
 			s.done = binary.LittleEndian.AppendUint32(s.done, s.crc)
@@ -45,7 +45,7 @@ func readSums(file io.ReaderAt, h *head) ([]byte, error) {
 	if n, err := file.ReadAt(sums, h.sumsAt()); n < len(sums) {
 		return nil, cutShort(err)
 	}
-	if crc32.Checksum(sums, castagnoli) != h.preamble.sums {
+	if crc32.Checksum(sums, crc32c) != h.preamble.sums {
 		return nil, errDamaged
 	}
 	return sums, nil
@@ -63,7 +63,7 @@ func cutShort(err error) error {
 func verify(body io.ReaderAt, m *store.Meta) error {
 	buf := make([]byte, max(1, min(m.Size(), 64<<10)))
 	for _, p := range m.Parts {
-		sum := crc32.New(castagnoli)
+		sum := crc32.New(crc32c)
 		n, err := io.CopyBuffer(sum, io.NewSectionReader(body, p.Offset, p.Size), buf)
 		if err != nil {
 			return err

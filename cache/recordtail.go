@@ -33,7 +33,7 @@ func encodeAway(off int64, raw []byte) []byte {
 	b[0] = metaAway
 	b = binary.LittleEndian.AppendUint64(b, uint64(off))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(raw)))
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(raw, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(raw, crc32c))
 }
 
 // follow returns the bytes of the Meta that a slot holds, or says where to find.
@@ -55,7 +55,7 @@ func follow(r io.ReaderAt, slot []byte) (raw []byte, tail extent, err error) {
 		}
 		return nil, extent{}, err
 	}
-	if crc32.Checksum(raw, castagnoli) != binary.LittleEndian.Uint32(slot[13:]) {
+	if crc32.Checksum(raw, crc32c) != binary.LittleEndian.Uint32(slot[13:]) {
 		return nil, extent{}, errDamaged
 	}
 	return raw, tail, nil
