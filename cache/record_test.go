@@ -161,6 +161,6 @@ func FuzzReadHead(f *testing.F) {
 		store.Intact(h.meta, file[front:])
 		h.meta.Selects(nil)
 		h.meta.Freshened(http.Header{"X-A": {"1"}}, policytest.Epoch, policytest.Epoch)
-		policy.Decide(policytest.Epoch, &h.meta.Response, policy.NotMarked, policy.Rule{}, asking(""))
+		policy.Decide(policytest.Epoch, &h.meta.Response, policy.NotMarked, policy.Rule{}, policy.Request{Method: "GET", Control: policy.NoDirectives()})
 	})
 }
