@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // everythingGivenBack fails the test unless nothing is afloat or lent.
@@ -24,18 +25,18 @@ func everythingGivenBack(t *testing.T, m *memory, size int64) {
 
 func TestAfloatIsGivenBack(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a"}
-	body := payload(1, 100_000)
+	body := storetest.Payload(1, 100_000)
 	for _, tt := range []struct {
 		rule string
 		do   func(t *testing.T, m *memory)
 	}{
-		{"a small body is committed", func(t *testing.T, m *memory) { write(t, m, k, metaFor(k, 1, body), body) }},
+		{"a small body is committed", func(t *testing.T, m *memory) { storetest.Write(t, m, k, storetest.Meta(k, 1, body), body) }},
 		{"its size was not known", func(t *testing.T, m *memory) {
 			w, _ := m.Create(k, nil, -1)
 			for part := range slices.Chunk(body, 7000) {
 				w.Write(part)
 			}
-			if err := w.Commit(metaFor(k, 1, body)); err != nil {
+			if err := w.Commit(storetest.Meta(k, 1, body)); err != nil {
 				t.Error(err)
 			}
 			w.Abort()
@@ -49,30 +50,30 @@ func TestAfloatIsGivenBack(t *testing.T) {
 		{"it is not what was promised", func(t *testing.T, m *memory) {
 			w, _ := m.Create(k, nil, -1)
 			w.Write(body[1:])
-			if w.Commit(metaFor(k, 1, body)) == nil {
+			if w.Commit(storetest.Meta(k, 1, body)) == nil {
 				t.Error("committed")
 			}
 			w.Abort()
 		}},
 		{"it is freshened", func(t *testing.T, m *memory) {
-			write(t, m, k, metaFor(k, 1, body), body)
-			if err := m.Freshen(k, 1, metaFor(k, 2, body)); err != nil {
+			storetest.Write(t, m, k, storetest.Meta(k, 1, body), body)
+			if err := m.Freshen(k, 1, storetest.Meta(k, 2, body)); err != nil {
 				t.Error(err)
 			}
 		}},
 		{"it is promoted from the disk", func(t *testing.T, m *memory) {
 			s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-			write(t, s.disk, k, metaFor(k, 1, body), body)
-			expectStored(t, s, k, 1, body)
-			expectStored(t, s, k, 1, body)
+			storetest.Write(t, s.disk, k, storetest.Meta(k, 1, body), body)
+			storetest.Expect(t, s, k, 1, body)
+			storetest.Expect(t, s, k, 1, body)
 		}},
 		{"it goes to both tiers", func(t *testing.T, m *memory) {
 			s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-			write(t, s, k, metaFor(k, 1, body), body)
+			storetest.Write(t, s, k, storetest.Meta(k, 1, body), body)
 		}},
 		{"no tier takes it", func(t *testing.T, m *memory) {
 			w := &heapWriter{memory: m}
-			w.Write(payload(2, 3*budget.BlockSize+5))
+			w.Write(storetest.Payload(2, 3*budget.BlockSize+5))
 			w.Abort()
 			w.Abort()
 		}},
@@ -90,11 +91,11 @@ func TestAfloatIsGivenBack(t *testing.T) {
 func TestAfloatFull(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-	k, body := store.Key{ID: "a"}, payload(1, 50_000)
+	k, body := store.Key{ID: "a"}, storetest.Payload(1, 50_000)
 	m.afloat.Take(m.afloat.Left.Load() - 10_000)
-	write(t, s, k, metaFor(k, 1, body), body)
+	storetest.Write(t, s, k, storetest.Meta(k, 1, body), body)
 	have := s.Get(k)
-	if have == nil || isMemory(have) || !bytes.Equal(bytesOf(t, have), body) {
+	if have == nil || isMemory(have) || !bytes.Equal(storetest.Bytes(t, have), body) {
 		t.Error("the disk does not answer")
 	}
 	have.Release()
@@ -116,13 +117,13 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 1000 {
 		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
-		m.put(k, metaFor(k, 1, b), b, false)
+		m.put(k, storetest.Meta(k, 1, b), b, false)
 		m.values.Wait()
 	}
 	full, _ := m.used()
 	size := m.afloat.Left.Load()
 	m.afloat.Take(size)
-	body := payload(1, int(m.share/2))
+	body := storetest.Payload(1, int(m.share/2))
 	w := &heapWriter{memory: m}
 	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil {
 		t.Fatal(err)
@@ -155,7 +156,7 @@ func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 	m := openedMemory(t)
 	m.beside = func() int64 { return m.share / 2 }
 	k, b := store.Key{ID: "a"}, []byte("body")
-	m.put(k, metaFor(k, 1, b), b, false)
+	m.put(k, storetest.Meta(k, 1, b), b, false)
 	if got := m.values.MaxCost(); got > m.share*33/64 {
 		t.Errorf("the tier may hold %d bytes of %d", got, m.share)
 	}
@@ -168,7 +169,7 @@ func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 // still answered.
 func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	c := opened(t, func(cfg *Config) { cfg.Memory = 64 << 20; cfg.Disk = 1 << 20 })
-	text := string(payload(1, 2<<20))
+	text := string(storetest.Payload(1, 2<<20))
 	left := c.memory.afloat.Left.Load()
 	c.memory.afloat.Take(left)
 	held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text}) })

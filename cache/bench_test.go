@@ -8,12 +8,13 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // benchmarkHits answers from a stored response of n bytes.
 func benchmarkHits(b *testing.B, n int, config func(*Config)) {
 	c := opened(b, config)
-	q := query("a", always(200, string(payload(1, n)), "Cache-Control: max-age=3600", `Etag: "1"`, "Content-Type: application/json"))
+	q := query("a", always(200, string(storetest.Payload(1, n)), "Cache-Control: max-age=3600", `Etag: "1"`, "Content-Type: application/json"))
 	get(c, q)
 	settle(c)
 	b.ReportAllocs()
@@ -50,7 +51,7 @@ func BenchmarkIndexTouch(b *testing.B) {
 	x := sieve.New()
 	sums := make([]store.Sum, 1<<16)
 	for i := range sums {
-		sums[i] = store.Sum(payload(i, len(store.Sum{})))
+		sums[i] = store.Sum(storetest.Payload(i, len(store.Sum{})))
 		x.Commit(sums[i], 4096, sieve.FileVisits)
 	}
 	b.ReportAllocs()

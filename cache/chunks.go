@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
 
@@ -16,7 +17,7 @@ import (
 type chunks struct {
 	disk *disk
 	sum  store.Sum
-	head head
+	head record.Head
 	info fs.FileInfo
 	body *fileBody
 	size int64
@@ -24,33 +25,33 @@ type chunks struct {
 }
 
 // read reads a chunk into buf and checks it.
-func (c *chunks) read(i int64, buf *[chunkSize]byte) ([]byte, error) {
-	p := buf[:min(chunkSize, c.size-i*chunkSize)]
-	n, err := c.body.ReadAt(p, i*chunkSize)
+func (c *chunks) read(i int64, buf *[record.ChunkSize]byte) ([]byte, error) {
+	p := buf[:min(record.ChunkSize, c.size-i*record.ChunkSize)]
+	n, err := c.body.ReadAt(p, i*record.ChunkSize)
 	switch {
 	case n < len(p):
-		err = cutShort(err)
-	case crc32.Checksum(p, castagnoli) == binary.LittleEndian.Uint32(c.sums[i*sumSize:]):
+		err = record.CutShort(err)
+	case crc32.Checksum(p, castagnoli) == binary.LittleEndian.Uint32(c.sums[i*record.SumSize:]):
 		return p, nil
 	default:
-		err = errDamaged
+		err = record.ErrDamaged
 	}
 	c.disk.distrust(c.sum, c.info, err)
 	return nil, err
 }
 
 func (c *chunks) ReadAt(p []byte, off int64) (n int, err error) {
-	buf := c.disk.chunkBufs.Get().(*[chunkSize]byte)
+	buf := c.disk.chunkBufs.Get().(*[record.ChunkSize]byte)
 	defer c.disk.chunkBufs.Put(buf)
 	for n < len(p) {
 		if off >= c.size {
 			return n, io.EOF
 		}
-		chunk, err := c.read(off/chunkSize, buf)
+		chunk, err := c.read(off/record.ChunkSize, buf)
 		if err != nil {
 			return n, err
 		}
-		m := copy(p[n:], chunk[off%chunkSize:])
+		m := copy(p[n:], chunk[off%record.ChunkSize:])
 		n += m
 		off += int64(m)
 	}
@@ -67,7 +68,7 @@ type chunkReader struct {
 	*chunks
 	off, end int64
 	whole    bool // from the beginning
-	buf      *[chunkSize]byte
+	buf      *[record.ChunkSize]byte
 	rest     []byte // of the chunk before off, checked
 	err      error
 }
@@ -91,9 +92,9 @@ func (r *chunkReader) next() {
 	}
 	if r.err == nil {
 		if r.buf == nil {
-			r.buf = r.disk.chunkBufs.Get().(*[chunkSize]byte)
+			r.buf = r.disk.chunkBufs.Get().(*[record.ChunkSize]byte)
 		}
-		r.rest, r.err = r.read(r.off/chunkSize, r.buf)
+		r.rest, r.err = r.read(r.off/record.ChunkSize, r.buf)
 	}
 	if r.err != nil {
 		if r.buf != nil {
@@ -102,7 +103,7 @@ func (r *chunkReader) next() {
 		}
 		return
 	}
-	r.rest = r.rest[r.off%chunkSize:]
+	r.rest = r.rest[r.off%record.ChunkSize:]
 	r.rest = r.rest[:min(int64(len(r.rest)), r.end-r.off)]
 	if r.off += int64(len(r.rest)); r.off == r.size && r.whole {
 		r.disk.index.Vouch(r.sum, fsys.ChangeTime(r.info))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 )
@@ -88,19 +89,19 @@ func (d *disk) open(k store.Key, sum store.Sum) *openEntry {
 	if err != nil {
 		return nil
 	}
-	if h.meta.Site != k.Site || h.meta.Key != k.ID {
+	if h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		d.spoiled(sum, info) // swapped with another one
 		f.Close()
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &openEntry{raw: fileBody{d.sys.Read, f, bodyOffset(h.slotLog)}, info: info, changed: fsys.ChangeTime(info)}
-	s.Entry = store.Entry{Meta: h.meta, Body: s}
+	s := &openEntry{raw: fileBody{d.sys.Read, f, record.BodyOffset(h.SlotLog)}, info: info, changed: fsys.ChangeTime(info)}
+	s.Entry = store.Entry{Meta: h.Meta, Body: s}
 	known := false
 	if s.vouched, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
-	if !s.vouched && h.end() > h.sumsAt() {
+	if !s.vouched && h.End() > h.SumsAt() {
 		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: &s.raw, size: s.Size()}
 	}
 	return s
@@ -133,7 +134,7 @@ func (d *disk) sound(sum store.Sum, s *openEntry) *store.Entry {
 	}
 	var err error
 	if s.chunks != nil {
-		if s.chunks.sums, err = readSums(&fileBody{d.sys.Read, s.raw.file, 0}, &s.chunks.head); err == nil {
+		if s.chunks.sums, err = record.ReadSums(&fileBody{d.sys.Read, s.raw.file, 0}, &s.chunks.head); err == nil {
 			return &s.Entry
 		}
 	} else if err = d.checks.verify(checked{sum, s.changed}, &s.raw, s.Meta); err == nil {
@@ -148,7 +149,7 @@ func (d *disk) sound(sum store.Sum, s *openEntry) *store.Entry {
 
 // distrust deals with a file whose check ended with that error.
 func (d *disk) distrust(sum store.Sum, file fs.FileInfo, err error) {
-	if isDamage(err) {
+	if record.IsDamage(err) {
 		d.spoiled(sum, file)
 	} else {
 		d.notify("read", err)
@@ -157,11 +158,11 @@ func (d *disk) distrust(sum store.Sum, file fs.FileInfo, err error) {
 
 // front opens a file and reads its head. Whatever goes wrong is told of, and a
 // damaged file condemned; a missing one is fs.ErrNotExist.
-func (d *disk) front(sum store.Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+func (d *disk) front(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
 	f, h, info, err := d.peek(sum, flag)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
-	case isDamage(err):
+	case record.IsDamage(err):
 		d.spoiled(sum, nil)
 	default:
 		d.notify("read", err)
@@ -170,22 +171,22 @@ func (d *disk) front(sum store.Sum, flag int) (*os.File, head, fs.FileInfo, erro
 }
 
 // peek opens a file and reads its head.
-func (d *disk) peek(sum store.Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+func (d *disk) peek(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
 	f, err := d.sys.Open(d.path(sum), flag)
 	if err != nil {
-		return nil, head{}, nil, err
+		return nil, record.Head{}, nil, err
 	}
 	info, err := d.sys.Stat(f)
 	if err != nil {
 		f.Close()
-		return nil, head{}, nil, err
+		return nil, record.Head{}, nil, err
 	}
-	front := d.fronts.Get().(*[frontSize]byte)
-	h, err := readHead(&fileBody{d.sys.Read, f, 0}, info.Size(), front[:])
+	front := d.fronts.Get().(*[record.FrontSize]byte)
+	h, err := record.ReadHead(&fileBody{d.sys.Read, f, 0}, info.Size(), front[:])
 	d.fronts.Put(front)
 	if err != nil {
 		f.Close()
-		return nil, head{}, info, err
+		return nil, record.Head{}, info, err
 	}
 	return f, h, info, nil
 }
@@ -201,7 +202,7 @@ func (d *disk) spoiled(sum store.Sum, file fs.FileInfo) {
 	if err == nil {
 		f.Close()
 	}
-	if err == nil && !os.SameFile(info, file) || err != nil && !isDamage(err) {
+	if err == nil && !os.SameFile(info, file) || err != nil && !record.IsDamage(err) {
 		return
 	}
 	size := onDisk(info.Size())
@@ -209,7 +210,7 @@ func (d *disk) spoiled(sum store.Sum, file fs.FileInfo) {
 	d.spoils.Add(1)
 	path := d.path(sum)
 	if err == nil {
-		err = errDamaged // its body
+		err = record.ErrDamaged // its body
 	}
 	d.notify("check", fmt.Errorf("%w: %s", err, path))
 	if err := d.quarantine.take(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -230,7 +231,7 @@ func (d *disk) Remove(k store.Key, id uint64) {
 		return
 	}
 	f.Close()
-	if h.meta.ID != id || h.meta.Site != k.Site || h.meta.Key != k.ID {
+	if h.Meta.ID != id || h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		return
 	}
 	d.index.Discover(sum, onDisk(info.Size()), visitsOf(k))

@@ -12,6 +12,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func TestFlightRefreshesOnceInTheBackground(t *testing.T) {
@@ -90,7 +91,7 @@ func TestFlightThatIsNotToBeShared(t *testing.T) {
 					}
 				}
 				settle(c)
-				expectStored(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
+				storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 			})
 		})
 	}
@@ -171,7 +172,7 @@ func TestFlightVary(t *testing.T) {
 
 func TestFlightNotModified(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		text := string(payload(1, 300_000)) // more than the memory tier takes beside a disk
+		text := string(storetest.Payload(1, 300_000)) // more than the memory tier takes beside a disk
 		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
 			if n == 1 {
 				return respond(fill, 200, text, "Cache-Control: max-age=60", `Etag: "1"`, "Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT", "X-A: 1")

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // history is what was done to each key, and so what may be found: whatever was
@@ -49,7 +51,7 @@ func (h *history) check(t *testing.T, s store.Store, strict bool) {
 		if have.ID != h.sure[id] && !slices.Contains(h.maybe[id], have.ID) {
 			t.Errorf("%s has ID %d, want %d or one of %d", id, have.ID, h.sure[id], h.maybe[id])
 		}
-		if !bytes.Equal(bytesOf(t, have), versions[have.ID]) {
+		if !bytes.Equal(storetest.Bytes(t, have), versions[have.ID]) {
 			t.Errorf("%s with ID %d has other bytes than were written", id, have.ID)
 		}
 		have.Release()
@@ -68,8 +70,8 @@ type life struct {
 func (l *life) commit(name string, size int, declared int64) {
 	l.id++
 	k := store.Key{Site: "s", ID: name, Metadata: l.id%2 == 0}
-	body := payload(int(l.id), size)
-	m := metaFor(k, l.id, body)
+	body := storetest.Payload(int(l.id), size)
+	m := storetest.Meta(k, l.id, body)
 	l.breaker = breaker{} // each failure is to be met, not its pause
 	l.history.tried(k, l.id, body, func() error {
 		w, err := l.Create(k, m, declared)
@@ -99,7 +101,7 @@ func (l *life) renew(name string, old uint64, lines ...string) {
 	l.id++
 	k := store.Key{Site: "s", ID: name, Metadata: old%2 == 0}
 	body := l.history.bodies[name][old]
-	l.history.tried(k, l.id, body, l.Freshen(k, old, metaFor(k, l.id, body, lines...)))
+	l.history.tried(k, l.id, body, l.Freshen(k, old, storetest.Meta(k, l.id, body, lines...)))
 }
 
 func (l *life) scrubAll(names ...string) {
@@ -130,7 +132,7 @@ func (l *life) small() {
 
 // large is what happens to a body with sums, and to fields beyond their slot.
 func (l *life) large() {
-	l.commit("huge", wholeCheck+1, -1)
+	l.commit("huge", record.MaxUnsummed+1, -1)
 	l.index.Vouch(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
 	l.get("huge")
 	l.renew("huge", l.id, long(4000))

@@ -9,6 +9,7 @@ import (
 
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // ristretto loses the second of two quick writes of a new key: what is current
@@ -17,15 +18,15 @@ func TestMemoryLastWriteWins(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
 		k := store.Key{ID: fmt.Sprint(i)}
-		m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
-		m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
+		m.put(k, storetest.Meta(k, 1, []byte("old")), []byte("old"), false)
+		m.put(k, storetest.Meta(k, 2, []byte("new")), []byte("new"), false)
 		if s := m.Get(k); s != nil && s.ID != 2 {
 			t.Fatalf("write %d: answers with the first", i)
 		}
 	}
 	m.values.Wait()
 	for i := range 200 {
-		expectStored(t, m, store.Key{ID: fmt.Sprint(i)}, 2, []byte("new"))
+		storetest.Expect(t, m, store.Key{ID: fmt.Sprint(i)}, 2, []byte("new"))
 	}
 }
 
@@ -34,13 +35,13 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 500 {
 		k := store.Key{ID: fmt.Sprint(i)}
-		m.put(k, metaFor(k, 1, []byte("x")), []byte("x"), false)
+		m.put(k, storetest.Meta(k, 1, []byte("x")), []byte("x"), false)
 		m.forget(k.Sum())
-		expectStored(t, m, k, 0, nil)
+		storetest.Expect(t, m, k, 0, nil)
 	}
 	m.values.Wait()
 	for i := range 500 {
-		expectStored(t, m, store.Key{ID: fmt.Sprint(i)}, 0, nil)
+		storetest.Expect(t, m, store.Key{ID: fmt.Sprint(i)}, 0, nil)
 	}
 	if _, objects := m.used(); objects != 0 {
 		t.Errorf("%d are remembered", objects)
@@ -50,21 +51,21 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 func TestMemoryOlderWriteIsRefused(t *testing.T) {
 	m := openedMemory(t)
 	k := store.Key{ID: "a"}
-	m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
-	m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
+	m.put(k, storetest.Meta(k, 2, []byte("new")), []byte("new"), false)
+	m.put(k, storetest.Meta(k, 1, []byte("old")), []byte("old"), false)
 	m.values.Wait()
-	expectStored(t, m, k, 2, []byte("new"))
+	storetest.Expect(t, m, k, 2, []byte("new"))
 }
 
 func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 	m := openedMemory(t)
-	k, b := store.Key{ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{ID: "a"}, storetest.Payload(1, 10_000)
 	for id := range uint64(50) {
-		m.put(k, metaFor(k, id+1, b), b, false)
+		m.put(k, storetest.Meta(k, id+1, b), b, false)
 		m.values.Wait()
 	}
 	for id := uint64(50); id < 100; id++ {
-		if err := m.Freshen(k, id, metaFor(k, id+1, b)); err != nil {
+		if err := m.Freshen(k, id, storetest.Meta(k, id+1, b)); err != nil {
 			t.Fatal(err)
 		}
 		m.values.Wait()
@@ -78,7 +79,7 @@ func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 // that missed: it may be older than what was forgotten meanwhile.
 func TestMemoryTicket(t *testing.T) {
 	k := store.Key{ID: "a"}
-	one, two := metaFor(k, 1, []byte("1")), metaFor(k, 2, []byte("2"))
+	one, two := storetest.Meta(k, 1, []byte("1")), storetest.Meta(k, 2, []byte("2"))
 	for _, tt := range []struct {
 		rule  string
 		since func(m *memory)
@@ -99,11 +100,11 @@ func TestMemoryTicket(t *testing.T) {
 			_, ticket := m.get(k, k.Sum())
 			tt.since(m)
 			s := m.promote(ticket, k, one, []byte("1"))
-			if s.ID != 1 || !bytes.Equal(bytesOf(t, s), []byte("1")) {
+			if s.ID != 1 || !bytes.Equal(storetest.Bytes(t, s), []byte("1")) {
 				t.Error("the reader does not get what it opened")
 			}
 			m.values.Wait()
-			expectStored(t, m, k, tt.id, tt.want)
+			storetest.Expect(t, m, k, tt.id, tt.want)
 		})
 	}
 }
@@ -114,25 +115,25 @@ func TestTiersFreshenRefusesACopyOfTheOldMeta(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 	k, b := store.Key{ID: "a"}, []byte("body")
-	write(t, s.disk, k, metaFor(k, 1, b), b)
+	storetest.Write(t, s.disk, k, storetest.Meta(k, 1, b), b)
 	_, ticket := m.get(k, k.Sum())
 	old := s.disk.Get(k)
 	defer old.Release()
-	if err := s.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
+	if err := s.Freshen(k, 1, storetest.Meta(k, 2, b)); err != nil {
 		t.Fatal(err)
 	}
 	m.promote(ticket, k, old.Meta, b)
 	m.values.Wait()
-	expectStored(t, s, k, 2, b)
+	storetest.Expect(t, s, k, 2, b)
 }
 
 func TestMemoryTakesOnlySmallResponses(t *testing.T) {
 	m := openedMemory(t)
 	k := store.Key{ID: "a"}
-	if _, err := m.Create(k, metaFor(k, 1, nil), m.largest+1); err == nil {
+	if _, err := m.Create(k, storetest.Meta(k, 1, nil), m.largest+1); err == nil {
 		t.Error("a large response is begun")
 	}
-	w, err := m.Create(k, metaFor(k, 1, nil), -1)
+	w, err := m.Create(k, storetest.Meta(k, 1, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,18 +143,18 @@ func TestMemoryTakesOnlySmallResponses(t *testing.T) {
 	if n, err := w.Write([]byte{1}); err == nil || n != 0 {
 		t.Error("it grows without bound")
 	}
-	if err := w.Commit(metaFor(k, 1, make([]byte, m.largest))); err == nil {
+	if err := w.Commit(storetest.Meta(k, 1, make([]byte, m.largest))); err == nil {
 		t.Error("with its fields it is too large, and yet committed")
 	}
 	w.Abort()
-	expectStored(t, m, k, 0, nil)
+	storetest.Expect(t, m, k, 0, nil)
 }
 
 func TestMemoryStaysWithinItsBudget(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 2000 {
 		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
-		m.put(k, metaFor(k, 1, b), b, false)
+		m.put(k, storetest.Meta(k, 1, b), b, false)
 		m.values.Wait()
 	}
 	used, objects := m.used()
@@ -167,19 +168,19 @@ func TestMemoryStaysWithinItsBudget(t *testing.T) {
 
 func TestTiersPromotion(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := store.Key{ID: "a"}, payload(1, 5000)
+	k, b := store.Key{ID: "a"}, storetest.Payload(1, 5000)
 	large := store.Key{ID: "large"}
-	huge := payload(2, 200_000)
-	write(t, d, k, metaFor(k, 1, b), b)
-	write(t, d, large, metaFor(large, 2, huge), huge)
+	huge := storetest.Payload(2, 200_000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	storetest.Write(t, d, large, storetest.Meta(large, 2, huge), huge)
 
 	m := openedMemory(t) // as after a restart
 	s := tiersOf(m, d)
-	expectStored(t, s, k, 1, b)
-	expectStored(t, s, large, 2, huge)
+	storetest.Expect(t, s, k, 1, b)
+	storetest.Expect(t, s, large, 2, huge)
 	m.values.Wait()
-	expectStored(t, m, k, 1, b)
-	expectStored(t, m, large, 0, nil)
+	storetest.Expect(t, m, k, 1, b)
+	storetest.Expect(t, m, large, 0, nil)
 
 	have := s.Get(large)
 	defer have.Release()
@@ -191,16 +192,16 @@ func TestTiersPromotion(t *testing.T) {
 func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 	s := tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 1<<20))
 	k, b := store.Key{ID: "a"}, []byte("body")
-	write(t, s, k, metaFor(k, 1, b), b)
+	storetest.Write(t, s, k, storetest.Meta(k, 1, b), b)
 	s.memory.values.Wait()
 	for i := range 64 { // every shard has one, none of them is asked for
 		other := store.Key{ID: fmt.Sprint("b", i)}
 		for n := 0; other.Sum()[0]%64 != k.Sum()[0]%64; n++ {
 			other.ID = fmt.Sprint("b", i, ".", n)
 		}
-		write(t, s, other, metaFor(other, uint64(i+2), b), b)
+		storetest.Write(t, s, other, storetest.Meta(other, uint64(i+2), b), b)
 	}
-	expectStored(t, s, k, 1, b)
+	storetest.Expect(t, s, k, 1, b)
 	for range 64 {
 		if sum, _, ok := s.disk.index.Evict(); !ok || sum == k.Sum() {
 			t.Fatal("what memory answers looks unused on disk, and is evicted before the rest")
@@ -214,31 +215,31 @@ func TestMemoryIsVisibleAtCommit(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
 		k, b := store.Key{ID: fmt.Sprint(i)}, []byte("body")
-		write(t, m, k, metaFor(k, 1, b), b)
-		expectStored(t, m, k, 1, b)
-		if err := m.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
+		storetest.Write(t, m, k, storetest.Meta(k, 1, b), b)
+		storetest.Expect(t, m, k, 1, b)
+		if err := m.Freshen(k, 1, storetest.Meta(k, 2, b)); err != nil {
 			t.Fatal(err)
 		}
-		expectStored(t, m, k, 2, b)
+		storetest.Expect(t, m, k, 2, b)
 	}
 }
 
 func TestTiersChecksWhatItPromotes(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := store.Key{ID: "a"}, payload(1, 5000)
-	write(t, d, k, metaFor(k, 1, b), b)
-	flip(t, d.path(k.Sum()), -100)
+	k, b := store.Key{ID: "a"}, storetest.Payload(1, 5000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	storetest.Flip(t, d.path(k.Sum()), -100)
 	s := tiersOf(openedMemory(t), d)
-	expectStored(t, s, k, 0, nil)
+	storetest.Expect(t, s, k, 0, nil)
 	if d.spoils.Load() != 1 {
 		t.Errorf("%d spoiled, want 1", d.spoils.Load())
 	}
 	if _, err := os.Stat(d.path(k.Sum())); err == nil {
 		t.Error("the bad file is still there")
 	}
-	write(t, s, k, metaFor(k, 2, b), b)
+	storetest.Write(t, s, k, storetest.Meta(k, 2, b), b)
 	s.memory.values.Wait()
-	expectStored(t, s, k, 2, b)
+	storetest.Expect(t, s, k, 2, b)
 }
 
 func TestLastIDGrows(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // BenchmarkMillion measures the disk tier with as many 4 KiB objects as
@@ -54,7 +55,7 @@ func millionKey(i int) store.Key {
 }
 
 func millionMeta(i int, body []byte) *store.Meta {
-	return metaFor(millionKey(i), uint64(i+1), body,
+	return storetest.Meta(millionKey(i), uint64(i+1), body,
 		"Cache-Control: public, max-age=31536000, immutable", fmt.Sprintf(`Etag: "%040x"`, i),
 		"Content-Type: application/octet-stream", "Content-Length: 4096",
 		"Date: Sun, 01 Mar 2026 12:00:00 GMT", "Last-Modified: Sat, 01 Mar 2025 12:00:00 GMT",
@@ -73,8 +74,8 @@ func fillMillion(b *testing.B, dir string, n int, limit int64) {
 	defer d.close()
 	began := time.Now()
 	for i := range n {
-		body := payload(i, 4096)
-		write(b, d, millionKey(i), millionMeta(i, body), body)
+		body := storetest.Payload(i, 4096)
+		storetest.Write(b, d, millionKey(i), millionMeta(i, body), body)
 	}
 	b.Logf("%d objects written in %v, %d bytes as counted", n, time.Since(began), d.used())
 	if err := os.WriteFile(done, nil, 0o600); err != nil {

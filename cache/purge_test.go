@@ -17,6 +17,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func openedPurges(t *testing.T, dir string) *purges {
@@ -492,7 +493,7 @@ func TestPurged(t *testing.T) {
 				if g := get(c, down); g.err == nil {
 					t.Errorf("purged, and yet %v", g)
 				}
-				expectStored(t, c.store, one.Key, 0, nil) // its room is given back
+				storetest.Expect(t, c.store, one.Key, 0, nil) // its room is given back
 				two := query("a", &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
 					if ask.ETag != "" {
 						t.Errorf("validates what is gone: %q", ask.ETag)

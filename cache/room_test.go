@@ -12,6 +12,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // roomy is a disk on a file system with the space that the test says.
@@ -47,8 +48,8 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			d := roomy(t, &tt.space)
 			for i := range 20 {
-				k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 6000)
-				m := metaFor(k, uint64(i+1), b)
+				k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 6000)
+				m := storetest.Meta(k, uint64(i+1), b)
 				w, err := d.Create(k, m, int64(len(b)))
 				if errors.Is(err, store.ErrNoSpace) {
 					continue
@@ -79,9 +80,9 @@ func TestRoomOfAFullDiskIsKept(t *testing.T) {
 			left.Free = 0
 			d.measured.Store(nil)
 		}
-		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 6000)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		expectStored(t, d, k, uint64(i+1), b)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 6000)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
+		storetest.Expect(t, d, k, uint64(i+1), b)
 	}
 	if have := d.index.Count.Load(); have != 20 {
 		t.Errorf("%d objects are stored, want the 20 there were", have)
@@ -128,9 +129,9 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 	d := openedDisk(t, dir, limit)
 	for i := range 100 {
 		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
-		b := payload(i, 30_000+i*100)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		expectStored(t, d, k, uint64(i+1), b) // the newest is not what makes room
+		b := storetest.Payload(i, 30_000+i*100)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
+		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not what makes room
 		used, count := files(t, dir)
 		if used > limit || used != d.index.Used.Load() || int64(count) != d.index.Count.Load() {
 			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.Used.Load(), d.index.Count.Load(), limit)
@@ -143,15 +144,15 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 
 // A file takes its room until it is gone, whoever removes it.
 func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
-	k, b := store.Key{Site: "s", ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
 	for name, lose := range map[string]func(d *disk){
 		"evicted":     func(d *disk) { d.evictTo(0, 10) },
 		"removed":     func(d *disk) { d.Remove(k, 1) },
-		"quarantined": func(d *disk) { d.quarantine.limit = 0; flip(t, d.path(k.Sum()), -1); d.Get(k) },
+		"quarantined": func(d *disk) { d.quarantine.limit = 0; storetest.Flip(t, d.path(k.Sum()), -1); d.Get(k) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
-			write(t, d, k, metaFor(k, 1, b), b)
+			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			removed := 0
 			d.sys.Remove = func(path string) error {
 				if there, _ := files(t, d.dir); d.used() < there {
@@ -177,8 +178,8 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 		wg.Go(func() {
 			for i := range 20 {
 				k := store.Key{Site: "s", ID: fmt.Sprint(worker, i)}
-				b := payload(i, 100_000)
-				m := metaFor(k, uint64(i+1), b)
+				b := storetest.Payload(i, 100_000)
+				m := storetest.Meta(k, uint64(i+1), b)
 				w, err := d.Create(k, m, -1+int64(i%2)*100_001)
 				if err != nil {
 					continue
@@ -203,24 +204,24 @@ func TestDiskRefusesWhatCannotFit(t *testing.T) {
 	const limit = 1 << 20
 	d := openedDisk(t, t.TempDir(), limit)
 	small, big := store.Key{ID: "small"}, store.Key{ID: "big"}
-	b := payload(1, 100)
-	write(t, d, small, metaFor(small, 1, b), b)
-	if _, err := d.Create(big, metaFor(big, 2, nil), limit); !errors.Is(err, store.ErrNoSpace) {
+	b := storetest.Payload(1, 100)
+	storetest.Write(t, d, small, storetest.Meta(small, 1, b), b)
+	if _, err := d.Create(big, storetest.Meta(big, 2, nil), limit); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("larger than the limit: %v, want errNoRoom", err)
 	}
 	// Two writers that fit one by one, and not together.
-	one, err := d.Create(big, metaFor(big, 2, nil), limit/2)
+	one, err := d.Create(big, storetest.Meta(big, 2, nil), limit/2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer one.Abort()
-	expectStored(t, d, small, 1, b)
-	if _, err := d.Create(store.Key{ID: "other"}, metaFor(big, 3, nil), limit/2); !errors.Is(err, store.ErrNoSpace) {
+	storetest.Expect(t, d, small, 1, b)
+	if _, err := d.Create(store.Key{ID: "other"}, storetest.Meta(big, 3, nil), limit/2); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("beyond what is promised to writers: %v, want errNoRoom", err)
 	}
-	expectStored(t, d, small, 1, b) // nothing was evicted in vain
+	storetest.Expect(t, d, small, 1, b) // nothing was evicted in vain
 	// A body that turns out too large is refused while it is written.
-	w, err := d.Create(store.Key{ID: "grows"}, metaFor(big, 4, nil), -1)
+	w, err := d.Create(store.Key{ID: "grows"}, storetest.Meta(big, 4, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,14 +15,15 @@ import (
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // fillMetadata commits n responses of metadata.
 func fillMetadata(t *testing.T, d *disk, n, size int) {
 	t.Helper()
 	for i := range n {
-		k, b := store.Key{Site: "s", ID: fmt.Sprint("metadata", i), Metadata: true}, payload(i, size)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint("metadata", i), Metadata: true}, storetest.Payload(i, size)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 	}
 }
 
@@ -36,11 +37,11 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 		want int64 // files left of 40
 	}{
 		{"at the mark, for more than there is", func(_ *disk, left *fsys.Space) { left.Free = 0 }, func(d *disk) error {
-			_, err := d.Create(k, metaFor(k, 99, nil), 8<<20)
+			_, err := d.Create(k, storetest.Meta(k, 99, nil), 8<<20)
 			return err
 		}, 40},
 		{"at the mark, for a body that grows beyond half of what there is", func(_ *disk, left *fsys.Space) { left.Free = 0 }, func(d *disk) error {
-			w, err := d.Create(k, metaFor(k, 99, nil), -1)
+			w, err := d.Create(k, storetest.Meta(k, 99, nil), -1)
 			if err != nil {
 				return err
 			}
@@ -53,12 +54,12 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 			return nil
 		}, 16},
 		{"while most of the room is an earlier edge's", func(d *disk, _ *fsys.Space) { d.index.Unseen.Store(d.limit - 1<<20) }, func(d *disk) error {
-			_, err := d.Create(k, metaFor(k, 99, nil), 2<<20)
+			_, err := d.Create(k, storetest.Meta(k, 99, nil), 2<<20)
 			return err
 		}, 40},
 		{"while most of the room is promised", func(d *disk, _ *fsys.Space) { d.reserved.Store(d.limit - 1<<20) }, func(d *disk) error {
 			defer d.reserved.Store(0)
-			_, err := d.Create(k, metaFor(k, 99, nil), 2<<20)
+			_, err := d.Create(k, storetest.Meta(k, 99, nil), 2<<20)
 			return err
 		}, 40},
 	} {
@@ -84,8 +85,8 @@ func TestRoomForOneThatGrows(t *testing.T) {
 	const limit = 8 << 20
 	d := openedDisk(t, t.TempDir(), limit)
 	fillUp(t, d, "", 100, 90_000)
-	k, b := store.Key{Site: "s", ID: "grows"}, payload(1, 7<<20)
-	m := metaFor(k, 999, b)
+	k, b := store.Key{Site: "s", ID: "grows"}, storetest.Payload(1, 7<<20)
+	m := storetest.Meta(k, 999, b)
 	w, err := d.Create(k, m, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +100,7 @@ func TestRoomForOneThatGrows(t *testing.T) {
 	if err := w.Commit(m); err != nil {
 		t.Fatal(err)
 	}
-	expectStored(t, d, k, 999, b)
+	storetest.Expect(t, d, k, 999, b)
 }
 
 // At the mark each promise displaces what it takes itself, however often it is
@@ -113,7 +114,7 @@ func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
 	left.Free = 0
 	d.measured.Store(nil)
 	k := store.Key{Site: "s", ID: "slow"}
-	w, err := d.Create(k, metaFor(k, 999, nil), 4<<20)
+	w, err := d.Create(k, storetest.Meta(k, 999, nil), 4<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestRoomWithoutInodesIsForFiles(t *testing.T) {
 	left.FreeFiles = 0
 	d.measured.Store(nil)
 	k := store.Key{Site: "s", ID: "grows"}
-	w, err := d.Create(k, metaFor(k, 99, nil), -1)
+	w, err := d.Create(k, storetest.Meta(k, 99, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}

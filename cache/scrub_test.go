@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // scrubbing runs the scrubber until the test ends.
@@ -28,11 +29,11 @@ func TestScrubFindsRot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 8<<20)
 		for i := range 5 {
-			k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 5000)
-			write(t, d, k, metaFor(k, uint64(i+1), b), b)
+			k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 5000)
+			storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		}
 		rotten := store.Key{Site: "s", ID: "3"}
-		flip(t, d.path(rotten.Sum()), -1)
+		storetest.Flip(t, d.path(rotten.Sum()), -1)
 		s := d.open(rotten, rotten.Sum())
 		d.index.Vouch(rotten.Sum(), s.changed) // as if nobody had written to it
 		s.Release()
@@ -42,8 +43,8 @@ func TestScrubFindsRot(t *testing.T) {
 		if d.scrubbed.Load() != 5 || d.spoils.Load() != 1 || d.quarantine.count() != 1 {
 			t.Errorf("%d scrubbed, %d spoiled, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.spoils.Load(), d.quarantine.count())
 		}
-		expectStored(t, d, rotten, 0, nil)
-		expectStored(t, d, store.Key{Site: "s", ID: "2"}, 3, payload(2, 5000))
+		storetest.Expect(t, d, rotten, 0, nil)
+		storetest.Expect(t, d, store.Key{Site: "s", ID: "2"}, 3, storetest.Payload(2, 5000))
 		pass(scrubEvery)
 		synctest.Wait()
 		pass(2 * time.Minute)
@@ -58,8 +59,8 @@ func TestScrubIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 64<<20)
 		for i := range 4 {
-			k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, scrubRate/2)
-			write(t, d, k, metaFor(k, uint64(i+1), b), b)
+			k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, scrubRate/2)
+			storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		}
 		scrubbing(t, d)
 		pass(time.Minute)
@@ -78,8 +79,8 @@ func TestScrubIsPaced(t *testing.T) {
 func TestScrubYields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 64<<20)
-		k, b := store.Key{Site: "s", ID: "1"}, payload(1, scrubRate)
-		write(t, d, k, metaFor(k, 1, b), b)
+		k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, scrubRate)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 		scrubbing(t, d)
 		pass(time.Minute)
 		for range 4 * time.Second / (5 * time.Millisecond) {
@@ -101,8 +102,8 @@ func TestScrubYields(t *testing.T) {
 func TestScrubFindsSwappedFiles(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	one, two := store.Key{Site: "s", ID: "1"}, store.Key{Site: "s", ID: "2"}
-	b := payload(1, 100)
-	write(t, d, one, metaFor(one, 1, b), b)
+	b := storetest.Payload(1, 100)
+	storetest.Write(t, d, one, storetest.Meta(one, 1, b), b)
 	if err := os.Rename(d.path(one.Sum()), d.path(two.Sum())); err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +115,8 @@ func TestScrubFindsSwappedFiles(t *testing.T) {
 // What cannot be read may be read another time.
 func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := store.Key{Site: "s", ID: "1"}, payload(1, 100_000)
-	write(t, d, k, metaFor(k, 1, b), b)
+	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 100_000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	real := d.sys.Read
 	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		if off > 50_000 {
@@ -125,9 +126,9 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	}
 	d.scrubFile(k.Sum(), hasty(d))
 	d.index.Vouch(k.Sum(), 1) // to be checked again
-	expectStored(t, d, k, 0, nil)
+	storetest.Expect(t, d, k, 0, nil)
 	d.sys.Read = real
-	expectStored(t, d, k, 1, b)
+	storetest.Expect(t, d, k, 1, b)
 	if d.spoils.Load() != 0 {
 		t.Error("counted as spoiled")
 	}

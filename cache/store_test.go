@@ -6,21 +6,22 @@ import (
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func TestMemoryIsAStore(t *testing.T) {
-	testStore(t, func(t *testing.T) (store.Store, func()) {
+	storetest.Test(t, func(t *testing.T) (store.Store, func()) {
 		m := openedMemory(t)
 		return m, m.values.Wait
 	})
 }
 
 func TestDiskIsAStore(t *testing.T) {
-	testStore(t, func(t *testing.T) (store.Store, func()) { return openedDisk(t, t.TempDir(), 64<<20), func() {} })
+	storetest.Test(t, func(t *testing.T) (store.Store, func()) { return openedDisk(t, t.TempDir(), 64<<20), func() {} })
 }
 
 func TestTiersAreAStore(t *testing.T) {
-	testStore(t, func(t *testing.T) (store.Store, func()) {
+	storetest.Test(t, func(t *testing.T) (store.Store, func()) {
 		m := openedMemory(t)
 		return tiersOf(m, openedDisk(t, t.TempDir(), 64<<20)), m.values.Wait
 	})

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
 
@@ -99,7 +100,7 @@ func (t *tiers) save(r *resident) {
 
 func (t *tiers) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
 	w, err := t.disk.Create(k, draft, size)
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, record.ErrTooLarge) {
 		return nil, err
 	}
 	if err == nil {
@@ -114,7 +115,7 @@ func (t *tiers) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 func (t *tiers) Freshen(k store.Key, old uint64, m *store.Meta) error {
 	err := t.disk.Freshen(k, old, m)
 	replaced := errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrAbsent)
-	if errors.Is(err, errTooLarge) || replaced && !t.memory.sole(k.Sum(), old) {
+	if errors.Is(err, record.ErrTooLarge) || replaced && !t.memory.sole(k.Sum(), old) {
 		t.memory.forget(k.Sum())
 		return err
 	}

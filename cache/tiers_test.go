@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // pauseDisk has nothing written to disk, until mend.
@@ -65,7 +66,7 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		settle(c)
 		expect(t, c, query("a", failing()), Hit, "A") // and that hit has it written
 		settle(c)
-		expectStored(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
+		storetest.Expect(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
 	})
 }
 
@@ -74,14 +75,14 @@ func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
 	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	write(t, s, k, metaFor(k, 1, one), one)
+	storetest.Write(t, s, k, storetest.Meta(k, 1, one), one)
 	m.values.Wait()
-	write(t, d, k, metaFor(k, 2, two), two)
-	if err := s.Freshen(k, 1, metaFor(k, 3, one)); !errors.Is(err, store.ErrGone) {
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
+	if err := s.Freshen(k, 1, storetest.Meta(k, 3, one)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("err = %v", err)
 	}
 	m.values.Wait()
-	expectStored(t, s, k, 2, two)
+	storetest.Expect(t, s, k, 2, two)
 }
 
 // What went to memory while the disk was paused is refused when that has a newer
@@ -91,18 +92,18 @@ func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 	s := tiersOf(m, d)
 	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
 	mend := pauseDisk(d)
-	w, err := s.Create(k, metaFor(k, 1, one), 3)
+	w, err := s.Create(k, storetest.Meta(k, 1, one), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
 	w.Write(one)
 	mend()
-	write(t, d, k, metaFor(k, 2, two), two) // and no copy in memory
-	if err := w.Commit(metaFor(k, 1, one)); !errors.Is(err, store.ErrGone) {
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two) // and no copy in memory
+	if err := w.Commit(storetest.Meta(k, 1, one)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("err = %v; want errGone", err)
 	}
-	expectStored(t, s, k, 2, two)
+	storetest.Expect(t, s, k, 2, two)
 }
 
 // One that memory has all the same is forgotten when it turns out, and does not
@@ -111,8 +112,8 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
 	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	write(t, d, k, metaFor(k, 2, two), two)
-	m.put(k, metaFor(k, 1, one), one, true)
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
+	m.put(k, storetest.Meta(k, 1, one), one, true)
 	m.values.Wait()
 	files, open := 0, d.sys.Open
 	d.sys.Open = func(path string, flag int) (*os.File, error) {
@@ -123,7 +124,7 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	}
 	s.Get(k).Release() // finds out
 	for range 3 {
-		expectStored(t, s, k, 2, two)
+		storetest.Expect(t, s, k, 2, two)
 	}
 	if files != 1 {
 		t.Errorf("%d files were begun", files)
@@ -158,7 +159,7 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 		}
 		close(hang)
 		settle(c)
-		expectStored(t, c.disk, k, idOf(c.disk, k), []byte("A"))
+		storetest.Expect(t, c.disk, k, idOf(c.disk, k), []byte("A"))
 		if !c.Holds(k) || len(c.memory.shard(k.Sum()).moving) != 0 {
 			t.Error("the copy is not counted right")
 		}
@@ -174,12 +175,12 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 	var later func()
 	s := &tiers{memory: m, disk: d, background: func(work func()) bool { later = work; return true }}
 	k := store.Key{Site: "s", ID: "a"}
-	m.put(k, metaFor(k, 1, []byte("A")), []byte("A"), true)
+	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
 	m.values.Wait()
 	s.Get(k).Release()
 	m.forget(k.Sum())
 	later()
-	expectStored(t, d, k, 0, nil)
+	storetest.Expect(t, d, k, 0, nil)
 	if s.saving.Load() {
 		t.Error("nothing else is ever written")
 	}
@@ -189,10 +190,10 @@ func TestNothingIsSavedAfterClose(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
 	k := store.Key{Site: "s", ID: "a"}
-	m.put(k, metaFor(k, 1, []byte("A")), []byte("A"), true)
+	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
 	m.values.Wait()
-	expectStored(t, s, k, 1, []byte("A"))
-	expectStored(t, d, k, 0, nil)
+	storetest.Expect(t, s, k, 1, []byte("A"))
+	storetest.Expect(t, d, k, 0, nil)
 	if s.saving.Load() {
 		t.Error("nothing else is ever written")
 	}
@@ -212,7 +213,7 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
 	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
-	write(t, d, k, metaFor(k, 1, b), b)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	read, once := d.sys.Read, false
 	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		n, err := read(f, p, off)
@@ -225,9 +226,9 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 		}
 		return n, err
 	}
-	expectStored(t, s, k, 1, b) // who has opened it may have it
+	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
 	m.values.Wait()
-	expectStored(t, s, k, 0, nil)
+	storetest.Expect(t, s, k, 0, nil)
 	if sh := m.shard(k.Sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
 		t.Errorf("memory has %v and %v", sh.ids, sh.moving)
 	}
@@ -240,7 +241,7 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	stored := func(t *testing.T) *Cache {
 		c := opened(t, nil)
 		settle(c)
-		write(t, c.disk, k, metaFor(k, 1, b), b)
+		storetest.Write(t, c.disk, k, storetest.Meta(k, 1, b), b)
 		return c
 	}
 	// opening runs before and after once, around an opening of the file when that is so.
@@ -280,6 +281,6 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 			t.Error("Holds says no")
 		}
 		c.memory.values.Wait()
-		expectStored(t, c.memory, k, 1, b)
+		storetest.Expect(t, c.memory, k, 1, b)
 	})
 }

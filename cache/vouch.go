@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
 
@@ -59,7 +60,7 @@ func (c *checks) verify(which checked, body io.ReaderAt, m *store.Meta) error {
 	one := &check{done: make(chan struct{})}
 	c.running[which] = one
 	c.mu.Unlock()
-	one.err = verify(body, m)
+	one.err = record.Verify(body, m)
 	c.mu.Lock()
 	delete(c.running, which)
 	c.mu.Unlock()

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // openHere opens dir without the settling that openedDisk adds.
@@ -28,9 +30,9 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		dir := t.TempDir()
 		d := openHere(t, dir)
-		k, content := store.Key{Site: "s", ID: "large"}, payload(1, 1<<20)
-		write(t, d, k, metaFor(k, 1, content), content)
-		expectStored(t, d, k, 1, content)
+		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 1<<20)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
+		storetest.Expect(t, d, k, 1, content)
 		f, err := os.OpenFile(d.path(k.Sum()), os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -62,9 +64,9 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 
 func TestFresheningKeepsTheVouch(t *testing.T) {
 	d := openHere(t, t.TempDir())
-	k, content := store.Key{Site: "s", ID: "large"}, payload(1, 1<<20)
-	m := metaFor(k, 1, content)
-	write(t, d, k, m, content)
+	k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 1<<20)
+	m := storetest.Meta(k, 1, content)
+	storetest.Write(t, d, k, m, content)
 	renewed := *m
 	renewed.ID = 2
 	if err := d.Freshen(k, 1, &renewed); err != nil {
@@ -84,13 +86,13 @@ func TestFresheningKeepsTheVouch(t *testing.T) {
 func TestVerifyIsOneForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
-		k, content := store.Key{Site: "s", ID: "large"}, payload(1, 300_000)
-		write(t, d, k, metaFor(k, 1, content), content)
+		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
 		d.index.Vouch(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		var ends atomic.Int64
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
-			if off > frontSize {
+			if off > record.FrontSize {
 				<-gate
 			}
 			n, err := real(f, p, off)
@@ -125,12 +127,12 @@ func TestVerifyIsOneForAll(t *testing.T) {
 func TestNobodyWaitsLongForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
-		k, content := store.Key{Site: "s", ID: "large"}, payload(1, 300_000)
-		write(t, d, k, metaFor(k, 1, content), content)
+		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
 		d.index.Vouch(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
-			if off > frontSize {
+			if off > record.FrontSize {
 				<-gate
 			}
 			return real(f, p, off)
@@ -148,7 +150,7 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 		} else {
 			s.Release()
 		}
-		expectStored(t, d, k, 1, content)
+		storetest.Expect(t, d, k, 1, content)
 	})
 }
 
@@ -161,18 +163,18 @@ func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			k := store.Key{Site: "s", ID: "a"}
-			first, second := payload(1, 1000), payload(2, 2000)
-			w, err := s.Create(k, metaFor(k, 1, first), -1)
+			first, second := storetest.Payload(1, 1000), storetest.Payload(2, 2000)
+			w, err := s.Create(k, storetest.Meta(k, 1, first), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer w.Abort()
 			w.Write(first)
-			write(t, s, k, metaFor(k, 2, second), second)
-			if err := w.Commit(metaFor(k, 1, first)); !errors.Is(err, store.ErrGone) {
+			storetest.Write(t, s, k, storetest.Meta(k, 2, second), second)
+			if err := w.Commit(storetest.Meta(k, 1, first)); !errors.Is(err, store.ErrGone) {
 				t.Errorf("got %v, want errGone", err)
 			}
-			expectStored(t, s, k, 2, second)
+			storetest.Expect(t, s, k, 2, second)
 		})
 	}
 }

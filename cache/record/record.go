@@ -1,4 +1,4 @@
-package cache
+package record
 
 import (
 	"encoding/binary"
@@ -26,11 +26,11 @@ import (
 // touched, and begins at an offset known from the preamble, for sendfile.
 const (
 	recordMagic  = "pkge"
-	recordFormat = 3
+	Format       = 3
 	preambleSize = 16
 	slotHead     = 16
 	minSlotLog   = 9  // 512 bytes
-	maxSlotLog   = 20 // 1 MiB: more fields than any response may have
+	MaxSlotLog   = 20 // 1 MiB: more fields than any response may have
 )
 
 // A large body has a checksum for each chunk of it, so that its first byte need
@@ -40,48 +40,47 @@ const (
 // checked whole before anything is handed out, which is as fast and lets the
 // response be fetched again instead.
 const (
-	chunkSize  = 64 << 10
-	wholeCheck = 1 << 20 // bytes of the largest body without sums
-	sumSize    = 4
+	ChunkSize   = 64 << 10
+	MaxUnsummed = 1 << 20 // bytes of the largest body without sums
+	SumSize     = 4
 )
 
 var (
-	errNotRecord = errors.New("not a cache file")
-	errDamaged   = errors.New("damaged cache file")
+	ErrNotRecord = errors.New("not a cache file")
+	ErrDamaged   = errors.New("damaged cache file")
 	errFormat    = errors.New("cache file of another format")
-	errTooLarge  = errors.New("response's fields are too large to store")
+	ErrTooLarge  = errors.New("response's fields are too large to store")
 )
 
 // crc32c is the polynomial of every checksum in a file.
 var crc32c = crc32.MakeTable(crc32.Castagnoli)
 
-// bodyOffset is where the body begins.
-func bodyOffset(slotLog uint) int64 {
+// BodyOffset is where the body begins.
+func BodyOffset(slotLog uint) int64 {
 	return (preambleSize + 2<<slotLog + 511) &^ 511
 }
 
-// slotLogFor returns the slot size for a Meta of n bytes, with room for it to
+// SlotLogFor returns the slot size for a Meta of n bytes, with room for it to
 // grow when freshened.
-func slotLogFor(n int) (uint, error) {
-	for log := uint(minSlotLog); log <= maxSlotLog; log++ {
+func SlotLogFor(n int) (uint, error) {
+	for log := uint(minSlotLog); log <= MaxSlotLog; log++ {
 		if slotHead+n+n/4 <= 1<<log {
 			return log, nil
 		}
 	}
-	return 0, errTooLarge
+	return 0, ErrTooLarge
 }
 
 // preamble is what a file begins with.
 type preamble struct {
-	format  byte
-	slotLog uint
+	SlotLog uint
 	sums    uint32 // the CRC32C of the sums, where there are some
 }
 
 func (p preamble) encode() []byte {
 	b := make([]byte, preambleSize)
 	copy(b, recordMagic)
-	b[4], b[5] = p.format, byte(p.slotLog)
+	b[4], b[5] = Format, byte(p.SlotLog)
 	binary.LittleEndian.PutUint32(b[8:], p.sums)
 	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], crc32c))
 	return b
@@ -89,19 +88,37 @@ func (p preamble) encode() []byte {
 
 func decodePreamble(b []byte) (preamble, error) {
 	if len(b) < preambleSize || string(b[:4]) != recordMagic {
-		return preamble{}, errNotRecord
+		return preamble{}, ErrNotRecord
 	}
 	if crc32.Checksum(b[:12], crc32c) != binary.LittleEndian.Uint32(b[12:]) {
-		return preamble{}, errDamaged
+		return preamble{}, ErrDamaged
 	}
-	p := preamble{b[4], uint(b[5]), binary.LittleEndian.Uint32(b[8:])}
-	if p.format != recordFormat {
+	if b[4] != Format {
 		return preamble{}, errFormat
 	}
-	if p.slotLog < minSlotLog || p.slotLog > maxSlotLog {
-		return preamble{}, errDamaged
+	p := preamble{uint(b[5]), binary.LittleEndian.Uint32(b[8:])}
+	if p.SlotLog < minSlotLog || p.SlotLog > MaxSlotLog {
+		return preamble{}, ErrDamaged
 	}
 	return p, nil
+}
+
+// Fits says whether a slot of that size takes the bytes of a Meta.
+func Fits(meta []byte, slotLog uint) bool { return slotHead+len(meta) <= 1<<slotLog }
+
+// Front returns the bytes of a new file before its body, for the bytes of a Meta that
+// fit and the body's sums.
+func Front(slotLog uint, meta, sums []byte) []byte {
+	front := make([]byte, BodyOffset(slotLog))
+	copy(front, preamble{slotLog, crc32.Checksum(sums, crc32c)}.encode())
+	copy(front[preambleSize:], encodeSlot(1, meta))
+	return front
+}
+
+// OtherSlot returns the bytes of the slot that does not hold the present Meta, with the
+// next one in it, and their place in the file.
+func (h *Head) OtherSlot(meta []byte) (slot []byte, at int64) {
+	return encodeSlot(h.seq+1, meta), preambleSize + int64(1-h.slot)<<h.SlotLog
 }
 
 // encodeSlot returns the bytes of a slot.
@@ -133,73 +150,73 @@ func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {
 	return binary.LittleEndian.Uint64(b[4:]), b[slotHead:], true
 }
 
-// head is what a file says of its body.
-type head struct {
+// Head is what a file says of its body.
+type Head struct {
 	preamble
-	meta *store.Meta
+	Meta *store.Meta
 	slot int // which slot holds meta, or says where it is
 	seq  uint64
 	tail extent // where meta is, when no slot holds it
 }
 
-// frontSize is how much of a file is read at first: most heads are shorter.
-const frontSize = 4096
+// FrontSize is how much of a file is read at first: most heads are shorter.
+const FrontSize = 4096
 
-// readHead reads and checks the head of a file of the given size. front is
+// ReadHead reads and checks the head of a file of the given size. front is
 // scratch space of frontSize bytes, of which nothing is kept.
-func readHead(r io.ReaderAt, size int64, front []byte) (head, error) {
-	n, err := r.ReadAt(front[:min(size, frontSize)], 0)
+func ReadHead(r io.ReaderAt, size int64, front []byte) (Head, error) {
+	n, err := r.ReadAt(front[:min(size, FrontSize)], 0)
 	if err != nil && err != io.EOF {
-		return head{}, err
+		return Head{}, err
 	}
 	front = front[:n]
-	h := head{}
+	h := Head{}
 	if h.preamble, err = decodePreamble(front); err != nil {
-		return head{}, err
+		return Head{}, err
 	}
-	if end := preambleSize + 2<<h.slotLog; int64(end) > size {
-		return head{}, fmt.Errorf("%w: cut short", errDamaged)
+	if end := preambleSize + 2<<h.SlotLog; int64(end) > size {
+		return Head{}, fmt.Errorf("%w: cut short", ErrDamaged)
 	} else if end > n {
 		front = make([]byte, end)
 		if _, err := r.ReadAt(front, 0); err != nil {
-			return head{}, err
+			return Head{}, err
 		}
 	}
 	raw, err := h.newest(r, front)
 	if err != nil {
-		return head{}, err
+		return Head{}, err
 	}
-	if h.meta, err = decodeMeta(raw); err != nil {
-		return head{}, err
+	if h.Meta, err = decodeMeta(raw); err != nil {
+		return Head{}, err
 	}
-	if !coherent(h.meta) {
-		return head{}, errDamaged
+	if !coherent(h.Meta) {
+		return Head{}, ErrDamaged
 	}
 	// A freshening cut short may have left more than is said.
-	if end := h.end(); size < end || size > end+maxTail {
-		return head{}, fmt.Errorf("%w: %d bytes, want %d", errDamaged, size, end)
+	if end := h.End(); size < end || size > end+MaxTail {
+		return Head{}, fmt.Errorf("%w: %d bytes, want %d", ErrDamaged, size, end)
 	}
-	h.meta.Measure()
+	h.Meta.Measure()
 	return h, nil
 }
 
-// sumsSize is how many bytes of sums follow a body of that many bytes.
-func sumsSize(body int64) int64 {
-	if body <= wholeCheck {
+// SumsSize is how many bytes of sums follow a body of that many bytes.
+func SumsSize(body int64) int64 {
+	if body <= MaxUnsummed {
 		return 0
 	}
-	return (body + chunkSize - 1) / chunkSize * sumSize
+	return (body + ChunkSize - 1) / ChunkSize * SumSize
 }
 
 // newest finds the bytes of the newest Meta, by the slots in front.
-func (h *head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
+func (h *Head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 	var found [2]struct {
 		seq uint64
 		raw []byte
 	}
 	for i := range found {
-		at := preambleSize + i<<h.slotLog
-		if seq, raw, ok := decodeSlot(front[at : at+1<<h.slotLog]); ok {
+		at := preambleSize + i<<h.SlotLog
+		if seq, raw, ok := decodeSlot(front[at : at+1<<h.SlotLog]); ok {
 			found[i].seq, found[i].raw = seq, raw
 		}
 	}
@@ -212,18 +229,18 @@ func (h *head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 			continue
 		}
 		raw, tail, err := follow(r, found[i].raw)
-		if errors.Is(err, errDamaged) {
+		if errors.Is(err, ErrDamaged) {
 			continue // it never arrived there
 		}
 		h.slot, h.seq, h.tail = i, found[i].seq, tail
 		return raw, err
 	}
-	return nil, errDamaged
+	return nil, ErrDamaged
 }
 
-// sumsAt is where the sums are, and end where the tail begins.
-func (h *head) sumsAt() int64 { return bodyOffset(h.slotLog) + h.meta.Size() }
-func (h *head) end() int64    { return h.sumsAt() + sumsSize(h.meta.Size()) }
+// SumsAt is where the sums are, and end where the tail begins.
+func (h *Head) SumsAt() int64 { return BodyOffset(h.SlotLog) + h.Meta.Size() }
+func (h *Head) End() int64    { return h.SumsAt() + SumsSize(h.Meta.Size()) }
 
 // coherent: the parts follow each other, and nothing else is as no commit could
 // have written it.

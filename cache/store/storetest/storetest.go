@@ -1,4 +1,6 @@
-package cache
+// Package storetest is the contract of store.Store as tests, and helpers for tests that
+// need stored responses. Only tests import it.
+package storetest
 
 import (
 	"bytes"
@@ -18,23 +20,23 @@ import (
 	"pkgedge/cache/store"
 )
 
-// suite opens a Store, and a wait until the Store has taken what it was given,
+// Suite opens a Store, and a wait until the Store has taken what it was given,
 // for one that takes its time.
-type suite func(t *testing.T) (store.Store, func())
+type Suite func(t *testing.T) (store.Store, func())
 
-// testStore is the contract of Store.
-func testStore(t *testing.T, open suite) {
+// Test is the contract of Store.
+func Test(t *testing.T, open Suite) {
 	key := store.Key{Site: "s", ID: "a"}
-	one, two := payload(1, 3000), payload(2, 5000)
+	one, two := Payload(1, 3000), Payload(2, 5000)
 
 	t.Run("nothing is stored at first", func(t *testing.T) {
 		s, _ := open(t)
-		expectStored(t, s, key, 0, nil)
+		Expect(t, s, key, 0, nil)
 	})
 
 	t.Run("visible at Commit, all at once, and never before", func(t *testing.T) {
 		s, wait := open(t)
-		m := metaFor(key, 1, one, `Etag: "a"`)
+		m := Meta(key, 1, one, `Etag: "a"`)
 		w, err := s.Create(key, m, -1)
 		if err != nil {
 			t.Fatal(err)
@@ -44,13 +46,13 @@ func testStore(t *testing.T, open suite) {
 			if n, err := w.Write(half); n != len(half) || err != nil {
 				t.Fatal(n, err)
 			}
-			expectStored(t, s, key, 0, nil)
+			Expect(t, s, key, 0, nil)
 		}
 		if err := w.Commit(m); err != nil {
 			t.Fatal(err)
 		}
 		wait()
-		expectStored(t, s, key, 1, one)
+		Expect(t, s, key, 1, one)
 		have := s.Get(key)
 		defer have.Release()
 		if have.Header.Get("Etag") != `"a"` || have.Status != 200 || !have.ResponseTime.Equal(policytest.Epoch) {
@@ -60,7 +62,7 @@ func testStore(t *testing.T, open suite) {
 
 	t.Run("the Writer reads what was written, while writing", func(t *testing.T) {
 		s, _ := open(t)
-		w, err := s.Create(key, metaFor(key, 1, one), int64(len(one)))
+		w, err := s.Create(key, Meta(key, 1, one), int64(len(one)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +83,7 @@ func testStore(t *testing.T, open suite) {
 
 	t.Run("a committed Writer stays readable until Abort", func(t *testing.T) {
 		s, _ := open(t)
-		m := metaFor(key, 1, one)
+		m := Meta(key, 1, one)
 		w, err := s.Create(key, m, -1)
 		if err != nil {
 			t.Fatal(err)
@@ -99,32 +101,32 @@ func testStore(t *testing.T, open suite) {
 
 	t.Run("Abort leaves nothing", func(t *testing.T) {
 		s, wait := open(t)
-		w, err := s.Create(key, metaFor(key, 1, one), -1)
+		w, err := s.Create(key, Meta(key, 1, one), -1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.Write(one)
 		w.Abort()
 		wait()
-		expectStored(t, s, key, 0, nil)
+		Expect(t, s, key, 0, nil)
 	})
 
 	t.Run("Abort leaves what was there before", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one), one)
-		w, err := s.Create(key, metaFor(key, 2, two), -1)
+		Write(t, s, key, Meta(key, 1, one), one)
+		w, err := s.Create(key, Meta(key, 2, two), -1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.Write(two)
 		w.Abort()
 		wait()
-		expectStored(t, s, key, 1, one)
+		Expect(t, s, key, 1, one)
 	})
 
 	t.Run("a body that is not what its Meta says is not stored whole", func(t *testing.T) {
 		s, wait := open(t)
-		m := metaFor(key, 1, one)
+		m := Meta(key, 1, one)
 		w, err := s.Create(key, m, -1)
 		if err != nil {
 			t.Fatal(err)
@@ -136,22 +138,22 @@ func testStore(t *testing.T, open suite) {
 		if err == nil {
 			t.Error("a short body was committed")
 		}
-		expectStored(t, s, key, 0, nil)
+		Expect(t, s, key, 0, nil)
 	})
 
 	t.Run("an empty body", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, nil), nil)
+		Write(t, s, key, Meta(key, 1, nil), nil)
 		wait()
-		expectStored(t, s, key, 1, []byte{})
+		Expect(t, s, key, 1, []byte{})
 	})
 
 	t.Run("several parts", func(t *testing.T) {
 		s, wait := open(t)
-		m := metaFor(key, 1, append(bytes.Clone(one), two...))
+		m := Meta(key, 1, append(bytes.Clone(one), two...))
 		m.Parts = []store.Part{
-			{Variant: "full", Size: 3000, CRC: metaFor(key, 1, one).Parts[0].CRC},
-			{Variant: "abbreviated", Encoding: "zstd", ETag: `"x"`, Offset: 3000, Size: 5000, CRC: metaFor(key, 1, two).Parts[0].CRC},
+			{Variant: "full", Size: 3000, CRC: Meta(key, 1, one).Parts[0].CRC},
+			{Variant: "abbreviated", Encoding: "zstd", ETag: `"x"`, Offset: 3000, Size: 5000, CRC: Meta(key, 1, two).Parts[0].CRC},
 		}
 		w, err := s.Create(key, &store.Meta{Parts: make([]store.Part, 2)}, -1)
 		if err != nil {
@@ -169,84 +171,84 @@ func testStore(t *testing.T, open suite) {
 			t.Fatal("not stored")
 		}
 		defer have.Release()
-		if !store.SameBytes(have.Meta, m) || !bytes.Equal(bytesOf(t, have)[3000:], two) {
+		if !store.SameBytes(have.Meta, m) || !bytes.Equal(Bytes(t, have)[3000:], two) {
 			t.Errorf("parts %+v", have.Parts)
 		}
 	})
 
 	t.Run("never another key's", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one), one)
+		Write(t, s, key, Meta(key, 1, one), one)
 		wait()
 		for _, k := range []store.Key{{Site: "s", ID: "b"}, {Site: "t", ID: "a"}, {Site: "s\x00a"}, {ID: "s\x00a"}, {Site: "s", ID: ""}} {
-			expectStored(t, s, k, 0, nil)
+			Expect(t, s, k, 0, nil)
 		}
 	})
 
 	t.Run("what was last committed", func(t *testing.T) {
 		s, wait := open(t)
 		for id := range uint64(50) {
-			write(t, s, key, metaFor(key, id+1, one[:id]), one[:id])
+			Write(t, s, key, Meta(key, id+1, one[:id]), one[:id])
 		}
 		wait()
-		expectStored(t, s, key, 50, one[:49])
+		Expect(t, s, key, 50, one[:49])
 	})
 
 	t.Run("a reader survives replacement and removal", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one), one)
+		Write(t, s, key, Meta(key, 1, one), one)
 		wait()
 		before := s.Get(key)
 		if before == nil {
 			t.Fatal("not stored")
 		}
 		defer before.Release()
-		write(t, s, key, metaFor(key, 2, two), two)
+		Write(t, s, key, Meta(key, 2, two), two)
 		wait()
-		if before.ID != 1 || !bytes.Equal(bytesOf(t, before), one) {
+		if before.ID != 1 || !bytes.Equal(Bytes(t, before), one) {
 			t.Error("the bytes changed under a reader")
 		}
-		expectStored(t, s, key, 2, two)
+		Expect(t, s, key, 2, two)
 		s.Remove(key, 2)
-		if !bytes.Equal(bytesOf(t, before), one) {
+		if !bytes.Equal(Bytes(t, before), one) {
 			t.Error("the bytes went away under a reader")
 		}
 	})
 
 	t.Run("Remove forgets", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one), one)
+		Write(t, s, key, Meta(key, 1, one), one)
 		wait()
 		s.Remove(key, 1)
 		wait()
-		expectStored(t, s, key, 0, nil)
+		Expect(t, s, key, 0, nil)
 		s.Remove(key, 1)
-		write(t, s, key, metaFor(key, 2, two), two)
+		Write(t, s, key, Meta(key, 2, two), two)
 		wait()
-		expectStored(t, s, key, 2, two)
+		Expect(t, s, key, 2, two)
 	})
 
 	t.Run("Remove of a replaced response forgets nothing", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one), one)
-		write(t, s, key, metaFor(key, 2, two), two)
+		Write(t, s, key, Meta(key, 1, one), one)
+		Write(t, s, key, Meta(key, 2, two), two)
 		wait()
 		s.Remove(key, 1)
 		wait()
-		expectStored(t, s, key, 2, two)
+		Expect(t, s, key, 2, two)
 	})
 
 	t.Run("Freshen replaces the Meta and keeps the bytes", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one, "X-A: old"), one)
+		Write(t, s, key, Meta(key, 1, one, "X-A: old"), one)
 		wait()
 		for id := uint64(2); id < 7; id++ {
-			m := metaFor(key, id, one, fmt.Sprintf("X-A: %d", id))
+			m := Meta(key, id, one, fmt.Sprintf("X-A: %d", id))
 			if err := s.Freshen(key, id-1, m); err != nil {
 				t.Fatal(err)
 			}
 			wait()
-			expectStored(t, s, key, id, one)
+			Expect(t, s, key, id, one)
 			have := s.Get(key)
 			if have == nil || have.Header.Get("X-A") != fmt.Sprint(id) {
 				t.Errorf("not freshened: %v", have)
@@ -257,35 +259,35 @@ func testStore(t *testing.T, open suite) {
 
 	t.Run("Freshen fails when another response was committed", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one), one)
-		write(t, s, key, metaFor(key, 2, two), two)
+		Write(t, s, key, Meta(key, 1, one), one)
+		Write(t, s, key, Meta(key, 2, two), two)
 		wait()
-		if err := s.Freshen(key, 1, metaFor(key, 3, one)); !errors.Is(err, store.ErrGone) {
+		if err := s.Freshen(key, 1, Meta(key, 3, one)); !errors.Is(err, store.ErrGone) {
 			t.Errorf("got %v, want errGone", err)
 		}
 		wait()
-		expectStored(t, s, key, 2, two)
+		Expect(t, s, key, 2, two)
 	})
 
 	t.Run("Freshen fails when another response with the same bytes was committed", func(t *testing.T) {
 		s, wait := open(t)
-		write(t, s, key, metaFor(key, 1, one, "X-A: 1"), one)
-		write(t, s, key, metaFor(key, 2, one, "X-A: 2"), one)
+		Write(t, s, key, Meta(key, 1, one, "X-A: 1"), one)
+		Write(t, s, key, Meta(key, 2, one, "X-A: 2"), one)
 		wait()
-		if err := s.Freshen(key, 1, metaFor(key, 3, one, "X-A: 3")); !errors.Is(err, store.ErrGone) {
+		if err := s.Freshen(key, 1, Meta(key, 3, one, "X-A: 3")); !errors.Is(err, store.ErrGone) {
 			t.Errorf("got %v, want errGone", err)
 		}
 		wait()
-		expectStored(t, s, key, 2, one)
+		Expect(t, s, key, 2, one)
 	})
 
 	t.Run("Freshen fails when nothing is stored", func(t *testing.T) {
 		s, wait := open(t)
-		if err := s.Freshen(key, 1, metaFor(key, 2, one)); !errors.Is(err, store.ErrGone) {
+		if err := s.Freshen(key, 1, Meta(key, 2, one)); !errors.Is(err, store.ErrGone) {
 			t.Errorf("got %v, want errGone", err)
 		}
 		wait()
-		expectStored(t, s, key, 0, nil)
+		Expect(t, s, key, 0, nil)
 	})
 
 	t.Run("concurrent use gives whole responses of the right key", func(t *testing.T) {
@@ -298,9 +300,9 @@ func testStore(t *testing.T, open suite) {
 					k := store.Key{Site: "s", ID: fmt.Sprint("k", i%3)}
 					switch i % 5 {
 					case 0, 1:
-						body := payload(worker*1000+i, 200+i)
+						body := Payload(worker*1000+i, 200+i)
 						id := ids.Add(1)
-						m := metaFor(k, id, body, fmt.Sprintf("X-Id: %d", id), "X-Key: "+k.ID)
+						m := Meta(k, id, body, fmt.Sprintf("X-Id: %d", id), "X-Key: "+k.ID)
 						w, err := s.Create(k, m, -1)
 						if err != nil {
 							t.Error(err)
@@ -338,15 +340,15 @@ func testStore(t *testing.T, open suite) {
 	})
 }
 
-// payload is n bytes that no other seed has.
-func payload(seed, n int) []byte {
+// Payload is n bytes that no other seed has.
+func Payload(seed, n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(b)
 	return b
 }
 
-// metaFor is the Meta of a one-part response.
-func metaFor(k store.Key, id uint64, body []byte, lines ...string) *store.Meta {
+// Meta is the Meta of a one-part response.
+func Meta(k store.Key, id uint64, body []byte, lines ...string) *store.Meta {
 	m := &store.Meta{
 		Site: k.Site, Key: k.ID, ID: id,
 		Response: policy.Response{
@@ -359,8 +361,8 @@ func metaFor(k store.Key, id uint64, body []byte, lines ...string) *store.Meta {
 	return m
 }
 
-// write makes a stored response of one part.
-func write(t testing.TB, s store.Store, k store.Key, m *store.Meta, body []byte) {
+// Write makes a stored response of one part.
+func Write(t testing.TB, s store.Store, k store.Key, m *store.Meta, body []byte) {
 	t.Helper()
 	w, err := s.Create(k, m, int64(len(body)))
 	if err != nil {
@@ -375,8 +377,8 @@ func write(t testing.TB, s store.Store, k store.Key, m *store.Meta, body []byte)
 	}
 }
 
-// bytesOf reads a stored response's whole body.
-func bytesOf(t testing.TB, s *store.Entry) []byte {
+// Bytes reads a stored response's whole body.
+func Bytes(t testing.TB, s *store.Entry) []byte {
 	t.Helper()
 	b, err := io.ReadAll(io.NewSectionReader(s.Body, 0, s.Size()))
 	if err != nil {
@@ -385,8 +387,8 @@ func bytesOf(t testing.TB, s *store.Entry) []byte {
 	return b
 }
 
-// expectStored fails the test unless the store answers so; nil is a miss.
-func expectStored(t testing.TB, s store.Store, k store.Key, id uint64, want []byte) {
+// Expect fails the test unless the store answers so; nil is a miss.
+func Expect(t testing.TB, s store.Store, k store.Key, id uint64, want []byte) {
 	t.Helper()
 	have := s.Get(k)
 	if have == nil {
@@ -400,13 +402,13 @@ func expectStored(t testing.TB, s store.Store, k store.Key, id uint64, want []by
 		t.Errorf("%q is stored", k.ID)
 		return
 	}
-	if have.ID != id || !bytes.Equal(bytesOf(t, have), want) {
+	if have.ID != id || !bytes.Equal(Bytes(t, have), want) {
 		t.Errorf("%q has ID %d and %d bytes, want ID %d and other bytes", k.ID, have.ID, have.Size(), id)
 	}
 }
 
-// flip changes one byte of a file, counted from its end when negative.
-func flip(t *testing.T, path string, at int) {
+// Flip changes one byte of a file, counted from its end when negative.
+func Flip(t *testing.T, path string, at int) {
 	t.Helper()
 	f, err := os.ReadFile(path)
 	if err != nil {

@@ -1,4 +1,4 @@
-package cache
+package record
 
 import (
 	"encoding/binary"
@@ -27,8 +27,8 @@ const metaFormat = 2
 // flagSpan says that the Meta has a Span. The flag 1 is not used.
 const flagSpan = 2
 
-// encodeMeta returns what a slot holds of a Meta.
-func encodeMeta(m *store.Meta) []byte {
+// EncodeMeta returns what a slot holds of a Meta.
+func EncodeMeta(m *store.Meta) []byte {
 	b := make([]byte, 0, 512)
 	flags := byte(0)
 	if m.Span != nil {
@@ -118,7 +118,7 @@ func decodeMeta(raw []byte) (*store.Meta, error) {
 		}
 	}
 	if r.bad || r.rest != "" {
-		return nil, errDamaged
+		return nil, ErrDamaged
 	}
 	if m.Span != nil {
 		m.Span.Size = m.Size()

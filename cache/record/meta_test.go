@@ -1,4 +1,4 @@
-package cache
+package record
 
 import (
 	"reflect"
@@ -8,6 +8,7 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func TestMetaRoundTrip(t *testing.T) {
@@ -28,7 +29,7 @@ func TestMetaRoundTrip(t *testing.T) {
 		"long": {Response: policy.Response{Header: map[string][]string{"X": {strings.Repeat("y", 100_000)}}}, Parts: []store.Part{{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw := encodeMeta(m)
+			raw := EncodeMeta(m)
 			have, err := decodeMeta(raw)
 			if err != nil || !reflect.DeepEqual(have, m) {
 				t.Errorf("got %+v and %v, want %+v", have, err, m)
@@ -42,7 +43,7 @@ func TestMetaRoundTrip(t *testing.T) {
 }
 
 func TestMetaCutShortIsDamage(t *testing.T) {
-	raw := encodeMeta(metaFor(store.Key{Site: "s", ID: "a"}, 1, []byte("x"), `Etag: "a"`, "X-A: 1", "X-A: 2"))
+	raw := EncodeMeta(storetest.Meta(store.Key{Site: "s", ID: "a"}, 1, []byte("x"), `Etag: "a"`, "X-A: 1", "X-A: 2"))
 	for n := range raw {
 		if m, err := decodeMeta(raw[:n]); err == nil {
 			t.Fatalf("%d of %d bytes give %+v", n, len(raw), m)
@@ -56,7 +57,7 @@ func TestMetaCutShortIsDamage(t *testing.T) {
 // FuzzDecodeMeta: no slot makes the reader panic or allocate without bound, and
 // what is read is written back alike.
 func FuzzDecodeMeta(f *testing.F) {
-	f.Add(encodeMeta(metaFor(store.Key{Site: "s", ID: "a"}, 1, []byte("x"), `Etag: "a"`)))
+	f.Add(EncodeMeta(storetest.Meta(store.Key{Site: "s", ID: "a"}, 1, []byte("x"), `Etag: "a"`)))
 	f.Add([]byte(`{"key":"a"}`))
 	f.Add([]byte{metaFormat, 0xff})
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -64,7 +65,7 @@ func FuzzDecodeMeta(f *testing.F) {
 		if err != nil || raw[0] == '{' {
 			return
 		}
-		again, err := decodeMeta(encodeMeta(m))
+		again, err := decodeMeta(EncodeMeta(m))
 		if err != nil || !reflect.DeepEqual(again, m) {
 			t.Errorf("got %+v and %v, want %+v", again, err, m)
 		}
