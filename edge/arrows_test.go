@@ -34,7 +34,7 @@ var arrows = map[string][]arrow{
 		{"origin", "each site has its masters"},
 		{"origin/feed", "it follows a registry's change feed"},
 		{"origin/kind", "a request is a kind.Route"},
-		{"origin/kinds", "a site's kind is found by its name"},
+		{"origin/kinds", "it hands the list of kinds to the configuration"},
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
@@ -45,7 +45,6 @@ var arrows = map[string][]arrow{
 	"edge/config": {
 		{"cache", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
-		{"origin/kinds", "a site's kind is found by its name"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
 	},
 	"edge/edgetest": nil,
@@ -91,6 +90,7 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/config": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "configurations of each kind"},
 	},
 	"origin": {
 		{"origin/kinds", "a site of each kind"},
