@@ -24,6 +24,7 @@ type arrow struct{ to, why string }
 var arrows = map[string][]arrow{
 	"edge": {
 		{"cache", "it opens the cache and asks it for responses"},
+		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/policy", "a site's lifetimes are a policy.Rule"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/config", "it runs a configuration"},
@@ -43,7 +44,7 @@ var arrows = map[string][]arrow{
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
 	"edge/config": {
-		{"cache", "cache.memory is checked against the parts that the budget is split into"},
+		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
 	},
@@ -52,10 +53,16 @@ var arrows = map[string][]arrow{
 	"edge/lockfile": nil,
 	"edge/redact":   nil,
 	"cache": {
+		{"cache/budget", "the memory budget is split when the cache is opened"},
+		{"cache/fsys", "the disk tier calls the file system through it"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
+		{"cache/sieve", "the disk tier evicts by it"},
 	},
+	"cache/budget":            nil,
+	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
+	"cache/sieve":             nil,
 	"tls":                     nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
