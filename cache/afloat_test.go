@@ -8,13 +8,15 @@ import (
 	"io"
 	"slices"
 	"testing"
+
+	"pkgedge/cache/budget"
 )
 
 // everythingGivenBack fails the test unless nothing is afloat or lent.
 func everythingGivenBack(t *testing.T, m *memory, size int64) {
 	t.Helper()
 	m.values.Wait()
-	if left, lent := m.afloat.left.Load(), m.lent.Load(); left != size || lent != 0 {
+	if left, lent := m.afloat.Left.Load(), m.lent.Load(); left != size || lent != 0 {
 		t.Errorf("%d bytes of %d are left, and %d lent", left, size, lent)
 	}
 }
@@ -69,14 +71,14 @@ func TestAfloatIsGivenBack(t *testing.T) {
 		}},
 		{"no tier takes it", func(t *testing.T, m *memory) {
 			w := &heapWriter{memory: m}
-			w.Write(payload(2, 3*slabSize+5))
+			w.Write(payload(2, 3*budget.BlockSize+5))
 			w.Abort()
 			w.Abort()
 		}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			m := openedMemory(t)
-			size := m.afloat.left.Load()
+			size := m.afloat.Left.Load()
 			tt.do(t, m)
 			everythingGivenBack(t, m, size)
 		})
@@ -88,7 +90,7 @@ func TestAfloatFull(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 	k, body := Key{ID: "a"}, payload(1, 50_000)
-	m.afloat.take(m.afloat.left.Load() - 10_000)
+	m.afloat.Take(m.afloat.Left.Load() - 10_000)
 	write(t, s, k, metaFor(k, 1, body), body)
 	have := s.Get(k)
 	if have == nil || have.file == nil || !bytes.Equal(bytesOf(t, have), body) {
@@ -117,8 +119,8 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 		m.values.Wait()
 	}
 	full, _ := m.used()
-	size := m.afloat.left.Load()
-	m.afloat.take(size)
+	size := m.afloat.Left.Load()
+	m.afloat.Take(size)
 	body := payload(1, int(m.share/2))
 	w := &heapWriter{memory: m}
 	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil {
@@ -141,7 +143,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 		}
 	}
 	w.Abort()
-	m.afloat.give(size)
+	m.afloat.Release(size)
 	everythingGivenBack(t, m, size)
 	if m.values.MaxCost() < m.share*63/64 {
 		t.Errorf("the tier has %d bytes of %d when all is repaid", m.values.MaxCost(), m.share)
@@ -166,11 +168,11 @@ func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	c := opened(t, func(cfg *Config) { cfg.Memory = 64 << 20; cfg.Disk = 1 << 20 })
 	text := string(payload(1, 2<<20))
-	left := c.memory.afloat.left.Load()
-	c.memory.afloat.take(left)
+	left := c.memory.afloat.Left.Load()
+	c.memory.afloat.Take(left)
 	held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text}) })
 	expect(t, c, query("b", held), Missed, text)
 	settle(c)
-	c.memory.afloat.give(left)
+	c.memory.afloat.Release(left)
 	everythingGivenBack(t, c.memory, left)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/sieve"
 )
 
 // benchmarkHits answers from a stored response of n bytes.
@@ -45,16 +46,16 @@ func BenchmarkGetHitMemory(b *testing.B) { benchmarkHits(b, 4<<10, nil) }
 func BenchmarkGetHitDisk(b *testing.B) { benchmarkHits(b, 256<<10, nil) }
 
 func BenchmarkIndexTouch(b *testing.B) {
-	x := newIndex()
+	x := sieve.New()
 	sums := make([]Sum, 1<<16)
 	for i := range sums {
 		sums[i] = Sum(payload(i, len(Sum{})))
-		x.commit(sums[i], 4096, fileWorth)
+		x.Commit(sums[i], 4096, sieve.FileVisits)
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
-			x.touch(sums[i&(len(sums)-1)])
+			x.Touch(sums[i&(len(sums)-1)])
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy/policytest"
 )
 
@@ -75,26 +76,26 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 				sys := c.disk.sys
 				switch op {
 				case "create":
-					c.disk.sys.open = func(path string, flag int) (*os.File, error) {
+					c.disk.sys.Open = func(path string, flag int) (*os.File, error) {
 						if err := b.now(); err != nil && flag&os.O_CREATE != 0 {
 							return nil, err
 						}
-						return sys.open(path, flag)
+						return sys.Open(path, flag)
 					}
 				case "write":
-					c.disk.sys.write = func(f *os.File, p []byte, off int64) (int, error) {
+					c.disk.sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
 						if err := b.now(); err != nil {
-							n, _ := sys.write(f, p[:len(p)/2], off)
+							n, _ := sys.Write(f, p[:len(p)/2], off)
 							return n, err
 						}
-						return sys.write(f, p, off)
+						return sys.Write(f, p, off)
 					}
 				case "rename":
-					c.disk.sys.rename = func(from, to string) error {
+					c.disk.sys.Rename = func(from, to string) error {
 						if err := b.now(); err != nil {
 							return err
 						}
-						return sys.rename(from, to)
+						return sys.Rename(from, to)
 					}
 				}
 				test(t, c, b, func() int { mu.Lock(); defer mu.Unlock(); return told })
@@ -238,8 +239,8 @@ func TestOpenOnADiskThatCannotBeWrittenTo(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		openedDisk(t, dir, 1<<20).close()
-		sys := realSystem()
-		sys.open = func(path string, flag int) (*os.File, error) {
+		sys := fsys.System()
+		sys.Open = func(path string, flag int) (*os.File, error) {
 			if strings.HasSuffix(path, "/try") {
 				return nil, &os.PathError{Op: "open", Path: path, Err: tt.errno}
 			}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"pkgedge/cache/budget"
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 )
 
@@ -77,22 +79,22 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
 	var err error
-	if c.memory, err = newMemory(Divide(cfg.Memory)); err != nil {
+	if c.memory, err = newMemory(budget.Split(cfg.Memory)); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
 	}
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
-		if c.disk, err = openDisk(realSystem(), cfg.Dir, cfg.Disk, c.notify); err != nil {
+		if c.disk, err = openDisk(fsys.System(), cfg.Dir, cfg.Disk, c.notify); err != nil {
 			c.memory.close()
 			return nil, err
 		}
-		c.memory.beside = func() int64 { return indexEntry * c.disk.index.count.Load() }
-		c.disk.indexable = Divide(cfg.Memory).Files()
+		c.memory.beside = func() int64 { return budget.IndexEntry * c.disk.index.Count.Load() }
+		c.disk.indexable = budget.Split(cfg.Memory).Files()
 		c.store = &tiers{memory: c.memory, disk: c.disk, background: c.background}
 		dir = cfg.Dir
 	}
-	if c.purges, err = openPurges(realSystem(), dir); err != nil {
+	if c.purges, err = openPurges(fsys.System(), dir); err != nil {
 		c.memory.close()
 		if c.disk != nil {
 			c.disk.close()
@@ -291,3 +293,24 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 // more, by any tier, nor by a fill that began before. Many at once cost little
 // more than one.
 func (c *Cache) Purge(all ...Purge) error { return c.purges.add(all...) }
+
+// Lend has the memory tier let go of n bytes at once, and spare them for a use
+// outside of the cache until they are given to Repay. It is false, and nothing is
+// lent, where the tier has not that many.
+func (c *Cache) Lend(n int64) bool { return c.memory.lend(n) }
+
+// Repay ends a loan of n bytes.
+func (c *Cache) Repay(n int64) { c.memory.repay(n) }
+
+// Unclean says that the disk tier has what an edge left that was not closed: it was
+// killed, or lost its power. After that, files may be back that had been evicted,
+// whose removal was never made durable. So whoever left out a purge because nothing
+// was held has to make up for it, and has all the time until Close: the next cache
+// is told again unless this one is asked.
+func (c *Cache) Unclean() bool {
+	if c.disk == nil {
+		return false
+	}
+	c.disk.asked.Store(true)
+	return c.disk.unclean
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"pkgedge/cache/fsys"
 )
 
 // ceiling is a number in a file that the tier's bytes do not exceed. It is raised
@@ -20,7 +22,7 @@ import (
 type ceiling struct {
 	path  string
 	limit int64
-	sys   system
+	sys   fsys.Calls
 
 	noted atomic.Int64
 	mu    sync.Mutex // over the file's I/O, which is rare
@@ -31,13 +33,13 @@ func (c *ceiling) step() int64 { return max(c.limit/64, 1<<20) }
 
 // read returns what an earlier edge noted.
 func (c *ceiling) read() int64 {
-	f, err := c.sys.open(c.path, os.O_RDONLY)
+	f, err := c.sys.Open(c.path, os.O_RDONLY)
 	if err != nil {
 		return c.limit
 	}
 	defer f.Close()
 	line := make([]byte, 64)
-	n, _ := c.sys.read(f, line, 0)
+	n, _ := c.sys.Read(f, line, 0)
 	line = line[:n]
 	var bytes int64
 	if _, err := fmt.Sscanf(string(line[min(n, 9):]), "%d\n", &bytes); err != nil || bytes < 0 || !sameLine(line, bytes) {
@@ -84,15 +86,15 @@ func (c *ceiling) lower(total func() int64, more int64) {
 
 // note writes the ceiling. c.mu is held.
 func (c *ceiling) note(n int64) error {
-	f, err := c.sys.open(c.path, os.O_CREATE|os.O_RDWR)
+	f, err := c.sys.Open(c.path, os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := c.sys.write(f, ceilingLine(n), 0); err != nil {
+	if _, err := c.sys.Write(f, ceilingLine(n), 0); err != nil {
 		return err
 	}
-	if err := c.sys.sync(f); err != nil {
+	if err := c.sys.Sync(f); err != nil {
 		return err
 	}
 	c.noted.Store(n)

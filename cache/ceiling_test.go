@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // kill ends a disk tier as SIGKILL does: nothing is written any more.
@@ -94,7 +96,7 @@ func TestLimitHoldsBeforeTheScan(t *testing.T) {
 func TestCeilingIsRaisedBeforeItIsReached(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	next := ceiling{path: filepath.Join(dir, "used"), limit: 64 << 20, sys: realSystem()}
+	next := ceiling{path: filepath.Join(dir, "used"), limit: 64 << 20, sys: fsys.System()}
 	raised := 0
 	for i := range 40 {
 		before := d.ceiling.noted.Load()
@@ -126,8 +128,8 @@ func TestNewDirectoryHasNothing(t *testing.T) {
 // What cannot be counted is not written.
 func TestCeilingThatCannotBeRaised(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	real := d.ceiling.sys.sync
-	d.ceiling.sys.sync = func(*os.File) error { return syscall.EIO }
+	real := d.ceiling.sys.Sync
+	d.ceiling.sys.Sync = func(*os.File) error { return syscall.EIO }
 	k := Key{ID: "a"}
 	if _, err := d.Create(k, metaFor(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v, want EIO", err)
@@ -135,7 +137,7 @@ func TestCeilingThatCannotBeRaised(t *testing.T) {
 	if !d.breaker.open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
 		t.Errorf("goes on writing, or %d bytes stay reserved", d.reserved.Load())
 	}
-	d.ceiling.sys.sync = real
+	d.ceiling.sys.Sync = real
 	d.breaker = breaker{}
 	b := payload(1, 10)
 	write(t, d, k, metaFor(k, 1, b), b)
@@ -153,9 +155,9 @@ func TestScanTriesAgain(t *testing.T) {
 		known := d.used()
 		var broken atomic.Bool
 		broken.Store(true)
-		real := d.sys.list
+		real := d.sys.List
 		unread := filepath.Base(filepath.Dir(d.path(Key{Site: "s", ID: "0"}.sum())))
-		d.sys.list = func(path string) ([]os.DirEntry, error) {
+		d.sys.List = func(path string) ([]os.DirEntry, error) {
 			if filepath.Base(path) == unread && broken.Load() {
 				return nil, syscall.EMFILE
 			}
@@ -169,13 +171,13 @@ func TestScanTriesAgain(t *testing.T) {
 		pass(time.Minute)
 		synctest.Wait()
 		there, count := files(t, dir)
-		if d.scanned.Load() != directories-1 || d.used() != known || known < there || d.index.count.Load() == int64(count) {
+		if d.scanned.Load() != directories-1 || d.used() != known || known < there || d.index.Count.Load() == int64(count) {
 			t.Errorf("%d directories, %d bytes of %d", d.scanned.Load(), d.used(), there)
 		}
 		broken.Store(false)
 		<-done
-		if d.scanned.Load() != directories || d.used() != there || d.index.count.Load() != int64(count) {
-			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.used(), there, d.index.count.Load(), count)
+		if d.scanned.Load() != directories || d.used() != there || d.index.Count.Load() != int64(count) {
+			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.used(), there, d.index.Count.Load(), count)
 		}
 	})
 }
@@ -208,7 +210,7 @@ func TestScanKnowsMetadata(t *testing.T) {
 		keys = append(keys, k)
 	}
 	old := keys[4] // an older edge's
-	if err := os.Chmod(d.path(old.sum()), fileMode); err != nil {
+	if err := os.Chmod(d.path(old.sum()), fsys.FileMode); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Freshen(old, 5, metaFor(old, 100, b)); err != nil {
@@ -216,13 +218,10 @@ func TestScanKnowsMetadata(t *testing.T) {
 	}
 	d.close()
 	d = openedDisk(t, dir, 64<<20)
-	d.sys.open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
+	d.sys.Open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
 	d.scan(nil)
-	for _, k := range keys {
-		s := d.index.shard(k.sum())
-		if have := s.entries[s.at[k.sum()]]; have.worth != k.worth() || have.credit != k.worth()-1 {
-			t.Errorf("%s, metadata %t, is worth %d and has credit %d", k.ID, k.Metadata, have.worth, have.credit)
-		}
+	if have, all := d.index.Metadata.Load(), d.index.Used.Load(); 4*have != all {
+		t.Errorf("%d of %d bytes are known as metadata; want a quarter", have, all)
 	}
 	d.closed.Store(true)
 	d.lock.Close()
@@ -230,13 +229,13 @@ func TestScanKnowsMetadata(t *testing.T) {
 
 // Files that are found make no difference to how many may be made.
 func TestFilesFoundAreNotFilesMade(t *testing.T) {
-	left := space{free: 1 << 40, total: 1 << 41, freeFiles: 1e6, files: 1e7}
+	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
 	d := roomy(t, &left)
 	fillUp(t, d, "", 50, 100)
 	d.kill()
-	left.freeFiles = 0
-	sys := realSystem()
-	sys.space = func(string) (space, error) { return left, nil }
+	left.FreeFiles = 0
+	sys := fsys.System()
+	sys.Space = func(string) (fsys.Space, error) { return left, nil }
 	d, err := openDisk(sys, d.dir, 64<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +244,7 @@ func TestFilesFoundAreNotFilesMade(t *testing.T) {
 	d.levels() // measured before the scan, and good for a second
 	d.scan(nil)
 	fillUp(t, d, "new", 1, 100)
-	if have := d.index.count.Load(); have != 50 || d.evictions.Load() != 1 {
+	if have := d.index.Count.Load(); have != 50 || d.evictions.Load() != 1 {
 		t.Errorf("%d files, %d evictions; want 50 and 1", have, d.evictions.Load())
 	}
 }

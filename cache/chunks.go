@@ -5,6 +5,9 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"os"
+
+	"pkgedge/cache/fsys"
 )
 
 // A large body has a checksum for each chunk of it, so that its first byte need
@@ -171,6 +174,15 @@ func (r *chunkReader) next() {
 	r.rest = r.rest[r.off%chunkSize:]
 	r.rest = r.rest[:min(int64(len(r.rest)), r.end-r.off)]
 	if r.off += int64(len(r.rest)); r.off == r.size && r.whole {
-		r.disk.index.vouch(r.sum, changed(r.info))
+		r.disk.index.Vouch(r.sum, fsys.ChangeTime(r.info))
 	}
 }
+
+// fileBody reads a body that begins at base.
+type fileBody struct {
+	read func(*os.File, []byte, int64) (int, error)
+	file *os.File
+	base int64
+}
+
+func (b *fileBody) ReadAt(p []byte, off int64) (int, error) { return b.read(b.file, p, b.base+off) }

@@ -17,14 +17,14 @@ func afterAStart(t *testing.T, size int) (d *disk, k Key, body []byte) {
 	d = openedDisk(t, t.TempDir(), 64<<20)
 	k, body = Key{Site: "s", ID: "large"}, payload(1, size)
 	write(t, d, k, metaFor(k, 1, body), body)
-	d.index.vouch(k.sum(), 0)
+	d.index.Vouch(k.sum(), 0)
 	return d, k, body
 }
 
 // counted counts the bytes that are read.
 func counted(d *disk) *atomic.Int64 {
-	read, real := new(atomic.Int64), d.sys.read
-	d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+	read, real := new(atomic.Int64), d.sys.Read
+	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		n, err := real(f, p, off)
 		read.Add(int64(n))
 		return n, err
@@ -172,8 +172,8 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 	})
 	t.Run("cannot be read", func(t *testing.T) {
 		d, k, body := afterAStart(t, wholeCheck+1)
-		real, broken := d.sys.read, false
-		d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+		real, broken := d.sys.Read, false
+		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if broken {
 				return 0, syscall.EIO
 			}
@@ -202,8 +202,8 @@ func TestSumsAreCounted(t *testing.T) {
 	}
 	body := payload(1, int(2*wholeCheck-w.(*diskWriter).base))
 	w.Abort()
-	real := d.sys.rename
-	d.sys.rename = func(from, to string) error {
+	real := d.sys.Rename
+	d.sys.Rename = func(from, to string) error {
 		info, err := os.Stat(from)
 		if err != nil || d.reserved.Load() < onDisk(info.Size()) {
 			t.Errorf("%d bytes reserved for %d: %v", d.reserved.Load(), info.Size(), err)

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/sieve"
 )
 
 // disk is the disk tier: one file for each stored response, found by its key's
@@ -21,10 +24,10 @@ type disk struct {
 	indexable  int64       // files that the index may have
 	unclean    bool        // an earlier edge ended without a close
 	asked      atomic.Bool // about that
-	sys        system
+	sys        fsys.Calls
 	lock       *os.File
 	notify     func(op string, err error) // told of trouble, which is a miss for everybody else
-	index      *index
+	index      *sieve.Set
 	checks     checks
 	breaker    breaker
 	quarantine quarantine
@@ -90,12 +93,12 @@ func (d *disk) open(k Key, sum Sum) *Stored {
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), info: info, changed: changed(info)}
-	body := &fileBody{d.sys.read, f, s.base}
+	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), info: info, changed: fsys.ChangeTime(info)}
+	body := &fileBody{d.sys.Read, f, s.base}
 	s.Body = body
 	known := false
-	if s.vouched, known = d.index.hit(sum, k.worth(), s.changed); !known {
-		d.discover(sum, k.worth())
+	if s.vouched, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
+		d.discover(sum, visitsOf(k))
 	}
 	if !s.vouched && h.end() > h.sumsAt() {
 		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: body, size: s.Size()}
@@ -109,13 +112,13 @@ func (d *disk) discover(sum Sum, worth uint8) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
-	f, err := d.sys.open(d.path(sum), readOnly)
+	f, err := d.sys.Open(d.path(sum), readOnly)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	if info, err := d.sys.stat(f); err == nil {
-		d.index.discover(sum, onDisk(info.Size()), worth)
+	if info, err := d.sys.Stat(f); err == nil {
+		d.index.Discover(sum, onDisk(info.Size()), worth)
 	}
 }
 
@@ -127,12 +130,12 @@ func (d *disk) sound(sum Sum, s *Stored) *Stored {
 	}
 	var err error
 	if s.chunks != nil {
-		if s.chunks.sums, err = readSums(&fileBody{d.sys.read, s.file, 0}, &s.chunks.head); err == nil {
+		if s.chunks.sums, err = readSums(&fileBody{d.sys.Read, s.file, 0}, &s.chunks.head); err == nil {
 			s.Body = s.chunks
 			return s
 		}
 	} else if err = d.checks.verify(checked{sum, s.changed}, s.Body, s.Meta); err == nil {
-		d.index.vouch(sum, s.changed)
+		d.index.Vouch(sum, s.changed)
 		s.vouched = true
 		return s
 	}
@@ -166,17 +169,17 @@ func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 
 // peek opens a file and reads its head.
 func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
-	f, err := d.sys.open(d.path(sum), flag)
+	f, err := d.sys.Open(d.path(sum), flag)
 	if err != nil {
 		return nil, head{}, nil, err
 	}
-	info, err := d.sys.stat(f)
+	info, err := d.sys.Stat(f)
 	if err != nil {
 		f.Close()
 		return nil, head{}, nil, err
 	}
 	front := d.fronts.Get().(*[frontSize]byte)
-	h, err := readHead(&fileBody{d.sys.read, f, 0}, info.Size(), front[:])
+	h, err := readHead(&fileBody{d.sys.Read, f, 0}, info.Size(), front[:])
 	d.fronts.Put(front)
 	if err != nil {
 		f.Close()
@@ -200,7 +203,7 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.index.discover(sum, size, fileWorth) // else it would stay among the unseen
+	d.index.Discover(sum, size, sieve.FileVisits) // else it would stay among the unseen
 	d.spoils.Add(1)
 	path := d.path(sum)
 	if err == nil {
@@ -211,7 +214,7 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 		d.failed("remove", err)
 		return // it still takes its room
 	}
-	d.index.remove(sum)
+	d.index.Remove(sum)
 }
 
 // Remove removes the response with that ID.
@@ -228,12 +231,12 @@ func (d *disk) Remove(k Key, id uint64) {
 	if h.meta.ID != id || h.meta.Site != k.Site || h.meta.Key != k.ID {
 		return
 	}
-	d.index.discover(sum, onDisk(info.Size()), k.worth())
-	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	d.index.Discover(sum, onDisk(info.Size()), visitsOf(k))
+	if err := d.sys.Remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // it still takes its room
 	}
-	d.index.remove(sum)
+	d.index.Remove(sum)
 }
 
 // seldom tells of the same sort of trouble once in a second: a disk that fails
@@ -254,4 +257,33 @@ func seldom(notify func(string, error)) func(string, error) {
 			notify(op, err)
 		}
 	}
+}
+
+// has asks the file system, which decides what is stored: the index may not know
+// of a file yet. What cannot be told is a yes.
+func (d *disk) has(sum Sum) bool {
+	f, err := d.sys.Open(d.path(sum), readOnly)
+	if err == nil {
+		f.Close()
+	}
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// hasStill says that a file that was opened is the one that is stored.
+func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
+	f, err := d.sys.Open(d.path(sum), readOnly)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := d.sys.Stat(f)
+	return err == nil && os.SameFile(info, file)
+}
+
+// visitsOf is the visits that a hit leaves a response with.
+func visitsOf(k Key) uint8 {
+	if k.Metadata {
+		return sieve.MetadataVisits
+	}
+	return sieve.FileVisits
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // files is what the disk tier has on disk, as it counts.
@@ -41,8 +43,8 @@ func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	for i, n := range []int{100, 90_000, 10, 0} {
 		b := payload(i, n)
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		if used, count := files(t, dir); used != d.index.used.Load() || count != 1 || d.index.count.Load() != 1 {
-			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.index.used.Load(), d.index.count.Load())
+		if used, count := files(t, dir); used != d.index.Used.Load() || count != 1 || d.index.Count.Load() != 1 {
+			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.index.Used.Load(), d.index.Count.Load())
 		}
 	}
 }
@@ -55,14 +57,14 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 		k := Key{Site: "s", ID: fmt.Sprint(i)}
 		write(t, d, k, metaFor(k, 1, b), b)
 	}
-	used := d.index.used.Load()
+	used := d.index.Used.Load()
 	d.close()
 
 	d = openedDisk(t, dir, 8<<20)
 	expectStored(t, d, Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
 	d.scan(nil)
-	if d.index.used.Load() != used || d.index.count.Load() != 20 || d.scanned.Load() != directories {
-		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.used.Load(), d.index.count.Load(), used)
+	if d.index.Used.Load() != used || d.index.Count.Load() != 20 || d.scanned.Load() != directories {
+		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.Used.Load(), d.index.Count.Load(), used)
 	}
 	d.close()
 
@@ -92,8 +94,8 @@ func TestDiskScanPassesOverWhatIsNotItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d.scan(nil); d.index.count.Load() != 0 || d.scanned.Load() != directories {
-		t.Errorf("%d files counted", d.index.count.Load())
+	if d.scan(nil); d.index.Count.Load() != 0 || d.scanned.Load() != directories {
+		t.Errorf("%d files counted", d.index.Count.Load())
 	}
 }
 
@@ -118,8 +120,8 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "tmp", "left"), payload(1, 900_000), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		sys := realSystem()
-		sys.remove = func(path string) error {
+		sys := fsys.System()
+		sys.Remove = func(path string) error {
 			if filepath.Base(path) == "left" {
 				return syscall.EIO
 			}
@@ -139,7 +141,7 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("a second edge on one directory is refused", func(t *testing.T) {
 		dir := t.TempDir()
 		first := openedDisk(t, dir, 1<<20)
-		if _, err := openDisk(realSystem(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
+		if _, err := openDisk(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
 			t.Errorf("got %v", err)
 		}
 		first.close()
@@ -155,7 +157,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(format, []byte("4\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openDisk(realSystem(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
+		if _, err := openDisk(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
 			t.Errorf("got %v", err)
 		}
 		if _, count := files(t, dir); count != 1 {
@@ -281,8 +283,8 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("still there: %v", err)
 			}
-			if d.spoils.Load() != 1 || d.index.count.Load() != 0 {
-				t.Errorf("%d spoiled, %d in the index", d.spoils.Load(), d.index.count.Load())
+			if d.spoils.Load() != 1 || d.index.Count.Load() != 0 {
+				t.Errorf("%d spoiled, %d in the index", d.spoils.Load(), d.index.Count.Load())
 			}
 		})
 	}

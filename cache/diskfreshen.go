@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/sieve"
 )
 
 // Freshen replaces the Meta and leaves the body where it is.
@@ -40,7 +43,7 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 	if h.meta.ID != old || h.meta.Site != k.Site || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
 		return errGone
 	}
-	vouched := d.index.vouched(sum, changed(info))
+	vouched := d.index.Vouched(sum, fsys.ChangeTime(info))
 	if slotHead+len(raw) > 1<<h.slotLog {
 		if !room {
 			return errTooLarge
@@ -51,15 +54,15 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 		}
 	}
 	if k.Metadata && info.Mode()&metadataMode == 0 {
-		d.sys.chmod(f, fileMode|metadataMode) // an older edge's; without it, the next start knows it less well
+		d.sys.Chmod(f, fsys.FileMode|metadataMode) // an older edge's; without it, the next start knows it less well
 	}
 	other := 1 - h.slot
-	if _, err := d.sys.write(f, encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
+	if _, err := d.sys.Write(f, encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	if vouched { // the change was ours, and left the body
-		d.index.vouch(sum, d.changeTime(f))
+		d.index.Vouch(sum, d.changeTime(f))
 	}
 	return nil
 }
@@ -68,9 +71,9 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 // The turn is held, and room was made.
 func (d *disk) writeTail(sum Sum, f *os.File, h *head, size int64, raw []byte) ([]byte, error) {
 	at := h.tailRoom(int64(len(raw)))
-	d.index.discover(sum, onDisk(size), fileWorth)
-	d.index.resize(sum, onDisk(max(size, at.end())))
-	if _, err := d.sys.write(f, raw, at.off); err != nil {
+	d.index.Discover(sum, onDisk(size), sieve.FileVisits)
+	d.index.Resize(sum, onDisk(max(size, at.end())))
+	if _, err := d.sys.Write(f, raw, at.off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)
 	}
 	return encodeAway(at.off, raw), nil

@@ -12,12 +12,15 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/sieve"
 )
 
 // openDisk takes possession of dir, which must be writable and not in use.
-func openDisk(sys system, dir string, limit int64, notify func(string, error)) (*disk, error) {
+func openDisk(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (*disk, error) {
 	d := &disk{
-		dir: dir, limit: limit, indexable: math.MaxInt64, sys: sys, notify: seldom(notify), index: newIndex(),
+		dir: dir, limit: limit, indexable: math.MaxInt64, sys: sys, notify: seldom(notify), index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
 		ceiling:    ceiling{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
@@ -30,7 +33,7 @@ func openDisk(sys system, dir string, limit int64, notify func(string, error)) (
 		}
 	}
 	var err error
-	if d.lock, err = sys.open(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR); err != nil {
+	if d.lock, err = sys.Open(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
 	if err := d.prepare(); err != nil {
@@ -54,7 +57,7 @@ func (d *disk) prepare() error {
 	if err := errors.Join(d.sweep(), d.quarantine.find()); err != nil {
 		d.notify("start", fmt.Errorf("cannot clean up: %w", err))
 	}
-	d.index.unseen.Store(max(0, d.known()-d.quarantine.bytes.Load()))
+	d.index.Unseen.Store(max(0, d.known()-d.quarantine.bytes.Load()))
 	return errors.Join(d.begin(), d.try())
 }
 
@@ -64,11 +67,11 @@ const closedMark = "closed\n"
 // begin finds out whether the earlier edge was closed, and forgets that.
 func (d *disk) begin() error {
 	have := make([]byte, len(closedMark))
-	d.sys.read(d.lock, have, 0) // what cannot be read was not closed
-	d.unclean = string(have) != closedMark && d.index.unseen.Load() > 0
-	err := d.sys.cut(d.lock, 0)
+	d.sys.Read(d.lock, have, 0) // what cannot be read was not closed
+	d.unclean = string(have) != closedMark && d.index.Unseen.Load() > 0
+	err := d.sys.Cut(d.lock, 0)
 	if err == nil {
-		err = d.sys.sync(d.lock)
+		err = d.sys.Sync(d.lock)
 	}
 	if err != nil && !isFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
@@ -79,9 +82,9 @@ func (d *disk) begin() error {
 // sweep removes what a stopped edge was writing, which was never committed. What
 // stays takes its room.
 func (d *disk) sweep() error {
-	left, errs := d.sys.list(filepath.Join(d.dir, "tmp"))
+	left, errs := d.sys.List(filepath.Join(d.dir, "tmp"))
 	for _, e := range left {
-		err := d.sys.remove(filepath.Join(d.dir, "tmp", e.Name()))
+		err := d.sys.Remove(filepath.Join(d.dir, "tmp", e.Name()))
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -95,7 +98,7 @@ func (d *disk) sweep() error {
 
 // known is what the files of an earlier edge take, in bytes, no less than that.
 func (d *disk) known() int64 {
-	if have, err := d.sys.list(filepath.Join(d.dir, "objects")); err == nil && len(have) == 0 {
+	if have, err := d.sys.List(filepath.Join(d.dir, "objects")); err == nil && len(have) == 0 {
 		return 0
 	}
 	return d.ceiling.read()
@@ -104,9 +107,9 @@ func (d *disk) known() int64 {
 // try finds out whether files can be made. A full disk is trouble that passes.
 func (d *disk) try() error {
 	path := filepath.Join(d.dir, "tmp", "try")
-	f, err := d.sys.open(path, os.O_CREATE|os.O_RDWR)
+	f, err := d.sys.Open(path, os.O_CREATE|os.O_RDWR)
 	if err == nil {
-		err = errors.Join(f.Close(), d.sys.remove(path))
+		err = errors.Join(f.Close(), d.sys.Remove(path))
 	}
 	if isFull(err) {
 		d.failed("start", err)
@@ -121,7 +124,7 @@ func (d *disk) try() error {
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 func (d *disk) checkFormat() error {
-	f, err := d.sys.open(filepath.Join(d.dir, "format"), os.O_CREATE|os.O_RDWR)
+	f, err := d.sys.Open(filepath.Join(d.dir, "format"), os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		if isFull(err) {
 			return nil
@@ -130,7 +133,7 @@ func (d *disk) checkFormat() error {
 	}
 	defer f.Close()
 	have := make([]byte, 20)
-	size, err := d.sys.read(f, have, 0)
+	size, err := d.sys.Read(f, have, 0)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("cannot read the cache directory: %w", err)
 	}
@@ -144,8 +147,8 @@ func (d *disk) checkFormat() error {
 		return nil
 	}
 	// An older edge reads none of what this one writes, and is refused from now on.
-	if err = d.sys.cut(f, 0); err == nil {
-		_, err = d.sys.write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
+	if err = d.sys.Cut(f, 0); err == nil {
+		_, err = d.sys.Write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
 	}
 	if err != nil && !isFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
@@ -159,22 +162,9 @@ func (d *disk) close() error {
 	}
 	d.ceiling.lower(func() int64 { return d.used() + d.reserved.Load() }, 0)
 	if !d.unclean || d.asked.Load() {
-		if _, err := d.sys.write(d.lock, []byte(closedMark), 0); err == nil {
-			d.sys.sync(d.lock) // after which what was evicted stays evicted
+		if _, err := d.sys.Write(d.lock, []byte(closedMark), 0); err == nil {
+			d.sys.Sync(d.lock) // after which what was evicted stays evicted
 		}
 	}
 	return d.lock.Close()
-}
-
-// Unclean says that the disk tier has what an edge left that was not closed: it was
-// killed, or lost its power. After that, files may be back that had been evicted,
-// whose removal was never made durable. So whoever left out a purge because nothing
-// was held has to make up for it, and has all the time until Close: the next cache
-// is told again unless this one is asked.
-func (c *Cache) Unclean() bool {
-	if c.disk == nil {
-		return false
-	}
-	c.disk.asked.Store(true)
-	return c.disk.unclean
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // diskWriter writes a response into a temporary file of the same file system,
@@ -35,18 +37,18 @@ func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &diskWriter{disk: d, sum: k.sum(), worth: k.worth(), slotLog: slotLog, base: bodyOffset(slotLog)}
+	w := &diskWriter{disk: d, sum: k.sum(), worth: visitsOf(k), slotLog: slotLog, base: bodyOffset(slotLog)}
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}
 	w.path = filepath.Join(d.dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
-	if w.file, err = d.sys.open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
+	if w.file, err = d.sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
 		w.release()
 		d.failed("create", err)
 		return nil, fmt.Errorf("cannot create a cache file: %w", err)
 	}
 	if k.Metadata {
-		d.sys.chmod(w.file, fileMode|metadataMode) // without it, the next start knows it less well
+		d.sys.Chmod(w.file, fsys.FileMode|metadataMode) // without it, the next start knows it less well
 	}
 	return w, nil
 }
@@ -55,7 +57,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	if err := w.reserve(w.base + w.size + int64(len(p))); err != nil {
 		return 0, err
 	}
-	n, err := w.disk.sys.write(w.file, p, w.base+w.size)
+	n, err := w.disk.sys.Write(w.file, p, w.base+w.size)
 	w.size += int64(n)
 	w.summer.add(p[:n])
 	if err != nil {
@@ -65,7 +67,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 }
 
 func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
-	return w.disk.sys.read(w.file, p, w.base+off)
+	return w.disk.sys.Read(w.file, p, w.base+off)
 }
 
 // reserve makes sure that total bytes are promised to this writer.
@@ -113,7 +115,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 		bytes []byte
 		off   int64
 	}{{sums, w.base + w.size}, {front, 0}} {
-		if _, err := d.sys.write(w.file, part.bytes, part.off); err != nil {
+		if _, err := d.sys.Write(w.file, part.bytes, part.off); err != nil {
 			d.failed("write", err)
 			return fmt.Errorf("cannot commit: %w", err)
 		}
@@ -125,10 +127,10 @@ func (w *diskWriter) Commit(m *Meta) error {
 		return errGone
 	}
 	path := d.path(w.sum)
-	err := d.sys.rename(w.path, path)
+	err := d.sys.Rename(w.path, path)
 	if errors.Is(err, os.ErrNotExist) { // the first of its directory
-		if err = d.sys.mkdir(filepath.Dir(path)); err == nil {
-			err = d.sys.rename(w.path, path)
+		if err = d.sys.Mkdir(filepath.Dir(path)); err == nil {
+			err = d.sys.Rename(w.path, path)
 		}
 	}
 	if err != nil {
@@ -136,9 +138,9 @@ func (w *diskWriter) Commit(m *Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.index.commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.worth) // before the promise is given up: no other writer may take the room
+	d.index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.worth) // before the promise is given up: no other writer may take the room
 	w.release()
-	d.index.vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
+	d.index.Vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
 	d.breaker.heal(time.Now())
 	return nil
 }
@@ -157,7 +159,7 @@ func (d *disk) newer(sum Sum, m *Meta) bool {
 func (w *diskWriter) Abort() {
 	w.file.Close()
 	if w.path != "" {
-		err := w.disk.sys.remove(w.path)
+		err := w.disk.sys.Remove(w.path)
 		w.path = ""
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.disk.failed("remove", err)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"pkgedge/cache/sieve"
 )
 
 // BenchmarkEviction replays a registry's day against the index and two other
@@ -27,8 +29,8 @@ func BenchmarkEviction(b *testing.B) {
 		}{
 			{"LRU", newLRU},
 			{"S3-FIFO", newS3FIFO},
-			{"SIEVE", func(room int64) evictionPolicy { return &sievePolicy{newIndex(), room, false} }},
-			{"SIEVE, metadata longer", func(room int64) evictionPolicy { return &sievePolicy{newIndex(), room, true} }},
+			{"SIEVE", func(room int64) evictionPolicy { return &sievePolicy{sieve.New(), room, false} }},
+			{"SIEVE, metadata longer", func(room int64) evictionPolicy { return &sievePolicy{sieve.New(), room, true} }},
 		} {
 			b.Run(name+"/"+policy.name, func(b *testing.B) {
 				for b.Loop() {
@@ -98,21 +100,21 @@ func replay(requests, objects int, drift bool) (trace []asked, total int64) {
 
 // sievePolicy is the disk tier's.
 type sievePolicy struct {
-	index  *index
+	index  *sieve.Set
 	room   int64
 	favour bool // metadata
 }
 
 func (p *sievePolicy) ask(r asked) bool {
-	if p.index.has(r.sum) {
-		p.index.touch(r.sum)
+	if p.index.Has(r.sum) {
+		p.index.Touch(r.sum)
 		return true
 	}
-	worth := Key{Metadata: r.metadata && p.favour}.worth()
-	for p.index.used.Load()+r.size > p.room {
-		p.index.evict()
+	worth := visitsOf(Key{Metadata: r.metadata && p.favour})
+	for p.index.Used.Load()+r.size > p.room {
+		p.index.Evict()
 	}
-	p.index.commit(r.sum, r.size, worth)
+	p.index.Commit(r.sum, r.size, worth)
 	return false
 }
 

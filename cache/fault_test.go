@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // faults is a system of which one call fails, or, after a kill, every call from
@@ -49,10 +51,10 @@ func (f *faults) fails(op string) error {
 	return &fs.PathError{Op: op, Path: "somewhere", Err: f.err}
 }
 
-func (f *faults) system() system {
-	real := realSystem()
-	return system{
-		open: func(path string, flag int) (*os.File, error) {
+func (f *faults) system() fsys.Calls {
+	real := fsys.System()
+	return fsys.Calls{
+		Open: func(path string, flag int) (*os.File, error) {
 			op := "open"
 			if flag&os.O_CREATE != 0 {
 				op = "create"
@@ -60,78 +62,78 @@ func (f *faults) system() system {
 			if err := f.fails(op); err != nil {
 				return nil, err
 			}
-			return real.open(path, flag)
+			return real.Open(path, flag)
 		},
-		mkdir: func(path string) error {
+		Mkdir: func(path string) error {
 			if err := f.fails("mkdir"); err != nil {
 				return err
 			}
-			return real.mkdir(path)
+			return real.Mkdir(path)
 		},
-		rename: func(from, to string) error {
+		Rename: func(from, to string) error {
 			if err := f.fails("rename"); err != nil {
 				return err
 			}
-			return real.rename(from, to)
+			return real.Rename(from, to)
 		},
-		remove: func(path string) error {
+		Remove: func(path string) error {
 			if err := f.fails("remove"); err != nil {
 				return err
 			}
-			return real.remove(path)
+			return real.Remove(path)
 		},
-		list: func(dir string) ([]fs.DirEntry, error) {
+		List: func(dir string) ([]fs.DirEntry, error) {
 			if filepath.Base(dir) == "40" { // one of 256 that are all alike
 				if err := f.fails("list"); err != nil {
 					return nil, err
 				}
 			}
-			return real.list(dir)
+			return real.List(dir)
 		},
-		stat: func(file *os.File) (fs.FileInfo, error) {
+		Stat: func(file *os.File) (fs.FileInfo, error) {
 			if err := f.fails("stat"); err != nil {
 				return nil, err
 			}
-			return real.stat(file)
+			return real.Stat(file)
 		},
-		chmod: func(file *os.File, mode fs.FileMode) error {
+		Chmod: func(file *os.File, mode fs.FileMode) error {
 			if err := f.fails("chmod"); err != nil {
 				return err
 			}
-			return real.chmod(file, mode)
+			return real.Chmod(file, mode)
 		},
-		read: func(file *os.File, p []byte, off int64) (int, error) {
+		Read: func(file *os.File, p []byte, off int64) (int, error) {
 			if off < 2*chunkSize || off > wholeCheck-chunkSize { // the chunks between are all alike
 				if err := f.fails("read"); err != nil {
 					return 0, err
 				}
 			}
-			return real.read(file, p, off)
+			return real.Read(file, p, off)
 		},
-		write: func(file *os.File, p []byte, off int64) (int, error) {
+		Write: func(file *os.File, p []byte, off int64) (int, error) {
 			if err := f.fails("write"); err != nil {
 				if !f.short {
 					return 0, err
 				}
-				n, _ := real.write(file, p[:len(p)/2], off)
+				n, _ := real.Write(file, p[:len(p)/2], off)
 				return n, err
 			}
-			return real.write(file, p, off)
+			return real.Write(file, p, off)
 		},
-		cut: func(file *os.File, size int64) error {
+		Cut: func(file *os.File, size int64) error {
 			if err := f.fails("cut"); err != nil {
 				return err
 			}
-			return real.cut(file, size)
+			return real.Cut(file, size)
 		},
-		sync: func(file *os.File) error {
+		Sync: func(file *os.File) error {
 			return f.fails("sync") // and takes no time
 		},
-		space: func(string) (space, error) {
+		Space: func(string) (fsys.Space, error) {
 			if err := f.fails("space"); err != nil {
-				return space{}, err
+				return fsys.Space{}, err
 			}
-			return space{free: 1 << 40, total: 1 << 41, freeFiles: 1 << 30, files: 1 << 31}, nil
+			return fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1 << 30, Files: 1 << 31}, nil
 		},
 	}
 }
@@ -184,8 +186,8 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 		if !kind.killed {
 			h.check(t, d, true) // the fault has passed
 			used, count := files(t, dir)
-			if have := d.used() + d.reserved.Load(); have < used || d.index.count.Load() < int64(count) {
-				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.count.Load())
+			if have := d.used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
+				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.Count.Load())
 			}
 		}
 		d.close()
@@ -194,8 +196,8 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 		}
 		h.check(t, d, true)
 		d.scan(nil)
-		if used, count := files(t, dir); used != d.used() || int64(count) != d.index.count.Load() {
-			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.count.Load())
+		if used, count := files(t, dir); used != d.used() || int64(count) != d.index.Count.Load() {
+			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.Count.Load())
 		}
 		for name := range h.bodies {
 			k := Key{Site: "s", ID: name}
@@ -312,8 +314,8 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := openHere(t, t.TempDir())
 			write(t, d, k, metaFor(k, 1, b), b)
-			d.sys.remove = func(string) error { return syscall.EIO }
-			d.quarantine.sys.remove = d.sys.remove
+			d.sys.Remove = func(string) error { return syscall.EIO }
+			d.quarantine.sys.Remove = d.sys.Remove
 			lose(d)
 			want := int64(1)
 			if name == "aborted" {
@@ -334,7 +336,7 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
 	write(t, d, k, metaFor(k, 1, b), b)
-	sum, size, _ := d.index.evict()
+	sum, size, _ := d.index.Evict()
 	write(t, d, k, metaFor(k, 2, b), b)
 	if err := d.unlink(sum, size); err != nil {
 		t.Fatal(err)
@@ -355,11 +357,11 @@ func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	defer stored.Release()
 	d.spoiled(k.sum(), replaced.info)
 	d.spoiled(k.sum(), nil) // its head was damaged, and is not any more
-	real := d.sys.read
-	d.sys.read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+	real := d.sys.Read
+	d.sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
 	d.spoiled(k.sum(), stored.info)
 	expectStored(t, d, k, 0, nil)
-	d.sys.read = real
+	d.sys.Read = real
 	expectStored(t, d, k, 2, b)
 	if d.spoils.Load() != 0 {
 		t.Errorf("%d spoiled", d.spoils.Load())

@@ -35,7 +35,7 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 		}},
 		{"when a held response moves into memory", func(c *Cache) {
 			get(c, query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-				c.disk.sys.write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+				c.disk.sys.Write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
 				return hold(fill, map[string]string{"": "held"})
 			})))
 		}},
@@ -44,8 +44,8 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 			c := opened(t, nil)
 			c.wg.Wait() // the scan has a look at the disk too
 			removing, hang := make(chan struct{}, 1), make(chan struct{})
-			remove := c.disk.sys.remove
-			c.disk.sys.remove = func(path string) error {
+			remove := c.disk.sys.Remove
+			c.disk.sys.Remove = func(path string) error {
 				if strings.Contains(path, "tmp") {
 					removing <- struct{}{}
 					<-hang

@@ -1,11 +1,5 @@
 package cache
 
-import (
-	"errors"
-	"io/fs"
-	"os"
-)
-
 // Holds says whether a response for k is stored, in any tier, or being fetched:
 // whether a purge of k has anything to cover. It is for those who hear of far more
 // changes than are stored here, and it may say yes for too much, never no for too
@@ -49,34 +43,3 @@ func (c *Cache) filled(f *flight) {
 
 // whole is the key without the range that is fetched.
 func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }
-
-// has says that a response is here, or was until a moment ago, or is being copied
-// to or from the disk.
-func (m *memory) has(sum Sum) bool {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.ids[sum]
-	return ok || c.moving[sum] > 0
-}
-
-// has asks the file system, which decides what is stored: the index may not know
-// of a file yet. What cannot be told is a yes.
-func (d *disk) has(sum Sum) bool {
-	f, err := d.sys.open(d.path(sum), readOnly)
-	if err == nil {
-		f.Close()
-	}
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// hasStill says that a file that was opened is the one that is stored.
-func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
-	f, err := d.sys.open(d.path(sum), readOnly)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	info, err := d.sys.stat(f)
-	return err == nil && os.SameFile(info, file)
-}

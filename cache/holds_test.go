@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 )
 
@@ -50,16 +51,16 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=60")), Missed, "A")
 		settle(c)
 	})
-	d, err := openDisk(realSystem(), dir, 1<<20, func(string, error) {})
+	d, err := openDisk(fsys.System(), dir, 1<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.close()
 	sum := Key{Site: "s", ID: "a"}.sum()
-	if d.index.has(sum) || !d.has(sum) || d.has(Key{Site: "s", ID: "b"}.sum()) {
-		t.Errorf("index %v, disk %v", d.index.has(sum), d.has(sum))
+	if d.index.Has(sum) || !d.has(sum) || d.has(Key{Site: "s", ID: "b"}.sum()) {
+		t.Errorf("index %v, disk %v", d.index.Has(sum), d.has(sum))
 	}
-	d.sys.open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
+	d.sys.Open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
 	if !d.has(sum) {
 		t.Error("what cannot be told is a no")
 	}
@@ -132,9 +133,9 @@ func TestHoldsNothingAfterAFetchThatFailed(t *testing.T) {
 
 func TestManyPurgesTakeFewSyncs(t *testing.T) {
 	dir := t.TempDir()
-	sys, syncs := realSystem(), 0
-	sync := sys.sync
-	sys.sync = func(f *os.File) error { syncs++; return sync(f) }
+	sys, syncs := fsys.System(), 0
+	sync := sys.Sync
+	sys.Sync = func(f *os.File) error { syncs++; return sync(f) }
 	p, err := openPurges(sys, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -145,8 +146,8 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 	}
 	before := p.now()
 	largest := 0
-	write := p.journal.sys.write
-	p.journal.sys.write = func(f *os.File, b []byte, off int64) (int, error) {
+	write := p.journal.sys.Write
+	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		largest = max(largest, len(b))
 		return write(f, b, off)
 	}

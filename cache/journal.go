@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // journal keeps purges on disk, a line for each: its CRC32C, a blank, and JSON.
@@ -28,7 +30,7 @@ import (
 //     read is gone: a promise kept at the price of many responses, for damage
 //     that no crash and no power cut causes.
 type journal struct {
-	sys  system
+	sys  fsys.Calls
 	path string
 	file *os.File
 	size int64 // bytes of whole lines
@@ -70,7 +72,7 @@ func decodeJournalLine(line []byte) (l journalLine, ok bool) {
 }
 
 // openJournal replays what is there into p, and begins a new sequence.
-func openJournal(sys system, path string, p *purges) (*journal, error) {
+func openJournal(sys fsys.Calls, path string, p *purges) (*journal, error) {
 	j := &journal{sys: sys, path: path}
 	have, err := j.load(p, math.MaxInt64)
 	if err != nil {
@@ -82,7 +84,7 @@ func openJournal(sys system, path string, p *purges) (*journal, error) {
 	if have.dangling {
 		p.lose(p.seq.Load())
 	}
-	if j.file, err = sys.open(path, os.O_CREATE|os.O_RDWR); err != nil {
+	if j.file, err = sys.Open(path, os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, err
 	}
 	j.torn, j.lost = true, true // until what was not acknowledged is cut off, and the file's name is durable
@@ -120,7 +122,7 @@ type loaded struct {
 // load replays the whole lines of the first end bytes into p.
 func (j *journal) load(p *purges, end int64) (have loaded, err error) {
 	j.size, j.lines = 0, 0
-	f, err := j.sys.open(j.path, os.O_RDONLY)
+	f, err := j.sys.Open(j.path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return have, nil
 	}
@@ -128,7 +130,7 @@ func (j *journal) load(p *purges, end int64) (have loaded, err error) {
 		return have, err
 	}
 	defer f.Close()
-	r := bufio.NewReader(io.NewSectionReader(&fileBody{j.sys.read, f, 0}, 0, end))
+	r := bufio.NewReader(io.NewSectionReader(&fileBody{j.sys.Read, f, 0}, 0, end))
 	for {
 		line, err := r.ReadBytes('\n')
 		l, ok := decodeJournalLine(line)
@@ -178,12 +180,12 @@ func (j *journal) add(lines ...journalLine) error {
 	end := j.size
 	for len(b) > 0 {
 		n := min(len(b), int(block-end%block))
-		_, err := j.sys.write(j.file, b[:n], end)
+		_, err := j.sys.Write(j.file, b[:n], end)
 		if err == nil {
-			err = j.sys.sync(j.file)
+			err = j.sys.Sync(j.file)
 		}
 		if err != nil {
-			j.torn = j.sys.cut(j.file, j.size) != nil
+			j.torn = j.sys.Cut(j.file, j.size) != nil
 			return err
 		}
 		b, end = b[n:], end+int64(n)
@@ -197,7 +199,7 @@ func (j *journal) add(lines ...journalLine) error {
 // added would be sure to stay.
 func (j *journal) settle() error {
 	if j.torn {
-		if err := j.sys.cut(j.file, j.size); err != nil {
+		if err := j.sys.Cut(j.file, j.size); err != nil {
 			return err
 		}
 		j.torn = false
@@ -240,7 +242,7 @@ func (j *journal) compactSoon(adding *sync.Mutex, limit int) {
 // and keeps the rest. adding, unless nil, is taken for the last part.
 func (j *journal) rewrite(p *purges, end int64, adding *sync.Mutex) error {
 	path := j.path + ".new"
-	f, err := j.sys.open(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR)
+	f, err := j.sys.Open(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -254,10 +256,10 @@ func (j *journal) rewrite(p *purges, end int64, adding *sync.Mutex) error {
 		err = n.take(j, end)
 	}
 	if err == nil {
-		err = j.sys.rename(path, j.path)
+		err = j.sys.Rename(path, j.path)
 	}
 	if err != nil {
-		return errors.Join(err, f.Close(), j.sys.remove(path))
+		return errors.Join(err, f.Close(), j.sys.Remove(path))
 	}
 	old := j.file
 	j.file, j.size, j.lines, j.torn = n.file, n.size, n.lines, false
@@ -272,7 +274,7 @@ func (j *journal) rewrite(p *purges, end int64, adding *sync.Mutex) error {
 func (j *journal) fill(p *purges) error {
 	var b []byte
 	flush := func() error {
-		_, err := j.sys.write(j.file, b, j.size)
+		_, err := j.sys.Write(j.file, b, j.size)
 		j.size += int64(len(b))
 		b = b[:0]
 		return err
@@ -302,7 +304,7 @@ func (j *journal) fill(p *purges) error {
 	}
 	b = append(b, journalLine{Seq: p.seq.Load(), Start: true}.encode()...)
 	j.lines++
-	return errors.Join(flush(), j.sys.sync(j.file))
+	return errors.Join(flush(), j.sys.Sync(j.file))
 }
 
 // take appends what another journal has behind its first end bytes.
@@ -311,15 +313,15 @@ func (j *journal) take(from *journal, end int64) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	if _, err := j.sys.read(from.file, rest, end); err != nil {
+	if _, err := j.sys.Read(from.file, rest, end); err != nil {
 		return err
 	}
-	if _, err := j.sys.write(j.file, rest, j.size); err != nil {
+	if _, err := j.sys.Write(j.file, rest, j.size); err != nil {
 		return err
 	}
 	j.size += int64(len(rest))
 	j.lines += bytes.Count(rest, []byte("\n"))
-	return j.sys.sync(j.file)
+	return j.sys.Sync(j.file)
 }
 
 func (j *journal) close() error {
@@ -328,10 +330,10 @@ func (j *journal) close() error {
 }
 
 // syncDir makes the names in a directory durable.
-func syncDir(sys system, dir string) error {
-	f, err := sys.open(dir, os.O_RDONLY)
+func syncDir(sys fsys.Calls, dir string) error {
+	f, err := sys.Open(dir, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
-	return errors.Join(sys.sync(f), f.Close())
+	return errors.Join(sys.Sync(f), f.Close())
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 )
 
@@ -27,7 +28,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	sys := quick()
 	var writes []written
 	acknowledged := 0
-	sys.write = func(f *os.File, p []byte, off int64) (int, error) {
+	sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
 		if f.Name() == path {
 			writes = append(writes, written{append([]byte(nil), p...), off, acknowledged})
 		}
@@ -102,8 +103,8 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 func TestPurgesThatFailHalfWay(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	born, real, n := p.now(), p.journal.sys.write, 0
-	p.journal.sys.write = func(f *os.File, b []byte, off int64) (int, error) {
+	born, real, n := p.now(), p.journal.sys.Write, 0
+	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		if n++; n == 3 {
 			n, _ := real(f, b[:len(b)/2], off)
 			return n, syscall.EIO
@@ -117,7 +118,7 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 	if err := p.add(many...); err == nil {
 		t.Error("acknowledged")
 	}
-	p.journal.sys.write = real
+	p.journal.sys.Write = real
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "after"})
 	p.close()
 	p = openedPurges(t, dir)
@@ -132,12 +133,12 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 // it is: a power cut would bring the old file back, which has no line of it.
 func TestPurgeWaitsForTheNameOfARewrittenJournal(t *testing.T) {
 	dir := t.TempDir()
-	sys, broken, made := realSystem(), false, false
-	sys.rename = func(from, to string) error {
+	sys, broken, made := fsys.System(), false, false
+	sys.Rename = func(from, to string) error {
 		broken = true
 		return os.Rename(from, to)
 	}
-	sys.sync = func(f *os.File) error {
+	sys.Sync = func(f *os.File) error {
 		if f.Name() == dir {
 			if broken {
 				return syscall.EIO

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"pkgedge/cache/fsys"
 )
 
 // killDir names the directory for the process that is to be killed, which is
@@ -62,8 +64,8 @@ func TestDiskKilled(t *testing.T) {
 			d.Remove(k, s.ID)
 		}
 		d.scan(nil)
-		if _, count := files(t, dir); count > 1 || d.index.count.Load() != int64(count) { // one may be newer than its line
-			t.Errorf("round %d: %d files are left, %d counted", round, count, d.index.count.Load())
+		if _, count := files(t, dir); count > 1 || d.index.Count.Load() != int64(count) { // one may be newer than its line
+			t.Errorf("round %d: %d files are left, %d counted", round, count, d.index.Count.Load())
 		}
 		d.close()
 		if err := os.RemoveAll(dir + "/objects"); err != nil {
@@ -74,7 +76,7 @@ func TestDiskKilled(t *testing.T) {
 
 // untilKilled commits, and says so.
 func untilKilled(t *testing.T, dir string) {
-	d, err := openDisk(realSystem(), dir, 64<<20, func(op string, err error) { t.Error(op, err) })
+	d, err := openDisk(fsys.System(), dir, 64<<20, func(op string, err error) { t.Error(op, err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func (l *life) small() {
 // large is what happens to a body with sums, and to fields beyond their slot.
 func (l *life) large() {
 	l.commit("huge", wholeCheck+1, -1)
-	l.index.vouch(Key{Site: "s", ID: "huge"}.sum(), 0) // as after a start
+	l.index.Vouch(Key{Site: "s", ID: "huge"}.sum(), 0) // as after a start
 	l.get("huge")
 	l.renew("huge", l.id, long(4000))
 	l.renew("huge", l.id, long(9000))

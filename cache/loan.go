@@ -1,9 +1,11 @@
 package cache
 
+import "pkgedge/cache/budget"
+
 // resize has the tier hold what is neither lent nor the index's. ristretto
 // shrinks as it takes more.
 func (m *memory) resize() {
-	share := max(m.share-m.lent.Load()-m.beside(), minTier)
+	share := max(m.share-m.lent.Load()-m.beside(), budget.MinTier)
 	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
 		m.values.UpdateMaxCost(share)
 	}
@@ -11,7 +13,7 @@ func (m *memory) resize() {
 
 // lend has the tier spare n bytes, at once and until they are repaid.
 func (m *memory) lend(n int64) bool {
-	if m.lent.Add(n) > m.share-m.beside()-minTier {
+	if m.lent.Add(n) > m.share-m.beside()-budget.MinTier {
 		m.lent.Add(-n)
 		return false
 	}

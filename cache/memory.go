@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/dgraph-io/ristretto/v2"
+
+	"pkgedge/cache/budget"
 )
 
 // memory keeps small stored responses in ristretto.
@@ -23,7 +25,7 @@ type memory struct {
 
 	// afloat also has what ristretto was given and has not decided on yet: it
 	// counts none of that, and its queue is long.
-	afloat *afloat
+	afloat *budget.Buffers
 
 	share  int64        // what values may hold, less what is lent and beside
 	lent   atomic.Int64 // bytes
@@ -62,10 +64,6 @@ func (r *resident) cost() int64 { return int64(cap(r.data)) + r.meta.overhead() 
 func room(size int64) []byte { return slices.Grow([]byte(nil), int(size))[:size] }
 
 const (
-	// minTier is the smallest tier that is worth having.
-	minTier = 1 << 20
-	// indexEntry is what the disk tier's index takes for each file, see 0003.
-	indexEntry = 128
 	// queuing is what a fill takes that waits for ristretto.
 	queuing = 16 << 10
 )
@@ -74,10 +72,10 @@ const (
 // objects are packument variants and small tarballs.
 const meanObject = 16 << 10
 
-func newMemory(s Shares) (*memory, error) {
+func newMemory(s budget.Shares) (*memory, error) {
 	m := &memory{
 		largest: max(s.Tier/64, 64<<10), // about a hundredth of the budget
-		afloat:  newAfloat(s.Afloat),
+		afloat:  budget.NewBuffers(s.Afloat),
 		beside:  func() int64 { return 0 },
 	}
 	for i := range m.shards {
@@ -86,7 +84,7 @@ func newMemory(s Shares) (*memory, error) {
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
 	counters := max(30*s.Tier/meanObject, 10_000)
-	m.share = max(s.Tier-5*counters, minTier)
+	m.share = max(s.Tier-5*counters, budget.MinTier)
 	drop := func(item *ristretto.Item[*resident]) {
 		if r := item.Value; r != nil {
 			m.shard(r.sum).drop(r.sum, r.meta.ID)
@@ -100,7 +98,7 @@ func newMemory(s Shares) (*memory, error) {
 		OnEvict:     drop,
 		OnReject:    drop,
 		Cost: func(r *resident) int64 { // called when an item leaves the queue
-			m.afloat.give(r.cost() + queuing)
+			m.afloat.Release(r.cost() + queuing)
 			return r.cost()
 		},
 	})
@@ -176,11 +174,11 @@ func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
 func (m *memory) set(r *resident) {
 	m.resize()
 	n := r.cost() + queuing
-	if m.afloat.take(n) {
+	if m.afloat.Take(n) {
 		if m.values.Set(slot(r.sum, r.meta.ID), r, 0) {
 			return
 		}
-		m.afloat.give(n)
+		m.afloat.Release(n)
 	}
 	m.shard(r.sum).drop(r.sum, r.meta.ID)
 }
@@ -309,3 +307,13 @@ func (m *memory) Remove(k Key, id uint64) {
 // close must come after the last put: ristretto panics on a Set that races with
 // its Close.
 func (m *memory) close() { m.values.Close() }
+
+// has says that a response is here, or was until a moment ago, or is being copied
+// to or from the disk.
+func (m *memory) has(sum Sum) bool {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.ids[sum]
+	return ok || c.moving[sum] > 0
+}

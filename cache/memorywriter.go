@@ -32,7 +32,7 @@ func (w *memoryWriter) grow(size int64) bool {
 		return true
 	}
 	data := slices.Grow(w.data, int(size)-len(w.data))
-	if more := int64(cap(data)) - w.taken; !w.memory.afloat.take(more) {
+	if more := int64(cap(data)) - w.taken; !w.memory.afloat.Take(more) {
 		return false
 	}
 	w.taken = int64(cap(data))
@@ -82,6 +82,6 @@ func (w *memoryWriter) Commit(m *Meta) error {
 
 // Abort gives back what was taken; what was written can still be read.
 func (w *memoryWriter) Abort() {
-	w.memory.afloat.give(w.taken)
+	w.memory.afloat.Release(w.taken)
 	w.taken = 0
 }

@@ -19,6 +19,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/sieve"
 )
 
 // BenchmarkMillion measures the disk tier with as many 4 KiB objects as
@@ -62,7 +65,7 @@ func fillMillion(b *testing.B, dir string, n int, limit int64) {
 	if _, err := os.Stat(done); err == nil {
 		return
 	}
-	d, err := openDisk(realSystem(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := openDisk(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -111,7 +114,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 	state := chill(b)
 	before, resident := heap(), rss()
 	began := time.Now()
-	d, err := openDisk(realSystem(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := openDisk(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -146,7 +149,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 		}
 	}
 	took := time.Since(began)
-	objects := d.index.count.Load()
+	objects := d.index.Count.Load()
 	b.Logf("%s scan: %v for %d objects (%d bytes as counted), meanwhile %d hits, the slowest %v", state, took, objects, d.used(), hits, slowest)
 	b.Logf("index: %d bytes of heap per object; RSS %d bytes per object", (heap()-before)/objects, (rss()-resident)/objects)
 	gc := time.Now()
@@ -177,7 +180,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 	f.Close()
 	state := chill(b)
 	began := time.Now()
-	x := newIndex()
+	x := sieve.New()
 	f, err = os.Open(path)
 	if err != nil {
 		b.Fatal(err)
@@ -188,18 +191,18 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 			break
 		}
 		if crc32.Checksum(record[:36], castagnoli) == binary.LittleEndian.Uint32(record[36:]) {
-			x.discover(Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), fileWorth)
+			x.Discover(Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), sieve.FileVisits)
 		}
 	}
 	f.Close()
-	b.Logf("%s snapshot: %d entries loaded in %v", state, x.count.Load(), time.Since(began))
+	b.Logf("%s snapshot: %d entries loaded in %v", state, x.Count.Load(), time.Since(began))
 	os.Remove(path)
 }
 
 // latencyOfMillion serves random objects over HTTP, in turns from the tier and
 // by a plain open and sendfile of the same files.
 func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
-	d, err := openDisk(realSystem(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := openDisk(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -291,7 +294,7 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 }
 
 func purgeOfMillion(b *testing.B, dir string) {
-	p, err := openPurges(realSystem(), b.TempDir())
+	p, err := openPurges(fsys.System(), b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 )
 
@@ -82,7 +83,7 @@ func (m marked) covers(born uint64) policy.Mark {
 }
 
 // openPurges reads the journal in dir; "" keeps purges in memory only.
-func openPurges(sys system, dir string) (*purges, error) {
+func openPurges(sys fsys.Calls, dir string) (*purges, error) {
 	p := newPurges(maxMarks)
 	if dir == "" {
 		return p, nil

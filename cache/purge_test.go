@@ -13,13 +13,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 )
 
 func openedPurges(t *testing.T, dir string) *purges {
 	t.Helper()
-	p, err := openPurges(realSystem(), dir)
+	p, err := openPurges(fsys.System(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,9 +254,9 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 }
 
 // quick is a system that syncs nothing.
-func quick() system {
-	sys := realSystem()
-	sys.sync = func(*os.File) error { return nil }
+func quick() fsys.Calls {
+	sys := fsys.System()
+	sys.Sync = func(*os.File) error { return nil }
 	return sys
 }
 
@@ -412,8 +413,8 @@ func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	born := p.now()
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
 	p.close()
-	sys := realSystem()
-	sys.write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.ENOSPC }
+	sys := fsys.System()
+	sys.Write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.ENOSPC }
 	p, err := openPurges(sys, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -604,9 +605,9 @@ func TestPurgeSurvivesARestartOfTheCache(t *testing.T) {
 // A purge that comes while the journal is rewritten is in the new one too.
 func TestPurgeDuringACompaction(t *testing.T) {
 	dir := t.TempDir()
-	sys := realSystem()
+	sys := fsys.System()
 	begun, gate := make(chan struct{}), make(chan struct{})
-	sys.open = func(path string, flag int) (*os.File, error) {
+	sys.Open = func(path string, flag int) (*os.File, error) {
 		if strings.HasSuffix(path, ".new") {
 			close(begun)
 			<-gate

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"pkgedge/cache/fsys"
 )
 
 // maxQuarantined bounds the files that are kept aside.
@@ -17,7 +19,7 @@ const maxQuarantined = 16
 type quarantine struct {
 	dir   string
 	limit int64 // bytes
-	sys   system
+	sys   fsys.Calls
 
 	bytes atomic.Int64 // of all files
 	mu    sync.Mutex
@@ -31,7 +33,7 @@ type quarantined struct {
 
 // find counts the files an earlier edge left.
 func (q *quarantine) find() error {
-	entries, err := q.sys.list(q.dir)
+	entries, err := q.sys.List(q.dir)
 	type aged struct {
 		quarantined
 		at int64
@@ -39,7 +41,7 @@ func (q *quarantine) find() error {
 	var found []aged
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
-			found = append(found, aged{quarantined{e.Name(), onDisk(info.Size())}, changed(info)})
+			found = append(found, aged{quarantined{e.Name(), onDisk(info.Size())}, fsys.ChangeTime(info)})
 		}
 	}
 	slices.SortFunc(found, func(a, b aged) int { return cmp.Compare(a.at, b.at) })
@@ -59,7 +61,7 @@ func (q *quarantine) take(path, name string, size int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if size > q.limit {
-		return q.sys.remove(path)
+		return q.sys.Remove(path)
 	}
 	q.files = slices.DeleteFunc(q.files, func(f quarantined) bool { // which the rename replaces
 		if f.name == name {
@@ -68,8 +70,8 @@ func (q *quarantine) take(path, name string, size int64) error {
 		return f.name == name
 	})
 	q.shrink(1, size)
-	if err := q.sys.rename(path, filepath.Join(q.dir, name)); err != nil {
-		return q.sys.remove(path)
+	if err := q.sys.Rename(path, filepath.Join(q.dir, name)); err != nil {
+		return q.sys.Remove(path)
 	}
 	q.files = append(q.files, quarantined{name, size})
 	q.bytes.Add(size)
@@ -80,7 +82,7 @@ func (q *quarantine) take(path, name string, size int64) error {
 // held, also over the removals: they are rare, and nobody else waits for it.
 func (q *quarantine) shrink(files int, bytes int64) {
 	for len(q.files) > 0 && (len(q.files)+files > maxQuarantined || q.bytes.Load()+bytes > q.limit) {
-		q.sys.remove(filepath.Join(q.dir, q.files[0].name)) // one that stays is found at the next start
+		q.sys.Remove(filepath.Join(q.dir, q.files[0].name)) // one that stays is found at the next start
 		q.bytes.Add(-q.files[0].size)
 		q.files = q.files[1:]
 	}

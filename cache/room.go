@@ -33,12 +33,12 @@ type levels struct {
 }
 
 // used is what the tier's files take, in bytes, no less than that.
-func (d *disk) used() int64 { return d.index.used.Load() + d.fixed() }
+func (d *disk) used() int64 { return d.index.Used.Load() + d.fixed() }
 
 // fixed is what of it cannot be evicted: no file of it is known, or it is on its
 // way out.
 func (d *disk) fixed() int64 {
-	return d.index.leaving.Load() + d.index.unrecorded() + d.quarantine.bytes.Load()
+	return d.index.Leaving.Load() + d.index.Unrecorded() + d.quarantine.bytes.Load()
 }
 
 // levels returns how far the file system lets the tier grow now.
@@ -48,10 +48,10 @@ func (d *disk) levels() levels {
 		return *l
 	}
 	l := levels{now, promised, math.MaxInt64, math.MaxInt64}
-	if s, err := d.sys.space(d.dir); err == nil {
-		l.bytes = d.used() + spare(s.free, s.total, keepBytes)
-		if s.files > 0 {
-			l.files = d.index.files() + spare(s.freeFiles, s.files, keepFiles)
+	if s, err := d.sys.Space(d.dir); err == nil {
+		l.bytes = d.used() + spare(s.Free, s.Total, keepBytes)
+		if s.Files > 0 {
+			l.files = d.index.Files() + spare(s.FreeFiles, s.Files, keepFiles)
 		}
 	}
 	d.measured.Store(&l)
@@ -107,8 +107,8 @@ func (d *disk) promise(need int64) bool {
 func (d *disk) makeRoom(need, files int64) error {
 	l := d.levels()
 	need = min(need, d.used()+d.reserved.Load()-l.bytes)
-	files = min(files, d.index.files()+d.writers.Load()-l.files)
-	if need > 0 && d.reserved.Load() > d.index.used.Load() || files > d.index.count.Load() {
+	files = min(files, d.index.Files()+d.writers.Load()-l.files)
+	if need > 0 && d.reserved.Load() > d.index.Used.Load() || files > d.index.Count.Load() {
 		return errNoRoom
 	}
 	for need > 0 || files > 0 {
@@ -125,7 +125,7 @@ func (d *disk) makeRoom(need, files int64) error {
 // evictTo evicts until the tier keeps to that many bytes, and its index to that
 // many files, with what is promised.
 func (d *disk) evictTo(bytes, files int64) error {
-	for d.used()+d.reserved.Load() > bytes || d.index.count.Load()+d.writers.Load() > files {
+	for d.used()+d.reserved.Load() > bytes || d.index.Count.Load()+d.writers.Load() > files {
 		if _, err := d.evict(); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (d *disk) evictTo(bytes, files int64) error {
 
 // evict evicts one file, and returns what it took.
 func (d *disk) evict() (size int64, err error) {
-	sum, size, ok := d.index.evict()
+	sum, size, ok := d.index.Evict()
 	if !ok {
 		return 0, errNoRoom
 	}
@@ -148,12 +148,12 @@ func (d *disk) unlink(sum Sum, size int64) error {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
-	defer d.index.left(sum, size)
-	if d.index.has(sum) {
+	defer d.index.Left(sum, size)
+	if d.index.Has(sum) {
 		return nil
 	}
-	if err := d.sys.remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.index.restore(sum, size) // it still takes its room
+	if err := d.sys.Remove(d.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.index.Restore(sum, size) // it still takes its room
 		d.failed("evict", err)
 		return fmt.Errorf("cannot evict: %w", err)
 	}

@@ -9,13 +9,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // roomy is a disk on a file system with the space that the test says.
-func roomy(t *testing.T, left *space) *disk {
+func roomy(t *testing.T, left *fsys.Space) *disk {
 	t.Helper()
-	sys := realSystem()
-	sys.space = func(string) (space, error) { return *left, nil }
+	sys := fsys.System()
+	sys.Space = func(string) (fsys.Space, error) { return *left, nil }
 	d, err := openDisk(sys, t.TempDir(), 64<<20, func(op string, err error) { t.Logf("%s: %v", op, err) })
 	if err != nil {
 		t.Fatal(err)
@@ -28,18 +30,18 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 	const gib = 1 << 30
 	for _, tt := range []struct {
 		rule  string
-		space space
+		space fsys.Space
 		want  int64 // how many objects of 9 kB on disk are taken, of 20
 	}{
-		{"enough of all", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1e6, files: 1e7}, 20},
-		{"a hundredth of a large disk stays free", space{free: 10*gib - 1, total: 1000 * gib, freeFiles: 1e6, files: 1e7}, 0},
-		{"and 64 MiB of a small one", space{free: 64<<20 - 1, total: 1 * gib, freeFiles: 1e6, files: 1e7}, 0},
-		{"but no more than a tenth", space{free: 64<<20 - 1, total: 100 << 20, freeFiles: 1e6, files: 1e7}, 20},
-		{"a hundredth of the inodes stays free", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1e5 - 1, files: 1e7}, 0},
-		{"and 1,024 of a few", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1023, files: 1e5}, 0},
-		{"room for some", space{free: 64<<20 + 40_000, total: gib, freeFiles: 1e6, files: 1e7}, 4},
-		{"inodes for some", space{free: 100 * gib, total: 1000 * gib, freeFiles: 1027, files: 1e5}, 3},
-		{"files are not counted", space{free: 100 * gib, total: 1000 * gib}, 20},
+		{"enough of all", fsys.Space{Free: 100 * gib, Total: 1000 * gib, FreeFiles: 1e6, Files: 1e7}, 20},
+		{"a hundredth of a large disk stays free", fsys.Space{Free: 10*gib - 1, Total: 1000 * gib, FreeFiles: 1e6, Files: 1e7}, 0},
+		{"and 64 MiB of a small one", fsys.Space{Free: 64<<20 - 1, Total: 1 * gib, FreeFiles: 1e6, Files: 1e7}, 0},
+		{"but no more than a tenth", fsys.Space{Free: 64<<20 - 1, Total: 100 << 20, FreeFiles: 1e6, Files: 1e7}, 20},
+		{"a hundredth of the inodes stays free", fsys.Space{Free: 100 * gib, Total: 1000 * gib, FreeFiles: 1e5 - 1, Files: 1e7}, 0},
+		{"and 1,024 of a few", fsys.Space{Free: 100 * gib, Total: 1000 * gib, FreeFiles: 1023, Files: 1e5}, 0},
+		{"room for some", fsys.Space{Free: 64<<20 + 40_000, Total: gib, FreeFiles: 1e6, Files: 1e7}, 4},
+		{"inodes for some", fsys.Space{Free: 100 * gib, Total: 1000 * gib, FreeFiles: 1027, Files: 1e5}, 3},
+		{"files are not counted", fsys.Space{Free: 100 * gib, Total: 1000 * gib}, 20},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			d := roomy(t, &tt.space)
@@ -59,7 +61,7 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 				}
 				w.Abort()
 			}
-			if have := d.index.count.Load(); have != tt.want {
+			if have := d.index.Count.Load(); have != tt.want {
 				t.Errorf("%d objects are stored, want %d", have, tt.want)
 			}
 		})
@@ -69,28 +71,28 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 // A disk that others fill does not empty the cache: it stays as large as it is,
 // and takes in the new for the old.
 func TestRoomOfAFullDiskIsKept(t *testing.T) {
-	left := space{free: 1 << 40, total: 1 << 41, freeFiles: 1e6, files: 1e7}
+	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
 	d := roomy(t, &left)
 	for i := range 40 {
 		if i == 20 {
-			left.free = 0
+			left.Free = 0
 			d.measured.Store(nil)
 		}
 		k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 6000)
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
 		expectStored(t, d, k, uint64(i+1), b)
 	}
-	if have := d.index.count.Load(); have != 20 {
+	if have := d.index.Count.Load(); have != 20 {
 		t.Errorf("%d objects are stored, want the 20 there were", have)
 	}
 }
 
 func TestRoomIsMeasuredNowAndThen(t *testing.T) {
-	sys := realSystem()
+	sys := fsys.System()
 	var asked atomic.Int64
-	sys.space = func(string) (space, error) {
+	sys.Space = func(string) (fsys.Space, error) {
 		asked.Add(1)
-		return space{}, errors.New("cannot tell")
+		return fsys.Space{}, errors.New("cannot tell")
 	}
 	d, err := openDisk(sys, t.TempDir(), 64<<20, func(string, error) {})
 	if err != nil {
@@ -129,8 +131,8 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 		write(t, d, k, metaFor(k, uint64(i+1), b), b)
 		expectStored(t, d, k, uint64(i+1), b) // the newest is not what makes room
 		used, count := files(t, dir)
-		if used > limit || used != d.index.used.Load() || int64(count) != d.index.count.Load() {
-			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.used.Load(), d.index.count.Load(), limit)
+		if used > limit || used != d.index.Used.Load() || int64(count) != d.index.Count.Load() {
+			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.Used.Load(), d.index.Count.Load(), limit)
 		}
 	}
 	if d.reserved.Load() != 0 || d.evictions.Load() == 0 {
@@ -150,14 +152,14 @@ func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
 			write(t, d, k, metaFor(k, 1, b), b)
 			removed := 0
-			d.sys.remove = func(path string) error {
+			d.sys.Remove = func(path string) error {
 				if there, _ := files(t, d.dir); d.used() < there {
 					t.Errorf("%d bytes, and %d are counted", there, d.used())
 				}
 				removed++
 				return os.Remove(path)
 			}
-			d.quarantine.sys.remove = d.sys.remove
+			d.quarantine.sys.Remove = d.sys.Remove
 			if lose(d); removed != 1 || d.used() != 0 {
 				t.Errorf("%d removed, %d bytes counted", removed, d.used())
 			}
@@ -183,7 +185,7 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 				if _, err := w.Write(b); err == nil {
 					w.Commit(m)
 				}
-				if have := d.index.used.Load(); have > limit {
+				if have := d.index.Used.Load(); have > limit {
 					t.Errorf("%d bytes, limit %d", have, limit)
 				}
 				w.Abort()

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/budget"
+	"pkgedge/cache/fsys"
 )
 
 // fillMetadata commits n responses of metadata.
@@ -27,15 +30,15 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 	k := Key{Site: "s", ID: "large"}
 	for _, tt := range []struct {
 		rule string
-		set  func(d *disk, left *space)
+		set  func(d *disk, left *fsys.Space)
 		ask  func(d *disk) error
 		want int64 // files left of 40
 	}{
-		{"at the mark, for more than there is", func(_ *disk, left *space) { left.free = 0 }, func(d *disk) error {
+		{"at the mark, for more than there is", func(_ *disk, left *fsys.Space) { left.Free = 0 }, func(d *disk) error {
 			_, err := d.Create(k, metaFor(k, 99, nil), 8<<20)
 			return err
 		}, 40},
-		{"at the mark, for a body that grows beyond half of what there is", func(_ *disk, left *space) { left.free = 0 }, func(d *disk) error {
+		{"at the mark, for a body that grows beyond half of what there is", func(_ *disk, left *fsys.Space) { left.Free = 0 }, func(d *disk) error {
 			w, err := d.Create(k, metaFor(k, 99, nil), -1)
 			if err != nil {
 				return err
@@ -48,18 +51,18 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 			}
 			return nil
 		}, 16},
-		{"while most of the room is an earlier edge's", func(d *disk, _ *space) { d.index.unseen.Store(d.limit - 1<<20) }, func(d *disk) error {
+		{"while most of the room is an earlier edge's", func(d *disk, _ *fsys.Space) { d.index.Unseen.Store(d.limit - 1<<20) }, func(d *disk) error {
 			_, err := d.Create(k, metaFor(k, 99, nil), 2<<20)
 			return err
 		}, 40},
-		{"while most of the room is promised", func(d *disk, _ *space) { d.reserved.Store(d.limit - 1<<20) }, func(d *disk) error {
+		{"while most of the room is promised", func(d *disk, _ *fsys.Space) { d.reserved.Store(d.limit - 1<<20) }, func(d *disk) error {
 			defer d.reserved.Store(0)
 			_, err := d.Create(k, metaFor(k, 99, nil), 2<<20)
 			return err
 		}, 40},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			left := space{free: 1 << 40, total: 1 << 41, freeFiles: 1e6, files: 1e7}
+			left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
 			d := roomy(t, &left)
 			fillUp(t, d, "", 20, 90_000)
 			fillMetadata(t, d, 20, 90_000)
@@ -68,7 +71,7 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 			if err := tt.ask(d); !errors.Is(err, errNoRoom) {
 				t.Errorf("got %v, want errNoRoom", err)
 			}
-			if have := d.index.count.Load(); have < tt.want {
+			if have := d.index.Count.Load(); have < tt.want {
 				t.Errorf("%d of 40 files are left, want %d", have, tt.want)
 			}
 		})
@@ -102,11 +105,11 @@ func TestRoomForOneThatGrows(t *testing.T) {
 // measured while another one is being kept, and though a stranger takes what the
 // tier lets go of.
 func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
-	left := space{free: 1 << 40, total: 1 << 41, freeFiles: 1e6, files: 1e7}
+	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
 	d := roomy(t, &left)
 	fillUp(t, d, "", 600, 60_000)
 	before := d.used()
-	left.free = 0
+	left.Free = 0
 	d.measured.Store(nil)
 	k := Key{Site: "s", ID: "slow"}
 	w, err := d.Create(k, metaFor(k, 999, nil), 4<<20)
@@ -125,10 +128,10 @@ func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
 
 // A writer that goes on needs no inode, and takes nobody's.
 func TestRoomWithoutInodesIsForFiles(t *testing.T) {
-	left := space{free: 1 << 40, total: 1 << 41, freeFiles: 1e6, files: 1e7}
+	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
 	d := roomy(t, &left)
 	fillUp(t, d, "", 20, 1000)
-	left.freeFiles = 0
+	left.FreeFiles = 0
 	d.measured.Store(nil)
 	k := Key{Site: "s", ID: "grows"}
 	w, err := d.Create(k, metaFor(k, 99, nil), -1)
@@ -142,7 +145,7 @@ func TestRoomWithoutInodesIsForFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if have := d.index.count.Load(); have != 19 {
+	if have := d.index.Count.Load(); have != 19 {
 		t.Errorf("%d of 20 files are left, want 19", have)
 	}
 }
@@ -150,23 +153,23 @@ func TestRoomWithoutInodesIsForFiles(t *testing.T) {
 // The index has its part of the memory tier's share and no more, whatever is
 // written, and whatever is found.
 func TestIndexIsBounded(t *testing.T) {
-	c := opened(t, func(cfg *Config) { cfg.Memory = LeastMemory })
-	if n := c.disk.indexable; n < 50_000 || n*indexEntry > Divide(LeastMemory).Tier/16*15 {
-		t.Errorf("%d files, of a share of %d", n, Divide(LeastMemory).Tier)
+	c := opened(t, func(cfg *Config) { cfg.Memory = budget.LeastMemory })
+	if n := c.disk.indexable; n < 50_000 || n*budget.IndexEntry > budget.Split(budget.LeastMemory).Tier/16*15 {
+		t.Errorf("%d files, of a share of %d", n, budget.Split(budget.LeastMemory).Tier)
 	}
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	d.indexable = 50
 	fillUp(t, d, "", 100, 100)
-	if have := d.index.count.Load(); have != 50 {
+	if have := d.index.Count.Load(); have != 50 {
 		t.Errorf("%d files are written, want 50", have)
 	}
 	d.close()
 	d = openedDisk(t, dir, 64<<20)
 	d.indexable = 30
-	most, real := int64(0), d.sys.list
-	d.sys.list = func(dir string) ([]fs.DirEntry, error) {
-		most = max(most, d.index.count.Load())
+	most, real := int64(0), d.sys.List
+	d.sys.List = func(dir string) ([]fs.DirEntry, error) {
+		most = max(most, d.index.Count.Load())
 		return real(dir)
 	}
 	d.scan(nil)
@@ -190,11 +193,11 @@ func TestHitDuringAnEviction(t *testing.T) {
 			d.scanDirectory(filepath.Base(filepath.Dir(d.path(sum))), &scanPace{began: time.Now(), left: 1 << 30}, nil)
 			there, _ := files(t, dir)
 			var size int64
-			real := d.sys.stat
-			d.sys.stat = func(f *os.File) (fs.FileInfo, error) {
-				d.sys.stat = real
+			real := d.sys.Stat
+			d.sys.Stat = func(f *os.File) (fs.FileInfo, error) {
+				d.sys.Stat = real
 				info, err := real(f)
-				sum, size, _ = d.index.evict()
+				sum, size, _ = d.index.Evict()
 				if gone {
 					d.unlink(sum, size)
 				}
@@ -210,14 +213,11 @@ func TestHitDuringAnEviction(t *testing.T) {
 				d.unlink(sum, size)
 				want, count = known, 1
 			}
-			if sum != k.sum() || d.used() != want || d.index.count.Load() != count || d.index.leaving.Load() != 0 {
-				t.Errorf("counted %d in %d files, %d of them leaving; want %d in %d, there were %d", d.used(), d.index.count.Load(), d.index.leaving.Load(), want, count, there)
+			if sum != k.sum() || d.used() != want || d.index.Count.Load() != count || d.index.Leaving.Load() != 0 {
+				t.Errorf("counted %d in %d files, %d of them leaving; want %d in %d, there were %d", d.used(), d.index.Count.Load(), d.index.Leaving.Load(), want, count, there)
 			}
 			if _, err := os.Stat(d.path(k.sum())); os.IsNotExist(err) != gone {
 				t.Errorf("the file: %v", err)
-			}
-			if s := d.index.shard(sum); len(s.leaving) != 0 {
-				t.Errorf("%d are leaving for ever", len(s.leaving))
 			}
 		})
 	}
@@ -245,10 +245,10 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		fillUp(t, d, "", 20, 10_000)
 		d.kill()
 		d = openedDisk(t, dir, 64<<20)
-		known, real := d.used(), d.sys.list
+		known, real := d.used(), d.sys.List
 		var broken atomic.Bool
 		broken.Store(true)
-		d.sys.list = func(path string) ([]fs.DirEntry, error) {
+		d.sys.List = func(path string) ([]fs.DirEntry, error) {
 			entries, err := real(path)
 			if path == filepath.Dir(d.path(Key{Site: "s", ID: "3"}.sum())) {
 				entries[0] = unread{entries[0], &broken}
@@ -262,14 +262,14 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		}()
 		pass(time.Minute)
 		synctest.Wait()
-		if d.scanned.Load() != directories-1 || d.used() != known || d.index.count.Load() != 19 {
-			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), known, d.index.count.Load())
+		if d.scanned.Load() != directories-1 || d.used() != known || d.index.Count.Load() != 19 {
+			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), known, d.index.Count.Load())
 		}
 		broken.Store(false)
 		<-done
 		there, _ := files(t, dir)
-		if d.scanned.Load() != directories || d.used() != there || d.index.count.Load() != 20 {
-			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), there, d.index.count.Load())
+		if d.scanned.Load() != directories || d.used() != there || d.index.Count.Load() != 20 {
+			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), there, d.index.Count.Load())
 		}
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"path/filepath"
 	"time"
+
+	"pkgedge/cache/sieve"
 )
 
 // directories is how many there are below objects.
@@ -62,7 +64,7 @@ func (d *disk) scan(stop <-chan struct{}) {
 			return
 		}
 	}
-	d.index.unseen.Store(0)
+	d.index.Unseen.Store(0)
 	d.ceiling.lower(func() int64 { return d.used() + d.reserved.Load() }, d.ceiling.step())
 	d.evictTo(d.limit, d.indexable)
 }
@@ -70,7 +72,7 @@ func (d *disk) scan(stop <-chan struct{}) {
 // scanDirectory records the files of a directory, and evicts where they are more
 // than the index may have.
 func (d *disk) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
-	entries, err := d.sys.list(filepath.Join(d.dir, "objects", dir))
+	entries, err := d.sys.List(filepath.Join(d.dir, "objects", dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -101,15 +103,15 @@ func (d *disk) scanFile(sum Sum, e fs.DirEntry) error {
 	if err != nil {
 		return err
 	}
-	d.index.discover(sum, onDisk(info.Size()), worthOf(info))
+	d.index.Discover(sum, onDisk(info.Size()), worthOf(info))
 	return nil
 }
 
 func worthOf(info fs.FileInfo) uint8 {
 	if info.Mode()&metadataMode != 0 {
-		return metadataWorth
+		return sieve.MetadataVisits
 	}
-	return fileWorth
+	return sieve.FileVisits
 }
 
 // scanPace rests after every scanStep files, for as long as they took.
@@ -149,3 +151,8 @@ func stopped(stop <-chan struct{}, wait time.Duration) bool {
 		return false
 	}
 }
+
+// metadataMode is the sticky bit, which means nothing for a file. Here it says that
+// the file's response is metadata, so that the scan knows without opening the file. It
+// is a hint. A file that has lost it is metadata again from its next hit on.
+const metadataMode = fs.ModeSticky

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // The scrubber reads every file once in a while, for bytes that rot where no
@@ -23,7 +25,7 @@ func (d *disk) scrub(stop <-chan struct{}) {
 	p := &scrubPace{disk: d, stop: stop, rate: scrubRate}
 	for !stopped(stop, time.Minute) { // a start has better things to do
 		for i := range directories {
-			entries, err := d.sys.list(filepath.Join(d.dir, "objects", directory(i)))
+			entries, err := d.sys.List(filepath.Join(d.dir, "objects", directory(i)))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				d.notify("scrub", err)
 			}
@@ -56,9 +58,9 @@ func (d *disk) scrubFile(sum Sum, p *scrubPace) {
 	}
 	defer f.Close()
 	k := Key{Site: h.meta.Site, ID: h.meta.Key}
-	file := &fileBody{d.sys.read, f, 0}
+	file := &fileBody{d.sys.Read, f, 0}
 	if _, err = readSums(file, &h); err == nil {
-		err = verify(&paced{&fileBody{d.sys.read, f, bodyOffset(h.slotLog)}, p}, h.meta)
+		err = verify(&paced{&fileBody{d.sys.Read, f, bodyOffset(h.slotLog)}, p}, h.meta)
 	}
 	switch {
 	case errors.Is(err, errStopped):
@@ -68,7 +70,7 @@ func (d *disk) scrubFile(sum Sum, p *scrubPace) {
 	case err != nil:
 		d.notify("scrub", err)
 	default:
-		d.index.vouch(sum, changed(info))
+		d.index.Vouch(sum, fsys.ChangeTime(info))
 	}
 	d.scrubbed.Add(1)
 }

@@ -32,7 +32,7 @@ func TestScrubFindsRot(t *testing.T) {
 		rotten := Key{Site: "s", ID: "3"}
 		flip(t, d.path(rotten.sum()), -1)
 		s := d.open(rotten, rotten.sum())
-		d.index.vouch(rotten.sum(), s.changed) // as if nobody had written to it
+		d.index.Vouch(rotten.sum(), s.changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
 		pass(2 * time.Minute)
@@ -114,17 +114,17 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := Key{Site: "s", ID: "1"}, payload(1, 100_000)
 	write(t, d, k, metaFor(k, 1, b), b)
-	real := d.sys.read
-	d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+	real := d.sys.Read
+	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		if off > 50_000 {
 			return 0, syscall.EIO
 		}
 		return real(f, p, off)
 	}
 	d.scrubFile(k.sum(), hasty(d))
-	d.index.vouch(k.sum(), 1) // to be checked again
+	d.index.Vouch(k.sum(), 1) // to be checked again
 	expectStored(t, d, k, 0, nil)
-	d.sys.read = real
+	d.sys.Read = real
 	expectStored(t, d, k, 1, b)
 	if d.spoils.Load() != 0 {
 		t.Error("counted as spoiled")

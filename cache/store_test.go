@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"pkgedge/cache/budget"
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy/policytest"
 )
 
@@ -35,7 +37,7 @@ func TestTiersAreAStore(t *testing.T) {
 
 func openedMemory(t testing.TB) *memory {
 	t.Helper()
-	m, err := newMemory(Shares{Tier: 8 << 20, Afloat: 32 << 20})
+	m, err := newMemory(budget.Shares{Tier: 8 << 20, Afloat: 32 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func openedMemory(t testing.TB) *memory {
 
 func openedDisk(t testing.TB, dir string, limit int64) *disk {
 	t.Helper()
-	d, err := openDisk(realSystem(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := openDisk(fsys.System(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
 	if err != nil {
 		t.Fatal(err)
 	}

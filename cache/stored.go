@@ -20,21 +20,6 @@ type Key struct {
 	Metadata bool   // covered by a purge of its group's metadata
 }
 
-// What a hit is worth to a response on disk: how often eviction passes it by.
-// Metadata is small, names the files, and is what an outage of the masters makes
-// priceless.
-const (
-	fileWorth     = 1
-	metadataWorth = 2
-)
-
-func (k Key) worth() uint8 {
-	if k.Metadata {
-		return metadataWorth
-	}
-	return fileWorth
-}
-
 // Sum is a key's digest: its name in every tier. Two keys with one sum are told
 // apart by the full key, which every tier keeps and compares.
 type Sum [16]byte

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/policy/policytest"
 )
 
@@ -40,9 +41,9 @@ func BenchmarkStorm(b *testing.B) {
 	}
 }
 
-func storm(b *testing.B, budget, disk int64) {
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(Divide(budget).Limit))
-	c := opened(b, func(cfg *Config) { cfg.Memory, cfg.Disk, cfg.MaxObject = budget, disk, 1<<20 })
+func storm(b *testing.B, total, disk int64) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(budget.Split(total).Limit))
+	c := opened(b, func(cfg *Config) { cfg.Memory, cfg.Disk, cfg.MaxObject = total, disk, 1<<20 })
 	bodies := [10][]byte{1: payload(2, 300<<10), 3: payload(3, 2<<20)}
 	bodies[2] = bodies[1]
 	small := payload(1, 8<<10)
@@ -88,8 +89,8 @@ func storm(b *testing.B, budget, disk int64) {
 	b.ReportMetric(float64(most.Load())/(1<<20), "MiB-RSS")
 	b.ReportMetric(float64(used)/(1<<20), "MiB-tier")
 	b.ReportMetric(100*(collecting()-gc)/(b.Elapsed().Seconds()*float64(runtime.GOMAXPROCS(0))), "%GC")
-	if most.Load() > budget {
-		b.Errorf("%d bytes were resident, of %d", most.Load(), budget)
+	if most.Load() > total {
+		b.Errorf("%d bytes were resident, of %d", most.Load(), total)
 	}
 }
 

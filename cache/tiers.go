@@ -23,7 +23,7 @@ func (t *tiers) Get(k Key) *Stored {
 	sum := k.sum()
 	s, ticket := t.memory.get(k, sum)
 	if s != nil {
-		t.disk.index.touch(sum) // else what memory answers would look unused on disk
+		t.disk.index.Touch(sum) // else what memory answers would look unused on disk
 		if s.sole {
 			t.saveSoon(k, s)
 		}
@@ -33,10 +33,10 @@ func (t *tiers) Get(k Key) *Stored {
 		return t.disk.sound(sum, s)
 	}
 	size := s.Size()
-	if !t.memory.afloat.take(size) {
+	if !t.memory.afloat.Take(size) {
 		return t.disk.sound(sum, s)
 	}
-	defer t.memory.afloat.give(size)
+	defer t.memory.afloat.Release(size)
 	defer s.Release()
 	data := room(size)
 	if n, err := s.Body.ReadAt(data, 0); n < len(data) {
@@ -47,7 +47,7 @@ func (t *tiers) Get(k Key) *Stored {
 		t.disk.spoiled(sum, s.info)
 		return nil
 	}
-	t.disk.index.vouch(sum, s.changed)
+	t.disk.index.Vouch(sum, s.changed)
 	t.memory.moves(sum)
 	defer t.memory.moved(sum)
 	if !t.disk.hasStill(sum, s.info) { // gone meanwhile, and perhaps nobody was told of a change, see Holds
@@ -141,12 +141,12 @@ func (w *tieredWriter) Commit(m *Meta) error {
 	// to the disk tier, which may evict it.
 	var data []byte
 	size := m.Size()
-	if w.memory.takes(m) && w.memory.afloat.take(size) {
+	if w.memory.takes(m) && w.memory.afloat.Take(size) {
 		data = room(size)
 		if _, err := w.ReadAt(data, 0); err != nil {
 			data = nil
 		}
-		defer w.memory.afloat.give(size)
+		defer w.memory.afloat.Release(size)
 	}
 	if err := w.Writer.Commit(m); err != nil {
 		return err

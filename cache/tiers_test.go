@@ -26,7 +26,7 @@ func pauseDisk(d *disk) (mend func()) {
 func evictAll(t *testing.T, d *disk) {
 	t.Helper()
 	for {
-		sum, size, ok := d.index.evict()
+		sum, size, ok := d.index.Evict()
 		if !ok {
 			return
 		}
@@ -113,8 +113,8 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	write(t, d, k, metaFor(k, 2, two), two)
 	m.put(k, metaFor(k, 1, one), one, true)
 	m.values.Wait()
-	files, open := 0, d.sys.open
-	d.sys.open = func(path string, flag int) (*os.File, error) {
+	files, open := 0, d.sys.Open
+	d.sys.Open = func(path string, flag int) (*os.File, error) {
 		if flag&os.O_CREATE != 0 {
 			files++
 		}
@@ -139,8 +139,8 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=3600")), Missed, "A")
 		settle(c)
 		mend()
-		hang, renames, rename := make(chan struct{}), 0, c.disk.sys.rename
-		c.disk.sys.rename = func(from, to string) error {
+		hang, renames, rename := make(chan struct{}), 0, c.disk.sys.Rename
+		c.disk.sys.Rename = func(from, to string) error {
 			if strings.Contains(to, "objects") {
 				renames++
 				<-hang
@@ -212,8 +212,8 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	s := tiersOf(m, d)
 	k, b := Key{Site: "s", ID: "a"}, []byte("body")
 	write(t, d, k, metaFor(k, 1, b), b)
-	read, once := d.sys.read, false
-	d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+	read, once := d.sys.Read, false
+	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		n, err := read(f, p, off)
 		if !once && strings.Contains(f.Name(), "objects") {
 			once = true
@@ -244,8 +244,8 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	}
 	// opening runs before and after once, around an opening of the file when that is so.
 	opening := func(d *disk, so func() bool, before, after func()) {
-		open, once := d.sys.open, false
-		d.sys.open = func(path string, flag int) (*os.File, error) {
+		open, once := d.sys.Open, false
+		d.sys.Open = func(path string, flag int) (*os.File, error) {
 			if once || !strings.Contains(path, "objects") || flag != readOnly || !so() {
 				return open(path, flag)
 			}

@@ -26,7 +26,7 @@ func (c *Cache) Usage() Usage {
 	u := Usage{MemoryBytes: bytes, MemoryObjects: int64(objects), ScanPercent: 100, Scanned: true}
 	if d := c.disk; d != nil {
 		scanned := d.scanned.Load()
-		u.DiskBytes, u.DiskObjects = d.used(), d.index.count.Load()
+		u.DiskBytes, u.DiskObjects = d.used(), d.index.Count.Load()
 		u.Evictions, u.Spoiled, u.Quarantined, u.Scrubbed = d.evictions.Load(), d.spoils.Load(), int64(d.quarantine.count()), d.scrubbed.Load()
 		u.DiskPaused = d.breaker.open(time.Now())
 		u.ScanPercent, u.Scanned = scanned*100/directories, scanned == directories

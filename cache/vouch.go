@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // A body on disk goes out by sendfile, which looks at no byte. So a file's bytes
@@ -89,9 +91,9 @@ func isDamage(err error) bool {
 // changeTime is when f was last written or renamed, in nanoseconds; 0 when that
 // cannot be told, which vouches for nothing.
 func (d *disk) changeTime(f *os.File) int64 {
-	info, err := d.sys.stat(f)
+	info, err := d.sys.Stat(f)
 	if err != nil {
 		return 0
 	}
-	return changed(info)
+	return fsys.ChangeTime(info)
 }

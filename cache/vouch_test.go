@@ -8,12 +8,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/fsys"
 )
 
 // openHere opens dir without the settling that openedDisk adds.
 func openHere(t *testing.T, dir string) *disk {
 	t.Helper()
-	d, err := openDisk(realSystem(), dir, 64<<20, func(string, error) {})
+	d, err := openDisk(fsys.System(), dir, 64<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,10 +85,10 @@ func TestVerifyIsOneForAll(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
 		write(t, d, k, metaFor(k, 1, content), content)
-		d.index.vouch(k.sum(), 1) // as after a start
-		real, gate := d.sys.read, make(chan struct{})
+		d.index.Vouch(k.sum(), 1) // as after a start
+		real, gate := d.sys.Read, make(chan struct{})
 		var ends atomic.Int64
-		d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > frontSize {
 				<-gate
 			}
@@ -124,9 +126,9 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
 		write(t, d, k, metaFor(k, 1, content), content)
-		d.index.vouch(k.sum(), 1) // as after a start
-		real, gate := d.sys.read, make(chan struct{})
-		d.sys.read = func(f *os.File, p []byte, off int64) (int, error) {
+		d.index.Vouch(k.sum(), 1) // as after a start
+		real, gate := d.sys.Read, make(chan struct{})
+		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > frontSize {
 				<-gate
 			}

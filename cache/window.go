@@ -1,5 +1,7 @@
 package cache
 
+import "pkgedge/cache/budget"
+
 // maxWindow bounds the bytes that a fill keeps in memory when no tier takes
 // them, because the disk is full, or broken, or the object too large. The first
 // slab is its own; all others are counted in afloat.
@@ -11,9 +13,9 @@ const maxWindow = 4 << 20
 type window struct {
 	start  int64 // the first byte's offset in the body
 	size   int   // bytes held
-	slabs  []*slab
+	slabs  []*budget.Block
 	skip   int // of the first slab, the bytes that have left
-	afloat *afloat
+	afloat *budget.Buffers
 }
 
 func (w *window) has(off int64) bool {
@@ -23,7 +25,7 @@ func (w *window) has(off int64) bool {
 // copy copies what is held from off on, to the end of a slab at most.
 func (w *window) copy(p []byte, off int64) int {
 	at := w.skip + int(off-w.start)
-	from := w.slabs[at/slabSize][at%slabSize:]
+	from := w.slabs[at/budget.BlockSize][at%budget.BlockSize:]
 	return copy(p, from[:min(len(from), w.skip+w.size-at)])
 }
 
@@ -33,20 +35,20 @@ func (w *window) trim(slowest int64) {
 	w.start += int64(n)
 	w.size -= n
 	w.skip += n
-	for w.skip >= slabSize && len(w.slabs) > 1 {
+	for w.skip >= budget.BlockSize && len(w.slabs) > 1 {
 		w.release(w.slabs[0])
 		w.slabs = w.slabs[1:]
-		w.skip -= slabSize
+		w.skip -= budget.BlockSize
 	}
 	if w.size == 0 {
 		w.skip = 0
 	}
 }
 
-func (w *window) release(c *slab) {
-	w.afloat.slabs.Put(c)
+func (w *window) release(c *budget.Block) {
+	w.afloat.Recycle(c)
 	if len(w.slabs) > 1 {
-		w.afloat.give(slabSize)
+		w.afloat.Release(budget.BlockSize)
 	}
 }
 
@@ -54,10 +56,10 @@ func (w *window) release(c *slab) {
 func (w *window) put(p []byte) (n int) {
 	for n < len(p) {
 		end := w.skip + w.size
-		if end == len(w.slabs)*slabSize && !w.grow() {
+		if end == len(w.slabs)*budget.BlockSize && !w.grow() {
 			break
 		}
-		m := copy(w.slabs[end/slabSize][end%slabSize:], p[n:])
+		m := copy(w.slabs[end/budget.BlockSize][end%budget.BlockSize:], p[n:])
 		w.size += m
 		n += m
 	}
@@ -66,12 +68,12 @@ func (w *window) put(p []byte) (n int) {
 
 func (w *window) grow() bool {
 	switch {
-	case len(w.slabs) == maxWindow/slabSize:
+	case len(w.slabs) == maxWindow/budget.BlockSize:
 		return false
-	case len(w.slabs) > 0 && !w.afloat.take(slabSize):
+	case len(w.slabs) > 0 && !w.afloat.Take(budget.BlockSize):
 		return false
 	}
-	w.slabs = append(w.slabs, w.afloat.slab())
+	w.slabs = append(w.slabs, w.afloat.Block())
 	return true
 }
 

@@ -24,6 +24,7 @@ type arrow struct{ to, why string }
 var arrows = map[string][]arrow{
 	"edge": {
 		{"cache", "it opens the cache and asks it for responses"},
+		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/policy", "a site's lifetimes are a policy.Rule"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/config", "it runs a configuration"},
@@ -34,6 +35,7 @@ var arrows = map[string][]arrow{
 		{"origin", "each site has its masters"},
 		{"origin/feed", "it follows a registry's change feed"},
 		{"origin/kind", "a request is a kind.Route"},
+		{"origin/kinds", "it hands the list of kinds to the configuration"},
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
@@ -42,8 +44,8 @@ var arrows = map[string][]arrow{
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
 	"edge/config": {
-		{"cache", "cache.memory is checked against the parts that the budget is split into"},
-		{"origin", "the patterns of deny are checked by the code that applies them"},
+		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
+		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
 	},
 	"edge/edgetest": nil,
@@ -51,14 +53,23 @@ var arrows = map[string][]arrow{
 	"edge/lockfile": nil,
 	"edge/redact":   nil,
 	"cache": {
+		{"cache/budget", "the memory budget is split when the cache is opened"},
+		{"cache/fsys", "the disk tier calls the file system through it"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
+		{"cache/sieve", "the disk tier evicts by it"},
 	},
+	"cache/budget":            nil,
+	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
+	"cache/sieve":             nil,
 	"tls":                     nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
-		{anyKind, "a site's kind is made by its name"},
+	},
+	"origin/kinds": {
+		{"origin/kind", "it lists descriptors"},
+		{anyKind, "it is the line where a kind is registered"},
 	},
 	anyKind: {
 		{"origin/kind", "a kind implements kind.Kind"},
@@ -86,8 +97,11 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/config": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "configurations of each kind"},
 	},
 	"origin": {
+		{"origin/kinds", "a site of each kind"},
+		{anyKind, "a site of each kind"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 	},
@@ -275,7 +289,8 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"cache imports the origin", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin"}}, "pkgedge/cache imports pkgedge/origin"},
 		{"cache imports the vocabulary", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/cache imports pkgedge/origin/kind"},
 		{"origin imports the cache", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/cache"}}, "pkgedge/origin imports pkgedge/cache"},
-		{"origin imports a kind that is new", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/dist"}}, ""},
+		{"a new kind is registered", pkg{ImportPath: "pkgedge/origin/kinds", Imports: []string{"pkgedge/origin/dist"}}, ""},
+		{"origin imports a kind", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/dist"}}, "pkgedge/origin imports pkgedge/origin/dist"},
 		{"origin serves samples", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample"}}, "pkgedge/origin imports pkgedge/origin/sample"},
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},

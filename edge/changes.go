@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,25 +23,10 @@ import (
 // live: not for ever, for what no feed tells is mended by it.
 const changesFresh = 12 * time.Hour
 
-// followed says that a route is the document that a feed's changes name: the one
-// at the package's own path, and not what hangs on it, such as attestations, nor
-// what belongs to no package, such as the signing keys.
-func followed(r kind.Route) bool {
-	if r.Class != kind.Metadata || r.Group == "" {
-		return false
-	}
-	scope, base, scoped := strings.Cut(r.Group, "/")
-	if !scoped {
-		return r.Path[1:] == r.Group
-	}
-	rest, ok := strings.CutPrefix(r.Path[1:], scope)
-	return ok && len(rest) == 3+len(base) && rest[3:] == base
-}
-
 // follows says whether the site's feed, live or not, announces the changes of a
 // route's responses.
 func (s *site) follows(u *upstream, r kind.Route) bool {
-	return s.feed != nil && s.fresh > 0 && u == &s.own && followed(r)
+	return s.feed != nil && s.fresh > 0 && u == &s.own && r.InFeed
 }
 
 // announced is the lifetime that the change feed gives a route's responses, 0 for
@@ -58,7 +41,7 @@ func (s *site) announced(u *upstream, r kind.Route) time.Duration {
 // remaining is the lifetime that a client is told: it goes on asking as often as
 // if there were no feed, for nobody tells it of changes.
 func (s *site) remaining(r kind.Route, a *cache.Answer) time.Duration {
-	if s.feed == nil || !followed(r) {
+	if s.feed == nil || !r.InFeed {
 		return a.TTL
 	}
 	return min(a.TTL, a.Lifetime(s.metadata))
@@ -75,9 +58,12 @@ type change struct {
 // change finds what a change of a package concerns. ok is false for names that
 // this site has nothing of.
 func (s *site) change(c feed.Change) (change, bool) {
-	r := s.own.Route(kind.Request{Method: http.MethodGet, Path: "/" + url.PathEscape(c.Name), Header: http.Header{}})
+	if s.kind.ChangePath == nil {
+		return change{}, false
+	}
+	r := s.own.Route(kind.Request{Method: http.MethodGet, Path: s.kind.ChangePath(c.Name), Header: http.Header{}})
 	from, ok := s.upstream(r)
-	if !ok || !followed(r) || r.Group != c.Name {
+	if !ok || !r.InFeed || r.Group != c.Name {
 		return change{}, false
 	}
 	p := cache.Purge{Scope: cache.ScopeGroupMetadata, Site: s.name, Name: r.Group, Soft: true}
@@ -151,7 +137,10 @@ type feeds struct {
 // credential or the form of the documents they get other keys: the changes of the
 // meantime are not put in force for those of before, which may come back.
 func (s *site) stores() string {
-	r := s.own.Route(kind.Request{Method: http.MethodGet, Path: "/a", Header: http.Header{}})
+	if s.kind.ChangePath == nil {
+		return ""
+	}
+	r := s.own.Route(kind.Request{Method: http.MethodGet, Path: s.kind.ChangePath("a"), Header: http.Header{}})
 	return ownerOf([]string{s.key(&s.own, r).ID})
 }
 

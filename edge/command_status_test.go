@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
 )
@@ -23,7 +22,7 @@ func quietStatus() *statusDoc {
 		Ready: true, Version: "v1.2.3", At: at, Started: before(75 * time.Hour),
 		Config: configStatus{File: "config.yaml", Read: before(10 * time.Minute)},
 		Sites: []siteStatus{{
-			Name: "npm", Kind: config.KindNPM, Public: "https://npm.example",
+			Name: "npm", Kind: "npm", Writes: true, Public: "https://npm.example",
 			Changes: &feed.Status{Live: true, Since: before(time.Hour), Heard: before(2 * time.Second), Changes: 1},
 			Answers: map[string]int64{"hit": 900, "stale": 41, "miss": 50, "error": 9, "local": 7},
 			poolsStatus: poolsStatus{Masters: []origin.MasterStatus{

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"pkgedge/edge/config"
 	"pkgedge/origin"
 )
 
@@ -26,7 +25,7 @@ func (s *statusDoc) trouble() *trouble {
 	}
 	for i := range s.Sites {
 		site := &s.Sites[i]
-		t.pools("site "+site.Name, site.Kind == config.KindNPM, &site.poolsStatus)
+		t.pools("site "+site.Name, site.Writes, &site.poolsStatus)
 		if f := site.Changes; f != nil && !f.Live {
 			t.weak = append(t.weak, fmt.Sprintf("site %s: the change feed has not been live for %s, and packuments have their usual lifetimes: %s",
 				site.Name, t.since(f.Since), cmp.Or(f.Why, "it has not caught up")))

@@ -20,6 +20,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
+	"pkgedge/origin/kinds"
 )
 
 // The conformance test is a table. A row is one rule of an RFC: what clients
@@ -346,7 +347,7 @@ func decode(t testing.TB, text string) (*config.Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	edgetest.WriteFile(t, path, text)
-	return config.Load(path, edgetest.NoEnv)
+	return config.Load(path, kinds.All(), edgetest.NoEnv)
 }
 
 func configured(t testing.TB, text string) *config.Config {

@@ -47,7 +47,7 @@ func (d drainer) Drain(ctx context.Context, site, master string, drained bool) (
 		}
 	}
 	i := slices.IndexFunc(c.cfg.Sites, func(conf config.Site) bool { return conf.Name == site })
-	return s.rotation(named, drained, c.cfg.Sites[i].Kind == config.KindNPM), nil
+	return s.rotation(named, drained, c.cfg.Sites[i].Kind.Writes), nil
 }
 
 // mastersNamed finds the masters that an operator means: by number or URL one,

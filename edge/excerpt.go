@@ -22,10 +22,10 @@ func (x *exchange) excerpt(q *cache.Query, a *cache.Answer) (*cache.Answer, bool
 			return a, true
 		}
 		memo, err := a.Other(x.r.Context(), kind.Memo)
-		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Excerpt))), 36)
-		if from, n, ok := kind.Excerpt(memo, x.route.Excerpt); ok && a.Narrow(from, n, name) {
-			if x.route.ContentType != "" {
-				a.Part.ContentType = x.route.ContentType
+		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Subdocument.Name))), 36)
+		if from, n, ok := kind.FindSubdocument(memo, x.route.Subdocument.Name); ok && a.Narrow(from, n, name) {
+			if x.route.Subdocument.ContentType != "" {
+				a.Part.ContentType = x.route.Subdocument.ContentType
 			}
 			return a, true
 		}
@@ -40,7 +40,7 @@ func (x *exchange) excerpt(q *cache.Query, a *cache.Answer) (*cache.Answer, bool
 			x.fail(trouble)
 			return nil, false
 		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing.Default:
-			x.refuse(outcome, http.StatusNotFound, x.route.Reason)
+			x.refuse(outcome, http.StatusNotFound, x.route.Subdocument.Missing)
 			return nil, false
 		default: // however long it takes: what is stored says nothing of what it lacks
 			q.Request.Control.NoCache, q.SoftTimeout = true, 0

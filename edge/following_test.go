@@ -13,6 +13,7 @@ import (
 	"pkgedge/edge/config"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 )
 
 // A reload that leaves the changes alone leaves the follower alone, whatever
@@ -74,7 +75,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 // Two followers must not write one file.
 func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conf := config.NewSite()
+		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		old := &following{done: make(chan struct{})}
 		n := new(feeds).of(&conf, "", t.TempDir(), false, quietLog())
@@ -97,7 +98,7 @@ func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 // that starts the next.
 func TestAFollowerWaitsForTheOneBeforeARemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conf := config.NewSite()
+		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		f := new(feeds)
 		done := make(chan struct{})
@@ -261,7 +262,7 @@ func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
 	for _, unclean := range []bool{false, true} {
 		s := newServed(t, "")
 		s.get(t, "/edge-sample-words")
-		conf := config.NewSite()
+		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		n := new(feeds).of(&conf, "", t.TempDir(), unclean, quietLog())
 		n.site.Store(s.edge.handler.running.Load().sites[0])

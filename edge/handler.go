@@ -64,7 +64,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch x.route.Class {
 	case kind.Metadata, kind.File:
-		if x.site.plain && conditional.ForOrigin(x.r.Header) {
+		if x.site.kind.Transparent && conditional.ForOrigin(x.r.Header) {
 			x.pass()
 			return
 		}
@@ -74,7 +74,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case kind.Local:
 		x.local()
 	default: // Refuse, Off
-		x.refuse(cache.Refused, x.route.Status, x.route.Reason)
+		x.refuse(cache.Refused, x.route.Reply.Status, x.route.Reply.Text)
 	}
 }
 
@@ -119,7 +119,7 @@ func (x *exchange) cached() {
 		x.fail(err)
 		return
 	}
-	if x.route.Excerpt != "" {
+	if x.route.Subdocument.Name != "" {
 		var ok bool
 		if a, ok = x.excerpt(q, a); !ok {
 			return
@@ -144,11 +144,11 @@ func (x *exchange) missed() {
 func (x *exchange) query() *cache.Query {
 	q := x.site.ask(x.from, x.route, x.r.Header)
 	q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
-	if x.route.Excerpt != "" {
+	if x.route.Subdocument.Name != "" {
 		q.Accept = 0 // a range of the bytes as they are
 	}
 	x.owned = q.Request.Owner != ""
-	if x.site.plain {
+	if x.site.kind.Transparent {
 		q.Request.Method = x.r.Method
 		q.Request.Control = policy.RequestControl(x.r.Header)
 		q.Request.Header = x.r.Header
@@ -175,10 +175,10 @@ func encodings(c conditional.Codings) (set cache.Encoding) {
 // local answers by itself.
 func (x *exchange) local() {
 	x.outcome = cache.Local
-	x.header().Set("Content-Type", x.route.ContentType)
+	x.header().Set("Content-Type", x.route.Reply.ContentType)
 	x.header().Set("Cache-Control", "no-store")
 	x.header().Set("Cache-Status", "edge; detail="+cache.Local.String())
-	x.write(x.route.Status, []byte(x.route.Reason))
+	x.write(x.route.Reply.Status, []byte(x.route.Reply.Text))
 }
 
 // find returns the request's site and the path below its prefix, as escaped as

@@ -36,7 +36,7 @@ func (x *exchange) pass() {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
-			if x.route.Filter != nil {
+			if x.route.Filters {
 				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // what filter can undo
 			}
 		},
@@ -62,28 +62,30 @@ func (x *exchange) redactRequest() error {
 	if len(x.site.scopes) == 0 {
 		return nil
 	}
-	for _, name := range []string{"Npm-Scope", "Referer", "Pacote-Pkg-Id", "Pacote-Integrity"} {
+	for _, name := range x.site.kind.PrivateFields {
 		delete(x.r.Header, name)
 	}
 	if x.route.Class == kind.PassAny && x.from.authorized == config.AuthorizedIgnore {
 		delete(x.r.Header, "Authorization")
 		delete(x.r.Header, "Cookie")
 	}
-	if x.route.Strip == nil || x.r.Body == nil || x.r.Body == http.NoBody {
+	if !x.route.Strips || x.r.Body == nil || x.r.Body == http.NoBody {
 		return nil
 	}
 	elsewhere := func(scope string) bool { return x.site.scopes[scope] != nil && scope != x.from.scope }
 	return x.site.redactor.Request(x.r, x.control.SetReadDeadline, func(body []byte) ([]byte, error) {
-		return x.route.Strip(body, elsewhere)
+		return x.site.names.Strip(x.route, body, elsewhere)
 	})
 }
 
 // redactResponse takes withheld packages out of a response.
 func (x *exchange) redactResponse(resp *http.Response) error {
-	if x.route.Filter == nil || resp.StatusCode != http.StatusOK || x.r.Method == http.MethodHead {
+	if !x.route.Filters || resp.StatusCode != http.StatusOK || x.r.Method == http.MethodHead {
 		return nil
 	}
-	return x.site.redactor.Response(x.r.Context(), resp, x.route.Filter)
+	return x.site.redactor.Response(x.r.Context(), resp, func(body []byte) ([]byte, error) {
+		return x.site.names.Filter(x.route, body)
+	})
 }
 
 // finalOnly keeps interim responses from clients that do not know them (RFC 9110
@@ -169,7 +171,7 @@ const keptPost = 64 << 10
 // describesGet: the response to a POST is also what a GET would be answered, as
 // its Content-Location says, for as long as it states (RFC 9110 section 9.3.3).
 func (x *exchange) describesGet(resp *http.Response) bool {
-	if !x.site.plain || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
+	if !x.site.kind.Transparent || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
 		resp.ContentLength < 0 || resp.ContentLength > keptPost {
 		return false
 	}

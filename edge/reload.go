@@ -198,7 +198,7 @@ func (c *running) site(name string) (*site, bool) {
 // on as it is: its connections, and all it knows of its masters.
 func sameSite(old, cfg *config.Config, s *config.Site) bool {
 	i := slices.IndexFunc(old.Sites, func(o config.Site) bool { return o.Name == s.Name })
-	return i >= 0 && reflect.DeepEqual(&old.Sites[i], s) &&
+	return i >= 0 && old.Sites[i].Equal(s) &&
 		old.Public(&old.Sites[i]).String() == cfg.Public(s).String() && old.Cache.MaxMetadata == cfg.Cache.MaxMetadata
 }
 

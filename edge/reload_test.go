@@ -20,6 +20,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
+	"pkgedge/origin/kinds"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -36,7 +37,7 @@ func newReloadable(t *testing.T, text string) *reloadable {
 	e := newTestEdge(t, text, true)
 	r := &reloadable{file: filepath.Join(t.TempDir(), "config.yaml")}
 	r.head = fmt.Sprintf("listen: %s\nadmin: { listen: '' }\nlog: { access: 'off' }\ncache: { memory: 1MiB, dir: %s }\n", e.cfg.Listen, e.cfg.Cache.Dir)
-	e.source = config.Source{Path: r.file, Env: edgetest.NoEnv}
+	e.source = config.Source{Path: r.file, Kinds: kinds.All(), Env: edgetest.NoEnv}
 	serveEdge(t, e)
 	r.client = &client{t, e, &http.Transport{DisableCompression: true}}
 	t.Cleanup(r.transport.CloseIdleConnections)

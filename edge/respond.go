@@ -143,7 +143,7 @@ func (x *exchange) fields(a *cache.Answer) {
 	}
 	h["Via"] = append(h["Via"][:len(h["Via"]):len(h["Via"])], "1.1 edge")
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheStatus(a))
-	if !x.site.plain {
+	if !x.site.kind.Transparent {
 		h["Cache-Control"] = []string{x.lifetime(a)}
 		delete(h, "Expires")
 		delete(h, "Pragma")

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/budget"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/origin"
@@ -113,7 +114,7 @@ func (e *edge) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
-	shares := cache.Divide(e.cfg.Cache.Memory)
+	shares := budget.Split(e.cfg.Cache.Memory)
 	boundMemory(shares.Limit)
 	e.documents = origin.NewDocuments(shares.Documents, e.cache)
 	e.measure()

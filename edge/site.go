@@ -20,9 +20,10 @@ import (
 // site is one registry as the edge serves it.
 type site struct {
 	name     string
-	prefix   string               // begins and ends with "/"
-	hosts    []string             // lower case; empty for any
-	plain    bool                 // the files kind: RFC 9111 and what the client says
+	prefix   string   // begins and ends with "/"
+	hosts    []string // lower case; empty for any
+	kind     *kind.Descriptor
+	names    kind.Redactor        // takes names out of bodies; nil where the kind has no such routes
 	own      upstream             // the site's own masters
 	scopes   map[string]*upstream // those of its private scopes, by their names
 	redactor *redact.Redactor     // of the bodies that pass
@@ -40,7 +41,7 @@ type site struct {
 // newSite builds a site, whose masters are supervised from now on.
 func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 	t := &site{
-		name: s.Name, prefix: s.Path, hosts: s.Hosts, plain: s.Kind == config.KindFiles, cache: e.cache,
+		name: s.Name, prefix: s.Path, hosts: s.Hosts, kind: s.Kind, cache: e.cache,
 		lease: newLease(), scopes: make(map[string]*upstream), redactor: redact.New(),
 	}
 	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
@@ -57,6 +58,7 @@ func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
 		t.scopes[from.Name] = u
 		first += len(from.Masters) + len(from.Files)
 	}
+	t.names, _ = t.own.Kind.(kind.Redactor)
 	t.releases.age = s.MinimumAge
 	t.metadata, t.files = rules(s)
 	return t, nil
@@ -72,7 +74,7 @@ func (e *edge) reach(u *upstream, t *site, cfg *config.Config, s *config.Site, f
 	}
 	o, err := origin.New(origin.Config{
 		Site:        name,
-		Kind:        s.Kind,
+		Kind:        *t.kind,
 		PublicBase:  cfg.Public(s).String(),
 		Masters:     upstreams(from.Masters),
 		Files:       upstreams(from.Files),
@@ -84,9 +86,8 @@ func (e *edge) reach(u *upstream, t *site, cfg *config.Config, s *config.Site, f
 		MaxMetadata: cfg.Cache.MaxMetadata,
 		Documents:   e.documents,
 		Identity:    e.identity,
-		Deny:        s.Deny,
 		MinimumAge:  age,
-		Time:        s.Abbreviated.Time,
+		Settings:    s.Settings,
 		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 			return t.digests(ctx, u, list, h, renew)
 		},
@@ -121,9 +122,7 @@ func rules(s *config.Site) (metadata, files policy.Rule) {
 		rule.Grace.Min, rule.Keep.Min = rule.Grace.Default, rule.Keep.Default
 	}
 	moving, lasting := orStated, orStated
-	if s.Kind == config.KindDist {
-		// Release trees state one lifetime for all of their paths, too long for
-		// what moves and too short for what never changes.
+	if s.Kind.OneLifetime {
 		moving, lasting = policy.AtMost, policy.Exactly
 	}
 	if s.Fresh.Override {
@@ -137,7 +136,7 @@ func orStated(d time.Duration) policy.Clamp { return policy.Clamp{Default: d} }
 
 // withLifetime gives a rule the lifetime of a 200, or the heuristic.
 func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duration) policy.Clamp) policy.Rule {
-	if fresh == config.Guess {
+	if fresh == kind.Heuristic {
 		rule.Heuristic = true
 	} else {
 		rule.OK = clamp(fresh)

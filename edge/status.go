@@ -37,6 +37,7 @@ type configStatus struct {
 type siteStatus struct {
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`
+	Writes bool   `json:"writes,omitempty"` // its masters take writes
 	Public string `json:"public"`
 	poolsStatus
 	Scopes  []scopeStatus `json:"scopes,omitempty"`
@@ -96,7 +97,7 @@ func (e *edge) status() any {
 	s.Config.Ending = len(e.generations()) - 1
 	for i := range c.cfg.Sites {
 		conf := &c.cfg.Sites[i]
-		st := siteStatus{Name: conf.Name, Kind: conf.Kind, Public: c.cfg.Public(conf).String(), Answers: answers[conf.Name]}
+		st := siteStatus{Name: conf.Name, Kind: conf.Kind.Name, Writes: conf.Kind.Writes, Public: c.cfg.Public(conf).String(), Answers: answers[conf.Name]}
 		if site, ok := c.site(conf.Name); ok {
 			st.Changes = site.feed.report()
 			for _, p := range site.pools() {

@@ -103,11 +103,11 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Memo:    kind.Memo,
 		Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()},
 	}
-	if !s.plain && !u.Written(r) {
+	if !s.kind.Transparent && !u.Written(r) {
 		q.SoftTimeout = softTimeout
 	}
 	passed, followed := hops(h), s.follows(u, r)
-	if lines := h["Authorization"]; len(lines) > 0 && !s.plain && u.authorized != config.AuthorizedIgnore {
+	if lines := h["Authorization"]; len(lines) > 0 && !s.kind.Transparent && u.authorized != config.AuthorizedIgnore {
 		if passed == nil {
 			passed = make(http.Header)
 		}

@@ -70,7 +70,7 @@ func portOf(u *url.URL) string {
 
 // Plain says that the client's request goes forward as it is and the response
 // comes back as it is: the files kind, whose policy is the origin's.
-func (a *Ask) Plain() bool { return a.Route.What == "file" }
+func (a *Ask) Plain() bool { return a.Route.Transparent }
 
 // request builds what a master is asked.
 func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm"
 	"pkgedge/origin/sample/faults"
 )
 
@@ -105,7 +106,7 @@ func TestDigestIsNotWaitedForLong(t *testing.T) {
 
 func mustKind(t *testing.T) kind.Kind {
 	t.Helper()
-	k, err := newKind(Config{Kind: "npm", PublicBase: publicBase})
+	k, err := npm.New(kind.Options{PublicBase: publicBase})
 	if err != nil {
 		t.Fatal(err)
 	}

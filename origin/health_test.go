@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm"
 )
 
 var (
@@ -29,7 +30,7 @@ func poolOf(roles string, change func(*Config)) *pool {
 		u := &url.URL{Scheme: "https", Host: string(rune('a'+i)) + ".example"}
 		masters = append(masters, Upstream{URL: u, Primary: r == 'p', Spare: r == 's'})
 	}
-	cfg := Config{Site: "npm", Kind: "npm"}
+	cfg := Config{Site: "npm", Kind: npm.Descriptor()}
 	if change != nil {
 		change(&cfg)
 	}

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
+	"pkgedge/origin/npm"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -131,7 +133,9 @@ type behind struct {
 // option changes a site's configuration.
 type option func(*Config)
 
-func ofKind(name string) option  { return func(c *Config) { c.Kind = name } }
+func ofKind(name string) option {
+	return func(c *Config) { c.Kind = *kind.ByName(kinds.All(), name) }
+}
 func waits(w Timeouts) option    { return func(c *Config) { c.Timeouts = w } }
 func maxMetadata(n int64) option { return func(c *Config) { c.MaxMetadata = n } }
 
@@ -152,7 +156,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	t.Helper()
 	b := &behind{}
 	cfg := Config{
-		Kind: "npm", PublicBase: publicBase, Timeouts: patient, MaxMetadata: 64 << 20, Identity: "edge-test",
+		Kind: npm.Descriptor(), PublicBase: publicBase, Timeouts: patient, MaxMetadata: 64 << 20, Identity: "edge-test",
 		Observe: func(master, result string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

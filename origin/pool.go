@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"pkgedge/origin/kind"
 	"slices"
 	"strings"
 	"sync"
@@ -28,14 +29,15 @@ type pool struct {
 	observe    func(master, result string)
 	log        *slog.Logger
 
-	probe  Probe
-	ping   string                                       // the registry's own path for probes, "" where it has none
-	ask    func(context.Context, *master, target) error // a probe
-	random func(n int) int                              // below n
-	near   time.Duration                                // see near
-	pins   *pins                                        // of all pools of a site
-	doubts *doubts
-	waits  *[classes]latency // for first bytes, at all masters
+	probe     Probe
+	ping      string                                       // the registry's own path for probes, "" where it has none
+	probePath func(kind.Route) string                      // see kind.Descriptor; nil where there is none
+	ask       func(context.Context, *master, target) error // a probe
+	random    func(n int) int                              // below n
+	near      time.Duration                                // see near
+	pins      *pins                                        // of all pools of a site
+	doubts    *doubts
+	waits     *[classes]latency // for first bytes, at all masters
 
 	hedges, retries *budget
 	*counts
@@ -83,7 +85,7 @@ const (
 func newPool(cfg Config, name string, upstreams []Upstream, first int) *pool {
 	p := &pool{
 		site: cfg.Site, name: name, timeouts: cfg.Timeouts, identity: cfg.Identity, credential: cfg.Credentials, publicBase: cfg.PublicBase,
-		observe: cfg.Observe, log: cfg.Log, probe: cfg.Probe, ping: pingOf(cfg.Kind), random: rand.IntN, near: near,
+		observe: cfg.Observe, log: cfg.Log, probe: cfg.Probe, ping: cfg.Kind.Ping, probePath: cfg.Kind.ProbePath, random: rand.IntN, near: near,
 		doubts: newDoubts(), hedges: newHedges(), retries: newRetries(), waits: new([classes]latency), counts: new(counts), pins: newPins(),
 		transport: newTransport(cfg.Timeouts), beyond: newBeyond(cfg.Timeouts),
 	}

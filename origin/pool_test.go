@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/npm"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -332,8 +333,8 @@ func TestMasterUnderABasePath(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	u := &url.URL{Scheme: "https", Host: "a.example"}
 	for name, cfg := range map[string]Config{
-		"no master":       {Kind: "npm"},
-		"no such kind":    {Kind: "cargo", Masters: []Upstream{{URL: u, Primary: true}}},
+		"no master":       {Kind: npm.Descriptor()},
+		"no such kind":    {Kind: kind.Descriptor{Name: "cargo"}, Masters: []Upstream{{URL: u, Primary: true}}},
 		"no kind at all":  {Masters: []Upstream{{URL: u, Primary: true}}},
 		"neither of both": {},
 	} {

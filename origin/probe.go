@@ -44,11 +44,6 @@ type target struct {
 	learnt     bool
 }
 
-// latest, after a packument's path, is its newest version's document: it comes
-// from where the packument does, is shorter, and is not mistaken for a second
-// fetch of the packument by whoever counts a master's requests.
-const latest = "/latest"
-
 // learnt is the smallest thing that a master gave us of late.
 type learnt struct {
 	path string
@@ -60,16 +55,18 @@ func (p *pool) learn(m *master, a *Ask, size int64) {
 	if _, private := a.Header["Authorization"]; private || p.probe.Path != "" && !p.isFiles() || a.Plain() || !p.probes() {
 		return
 	}
-	if size > smallest && !p.isFiles() || a.Route.What != "packument" && !p.isFiles() {
-		return
+	path := a.Route.Path
+	if !p.isFiles() {
+		if size > smallest || p.probePath == nil {
+			return
+		}
+		if path = p.probePath(a.Route); path == "" {
+			return
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m.heard = time.Now()
-	path := a.Route.Path
-	if !p.isFiles() {
-		path += latest
-	}
 	if p.learnt.path == "" || size < p.learnt.size {
 		p.learnt = learnt{path, size}
 	}

@@ -105,7 +105,7 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	if after := len(download(t, w.aURL+aPackument)); after > before {
 		is(b.pool, "GET", "/edge-sample-app/latest")
 	} else {
-		is(b.pool, "GET", aPackument+latest)
+		is(b.pool, "GET", aPackument+"/latest")
 	}
 	get(Ask{Route: b.route(aTarball)})
 	is(b.files, "HEAD", aTarball)
@@ -211,7 +211,7 @@ var words = &Ask{Route: kind.Route{Class: kind.Metadata, What: "packument", Path
 // A registry that hangs while its root and its ping answer is out within the
 // configured probes, whether or not a client runs into it.
 func TestRegistryThatHangsBehindAWellRootIsFound(t *testing.T) {
-	const real = "/words" + latest
+	const real = "/words/latest"
 	for _, tt := range []struct {
 		name string
 		let  func(p *pool) // down a client
@@ -247,7 +247,7 @@ func TestRegistryThatHangsBehindAWellRootIsFound(t *testing.T) {
 func TestProbesPingAMasterThatGaveAClientADocument(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, f := beginAt(t, "", "pr", steady)
-		const ping, real = "/-/ping", "/words" + latest
+		const ping, real = "/-/ping", "/words/latest"
 		a := p.primary()
 		for _, step := range []struct {
 			name  string

@@ -14,7 +14,7 @@ import (
 // Config describes a site's origin.
 type Config struct {
 	Site        string // its name, for the log
-	Kind        string // "npm", "dist" or "files"
+	Kind        kind.Descriptor
 	PublicBase  string // URL under which clients reach the site, without a final slash
 	Masters     []Upstream
 	Files       []Upstream // where files come from instead of Masters, when set
@@ -31,13 +31,8 @@ type Config struct {
 	// h is the fields of the request for the file.
 	Digests func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
 
-	// Deny and MinimumAge are what the site withholds, see npm.Policy.
-	Deny       []string
-	MinimumAge time.Duration
-
-	// Time puts the times of the versions into the abbreviated form of a
-	// packument, see npm.Kind.WithTime.
-	Time bool
+	MinimumAge time.Duration // see kind.Options
+	Settings   kind.Settings // of the kind's own keys
 
 	// Observe is told how each request to a master ended: "200", "timeout",
 	// "refused", …: a small set. It may be nil.
@@ -121,10 +116,14 @@ type Site struct {
 
 // New returns a site's origin.
 func New(cfg Config) (*Site, error) {
-	k, err := newKind(cfg)
+	if cfg.Kind.New == nil {
+		return nil, fmt.Errorf("no such kind of site: %q", cfg.Kind.Name)
+	}
+	k, err := cfg.Kind.New(kind.Options{PublicBase: cfg.PublicBase, MinimumAge: cfg.MinimumAge, Settings: cfg.Settings})
 	if err != nil {
 		return nil, err
 	}
+	w, ok := k.(kind.Withholder)
 	if len(cfg.Masters) == 0 {
 		return nil, fmt.Errorf("a site needs a master")
 	}
@@ -135,7 +134,7 @@ func New(cfg Config) (*Site, error) {
 		digests:     cfg.Digests,
 		patience:    digestPatience,
 		maxMetadata: cfg.MaxMetadata,
-		policed:     len(cfg.Deny) > 0 || cfg.MinimumAge > 0,
+		policed:     ok && w.Withholds(),
 	}
 	if s.documents == nil {
 		s.documents = NewDocuments(64<<20, unlimited{})

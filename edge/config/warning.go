@@ -5,7 +5,7 @@ import (
 	"net"
 	"strings"
 
-	"pkgedge/cache"
+	"pkgedge/cache/budget"
 )
 
 // Warnings says what is allowed but may not be meant, one line each.
@@ -20,13 +20,13 @@ func (c *Config) Warnings() []string {
 			warn("sites[%d]: whoever reaches the edge may read %s, with the edge's own credentials: keep strangers away from it", i, strings.Join(open, " and "))
 		}
 	}
-	if c.Cache.Memory < cache.LeastMemory {
-		warn("cache.memory: %s is less than the edge needs by itself, so it will take more: write %s or more", formatSize(c.Cache.Memory), formatSize(cache.LeastMemory))
+	if c.Cache.Memory < budget.LeastMemory {
+		warn("cache.memory: %s is less than the edge needs by itself, so it will take more: write %s or more", formatSize(c.Cache.Memory), formatSize(budget.LeastMemory))
 	}
-	if n := cache.Divide(c.Cache.Memory).Files(); c.Cache.Disk/(256<<10) > n {
+	if n := budget.Split(c.Cache.Memory).Files(); c.Cache.Disk/(256<<10) > n {
 		warn("cache.disk: cache.memory (%s) has room to index %d files, which may take much less than %s: give more memory", formatSize(c.Cache.Memory), n, formatSize(c.Cache.Disk))
 	}
-	if n := cache.Divide(c.Cache.Memory).Document() >> 20 << 20; n < c.Cache.MaxMetadata {
+	if n := budget.Split(c.Cache.Memory).Document() >> 20 << 20; n < c.Cache.MaxMetadata {
 		warn("cache.max_metadata: a document of more than %s takes the process beyond cache.memory (%s) while it is prepared, one at a time: give more memory, or write less", formatSize(n), formatSize(c.Cache.Memory))
 	}
 	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"pkgedge/origin/kind"
@@ -16,8 +17,21 @@ type Kind struct{}
 
 var _ kind.Kind = Kind{}
 
-// New returns the kind.
-func New() Kind { return Kind{} }
+// New returns the kind, which has no options.
+func New(kind.Options) (kind.Kind, error) { return Kind{}, nil }
+
+// Descriptor describes the kind.
+func Descriptor() kind.Descriptor {
+	return kind.Descriptor{
+		Name:        "dist",
+		New:         New,
+		OneLifetime: true,
+		Defaults: kind.Defaults{
+			Metadata: 5 * time.Minute, Files: 8760 * time.Hour, Missing: 10 * time.Second,
+			WhileRevalidate: 24 * time.Hour, IfError: kind.Forever, StaleOverride: true,
+		},
+	}
+}
 
 // What a route names.
 const (
@@ -70,7 +84,7 @@ func (Kind) Route(r kind.Request) kind.Route {
 }
 
 func refuse(status int, why string) kind.Route {
-	return kind.Route{Class: kind.Refuse, What: "invalid", Status: status, ContentType: "text/plain; charset=utf-8", Reason: why}
+	return kind.Route{Class: kind.Refuse, What: "invalid", Reply: kind.Reply{Status: status, ContentType: "text/plain; charset=utf-8", Text: why}}
 }
 
 // split decodes a path into segments; the last one is empty after a final slash.
@@ -153,7 +167,7 @@ func listOf(name string) string {
 func listRoute(dir, list, name string) kind.Route {
 	r := kind.Route{
 		Class: kind.Metadata, What: shasums, Key: dir + "/" + list, Path: join([]string{dir, list}), Moving: true,
-		Excerpt: "part/" + name, Reason: "there is no " + name + " here", ContentType: typeOf(name),
+		Subdocument: kind.Subdocument{Name: "part/" + name, ContentType: typeOf(name), Missing: "there is no " + name + " here"},
 	}
 	if isRelease(dir) {
 		r.Group, r.Settles = dir, true

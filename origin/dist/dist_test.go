@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 	cut := func(s string) (bad [][]byte) {
 		return [][]byte{[]byte(s[:len(s)-1]), []byte(s[:len(s)/2]), []byte("\n"), []byte(`{"error":"x"}`)}
 	}
-	kindtest.Run(t, dist.New(), kindtest.Samples{
+	kindtest.Run(t, dist.Kind{}, kindtest.Samples{
 		Things: [][]kind.Request{
 			get("/index.json", "/index%2ejson"), get("/index.tab"), get("/latest/"), get("/latest-v20.x/"), get("/"),
 			get("/v20.1.0/"), get("/v20.1.0/SHASUMS256.txt"), get("/v20.1.0/SHASUMS256.txt.asc"), get("/v20.1.0/SHASUMS256.txt.sig"),
@@ -78,7 +78,7 @@ func TestWhatMoves(t *testing.T) {
 		"/latest-iron/SHASUMS256.txt": true, "/npm/npm-1.0.0.tgz": true, "/v20.1.0/": true, "/v20.1.0/SHASUMS256.txt": true,
 		"/v20.1.0/node-v20.1.0.tar.gz": false, "/v20.1.0/docs/api/fs.html": false, "/v6.0.0-rc.1/x": false, "/v20/x": true, "/vx.1.2/x": true,
 	} {
-		if r := dist.New().Route(get(path)[0]); !r.Class.Cacheable() || (r.Moving || r.Class == kind.Metadata) != moves {
+		if r := (dist.Kind{}).Route(get(path)[0]); !r.Class.Cacheable() || (r.Moving || r.Class == kind.Metadata) != moves {
 			t.Errorf("%s: %+v", path, r)
 		}
 	}
@@ -86,7 +86,7 @@ func TestWhatMoves(t *testing.T) {
 
 // A list and its signatures are parts of one document.
 func TestListAndSignaturesAreOne(t *testing.T) {
-	k := dist.New()
+	k := dist.Kind{}
 	r := k.Route(get("/v20.1.0/SHASUMS256.txt")[0])
 	good := map[string][]byte{"/v20.1.0/SHASUMS256.txt.asc": []byte(armour), "/v20.1.0/SHASUMS256.txt.sig": {0x88, 0x75, 0x04}}
 	docs, err := k.Prepare(r, kind.Source{Body: []byte(list), Beside: good})
@@ -100,8 +100,8 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 		"/v20.1.0/SHASUMS256.txt": list, "/v20.1.0/SHASUMS256.txt.asc": armour, "/v20.1.0/SHASUMS256.txt.sig": "\x88\x75\x04", "/v20.1.0/SHASUMS256.txt.gpg": "",
 	} {
 		part := k.Route(get(path)[0])
-		from, n, ok := kind.Excerpt(memo.Bytes(), part.Excerpt)
-		if part.Key != r.Key || part.Reason == "" || part.ContentType == "" || ok != (want != "") || doc.String()[from:from+n] != want {
+		from, n, ok := kind.FindSubdocument(memo.Bytes(), part.Subdocument.Name)
+		if part.Key != r.Key || part.Subdocument.Missing == "" || part.Subdocument.ContentType == "" || ok != (want != "") || doc.String()[from:from+n] != want {
 			t.Errorf("%s: %+v: %q", path, part, doc.String()[from:from+n])
 		}
 	}
@@ -120,7 +120,7 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 // An index says what is new in it, so that it can be held back until that is
 // there.
 func TestNewReleasesAreNeeded(t *testing.T) {
-	k := dist.New()
+	k := dist.Kind{}
 	const (
 		tab   = "version\tdate\tfiles\tnpm\nv20.1.0\tx\theaders,linux-x64\t9\n"
 		index = `[{"version":"v20.1.0","files":["headers","linux-x64"]}]`
@@ -161,7 +161,7 @@ func TestNewReleasesAreNeeded(t *testing.T) {
 
 // However much is new in an index, the wait for it has a bound.
 func TestNeedsAreBounded(t *testing.T) {
-	k := dist.New()
+	k := dist.Kind{}
 	r := k.Route(get("/index.tab")[0])
 	docs, err := k.Prepare(r, kind.Source{Body: []byte(tab)})
 	if err != nil {
@@ -186,11 +186,11 @@ func TestWhatSettles(t *testing.T) {
 		"/v20.1.0/SHASUMS256.txt": true, "/v20.1.0/SHASUMS256.txt.sig": true, "/v0.8.0/SHASUMS.txt": true,
 		"/latest/SHASUMS256.txt": false, "/latest-v20.x/SHASUMS256.txt.asc": false, "/index.json": false, "/index.tab": false, "/v20.1.0/": false,
 	} {
-		if r := dist.New().Route(get(path)[0]); r.Settles != settles {
+		if r := (dist.Kind{}).Route(get(path)[0]); r.Settles != settles {
 			t.Errorf("%s: settles %t", path, r.Settles)
 		}
 	}
-	for _, l := range dist.New().Lists(dist.New().Route(get("/v20.1.0/win-x64/node.lib")[0])) {
+	for _, l := range (dist.Kind{}).Lists(dist.Kind{}.Route(get("/v20.1.0/win-x64/node.lib")[0])) {
 		if !l.Settles {
 			t.Errorf("%s as the list of a file does not settle", l.Key)
 		}
@@ -200,11 +200,11 @@ func TestWhatSettles(t *testing.T) {
 // A release is purged by its name.
 func TestReleaseIsAGroup(t *testing.T) {
 	for _, path := range []string{"/v20.1.0/", "/v20.1.0/SHASUMS256.txt", "/v20.1.0/win-x64/node.lib"} {
-		r := dist.New().Route(get(path)[0])
+		r := dist.Kind{}.Route(get(path)[0])
 		if r.Group != "v20.1.0" {
 			t.Errorf("%s: group %q", path, r.Group)
 		}
-		for _, l := range dist.New().Lists(r) {
+		for _, l := range (dist.Kind{}).Lists(r) {
 			if l.Group != "v20.1.0" {
 				t.Errorf("%s: the group of its list is %q", path, l.Group)
 			}
@@ -214,7 +214,7 @@ func TestReleaseIsAGroup(t *testing.T) {
 
 // A list that lost something is cut or old, and replaces nothing.
 func TestShrunkenListReplacesNothing(t *testing.T) {
-	k := dist.New()
+	k := dist.Kind{}
 	more := list + sumA + "  node-v20.1.0.pkg\n"
 	for _, tt := range []struct {
 		name, path, before, after string
@@ -245,7 +245,7 @@ func TestShrunkenListReplacesNothing(t *testing.T) {
 }
 
 func FuzzPrepare(f *testing.F) {
-	k := dist.New()
+	k := dist.Kind{}
 	routes := []kind.Route{
 		k.Route(get("/index.json")[0]), k.Route(get("/index.tab")[0]), k.Route(get("/v20.1.0/SHASUMS256.txt")[0]), k.Route(get("/v20.1.0/SHASUMS256.txt.asc")[0]),
 	}

@@ -9,8 +9,18 @@ import (
 // Kind treats every path as a file.
 type Kind struct{}
 
-// New returns the kind.
-func New() Kind { return Kind{} }
+// New returns the kind, which has no options.
+func New(kind.Options) (kind.Kind, error) { return Kind{}, nil }
+
+// Descriptor describes the kind.
+func Descriptor() kind.Descriptor {
+	return kind.Descriptor{
+		Name:        "files",
+		New:         New,
+		Transparent: true,
+		Defaults:    kind.Defaults{Metadata: kind.Heuristic, Files: kind.Heuristic, IfError: kind.Forever},
+	}
+}
 
 // longest is the longest path and query, in bytes.
 const longest = 8 << 10
@@ -25,11 +35,11 @@ func (Kind) Route(r kind.Request) kind.Route {
 	}
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return kind.Route{Class: kind.Refuse, What: "method", Status: http.StatusMethodNotAllowed, Reason: "method not allowed"}
+		return kind.Route{Class: kind.Refuse, What: "method", Reply: kind.Reply{Status: http.StatusMethodNotAllowed, Text: "method not allowed"}}
 	case len(path) > longest:
-		return kind.Route{Class: kind.Refuse, What: "path", Status: http.StatusRequestURITooLong, Reason: "the path is too long"}
+		return kind.Route{Class: kind.Refuse, What: "path", Reply: kind.Reply{Status: http.StatusRequestURITooLong, Text: "the path is too long"}}
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		return kind.Route{Class: kind.File, What: "file", Key: path, Path: path}
+		return kind.Route{Class: kind.File, What: "file", Key: path, Path: path, Transparent: true}
 	case safe(r.Method):
 		return kind.Route{Class: kind.PassPrimary, What: "pass", Path: path}
 	}

@@ -2,7 +2,6 @@ package kind
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"time"
 )
@@ -14,7 +13,7 @@ import (
 // The contract, which the conformance suite in kindtest checks:
 //   - Route never fails and never panics, whatever bytes arrive: what it cannot
 //     name it refuses with a 4xx and one clear line.
-//   - Two requests for the same thing have equal Keys and Excerpts, and
+//   - Two requests for the same thing have equal Keys and Subdocuments, and
 //     different things differ in one of them.
 //   - Prepare returns an error for a body that must not replace a good one: not
 //     what the route promises, empty, cut, or an error page served as 200; and
@@ -27,6 +26,27 @@ type Kind interface {
 	Prepare(Route, Source) ([]Document, error)
 	Lists(file Route) []Route
 	Digest(file Route, memo []byte) (d Digest, ok bool)
+}
+
+// Redactor is a Kind that takes names out of bodies on their way.
+//
+//   - Strip takes those in private scopes out of the body of a request whose route
+//     has Strips, before it goes to masters that must not hear of them. The error
+//     says that nothing is known of the body, which must not be sent then.
+//   - Filter takes those that the site withholds out of the body of a response
+//     whose route has Filters.
+//
+// Both return the body itself when there is nothing to take out, and do not change
+// it.
+type Redactor interface {
+	Strip(r Route, body []byte, private func(scope string) bool) ([]byte, error)
+	Filter(r Route, body []byte) ([]byte, error)
+}
+
+// Withholder is a Kind that may withhold files which its masters have. While
+// Withholds is true, no file is served before Digest has been asked about it.
+type Withholder interface {
+	Withholds() bool
 }
 
 // Source is what documents are made of.
@@ -52,129 +72,4 @@ type Request struct {
 	Path   string      // as sent, still escaped, below the site's prefix; starts with "/"
 	Query  string      // raw, without "?"
 	Header http.Header // read only
-}
-
-// Class says how a request is treated.
-type Class uint8
-
-const (
-	Refuse      Class = iota // answered 4xx by the edge: Status and Reason say how
-	Off                      // an endpoint we know and do not offer: Status and Reason say how
-	Local                    // answered by the edge itself: Status, ContentType and Reason (the body)
-	PassPrimary              // to the primary and nowhere else, never stored
-	PassAny                  // to any master, never stored
-	Metadata                 // cacheable; read whole, checked and prepared before it is released
-	File                     // cacheable; streamed
-)
-
-// Cacheable says whether responses of this class may be stored.
-func (c Class) Cacheable() bool { return c == Metadata || c == File }
-
-// Route is what a request asks for.
-type Route struct {
-	Class Class
-
-	// What names the endpoint in logs and metrics, from a small fixed set:
-	// "packument", "version", "tarball", "publish", "login", ….
-	What string
-
-	// Key identifies the stored response within its site, for example
-	// "packument/@scope/name". Set only when the class is cacheable.
-	Key string
-
-	// Group is what a purge of one package names: "@scope/name". It may be
-	// empty.
-	Group string
-
-	// Scope is the part of the registry's names it lies in, for example @acme, in
-	// lower case: a site may keep such a part at masters of its own. It is ""
-	// for none, and where it is not known. OtherScopes are further ones that the
-	// request mentions, which must not be told to just any master either.
-	Scope       string
-	OtherScopes []string
-
-	// Path is what a master is asked for: an escaped path, with its query,
-	// below the master's base path; starts with "/".
-	Path string
-
-	// Moving says that a file may be another one tomorrow: it has the lifetime of
-	// metadata.
-	Moving bool
-
-	// Settles says of metadata that it changes in its first hours and hardly
-	// after: the longer ago it was modified, the longer it is used.
-	Settles bool
-
-	// Variant is the document of a stored response that answers this request:
-	// one of those Prepare made, "" where there is only one.
-	Variant string
-
-	// Excerpt names a part of that document, for the memo to find: what is
-	// wanted where it is not the whole document. Reason then goes with the 404
-	// when there is no such part.
-	Excerpt string
-
-	// Beside lists paths of documents that belong to the one at Path, and are
-	// fetched from the same master, so that all are of one generation.
-	Beside []string
-
-	// Strip takes what lies in private scopes out of the body of a request of
-	// this route, before it goes to masters that must not hear of it; nil where
-	// only the path tells. The error says that nothing is known of the body.
-	Strip func(body []byte, private func(scope string) bool) ([]byte, error)
-
-	// Filter takes what is withheld out of the body of a response to it, nil
-	// where nothing is.
-	Filter func(body []byte) ([]byte, error)
-
-	// Touches lists what a successful write makes stale at once.
-	Touches []Mark
-
-	// Status, ContentType and Reason answer what never reaches a master.
-	// ContentType is also that of an Excerpt, where it is not the document's.
-	Status      int
-	ContentType string
-	Reason      string
-
-	// Log replaces the request's path in logs when that holds a secret.
-	Log string
-}
-
-// Scope says how much a Mark covers.
-type Scope uint8
-
-const (
-	GroupMetadata Scope = iota // the metadata of a group
-	GroupAll                   // everything of a group: metadata and files
-	OneKey                     // one stored response
-)
-
-// Mark names stored responses that a write changes: a group or a key.
-type Mark struct {
-	Scope Scope
-	Name  string
-}
-
-// Document is one form of a metadata answer, ready to be compressed and kept.
-type Document struct {
-	Variant     string // which form; "" where there is only one
-	ContentType string
-	Size        int64       // bytes that Body will write
-	Body        io.WriterTo // may be written more than once, each time the same bytes
-
-	// Until is when the same body would make another document, zero for never.
-	Until time.Time
-
-	// Needs lists paths that the document newly promises: as long as they do not
-	// answer, what is stored is the better one.
-	Needs []string
-}
-
-// Digest is what a file's bytes must hash to.
-type Digest struct {
-	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where only Withheld is known
-	Sum       []byte
-
-	// Withheld says why the file must not be served, "" when it may.
-	Withheld string
 }

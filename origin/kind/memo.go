@@ -168,8 +168,8 @@ func FindSpan(lines []byte, key string) (from, n int64, ok bool) {
 	return from, n, err1 == nil && err2 == nil && from >= 0 && n >= 0
 }
 
-// Excerpt finds the part of a document that Route.Excerpt names, in its memo.
-func Excerpt(memo []byte, name string) (from, n int64, ok bool) {
+// FindSubdocument finds a part of a document in its memo.
+func FindSubdocument(memo []byte, name string) (from, n int64, ok bool) {
 	_, lines, _ := bytes.Cut(memo, []byte("\n"))
 	return FindSpan(lines, name)
 }

@@ -23,7 +23,11 @@ func TestContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kindtest.Run(t, npm.New("http://edge.example"), kindtest.Samples{
+	k, err := npm.New(kind.Options{PublicBase: "http://edge.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kindtest.Run(t, k, kindtest.Samples{
 		Things: [][]kind.Request{
 			get("/n", "/%6e"),
 			get("/N"),

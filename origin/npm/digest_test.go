@@ -25,7 +25,7 @@ func TestEveryFileIsFound(t *testing.T) {
 	}
 	body.WriteString(`}}`)
 	digests := []byte(prepare(t, "/@s%2fn", body.String())[kind.Memo])
-	k := New(testBase)
+	k := newKind(testBase)
 	for _, file := range files {
 		r := k.Route(get("/@s%2fn/-/" + escape(file)))
 		if d, ok := k.Digest(r, digests); !ok || !bytes.Equal(d.Sum, sum(file)) {
@@ -44,7 +44,7 @@ func TestEveryFileIsFound(t *testing.T) {
 }
 
 func TestListsNamesThePackument(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	lists := k.Lists(k.Route(get("/@s%2fn/-/n-1.tgz")))
 	want := k.Route(get("/@s/n"))
 	if len(lists) != 1 || lists[0].Key != want.Key || lists[0].Path != want.Path || lists[0].Class != kind.Metadata || lists[0].Variant != kind.Memo {

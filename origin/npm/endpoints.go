@@ -78,7 +78,7 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 			if r.Method == http.MethodPost {
 				r.Query = "" // it means nothing, and might name a scope
 				route := pass(r, kind.PassAny, "audit", "/-"+path)
-				route.Strip = StripAudit
+				route.Strips = true
 				return route
 			}
 		}
@@ -149,7 +149,10 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 }
 
 func (k *Kind) distTagsRoute(n name) kind.Route {
-	return excerpt(k.packumentRoute(n, packument.Full), endpointDistTags, packument.PartOfTags, "this package has no dist-tags")
+	r := k.packumentRoute(n, packument.Full)
+	r.What = endpointDistTags
+	r.Subdocument = kind.Subdocument{Name: packument.PartOfTags, Missing: "this package has no dist-tags"}
+	return r
 }
 
 // userEndpoint routes what lies below "/-/user". Logout has its token in the
@@ -172,7 +175,7 @@ func userEndpoint(r kind.Request, path, rest string) kind.Route {
 func passEndpoint(r kind.Request, what, path string) kind.Route {
 	route := pass(r, kind.PassPrimary, what, "/-"+path)
 	if route.Class == kind.PassPrimary && !isRead(r.Method) {
-		route.Strip = refuseMentions
+		route.Strips = true
 	}
 	return route
 }

@@ -28,12 +28,12 @@ func TestExcerpts(t *testing.T) {
 			"/n/3.0.0":  "", "/n/gone": "", "/n/^1.0.0": "", "/n/LATEST": "",
 			"/-/package/n/dist-tags": `{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"}`,
 		} {
-			r := New(testBase).Route(get(path))
-			from, n, ok := kind.Excerpt([]byte(documents[kind.Memo]), r.Excerpt)
+			r := newKind(testBase).Route(get(path))
+			from, n, ok := kind.FindSubdocument([]byte(documents[kind.Memo]), r.Subdocument.Name)
 			if ok != (want != "") || ok && documents[packument.Full][from:from+n] != want {
 				t.Errorf("%s: %v %q; want %q", path, ok, documents[packument.Full][from:from+n], want)
 			}
-			if r.Reason == "" || r.Variant != packument.Full {
+			if r.Subdocument.Missing == "" || r.Variant != packument.Full {
 				t.Errorf("%s: %+v", path, r)
 			}
 		}

@@ -20,7 +20,7 @@ const testBase = "http://edge.example/registry"
 // prepare runs Prepare for a package and returns the documents by variant.
 func prepare(t testing.TB, path, body string) map[string]string {
 	t.Helper()
-	k := New(testBase)
+	k := newKind(testBase)
 	documents, err := k.Prepare(k.Route(get(path)), kind.Source{Body: []byte(body)})
 	if err != nil {
 		t.Fatalf("Prepare: %v\n%.500s", err, body)
@@ -30,7 +30,7 @@ func prepare(t testing.TB, path, body string) map[string]string {
 
 // A URL that clients are given must be one that Route accepts.
 func TestGivenTarballsCanBeAskedFor(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	for _, file := range []string{"n-1.tgz", "n%2b%C3%A9.tgz", "@s%2fn-1.tgz", "%40s%2Fn%2b1.tgz", "n'!*()~@$.tgz", "N-01.tar.gz", "n%20.tgz", "..n", "-"} {
 		body := `{"name":"@s/n","versions":{"1.0.0":{"dist":{"tarball":"https://m.example/` + file + `","shasum":"` + strings.Repeat("ab", 20) + `"}}}}`
 		got := prepare(t, "/@s/n", body)
@@ -45,7 +45,7 @@ func TestGivenTarballsCanBeAskedFor(t *testing.T) {
 }
 
 func TestPublicBaseIsEscapedForJSON(t *testing.T) {
-	k := New(`http://edge.example/"x\/`)
+	k := newKind(`http://edge.example/"x\/`)
 	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(`{"name":"n","versions":{"1":{"dist":{"tarball":"/n/-/f"}}}}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestPrepareRejects(t *testing.T) {
 	for i := range `{"keys":[]}` {
 		tests = append(tests, test{"/-/npm/v1/keys", `{"keys":[]}`[:i], io.ErrUnexpectedEOF})
 	}
-	k := New(testBase)
+	k := newKind(testBase)
 	for _, test := range tests {
 		documents, err := k.Prepare(k.Route(get(test.path)), kind.Source{Body: []byte(test.body)})
 		switch {
@@ -126,7 +126,7 @@ func TestOtherMetadata(t *testing.T) {
 }
 
 func TestContentTypes(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(`{"name":"n","versions":{}}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -160,9 +160,9 @@ func TestTimeInTheAbbreviatedForm(t *testing.T) {
 			Policy{MinimumAge: 24 * time.Hour, Deny: []string{"n@2.0.0-beta.1"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plain := New(testBase).With(tt.policy)
+			plain := newKind(testBase).with(tt.policy)
 			var got [2]map[string]string
-			for i, k := range []*Kind{plain, plain.WithTime()} {
+			for i, k := range []*Kind{plain, plain.withTime()} {
 				documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(tt.body), Now: now})
 				if err != nil {
 					t.Fatal(err)

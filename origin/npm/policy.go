@@ -25,9 +25,9 @@ type Policy struct {
 	MinimumAge time.Duration
 }
 
-// With returns the same registry under a policy. Entries that ParseDeny refuses
+// with returns the same registry under a policy. Entries that ParseDeny refuses
 // deny nothing.
-func (k *Kind) With(p Policy) *Kind {
+func (k *Kind) with(p Policy) *Kind {
 	if len(p.Deny) == 0 && p.MinimumAge <= 0 {
 		return k
 	}
@@ -76,6 +76,14 @@ func ParseDeny(entry string) (name, number string, err error) {
 	return name, number, nil
 }
 
+// checkDeny says what is wrong with an entry of a deny list.
+func checkDeny(entry string) error {
+	if _, _, err := ParseDeny(entry); err != nil {
+		return fmt.Errorf("%q names nothing to deny: %w", entry, err)
+	}
+	return nil
+}
+
 // policy is a Policy made ready. A nil one withholds nothing.
 type policy struct {
 	names, scopes map[string]bool
@@ -97,7 +105,7 @@ func (p *policy) apply(r *kind.Route) {
 		return
 	}
 	if r.What == "search" && len(p.names)+len(p.scopes) > 0 {
-		r.Filter = func(body []byte) ([]byte, error) { return FilterSearch(body, p.denies) }
+		r.Filters = true
 	}
 	if r.Group == "" {
 		return
@@ -110,7 +118,7 @@ func (p *policy) apply(r *kind.Route) {
 	scope, base := r.Group[:slash], r.Group[slash:]
 	denied := p.versions[r.Group]
 	for _, number := range denied {
-		if r.Excerpt == packument.PartOf(number) || r.What == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
+		if r.Subdocument.Name == packument.PartOf(number) || r.What == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
 			r.What == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return
@@ -164,6 +172,6 @@ func deniedVersion(name, number string) string {
 func withheld(r kind.Route, why string) kind.Route {
 	return kind.Route{
 		Class: kind.Refuse, What: r.What, Group: r.Group, Scope: r.Scope,
-		Status: http.StatusUnavailableForLegalReasons, ContentType: packument.TypeJSON, Reason: why,
+		Reply: kind.Reply{Status: http.StatusUnavailableForLegalReasons, ContentType: packument.TypeJSON, Text: why},
 	}
 }

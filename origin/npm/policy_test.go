@@ -28,14 +28,14 @@ func TestParseDeny(t *testing.T) {
 }
 
 func TestDenied(t *testing.T) {
-	k := New(testBase).With(Policy{Deny: []string{"bad", "@evil/*", "n@1.0.0", "@s/n@2.0.0-rc.1"}})
+	k := newKind(testBase).with(Policy{Deny: []string{"bad", "@evil/*", "n@1.0.0", "@s/n@2.0.0-rc.1"}})
 	for _, path := range []string{
 		"/bad", "/bad/1.0.0", "/bad/latest", "/bad/-/bad-1.0.0.tgz", "/-/package/bad/dist-tags", "/b%61d", "/-/npm/v1/attestations/bad@1.0.0",
 		"/@evil/x", "/@evil%2fx", "/@evil/x/-/x-1.0.0.tgz",
 		"/n/1.0.0", "/n/-/n-1.0.0.tgz", "/-/npm/v1/attestations/n@1.0.0", "/@s/n/2.0.0-rc.1", "/@s%2fn/-/n-2.0.0-rc.1.tgz",
 	} {
 		r := k.Route(get(path))
-		if r.Class != kind.Refuse || r.Status != http.StatusUnavailableForLegalReasons || !strings.Contains(r.Reason, "deny list") {
+		if r.Class != kind.Refuse || r.Reply.Status != http.StatusUnavailableForLegalReasons || !strings.Contains(r.Reply.Text, "deny list") {
 			t.Errorf("%s: %+v", path, r)
 		}
 	}
@@ -48,8 +48,8 @@ func TestDenied(t *testing.T) {
 
 // What was stored under another policy is not served under this one.
 func TestPolicyIsInTheKey(t *testing.T) {
-	free, one, two := New(testBase), New(testBase).With(Policy{Deny: []string{"n@1.0.0"}}), New(testBase).With(Policy{Deny: []string{"n@1.0.1", "n@1.0.0"}})
-	same := New(testBase).With(Policy{Deny: []string{"n@1.0.0", "n@1.0.1"}})
+	free, one, two := newKind(testBase), newKind(testBase).with(Policy{Deny: []string{"n@1.0.0"}}), newKind(testBase).with(Policy{Deny: []string{"n@1.0.1", "n@1.0.0"}})
+	same := newKind(testBase).with(Policy{Deny: []string{"n@1.0.0", "n@1.0.1"}})
 	key := func(k *Kind, path string) string { return k.Route(get(path)).Key }
 	for _, path := range []string{"/n", "/n/-/odd.tgz", "/n/2.0.0"} {
 		if a, b, c := key(free, path), key(one, path), key(two, path); a == b || b == c || a == c {
@@ -78,9 +78,9 @@ func TestPolicyIsInTheKey(t *testing.T) {
 // is: files are the same under any.
 func TestWhatDocumentsAreMadeUnderIsInTheKey(t *testing.T) {
 	kinds := map[string]*Kind{
-		"plain": New(testBase), "another base": New(testBase + "/x"), "time": New(testBase).WithTime(),
-		"an age": New(testBase).With(Policy{MinimumAge: time.Hour}), "another age": New(testBase).With(Policy{MinimumAge: 2 * time.Hour}),
-		"time and age": New(testBase).With(Policy{MinimumAge: time.Hour}).WithTime(),
+		"plain": newKind(testBase), "another base": newKind(testBase + "/x"), "time": newKind(testBase).withTime(),
+		"an age": newKind(testBase).with(Policy{MinimumAge: time.Hour}), "another age": newKind(testBase).with(Policy{MinimumAge: 2 * time.Hour}),
+		"time and age": newKind(testBase).with(Policy{MinimumAge: time.Hour}).withTime(),
 	}
 	for _, path := range []string{"/n", "/@s/n", "/n/1.0.0", "/-/package/n/dist-tags"} {
 		seen := map[string]string{}
@@ -102,7 +102,7 @@ func TestWhatDocumentsAreMadeUnderIsInTheKey(t *testing.T) {
 			}
 		}
 	}
-	same := New(testBase + "/").WithTime().With(Policy{MinimumAge: 60 * time.Minute})
+	same := newKind(testBase + "/").withTime().with(Policy{MinimumAge: 60 * time.Minute})
 	if got, want := same.Route(get("/n")).Key, kinds["time and age"].Route(get("/n")).Key; got != want {
 		t.Errorf("the same settings, and keys %q and %q", got, want)
 	}
@@ -146,7 +146,7 @@ func TestWithheldVersions(t *testing.T) {
 			map[string]any{"latest": "2.0.0-beta.1", "next": "2.0.0-beta.1", "beta": "2.0.0-beta.1", "odd": "x"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := New(testBase).With(tt.policy)
+			k := newKind(testBase).with(tt.policy)
 			documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Now: now})
 			if err != nil {
 				t.Fatal(err)
@@ -177,7 +177,7 @@ func TestWithheldVersions(t *testing.T) {
 			}
 			memo := []byte(texts[kind.Memo])
 			for _, v := range tt.hidden {
-				if _, _, ok := kind.Excerpt(memo, "at/"+v); ok {
+				if _, _, ok := kind.FindSubdocument(memo, "at/"+v); ok {
 					t.Errorf("%s can be asked for by itself", v)
 				}
 			}

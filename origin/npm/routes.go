@@ -23,19 +23,19 @@ type Kind struct {
 
 var _ kind.Kind = (*Kind)(nil)
 
-// New returns the npm registry under a public base URL, to which the tarball
+// newKind returns the npm registry under a public base URL, to which the tarball
 // URLs of packuments will point: an absolute URL without query, for example
 // "https://h.example/registry". A trailing slash is dropped.
-func New(publicBase string) *Kind {
+func newKind(publicBase string) *Kind {
 	k := &Kind{base: packument.QuoteInner(strings.TrimRight(publicBase, "/"))}
 	k.setMark()
 	return k
 }
 
-// WithTime returns the same registry with "time" in the abbreviated form of a
+// withTime returns the same registry with "time" in the abbreviated form of a
 // packument, as the full form has it. That is not of the format, but some
 // registries have it, and pnpm then does without the full form.
-func (k *Kind) WithTime() *Kind {
+func (k *Kind) withTime() *Kind {
 	own := *k
 	own.time = true
 	own.setMark()
@@ -175,18 +175,16 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 		s = "packument/" + n.scope + "/" + n.base + k.mark + "/" + n.scope + "%2f" + n.base
 	}
 	r := split(s, endpointPackument, n, len(k.mark))
-	r.Variant = variant
+	r.Variant, r.InFeed = variant, true
 	return r
 }
 
 // versionRoute is a part of the packument: of the full one, whatever form the
 // client accepts.
 func (k *Kind) versionRoute(n name, v string) kind.Route {
-	return excerpt(k.packumentRoute(n, packument.Full), endpointVersion, packument.PartOf(v), "version not found: "+v)
-}
-
-func excerpt(r kind.Route, what, part, otherwise string) kind.Route {
-	r.What, r.Excerpt, r.Reason = what, part, otherwise
+	r := k.packumentRoute(n, packument.Full)
+	r.What = endpointVersion
+	r.Subdocument = kind.Subdocument{Name: packument.PartOf(v), Missing: "version not found: " + v}
 	return r
 }
 
@@ -220,7 +218,7 @@ func ofPackage(r kind.Route, n name, touches []kind.Mark) kind.Route {
 		own := n.part()
 		beyond := strings.Replace(strings.Replace(r.Path, n.escaped(), "", 1), n.String(), "", 1)
 		r.Scope, r.OtherScopes = own, slices.DeleteFunc(mentioned(beyond), func(s string) bool { return s == own })
-		r.Strip = nil // what is published names what it needs
+		r.Strips = false // a published manifest names what it needs
 	}
 	return r
 }
@@ -252,32 +250,26 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 
 func refuse(r kind.Request, f fault) kind.Route {
 	return kind.Route{
-		Class:       kind.Refuse,
-		What:        "invalid",
-		Status:      f.status,
-		ContentType: "text/plain; charset=utf-8",
-		Reason:      f.reason,
-		Log:         redact(r.Path),
+		Class: kind.Refuse,
+		What:  "invalid",
+		Reply: kind.Reply{Status: f.status, ContentType: "text/plain; charset=utf-8", Text: f.reason},
+		Log:   redact(r.Path),
 	}
 }
 
 func off(what, reason string) kind.Route {
 	return kind.Route{
-		Class:       kind.Off,
-		What:        what,
-		Status:      http.StatusNotFound,
-		ContentType: "text/plain; charset=utf-8",
-		Reason:      reason,
+		Class: kind.Off,
+		What:  what,
+		Reply: kind.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Text: reason},
 	}
 }
 
 func emptyObject(what string) kind.Route {
 	return kind.Route{
-		Class:       kind.Local,
-		What:        what,
-		Status:      http.StatusOK,
-		ContentType: packument.TypeJSON,
-		Reason:      "{}",
+		Class: kind.Local,
+		What:  what,
+		Reply: kind.Reply{Status: http.StatusOK, ContentType: packument.TypeJSON, Text: "{}"},
 	}
 }
 

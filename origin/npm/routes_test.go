@@ -22,7 +22,7 @@ func request(line string) kind.Request {
 }
 
 func TestCacheableEndpoints(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	tests := []struct {
 		path             string // of the request
 		what, key, asked string
@@ -95,7 +95,10 @@ func TestCacheableEndpoints(t *testing.T) {
 				t.Errorf("%s %s: got %+v\nwant class %d what %q key %q path %q group %q",
 					method, test.path, r, class, test.what, test.key, test.asked, test.group)
 			}
-			if len(r.Touches) != 0 || r.Status != 0 || r.Log != "" {
+			if r.InFeed != strings.HasPrefix(key, "packument/") {
+				t.Errorf("%s %s: named by a feed: %v", method, test.path, r.InFeed)
+			}
+			if len(r.Touches) != 0 || r.Reply.Status != 0 || r.Log != "" {
 				t.Errorf("%s %s: unwanted parts: %+v", method, test.path, r)
 			}
 		}
@@ -111,7 +114,7 @@ func TestPassedEndpoints(t *testing.T) {
 		return marks
 	}
 	everything := func(n string) []kind.Mark { return []kind.Mark{{Scope: kind.GroupAll, Name: n}} }
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	tests := []struct {
 		request string
 		what    string
@@ -199,7 +202,7 @@ func TestPassedEndpoints(t *testing.T) {
 }
 
 func TestAnyMasterAnswersSearchAndAudit(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	for _, line := range []string{
 		"GET /-/v1/search?text=a%20b&size=20&from=0",
 		"POST /-/npm/v1/security/advisories/bulk",
@@ -215,10 +218,10 @@ func TestAnyMasterAnswersSearchAndAudit(t *testing.T) {
 }
 
 func TestLocalAndOff(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	for _, line := range []string{"GET /", "HEAD /", "GET /-/ping", "GET /-/ping?write=true", "HEAD /%2d/ping"} {
 		r := k.Route(request(line))
-		if r.Class != kind.Local || r.Status != 200 || r.Reason != "{}" || r.ContentType != "application/json" {
+		if r.Class != kind.Local || r.Reply.Status != 200 || r.Reply.Text != "{}" || r.Reply.ContentType != "application/json" {
 			t.Errorf("%s: got %+v", line, r)
 		}
 	}
@@ -227,14 +230,14 @@ func TestLocalAndOff(t *testing.T) {
 		"GET /_changes?feed=continuous", "GET /registry/_changes", "GET /%5Fchanges/x",
 	} {
 		r := k.Route(request(line))
-		if r.Class != kind.Off || r.Status != 404 || r.Reason == "" {
+		if r.Class != kind.Off || r.Reply.Status != 404 || r.Reply.Text == "" {
 			t.Errorf("%s: got %+v", line, r)
 		}
 	}
 }
 
 func TestTokensStayOutOfLogs(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	for _, line := range []string{
 		"DELETE /-/user/token/s3cret",
 		"DELETE /-/user/token/a/s3cret",
@@ -261,7 +264,7 @@ func TestTokensStayOutOfLogs(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	tests := []struct {
 		request string
 		status  int
@@ -291,7 +294,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		r := k.Route(request(test.request))
-		if r.Class != kind.Refuse || r.Status != test.status || r.Reason == "" || strings.ContainsAny(r.Reason, "\r\n") {
+		if r.Class != kind.Refuse || r.Reply.Status != test.status || r.Reply.Text == "" || strings.ContainsAny(r.Reply.Text, "\r\n") {
 			t.Errorf("%q: got %+v, want %d", test.request, r, test.status)
 		}
 		if r.Key != "" || r.Path != "" || r.Touches != nil {
@@ -301,11 +304,11 @@ func TestRefused(t *testing.T) {
 }
 
 func TestLongFileNameIsRefused(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	long := strings.Repeat("f", packument.MaxFile+1)
 	for _, path := range []string{"/n/" + long, "/n/-/" + long} {
-		if r := k.Route(get(path)); r.Class != kind.Refuse || r.Status != http.StatusRequestURITooLong {
-			t.Errorf("%.20s…: got class %d, status %d", path, r.Class, r.Status)
+		if r := k.Route(get(path)); r.Class != kind.Refuse || r.Reply.Status != http.StatusRequestURITooLong {
+			t.Errorf("%.20s…: got class %d, status %d", path, r.Class, r.Reply.Status)
 		}
 	}
 }
@@ -346,7 +349,7 @@ func TestVariantFollowsAccept(t *testing.T) {
 		{[]string{"application/vnd.npm.install-v1+jsonx"}, packument.Full},
 		{[]string{",;,;;q=,\"", "\\"}, packument.Full},
 	}
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	for _, test := range tests {
 		r := k.Route(kind.Request{Method: "GET", Path: "/n", Header: http.Header{"Accept": test.accept}})
 		if r.Variant != test.want {
@@ -354,7 +357,7 @@ func TestVariantFollowsAccept(t *testing.T) {
 		}
 		for _, path := range []string{"/n/1.0.0", "/n/-/n-1.tgz", "/-/package/n/dist-tags"} {
 			r := k.Route(kind.Request{Method: "GET", Path: path, Header: http.Header{"Accept": test.accept}})
-			if r.Variant != "" && (r.Variant != packument.Full || r.Excerpt == "") {
+			if r.Variant != "" && (r.Variant != packument.Full || r.Subdocument.Name == "") {
 				t.Errorf("%s: has variant %q", path, r.Variant)
 			}
 		}
@@ -362,7 +365,7 @@ func TestVariantFollowsAccept(t *testing.T) {
 }
 
 func TestHotRoutesAllocateLittle(t *testing.T) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	for _, path := range []string{"/react", "/@s%2fn", "/@s/n", "/react/-/react-1.0.0.tgz", "/@s/n/-/n-1.0.0.tgz"} {
 		r := request("GET " + path)
 		r.Header["Accept"] = []string{abbreviatedList}
@@ -381,7 +384,7 @@ func FuzzRoute(f *testing.F) {
 		r := request(line)
 		f.Add(r.Method, r.Path, r.Query, abbreviatedList)
 	}
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	f.Fuzz(func(t *testing.T, method, path, query, accept string) {
 		r := k.Route(kind.Request{Method: method, Path: path, Query: query, Header: http.Header{"Accept": {accept}}})
 		if (r.Key != "") != r.Class.Cacheable() {
@@ -389,7 +392,7 @@ func FuzzRoute(f *testing.F) {
 		}
 		switch r.Class {
 		case kind.Refuse, kind.Off:
-			if r.Status < 400 || r.Status > 499 || r.Reason == "" {
+			if r.Reply.Status < 400 || r.Reply.Status > 499 || r.Reply.Text == "" {
 				t.Fatalf("bad refusal: %+v", r)
 			}
 			return
@@ -409,7 +412,7 @@ func FuzzRoute(f *testing.F) {
 			query, method = "", "GET"
 		}
 		b := k.Route(kind.Request{Method: method, Path: again, Query: query, Header: http.Header{"Accept": {accept}}})
-		if b.Key != r.Key || b.Path != r.Path || b.Class != r.Class || b.Group != r.Group || b.Variant != r.Variant && r.Excerpt == "" ||
+		if b.Key != r.Key || b.Path != r.Path || b.Class != r.Class || b.Group != r.Group || b.Variant != r.Variant && r.Subdocument.Name == "" ||
 			!slices.Equal(b.Touches, r.Touches) {
 			t.Fatalf("not stable:\n%+v\n%+v", r, b)
 		}
@@ -417,7 +420,7 @@ func FuzzRoute(f *testing.F) {
 }
 
 func BenchmarkRoute(b *testing.B) {
-	k := New("http://edge.example")
+	k := newKind("http://edge.example")
 	for name, path := range map[string]string{
 		"packument": "/react", "scoped": "/@babel%2fcore", "tarball": "/@babel/core/-/core-7.0.0.tgz", "version": "/npm/latest",
 	} {

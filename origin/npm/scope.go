@@ -30,7 +30,7 @@ func ofAccount(r kind.Route, rest string) kind.Route {
 // ofNoScope is for what has the name of a user or a secret in its path or body,
 // where an "@" begins no scope.
 func ofNoScope(r kind.Route) kind.Route {
-	r.Scope, r.OtherScopes, r.Strip = "", nil, nil
+	r.Scope, r.OtherScopes, r.Strips = "", nil, false
 	return r
 }
 

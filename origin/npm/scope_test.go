@@ -9,7 +9,7 @@ import (
 )
 
 func TestEveryRouteSaysItsScope(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	for line, want := range map[string]string{
 		"GET /@acme/n": "@acme", "GET /@acme%2fn": "@acme", "GET /%40acme%2Fn": "@acme", "HEAD /@acme/n": "@acme",
 		"GET /@Acme/n":         "@acme",
@@ -92,7 +92,7 @@ func TestEveryRouteSaysItsScope(t *testing.T) {
 		}
 	}
 	for _, r := range []kind.Route{
-		New(testBase).With(Policy{Deny: []string{"@acme/n"}}).Route(get("/@acme/n")),
+		newKind(testBase).with(Policy{Deny: []string{"@acme/n"}}).Route(get("/@acme/n")),
 		k.Lists(k.Route(get("/@acme/n/-/n-1.0.0.tgz")))[0],
 	} {
 		if r.Scope != "@acme" {
@@ -103,7 +103,7 @@ func TestEveryRouteSaysItsScope(t *testing.T) {
 
 // A registry's URL with a segment too many makes a package of that segment.
 func TestScopesBeyondThePackage(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	for line, want := range map[string][]string{
 		"GET /npm/@acme%2fsecret":                   {"@acme"},
 		"GET /npm/@acme/secret/-/secret-1.0.0.tgz":  {"@acme"},
@@ -121,7 +121,7 @@ func TestScopesBeyondThePackage(t *testing.T) {
 
 // A body that nobody can take names out of goes nowhere when it has one.
 func TestBodiesThatNameAPrivateScope(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	private := func(scope string) bool { return scope == "@acme" }
 	for line, want := range map[string]bool{ // whether its body is looked at
 		"POST /-/npm/v1/hooks/hook":                true,
@@ -138,17 +138,17 @@ func TestBodiesThatNameAPrivateScope(t *testing.T) {
 		"GET /-/org/other/package":                 false,
 	} {
 		r := k.Route(request(line))
-		if r.Strip == nil == want {
+		if r.Strips != want {
 			t.Errorf("%s (%s): looked at: %v", line, r.What, !want)
 		}
-		if r.Strip == nil {
+		if !r.Strips {
 			continue
 		}
 		for body, ok := range map[string]bool{
 			``: true, `{"name":"left"}`: true, `{"name":"@acme/x"}`: false, `{"package":"\u0040acme/x"}`: false, `{"a":[{"b":"@acme"}]}`: false,
 			`{"@acme/x":1}`: false, `{`: false, `@acme`: false,
 		} {
-			if got, err := r.Strip([]byte(body), private); (err == nil) != ok || ok && string(got) != body {
+			if got, err := k.Strip(r, []byte(body), private); (err == nil) != ok || ok && string(got) != body {
 				t.Errorf("%s with %s: %q, %v", line, body, got, err)
 			}
 		}
@@ -156,7 +156,7 @@ func TestBodiesThatNameAPrivateScope(t *testing.T) {
 }
 
 func TestEveryScopeThatIsMentioned(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	for query, want := range map[string][]string{
 		"text=@babel+@acme/n":                 {"@babel", "@acme"},
 		"text=@acme+@acme":                    {"@acme"},
@@ -188,7 +188,7 @@ func FuzzScope(f *testing.F) {
 		r := request(line)
 		f.Add(r.Method, r.Path, r.Query)
 	}
-	k := New(testBase)
+	k := newKind(testBase)
 	f.Fuzz(func(t *testing.T, method, path, query string) {
 		r := k.Route(kind.Request{Method: method, Path: path, Query: query})
 		if r.Path == "" || r.Log != "" || r.What == "login" {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestFilterSearch(t *testing.T) {
-	withheld := New(testBase).With(Policy{Deny: []string{"bad", "@evil/*"}}).policy.denies
+	withheld := newKind(testBase).with(Policy{Deny: []string{"bad", "@evil/*"}}).policy.denies
 	const first, evil, bad, last = `{"package":{"name":"a","version":"1.0.0"},"score":{"final":1.50}}`, `{"package":{"name":"@evil/x"}}`,
 		`{"score":1,"package":{"version":"1","name":"b\u0061d"}}`, `{"package":{"name":"bad2"}}`
 	for name, tt := range map[string]struct{ body, want string }{
@@ -37,13 +37,13 @@ func TestFilterSearch(t *testing.T) {
 }
 
 func TestDeniedNames(t *testing.T) {
-	k := New(testBase).With(Policy{Deny: []string{"bad", "@evil/*", "@s/n", "m@1.0.0"}})
+	k := newKind(testBase).with(Policy{Deny: []string{"bad", "@evil/*", "@s/n", "m@1.0.0"}})
 	for name, want := range map[string]bool{"bad": true, "@evil/x": true, "@s/n": true, "m": false, "@s/m": false, "evil": false, "@evil": false, "": false} {
 		if got := k.policy.denies(name); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
 	}
-	if New(testBase).policy.denies("bad") {
+	if newKind(testBase).policy.denies("bad") {
 		t.Error("denied without a policy")
 	}
 }

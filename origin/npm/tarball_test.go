@@ -13,7 +13,7 @@ import (
 // A tarball that is named with the scope has the digest of the URL that names it
 // so, and of no other.
 func TestScopedTarballHasTheDigestOfItsURL(t *testing.T) {
-	k := New(testBase)
+	k := newKind(testBase)
 	const list = `{"name":"@s/n","versions":{
 "1.0.0":{"dist":{"tarball":"https://m.example/api/npm/@s/n/-/@s/n-1.0.0.tgz","shasum":"0000000000000000000000000000000000000001"}},
 "2.0.0":{"dist":{"tarball":"https://m.example/@s/n/-/@s%2fn-2.0.0.tgz","shasum":"0000000000000000000000000000000000000002"}},
@@ -40,7 +40,7 @@ func TestScopedTarballIsWithheldByEveryName(t *testing.T) {
 "1.0.0":{"dist":{"tarball":"https://m.example/@s/n/-/odd.tgz","shasum":"0000000000000000000000000000000000000001"}},
 "2.0.0":{"dist":{"tarball":"https://m.example/@s/n/-/@s%2fodd2.tgz","shasum":"0000000000000000000000000000000000000001"}}}}`
 	for _, p := range []Policy{{Deny: []string{"@s/n@1.0.0", "@s/n@2.0.0"}}, {MinimumAge: time.Hour}} {
-		k := New(testBase).With(p)
+		k := newKind(testBase).with(p)
 		documents, err := k.Prepare(k.Route(get("/@s/n")), kind.Source{Body: []byte(list), Now: at(t, "2024-06-10T00:30:00Z")})
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func TestScopedTarballIsWithheldByEveryName(t *testing.T) {
 			}
 		}
 	}
-	k := New(testBase).With(Policy{Deny: []string{"@s/n@1.0.0"}})
+	k := newKind(testBase).with(Policy{Deny: []string{"@s/n@1.0.0"}})
 	for _, file := range []string{"n-1.0.0.tgz", "@s/n-1.0.0.tgz", "@s%2fn-1.0.0.tgz"} {
 		if r := k.Route(get("/@s/n/-/" + file)); r.Class != kind.Refuse {
 			t.Errorf("%s: %+v", file, r)

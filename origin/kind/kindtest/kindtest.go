@@ -67,7 +67,7 @@ func routes(t *testing.T, k kind.Kind, s Samples) {
 			route := k.Route(r)
 			wellFormed(t, r, route)
 			if !route.Class.Cacheable() {
-				t.Errorf("%s %q: not cacheable but class %d: %s", r.Method, r.Path, route.Class, route.Reason)
+				t.Errorf("%s %q: not cacheable but class %d: %s", r.Method, r.Path, route.Class, route.Reply.Text)
 			}
 		}
 	}
@@ -93,14 +93,14 @@ func keys(t *testing.T, k kind.Kind, s Samples) {
 	owner := map[string]string{}
 	for _, thing := range s.Things {
 		first := k.Route(thing[0])
-		name := first.Key + "\x00" + first.Excerpt
+		name := first.Key + "\x00" + first.Subdocument.Name
 		if other, taken := owner[name]; taken {
 			t.Errorf("%q and %q have the key %q", other, thing[0].Path, first.Key)
 		}
 		owner[name] = thing[0].Path
 		for _, r := range thing {
 			route := k.Route(r)
-			if route.Key != first.Key || route.Excerpt != first.Excerpt || route.Path != first.Path || route.Group != first.Group {
+			if route.Key != first.Key || route.Subdocument.Name != first.Subdocument.Name || route.Path != first.Path || route.Group != first.Group {
 				t.Errorf("%q is %+v\n%q is %+v", thing[0].Path, first, r.Path, route)
 			}
 			path, query, _ := strings.Cut(route.Path, "?")
@@ -172,21 +172,21 @@ func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	}
 	switch route.Class {
 	case kind.Refuse, kind.Off:
-		if route.Status < 400 || route.Status > 499 {
+		if route.Reply.Status < 400 || route.Reply.Status > 499 {
 			bad("the status is not 4xx")
 		}
-		if route.Reason == "" || strings.ContainsAny(route.Reason, "\r\n") || len(route.Reason) > 200 {
+		if route.Reply.Text == "" || strings.ContainsAny(route.Reply.Text, "\r\n") || len(route.Reply.Text) > 200 {
 			bad("the reason is not one clear line")
 		}
 	case kind.Local:
-		if route.Status < 200 || route.Status > 299 || route.ContentType == "" {
+		if route.Reply.Status < 200 || route.Reply.Status > 299 || route.Reply.ContentType == "" {
 			bad("a local answer lacks status or type")
 		}
 	case kind.PassPrimary, kind.PassAny, kind.Metadata, kind.File:
 		if why := safePath(route.Path); why != "" {
 			bad(why)
 		}
-		if route.Status != 0 {
+		if route.Reply.Status != 0 {
 			bad("what reaches a master has no status of its own")
 		}
 	default:

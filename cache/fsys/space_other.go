@@ -1,8 +1,8 @@
 //go:build !linux
 
-package cache
+package fsys
 
 import "errors"
 
 // statSpace cannot tell; the configured size is the only bound then.
-func statSpace(string) (space, error) { return space{}, errors.ErrUnsupported }
+func statSpace(string) (Space, error) { return Space{}, errors.ErrUnsupported }

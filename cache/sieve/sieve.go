@@ -1,11 +1,11 @@
-package cache
+package sieve
 
 import (
 	"sync"
 	"sync/atomic"
 )
 
-// index knows every file of the disk tier and its size, and which to evict. It
+// Set knows every file of the disk tier and its size, and which to evict. It
 // does not decide what is stored: the file system does, so a file the index has
 // not seen yet is served all the same.
 //
@@ -20,37 +20,44 @@ import (
 // it, and restored when it could not be evicted. All three need its turn (see
 // disk.turns), so that the file does not come or go meanwhile. What needs none
 // changes what is known of a recorded file, or takes it out.
-type index struct {
-	used     atomic.Int64 // bytes of all entries
-	metadata atomic.Int64 // of those, of metadata
-	count    atomic.Int64
-	leaving  atomic.Int64 // bytes of evicted files that are not removed yet
+type Set struct {
+	Used     atomic.Int64 // bytes of all entries
+	Metadata atomic.Int64 // of those, of metadata
+	Count    atomic.Int64
+	Leaving  atomic.Int64 // bytes of evicted files that are not removed yet
 
-	// unseen begins as what an earlier edge's files may take, and discover takes off
+	// Unseen begins as what an earlier edge's files may take, and discover takes off
 	// each of them that it records. Until the scan is over, it is no less than what
 	// the others take; then it means nothing, and is 0 or less.
-	unseen atomic.Int64
+	Unseen atomic.Int64
 	found  atomic.Int64  // how many were discovered
 	cursor atomic.Uint32 // the shard to evict from next
-	shards [64]sieve
+	shards [64]shard
 }
 
-// sieve is one shard. Entries live in a slice and link by position, and the map
+// shard is one shard. Entries live in a slice and link by position, and the map
 // holds no pointers: a million entries cost the garbage collector nothing.
-type sieve struct {
+type shard struct {
 	mu      sync.Mutex
-	at      map[Sum]int32
+	at      map[[16]byte]int32
 	entries []entry
 	files   int   // entries that are not metadata
 	free    int32 // head of the free list, linked by next; 0 is none
 	hand    int32 // where the walk goes on; 0 is the oldest
 
-	leaving map[Sum]int64 // bytes of the evicted files that are not removed yet: one for each who evicts
+	leaving map[[16]byte]int64 // bytes of the evicted files that are not removed yet: one for each who evicts
 }
+
+// The visits that a hit leaves an entry with: how many rounds of the hand it outlasts.
+// Metadata is small, names the files, and is priceless in an outage of the masters.
+const (
+	FileVisits     uint8 = 1
+	MetadataVisits uint8 = 2
+)
 
 // entry 0 is the list's sentinel: next is the newest, prev the oldest.
 type entry struct {
-	sum        Sum
+	sum        [16]byte
 	size       int64
 	changed    int64 // the file's change time when its bytes were last found right
 	prev, next int32
@@ -58,20 +65,20 @@ type entry struct {
 	worth      uint8 // its credit after a hit
 }
 
-func newIndex() *index {
-	x := &index{}
+func New() *Set {
+	x := &Set{}
 	for i := range x.shards {
-		x.shards[i].at, x.shards[i].leaving = make(map[Sum]int32), make(map[Sum]int64)
+		x.shards[i].at, x.shards[i].leaving = make(map[[16]byte]int32), make(map[[16]byte]int64)
 		x.shards[i].entries = make([]entry, 1)
 	}
 	return x
 }
 
-func (x *index) shard(s Sum) *sieve { return &x.shards[s[0]%64] }
+func (x *Set) shard(s [16]byte) *shard { return &x.shards[s[0]%64] }
 
-// commit records a file that was just given its name, its size in bytes and what
+// Commit records a file that was just given its name, its size in bytes and what
 // it is worth, replacing what was recorded. Its turn is held.
-func (x *index) commit(sum Sum, size int64, worth uint8) {
+func (x *Set) Commit(sum [16]byte, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,10 +92,10 @@ func (x *index) commit(sum Sum, size int64, worth uint8) {
 	x.insert(s, sum, size, worth)
 }
 
-// discover records a file that is there, unless it is recorded already. Nothing
+// Discover records a file that is there, unless it is recorded already. Nothing
 // else takes anything off what is unseen. One that is on its way out was recorded
 // before, and stays. Its turn is held.
-func (x *index) discover(sum Sum, size int64, worth uint8) {
+func (x *Set) Discover(sum [16]byte, size int64, worth uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,27 +105,27 @@ func (x *index) discover(sum Sum, size int64, worth uint8) {
 	if _, ok := s.leaving[sum]; ok {
 		x.leave(s, sum, s.leaving[sum])
 	} else {
-		x.unseen.Add(-size)
+		x.Unseen.Add(-size)
 		x.found.Add(1)
 	}
 	x.insert(s, sum, size, worth)
 }
 
-// restore records a file again that was evicted and could not be removed. Its turn
+// Restore records a file again that was evicted and could not be removed. Its turn
 // is held.
-func (x *index) restore(sum Sum, size int64) {
+func (x *Set) Restore(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x.leave(s, sum, size)
 	if _, ok := s.at[sum]; !ok {
-		x.insert(s, sum, size, fileWorth)
+		x.insert(s, sum, size, FileVisits)
 	}
 }
 
-// left says that an evicted file is not leaving any more: it has gone, or has been
+// Left says that an evicted file is not leaving any more: it has gone, or has been
 // recorded again. Its turn is held.
-func (x *index) left(sum Sum, size int64) {
+func (x *Set) Left(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,16 +133,16 @@ func (x *index) left(sum Sum, size int64) {
 }
 
 // leave takes size bytes off what is leaving, where there are any. s.mu is held.
-func (x *index) leave(s *sieve, sum Sum, size int64) {
+func (x *Set) leave(s *shard, sum [16]byte, size int64) {
 	size = min(size, s.leaving[sum])
-	x.leaving.Add(-size)
+	x.Leaving.Add(-size)
 	if s.leaving[sum] -= size; s.leaving[sum] == 0 {
 		delete(s.leaving, sum)
 	}
 }
 
-// resize changes the size of a recorded file. Its turn is held.
-func (x *index) resize(sum Sum, size int64) {
+// Resize changes the size of a recorded file. Its turn is held.
+func (x *Set) Resize(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,24 +155,24 @@ func (x *index) resize(sum Sum, size int64) {
 }
 
 // tally counts an entry n times, 1 or -1. s.mu is held.
-func (x *index) tally(s *sieve, e *entry, n int64) {
-	x.count.Add(n)
-	x.used.Add(n * e.size)
-	if e.worth == metadataWorth {
-		x.metadata.Add(n * e.size)
+func (x *Set) tally(s *shard, e *entry, n int64) {
+	x.Count.Add(n)
+	x.Used.Add(n * e.size)
+	if e.worth == MetadataVisits {
+		x.Metadata.Add(n * e.size)
 	} else {
 		s.files += int(n)
 	}
 }
 
-// unrecorded is what the files may take that are not recorded, in bytes.
-func (x *index) unrecorded() int64 { return max(0, x.unseen.Load()) }
+// Unrecorded is what the files may take that are not recorded, in bytes.
+func (x *Set) Unrecorded() int64 { return max(0, x.Unseen.Load()) }
 
-// files is how many more or fewer files there are than at the start.
-func (x *index) files() int64 { return x.count.Load() - x.found.Load() }
+// Files is how many more or fewer files there are than at the start.
+func (x *Set) Files() int64 { return x.Count.Load() - x.found.Load() }
 
 // insert makes an entry, where there is none. s.mu is held.
-func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
+func (x *Set) insert(s *shard, sum [16]byte, size int64, worth uint8) {
 	i := s.free
 	if i != 0 {
 		s.free = s.entries[i].next
@@ -181,9 +188,9 @@ func (x *index) insert(s *sieve, sum Sum, size int64, worth uint8) {
 	x.tally(s, &s.entries[i], 1)
 }
 
-// hit marks a hit on a file found on disk. known says that it is recorded, and
+// Hit marks a hit on a file found on disk. known says that it is recorded, and
 // vouched that its bytes are vouched for as of that change time.
-func (x *index) hit(sum Sum, worth uint8, changed int64) (vouched, known bool) {
+func (x *Set) Hit(sum [16]byte, worth uint8, changed int64) (vouched, known bool) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,8 +207,8 @@ func (x *index) hit(sum Sum, worth uint8, changed int64) (vouched, known bool) {
 	return changed != 0 && e.changed == changed, true
 }
 
-// touch marks a hit, wherever it was answered from.
-func (x *index) touch(sum Sum) {
+// Touch marks a hit, wherever it was answered from.
+func (x *Set) Touch(sum [16]byte) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,8 +217,8 @@ func (x *index) touch(sum Sum) {
 	}
 }
 
-// has says whether a file is recorded.
-func (x *index) has(sum Sum) bool {
+// Has says whether a file is recorded.
+func (x *Set) Has(sum [16]byte) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,9 +226,9 @@ func (x *index) has(sum Sum) bool {
 	return ok
 }
 
-// vouched says whether the file's bytes have been checked since it was changed
+// Vouched says whether the file's bytes have been checked since it was changed
 // last.
-func (x *index) vouched(sum Sum, changed int64) bool {
+func (x *Set) Vouched(sum [16]byte, changed int64) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,8 +236,8 @@ func (x *index) vouched(sum Sum, changed int64) bool {
 	return ok && changed != 0 && s.entries[i].changed == changed
 }
 
-// vouch records that the bytes of the file, as of that change time, are right.
-func (x *index) vouch(sum Sum, changed int64) {
+// Vouch records that the bytes of the file, as of that change time, are right.
+func (x *Set) Vouch(sum [16]byte, changed int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,8 +246,8 @@ func (x *index) vouch(sum Sum, changed int64) {
 	}
 }
 
-// remove forgets a file that has gone. Its turn is held.
-func (x *index) remove(sum Sum) {
+// Remove forgets a file that has gone. Its turn is held.
+func (x *Set) Remove(sum [16]byte) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -250,7 +257,7 @@ func (x *index) remove(sum Sum) {
 }
 
 // unlink takes an entry out. s.mu is held.
-func (x *index) unlink(s *sieve, i int32) {
+func (x *Set) unlink(s *shard, i int32) {
 	e := &s.entries[i]
 	if s.hand == i {
 		s.hand = e.prev
@@ -263,26 +270,26 @@ func (x *index) unlink(s *sieve, i int32) {
 	s.free = i
 }
 
-// evict takes out the entry that is next, from one shard after the other. No turn
+// Evict takes out the entry that is next, from one shard after the other. No turn
 // is held. It is leaving until left or restore is called; ok is false when there is
 // none.
-func (x *index) evict() (sum Sum, size int64, ok bool) {
-	spared := 4*x.metadata.Load() <= x.used.Load()
+func (x *Set) Evict() (sum [16]byte, size int64, ok bool) {
+	spared := 4*x.Metadata.Load() <= x.Used.Load()
 	for range x.shards {
 		s := &x.shards[x.cursor.Add(1)%64]
 		if sum, size, ok = x.evictFrom(s, spared); ok {
 			return sum, size, true
 		}
 	}
-	return Sum{}, 0, false
+	return [16]byte{}, 0, false
 }
 
 // evictFrom takes an entry out of a shard; where metadata is spared, a file.
-func (x *index) evictFrom(s *sieve, spared bool) (Sum, int64, bool) {
+func (x *Set) evictFrom(s *shard, spared bool) ([16]byte, int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.at) == 0 || spared && s.files == 0 {
-		return Sum{}, 0, false
+		return [16]byte{}, 0, false
 	}
 	i := s.hand
 	for {
@@ -290,13 +297,13 @@ func (x *index) evictFrom(s *sieve, spared bool) (Sum, int64, bool) {
 			i = s.entries[0].prev
 		}
 		e := &s.entries[i]
-		if spared && e.worth == metadataWorth {
+		if spared && e.worth == MetadataVisits {
 			i = e.prev
 			continue
 		}
 		if e.credit == 0 {
 			sum, size := e.sum, e.size
-			x.leaving.Add(size)
+			x.Leaving.Add(size)
 			s.leaving[sum] += size
 			s.hand = i
 			x.unlink(s, i)

@@ -1,12 +1,12 @@
-package cache
+package fsys
 
 import (
 	"io/fs"
 	"syscall"
 )
 
-// changed is a file's ctime, which no program can set.
-func changed(info fs.FileInfo) int64 {
+// ChangeTime is a file's ctime, which no program can set.
+func ChangeTime(info fs.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return st.Ctim.Nano()
 	}

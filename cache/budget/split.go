@@ -1,4 +1,4 @@
-package cache
+package budget
 
 // Shares divides one budget of memory: what the whole process may have resident.
 // Each share is a bound by itself, so that the process stays below the sum
@@ -17,6 +17,11 @@ type Shares struct {
 }
 
 const (
+	// MinTier is the smallest memory tier that is worth having.
+	MinTier = 1 << 20
+	// IndexEntry is the memory that the disk tier's index takes for each file, see
+	// docs/decisions/0003.
+	IndexEntry = 128
 	// program is what the process takes whatever it holds: its own pages, the
 	// runtime, connections.
 	program = 32 << 20
@@ -29,12 +34,12 @@ const (
 	LeastMemory = 64 << 20
 )
 
-// Divide gives the shares of a budget in bytes. One below LeastMemory has the
+// Split gives the shares of a budget in bytes. One below LeastMemory has the
 // shares of that, but for the tier's, which is always a part of the budget.
-func Divide(budget int64) Shares {
+func Split(budget int64) Shares {
 	rest := max(budget, LeastMemory) - program
 	s := Shares{Afloat: min(rest/8, 64<<20), Documents: min(max(rest/8, leastDocuments), 128<<20), Limit: rest + program - unmanaged}
-	s.Tier = min(rest-rest/7-s.Afloat-s.Documents, max(budget*2/3, minTier))
+	s.Tier = min(rest-rest/7-s.Afloat-s.Documents, max(budget*2/3, MinTier))
 	return s
 }
 
@@ -45,12 +50,4 @@ func (s Shares) Document() int64 { return max((s.Tier+s.Documents/2-4<<20)/9*8, 
 
 // Files is how many files the disk tier may have: its index leaves the tier a
 // sixteenth of its share at least.
-func (s Shares) Files() int64 { return s.Tier / 16 * 15 / indexEntry }
-
-// Lend has the memory tier let go of n bytes at once, and spare them for a use
-// outside of the cache until they are given to Repay. It is false, and nothing is
-// lent, where the tier has not that many.
-func (c *Cache) Lend(n int64) bool { return c.memory.lend(n) }
-
-// Repay ends a loan of n bytes.
-func (c *Cache) Repay(n int64) { c.memory.repay(n) }
+func (s Shares) Files() int64 { return s.Tier / 16 * 15 / IndexEntry }

@@ -1,0 +1,74 @@
+package cache
+
+import (
+	"io"
+	"sync"
+
+	"pkgedge/cache/budget"
+)
+
+// heapWriter is a Writer for a held response that no tier takes. It takes what
+// the memory tier can spare when there is nothing else: a full disk costs speed
+// and no answer.
+type heapWriter struct {
+	memory *memory
+
+	mu    sync.RWMutex
+	slabs []*budget.Block
+	size  int64
+	lent  int64 // of its bytes, those that the tier spares
+}
+
+func (w *heapWriter) Write(p []byte) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n < len(p) {
+		if w.size == int64(len(w.slabs))*budget.BlockSize {
+			if err := w.grow(); err != nil {
+				return n, err
+			}
+		}
+		m := copy(w.slabs[len(w.slabs)-1][w.size%budget.BlockSize:], p[n:])
+		w.size += int64(m)
+		n += m
+	}
+	return n, nil
+}
+
+func (w *heapWriter) grow() error {
+	if len(w.slabs) > 0 && !w.memory.afloat.Take(budget.BlockSize) {
+		if !w.memory.lend(budget.BlockSize) {
+			return errNoRoom
+		}
+		w.lent += budget.BlockSize
+	}
+	w.slabs = append(w.slabs, w.memory.afloat.Block())
+	return nil
+}
+
+func (w *heapWriter) ReadAt(p []byte, off int64) (n int, err error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for n < len(p) && off < w.size {
+		at := off % budget.BlockSize
+		m := copy(p[n:], w.slabs[off/budget.BlockSize][at:min(budget.BlockSize, at+w.size-off)])
+		n, off = n+m, off+int64(m)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (w *heapWriter) Commit(*Meta) error { return errNoRoom }
+
+func (w *heapWriter) Abort() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.slabs {
+		w.memory.afloat.Recycle(c)
+	}
+	w.memory.afloat.Release(int64(max(0, len(w.slabs)-1))*budget.BlockSize - w.lent)
+	w.memory.repay(w.lent)
+	w.slabs, w.size, w.lent = nil, 0, 0
+}

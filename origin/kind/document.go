@@ -1,0 +1,30 @@
+package kind
+
+import (
+	"io"
+	"time"
+)
+
+// Document is one form of a metadata answer, ready to be compressed and kept.
+type Document struct {
+	Variant     string // which form; "" where there is only one
+	ContentType string
+	Size        int64       // bytes that Body will write
+	Body        io.WriterTo // may be written more than once, each time the same bytes
+
+	// Until is when the same body would make another document, zero for never.
+	Until time.Time
+
+	// Needs lists paths that the document newly promises: as long as they do not
+	// answer, what is stored is the better one.
+	Needs []string
+}
+
+// Digest is what a file's bytes must hash to.
+type Digest struct {
+	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where only Withheld is known
+	Sum       []byte
+
+	// Withheld says why the file must not be served, "" when it may.
+	Withheld string
+}
