@@ -84,7 +84,7 @@ func masterWords(m *admin.Master) string {
 		scope, pool = "", m.Pool
 	}
 	words := m.Role
-	if pool != poolOfAll {
+	if pool != mainPool {
 		words += " for " + pool
 	}
 	if scope != "" {

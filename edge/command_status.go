@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/go-json-experiment/json"
 )
 
 // statusCommand is "edge status".
@@ -40,22 +38,4 @@ func (c *statusCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 		err = errors.New("not ready")
 	}
 	return exitFor(err, stderr)
-}
-
-// parseStatus reads the document. A newer edge may say more.
-func parseStatus(text []byte) (*statusDoc, error) {
-	var is struct {
-		Ready *bool `json:"ready"`
-	}
-	if err := json.Unmarshal(text, &is); err != nil {
-		return nil, err
-	}
-	if is.Ready == nil {
-		return nil, errors.New(`it does not say "ready"`)
-	}
-	doc := new(statusDoc)
-	if err := json.Unmarshal(text, doc); err != nil {
-		return nil, err
-	}
-	return doc, nil
 }

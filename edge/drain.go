@@ -99,7 +99,7 @@ func (s *site) rotation(before []origin.MasterStatus, drained, writes bool) admi
 				told.Changed = before[i].Drained != drained
 				r.Masters = append(r.Masters, told)
 				concerned = true
-				primary = primary || m.Role == "primary" && drained && writes && p.Name == poolOfAll
+				primary = primary || m.Role == "primary" && drained && writes && p.Name == mainPool
 			}
 			if m.Up() {
 				left = append(left, m)
@@ -127,9 +127,6 @@ func (s *site) rotation(before []origin.MasterStatus, drained, writes bool) admi
 	return r
 }
 
-// poolOfAll is the name of the pool that a site always has.
-const poolOfAll = "masters"
-
 // sitePool is what is known of one pool of a site's masters.
 type sitePool struct {
 	origin.PoolStatus
@@ -153,7 +150,7 @@ func (p *sitePool) name() string { return strings.TrimSpace(p.scope + " " + p.Na
 // words is name in a sentence.
 func (p *sitePool) words() string {
 	words := "masters"
-	if p.Name != poolOfAll {
+	if p.Name != mainPool {
 		words = "masters for files"
 	}
 	if p.scope != "" {
