@@ -31,6 +31,7 @@ var arrows = map[string][]arrow{
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/limit", "a request is charged to its client's budget"},
 		{"edge/lockfile", "edge warm reads lockfiles"},
+		{"edge/report", "it fills in its status, and prints that of another"},
 		{"edge/redact", "it rewrites bodies that it passes on"},
 		{"origin", "each site has its masters"},
 		{"origin/feed", "it follows a registry's change feed"},
@@ -51,7 +52,12 @@ var arrows = map[string][]arrow{
 	"edge/edgetest": nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
-	"edge/redact":   nil,
+	"edge/report": {
+		{"cache", "it shows the usage of the cache, and counts by outcome"},
+		{"origin", "it shows the masters"},
+		{"origin/feed", "it shows the change feed"},
+	},
+	"edge/redact": nil,
 	"cache": {
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/fsys", "the disk tier calls the file system through it"},

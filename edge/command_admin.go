@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin/kinds"
 )
 
@@ -198,7 +199,7 @@ func refusal(status string, body []byte) error {
 		Error string `json:"error"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil || doc.Error == "" {
-		return errors.New(printable(status))
+		return errors.New(report.Printable(status))
 	}
-	return errors.New(printable(status + ": " + doc.Error))
+	return errors.New(report.Printable(status + ": " + doc.Error))
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"bytes"
 	"context"
 	"errors"
@@ -15,6 +13,7 @@ import (
 	"testing"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/edgetest"
 )
 
 // adminListener is an admin listener that remembers its purges.

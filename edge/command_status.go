@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"pkgedge/edge/report"
 )
 
 // statusCommand is "edge status".
@@ -25,14 +27,14 @@ func (c *statusCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	doc, err := parseStatus(text)
+	doc, err := report.Parse(text)
 	if err != nil {
 		return exitFor(fmt.Errorf("cannot read the status of %s: %w", client.base, err), stderr)
 	}
 	if c.JSON {
 		_, err = stdout.Write(text)
 	} else {
-		_, err = io.WriteString(stdout, doc.report())
+		_, err = io.WriteString(stdout, doc.Text())
 	}
 	if err == nil && !doc.Ready {
 		err = errors.New("not ready")

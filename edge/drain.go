@@ -10,6 +10,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin"
 )
 
@@ -99,7 +100,7 @@ func (s *site) rotation(before []origin.MasterStatus, drained, writes bool) admi
 				told.Changed = before[i].Drained != drained
 				r.Masters = append(r.Masters, told)
 				concerned = true
-				primary = primary || m.Role == "primary" && drained && writes && p.Name == mainPool
+				primary = primary || m.Role == "primary" && drained && writes && p.Name == report.MainPool
 			}
 			if m.Up() {
 				left = append(left, m)
@@ -150,7 +151,7 @@ func (p *sitePool) name() string { return strings.TrimSpace(p.scope + " " + p.Na
 // words is name in a sentence.
 func (p *sitePool) words() string {
 	words := "masters"
-	if p.Name != mainPool {
+	if p.Name != report.MainPool {
 		words = "masters for files"
 	}
 	if p.scope != "" {

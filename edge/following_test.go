@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/kinds"
@@ -230,7 +231,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	s := newInformed(t, feed.Poll, followed5m, "")
 	s.publish(t, "edge-sample-words", "3.0.0")
 	s.edge.measureFeeds()
-	st := s.edge.status().(statusDoc).Sites[0].Changes
+	st := s.edge.status().(report.Status).Sites[0].Changes
 	if st == nil || !st.Live || st.Mode != feed.Poll || st.URL != s.feed.URL() || st.Changes != 1 || st.Why != "" || st.Sequence == "" {
 		t.Errorf("%+v", st)
 	}
@@ -252,7 +253,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	if text := metrics(); !strings.Contains(text, `edge_feed_live{site="npm"} 0`) {
 		t.Error("/metrics has it live")
 	}
-	if st := s.edge.status().(statusDoc).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
+	if st := s.edge.status().(report.Status).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
 		t.Errorf("%+v", st)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/edge/limit"
+	"pkgedge/edge/report"
 	"pkgedge/origin/kind"
 	"pkgedge/tls"
 )
@@ -233,10 +234,10 @@ func limiterOf(c *config.Config, old *running) *limit.Limiter {
 // history is what became of the configuration's file.
 type history struct {
 	mu  sync.Mutex
-	now configStatus
+	now report.Config
 }
 
-func (h *history) status() configStatus {
+func (h *history) status() report.Config {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.now
@@ -245,7 +246,7 @@ func (h *history) status() configStatus {
 func (h *history) accepted(file string, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.now = configStatus{File: file, Read: at.UTC().Truncate(time.Second)}
+	h.now = report.Config{File: file, Read: at.UTC().Truncate(time.Second)}
 }
 
 func (h *history) refused(mistakes []string, at time.Time) {

@@ -20,6 +20,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin/kinds"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
@@ -161,8 +162,8 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 }
 
 // statusOf is a status before it is JSON.
-func statusOf(s any) (statusDoc, bool) {
-	doc, ok := s.(statusDoc)
+func statusOf(s any) (report.Status, bool) {
+	doc, ok := s.(report.Status)
 	return doc, ok
 }
 

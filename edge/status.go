@@ -3,14 +3,16 @@ package main
 import (
 	"slices"
 	"time"
+
+	"pkgedge/edge/report"
 )
 
 // status is what GET /status shows.
 func (e *edge) status() any {
 	c := e.handler.running.Load()
-	s := statusDoc{
+	s := report.Status{
 		Ready: true, Version: e.version, At: time.Now().UTC().Truncate(time.Second), Started: e.started.UTC().Truncate(time.Second),
-		Config: e.history.status(), Cache: usage(e.cache.Usage(), e.cfg.Cache.Memory, e.cfg.Cache.Disk),
+		Config: e.history.status(), Cache: report.CacheStatus(e.cache.Usage(), e.cfg.Cache.Memory, e.cfg.Cache.Disk),
 	}
 	if err := e.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
@@ -25,20 +27,20 @@ func (e *edge) status() any {
 	s.Config.Ending = len(e.generations()) - 1
 	for i := range c.cfg.Sites {
 		conf := &c.cfg.Sites[i]
-		st := siteStatus{Name: conf.Name, Kind: conf.Kind.Name, Writes: conf.Kind.Writes, Public: c.cfg.Public(conf).String(), Answers: answers[conf.Name]}
+		st := report.Site{Name: conf.Name, Kind: conf.Kind.Name, Writes: conf.Kind.Writes, Public: c.cfg.Public(conf).String(), Answers: answers[conf.Name]}
 		if site, ok := c.site(conf.Name); ok {
 			st.Changes = site.feed.report()
 			for _, p := range site.pools() {
 				if p.scope == "" {
-					st.add(p.PoolStatus)
+					st.Add(p.PoolStatus)
 					continue
 				}
-				n := slices.IndexFunc(st.Scopes, func(sc scopeStatus) bool { return sc.Name == p.scope })
+				n := slices.IndexFunc(st.Scopes, func(sc report.Scope) bool { return sc.Name == p.scope })
 				if n < 0 {
 					n = len(st.Scopes)
-					st.Scopes = append(st.Scopes, scopeStatus{Name: p.scope})
+					st.Scopes = append(st.Scopes, report.Scope{Name: p.scope})
 				}
-				st.Scopes[n].add(p.PoolStatus)
+				st.Scopes[n].Add(p.PoolStatus)
 			}
 		}
 		s.Sites = append(s.Sites, st)

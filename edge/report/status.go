@@ -1,68 +1,69 @@
-package main
+package report
 
 import (
 	"errors"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"pkgedge/cache"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
-
-	"github.com/go-json-experiment/json"
 )
 
-// statusDoc is the document of GET /status, which "edge status" prints.
-type statusDoc struct {
-	Ready   bool         `json:"ready"`
-	Why     string       `json:"why,omitempty"` // it is not
-	Version string       `json:"version"`
-	At      time.Time    `json:"at"`
-	Started time.Time    `json:"started"`
-	Config  configStatus `json:"config"`
-	Sites   []siteStatus `json:"sites"`
-	Cache   storeStatus  `json:"cache"`
+// Status is the document of GET /status. "edge status" prints it.
+type Status struct {
+	Ready   bool      `json:"ready"`
+	Why     string    `json:"why,omitempty"` // Why says why it is not ready
+	Version string    `json:"version"`
+	At      time.Time `json:"at"`
+	Started time.Time `json:"started"`
+	Config  Config    `json:"config"`
+	Sites   []Site    `json:"sites"`
+	Cache   Cache     `json:"cache"`
 }
 
-// configStatus tells of the configuration that serves.
-type configStatus struct {
+// Config describes the configuration that serves.
+type Config struct {
 	File string    `json:"file"` // or "built in"
 	Read time.Time `json:"read"`
-	// Ending is how many earlier ones still have requests.
+	// Ending counts earlier configurations that still have requests.
 	Ending int `json:"ending"`
-	// Refused is when a newer one was refused, and Mistakes why; they are gone
-	// with the next that is not.
+	// Refused is the time at which a newer configuration was refused, and Mistakes
+	// are the reasons. A reload that succeeds clears both.
 	Refused  time.Time `json:"refused,omitzero"`
 	Mistakes []string  `json:"mistakes,omitempty"`
 }
 
-type siteStatus struct {
+// Site is a configured site, its masters and its counts.
+type Site struct {
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`
 	Writes bool   `json:"writes,omitempty"` // its masters take writes
 	Public string `json:"public"`
-	poolsStatus
-	Scopes  []scopeStatus `json:"scopes,omitempty"`
-	Changes *feed.Status  `json:"changes,omitempty"` // its change feed; nil without one
+	Pools
+	Scopes  []Scope      `json:"scopes,omitempty"`
+	Changes *feed.Status `json:"changes,omitempty"` // its change feed; nil without one
 	// Answers counts answers to clients since the start, by outcome.
 	Answers map[string]int64 `json:"answers"`
 }
 
-// scopeStatus is a private scope and the masters it has of its own.
-type scopeStatus struct {
+// Scope is a private scope and the masters it has of its own.
+type Scope struct {
 	Name string `json:"name"`
-	poolsStatus
+	Pools
 }
 
-// poolsStatus is those who can be asked.
-type poolsStatus struct {
-	Outage  bool                  `json:"outage"` // of one of the pools
+// Pools are the masters of a site or of a scope.
+type Pools struct {
+	Outage  bool                  `json:"outage"` // one of the pools has no master left
 	Since   time.Time             `json:"outage_since,omitzero"`
 	Masters []origin.MasterStatus `json:"masters"`
 	Files   []origin.MasterStatus `json:"files,omitempty"` // masters for files alone
 }
 
-// storeStatus is cache.Usage with its limits, under names for people.
-type storeStatus struct {
+// Cache is a cache.Usage and the limits of its tiers.
+type Cache struct {
 	MemoryBytes   int64 `json:"memory_bytes"`
 	MemoryLimit   int64 `json:"memory_limit"`
 	MemoryObjects int64 `json:"memory_objects"`
@@ -78,8 +79,8 @@ type storeStatus struct {
 	ScanPercent   int64 `json:"scan_percent"`
 }
 
-// parseStatus reads the document. A newer edge may say more.
-func parseStatus(text []byte) (*statusDoc, error) {
+// Parse reads the document. Members that a newer edge adds are ignored.
+func Parse(text []byte) (*Status, error) {
 	var is struct {
 		Ready *bool `json:"ready"`
 	}
@@ -89,31 +90,31 @@ func parseStatus(text []byte) (*statusDoc, error) {
 	if is.Ready == nil {
 		return nil, errors.New(`it does not say "ready"`)
 	}
-	doc := new(statusDoc)
+	doc := new(Status)
 	if err := json.Unmarshal(text, doc); err != nil {
 		return nil, err
 	}
 	return doc, nil
 }
 
-// mainPool is the name of the pool that a site always has.
-const mainPool = "masters"
+// MainPool is the name of the pool that every site has.
+const MainPool = "masters"
 
-// add adds a pool: the main one, or that of the masters for files.
-func (s *poolsStatus) add(p origin.PoolStatus) {
+// Add adds a pool: the main one, or that of the masters for files.
+func (s *Pools) Add(p origin.PoolStatus) {
 	if !p.Outage.IsZero() && (!s.Outage || p.Outage.Before(s.Since)) {
 		s.Outage, s.Since = true, p.Outage
 	}
-	if p.Name == mainPool {
+	if p.Name == MainPool {
 		s.Masters = p.Masters
 	} else {
 		s.Files = p.Masters
 	}
 }
 
-// usage is the status of a cache of those limits.
-func usage(u cache.Usage, memory, disk int64) storeStatus {
-	return storeStatus{
+// CacheStatus describes a cache whose tiers have those limits.
+func CacheStatus(u cache.Usage, memory, disk int64) Cache {
+	return Cache{
 		MemoryBytes: u.MemoryBytes, MemoryLimit: memory, MemoryObjects: u.MemoryObjects,
 		DiskBytes: u.DiskBytes, DiskLimit: disk, DiskObjects: u.DiskObjects,
 		Flights: u.Flights, Evictions: u.Evictions, Spoiled: u.Spoiled, Quarantined: u.Quarantined, Scrubbed: u.Scrubbed,
