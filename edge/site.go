@@ -111,7 +111,7 @@ func upstreams(masters []config.Master) []origin.Upstream {
 	return all
 }
 
-// rules are what the configuration says of metadata and of files.
+// rules returns the rules for metadata and for files.
 func rules(s *config.Site) (metadata, files policy.Rule) {
 	rule := policy.Rule{
 		Missing: policy.AtMost(s.Fresh.Missing),
