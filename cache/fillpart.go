@@ -20,39 +20,38 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	if w.asked.Range == "" {
 		return errUnaskedPart
 	}
-	first, last, total, ok := policy.ParseContentRange(h)
-	if !ok { // several ranges, or nothing we understand: the client asked for it
+	part, ok := policy.ParseContentRange(h)
+	if !ok { // several ranges, or an unknown form: the client asked for it
 		w.begin(http.StatusPartialContent, h)
 		w.open(size)
 		return nil
 	}
-	exact := size < 0 || size == last-first+1
-	if size < 0 {
-		size = last - first + 1
-	}
-	if !exact && last == total-1 {
-		// The field and the body disagree, and the body is what there is. It is
-		// never joined to other bytes.
-		total = first + size
+	exact := size < 0 || size == part.Size
+	if !exact {
+		// The field and the body disagree, and the body is the one that is sent. It
+		// is never joined to other bytes.
+		if part.First+part.Size == part.Total {
+			part.Total = part.First + size
+		}
+		part.Size = size
 	}
 	whole := h.Clone()
 	whole.Del("Content-Range")
 	base := w.base
 	w.begin(http.StatusOK, whole)
 	w.f.setStatus(http.StatusPartialContent)
-	w.meta.Span = &policy.Span{First: first, Total: total, Size: size}
-	if !exact || base == nil || !base.Continues(h, first, total) {
-		w.f.unkeep("Content-Range", h["Content-Range"]) // who asked gets it in the origin's words
-		w.open(size)
+	w.meta.Span = &part
+	if !exact || base == nil || !base.ContinuedBy(part, h) {
+		w.f.unkeep("Content-Range", h["Content-Range"]) // the client gets it in the origin's words
+		w.open(part.Size)
 		return nil
 	}
-	size += base.Size()
-	w.meta.Span.First, w.meta.Span.Size = base.Span.First, size
-	if w.meta.Span.First == 0 && size == total {
+	part.First, part.Size = base.Span.First, base.Span.Size+part.Size
+	if part.First == 0 && part.Size == part.Total {
 		w.meta.Span = nil
-		w.meta.Header["Content-Length"] = []string{strconv.FormatInt(total, 10)}
+		w.meta.Header["Content-Length"] = []string{strconv.FormatInt(part.Total, 10)}
 	}
-	w.open(size)
+	w.open(part.Size)
 	_, err := io.Copy(onlyWriter{w}, io.NewSectionReader(base.Body, 0, base.Size()))
 	return err
 }

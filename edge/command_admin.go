@@ -8,12 +8,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
+	"pkgedge/origin/kinds"
 )
 
 // What the commands that talk to a running edge share.
@@ -141,8 +144,8 @@ type unwantedError struct {
 	error
 }
 
-// publicSite returns the public URL of a site of kind npm: the one of that name,
-// or the only one.
+// publicSite returns the public URL of a site whose clients have lock files: the
+// one of that name, or the only one.
 func (c *adminClient) publicSite(ctx context.Context, name string) (string, error) {
 	text, err := c.status(ctx)
 	if err != nil {
@@ -158,21 +161,27 @@ func (c *adminClient) publicSite(ctx context.Context, name string) (string, erro
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return "", fmt.Errorf("cannot read the status of %s: %w", c.base, err)
 	}
-	var public, names []string
+	var public, names, of []string
+	for _, d := range kinds.All() {
+		if d.Lockfiles {
+			of = append(of, d.Name)
+		}
+	}
 	for _, s := range doc.Sites {
-		if s.Kind == config.KindNPM && (name == "" || s.Name == name) {
+		if slices.Contains(of, s.Kind) && (name == "" || s.Name == name) {
 			public, names = append(public, s.Public), append(names, s.Name)
 		}
 	}
+	wanted := strings.Join(of, " or ")
 	switch {
 	case len(public) == 1:
 		return public[0], nil
 	case name != "":
-		return "", usageError{fmt.Errorf("--site: %s has no site %q of kind npm", c.base, name)}
+		return "", usageError{fmt.Errorf("--site: %s has no site %q of kind %s", c.base, name, wanted)}
 	case len(public) == 0:
-		return "", usageError{fmt.Errorf("%s has no site of kind npm", c.base)}
+		return "", usageError{fmt.Errorf("%s has no site of kind %s", c.base, wanted)}
 	}
-	return "", usageError{fmt.Errorf("%s has several sites of kind npm: choose with --site one of %s", c.base, strings.Join(names, ", "))}
+	return "", usageError{fmt.Errorf("%s has several sites of kind %s: choose with --site one of %s", c.base, wanted, strings.Join(names, ", "))}
 }
 
 // cause takes the request's line off an HTTP client's error.
@@ -190,7 +199,7 @@ func refusal(status string, body []byte) error {
 		Error string `json:"error"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil || doc.Error == "" {
-		return errors.New(printable(status))
+		return errors.New(report.Printable(status))
 	}
-	return errors.New(printable(status + ": " + doc.Error))
+	return errors.New(report.Printable(status + ": " + doc.Error))
 }

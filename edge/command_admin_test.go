@@ -1,8 +1,6 @@
 package main
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"bytes"
 	"context"
 	"errors"
@@ -15,6 +13,7 @@ import (
 	"testing"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/edgetest"
 )
 
 // adminListener is an admin listener that remembers its purges.
@@ -210,15 +209,5 @@ func TestStatusCommand(t *testing.T) {
 				t.Errorf("stderr is %q; want %q", stderr, tt.stderr)
 			}
 		})
-	}
-}
-
-func TestHumanBytes(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1 << 20: "1.0 MiB", 5<<30 + 1<<29: "5.5 GiB", 1 << 60: "1048576.0 TiB",
-	} {
-		if got := humanBytes(n); got != want {
-			t.Errorf("humanBytes(%d) = %q; want %q", n, got, want)
-		}
 	}
 }

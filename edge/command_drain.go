@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/report"
 )
 
 // drainCommand is "edge drain" and "edge undrain".
@@ -39,14 +40,14 @@ func (c *drainCommand) run(ctx context.Context, drained bool, stdout, stderr io.
 	}
 	done, err := client.rotate(ctx, "/masters/"+url.PathEscape(c.Site)+"/"+url.PathEscape(c.Master)+"/"+verb)
 	if err != nil {
-		return exitFor(fmt.Errorf("cannot %s %s of site %s: %w", verb, printable(c.Master), printable(c.Site), err), stderr)
+		return exitFor(fmt.Errorf("cannot %s %s of site %s: %w", verb, report.Printable(c.Master), report.Printable(c.Site), err), stderr)
 	}
 	for _, m := range done.Masters {
 		fmt.Fprintln(stdout, rotated(done, &m))
 	}
 	fmt.Fprintf(stdout, "in rotation: %s\n", inRotation(done.Left))
 	for _, w := range done.Warnings {
-		fmt.Fprintln(stderr, "warning:", printable(w))
+		fmt.Fprintln(stderr, "warning:", report.Printable(w))
 	}
 	return exitOK
 }
@@ -65,7 +66,7 @@ func (c *adminClient) rotate(ctx context.Context, path string) (*admin.Rotation,
 
 // rotated says what became of a master.
 func rotated(done *admin.Rotation, m *admin.Master) string {
-	what := fmt.Sprintf("%s (%s, number %d of site %s)", printable(m.URL), masterWords(m), m.N, printable(done.Site))
+	what := fmt.Sprintf("%s (%s, number %d of site %s)", report.Printable(m.URL), masterWords(m), m.N, report.Printable(done.Site))
 	switch {
 	case done.Drained && m.Changed:
 		return fmt.Sprintf("drained %s: no new requests, %d under way", what, m.InFlight)
@@ -84,13 +85,13 @@ func masterWords(m *admin.Master) string {
 		scope, pool = "", m.Pool
 	}
 	words := m.Role
-	if pool != poolOfAll {
+	if pool != report.MainPool {
 		words += " for " + pool
 	}
 	if scope != "" {
 		words += " of " + scope
 	}
-	return printable(words)
+	return report.Printable(words)
 }
 
 func inRotation(left []admin.Master) string {
@@ -99,7 +100,7 @@ func inRotation(left []admin.Master) string {
 	}
 	var all []string
 	for _, m := range left {
-		all = append(all, fmt.Sprintf("%s (%s)", printable(m.URL), masterWords(&m)))
+		all = append(all, fmt.Sprintf("%s (%s)", report.Printable(m.URL), masterWords(&m)))
 	}
 	return strings.Join(all, ", ")
 }

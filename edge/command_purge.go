@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/lockfile"
+	"pkgedge/edge/report"
 )
 
 // purgeCommand is "edge purge".
@@ -88,7 +89,7 @@ func packageName(text string) (string, error) {
 }
 
 func purgeText(p admin.Purge) string {
-	what := printable(p.Package + p.URL)
+	what := report.Printable(p.Package + p.URL)
 	switch {
 	case p.All:
 		return "everything"

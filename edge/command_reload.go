@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/report"
 )
 
 // reloadCommand is "edge reload".
@@ -38,9 +39,9 @@ func (c *reloadCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 		}
 		if json.Unmarshal(unwanted.body, &doc) == nil && len(doc.Mistakes) > 0 {
 			for _, m := range doc.Mistakes {
-				fmt.Fprintln(stderr, printable(m))
+				fmt.Fprintln(stderr, report.Printable(m))
 			}
-			return exitFor(usageError{errors.New(printable(doc.Error))}, stderr)
+			return exitFor(usageError{errors.New(report.Printable(doc.Error))}, stderr)
 		}
 	}
 	var done admin.Reloaded
@@ -53,15 +54,15 @@ func (c *reloadCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 		return exitFor(fmt.Errorf("cannot reload: %w", err), stderr)
 	}
 	if len(done.Changed) == 0 {
-		fmt.Fprintf(stdout, "reloaded %s: nothing has changed\n", printable(done.Config))
+		fmt.Fprintf(stdout, "reloaded %s: nothing has changed\n", report.Printable(done.Config))
 	} else {
-		fmt.Fprintf(stdout, "reloaded %s, changed:\n", printable(done.Config))
+		fmt.Fprintf(stdout, "reloaded %s, changed:\n", report.Printable(done.Config))
 	}
 	for _, key := range done.Changed {
-		fmt.Fprintf(stdout, "  %s\n", printable(key))
+		fmt.Fprintf(stdout, "  %s\n", report.Printable(key))
 	}
 	for _, w := range done.Warnings {
-		fmt.Fprintln(stderr, "warning:", printable(w))
+		fmt.Fprintln(stderr, "warning:", report.Printable(w))
 	}
 	return exitOK
 }

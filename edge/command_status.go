@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/go-json-experiment/json"
+	"pkgedge/edge/report"
 )
 
 // statusCommand is "edge status".
@@ -27,35 +27,17 @@ func (c *statusCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	doc, err := parseStatus(text)
+	doc, err := report.Parse(text)
 	if err != nil {
 		return exitFor(fmt.Errorf("cannot read the status of %s: %w", client.base, err), stderr)
 	}
 	if c.JSON {
 		_, err = stdout.Write(text)
 	} else {
-		_, err = io.WriteString(stdout, doc.report())
+		_, err = io.WriteString(stdout, doc.Text())
 	}
 	if err == nil && !doc.Ready {
 		err = errors.New("not ready")
 	}
 	return exitFor(err, stderr)
-}
-
-// parseStatus reads the document. A newer edge may say more.
-func parseStatus(text []byte) (*statusDoc, error) {
-	var is struct {
-		Ready *bool `json:"ready"`
-	}
-	if err := json.Unmarshal(text, &is); err != nil {
-		return nil, err
-	}
-	if is.Ready == nil {
-		return nil, errors.New(`it does not say "ready"`)
-	}
-	doc := new(statusDoc)
-	if err := json.Unmarshal(text, doc); err != nil {
-		return nil, err
-	}
-	return doc, nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"pkgedge/edge/report"
 )
 
 // How often progress is looked at and, where it is written line by line, how
@@ -64,7 +66,7 @@ func showProgress(out io.Writer, terminal bool, t *warmTally) (finish func()) {
 
 // String is the state without its bar.
 func (s warmState) String() string {
-	text := fmt.Sprintf("%d of %d, %s, %.0f s", s.done, s.total, humanBytes(s.bytes), s.took.Seconds())
+	text := fmt.Sprintf("%d of %d, %s, %.0f s", s.done, s.total, report.HumanBytes(s.bytes), s.took.Seconds())
 	if s.failed > 0 {
 		text += fmt.Sprintf(", %d failed", s.failed)
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"bytes"
 	"errors"
 	"fmt"
@@ -10,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/edge/edgetest"
 )
 
 func TestProgressInLinesIsNowAndThen(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pkgedge/edge/report"
 )
 
 // maxFailures is how many failures a summary lists.
@@ -64,7 +66,7 @@ func (t *warmTally) packument(p wantedPackage, got warmAnswer, err error) {
 		return
 	}
 	t.lost += len(p.versions)
-	t.failures = append(t.failures, warmFailure{p.name, printable(err.Error())})
+	t.failures = append(t.failures, warmFailure{p.name, report.Printable(err.Error())})
 }
 
 // tarball counts a file.
@@ -73,7 +75,7 @@ func (t *warmTally) tarball(what string, got warmAnswer, by string, err error) {
 	defer t.mu.Unlock()
 	t.answer(got)
 	if err != nil && !errors.Is(err, errNoDigest) {
-		t.failures = append(t.failures, warmFailure{what, printable(err.Error())})
+		t.failures = append(t.failures, warmFailure{what, report.Printable(err.Error())})
 		return
 	}
 	t.done[1]++
@@ -131,7 +133,7 @@ func (t *warmTally) print(out io.Writer, base string, plan *warmPlan) error {
 	if n := t.verified[byNone]; n > 0 {
 		line("", "%d could not be verified: %s", n, errNoDigest)
 	}
-	line("received", "%s", humanBytes(t.bytes))
+	line("received", "%s", report.HumanBytes(t.bytes))
 	line("answers", "%d from the cache, %d fetched", t.sources[fromCache], t.sources[fromMaster])
 	if n := t.sources[fromUnknown]; n > 0 {
 		line("", "%d without Cache-Status", n)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"bytes"
 	"cmp"
 	"compress/gzip"
@@ -21,6 +19,7 @@ import (
 	"sync"
 	"testing"
 
+	"pkgedge/edge/edgetest"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )

@@ -20,6 +20,8 @@ import (
 	"pkgedge/cache"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 )
 
 // The conformance test is a table. A row is one rule of an RFC: what clients
@@ -100,10 +102,11 @@ func newRig(t *testing.T, m mode, site string) *rig {
 }
 
 // newTestEdge opens an edge as serve does, on a free port, with the configuration
-// in text completed by what a test needs.
-func newTestEdge(t *testing.T, text string, disk bool) *edge {
+// in text completed by what a test needs. It knows the kinds of the program, and
+// further ones.
+func newTestEdge(t *testing.T, text string, disk bool, further ...kind.Descriptor) *edge {
 	t.Helper()
-	cfg := configured(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text)
+	cfg := configured(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text, further...)
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
 	if !disk {
 		cfg.Cache.Disk = 0
@@ -342,16 +345,16 @@ func (r *rig) storedTold(s step, told bool) {
 }
 
 // decode reads a configuration from the text of a file.
-func decode(t testing.TB, text string) (*config.Config, error) {
+func decode(t testing.TB, text string, further ...kind.Descriptor) (*config.Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	edgetest.WriteFile(t, path, text)
-	return config.Load(path, edgetest.NoEnv)
+	return config.Load(path, append(kinds.All(), further...), edgetest.NoEnv)
 }
 
-func configured(t testing.TB, text string) *config.Config {
+func configured(t testing.TB, text string, further ...kind.Descriptor) *config.Config {
 	t.Helper()
-	cfg, err := decode(t, text)
+	cfg, err := decode(t, text, further...)
 	if err != nil {
 		t.Fatal(err)
 	}

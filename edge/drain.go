@@ -10,6 +10,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin"
 )
 
@@ -47,7 +48,7 @@ func (d drainer) Drain(ctx context.Context, site, master string, drained bool) (
 		}
 	}
 	i := slices.IndexFunc(c.cfg.Sites, func(conf config.Site) bool { return conf.Name == site })
-	return s.rotation(named, drained, c.cfg.Sites[i].Kind == config.KindNPM), nil
+	return s.rotation(named, drained, c.cfg.Sites[i].Kind.Writes), nil
 }
 
 // mastersNamed finds the masters that an operator means: by number or URL one,
@@ -99,7 +100,7 @@ func (s *site) rotation(before []origin.MasterStatus, drained, writes bool) admi
 				told.Changed = before[i].Drained != drained
 				r.Masters = append(r.Masters, told)
 				concerned = true
-				primary = primary || m.Role == "primary" && drained && writes && p.Name == poolOfAll
+				primary = primary || m.Role == "primary" && drained && writes && p.Name == report.MainPool
 			}
 			if m.Up() {
 				left = append(left, m)
@@ -127,9 +128,6 @@ func (s *site) rotation(before []origin.MasterStatus, drained, writes bool) admi
 	return r
 }
 
-// poolOfAll is the name of the pool that a site always has.
-const poolOfAll = "masters"
-
 // sitePool is what is known of one pool of a site's masters.
 type sitePool struct {
 	origin.PoolStatus
@@ -153,7 +151,7 @@ func (p *sitePool) name() string { return strings.TrimSpace(p.scope + " " + p.Na
 // words is name in a sentence.
 func (p *sitePool) words() string {
 	words := "masters"
-	if p.Name != poolOfAll {
+	if p.Name != report.MainPool {
 		words = "masters for files"
 	}
 	if p.scope != "" {

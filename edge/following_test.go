@@ -11,8 +11,10 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 )
 
 // A reload that leaves the changes alone leaves the follower alone, whatever
@@ -74,7 +76,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 // Two followers must not write one file.
 func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conf := config.NewSite()
+		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		old := &following{done: make(chan struct{})}
 		n := new(feeds).of(&conf, "", t.TempDir(), false, quietLog())
@@ -97,7 +99,7 @@ func TestAFollowerWaitsForTheOneBefore(t *testing.T) {
 // that starts the next.
 func TestAFollowerWaitsForTheOneBeforeARemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conf := config.NewSite()
+		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		f := new(feeds)
 		done := make(chan struct{})
@@ -229,7 +231,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	s := newInformed(t, feed.Poll, followed5m, "")
 	s.publish(t, "edge-sample-words", "3.0.0")
 	s.edge.measureFeeds()
-	st := s.edge.status().(statusDoc).Sites[0].Changes
+	st := s.edge.status().(report.Status).Sites[0].Changes
 	if st == nil || !st.Live || st.Mode != feed.Poll || st.URL != s.feed.URL() || st.Changes != 1 || st.Why != "" || st.Sequence == "" {
 		t.Errorf("%+v", st)
 	}
@@ -251,7 +253,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	if text := metrics(); !strings.Contains(text, `edge_feed_live{site="npm"} 0`) {
 		t.Error("/metrics has it live")
 	}
-	if st := s.edge.status().(statusDoc).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
+	if st := s.edge.status().(report.Status).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
 		t.Errorf("%+v", st)
 	}
 }
@@ -261,7 +263,7 @@ func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
 	for _, unclean := range []bool{false, true} {
 		s := newServed(t, "")
 		s.get(t, "/edge-sample-words")
-		conf := config.NewSite()
+		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		n := new(feeds).of(&conf, "", t.TempDir(), unclean, quietLog())
 		n.site.Store(s.edge.handler.running.Load().sites[0])

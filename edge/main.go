@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"pkgedge/edge/config"
+	"pkgedge/origin/kinds"
 )
 
 // Exit codes.
@@ -100,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 	case "reload":
 		return line.Reload.run(ctx, stdout, stderr, env)
 	}
-	from := config.Source{Path: line.Serve.Config, Listen: line.Serve.Listen, Masters: line.Serve.Master, Env: env}
+	from := config.Source{Path: line.Serve.Config, Listen: line.Serve.Listen, Masters: line.Serve.Master, Kinds: kinds.All(), Env: env}
 	cfg, err := from.Load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -121,7 +122,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 
 // check prints what the configuration at path would run.
 func check(path string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
-	from := config.Source{Path: path, Env: env}
+	from := config.Source{Path: path, Kinds: kinds.All(), Env: env}
 	cfg, err := from.Load()
 	if err != nil {
 		fmt.Fprintln(stderr, err)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"bytes"
 	"context"
 	"net"
@@ -10,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"pkgedge/edge/edgetest"
 )
 
 // runIn runs the command line in an empty directory.

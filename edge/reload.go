@@ -14,6 +14,7 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/edge/limit"
+	"pkgedge/edge/report"
 	"pkgedge/origin/kind"
 	"pkgedge/tls"
 )
@@ -198,7 +199,7 @@ func (c *running) site(name string) (*site, bool) {
 // on as it is: its connections, and all it knows of its masters.
 func sameSite(old, cfg *config.Config, s *config.Site) bool {
 	i := slices.IndexFunc(old.Sites, func(o config.Site) bool { return o.Name == s.Name })
-	return i >= 0 && reflect.DeepEqual(&old.Sites[i], s) &&
+	return i >= 0 && old.Sites[i].Equal(s) &&
 		old.Public(&old.Sites[i]).String() == cfg.Public(s).String() && old.Cache.MaxMetadata == cfg.Cache.MaxMetadata
 }
 
@@ -233,10 +234,10 @@ func limiterOf(c *config.Config, old *running) *limit.Limiter {
 // history is what became of the configuration's file.
 type history struct {
 	mu  sync.Mutex
-	now configStatus
+	now report.Config
 }
 
-func (h *history) status() configStatus {
+func (h *history) status() report.Config {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.now
@@ -245,7 +246,7 @@ func (h *history) status() configStatus {
 func (h *history) accepted(file string, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.now = configStatus{File: file, Read: at.UTC().Truncate(time.Second)}
+	h.now = report.Config{File: file, Read: at.UTC().Truncate(time.Second)}
 }
 
 func (h *history) refused(mistakes []string, at time.Time) {

@@ -20,6 +20,8 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
+	"pkgedge/origin/kinds"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -36,7 +38,7 @@ func newReloadable(t *testing.T, text string) *reloadable {
 	e := newTestEdge(t, text, true)
 	r := &reloadable{file: filepath.Join(t.TempDir(), "config.yaml")}
 	r.head = fmt.Sprintf("listen: %s\nadmin: { listen: '' }\nlog: { access: 'off' }\ncache: { memory: 1MiB, dir: %s }\n", e.cfg.Listen, e.cfg.Cache.Dir)
-	e.source = config.Source{Path: r.file, Env: edgetest.NoEnv}
+	e.source = config.Source{Path: r.file, Kinds: kinds.All(), Env: edgetest.NoEnv}
 	serveEdge(t, e)
 	r.client = &client{t, e, &http.Transport{DisableCompression: true}}
 	t.Cleanup(r.transport.CloseIdleConnections)
@@ -160,8 +162,8 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 }
 
 // statusOf is a status before it is JSON.
-func statusOf(s any) (statusDoc, bool) {
-	doc, ok := s.(statusDoc)
+func statusOf(s any) (report.Status, bool) {
+	doc, ok := s.(report.Status)
 	return doc, ok
 }
 

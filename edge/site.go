@@ -15,7 +15,6 @@ import (
 	"pkgedge/edge/redact"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
-	"pkgedge/origin/kinds"
 )
 
 // site is one registry as the edge serves it.
@@ -41,12 +40,8 @@ type site struct {
 
 // newSite builds a site, whose masters are supervised from now on.
 func (e *edge) newSite(cfg *config.Config, s *config.Site) (*site, error) {
-	d := kind.ByName(kinds.All(), s.Kind)
-	if d == nil {
-		return nil, fmt.Errorf("no such kind of site: %q", s.Kind)
-	}
 	t := &site{
-		name: s.Name, prefix: s.Path, hosts: s.Hosts, kind: d, cache: e.cache,
+		name: s.Name, prefix: s.Path, hosts: s.Hosts, kind: s.Kind, cache: e.cache,
 		lease: newLease(), scopes: make(map[string]*upstream), redactor: redact.New(),
 	}
 	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
@@ -92,7 +87,7 @@ func (e *edge) reach(u *upstream, t *site, cfg *config.Config, s *config.Site, f
 		Documents:   e.documents,
 		Identity:    e.identity,
 		MinimumAge:  age,
-		Settings:    s.Settings(),
+		Settings:    s.Settings,
 		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 			return t.digests(ctx, u, list, h, renew)
 		},
@@ -116,7 +111,7 @@ func upstreams(masters []config.Master) []origin.Upstream {
 	return all
 }
 
-// rules are what the configuration says of metadata and of files.
+// rules returns the rules for metadata and for files.
 func rules(s *config.Site) (metadata, files policy.Rule) {
 	rule := policy.Rule{
 		Missing: policy.AtMost(s.Fresh.Missing),
@@ -127,9 +122,7 @@ func rules(s *config.Site) (metadata, files policy.Rule) {
 		rule.Grace.Min, rule.Keep.Min = rule.Grace.Default, rule.Keep.Default
 	}
 	moving, lasting := orStated, orStated
-	if s.Kind == config.KindDist {
-		// Release trees state one lifetime for all of their paths, too long for
-		// what moves and too short for what never changes.
+	if s.Kind.OneLifetime {
 		moving, lasting = policy.AtMost, policy.Exactly
 	}
 	if s.Fresh.Override {
@@ -143,7 +136,7 @@ func orStated(d time.Duration) policy.Clamp { return policy.Clamp{Default: d} }
 
 // withLifetime gives a rule the lifetime of a 200, or the heuristic.
 func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duration) policy.Clamp) policy.Rule {
-	if fresh == config.Guess {
+	if fresh == kind.Heuristic {
 		rule.Heuristic = true
 	} else {
 		rule.OK = clamp(fresh)

@@ -11,7 +11,7 @@ import (
 // welcome prints what to type next.
 func welcome(out io.Writer, cfg *config.Config, samples bool) error {
 	site := &cfg.Sites[0]
-	if i := slices.IndexFunc(cfg.Sites, func(s config.Site) bool { return s.Kind == config.KindNPM }); i >= 0 {
+	if i := slices.IndexFunc(cfg.Sites, func(s config.Site) bool { return s.Kind.Samples }); i >= 0 {
 		site = &cfg.Sites[i]
 	}
 	base := cfg.Public(site).String()
@@ -31,12 +31,8 @@ Put the edge in front of a real registry:
 
     go run ./edge --master "$(npm config get registry)"
 `, base)
-	} else if site.Kind == config.KindNPM {
-		text += fmt.Sprintf(`
-Install through it:
-
-    npm install --registry %s PACKAGE
-`, base)
+	} else if site.Kind.Install != "" {
+		text += "\nInstall through it:\n\n    " + fmt.Sprintf(site.Kind.Install, base) + "\n"
 	}
 	if cfg.Admin.Listen != "" {
 		text += fmt.Sprintf("\nLook inside: http://%s/status\n\n", cfg.Admin.Listen)

@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/config"
+	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -113,10 +114,10 @@ func TestDenyWinsOverWhatIsStored(t *testing.T) {
 	s := withYoung(t)
 	s.down()
 	for _, deny := range []string{"edge-sample-words@3.0.0", "edge-sample-words"} {
-		s.under(t, func(c *config.Config) { c.Sites[0].Deny = []string{deny} })
+		s.under(t, func(c *config.Config) { c.Sites[0].Settings = kind.Settings{"deny": {deny}} })
 		s.expect(t, deny, map[string]int{young: 451, "/edge-sample-words/3.0.0": 451})
 	}
-	s.under(t, func(c *config.Config) { c.Sites[0].Deny = nil })
+	s.under(t, func(c *config.Config) { c.Sites[0].Settings = nil })
 	s.expect(t, "no longer denied", map[string]int{young: 200, "/edge-sample-words/3.0.0": 200})
 }
 
@@ -134,7 +135,7 @@ func TestDocumentsFollowTheConfiguration(t *testing.T) {
 	}
 	full, short := read("application/json"), read(abbreviatedType)
 
-	s.under(t, func(c *config.Config) { c.Sites[0].Abbreviated.Time = true })
+	s.under(t, func(c *config.Config) { c.Sites[0].Settings = kind.Settings{"abbreviated.time": {"true"}} })
 	timed := read(abbreviatedType)
 	if timed.etag == short.etag || strings.Contains(short.body, `"time":`) || !strings.Contains(timed.body, `"time":{`) {
 		t.Errorf("with times: %s\n%s", timed.etag, timed.body)

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Directives is a parsed Cache-Control field (RFC 9111 section 5.2), of a
-// request or a response. A delta is -1 when its directive is absent.
+// Directives is a parsed Cache-Control field (section 5.2), of a request or a
+// response. A duration is -1 when its directive is absent.
 type Directives struct {
 	MaxAge               time.Duration
 	SMaxAge              time.Duration
 	MinFresh             time.Duration
-	MaxStale             time.Duration // AnyStale when the directive has no argument
+	MaxStale             time.Duration // anyStale when the directive has no argument
 	StaleWhileRevalidate time.Duration
 	StaleIfError         time.Duration
 
@@ -28,8 +28,8 @@ type Directives struct {
 	MustUnderstand  bool
 
 	// NoCacheFields and PrivateFields are the arguments of the qualified forms
-	// no-cache="a, b" and private="a". Those forms restrict the listed fields
-	// only and leave NoCache and Private false.
+	// no-cache="a, b" and private="a" (sections 5.2.2.4 and 5.2.2.7). Those forms
+	// restrict the listed fields alone, and leave NoCache and Private false.
 	NoCacheFields []string
 	PrivateFields []string
 }
@@ -37,17 +37,16 @@ type Directives struct {
 const (
 	absent = time.Duration(-1)
 
-	// AnyStale is the value of max-stale without an argument (RFC 9111
-	// section 5.2.1.2): a stale response of any age will do.
-	AnyStale = Forever
+	// anyStale is max-stale without an argument (section 5.2.1.2): the client
+	// accepts a stale response of any age.
+	anyStale = Forever
 
-	// maxDelta is what a delta-seconds too large to represent becomes (RFC 9111
-	// section 1.2.2).
+	// maxDelta stands for every larger delta-seconds (section 1.2.2).
 	maxDelta = (1 << 31) * time.Second
 )
 
-// NoDirectives is a Cache-Control that says nothing: that of a message without
-// one, or of a client that may not steer the cache.
+// NoDirectives is an empty Cache-Control: of a message without the field, or of a
+// client that may not steer the cache.
 func NoDirectives() Directives {
 	return Directives{
 		MaxAge: absent, SMaxAge: absent, MinFresh: absent, MaxStale: absent,
@@ -55,11 +54,11 @@ func NoDirectives() Directives {
 	}
 }
 
-// RequestControl reads a request's Cache-Control, and Pragma where there is
-// none (RFC 9111 section 5.4).
+// RequestControl reads a request's Cache-Control, or its Pragma where there is
+// none (section 5.4).
 func RequestControl(h http.Header) Directives {
 	if lines := h["Cache-Control"]; len(lines) > 0 {
-		return ParseControl(lines)
+		return parseControl(lines)
 	}
 	d := NoDirectives()
 	for _, line := range h["Pragma"] {
@@ -68,14 +67,13 @@ func RequestControl(h http.Header) Directives {
 	return d
 }
 
-// ParseControl reads the Cache-Control field lines of a message.
+// parseControl reads the Cache-Control field lines of a message.
 //
-// Where a directive that restricts is malformed it still restricts: a max-age
-// whose argument is not a number makes the response stale (RFC 9111 section
-// 4.2.1 asks caches to treat invalid freshness information as stale). Of
-// repeated deltas the smallest counts, which is the most restrictive reading of
-// the same section's "either the first occurrence, or stale".
-func ParseControl(lines []string) Directives {
+// A malformed directive still restricts: a max-age without a number makes the
+// response stale, for section 4.2.1 encourages caches to take invalid freshness
+// information so. Of repeated durations the smallest counts. The same section
+// allows the first or "stale", and the smallest is between the two.
+func parseControl(lines []string) Directives {
 	d := NoDirectives()
 	for _, line := range lines {
 		for line != "" {
@@ -88,8 +86,9 @@ func ParseControl(lines []string) Directives {
 	return d
 }
 
-// nextDirective cuts one directive off the front of a list: a name, and an
-// argument that may be a token or a quoted-string, whose commas do not divide.
+// nextDirective cuts one directive off the front of a list: a name and an
+// argument. The argument is a token, or a quoted-string whose commas do not divide
+// the list.
 func nextDirective(s string) (name, arg string, hasArg bool, rest string) {
 	s = strings.TrimLeft(s, " \t,")
 	i := strings.IndexAny(s, "=,")
@@ -99,7 +98,7 @@ func nextDirective(s string) (name, arg string, hasArg bool, rest string) {
 	if s[i] == ',' {
 		return strings.TrimRight(s[:i], " \t"), "", false, s[i+1:]
 	}
-	name, s = s[:i], s[i+1:] // a space before "=" leaves a name that is no token, and so unknown
+	name, s = s[:i], s[i+1:] // a space before "=" belongs to the name, which is unknown then
 	if !strings.HasPrefix(s, `"`) {
 		if i = strings.IndexByte(s, ','); i < 0 {
 			i = len(s)
@@ -126,6 +125,7 @@ func nextDirective(s string) (name, arg string, hasArg bool, rest string) {
 	return name, b.String(), true, "" // an unclosed quote swallows the rest of the line
 }
 
+// set takes one directive in. Unknown ones are ignored (section 5.2.3).
 func (d *Directives) set(name, arg string, hasArg bool) {
 	switch strings.ToLower(name) {
 	case "max-age":
@@ -136,7 +136,7 @@ func (d *Directives) set(name, arg string, hasArg bool) {
 		setDelta(&d.MinFresh, arg)
 	case "max-stale":
 		if !hasArg {
-			d.MaxStale = AnyStale
+			d.MaxStale = anyStale
 			return
 		}
 		setDelta(&d.MaxStale, arg)
@@ -173,6 +173,7 @@ func (d *Directives) set(name, arg string, hasArg bool) {
 	}
 }
 
+// setDelta takes in the argument of a directive that wants delta-seconds.
 func setDelta(to *time.Duration, arg string) {
 	v, ok := parseDelta(arg)
 	if !ok {
@@ -183,8 +184,8 @@ func setDelta(to *time.Duration, arg string) {
 	}
 }
 
-// parseDelta reads delta-seconds (RFC 9111 section 1.2.2): digits and nothing
-// else; what is too large becomes the largest.
+// parseDelta reads delta-seconds (section 1.2.2): digits and nothing else. A
+// larger one than maxDelta becomes that.
 func parseDelta(s string) (time.Duration, bool) {
 	if s == "" {
 		return 0, false
@@ -201,7 +202,7 @@ func parseDelta(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// fieldNames splits the argument of a qualified no-cache or private.
+// fieldNames splits the argument of a qualified directive.
 func fieldNames(arg string) []string {
 	var out []string
 	for f := range strings.SplitSeq(arg, ",") {
@@ -212,6 +213,7 @@ func fieldNames(arg string) []string {
 	return out
 }
 
+// containsToken says whether a list has a member, in any case.
 func containsToken(list, token string) bool {
 	for t := range strings.SplitSeq(list, ",") {
 		if strings.EqualFold(strings.TrimSpace(t), token) {

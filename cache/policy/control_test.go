@@ -37,7 +37,7 @@ func TestParseControl(t *testing.T) {
 		{"§1.2.2 no number: stale", []string{"max-age"}, says(func(d *Directives) { d.MaxAge = 0 })},
 		{"§1.2.2 too large: the largest", []string{"max-age=18446744073709551617"}, says(func(d *Directives) { d.MaxAge = maxDelta })},
 		{"§4.2.1 repeated: the smallest", []string{"s-maxage=7, s-maxage=3"}, says(func(d *Directives) { d.SMaxAge = 3 * time.Second })},
-		{"§5.2.1.2 max-stale alone", []string{"max-stale"}, says(func(d *Directives) { d.MaxStale = AnyStale })},
+		{"§5.2.1.2 max-stale alone", []string{"max-stale"}, says(func(d *Directives) { d.MaxStale = anyStale })},
 		{"§5.2.1.2 max-stale with a bound", []string{"max-stale=5"}, says(func(d *Directives) { d.MaxStale = 5 * time.Second })},
 		{"§5.2.1 of a request", []string{"min-fresh=5, no-cache, no-store, only-if-cached"}, says(func(d *Directives) {
 			d.MinFresh, d.NoCache, d.NoStore, d.OnlyIfCached = 5*time.Second, true, true, true
@@ -55,7 +55,7 @@ func TestParseControl(t *testing.T) {
 		{"what follows a closed quote is no argument", []string{`max-age="5"9, public`}, says(func(d *Directives) { d.MaxAge, d.Public = 5*time.Second, true })},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if have := ParseControl(tt.lines); !reflect.DeepEqual(have, tt.want) {
+			if have := parseControl(tt.lines); !reflect.DeepEqual(have, tt.want) {
 				t.Errorf("have %+v\nwant %+v", have, tt.want)
 			}
 		})
@@ -86,8 +86,8 @@ func TestRequestControl(t *testing.T) {
 	}
 }
 
-// FuzzParseControl holds for any field: deltas are absent or in range, names
-// are told from quoted text, and what restricts restricts.
+// FuzzParseControl holds for any field: durations are absent or in range, names are
+// told from quoted text, and a restriction stays one.
 func FuzzParseControl(f *testing.F) {
 	for _, s := range []string{
 		"", "max-age=5", `no-cache="a, b", public`, "no-store", `private="`, "max-stale", `x="\"", s-maxage=1`, "max-age=-1,max-age=3",
@@ -96,13 +96,13 @@ func FuzzParseControl(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		d := ParseControl([]string{s})
+		d := parseControl([]string{s})
 		for _, v := range []time.Duration{d.MaxAge, d.SMaxAge, d.MinFresh, d.StaleWhileRevalidate, d.StaleIfError} {
 			if v != absent && (v < 0 || v > maxDelta || v%time.Second != 0) {
 				t.Errorf("delta %v", v)
 			}
 		}
-		if d.MaxStale != absent && d.MaxStale != AnyStale && (d.MaxStale < 0 || d.MaxStale > maxDelta) {
+		if d.MaxStale != absent && d.MaxStale != anyStale && (d.MaxStale < 0 || d.MaxStale > maxDelta) {
 			t.Errorf("max-stale %v", d.MaxStale)
 		}
 		for _, name := range append(d.NoCacheFields, d.PrivateFields...) {
@@ -110,8 +110,8 @@ func FuzzParseControl(f *testing.F) {
 				t.Errorf("field name %q", name)
 			}
 		}
-		// Whatever stands on other lines, no-store keeps a response out.
-		with := ParseControl([]string{s, "no-store"})
+		// No other line lifts no-store.
+		with := parseControl([]string{s, "no-store"})
 		if !with.NoStore {
 			t.Error("no-store on a line of its own was not seen")
 		}
@@ -119,7 +119,7 @@ func FuzzParseControl(f *testing.F) {
 			t.Error("no-store, and yet storable")
 		}
 		// More lines never lengthen a lifetime.
-		if tight := ParseControl([]string{s, "max-age=1"}); tight.MaxAge > time.Second {
+		if tight := parseControl([]string{s, "max-age=1"}); tight.MaxAge > time.Second {
 			t.Errorf("max-age %v", tight.MaxAge)
 		}
 	})

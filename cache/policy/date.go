@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// ParseDate reads an HTTP-date (RFC 9110 section 5.6.7) in any of its three
-// forms. It is stricter than [http.ParseTime], which accepts other zones,
-// missing digits and more spaces: a date that is not right is no date, because
-// in Expires that means "already expired" (RFC 9111 section 5.3). Names in
-// another case and a wrong day of the week are let pass, for what they say is
-// not in doubt.
+// ParseDate reads an HTTP-date in any of its three forms (RFC 9110 section 5.6.7).
+// It is stricter than [http.ParseTime], which accepts other zones, missing digits
+// and more spaces: an invalid date in Expires means "already expired" (section
+// 5.3), and must be told from a valid one. Names in another case and a wrong day of
+// the week pass, as the moment is not in doubt.
 //
-// An RFC 850 date's two-digit year is read as the year within 50 years of now.
+// The two-digit year of an RFC 850 date is one within 50 years of now.
 func ParseDate(s string, now time.Time) (time.Time, bool) {
 	if n := len(s) - len("GMT"); n > 0 && strings.EqualFold(s[n:], "GMT") {
 		s = s[:n] + "GMT"
@@ -36,10 +35,10 @@ func ParseDate(s string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// rfc850 is time.RFC850 in the one zone that HTTP allows.
+// rfc850 is time.RFC850 in the only zone that HTTP allows.
 const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
 
-// afterDay cuts the day of the week off.
+// afterDay returns a date without the day of the week.
 func afterDay(s string) string {
 	if i := strings.IndexByte(s, ' '); i >= 0 {
 		return s[i:]

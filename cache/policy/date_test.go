@@ -45,8 +45,8 @@ func TestParseDate(t *testing.T) {
 	}
 }
 
-// FuzzParseDate: a date written in any of the three forms is read again, and
-// what is read is a whole second in UTC.
+// FuzzParseDate: a date written in any of the three forms is read again, as a whole
+// second in UTC.
 func FuzzParseDate(f *testing.F) {
 	f.Add(int64(784111777), "Sun, 06 Nov 1994 08:49:37 GMT")
 	f.Add(int64(0), "0")

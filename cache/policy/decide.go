@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Request is the part of a client's request that decides.
+// Request is the part of a client's request that decides how it is answered.
 type Request struct {
 	Method     string      // GET or HEAD
 	Header     http.Header // the selecting fields, for Vary; read only; may be nil
@@ -13,17 +13,17 @@ type Request struct {
 	Control    Directives  // Cache-Control of the request, see RequestControl
 	Authorized bool        // carries Authorization
 
-	// Owner names the only one who may have the response, for example by the hash
-	// of a credential: the response is stored for that owner, and collapsed with
-	// its requests. To it the cache is a private one (sections 3.5 and 5.2.2.7 do
-	// not apply). "" is a response that anybody may have.
+	// Owner names the only client that may have the response, for example by the
+	// hash of a credential. The response is stored for that client, and collapsed
+	// with its requests alone. To it the cache is a private one: sections 3.5 and
+	// 5.2.2.7 do not apply. "" is for a response that every client may have.
 	Owner string
 
-	// Validate has the origin asked before every use, whatever the lifetime.
+	// Validate has the origin asked before every use, also of a fresh response.
 	Validate bool
 }
 
-// Mark says what purges have done to a stored response.
+// Mark is the effect of purges on a stored response.
 type Mark uint8
 
 const (
@@ -32,13 +32,13 @@ const (
 	MarkedGone       // a hard purge: it is not there any more
 )
 
-// Verdict is what is to be done about a request.
+// Verdict is the way in which a request is to be answered.
 type Verdict uint8
 
 const (
 	Miss                 Verdict = iota // nothing usable is stored: fetch
 	Fresh                               // answer from the stored response
-	Stale                               // answer from the stored response, stale as it is; the client allows that
+	Stale                               // answer from the stored response, which is stale; the client allows that
 	StaleWhileRevalidate                // answer from the stored response and validate it in the background
 	StaleIfError                        // the origin failed: answer from the stored response all the same
 	Complete                            // the bytes wanted are not among those stored: fetch them
@@ -91,8 +91,9 @@ func DecideOnError(now time.Time, r *Response, mark Mark, rule Rule, q Request) 
 	return Fail
 }
 
-// mustValidate: a response with no-cache is never used without validation
-// (section 5.2.2.4), unless the operator gives it a lifetime.
+// mustValidate says whether the response is not used without validation: the
+// request wants one, or the response has no-cache (section 5.2.2.4) and no lifetime
+// of the operator's.
 func mustValidate(r *Response, rule *Rule, q *Request) bool {
 	return q.Validate || r.fresh.control.NoCache && r.clamp(rule).Min == 0
 }
@@ -106,8 +107,8 @@ func wantsFresher(c *Directives, age, life time.Duration) bool {
 		c.MinFresh != absent && life-age < c.MinFresh
 }
 
-// forbidsStale: section 4.2.4 lists the directives. s-maxage has the meaning of
-// proxy-revalidate for a shared cache (section 5.2.2.10).
+// forbidsStale says whether the response has one of the directives that section
+// 4.2.4 lists. s-maxage implies proxy-revalidate (section 5.2.2.10).
 func forbidsStale(r *Response) bool {
 	c := &r.fresh.control
 	return c.MustRevalidate || c.ProxyRevalidate || c.NoCache || c.SMaxAge != absent
@@ -119,37 +120,39 @@ func maxStale(r *Response, rule *Rule, q *Request, late time.Duration) bool {
 	return q.Control.MaxStale != absent && within(late, q.Control.MaxStale) && (!forbidsStale(r) || rule.overridesStale())
 }
 
-// grace is the response's stale-while-revalidate window, its own where it states
-// one. A response that something is missing has no other: the next client asks
-// because the thing may be there by now.
+// grace is the response's stale-while-revalidate window (RFC 5861 section 3): its
+// own, else the operator's. A 404 has no window of the operator's: a client asks
+// again because the thing may be there by now.
 func grace(r *Response, rule *Rule) time.Duration {
 	configured := rule.Grace.Default
 	if IsMissing(r.Status) {
 		configured = 0
 	}
-	window := stated(r.fresh.control.StaleWhileRevalidate, configured)
+	window := orConfigured(r.fresh.control.StaleWhileRevalidate, configured)
 	if forbidsStale(r) {
 		return min(window, rule.Grace.Min)
 	}
 	return window
 }
 
-// keep is the stale-if-error window, of the response or the request.
+// keep is the stale-if-error window, of the response or the request (RFC 5861
+// section 4).
 func keep(r *Response, rule *Rule, q *Request) time.Duration {
 	if forbidsStale(r) && !rule.overridesStale() {
 		return 0
 	}
-	return max(stated(r.fresh.control.StaleIfError, rule.Keep.Default), rule.Keep.Min, q.Control.StaleIfError)
+	return max(orConfigured(r.fresh.control.StaleIfError, rule.Keep.Default), rule.Keep.Min, q.Control.StaleIfError)
 }
 
-// stated is a response's own window, or the operator's where it states none.
-func stated(own, configured time.Duration) time.Duration {
+// orConfigured is a response's own window, or the operator's where it states none.
+func orConfigured(own, configured time.Duration) time.Duration {
 	if own != absent {
 		return own
 	}
 	return configured
 }
 
+// within says whether a window that is open reaches so far past the lifetime.
 func within(late, window time.Duration) bool {
 	return window > 0 && late <= window
 }

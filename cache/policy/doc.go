@@ -1,6 +1,8 @@
 // Package policy decides which responses are stored and when a stored one may
-// be used. It is RFC 9111 as pure functions: each file is one concept of it.
+// be used. It is RFC 9111 as pure functions, one concept a file. A section without
+// the name of an RFC is of RFC 9111.
 //
+//	response.go   the stored response, without its bytes
 //	storable.go   sections 3 and 3.5: which responses are stored, and which of their fields
 //	decide.go     section 4: the verdict on a request, given the stored response
 //	vary.go       section 4.1: which stored response a request selects
@@ -10,9 +12,14 @@
 //	control.go    section 5.2: Cache-Control; section 5.4: Pragma
 //	targeted.go   RFC 9213: CDN-Cache-Control
 //	date.go       RFC 9110 section 5.6.7: dates
-//	rule.go       what the operator's configuration adds to all of this
+//	rule.go       the operator's configuration, which adds to all of this
+//
+// [Decide] is called before a fetch and [DecideOnError] after one that failed.
+// [Storable] and [Received] are for a response that arrives,
+// [Response.Freshened] is for a 304.
 //
 // The package knows nothing of keys, bytes, stores, masters and registries. It
 // imports nothing of this program, has no clock, does no I/O and logs nothing:
-// the time is an argument.
+// the time is an argument. It has no locks: a [Response] is immutable, and every
+// other value belongs to its caller.
 package policy

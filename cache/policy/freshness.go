@@ -6,72 +6,71 @@ import (
 	"time"
 )
 
-// freshness is what a response's fields say of its age and lifetime, read once.
+// freshness is the meaning of a response's fields for its age and lifetime, read
+// once.
 type freshness struct {
-	control    Directives    // CDN-Cache-Control's when that is valid, else Cache-Control's
-	stated     time.Duration // freshness_lifetime, absent when the response states none
-	initialAge time.Duration // corrected_initial_age
-	relayed    bool          // another cache had kept it, as Age says
-	asIs       bool          // no-transform, in either of the two fields
-	heuristic  time.Duration // a tenth of Date - Last-Modified; 0 where section 4.2.2 allows none
+	control     Directives    // of CDN-Cache-Control when that is valid, else of Cache-Control
+	noTransform bool          // in either of the two
+	stated      time.Duration // freshness_lifetime; absent when the response states none
+	heuristic   time.Duration // a heuristic lifetime; 0 where section 4.2.2 allows none
+	initialAge  time.Duration // corrected_initial_age
+	relayed     bool          // another cache had stored the response, as Age says
 }
 
-// control is the field that decides: the targeted one, else Cache-Control, else
-// Pragma's silence.
+// Measure derives the freshness from the fields and the two times. A response
+// that was made by hand, or read from a file, needs it before its first use.
+func (r *Response) Measure() {
+	targeted, isTargeted := parseTargeted(r.Header[targetField])
+	c := parseControl(r.Header["Cache-Control"])
+	noTransform := c.NoTransform || isTargeted && targeted.NoTransform
+	if isTargeted {
+		c = targeted
+	}
+	date := r.dateValue()
+	age := parseAge(r.Header["Age"])
+	r.fresh = freshness{
+		control:     c,
+		noTransform: noTransform,
+		stated:      r.statedLifetime(&c, isTargeted, date),
+		heuristic:   r.heuristicLifetime(&c, date),
+		initialAge:  r.correctedInitialAge(date, age),
+		relayed:     age > 0,
+	}
+}
+
+// control is the field that decides on caching: the targeted one where that is
+// valid, else Cache-Control.
 func control(h http.Header) Directives {
-	if d, ok := parseTargeted(h[TargetField]); ok {
+	if d, ok := parseTargeted(h[targetField]); ok {
 		return d
 	}
-	return ParseControl(h["Cache-Control"])
+	return parseControl(h["Cache-Control"])
 }
 
-// Measure derives the freshness from the fields and the two times (RFC 9111
-// section 4.2). A response that was made by hand, or read from a file, needs it
-// before anything else is asked of it.
-func (r *Response) Measure() { r.fresh = measure(r) }
+// Age is the response's current_age (section 4.2.3).
+func (r *Response) Age(now time.Time) time.Duration {
+	return max(0, r.fresh.initialAge+now.Sub(r.ResponseTime))
+}
 
-func measure(r *Response) freshness {
-	targeted, isTargeted := parseTargeted(r.Header[TargetField])
-	f := freshness{control: targeted, stated: absent}
-	general := ParseControl(r.Header["Cache-Control"])
-	if !isTargeted {
-		f.control = general
-	}
-	f.asIs = f.control.NoTransform || general.NoTransform
-	date := r.ResponseTime
+// correctedInitialAge is the age at the response's arrival (section 4.2.3).
+func (r *Response) correctedInitialAge(date time.Time, age time.Duration) time.Duration {
+	apparentAge := max(0, r.ResponseTime.Sub(date))
+	responseDelay := max(0, r.ResponseTime.Sub(r.RequestTime))
+	return max(apparentAge, age+responseDelay)
+}
+
+// dateValue is the origin's Date, or the time of arrival where there is none.
+func (r *Response) dateValue() time.Time {
 	if lines := r.Header["Date"]; len(lines) > 0 {
 		if t, ok := ParseDate(lines[0], r.ResponseTime); ok {
-			date = t
+			return t
 		}
 	}
-	switch expires := r.Header["Expires"]; {
-	case f.control.SMaxAge != absent:
-		f.stated = f.control.SMaxAge
-	case f.control.MaxAge != absent:
-		f.stated = f.control.MaxAge
-	case isTargeted: // RFC 9213 section 2.2: Cache-Control and Expires are ignored
-	case len(expires) > 0:
-		f.stated = 0 // section 5.3: several values, or an invalid one, mean expired
-		if t, ok := ParseDate(expires[0], r.ResponseTime); ok && len(expires) == 1 {
-			f.stated = max(0, t.Sub(date))
-		}
-	}
-	// Section 4.2.3.
-	apparent := max(0, r.ResponseTime.Sub(date))
-	corrected := max(0, r.ResponseTime.Sub(r.RequestTime)) + parseAge(r.Header["Age"])
-	f.initialAge = max(apparent, corrected)
-	f.relayed = parseAge(r.Header["Age"]) > 0
-	// Section 4.2.2.
-	if lines := r.Header["Last-Modified"]; len(lines) == 1 && (heuristicallyCacheable(r.Status) || f.control.Public) {
-		if t, ok := ParseDate(lines[0], r.ResponseTime); ok && date.After(t) {
-			f.heuristic = min(date.Sub(t)/10, longestHeuristic)
-		}
-	}
-	return f
+	return r.ResponseTime
 }
 
-// parseAge reads Age: of several values the first (RFC 9111 section 5.1), and
-// nothing of a malformed one.
+// parseAge reads Age (section 5.1): the first of several values. A malformed one
+// is none.
 func parseAge(lines []string) time.Duration {
 	if len(lines) == 0 {
 		return 0
@@ -81,14 +80,39 @@ func parseAge(lines []string) time.Duration {
 	return age
 }
 
-// NoTransform says whether the origin forbids to change the content (section
-// 5.2.2.6, RFC 9110 section 7.7). A targeted field, which is about caching, does
-// not lift what Cache-Control says of this.
-func (r *Response) NoTransform() bool { return r.fresh.asIs }
+// statedLifetime is the response's own freshness_lifetime (section 4.2.1), absent
+// where it states none.
+func (r *Response) statedLifetime(c *Directives, isTargeted bool, date time.Time) time.Duration {
+	expires := r.Header["Expires"]
+	switch {
+	case c.SMaxAge != absent:
+		return c.SMaxAge
+	case c.MaxAge != absent:
+		return c.MaxAge
+	case isTargeted: // RFC 9213 section 2.2: Expires is ignored
+		return absent
+	case len(expires) == 0:
+		return absent
+	}
+	t, ok := ParseDate(expires[0], r.ResponseTime)
+	if !ok || len(expires) > 1 { // section 5.3: an invalid date, and several, have passed
+		return 0
+	}
+	return max(0, t.Sub(date))
+}
 
-// Age is the response's current_age (RFC 9111 section 4.2.3).
-func (r *Response) Age(now time.Time) time.Duration {
-	return max(0, r.fresh.initialAge+now.Sub(r.ResponseTime))
+// heuristicLifetime is a tenth of the time between Last-Modified and Date
+// (section 4.2.2).
+func (r *Response) heuristicLifetime(c *Directives, date time.Time) time.Duration {
+	lines := r.Header["Last-Modified"]
+	if len(lines) != 1 || !heuristicallyCacheable(r.Status) && !c.Public {
+		return 0
+	}
+	t, ok := ParseDate(lines[0], r.ResponseTime)
+	if !ok || !date.After(t) {
+		return 0
+	}
+	return min(date.Sub(t)/10, longestHeuristic)
 }
 
 // Lifetime is the response's freshness_lifetime under rule (section 4.2.1).
@@ -113,18 +137,20 @@ func (r *Response) Lifetime(rule Rule) time.Duration {
 	return max(life, c.Min)
 }
 
-// clamp is the rule's Clamp for this response, counted as its own lifetime is.
+// clamp is the rule's Clamp for this response. It counts from the moment that the
+// origin made the response, as stated lifetimes do.
 func (r *Response) clamp(rule *Rule) Clamp {
 	c := rule.clamp(r.Status)
 	if r.fresh.relayed {
-		// Another cache had kept the response. A change may have been announced
-		// since, so that nothing but the operator's Max lengthens its lifetime.
+		// The response may be older than a change that was announced. Only an
+		// operator's Max says that this does not matter.
 		c.Min = min(c.Min, c.Max)
 	}
-	return Clamp{plus(c.Default, r.fresh.initialAge), plus(c.Min, r.fresh.initialAge), plus(c.Max, r.fresh.initialAge)}
+	age := r.fresh.initialAge
+	return Clamp{plus(c.Default, age), plus(c.Min, age), plus(c.Max, age)}
 }
 
-// TTL is the remaining lifetime; negative for how long it has been stale.
+// TTL is the remaining lifetime. It is negative for a stale response.
 func (r *Response) TTL(now time.Time, rule Rule) time.Duration {
 	return r.Lifetime(rule) - r.Age(now)
 }

@@ -180,3 +180,55 @@ func TestNoTransform(t *testing.T) {
 		t.Error("§5.2.2.6 not storable: it is about the content alone")
 	}
 }
+
+// FuzzFreshness holds for any fields: age and lifetime are in range, time makes no
+// response fresh, an operator's bounds hold, and a 304 begins anew.
+func FuzzFreshness(f *testing.F) {
+	at := policytest.Epoch.Format(http.TimeFormat)
+	f.Add("max-age=60", "", at, "", "5", "", uint32(10), uint32(0), uint32(0))
+	f.Add("", "s-maxage=9", "x", at, "5, 6", at, uint32(0), uint32(60), uint32(0))
+	f.Add("no-cache", "", "", "0", "-1", "0", uint32(1), uint32(2), uint32(1))
+	f.Add("public", "no-store", at, at, "99999999999999999999", "Sun, 06 Nov 1994 08:49:37 GMT", uint32(0), uint32(0), uint32(9))
+	f.Fuzz(func(t *testing.T, control, targeted, date, expires, age, modified string, def, least, most uint32) {
+		h := make(http.Header)
+		for name, value := range map[string]string{
+			"Cache-Control": control, targetField: targeted, "Date": date, "Expires": expires, "Age": age, "Last-Modified": modified,
+		} {
+			if value != "" {
+				h.Set(name, value)
+			}
+		}
+		seconds := func(n uint32) time.Duration { return time.Duration(n) * time.Second }
+		bounds := Clamp{seconds(def), seconds(least), seconds(most)}
+		m := Received(200, h, nil, policytest.Epoch.Add(-time.Second), policytest.Epoch)
+		arrived := m.Age(policytest.Epoch)
+		if arrived < time.Second || m.Age(policytest.Epoch.Add(time.Hour)) != arrived+time.Hour {
+			t.Errorf("age %v on arrival", arrived)
+		}
+		for _, rule := range []Rule{{}, {Heuristic: true}, {OK: bounds}, {OK: bounds, Heuristic: true}} {
+			life := m.Lifetime(rule)
+			if life < 0 {
+				t.Errorf("lifetime %v", life)
+			}
+			if c := rule.OK; c.Max > c.Min && !rule.Heuristic && life > arrived+c.Max {
+				t.Errorf("lifetime %v of a response that came at the age of %v, at most %v", life, arrived, c.Max)
+			} else if c.Min > 0 && age == "" && life < arrived+c.Min {
+				t.Errorf("lifetime %v of a response that came at the age of %v, at least %v", life, arrived, c.Min)
+			}
+			was := true
+			for _, later := range []time.Duration{0, time.Second, time.Hour, 1e5 * time.Hour} {
+				now := policytest.Epoch.Add(later)
+				is := Decide(now, &m, NotMarked, rule, asking("")) == Fresh
+				if is && (!was || m.TTL(now, rule) <= 0) {
+					t.Errorf("fresh %v later, with %v left", later, m.TTL(now, rule))
+				}
+				was = is
+			}
+		}
+		later := policytest.Epoch.Add(1e4 * time.Hour)
+		n := m.Freshened(policytest.Fields("Date: "+later.Format(http.TimeFormat)), later, later)
+		if n.Age(later) != 0 {
+			t.Errorf("age %v after a 304", n.Age(later))
+		}
+	})
+}

@@ -8,17 +8,17 @@ import (
 
 // Range is one byte range of a request (RFC 9110 section 14.1.2).
 type Range struct {
-	First  int64 // first byte; -1 for a suffix range
-	Last   int64 // last byte, or the suffix's length; -1 when open
+	first  int64 // first byte; -1 for a suffix range
+	last   int64 // last byte, or the suffix's length; -1 when open
 	suffix bool
 }
 
-// maxRanges is how many ranges of one request are looked at. A request with more
-// is answered with the whole, as RFC 9110 section 14.2 lets a server do.
+// maxRanges bounds the ranges of one request. A request with more is answered
+// with the whole, as RFC 9110 section 14.2 lets a server do.
 const maxRanges = 16
 
-// ParseRange reads a Range field. ok is false when it does not count: another
-// unit, a syntax error, or too many ranges.
+// ParseRange reads a Range field. ok is false when the field is ignored, for
+// another unit, a syntax error, or too many ranges.
 func ParseRange(lines []string) (ranges []Range, ok bool) {
 	if len(lines) != 1 {
 		return nil, false
@@ -40,6 +40,7 @@ func ParseRange(lines []string) (ranges []Range, ok bool) {
 	return ranges, len(ranges) > 0
 }
 
+// parseRange reads one range-spec.
 func parseRange(spec string) (Range, bool) {
 	from, to, ok := strings.Cut(spec, "-")
 	if !ok {
@@ -59,7 +60,7 @@ func parseRange(spec string) (Range, bool) {
 	return Range{first, last, false}, hasLast && last >= first
 }
 
-// position reads a byte position; one too large to represent is the largest.
+// position reads a byte position. One that is too large becomes the largest.
 func position(s string) (int64, bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
@@ -71,31 +72,30 @@ func position(s string) (int64, bool) {
 	return n, true
 }
 
-// In returns where the range begins in a representation of size bytes, and how
-// many bytes it has there; none when it cannot be satisfied.
+// In returns the range's first byte in a representation of size bytes, and the
+// number of its bytes there. A range that cannot be satisfied has none.
 func (r Range) In(size int64) (start, length int64) {
 	switch {
 	case r.suffix:
-		length = min(r.Last, size)
+		length = min(r.last, size)
 		return size - length, length
-	case r.First >= size:
+	case r.first >= size:
 		return 0, 0
-	case r.Last < 0 || r.Last >= size:
-		return r.First, size - r.First
+	case r.last < 0 || r.last >= size:
+		return r.first, size - r.first
 	}
-	return r.First, r.Last - r.First + 1
+	return r.first, r.last - r.first + 1
 }
 
-// Span says that a stored response has only a part of its representation: Size
-// bytes from First on, of Total.
+// Span is a part of a representation: Size bytes from First on, of Total.
 type Span struct {
 	First int64 `json:"first"`
 	Total int64 `json:"total"`
 	Size  int64 `json:"-"`
 }
 
-// Contains says whether the stored bytes answer a request: all of them are
-// there, or those that its one range wants.
+// Contains says whether the stored bytes answer a request: they are the whole, or
+// include its one range.
 func (r *Response) Contains(q *Request) bool {
 	if r.Span == nil {
 		return true
@@ -107,32 +107,34 @@ func (r *Response) Contains(q *Request) bool {
 	return length > 0 && start >= r.Span.First && start+length <= r.Span.First+r.Span.Size
 }
 
-// Continues says whether the part of a representation with the fields h that
-// begins at first comes right after the stored part r (RFC 9111 section 3.4).
-func (r *Response) Continues(h http.Header, first, total int64) bool {
-	return r.Span != nil && r.Span.First+r.Span.Size == first && r.Span.Total == total &&
+// ContinuedBy says whether a part with the fields h comes right after the stored
+// part of the same representation (section 3.4).
+func (r *Response) ContinuedBy(part Span, h http.Header) bool {
+	return r.Span != nil && r.Span.First+r.Span.Size == part.First && r.Span.Total == part.Total &&
 		StrongTag(h) != "" && StrongTag(h) == StrongTag(r.Header)
 }
 
-// ParseContentRange reads the Content-Range of a 206 with a known total (RFC
-// 9110 section 14.4).
-func ParseContentRange(h http.Header) (first, last, total int64, ok bool) {
+// ParseContentRange reads the Content-Range of a 206 (RFC 9110 section 14.4). ok
+// is false where its range or its total length is not known.
+func ParseContentRange(h http.Header) (part Span, ok bool) {
 	lines := h["Content-Range"]
 	if len(lines) != 1 {
-		return 0, 0, 0, false
+		return Span{}, false
 	}
-	span, found := strings.CutPrefix(lines[0], "bytes ")
-	span, all, found2 := strings.Cut(span, "/")
-	from, to, found3 := strings.Cut(span, "-")
-	first, ok1 := position(from)
-	last, ok2 := position(to)
-	total, ok3 := position(all)
-	ok = found && found2 && found3 && ok1 && ok2 && ok3 && first <= last && last < total
-	return first, last, total, ok
+	text, isBytes := strings.CutPrefix(lines[0], "bytes ")
+	text, all, hasTotal := strings.Cut(text, "/")
+	from, to, hasDash := strings.Cut(text, "-")
+	first, hasFirst := position(from)
+	last, hasLast := position(to)
+	total, isKnown := position(all)
+	if !isBytes || !hasTotal || !hasDash || !hasFirst || !hasLast || !isKnown || last < first || total <= last {
+		return Span{}, false
+	}
+	return Span{First: first, Size: last - first + 1, Total: total}, true
 }
 
-// StrongTag is the response's ETag if that is strong: only then are two
-// responses known to be parts of one representation (RFC 9111 section 3.4).
+// StrongTag is a response's ETag if that is strong. Only a strong one tells that
+// two responses are parts of one representation (section 3.4).
 func StrongTag(h http.Header) string {
 	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
 		return tag

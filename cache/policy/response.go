@@ -6,31 +6,31 @@ import (
 )
 
 // Response is the part of a stored response that decides when it may be used:
-// everything but its bytes. It is immutable; a validation makes a new one, see
+// all of it but the bytes. It is immutable. A validation makes a new one, see
 // [Response.Freshened].
 type Response struct {
 	Status int         `json:"status"`
 	Header http.Header `json:"header"` // the stored fields, as the origin sent them
 
-	// RequestTime and ResponseTime are request_time and response_time of RFC
-	// 9111 section 4.2.3, of the fetch or of the last validation.
+	// RequestTime and ResponseTime are request_time and response_time of section
+	// 4.2.3, of the fetch or of the last validation.
 	RequestTime  time.Time `json:"requested"`
 	ResponseTime time.Time `json:"received"`
 
-	// Vary holds the selecting fields' names and normalised values (RFC 9111
-	// section 4.1), alternating.
+	// Vary has the names of the selecting fields and their normalised values
+	// (section 4.1), alternating.
 	Vary []string `json:"vary,omitempty"`
 
-	// Span is set when the stored bytes are not the whole representation (RFC
-	// 9111 section 3.3).
+	// Span is set when the stored bytes are not the whole representation (section
+	// 3.3).
 	Span *Span `json:"piece,omitempty"`
 
 	fresh freshness // derived from the fields by Measure
 }
 
 // Received makes the stored form of a response that has just arrived: the
-// fields that are stored, a Date where the origin sent none (RFC 9110 section
-// 6.6.1), and the values of the selecting fields of the request.
+// stored fields, a Date where the origin sent none (RFC 9110 section 6.6.1), and
+// the values of the request's selecting fields.
 func Received(status int, h, request http.Header, requested, received time.Time) Response {
 	c := control(h)
 	r := Response{
@@ -45,13 +45,18 @@ func Received(status int, h, request http.Header, requested, received time.Time)
 	return r
 }
 
-// IsMissing says that a status means that there is nothing.
+// NoTransform says whether the origin forbids to change the content (section
+// 5.2.2.6, RFC 9110 section 7.7). A targeted field is about caching, and does not
+// lift a no-transform of Cache-Control.
+func (r *Response) NoTransform() bool { return r.fresh.noTransform }
+
+// IsMissing says whether a status means that there is nothing.
 func IsMissing(status int) bool {
 	return status == http.StatusNotFound || status == http.StatusGone
 }
 
-// IsServerError lists the statuses that count as an error of the origin's (RFC
-// 5861 section 4).
+// IsServerError says whether a status counts as an error of the origin (RFC 5861
+// section 4).
 func IsServerError(status int) bool {
 	switch status {
 	case 500, 502, 503, 504:

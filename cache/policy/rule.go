@@ -9,9 +9,9 @@ import (
 // Forever is a window that never closes.
 const Forever = time.Duration(math.MaxInt64)
 
-// Rule is what the operator's configuration says of one class of responses. The
-// zero Rule adds nothing to the response's own words, and is plain RFC 9111
-// without heuristics.
+// Rule is the operator's configuration for one class of responses. The zero Rule
+// adds nothing to the response's own words: it is plain RFC 9111 without
+// heuristics.
 type Rule struct {
 	OK      Clamp // the freshness lifetime of a 200
 	Missing Clamp // that of a 404 or 410
@@ -31,18 +31,19 @@ type Rule struct {
 	Keep Window
 }
 
-// Clamp bounds a freshness lifetime. A field that is 0 does nothing. The
-// operator's figures count from the moment that the response was received here,
-// the response's own from the moment that the origin made it.
+// Clamp bounds a freshness lifetime. A field that is 0 does nothing. Its figures
+// count from the moment that the response was received here. A stated lifetime
+// counts from the moment that the origin made the response.
 //
-// Min wins over Max. A lifetime that comes of Min holds against no-cache too.
+// Min wins over Max, and holds against no-cache. Min lengthens the lifetime of a
+// response out of another cache to Max at most.
 type Clamp struct {
 	Default time.Duration // where the response states none
-	Min     time.Duration // the shortest, whatever the response states
-	Max     time.Duration // the longest, whatever the response states
+	Min     time.Duration // the shortest, also for a response that states less
+	Max     time.Duration // the longest, also for a response that states more
 }
 
-// Exactly is the operator's lifetime whatever the response states.
+// Exactly is the operator's lifetime in place of any that the response states.
 func Exactly(d time.Duration) Clamp { return Clamp{Default: d, Min: d, Max: d} }
 
 // AtMost is the operator's lifetime for a response that states none or more.
@@ -62,7 +63,7 @@ type Window struct {
 // Plus is the window made longer; one that is closed stays so.
 func (w Window) Plus(d time.Duration) Window { return Window{plus(w.Default, d), plus(w.Min, d)} }
 
-// plus adds to a duration that is set.
+// plus adds to a duration that is not 0, and ends at Forever.
 func plus(to, d time.Duration) time.Duration {
 	switch {
 	case to == 0:
@@ -73,7 +74,7 @@ func plus(to, d time.Duration) time.Duration {
 	return to + d
 }
 
-// clamp is the Clamp for responses with a status, without bounds for most.
+// clamp is the Clamp for responses with a status. Most have none.
 func (rule *Rule) clamp(status int) Clamp {
 	switch {
 	case status == http.StatusOK:

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Storable says whether a response may be stored (RFC 9111 section 3), and is
-// worth it. Status 206 and 304 are not stored as they are.
+// Storable says whether a response may be stored (section 3), and is worth it. A
+// 206 or 304 is not stored as it is: see sections 3.4 and 4.3.4.
 func Storable(rule Rule, q Request, status int, h http.Header) bool {
 	c := control(h)
 	if q.Method != http.MethodGet || q.Control.NoStore {
@@ -28,26 +28,27 @@ func Storable(rule Rule, q Request, status int, h http.Header) bool {
 	if q.Authorized && !c.Public && !c.MustRevalidate && c.SMaxAge == absent { // section 3.5
 		return false
 	}
-	if varyAny(h) { // section 4.1: would never be selected
+	if varyAny(h) { // section 4.1: no request would select it
 		return false
 	}
 	return states(c, h) || rule.givesLifetime(status) || heuristicallyCacheable(status) &&
 		(c.NoCache || rule.Heuristic && h.Get("Last-Modified") != "" || h.Get("ETag") != "")
 }
 
-// states: the response says by itself that it may be stored, or for how long.
+// states says whether the response itself allows to store it, or states a
+// lifetime.
 func states(c Directives, h http.Header) bool {
 	return c.MaxAge != absent || c.SMaxAge != absent || len(h["Expires"]) > 0 || c.Public
 }
 
-// StatesLifetime says whether a response states by itself how long it is fresh.
+// StatesLifetime says whether a response states a lifetime of its own.
 func StatesLifetime(h http.Header) bool {
 	c := control(h)
 	return c.MaxAge > 0 || c.SMaxAge > 0 || len(h["Expires"]) > 0
 }
 
-// understood lists the final status codes whose caching rules this cache
-// implements (RFC 9111 section 3, RFC 9110 section 15).
+// understood says whether this cache implements the caching rules of a final
+// status (section 3, RFC 9110 section 15).
 func understood(status int) bool {
 	switch status {
 	case 200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406,
@@ -58,7 +59,8 @@ func understood(status int) bool {
 	return false
 }
 
-// heuristicallyCacheable: RFC 9110 section 15.1, without 206.
+// heuristicallyCacheable says whether a status is cacheable by definition (RFC
+// 9110 section 15.1). 206 is left out.
 func heuristicallyCacheable(status int) bool {
 	switch status {
 	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501:
@@ -67,15 +69,15 @@ func heuristicallyCacheable(status int) bool {
 	return false
 }
 
-// hopByHop lists the fields that concern one connection (RFC 9110 section
-// 7.6.1, and the older Keep-Alive and Proxy-Connection), and those of proxy
-// authentication, which end at the next hop.
+// hopByHop lists the fields that concern one connection (RFC 9110 section 7.6.1),
+// with the older Keep-Alive and Proxy-Connection. The fields of proxy
+// authentication end at the next hop too.
 var hopByHop = [...]string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
 	"Proxy-Authentication-Info", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// EndToEnd returns a copy of h without hop-by-hop fields and those that
+// EndToEnd returns a copy of h without hop-by-hop fields and the fields that
 // Connection names.
 func EndToEnd(h http.Header) http.Header {
 	out := h.Clone()
@@ -90,10 +92,11 @@ func EndToEnd(h http.Header) http.Header {
 	return out
 }
 
-// storedFields is what is kept of a response's fields (RFC 9111 section 3.1).
-// Set-Cookie is never kept: a shared cache that replays a cookie gives one
-// client another's session. (Nothing reads Set-Cookie2 any more.) The fields that a
-// qualified no-cache or private names are left out, which is always allowed.
+// storedFields returns the fields that are stored of a response (section 3.1).
+// Set-Cookie is not: a shared cache that replays a cookie gives one client the
+// session of another. (Nothing reads Set-Cookie2 any more.) The fields of a
+// qualified no-cache or private are left out, as sections 5.2.2.4 and 5.2.2.7
+// allow.
 func storedFields(h http.Header, c *Directives) http.Header {
 	out := EndToEnd(h)
 	delete(out, "Set-Cookie")

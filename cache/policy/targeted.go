@@ -6,16 +6,16 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// TargetField is the targeted cache control field this cache obeys before
+// targetField is the targeted field that this cache obeys in place of
 // Cache-Control and Expires (RFC 9213 section 2.2).
-const TargetField = "Cdn-Cache-Control"
+const targetField = "Cdn-Cache-Control"
 
 // parseTargeted reads CDN-Cache-Control, a structured dictionary with the names
 // of Cache-Control's directives. ok is false when the field is absent, is not a
-// valid dictionary, or gives a directive a value of the wrong type: then it is
-// ignored as a whole and Cache-Control decides (RFC 9213 section 2.1).
-func parseTargeted(lines []string) (Directives, bool) {
-	d := NoDirectives()
+// valid dictionary, or gives a directive a value of the wrong type. Then the whole
+// field is ignored, and Cache-Control decides (RFC 9213 section 2.1).
+func parseTargeted(lines []string) (d Directives, ok bool) {
+	d = NoDirectives()
 	if len(lines) == 0 {
 		return d, false
 	}
@@ -36,7 +36,8 @@ func parseTargeted(lines []string) (Directives, bool) {
 	return d, true
 }
 
-// setTargeted reports whether value has the type that the directive wants.
+// setTargeted takes one directive in. It reports false where value has another
+// type than the directive wants.
 func (d *Directives) setTargeted(name string, value any) bool {
 	deltas := map[string]*time.Duration{
 		"max-age":                &d.MaxAge,
@@ -59,7 +60,7 @@ func (d *Directives) setTargeted(name string, value any) bool {
 		}
 	case string: // the qualified forms, no-cache="a"
 		d.set(name, v, true)
-	default: // an argument where none belongs does not lift the restriction
+	default: // an argument in the wrong place does not lift a restriction
 		d.set(name, "", false)
 	}
 	return true

@@ -44,9 +44,8 @@ func TestTargeted(t *testing.T) {
 	}
 }
 
-// FuzzTargeted holds for any targeted field: deltas are absent or in range, an
-// invalid field is as if it were not there, and what Cache-Control would keep
-// out by the same words is kept out.
+// FuzzTargeted holds for any targeted field: durations are absent or in range, an
+// invalid field counts as absent, and its no-store keeps a response out.
 func FuzzTargeted(f *testing.F) {
 	for _, s := range []string{"", "max-age=5", "no-store", "no-store=?0", `no-cache="a"`, "private=x", "max-age=1.5", "a=(1 2)", "max-age=5;p", "MAX-AGE=5", "no-store=1"} {
 		f.Add(s)
@@ -58,7 +57,7 @@ func FuzzTargeted(f *testing.F) {
 				t.Errorf("delta %v", v)
 			}
 		}
-		h := http.Header{TargetField: {s}, "Cache-Control": {"no-store"}}
+		h := http.Header{targetField: {s}, "Cache-Control": {"no-store"}}
 		stored := Storable(Rule{OK: Exactly(time.Hour)}, asking(""), 200, h)
 		if !ok && stored {
 			t.Error("an invalid field lifted no-store")

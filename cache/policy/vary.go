@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// varyAny: Vary names "*", so that no request ever selects the response again.
+// varyAny says whether Vary has the member "*". Then no request selects the
+// response.
 func varyAny(h http.Header) bool {
 	for _, line := range h["Vary"] {
 		if containsToken(line, "*") {
@@ -17,8 +18,9 @@ func varyAny(h http.Header) bool {
 	return false
 }
 
-// varyOf returns the selecting fields a response names, each with its
-// normalised value in the request that caused it, alternating, sorted by name.
+// varyOf returns the selecting fields of a response, sorted by name. Each name is
+// followed by the field's normalised value in the request that caused the
+// response.
 func varyOf(response, request http.Header) []string {
 	var names []string
 	for _, line := range response["Vary"] {
@@ -40,9 +42,9 @@ func varyOf(response, request http.Header) []string {
 	return out
 }
 
-// Selects says whether a request selects the response (RFC 9111 section 4.1): its
-// selecting fields are the same once normalised. A response in the language
-// that the request likes best is also what it would be given.
+// Selects says whether a request selects the response: its selecting fields are
+// equal once normalised. A response in the language that the request likes best
+// is selected too, as the origin would send it.
 func (r *Response) Selects(request http.Header) bool {
 	for i := 0; i < len(r.Vary); i += 2 {
 		name := r.Vary[i]
@@ -57,8 +59,9 @@ func (r *Response) Selects(request http.Header) bool {
 	return true
 }
 
-// bestLanguage is the one language with the highest weight, in lower case; "-",
-// which is none, where several share it.
+// bestLanguage is the language with the highest weight, in lower case. Where
+// several share that weight, or one cannot be read, it is "-", which is no
+// language.
 func bestLanguage(lines []string) string {
 	best, weight := "-", 0.0
 	for _, line := range lines {
@@ -82,10 +85,10 @@ func bestLanguage(lines []string) string {
 	return best
 }
 
-// selecting normalises a selecting field: lines joined, white space around
-// members removed, and for the fields whose members have no order, or only that
-// of their weights, sorted and in lower case. An absent field differs from an
-// empty one.
+// selecting normalises a selecting field as section 4.1 allows: lines are joined,
+// and white space around members is removed. In the Accept fields the order and
+// the case of members mean nothing, so that they are sorted and in lower case. An
+// absent field is not an empty one.
 func selecting(name string, lines []string) string {
 	if len(lines) == 0 {
 		return "\x00"
@@ -111,8 +114,8 @@ func selecting(name string, lines []string) string {
 	return strings.Join(members, ",")
 }
 
-// VaryKey names the place of one of several responses stored for a key: that
-// of the response to a request, where r is another with the same Vary.
+// VaryKey names one of several responses that are stored for the key id: the
+// response to a request that does not select r, under the same Vary.
 func (r *Response) VaryKey(id string, request http.Header) string {
 	return varyKey(id, varyOf(http.Header{"Vary": r.Header["Vary"]}, request))
 }

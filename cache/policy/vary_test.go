@@ -83,9 +83,9 @@ func TestVaryAny(t *testing.T) {
 	}
 }
 
-// FuzzVary: a request selects the response it caused; a request that differs in
-// a named, unordered-free field does not; splitting a list over lines changes
-// nothing; and places differ where selections do.
+// FuzzVary: a request selects the response that it caused. Selection is symmetric,
+// and splitting a list over lines changes nothing. The place of a response differs
+// from another's exactly where no request selects both.
 func FuzzVary(f *testing.F) {
 	f.Add("Accept", "a, b", "b, a")
 	f.Add("x-a, Accept-Encoding", "gzip;q=0.5", "gzip")

@@ -38,8 +38,8 @@ func (v value) changes(s *Site) {
 
 // checkChanges checks what changes and the other keys of a site say together.
 func (v value) checkChanges(s *Site) {
-	if v.node.Kind == yaml.MappingNode && s.Kind != KindNPM && s.Changes != (Changes{Mode: feed.Couch}) {
-		v.d.bad(v.path+".changes", "names packages, which a %s site has none of: remove the key", s.Kind)
+	if v.node.Kind == yaml.MappingNode && s.Kind.ChangePath == nil && s.Changes != (Changes{Mode: feed.Couch}) {
+		v.d.bad(v.path+".changes", "names packages, which a %s site has none of: remove the key", s.Kind.Name)
 	}
 }
 

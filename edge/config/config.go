@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -15,16 +14,8 @@ import (
 	"time"
 
 	"pkgedge/origin/feed"
+	"pkgedge/origin/kind"
 )
-
-// Forever is a lifetime without end, written "forever" in the configuration.
-// It is the largest time.Duration, about 292 years: compare with it, and never
-// add it to a time.
-const Forever time.Duration = math.MaxInt64
-
-// Guess is a lifetime that is guessed from a response's age where the origin
-// does not say (RFC 9111 section 4.2.2): the default of a files site.
-const Guess time.Duration = -2
 
 // maxConfig is the largest configuration file that is read, in bytes.
 const maxConfig = 1 << 20
@@ -57,17 +48,10 @@ type CacheConfig struct {
 	MaxMetadata int64  // the largest metadata document that is accepted, decoded
 }
 
-// The kinds of registry a Site can be.
-const (
-	KindNPM   = "npm"
-	KindDist  = "dist"
-	KindFiles = "files"
-)
-
 // Site is one registry behind the edge.
 type Site struct {
-	Name     string   // unique; lower-case letters, digits, "-", "_" and "."
-	Kind     string   // KindNPM, KindDist or KindFiles
+	Name     string // unique; lower-case letters, digits, "-", "_" and "."
+	Kind     *kind.Descriptor
 	Path     string   // prefix on the listener; begins and ends with "/"
 	Hosts    []string // only these Host names, lower case and without port; empty for any
 	Masters  []Master // the primary, then the others as written; empty for the embedded samples
@@ -77,16 +61,14 @@ type Site struct {
 	Fresh    Fresh
 	Stale    Stale
 
-	Changes Changes // how it hears of what was published; only for npm
+	Changes Changes // how it hears of what was published; only for kinds with a ChangePath
 
-	Scopes      []Scope    // parts of the names that have masters of their own; only for npm
+	Scopes      []Scope    // parts of the names that have masters of their own; only for kinds that are Scoped
 	Credentials string     // Authorization that the edge itself reads with; "" for none. A secret
 	Authorized  Authorized // what becomes of a client's
 
-	Deny       []string      // packages, scopes and versions that are not served: "name", "@scope/*", "name@1.2.3"
 	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
-
-	Abbreviated Abbreviated // what is added to the form that installers ask for
+	Settings   kind.Settings // values of the keys that only this kind has
 }
 
 // Role says what a master is for.
@@ -134,7 +116,7 @@ type Fresh struct {
 // Stale is how long beyond its freshness a response may still be used.
 type Stale struct {
 	WhileRevalidate time.Duration // at once, while a master is asked in the background
-	IfError         time.Duration // when no master answers; may be Forever
+	IfError         time.Duration // when no master answers; may be kind.Forever
 
 	// Override makes the two hold even where a master says must-revalidate,
 	// proxy-revalidate, s-maxage or no-cache. A registry's default.
@@ -178,11 +160,11 @@ type Log struct {
 }
 
 // Default returns the built-in configuration, the same as the shipped
-// config.yaml: one npm site in front of the embedded sample masters.
-func Default() *Config {
+// config.yaml: one site in front of the embedded sample masters, of their kind.
+func Default(kinds []kind.Descriptor) *Config {
 	const listen = "127.0.0.1:8080"
-	site := NewSite()
-	site.Name = "npm"
+	site := NewSite(kinds)
+	site.Name = site.Kind.Name
 	site.settle()
 	return &Config{
 		Listen:    listen,
@@ -202,9 +184,9 @@ func Default() *Config {
 
 // NewSite is a site that no key has said anything about. It has no name,
 // and its lifetimes are unset until settle.
-func NewSite() Site {
+func NewSite(kinds []kind.Descriptor) Site {
 	return Site{
-		Kind:     KindNPM,
+		Kind:     sampleKind(kinds),
 		Path:     "/",
 		Probe:    Probe{Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2},
 		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
@@ -217,24 +199,18 @@ func NewSite() Site {
 // unset marks a lifetime that the configuration does not give.
 const unset time.Duration = -1
 
-// settle gives the lifetimes that were not given their kind's values. A
-// registry's clients need an answer more than the newest one, and its masters
-// say little; any other origin is taken at its word.
+// settle gives the lifetimes that were not given their kind's values.
 func (s *Site) settle() {
-	fresh := Fresh{Metadata: 5 * time.Minute, Files: 8760 * time.Hour, Missing: 10 * time.Second}
-	stale := Stale{WhileRevalidate: 24 * time.Hour, IfError: Forever}
-	if s.Kind == KindFiles {
-		fresh = Fresh{Metadata: Guess, Files: Guess, Missing: 0}
-		stale = Stale{WhileRevalidate: 0, IfError: Forever}
-	} else if !s.Stale.overrideGiven {
-		s.Stale.Override = true
+	d := s.Kind.Defaults
+	if !s.Stale.overrideGiven {
+		s.Stale.Override = d.StaleOverride
 	}
 	for _, l := range []struct {
 		to *time.Duration
 		is time.Duration
 	}{
-		{&s.Fresh.Metadata, fresh.Metadata}, {&s.Fresh.Files, fresh.Files}, {&s.Fresh.Missing, fresh.Missing},
-		{&s.Stale.WhileRevalidate, stale.WhileRevalidate}, {&s.Stale.IfError, stale.IfError},
+		{&s.Fresh.Metadata, d.Metadata}, {&s.Fresh.Files, d.Files}, {&s.Fresh.Missing, d.Missing},
+		{&s.Stale.WhileRevalidate, d.WhileRevalidate}, {&s.Stale.IfError, d.IfError},
 	} {
 		if *l.to == unset {
 			*l.to = l.is
@@ -250,8 +226,8 @@ func (s *Site) settle() {
 //
 // Load tries whether the cache directory can be written, but does not create
 // it.
-func Load(path string, env func(string) (string, bool)) (*Config, error) {
-	d := &decoder{file: path, env: env}
+func Load(path string, kinds []kind.Descriptor, env func(string) (string, bool)) (*Config, error) {
+	d := &decoder{file: path, kinds: kinds, env: env}
 	cfg := d.read()
 	if cfg != nil {
 		d.checkFiles(cfg)
@@ -266,7 +242,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 // returns nil when there is no configuration.
 func (d *decoder) read() *Config {
 	if d.file == "" {
-		return Default()
+		return Default(d.kinds)
 	}
 	text, err := readLimited(d.file)
 	if err != nil {
@@ -313,16 +289,16 @@ func (c *Config) SetListen(addr string) error {
 	return nil
 }
 
-// SetMasters puts the only npm site in front of the masters at urls: the first
-// is its primary, the others are replicas.
-func (c *Config) SetMasters(urls []string) error {
-	is := func(s Site) bool { return s.Kind == KindNPM }
+// SetMasters puts the only site of a kind in front of the masters at urls: the
+// first is its primary, the others are replicas.
+func (c *Config) SetMasters(of *kind.Descriptor, urls []string) error {
+	is := func(s Site) bool { return s.Kind.Name == of.Name }
 	i := slices.IndexFunc(c.Sites, is)
 	if i < 0 {
-		return errors.New("the configuration has no npm site; write the masters there")
+		return fmt.Errorf("the configuration has no %s site; write the masters there", of.Name)
 	}
 	if slices.ContainsFunc(c.Sites[i+1:], is) {
-		return errors.New("the configuration has several npm sites; write the masters there")
+		return fmt.Errorf("the configuration has several %s sites; write the masters there", of.Name)
 	}
 	masters := make([]Master, 0, len(urls))
 	for _, text := range urls {

@@ -2,6 +2,8 @@ package config
 
 import (
 	"pkgedge/edge/edgetest"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 
 	"log/slog"
 	"net/netip"
@@ -14,9 +16,12 @@ import (
 	"time"
 )
 
+// allKinds are the kinds that the tests' configurations name.
+var allKinds = kinds.All()
+
 // decodeText reads text as config.yaml, without touching other files.
 func decodeText(text string, env func(string) (string, bool)) (*Config, Problems) {
-	d := &decoder{file: "config.yaml", env: env}
+	d := &decoder{file: "config.yaml", kinds: allKinds, env: env}
 	cfg := d.config([]byte(text))
 	return cfg, d.sorted()
 }
@@ -33,18 +38,18 @@ func shipped(t *testing.T) string {
 func TestShippedFileIsTheDefault(t *testing.T) {
 	path := shipped(t)
 	t.Chdir(t.TempDir())
-	cfg, err := Load(path, edgetest.NoEnv)
+	cfg, err := Load(path, allKinds, edgetest.NoEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(cfg, Default()) {
-		t.Errorf("the shipped file gives\n%+v\nand the default is\n%+v", cfg, Default())
+	if !reflect.DeepEqual(cfg, Default(allKinds)) {
+		t.Errorf("the shipped file gives\n%+v\nand the default is\n%+v", cfg, Default(allKinds))
 	}
 	if w := cfg.Warnings(); len(w) > 0 {
 		t.Errorf("warnings about the shipped file: %q", w)
 	}
-	built, err := Load("", edgetest.NoEnv)
-	if err != nil || !reflect.DeepEqual(built, Default()) {
+	built, err := Load("", allKinds, edgetest.NoEnv)
+	if err != nil || !reflect.DeepEqual(built, Default(allKinds)) {
 		t.Errorf("Load of no file = %+v, %v; want the default", built, err)
 	}
 	if left, _ := os.ReadDir("."); len(left) > 0 {
@@ -57,7 +62,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &decoder{env: edgetest.NoEnv}
+	d := &decoder{kinds: allKinds, env: edgetest.NoEnv}
 	d.config(text)
 	for _, key := range strings.Fields(`listen public_url admin.listen admin.token
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
@@ -107,7 +112,7 @@ log: { level: debug, access: common }
 		cfg.Listen, cfg.PublicURL.String(), cfg.Admin, cfg.Cache,
 		site.Name, site.Path, site.Hosts, site.Timeouts, site.Fresh, site.Stale,
 		site.Probe, len(site.Files), site.Files[0].URL.Host, cfg.Sites[1].Probe,
-		cfg.Sites[1].Kind, cfg.Sites[1].Stale.IfError, site.Abbreviated, cfg.Sites[1].Abbreviated, cfg.Limits, cfg.TLS, cfg.Log,
+		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.Log,
 	}
 	want := []any{
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
@@ -117,7 +122,7 @@ log: { level: debug, access: common }
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true},
 		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
 		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
-		KindFiles, Forever, Abbreviated{Time: true}, Abbreviated{},
+		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory"},
@@ -139,7 +144,7 @@ log: { level: debug, access: common }
 
 func TestDefaultsFillWhatIsLeftOut(t *testing.T) {
 	cfg := mustDecode(t, "listen: 127.0.0.1:9999\ncache: { disk: 1GiB }\nlimits: { rate: 0.5 }\n")
-	want := Default()
+	want := Default(allKinds)
 	want.Listen = "127.0.0.1:9999"
 	want.PublicURL = followListen(want.Listen)
 	want.Cache.Disk, want.Cache.MaxObject = 1<<30, 1<<30 // no file larger than the disk
@@ -232,8 +237,8 @@ func TestPublicURLFollowsListenUnlessSet(t *testing.T) {
 			t.Errorf("%q, then --listen %s: %s; want %s", tt.text, tt.listen, got, tt.want)
 		}
 	}
-	cfg := Default()
-	if err := cfg.SetListen("nonsense"); err == nil || cfg.Listen != Default().Listen {
+	cfg := Default(allKinds)
+	if err := cfg.SetListen("nonsense"); err == nil || cfg.Listen != Default(allKinds).Listen {
 		t.Errorf("a bad address: %v, and listen is now %s", err, cfg.Listen)
 	}
 }
@@ -252,7 +257,7 @@ sites:
   - { name: tree, kind: files, path: /tree, masters: [{ url: "http://t.example", role: primary }] }
   - { name: npm, masters: [{ url: "http://old.example", role: primary }] }
 `)
-	if err := cfg.SetMasters([]string{"http://a.example/", "http://b.example"}); err != nil {
+	if err := cfg.SetMasters(&allKinds[0], []string{"http://a.example/", "http://b.example"}); err != nil {
 		t.Fatal(err)
 	}
 	m := cfg.Sites[1].Masters
@@ -271,12 +276,12 @@ sites:
 		{"sites: [{ name: a }]", "given twice", []string{"http://a.example", "http://a.example/"}},
 		{"sites: [{ name: a }]", `"a.example" does not begin`, []string{"a.example"}},
 	} {
-		err := mustDecode(t, tt.text+"\n").SetMasters(tt.urls)
+		err := mustDecode(t, tt.text+"\n").SetMasters(&allKinds[0], tt.urls)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.text, err, tt.want)
 		}
 	}
-	err := Default().SetMasters([]string{"http://me:pass%zz@a.example"})
+	err := Default(allKinds).SetMasters(&allKinds[0], []string{"http://me:pass%zz@a.example"})
 	if err == nil || strings.Contains(err.Error(), "pass") {
 		t.Errorf("the error repeats a password: %v", err)
 	}

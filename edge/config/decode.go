@@ -15,7 +15,7 @@ import (
 // when the text is not a YAML document.
 func (d *decoder) config(text []byte) *Config {
 	d.lines = map[string]int{}
-	cfg := Default()
+	cfg := Default(d.kinds)
 	root, ok := d.document(text)
 	if !ok {
 		return nil

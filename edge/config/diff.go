@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"pkgedge/origin/kind"
 	"reflect"
 	"slices"
 	"strings"
@@ -69,6 +71,11 @@ func siteChanges(old, now []Site) []string {
 	return changed
 }
 
+// Equal reports whether two sites are the same in every key.
+func (s *Site) Equal(other *Site) bool {
+	return len(differences("", reflect.ValueOf(*s), reflect.ValueOf(*other))) == 0
+}
+
 // differences names the fields in which two structs differ as the keys of the
 // file do, those of structs inside them included.
 func differences(prefix string, a, b reflect.Value) []string {
@@ -79,11 +86,39 @@ func differences(prefix string, a, b reflect.Value) []string {
 			continue
 		}
 		key := prefix + keyOf(field.Name)
-		switch {
-		case field.Type.Kind() == reflect.Struct:
-			keys = append(keys, differences(key+".", a.Field(i), b.Field(i))...)
-		case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
-			keys = append(keys, key)
+		switch was := a.Field(i).Interface().(type) {
+		case *kind.Descriptor: // has functions in it, which are never equal
+			if was.Name != b.Field(i).Interface().(*kind.Descriptor).Name {
+				keys = append(keys, key)
+			}
+		case []Site:
+			if !slices.EqualFunc(was, b.Field(i).Interface().([]Site), func(a, b Site) bool { return a.Equal(&b) }) {
+				keys = append(keys, key)
+			}
+		case kind.Settings:
+			keys = append(keys, differentSettings(prefix, was, b.Field(i).Interface().(kind.Settings))...)
+		default:
+			if field.Type.Kind() == reflect.Struct {
+				keys = append(keys, differences(key+".", a.Field(i), b.Field(i))...)
+			} else if !reflect.DeepEqual(was, b.Field(i).Interface()) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+// differentSettings names the keys of a kind that differ.
+func differentSettings(prefix string, a, b kind.Settings) []string {
+	names := maps.Clone(a)
+	if names == nil {
+		names = make(kind.Settings)
+	}
+	maps.Copy(names, b)
+	var keys []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if !slices.Equal(a[name], b[name]) {
+			keys = append(keys, prefix+name)
 		}
 	}
 	return keys

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"pkgedge/origin/kinds"
 	"reflect"
 	"slices"
 	"testing"
@@ -14,6 +16,32 @@ func TestEveryKeyIsDecidedUpon(t *testing.T) {
 	}
 	if got, want := keysOf(Config{}), slices.Sorted(slices.Values(append(live, startOnly...))); !slices.Equal(got, want) {
 		t.Errorf("the keys are\n%q\ndecided upon are\n%q", got, want)
+	}
+}
+
+// The same file is the same configuration, also to another list of kinds.
+func TestSameConfigurationHasNoDifference(t *testing.T) {
+	if changed, fixed := Compare(Default(allKinds), Default(kinds.All())); len(changed)+len(fixed) > 0 {
+		t.Errorf("changed %q, fixed %q", changed, fixed)
+	}
+}
+
+// A key of a kind is told by the name that it has in the file.
+func TestKeysOfAKindAreCompared(t *testing.T) {
+	const form = "sites: [{ name: npm, minimum_age: 1h, deny: [%s], abbreviated: { time: %s } }]\n"
+	old := mustDecode(t, fmt.Sprintf(form, "left", "true"))
+	for _, tt := range []struct {
+		deny, time string
+		want       []string
+	}{
+		{"left", "true", nil},
+		{"right", "true", []string{"site npm: deny"}},
+		{"", "false", []string{"site npm: abbreviated.time", "site npm: deny"}},
+	} {
+		changed, fixed := Compare(old, mustDecode(t, fmt.Sprintf(form, tt.deny, tt.time)))
+		if !slices.Equal(changed, tt.want) || len(fixed) > 0 {
+			t.Errorf("deny [%s], time %s: %q, %q; want %q", tt.deny, tt.time, changed, fixed, tt.want)
+		}
 	}
 }
 

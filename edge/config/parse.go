@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"pkgedge/origin/kind"
 	"regexp"
 	"strconv"
 	"strings"
@@ -97,9 +98,9 @@ func parseDuration(text string) (time.Duration, error) {
 // formatDuration writes d as parseDuration reads it: "24h", not "24h0m0s".
 func formatDuration(d time.Duration) string {
 	switch d {
-	case Forever:
+	case kind.Forever:
 		return "forever"
-	case Guess:
+	case kind.Heuristic:
 		return "guessed"
 	}
 	s := d.String()

@@ -35,7 +35,7 @@ func (c *Config) Print(out io.Writer) error {
 	for i := range c.Sites {
 		s := &c.Sites[i]
 		fmt.Fprintln(w)
-		row("site "+s.Name, "kind %s at %s/", s.Kind, c.Public(s))
+		row("site "+s.Name, "kind %s at %s/", s.Kind.Name, c.Public(s))
 		if len(s.Hosts) > 0 {
 			row("  hosts", "%s", strings.Join(s.Hosts, ", "))
 		}
@@ -52,7 +52,7 @@ func (c *Config) Print(out io.Writer) error {
 			row(name, "%s %s", m.Role, m.URL)
 			name = ""
 		}
-		if s.Kind != KindFiles {
+		if !s.Kind.Transparent {
 			row("  reads", "%s", reads(s.Credentials, s.Authorized))
 		}
 		for _, scope := range s.Scopes {
@@ -63,19 +63,13 @@ func (c *Config) Print(out io.Writer) error {
 			}
 			row("", "%s", reads(scope.Credentials, scope.Authorized))
 		}
-		if s.Probe.Path == "" && s.Kind != KindNPM {
+		if s.Probe.Path == "" && s.Kind.Ping == "" {
 			row("  probe", "none")
 		} else {
 			row("  probe", "%s", s.Probe)
 		}
-		if len(s.Deny) > 0 {
-			row("  deny", "%s", strings.Join(s.Deny, ", "))
-		}
-		if s.MinimumAge > 0 {
-			row("  releases", "published at least %s ago", formatDuration(s.MinimumAge))
-		}
-		if s.Abbreviated.Time {
-			row("  times", "in the abbreviated form of a packument, too")
+		for _, r := range s.restrictions() {
+			row("  "+r[0], "%s", r[1])
 		}
 		if s.Changes.URL != nil || s.Changes.Secret != "" {
 			row("  changes", "%s", s.Changes)
@@ -89,8 +83,8 @@ func (c *Config) Print(out io.Writer) error {
 		}
 		metadata := ""
 		switch {
-		case s.Kind == KindFiles:
-		case s.Kind == KindDist && !f.Override:
+		case s.Kind.Transparent:
+		case s.Kind.OneLifetime && !f.Override:
 			metadata = "metadata " + formatDuration(f.Metadata) + " at most, "
 			when = "files whatever the master says"
 		default:
@@ -106,6 +100,22 @@ func (c *Config) Print(out io.Writer) error {
 			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
 	}
 	return w.Flush()
+}
+
+// restrictions are a label and a text for each key of the kind, and for the
+// minimum age of releases, by their labels.
+func (s *Site) restrictions() (rows [][2]string) {
+	if s.MinimumAge > 0 {
+		rows = append(rows, [2]string{"releases", fmt.Sprintf("published at least %s ago", formatDuration(s.MinimumAge))})
+	}
+	for _, key := range s.Kind.Keys {
+		if values := s.Settings[key.Name]; len(values) > 0 && key.Show != nil {
+			label, text := key.Show(values)
+			rows = append(rows, [2]string{label, text})
+		}
+	}
+	slices.SortFunc(rows, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	return rows
 }
 
 // reads is one line about credentials.

@@ -208,7 +208,7 @@ tls:
   certificate: { cert: no.pem, key: no.key }
 lgo: {}
 `)
-	_, err := Load(path, edgetest.NoEnv)
+	_, err := Load(path, allKinds, edgetest.NoEnv)
 	var mistakes Problems
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("the error is %T: %v", err, err)
@@ -251,7 +251,7 @@ func TestFilesAreTried(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.yaml")
 			edgetest.WriteFile(t, path, tt.text)
-			_, err := Load(path, edgetest.NoEnv)
+			_, err := Load(path, allKinds, edgetest.NoEnv)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), path+":1: "+tt.want)) {
 				t.Errorf("got %v; want %q", err, tt.want)
 			}
@@ -271,7 +271,7 @@ func TestUnreadableConfiguration(t *testing.T) {
 		dir:                ": cannot read it: is a directory",
 		huge:               ": is larger than 1MiB",
 	} {
-		if _, err := Load(path, edgetest.NoEnv); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Load(path, allKinds, edgetest.NoEnv); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", path, err, want)
 		}
 	}

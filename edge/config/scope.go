@@ -92,12 +92,12 @@ func (v value) authorized(dst *Authorized) {
 
 // checkAuthorized says where the keys about credentials contradict the others.
 func (v value) checkAuthorized(s *Site) {
-	if len(s.Scopes) > 0 && s.Kind != KindNPM {
-		v.d.bad(v.path+".scopes", "belongs to npm's names, which a %s site has none of: remove the key", s.Kind)
+	if len(s.Scopes) > 0 && !s.Kind.Scoped {
+		v.d.bad(v.path+".scopes", "belongs to npm's names, which a %s site has none of: remove the key", s.Kind.Name)
 	}
 	for key, set := range map[string]bool{".credentials": s.Credentials != "", ".authorized": s.Authorized != ""} {
-		if set && s.Kind == KindFiles {
-			v.d.bad(v.path+key, "is not for a files site, which does what its origin says: remove the key")
+		if set && s.Kind.Transparent {
+			v.d.bad(v.path+key, "is not for a %s site, which does what its origin says: remove the key", s.Kind.Name)
 		}
 	}
 	contradicts := func(path string, c string, a Authorized) {

@@ -12,7 +12,6 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"pkgedge/origin/kind"
-	"pkgedge/origin/kinds"
 )
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
@@ -20,7 +19,7 @@ func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 func (v value) sites(dst *[]Site) {
 	var sites []Site
 	v.each(func(v value) {
-		s := NewSite()
+		s := NewSite(v.d.kinds)
 		v.site(&s)
 		s.settle()
 		for i, other := range sites {
@@ -57,11 +56,11 @@ func collide(a, b *Site) (where string, ok bool) {
 }
 
 func (v value) site(s *Site) {
-	v.object(fields{
+	known := fields{
 		"name": into(&s.Name, parseSiteName),
 		"kind": func(v value) {
-			if word, ok := v.oneOf(KindNPM, KindDist, KindFiles); ok {
-				s.Kind = word
+			if word, ok := v.oneOf(kindNames(v.d.kinds)...); ok {
+				s.Kind = kind.ByName(v.d.kinds, word)
 			}
 		},
 		"path":    into(&s.Path, parseSitePath),
@@ -81,9 +80,7 @@ func (v value) site(s *Site) {
 		"scopes":      func(v value) { v.scopes(&s.Scopes) },
 		"credentials": into(&s.Credentials, parseCredentials),
 		"authorized":  func(v value) { v.authorized(&s.Authorized) },
-		"deny":        all(&s.Deny, parseDeny),
 		"minimum_age": into(&s.MinimumAge, parseDuration),
-		"abbreviated": func(v value) { v.abbreviated(s) },
 		"timeouts": func(v value) {
 			v.object(fields{
 				"connect":    into(&s.Timeouts.Connect, parseWait),
@@ -114,41 +111,24 @@ func (v value) site(s *Site) {
 				},
 			})
 		},
-	})
+	}
+	own := addKindKeys(known, v.d.kinds)
+	v.object(known)
 	if v.node.Kind != yaml.MappingNode {
 		return
 	}
 	if _, given := v.d.lines[v.path+".name"]; !given {
 		v.d.bad(v.path+".name", "is missing: name the site, for logs and metrics")
 	}
-	if s.Kind != KindNPM && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
-		v.d.bad(v.path+".masters", "is empty: a %s site needs a master; only npm has embedded samples", s.Kind)
+	if !s.Kind.Samples && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
+		v.d.bad(v.path+".masters", "is empty: a %s site needs a master; only %s has embedded samples", s.Kind.Name, sampleKind(v.d.kinds).Name)
 	}
+	s.Settings = v.settings(s.Kind, own)
 	v.checkAuthorized(s)
-	v.checkAbbreviated(s)
 	v.checkChanges(s)
-	for key, set := range map[string]bool{".deny": len(s.Deny) > 0, ".minimum_age": s.MinimumAge > 0} {
-		if set && s.Kind != KindNPM {
-			v.d.bad(v.path+key, "knows packages and versions, which a %s site has none of: remove the key", s.Kind)
-		}
+	if s.MinimumAge > 0 && !s.Kind.Dated {
+		v.d.bad(v.path+".minimum_age", "knows packages and versions, which a %s site has none of: remove the key", s.Kind.Name)
 	}
-}
-
-// Settings are the values of the kind's own keys.
-func (s *Site) Settings() kind.Settings {
-	settings := kind.Settings{}
-	if len(s.Deny) > 0 {
-		settings["deny"] = s.Deny
-	}
-	if s.Abbreviated.Time {
-		settings["abbreviated.time"] = []string{"true"}
-	}
-	return settings
-}
-
-// parseDeny reads an entry of a deny list.
-func parseDeny(text string) (string, error) {
-	return text, kind.ByName(kinds.All(), KindNPM).Keys[0].Check(text)
 }
 
 // parseWait reads a duration above zero: no wait is without a bound.
@@ -181,7 +161,7 @@ func parseTimes(text string) (int, error) {
 // parseLife reads a duration or "forever".
 func parseLife(text string) (time.Duration, error) {
 	if text == "forever" {
-		return Forever, nil
+		return kind.Forever, nil
 	}
 	d, err := parseDuration(text)
 	if err != nil {

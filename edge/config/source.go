@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"pkgedge/origin/kind"
 )
 
 // usualConfig is the file that is used when none is named, if it is there.
@@ -17,6 +18,7 @@ type Source struct {
 	Path    string // "" for the built-in one, until there is a config.yaml
 	Listen  string
 	Masters []string
+	Kinds   []kind.Descriptor // that a site can be of
 	Env     func(string) (string, bool)
 }
 
@@ -37,7 +39,7 @@ func (s *Source) Name() string { return cmp.Or(s.Path, "built in") }
 // Load reads and checks the configuration for the first time.
 func (s *Source) Load() (*Config, error) {
 	s.find()
-	cfg, err := Load(s.Path, s.Env)
+	cfg, err := Load(s.Path, s.Kinds, s.Env)
 	if err == nil {
 		err = s.override(cfg)
 	}
@@ -52,7 +54,7 @@ func (s *Source) Load() (*Config, error) {
 // hold is found out when they are put to use.
 func (s *Source) Reload() (*Config, map[string]int, error) {
 	s.find()
-	d := &decoder{file: s.Path, env: s.Env}
+	d := &decoder{file: s.Path, kinds: s.Kinds, env: s.Env}
 	cfg := d.read()
 	if len(d.problems) > 0 {
 		return nil, nil, d.sorted()
@@ -71,7 +73,7 @@ func (s *Source) override(cfg *Config) error {
 		}
 	}
 	if len(s.Masters) > 0 {
-		if err := cfg.SetMasters(s.Masters); err != nil {
+		if err := cfg.SetMasters(sampleKind(s.Kinds), s.Masters); err != nil {
 			return fmt.Errorf("--master: %w", err)
 		}
 	}

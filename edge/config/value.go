@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"pkgedge/origin/kind"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 // Nodes, and not a struct with tags, because only nodes know their lines.
 type decoder struct {
 	file     string
+	kinds    []kind.Descriptor // that a site can be of
 	env      func(string) (string, bool)
 	lines    map[string]int // key path, as seen in the file, to its line
 	problems Problems

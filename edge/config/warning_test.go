@@ -17,7 +17,7 @@ func TestMemoryThatDoesNotSufficeIsWarnedOf(t *testing.T) {
 		{32 << 20, 4096, disk, []string{"cache.memory: 32MiB is less"}},
 		{256 << 20, 128 << 20, 1 << 40, []string{"cache.disk: cache.memory (256MiB)"}},
 	} {
-		cfg := Default()
+		cfg := Default(allKinds)
 		cfg.Cache.Memory, cfg.Cache.MaxMetadata, cfg.Cache.Disk = tt.memory, tt.metadata, tt.disk
 		got := cfg.Warnings()
 		if len(got) != len(tt.want) {

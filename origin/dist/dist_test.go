@@ -46,7 +46,7 @@ func TestContract(t *testing.T) {
 	cut := func(s string) (bad [][]byte) {
 		return [][]byte{[]byte(s[:len(s)-1]), []byte(s[:len(s)/2]), []byte("\n"), []byte(`{"error":"x"}`)}
 	}
-	kindtest.Run(t, dist.Kind{}, kindtest.Samples{
+	kindtest.Run(t, dist.Descriptor(), kindtest.Samples{
 		Things: [][]kind.Request{
 			get("/index.json", "/index%2ejson"), get("/index.tab"), get("/latest/"), get("/latest-v20.x/"), get("/"),
 			get("/v20.1.0/"), get("/v20.1.0/SHASUMS256.txt"), get("/v20.1.0/SHASUMS256.txt.asc"), get("/v20.1.0/SHASUMS256.txt.sig"),

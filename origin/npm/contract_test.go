@@ -23,11 +23,7 @@ func TestContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := npm.New(kind.Options{PublicBase: "http://edge.example"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kindtest.Run(t, k, kindtest.Samples{
+	kindtest.Run(t, npm.Descriptor(), kindtest.Samples{
 		Things: [][]kind.Request{
 			get("/n", "/%6e"),
 			get("/N"),

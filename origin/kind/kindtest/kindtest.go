@@ -43,9 +43,14 @@ type File struct {
 	Unknown kind.Request // a file of the same list that is not in it
 }
 
-// Run checks k. The samples must name at least one thing, one piece of
-// metadata and one file.
-func Run(t *testing.T, k kind.Kind, s Samples) {
+// Run checks the kind that a descriptor makes, and the descriptor. The samples must
+// name at least one thing, one piece of metadata and one file.
+func Run(t *testing.T, d kind.Descriptor, s Samples) {
+	k, err := d.New(kind.Options{PublicBase: "http://edge.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("descriptor", func(t *testing.T) { Describes(t, d, k, slices.Concat(slices.Concat(s.Things...), s.Passed)) })
 	if len(s.Things) == 0 || len(s.Metadata) == 0 || len(s.Files) == 0 {
 		t.Fatal("kindtest: samples lack things, metadata or files")
 	}

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -9,11 +9,11 @@ import (
 	"pkgedge/origin"
 )
 
-// statusWidth is the columns of a terminal that the report fits.
-const statusWidth = 100
+// lineWidth is the widest line of the text, in columns.
+const lineWidth = 100
 
-// report puts the status in words: what is wrong, the masters, the cache.
-func (s *statusDoc) report() string {
+// Text writes the status for a person: its problems, the masters, the cache.
+func (s *Status) Text() string {
 	var b strings.Builder
 	b.WriteString(s.headline() + "\n")
 	t := s.trouble()
@@ -27,18 +27,19 @@ func (s *statusDoc) report() string {
 	}
 	for mark, lines := range [][]string{t.wrong, t.weak, t.notes} {
 		for _, line := range lines {
-			b.WriteString(wrap([]string{"  !! ", "   ! ", "   - "}[mark], printable(line)))
+			b.WriteString(wrap([]string{"  !! ", "   ! ", "   - "}[mark], Printable(line)))
 		}
 	}
 	for i := range s.Sites {
-		s.Sites[i].report(&b, t)
+		s.Sites[i].text(&b, t)
 	}
-	s.Cache.report(&b)
+	s.Cache.text(&b)
 	return b.String()
 }
 
-// headline is whether, what, and since when.
-func (s *statusDoc) headline() string {
+// headline says whether the edge is ready, for how long it has run, and which
+// configuration and version it runs.
+func (s *Status) headline() string {
 	words := []string{"ready"}
 	if !s.Ready {
 		words = []string{"NOT READY"}
@@ -52,11 +53,11 @@ func (s *statusDoc) headline() string {
 	if s.Version != "" {
 		words = append(words, "version "+s.Version)
 	}
-	return strings.TrimSuffix(wrap("", printable(strings.Join(words, ", "))), "\n")
+	return strings.TrimSuffix(wrap("", Printable(strings.Join(words, ", "))), "\n")
 }
 
-func (s *siteStatus) report(b *strings.Builder, t *trouble) {
-	b.WriteString("\n" + wrap("", printable(fmt.Sprintf("site %s, %s, at %s", s.Name, s.Kind, s.Public))))
+func (s *Site) text(b *strings.Builder, t *trouble) {
+	b.WriteString("\n" + wrap("", Printable(fmt.Sprintf("site %s, %s, at %s", s.Name, s.Kind, s.Public))))
 	if line := answersLine(s.Answers); line != "" {
 		b.WriteString(wrap("  ", line))
 	}
@@ -72,7 +73,7 @@ func (s *siteStatus) report(b *strings.Builder, t *trouble) {
 	}
 }
 
-// answersLine says how often clients were answered from the store.
+// answersLine says how many reads were answered from stored responses.
 func answersLine(answers map[string]int64) string {
 	sum := func(outcomes ...cache.Outcome) (n int64) {
 		for _, o := range outcomes {
@@ -97,8 +98,8 @@ func answersLine(answers map[string]int64) string {
 	return line
 }
 
-// mastersTable is a line for each master; the URL is last and takes what room
-// is left.
+// mastersTable writes a line for each master. The URL is the last column and
+// takes the width that is left.
 func mastersTable(b *strings.Builder, title string, masters []origin.MasterStatus, t *trouble) {
 	if len(masters) == 0 {
 		return
@@ -107,41 +108,41 @@ func mastersTable(b *strings.Builder, title string, masters []origin.MasterStatu
 	for i := range masters {
 		m := &masters[i]
 		rows = append(rows, []string{
-			fmt.Sprint(m.N), printable(m.Role), stateCell(m, t), fmt.Sprint(m.InFlight), firstByteCell(m), probeCell(m, t), printable(m.URL),
+			fmt.Sprint(m.N), Printable(m.Role), stateCell(m, t), fmt.Sprint(m.InFlight), firstByteCell(m), probeCell(m, t), Printable(m.URL),
 		})
 	}
 	last := len(rows[0]) - 1
 	widths := make([]int, last)
-	room := statusWidth - len("  ")
+	left := lineWidth - len("  ")
 	for i := range widths {
 		for _, row := range rows {
 			row[i] = shorten(row[i], maxCells[i])
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
-		room -= widths[i] + 2
+		left -= widths[i] + 2
 	}
-	fmt.Fprintf(b, "\n  %s\n", shorten(printable(title), statusWidth-2))
+	fmt.Fprintf(b, "\n  %s\n", shorten(Printable(title), lineWidth-2))
 	for _, row := range rows {
 		b.WriteString("  ")
 		for i, width := range widths {
 			fmt.Fprintf(b, "%-*s  ", width, row[i])
 		}
-		b.WriteString(shorten(row[last], room) + "\n")
+		b.WriteString(shorten(row[last], left) + "\n")
 	}
 }
 
-// maxCells are the widest cells before the URL, which leave a quarter of the width
-// to that, whatever an edge says.
+// maxCells are the widest cells before the URL, in columns. They leave at least a
+// quarter of the width to the URL.
 var maxCells = [...]int{4, 8, 16, 6, 11, 18}
 
 func stateCell(m *origin.MasterStatus, t *trouble) string {
 	switch {
 	case m.Drained, m.State == "out":
-		return printable(m.State) + " " + t.since(m.Since)
+		return Printable(m.State) + " " + t.since(m.Since)
 	case m.State == "recovering":
 		return fmt.Sprintf("recovering %.0f %%", 100*m.Share)
 	}
-	return printable(m.State)
+	return Printable(m.State)
 }
 
 func firstByteCell(m *origin.MasterStatus) string {
@@ -169,12 +170,12 @@ func probeCell(m *origin.MasterStatus, t *trouble) string {
 	return "failed " + t.since(p.At) + " ago"
 }
 
-func (c *storeStatus) report(b *strings.Builder) {
+func (c *Cache) text(b *strings.Builder) {
 	b.WriteString("\ncache\n")
 	of := func(n, limit, objects int64) string {
-		text := humanBytes(n)
+		text := HumanBytes(n)
 		if limit > 0 {
-			text += " of " + humanBytes(limit)
+			text += " of " + HumanBytes(limit)
 		}
 		return text + " in " + count(objects, "object")
 	}
@@ -187,20 +188,20 @@ func (c *storeStatus) report(b *strings.Builder) {
 	fmt.Fprintf(b, "  fetches  %d under way\n", c.Flights)
 }
 
-// wrap breaks text between words, so that a line fits, and indents what follows
-// as far as the first line's mark is wide. A word that is too long is shortened.
+// wrap breaks text between words so that each line fits. Later lines are indented
+// by the width of the mark. A word that is too long is shortened.
 func wrap(mark, text string) string {
-	room := statusWidth - utf8.RuneCountInString(mark)
+	width := lineWidth - utf8.RuneCountInString(mark)
 	indent := strings.Repeat(" ", utf8.RuneCountInString(mark))
 	var b strings.Builder
 	b.WriteString(mark)
 	used := 0
 	for i, word := range strings.Fields(text) {
-		word = shorten(word, room)
+		word = shorten(word, width)
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
-		case used+1+n > room:
+		case used+1+n > width:
 			b.WriteString("\n" + indent)
 			used = 0
 		default:
@@ -214,8 +215,8 @@ func wrap(mark, text string) string {
 	return b.String()
 }
 
-// shorten takes the middle out of a text that is too wide: the host of a URL is
-// at its beginning, and what tells it from others often at its end.
+// shorten takes the middle out of a text that is too wide. Two URLs of one host
+// differ at their ends.
 func shorten(text string, width int) string {
 	runes := []rune(text)
 	if len(runes) <= width {

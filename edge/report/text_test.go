@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"encoding/json"
@@ -7,39 +7,38 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
 )
 
-// at is when the golden reports were made.
+// at is the time at which the golden documents were made.
 var at = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 func before(d time.Duration) time.Time { return at.Add(-d) }
 
-func quietStatus() *statusDoc {
+func quietStatus() *Status {
 	probe := &origin.ProbeStatus{Path: "/left-pad/latest", At: before(3 * time.Second), Result: "ok", Age: 3}
-	return &statusDoc{
+	return &Status{
 		Ready: true, Version: "v1.2.3", At: at, Started: before(75 * time.Hour),
-		Config: configStatus{File: "config.yaml", Read: before(10 * time.Minute)},
-		Sites: []siteStatus{{
-			Name: "npm", Kind: config.KindNPM, Public: "https://npm.example",
+		Config: Config{File: "config.yaml", Read: before(10 * time.Minute)},
+		Sites: []Site{{
+			Name: "npm", Kind: "npm", Writes: true, Public: "https://npm.example",
 			Changes: &feed.Status{Live: true, Since: before(time.Hour), Heard: before(2 * time.Second), Changes: 1},
 			Answers: map[string]int64{"hit": 900, "stale": 41, "miss": 50, "error": 9, "local": 7},
-			poolsStatus: poolsStatus{Masters: []origin.MasterStatus{
+			Pools: Pools{Masters: []origin.MasterStatus{
 				{N: 0, URL: "https://a.example", Role: "primary", State: "healthy", Share: 1, InFlight: 12, LatencyMS: 23.456, Probe: probe},
 				{N: 1, URL: "https://b.example", Role: "replica", State: "healthy", Share: 1, Probe: probe},
 			}},
 		}},
-		Cache: storeStatus{
+		Cache: Cache{
 			MemoryBytes: 100 << 20, MemoryLimit: 256 << 20, MemoryObjects: 1, DiskBytes: 5 << 30, DiskLimit: 10 << 30, DiskObjects: 12345,
 			Evictions: 17, Flights: 2, ScanPercent: 100,
 		},
 	}
 }
 
-// nightStatus is one in which everything is wrong.
-func nightStatus() *statusDoc {
+// nightStatus describes an edge in which everything is wrong.
+func nightStatus() *Status {
 	s := quietStatus()
 	s.Ready, s.Why = false, "draining"
 	s.Config.Refused, s.Config.Mistakes, s.Config.Ending = before(5*time.Minute), []string{"config.yaml:12: limits.rate: \"x\" is not a number", "config.yaml:30: foo: unknown key"}, 2
@@ -56,7 +55,7 @@ func nightStatus() *statusDoc {
 			Probe: &origin.ProbeStatus{}},
 	}
 	s.Sites[0].Files = []origin.MasterStatus{{N: 3, URL: "https://f.example", Role: "primary", State: "recovering", Share: 0.55, Why: "5 requests in a row were cut mid-body"}}
-	s.Sites[0].Scopes = []scopeStatus{{Name: "@acme", poolsStatus: poolsStatus{Masters: []origin.MasterStatus{{N: 4, URL: "https://acme.example", Role: "primary", State: "healthy"}}}}}
+	s.Sites[0].Scopes = []Scope{{Name: "@acme", Pools: Pools{Masters: []origin.MasterStatus{{N: 4, URL: "https://acme.example", Role: "primary", State: "healthy"}}}}}
 	s.Cache.DiskPaused, s.Cache.ScanPercent, s.Cache.Spoiled, s.Cache.Quarantined = true, 40, 1, 1
 	return s
 }
@@ -130,10 +129,10 @@ cache
   fetches  2 under way
 `
 
-func TestStatusReport(t *testing.T) {
+func TestText(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		doc    *statusDoc
+		doc    *Status
 		golden string
 	}{{"quiet", quietStatus(), quietReport}, {"night", nightStatus(), nightReport}} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,28 +140,28 @@ func TestStatusReport(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			doc, err := parseStatus(text)
+			doc, err := Parse(text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := doc.report(); got != tt.golden {
+			if got := doc.Text(); got != tt.golden {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.golden)
 			}
 		})
 	}
 }
 
-func TestStatusReportSaysWhatIsOnlyWorthKnowing(t *testing.T) {
+func TestTextSaysAllIsWellBesideNotes(t *testing.T) {
 	s := quietStatus()
 	s.Sites[0].Masters[1].State, s.Sites[0].Masters[1].Drained, s.Sites[0].Masters[1].Since = "drained", true, before(time.Minute)
 	const want = "\nall is well, but\n   - site npm: replica 1, b.example, was drained by an operator 1m ago, with 0 requests under way\n\n"
-	if got := s.report(); !strings.Contains(got, want) {
+	if got := s.Text(); !strings.Contains(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
-func FuzzStatus(f *testing.F) {
-	for _, s := range []*statusDoc{quietStatus(), nightStatus()} {
+func FuzzText(f *testing.F) {
+	for _, s := range []*Status{quietStatus(), nightStatus()} {
 		text, err := json.Marshal(s)
 		if err != nil {
 			f.Fatal(err)
@@ -171,31 +170,20 @@ func FuzzStatus(f *testing.F) {
 	}
 	f.Add([]byte(`{"ready": false, "why": "\u001b[31m", "sites": [{"name": "\r\n", "masters": [{"url": "\u0000", "role": "a b", "state": "out"}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		doc, err := parseStatus(text)
+		doc, err := Parse(text)
 		if err != nil {
 			return
 		}
-		got := doc.report()
+		got := doc.Text()
 		if got == "" || strings.ContainsAny(got, "\x1b\r\x00") || !utf8.ValidString(got) {
 			t.Errorf("prints %q", got)
 		}
 		for line := range strings.Lines(got) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > statusWidth {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > lineWidth {
 				t.Errorf("a line of %d columns: %q", n, line)
 			}
 		}
 	})
-}
-
-func TestAge(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Second: "0s", 0: "0s", 1499 * time.Millisecond: "1s", time.Minute: "1m", 61 * time.Second: "1m 1s",
-		time.Hour + 59*time.Second: "1h", 90 * time.Minute: "1h 30m", 49 * time.Hour: "2d 1h", 72 * time.Hour: "3d",
-	} {
-		if got := age(d); got != want {
-			t.Errorf("age(%v) = %q; want %q", d, got, want)
-		}
-	}
 }
 
 func TestShorten(t *testing.T) {

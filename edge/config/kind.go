@@ -1,0 +1,109 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// sampleKind is the kind of the embedded samples, which is that of a site whose
+// kind is not given. There is one.
+func sampleKind(kinds []kind.Descriptor) *kind.Descriptor {
+	return &kinds[slices.IndexFunc(kinds, func(d kind.Descriptor) bool { return d.Samples })]
+}
+
+func kindNames(kinds []kind.Descriptor) []string {
+	names := make([]string, len(kinds))
+	for i, d := range kinds {
+		names[i] = d.Name
+	}
+	return names
+}
+
+// kindKeys are values whose keys only some kinds have. They are read after the
+// rest of a site, for its kind may stand below them.
+type kindKeys map[string]value
+
+// addKindKeys adds the keys of all kinds to those of a site. A key with a dot in
+// its name lies in a mapping.
+func addKindKeys(known fields, kinds []kind.Descriptor) kindKeys {
+	given := make(kindKeys)
+	mappings := make(map[string]fields)
+	for _, d := range kinds {
+		for _, key := range d.Keys {
+			read := func(v value) { given[key.Name] = v }
+			first, rest, nested := strings.Cut(key.Name, ".")
+			if !nested {
+				known[first] = read
+				continue
+			}
+			if mappings[first] == nil {
+				mappings[first] = make(fields)
+				known[first] = func(v value) { v.object(mappings[first]) }
+			}
+			mappings[first][rest] = read
+		}
+	}
+	return given
+}
+
+// settings reads the keys of a site's kind, and refuses those of other kinds.
+func (v value) settings(of *kind.Descriptor, given kindKeys) kind.Settings {
+	var settings kind.Settings
+	for name, value := range given {
+		named := func(k kind.Key) bool { return k.Name == name }
+		if i := slices.IndexFunc(of.Keys, named); i >= 0 {
+			if read := value.setting(&of.Keys[i]); len(read) > 0 {
+				if settings == nil {
+					settings = make(kind.Settings)
+				}
+				settings[name] = read
+			}
+			continue
+		}
+		for _, other := range v.d.kinds {
+			if i := slices.IndexFunc(other.Keys, named); i >= 0 {
+				key := &other.Keys[i]
+				if first, _, _ := strings.Cut(name, "."); len(value.setting(key)) > 0 {
+					v.d.bad(v.path+"."+first, key.Foreign, of.Name)
+				}
+				break
+			}
+		}
+	}
+	return settings
+}
+
+// setting reads the value of a kind's key as kind.Settings has it.
+func (v value) setting(key *kind.Key) []string {
+	check := func(text string) (string, error) {
+		if key.Check == nil {
+			return text, nil
+		}
+		return text, key.Check(text)
+	}
+	var text string
+	switch key.Type {
+	case kind.List:
+		var list []string
+		all(&list, check)(v)
+		return list
+	case kind.Flag:
+		if set, ok := v.flag(); ok && set {
+			text = "true"
+		}
+	case kind.Duration:
+		var d time.Duration
+		if into(&d, parseDuration)(v); d > 0 {
+			text = d.String()
+		}
+	default:
+		into(&text, check)(v)
+	}
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
