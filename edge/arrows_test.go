@@ -84,7 +84,7 @@ var arrows = map[string][]arrow{
 		{"cache/policy/policytest", "header fields in one line"},
 		{"cache/store", "it is the contract of a Store"},
 	},
-	"tls":                     nil,
+	"tls": nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
 	},
