@@ -183,7 +183,7 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 // client accepts.
 func (k *Kind) versionRoute(n name, v string) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
-	r.What = endpointVersion
+	r.Endpoint = endpointVersion
 	r.Subdocument = kind.Subdocument{Name: packument.PartOf(v), Missing: "version not found: " + v}
 	return r
 }
@@ -199,7 +199,7 @@ func split(s, what string, n name, rest int) kind.Route {
 	key := end + rest
 	return kind.Route{
 		Class: kind.Metadata,
-		What:  what,
+		Endpoint:  what,
 		Key:   s[:key],
 		Group: s[group:end],
 		Scope: n.part(),
@@ -207,14 +207,14 @@ func split(s, what string, n name, rest int) kind.Route {
 	}
 }
 
-func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Mark) kind.Route {
+func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Invalidation) kind.Route {
 	return ofPackage(pass(r, kind.PassPrimary, what, packagePath(n, rest)), n, touches)
 }
 
 // ofPackage says which package a request that passes is about.
-func ofPackage(r kind.Route, n name, touches []kind.Mark) kind.Route {
+func ofPackage(r kind.Route, n name, touches []kind.Invalidation) kind.Route {
 	if r.Class == kind.PassPrimary {
-		r.Group, r.Touches = n.String(), touches
+		r.Group, r.Invalidates = n.String(), touches
 		own := n.part()
 		beyond := strings.Replace(strings.Replace(r.Path, n.escaped(), "", 1), n.String(), "", 1)
 		r.Scope, r.OtherScopes = own, slices.DeleteFunc(mentioned(beyond), func(s string) bool { return s == own })
@@ -241,7 +241,7 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 	if query != "" {
 		path += "?" + query
 	}
-	route := kind.Route{Class: class, What: what, Path: path}
+	route := kind.Route{Class: class, Endpoint: what, Path: path}
 	if scopes := mentioned(path); len(scopes) > 0 {
 		route.Scope, route.OtherScopes = scopes[0], scopes[1:]
 	}
@@ -251,7 +251,7 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 func refuse(r kind.Request, f fault) kind.Route {
 	return kind.Route{
 		Class: kind.Refuse,
-		What:  "invalid",
+		Endpoint:  "invalid",
 		Reply: kind.Reply{Status: f.status, ContentType: "text/plain; charset=utf-8", Text: f.reason},
 		Log:   redact(r.Path),
 	}
@@ -260,7 +260,7 @@ func refuse(r kind.Request, f fault) kind.Route {
 func off(what, reason string) kind.Route {
 	return kind.Route{
 		Class: kind.Off,
-		What:  what,
+		Endpoint:  what,
 		Reply: kind.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Text: reason},
 	}
 }
@@ -268,24 +268,24 @@ func off(what, reason string) kind.Route {
 func emptyObject(what string) kind.Route {
 	return kind.Route{
 		Class: kind.Local,
-		What:  what,
+		Endpoint:  what,
 		Reply: kind.Reply{Status: http.StatusOK, ContentType: packument.TypeJSON, Text: "{}"},
 	}
 }
 
-func metadataOf(n name) kind.Mark {
-	return kind.Mark{Scope: kind.GroupMetadata, Name: n.String()}
+func metadataOf(n name) kind.Invalidation {
+	return kind.Invalidation{Scope: kind.GroupMetadata, Name: n.String()}
 }
 
-func everythingOf(n name) kind.Mark {
-	return kind.Mark{Scope: kind.GroupAll, Name: n.String()}
+func everythingOf(n name) kind.Invalidation {
+	return kind.Invalidation{Scope: kind.GroupAll, Name: n.String()}
 }
 
 // writes returns the mark if the method can change something.
-func writes(method string, m kind.Mark) []kind.Mark {
+func writes(method string, m kind.Invalidation) []kind.Invalidation {
 	switch method {
 	case http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch:
-		return []kind.Mark{m}
+		return []kind.Invalidation{m}
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestDigestIsTheStrongest(t *testing.T) {
 	}
 	for _, test := range tests {
 		body := fmt.Sprintf(`{"name":"n","versions":{"1":{"dist":{"shasum":"%s","tarball":"/n/-/n-1.tgz","integrity":"%s"}}}}`, test.shasum, test.integrity)
-		got, ok := found([]byte(prepare(t, "n", body)[kind.Memo]), "n-1.tgz")
+		got, ok := found([]byte(prepare(t, "n", body)[kind.Summary]), "n-1.tgz")
 		if test.algorithm == "" {
 			if ok {
 				t.Errorf("%s: got %v", test.name, got)
@@ -82,7 +82,7 @@ func TestDigestOfOddDists(t *testing.T) {
 		{"in a first versions member", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}},"versions":{"1":{}`, false},
 	}
 	for _, test := range tests {
-		digests := prepare(t, "n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Memo]
+		digests := prepare(t, "n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Summary]
 		d, ok := found([]byte(digests), "n.tgz")
 		if ok != test.ok || ok && hex.EncodeToString(d.Sum) != sum {
 			t.Errorf("%s: got %x, %v from %q", test.name, d.Sum, ok, digests)
@@ -119,7 +119,7 @@ func BenchmarkDigest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	digests := []byte(kindtest.Contents(b, documents)[kind.Memo])
+	digests := []byte(kindtest.Contents(b, documents)[kind.Summary])
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, ok := found(digests, "n-3.7.11.tgz"); !ok {
