@@ -212,7 +212,7 @@ func (Kind) Digest(f kind.Route, memo []byte) (kind.Digest, bool) {
 	if !ok || f.Endpoint != file {
 		return kind.Digest{}, false
 	}
-	lines, ok := kind.Lines(memo, memoFormat)
+	lines, ok := kind.Lines(memo, summaryFormat)
 	if !ok {
 		return kind.Digest{}, false
 	}

@@ -16,12 +16,12 @@ import (
 // what its route promises.
 var ErrList = errors.New("not a complete list")
 
-// memoFormat is the first line of a memo. Its lines are
+// summaryFormat is the first line of a memo. Its lines are
 //
 //	file/NAME       the file's digest, in hexadecimal
 //	part/NAME       where a list or a signature is in the document
 //	version/NAME    what an index says a release has: "headers,linux-x64,src"
-const memoFormat = "dist memo 2"
+const summaryFormat = "dist memo 2"
 
 // Prepare checks an index, a listing, or a list with its signatures, and keeps it
 // as it is, with a memo beside it.
@@ -37,7 +37,7 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	if len(from.Body) == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrList)
 	}
-	memo := kind.NewSummary(memoFormat)
+	memo := kind.NewSummary(summaryFormat)
 	doc := kind.Document{ContentType: "text/plain; charset=utf-8", Body: bytesDocument(from.Body)}
 	var err error
 	switch r.Endpoint {
@@ -169,7 +169,7 @@ func checkSignature(name string, body []byte) error {
 // or old, whoever sends it. A digest that changes is believed where a deletion
 // would be. What a moving directory has is another matter.
 func compare(r kind.Route, before []byte, memo *kind.SummaryWriter) error {
-	old, ok := kind.Lines(before, memoFormat)
+	old, ok := kind.Lines(before, summaryFormat)
 	if !ok || r.Endpoint == shasums && r.Group == "" {
 		return nil
 	}

@@ -115,7 +115,7 @@ func attestationsRoute(n name, v string) kind.Route {
 		Endpoint:  endpointAttestations,
 		Key:   key,
 		Group: key[len(endpointAttestations)+1 : len(key)-len(v)-1],
-		Scope: n.part(),
+		Scope: n.scopeKey(),
 		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
 	}
 }
@@ -151,7 +151,7 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 func (k *Kind) distTagsRoute(n name) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
 	r.Endpoint = endpointDistTags
-	r.Subdocument = kind.Subdocument{Name: packument.PartOfTags, Missing: "this package has no dist-tags"}
+	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOfTags, Missing: "this package has no dist-tags"}
 	return r
 }
 

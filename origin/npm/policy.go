@@ -118,7 +118,7 @@ func (p *policy) apply(r *kind.Route) {
 	scope, base := r.Group[:slash], r.Group[slash:]
 	denied := p.versions[r.Group]
 	for _, number := range denied {
-		if r.Subdocument.Name == packument.PartOf(number) || r.Endpoint == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
+		if r.Subdocument.Name == packument.SubdocumentOf(number) || r.Endpoint == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
 			r.Endpoint == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return

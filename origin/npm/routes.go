@@ -184,7 +184,7 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 func (k *Kind) versionRoute(n name, v string) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
 	r.Endpoint = endpointVersion
-	r.Subdocument = kind.Subdocument{Name: packument.PartOf(v), Missing: "version not found: " + v}
+	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOf(v), Missing: "version not found: " + v}
 	return r
 }
 
@@ -202,7 +202,7 @@ func split(s, what string, n name, rest int) kind.Route {
 		Endpoint:  what,
 		Key:   s[:key],
 		Group: s[group:end],
-		Scope: n.part(),
+		Scope: n.scopeKey(),
 		Path:  s[key:],
 	}
 }
@@ -215,7 +215,7 @@ func passPackage(r kind.Request, what string, n name, rest string, touches ...ki
 func ofPackage(r kind.Route, n name, touches []kind.Invalidation) kind.Route {
 	if r.Class == kind.PassPrimary {
 		r.Group, r.Invalidates = n.String(), touches
-		own := n.part()
+		own := n.scopeKey()
 		beyond := strings.Replace(strings.Replace(r.Path, n.escaped(), "", 1), n.String(), "", 1)
 		r.Scope, r.OtherScopes = own, slices.DeleteFunc(mentioned(beyond), func(s string) bool { return s == own })
 		r.Strips = false // a published manifest names what it needs

@@ -91,9 +91,9 @@ func TestDigestOfOddDists(t *testing.T) {
 }
 
 func TestDigestOfWhatIsNoDigestsDocument(t *testing.T) {
-	const head = memoFormat + "\nfile/"
+	const head = summaryFormat + "\nfile/"
 	for _, digests := range []string{
-		"", "\n", "{}", "file/n.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n", memoFormat, head, head + "\n\n\n",
+		"", "\n", "{}", "file/n.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n", summaryFormat, head, head + "\n\n\n",
 		head + "n.tgz", head + "n.tgz\t", head + "n.tgz\tsha1", head + "n.tgz\tsha1\t\n",
 		head + "n.tgz\tsha1\t2jmj7l5rSw0yVb\n", head + "n.tgz\tmd5\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n",
 		head + "n.tgz\tsha1\t" + strings.Repeat("A", 500) + "\n",
@@ -105,8 +105,8 @@ func TestDigestOfWhatIsNoDigestsDocument(t *testing.T) {
 }
 
 func FuzzDigest(f *testing.F) {
-	f.Add("n-1.tgz", []byte(memoFormat+"\nfile/m\tsha1\tAAAA\nfile/n-1.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n"))
-	f.Add("n", []byte(memoFormat+"\n\n\t\n\nn\t"))
+	f.Add("n-1.tgz", []byte(summaryFormat+"\nfile/m\tsha1\tAAAA\nfile/n-1.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n"))
+	f.Add("n", []byte(summaryFormat+"\n\n\t\n\nn\t"))
 	f.Fuzz(func(t *testing.T, file string, digests []byte) {
 		if d, ok := found(digests, file); ok && len(d.Sum) < sha1.Size {
 			t.Fatalf("a digest of %d bytes", len(d.Sum))

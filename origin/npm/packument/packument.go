@@ -56,7 +56,7 @@ type Options struct {
 // must not change afterwards. A packument that must not replace that of the memo
 // is an error: see [kind.ErrOlder] and [kind.ErrLost].
 func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
-	memo := kind.NewSummary(memoFormat)
+	memo := kind.NewSummary(summaryFormat)
 	body, until, err := withhold(want, from.Body, o.Withheld, memo)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	}
 	s.write(&s.short, `}`)
 	s.finish()
-	s.short.own = s.own
+	s.short.added = s.added
 	full, short := s.full, s.short // without the rest of the scan
 	return []kind.Document{
 		{Variant: Full, ContentType: TypeJSON, Size: full.size, Body: &full, Until: until},
