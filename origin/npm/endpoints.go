@@ -111,12 +111,12 @@ func parseSpec(s string) (n name, v string, ok bool) {
 func attestationsRoute(n name, v string) kind.Route {
 	key := endpointAttestations + "/" + n.String() + "@" + v
 	return kind.Route{
-		Class: kind.Metadata,
-		Endpoint:  endpointAttestations,
-		Key:   key,
-		Group: key[len(endpointAttestations)+1 : len(key)-len(v)-1],
-		Scope: n.scopeKey(),
-		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
+		Class:    kind.Metadata,
+		Endpoint: endpointAttestations,
+		Key:      key,
+		Group:    key[len(endpointAttestations)+1 : len(key)-len(v)-1],
+		Scope:    n.scopeKey(),
+		Path:     "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
 	}
 }
 

@@ -198,12 +198,12 @@ func split(s, what string, n name, rest int) kind.Route {
 	}
 	key := end + rest
 	return kind.Route{
-		Class: kind.Metadata,
-		Endpoint:  what,
-		Key:   s[:key],
-		Group: s[group:end],
-		Scope: n.scopeKey(),
-		Path:  s[key:],
+		Class:    kind.Metadata,
+		Endpoint: what,
+		Key:      s[:key],
+		Group:    s[group:end],
+		Scope:    n.scopeKey(),
+		Path:     s[key:],
 	}
 }
 
@@ -250,26 +250,26 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 
 func refuse(r kind.Request, f fault) kind.Route {
 	return kind.Route{
-		Class: kind.Refuse,
-		Endpoint:  "invalid",
-		Reply: kind.Reply{Status: f.status, ContentType: "text/plain; charset=utf-8", Text: f.reason},
-		Log:   redact(r.Path),
+		Class:    kind.Refuse,
+		Endpoint: "invalid",
+		Reply:    kind.Reply{Status: f.status, ContentType: "text/plain; charset=utf-8", Text: f.reason},
+		Log:      redact(r.Path),
 	}
 }
 
 func off(what, reason string) kind.Route {
 	return kind.Route{
-		Class: kind.Off,
-		Endpoint:  what,
-		Reply: kind.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Text: reason},
+		Class:    kind.Off,
+		Endpoint: what,
+		Reply:    kind.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Text: reason},
 	}
 }
 
 func emptyObject(what string) kind.Route {
 	return kind.Route{
-		Class: kind.Local,
-		Endpoint:  what,
-		Reply: kind.Reply{Status: http.StatusOK, ContentType: packument.TypeJSON, Text: "{}"},
+		Class:    kind.Local,
+		Endpoint: what,
+		Reply:    kind.Reply{Status: http.StatusOK, ContentType: packument.TypeJSON, Text: "{}"},
 	}
 }
 

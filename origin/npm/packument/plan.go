@@ -6,8 +6,8 @@ import "io"
 // between them. Positions below len(src) lie in src, the others in own.
 type plan struct {
 	src, added []byte
-	pieces   []piece
-	size     int64
+	pieces     []piece
+	size       int64
 }
 
 // piece is a range of positions. Eight bytes, without a pointer: there may be

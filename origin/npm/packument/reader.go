@@ -13,7 +13,7 @@ import (
 type Reader struct {
 	dec     *jsontext.Decoder
 	src     []byte
-	added     []byte // texts that stand in no source
+	added   []byte // texts that stand in no source
 	scratch []byte // the last name or string that had to be unquoted
 }
 
