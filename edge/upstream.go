@@ -101,7 +101,7 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Key:     s.key(u, r),
 		Rule:    s.rule(u, r),
 		Variant: r.Variant,
-		Memo:    kind.Memo,
+		Memo:    kind.Summary,
 		Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()},
 	}
 	if !s.kind.Transparent && !u.Written(r) {
@@ -147,7 +147,7 @@ func hops(h http.Header) http.Header {
 // for the file's sake: with renew alone it is validated.
 func (s *site) digests(ctx context.Context, u *upstream, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 	q := s.ask(u, list, h)
-	q.Variant = kind.Memo
+	q.Variant = kind.Summary
 	if q.Request.Validate = renew; renew {
 		q.SoftTimeout = 0 // the older list is what is in doubt
 	}
@@ -156,12 +156,12 @@ func (s *site) digests(ctx context.Context, u *upstream, list kind.Route, h http
 		if err != nil {
 			return nil, err
 		}
-		if a.Status != http.StatusOK || a.Part.Variant != kind.Memo {
+		if a.Status != http.StatusOK || a.Part.Variant != kind.Summary {
 			a.Close()
 			return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
 		}
 		live := a.Live()
-		doc, err := a.Other(ctx, kind.Memo)
+		doc, err := a.Other(ctx, kind.Summary)
 		a.Close()
 		if err == nil || again || live {
 			return doc, err
