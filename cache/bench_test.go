@@ -5,7 +5,6 @@ import (
 	"io"
 	"testing"
 
-	"pkgedge/cache/policy"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -60,26 +59,4 @@ func BenchmarkIndexTouch(b *testing.B) {
 			x.Touch(sums[i&(len(sums)-1)])
 		}
 	})
-}
-
-func BenchmarkPurgeMark(b *testing.B) {
-	p := newPurges(maxMarks)
-	k := store.Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
-	for _, purged := range []bool{false, true} {
-		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {
-			if purged {
-				for range 1000 {
-					p.add(Purge{Scope: ScopeGroup, Site: "npm", Name: "other"})
-				}
-			}
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if p.mark(k, 0) != policy.NotMarked {
-						b.Error("marked")
-					}
-				}
-			})
-		})
-	}
 }

@@ -122,8 +122,6 @@ func (d *disk) try() error {
 	return nil
 }
 
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
-
 func (d *disk) checkFormat() error {
 	f, err := d.sys.Open(filepath.Join(d.dir, "format"), os.O_CREATE|os.O_RDWR)
 	if err != nil {

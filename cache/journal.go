@@ -42,6 +42,8 @@ type journal struct {
 	wg         sync.WaitGroup
 }
 
+var crc32c = crc32.MakeTable(crc32.Castagnoli)
+
 // compactAfter is how many lines, beyond twice the marks, make the journal worth
 // rewriting: 100 bytes each, and 200,000 are read in a second.
 const compactAfter = 4096
@@ -57,13 +59,13 @@ type journalLine struct {
 
 func (l journalLine) encode() []byte {
 	raw, _ := json.Marshal(l) // strings and numbers
-	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(raw, castagnoli), raw)
+	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(raw, crc32c), raw)
 }
 
 func decodeJournalLine(line []byte) (l journalLine, ok bool) {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if len(line) > 9 && line[8] == ' ' {
-		if string(line[:8]) != fmt.Sprintf("%08x", crc32.Checksum(line[9:], castagnoli)) {
+		if string(line[:8]) != fmt.Sprintf("%08x", crc32.Checksum(line[9:], crc32c)) {
 			return l, false
 		}
 		line = line[9:]
