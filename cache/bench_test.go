@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"testing"
 
@@ -59,4 +60,15 @@ func BenchmarkIndexTouch(b *testing.B) {
 			x.Touch(sums[i&(len(sums)-1)])
 		}
 	})
+}
+
+func BenchmarkPurge(b *testing.B) {
+	c := opened(b, nil)
+	i := 0
+	for b.Loop() {
+		i++
+		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -251,13 +251,6 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 	}
 }
 
-// quick is a system that syncs nothing.
-func quick() fsys.Calls {
-	sys := fsys.System()
-	sys.Sync = func(*os.File) error { return nil }
-	return sys
-}
-
 func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	dir := t.TempDir()
 	p, err := openPurges(quick(), dir)

@@ -101,17 +101,6 @@ func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
 	}
 }
 
-func BenchmarkPurge(b *testing.B) {
-	c := opened(b, nil)
-	i := 0
-	for b.Loop() {
-		i++
-		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkPurgeMark(b *testing.B) {
 	p := newPurges(maxMarks)
 	k := store.Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}

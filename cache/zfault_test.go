@@ -131,3 +131,10 @@ func (f *faults) system() fsys.Calls {
 		},
 	}
 }
+
+// quick is a system that syncs nothing.
+func quick() fsys.Calls {
+	sys := fsys.System()
+	sys.Sync = func(*os.File) error { return nil }
+	return sys
+}
