@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"pkgedge/cache/purge"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -67,7 +68,7 @@ func BenchmarkPurge(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
+		if err := c.Purge(purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

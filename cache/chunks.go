@@ -18,7 +18,7 @@ type chunks struct {
 	sum  store.Sum
 	head record.Head
 	info fs.FileInfo
-	body *fileBody
+	body fsys.At
 	size int64
 	sums []byte
 }

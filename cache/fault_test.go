@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -20,8 +21,8 @@ import (
 func TestDiskFaults(t *testing.T) {
 	met := map[string]bool{}
 	for name, live := range map[string]func(*life){"small": (*life).small, "large": (*life).large} {
-		for _, kind := range []*faults{{}, {short: true}, {killed: true}, {killed: true, short: true}} {
-			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.killed, kind.short), func(t *testing.T) {
+		for _, kind := range []*fsystest.Faults{{}, {Short: true}, {Killed: true}, {Killed: true, Short: true}} {
+			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.Killed, kind.Short), func(t *testing.T) {
 				meetFaults(t, live, kind, met)
 			})
 		}
@@ -34,32 +35,32 @@ func TestDiskFaults(t *testing.T) {
 }
 
 // meetFaults lives once for each call of a life.
-func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]bool) {
-	dry := &faults{}
-	d, err := openDisk(dry.system(), t.TempDir(), 8<<20, func(string, error) {})
+func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
+	dry := &fsystest.Faults{}
+	d, err := openDisk(dry.Calls(), t.TempDir(), 8<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dry.calls = 0
+	dry.Count = 0
 	h := newHistory()
 	live(&life{disk: d, history: h})
-	calls := dry.calls
+	calls := dry.Count
 	h.check(t, d, true)
 	d.close()
 	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
 	dir := t.TempDir()
 	for at := 1; at <= calls; at++ {
-		f := &faults{err: errnos[at%len(errnos)], killed: kind.killed, short: kind.short, gone: make(chan struct{})}
-		d, err := openDisk(f.system(), dir, 8<<20, func(string, error) {})
+		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
+		d, err := openDisk(f.Calls(), dir, 8<<20, func(string, error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.calls, f.at = 0, at
+		f.Count, f.FailAt = 0, at
 		h := newHistory()
-		live(&life{disk: d, history: h, stop: f.gone})
-		met[f.failed] = true
-		f.at = 0
-		if !kind.killed {
+		live(&life{disk: d, history: h, stop: f.Gone})
+		met[f.Failed] = true
+		f.FailAt = 0
+		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
 			used, count := files(t, dir)
 			if have := d.used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
@@ -67,7 +68,7 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 			}
 		}
 		d.close()
-		if d, err = openDisk(quick(), dir, 8<<20, func(string, error) {}); err != nil {
+		if d, err = openDisk(fsystest.Quick(), dir, 8<<20, func(string, error) {}); err != nil {
 			t.Fatal(err)
 		}
 		h.check(t, d, true)
@@ -88,7 +89,7 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 			os.Remove(filepath.Join(dir, "objects", directory(i)))
 		}
 		if t.Failed() {
-			t.Fatalf("call %d of %d, %s", at, calls, f.failed)
+			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 )
 
@@ -79,7 +80,7 @@ func TestHoldsWhatIsBeingFetched(t *testing.T) {
 		wait := clients(c, 1, func(int) *Query { return q })
 		<-asked
 		wantHeld(t, c, "a", true)
-		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: "g", Soft: true}); err != nil {
+		if err := c.Purge(purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: "g", Soft: true}); err != nil {
 			t.Fatal(err)
 		}
 		close(gate)

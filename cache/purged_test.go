@@ -8,6 +8,7 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store/storetest"
 )
 
@@ -23,7 +24,7 @@ func TestPurged(t *testing.T) {
 				expect(t, c, one, Missed, "one")
 				settle(c)
 				expect(t, c, one, Hit, "one")
-				if err := c.Purge(Purge{Scope: ScopeGroup, Site: "s", Name: "g"}); err != nil {
+				if err := c.Purge(purge.Purge{Scope: purge.Group, Site: "s", Name: "g"}); err != nil {
 					t.Fatal(err)
 				}
 				down := query("a", failing())
@@ -59,7 +60,7 @@ func TestPurged(t *testing.T) {
 				q.Rule.Keep.Default = time.Hour
 				expect(t, c, q, Missed, "one")
 				settle(c)
-				if err := c.Purge(Purge{Scope: ScopeAll, Soft: true}); err != nil {
+				if err := c.Purge(purge.Purge{Scope: purge.All, Soft: true}); err != nil {
 					t.Fatal(err)
 				}
 				down := *q
@@ -93,7 +94,7 @@ func TestPurgeBeatsAFillThatBeganBefore(t *testing.T) {
 				early := make(chan got)
 				go func() { early <- get(c, query("a", origin)) }()
 				synctest.Wait()
-				if err := c.Purge(Purge{Scope: ScopeKey, Site: "s", Name: "a"}); err != nil {
+				if err := c.Purge(purge.Purge{Scope: purge.Key, Site: "s", Name: "a"}); err != nil {
 					t.Fatal(err)
 				}
 				// Whoever comes after the purge does not join the flight from before.
@@ -132,7 +133,7 @@ func TestPurgeSurvivesARestartOfTheCache(t *testing.T) {
 		expect(t, c, query("a", origin), want, "x")
 		settle(c)
 		if i == 0 {
-			if err := c.Purge(Purge{Scope: ScopeSite, Site: "s"}); err != nil {
+			if err := c.Purge(purge.Purge{Scope: purge.Site, Site: "s"}); err != nil {
 				t.Error(err)
 			}
 		}

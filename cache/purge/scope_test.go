@@ -1,4 +1,4 @@
-package cache
+package purge
 
 import (
 	"fmt"
@@ -17,37 +17,37 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 	sys, syncs := fsys.System(), 0
 	sync := sys.Sync
 	sys.Sync = func(f *os.File) error { syncs++; return sync(f) }
-	p, err := openPurges(sys, dir)
+	p, err := Open(sys, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []Purge
 	for i := range 1000 {
-		all = append(all, Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint("name-", i), Soft: true})
+		all = append(all, Purge{Scope: GroupMetadata, Site: "s", Name: fmt.Sprint("name-", i), Soft: true})
 	}
-	before := p.now()
+	before := p.Now()
 	largest := 0
 	write := p.journal.sys.Write
 	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		largest = max(largest, len(b))
 		return write(f, b, off)
 	}
-	if syncs = 0; p.add(all...) != nil || syncs > 50 || largest > 4096 {
+	if syncs = 0; p.Add(all...) != nil || syncs > 50 || largest > 4096 {
 		t.Errorf("%d syncs, the largest write %d bytes", syncs, largest)
 	}
-	if syncs = 0; p.add() != nil || syncs != 0 {
+	if syncs = 0; p.Add() != nil || syncs != 0 {
 		t.Errorf("no purge took %d syncs", syncs)
 	}
-	if err := p.close(); err != nil {
+	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again := openedPurges(t, dir)
 	for i := range 1000 {
-		if m := again.mark(store.Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != policy.MarkedStale {
+		if m := again.Mark(store.Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != policy.MarkedStale {
 			t.Fatalf("%d is %v after a restart", i, m)
 		}
 	}
-	if m := again.mark(store.Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != policy.NotMarked {
+	if m := again.Mark(store.Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != policy.NotMarked {
 		t.Errorf("another is %v", m)
 	}
 }
@@ -55,9 +55,9 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 func TestAPurgeOfASitesMetadata(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	before := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeSiteMetadata, Site: "s", Soft: true})
-	check := func(p *purges) {
+	before := p.Now()
+	p.mustAdd(t, Purge{Scope: SiteMetadata, Site: "s", Soft: true})
+	check := func(p *Sequence) {
 		t.Helper()
 		for k, want := range map[store.Key]policy.Mark{
 			{Site: "s", ID: "packument/a", Group: "a", Metadata: true}: policy.MarkedStale,
@@ -65,16 +65,16 @@ func TestAPurgeOfASitesMetadata(t *testing.T) {
 			{Site: "s", ID: "tarball/a", Group: "a"}:                   policy.NotMarked,
 			{Site: "t", ID: "packument/a", Group: "a", Metadata: true}: policy.NotMarked,
 		} {
-			if got := p.mark(k, before); got != want {
+			if got := p.Mark(k, before); got != want {
 				t.Errorf("%v is %v", k, got)
 			}
-			if got := p.mark(k, p.now()); got != policy.NotMarked {
+			if got := p.Mark(k, p.Now()); got != policy.NotMarked {
 				t.Errorf("%v is %v when it came later", k, got)
 			}
 		}
 	}
 	check(p)
-	if err := p.close(); err != nil {
+	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	check(openedPurges(t, dir))
@@ -95,7 +95,7 @@ func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
 		{Site: "one", ID: "x"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "group"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "meta", Metadata: true}: policy.MarkedStale,
 		{Site: "s", ID: "key"}: policy.MarkedGone, {Site: "five", ID: "x", Metadata: true}: policy.MarkedStale, {Site: "s", ID: "y", Group: "z", Metadata: true}: policy.NotMarked,
 	} {
-		if got := p.mark(k, 1); got != want {
+		if got := p.Mark(k, 1); got != want {
 			t.Errorf("%v is %v; want %v", k, got, want)
 		}
 	}
@@ -108,13 +108,13 @@ func BenchmarkPurgeMark(b *testing.B) {
 		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {
 			if purged {
 				for range 1000 {
-					p.add(Purge{Scope: ScopeGroup, Site: "npm", Name: "other"})
+					p.Add(Purge{Scope: Group, Site: "npm", Name: "other"})
 				}
 			}
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if p.mark(k, 0) != policy.NotMarked {
+					if p.Mark(k, 0) != policy.NotMarked {
 						b.Error("marked")
 					}
 				}

@@ -1,4 +1,6 @@
-package cache
+// Package fsystest makes system calls fail, one at a time or all after a kill. Only tests
+// import it.
+package fsystest
 
 import (
 	"errors"
@@ -10,42 +12,42 @@ import (
 	"pkgedge/cache/fsys"
 )
 
-// faults is a system of which one call fails, or, after a kill, every call from
+// Faults is a system of which one call fails, or, after a kill, every call from
 // one on. It counts the calls of a run in which none does.
-type faults struct {
+type Faults struct {
 	mu     sync.Mutex
-	calls  int
-	at     int // the call that fails, from 1; 0 for none
-	err    error
-	killed bool          // all later ones fail too, as if the process were gone
-	gone   chan struct{} // closed then
-	short  bool          // a write writes half
-	failed string
+	Count  int
+	FailAt int // the call that fails, from 1; 0 for none
+	Err    error
+	Killed bool          // all later ones fail too, as if the process were gone
+	Gone   chan struct{} // closed then
+	Short  bool          // a write writes half
+	Failed string
 }
 
 var errKilled = errors.New("killed")
 
 // fails counts a call and says whether it is the one.
-func (f *faults) fails(op string) error {
+func (f *Faults) fails(op string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.calls++
-	if f.at == 0 || f.calls != f.at && (!f.killed || f.calls < f.at) {
+	f.Count++
+	if f.FailAt == 0 || f.Count != f.FailAt && (!f.Killed || f.Count < f.FailAt) {
 		return nil
 	}
-	if f.calls == f.at {
-		f.failed = op
-		if f.killed && f.gone != nil {
-			close(f.gone)
+	if f.Count == f.FailAt {
+		f.Failed = op
+		if f.Killed && f.Gone != nil {
+			close(f.Gone)
 		}
 	}
-	if f.killed {
+	if f.Killed {
 		return errKilled
 	}
-	return &fs.PathError{Op: op, Path: "somewhere", Err: f.err}
+	return &fs.PathError{Op: op, Path: "somewhere", Err: f.Err}
 }
 
-func (f *faults) system() fsys.Calls {
+func (f *Faults) Calls() fsys.Calls {
 	real := fsys.System()
 	return fsys.Calls{
 		Open: func(path string, flag int) (*os.File, error) {
@@ -106,7 +108,7 @@ func (f *faults) system() fsys.Calls {
 		},
 		Write: func(file *os.File, p []byte, off int64) (int, error) {
 			if err := f.fails("write"); err != nil {
-				if !f.short {
+				if !f.Short {
 					return 0, err
 				}
 				n, _ := real.Write(file, p[:len(p)/2], off)
@@ -132,8 +134,8 @@ func (f *faults) system() fsys.Calls {
 	}
 }
 
-// quick is a system that syncs nothing.
-func quick() fsys.Calls {
+// Quick is a system that syncs nothing.
+func Quick() fsys.Calls {
 	sys := fsys.System()
 	sys.Sync = func(*os.File) error { return nil }
 	return sys
