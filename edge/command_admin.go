@@ -15,7 +15,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/config"
-	"pkgedge/edge/report"
 	"pkgedge/origin/kinds"
 )
 
@@ -182,24 +181,4 @@ func (c *adminClient) publicSite(ctx context.Context, name string) (string, erro
 		return "", usageError{fmt.Errorf("%s has no site of kind %s", c.base, wanted)}
 	}
 	return "", usageError{fmt.Errorf("%s has several sites of kind %s: choose with --site one of %s", c.base, wanted, strings.Join(names, ", "))}
-}
-
-// cause takes the request's line off an HTTP client's error.
-func cause(err error) error {
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
-}
-
-// refusal puts an answer that is not the one wanted in words: its status, and
-// the reason that registries and the edge give as JSON.
-func refusal(status string, body []byte) error {
-	var doc struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(body, &doc); err != nil || doc.Error == "" {
-		return errors.New(report.Printable(status))
-	}
-	return errors.New(report.Printable(status + ": " + doc.Error))
 }

@@ -30,8 +30,7 @@ type wantedVersion struct {
 	checks  []digestCheck
 }
 
-// readWarmPlan reads lockfiles. Its error, which names every one that cannot be
-// read, is the caller's mistake.
+// readWarmPlan reads lockfiles. Its error names every lockfile that cannot be read.
 func readWarmPlan(paths []string) (*warmPlan, error) {
 	plan := &warmPlan{}
 	known := map[string]map[string]*wantedVersion{}
@@ -62,7 +61,7 @@ func readWarmPlan(paths []string) (*warmPlan, error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	for name, versions := range known {
 		p := wantedPackage{name: name}

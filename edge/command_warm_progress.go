@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -19,19 +18,6 @@ const (
 )
 
 const progressWidth = 30 // of the bar, in columns
-
-// isTerminal reports whether w is a terminal that can go back in a line.
-func isTerminal(w io.Writer, env func(string) (string, bool)) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	if term, _ := env("TERM"); term == "" || term == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
 
 // showProgress writes how far t is, as a bar on a terminal and in lines elsewhere,
 // until finish is called. finish returns when nothing is written any more.

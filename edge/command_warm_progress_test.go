@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pkgedge/edge/edgetest"
 )
 
 func TestProgressInLinesIsNowAndThen(t *testing.T) {
@@ -75,16 +73,10 @@ func TestSummaryListsFailuresUpToALimit(t *testing.T) {
 		tally.packument(wantedPackage{name: fmt.Sprintf("p%03d", i)}, warmAnswer{}, errors.New("a\x1b[2J\nb"))
 	}
 	var out bytes.Buffer
-	if err := tally.print(&out, "", &warmPlan{}); err != nil {
+	if err := tally.print(&out, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Count(out.String(), ": a?[2J b\n"); got != maxFailures || !strings.HasSuffix(out.String(), "  and 7 more\n") {
 		t.Errorf("lists %d:\n%s", got, out.String())
-	}
-}
-
-func TestABufferIsNoTerminal(t *testing.T) {
-	if isTerminal(&bytes.Buffer{}, edgetest.EnvOf(map[string]string{"TERM": "xterm"})) {
-		t.Error("a buffer is a terminal")
 	}
 }

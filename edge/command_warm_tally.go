@@ -18,8 +18,8 @@ const maxFailures = 50
 
 // warmTally counts what a warm-up has done.
 type warmTally struct {
-	packages, tarballs int // to do
-	start              time.Time
+	plan  *warmPlan
+	start time.Time
 
 	mu       sync.Mutex
 	done     [2]int // packages, tarballs; those that failed are not in it
@@ -51,9 +51,7 @@ func digestSource(v wantedVersion, checks []digestCheck) string {
 }
 
 func newWarmTally(plan *warmPlan) *warmTally {
-	return &warmTally{
-		packages: len(plan.packages), tarballs: plan.tarballs, start: time.Now(), verified: map[string]int{},
-	}
+	return &warmTally{plan: plan, start: time.Now(), verified: map[string]int{}}
 }
 
 // packument counts a package's metadata.
@@ -108,13 +106,13 @@ func (t *warmTally) state() warmState {
 	defer t.mu.Unlock()
 	return warmState{
 		done:  t.done[0] + t.done[1] + len(t.failures) + t.lost,
-		total: t.packages + t.tarballs,
+		total: len(t.plan.packages) + t.plan.tarballs,
 		bytes: t.bytes, failed: len(t.failures), took: time.Since(t.start),
 	}
 }
 
 // print writes the summary.
-func (t *warmTally) print(out io.Writer, base string, plan *warmPlan) error {
+func (t *warmTally) print(out io.Writer, edge string) error {
 	took := time.Since(t.start)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,9 +120,9 @@ func (t *warmTally) print(out io.Writer, base string, plan *warmPlan) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s "+format+"\n", append([]any{name}, args...)...)
 	}
-	line("warmed", "%s in %.1f s", base, took.Seconds())
-	line("packages", "%d of %d", t.done[0], t.packages)
-	line("tarballs", "%d of %d", t.done[1], t.tarballs)
+	line("warmed", "%s in %.1f s", edge, took.Seconds())
+	line("packages", "%d of %d", t.done[0], len(t.plan.packages))
+	line("tarballs", "%d of %d", t.done[1], t.plan.tarballs)
 	for _, by := range []string{byLockfile, byPackument} {
 		if n := t.verified[by]; n > 0 {
 			line("", "%d match the digest of %s", n, by)
@@ -141,10 +139,10 @@ func (t *warmTally) print(out io.Writer, base string, plan *warmPlan) error {
 	if t.waits > 0 {
 		line("", "%d that said to come back later", t.waits)
 	}
-	if plan.skipped > 0 {
-		line("skipped", "%d that no registry serves: workspaces, links, folders, Git, other URLs, bundled", plan.skipped)
+	if t.plan.skipped > 0 {
+		line("skipped", "%d that no registry serves: workspaces, links, folders, Git, other URLs, bundled", t.plan.skipped)
 	}
-	for _, note := range plan.notes {
+	for _, note := range t.plan.notes {
 		line("note", "%s", note)
 	}
 	if len(t.failures) > 0 {
