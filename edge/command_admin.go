@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/config"
+	"pkgedge/edge/report"
 	"pkgedge/origin/kinds"
 )
 
@@ -121,7 +122,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body any) ([
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach the admin listener at %s: %w", c.base, cause(err))
+		return nil, fmt.Errorf("cannot reach the admin listener at %s: %w", c.base, report.Cause(err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
@@ -131,7 +132,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body any) ([
 	case resp.StatusCode == http.StatusUnauthorized:
 		return nil, fmt.Errorf("%s wants its token: set EDGE_ADMIN_TOKEN, or --token", c.base)
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s answers %w", c.base, &unwantedError{resp.StatusCode, text, refusal(resp.Status, text)})
+		return nil, fmt.Errorf("%s answers %w", c.base, &unwantedError{resp.StatusCode, text, report.Refusal(resp.Status, text)})
 	}
 	return text, nil
 }

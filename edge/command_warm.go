@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"pkgedge/edge/warm"
 )
 
 // warmCommand is "edge warm".
@@ -24,7 +26,7 @@ func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env fun
 	if err := c.check(); err != nil {
 		return exitFor(err, stderr)
 	}
-	plan, err := readWarmPlan(c.Lockfile)
+	plan, err := warm.ReadPlan(c.Lockfile)
 	if err != nil {
 		return exitFor(usageError{err}, stderr)
 	}
@@ -32,16 +34,16 @@ func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env fun
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	tally := warmUp(ctx, plan, warmOptions{
+	tally := warm.Run(ctx, plan, warm.Options{
 		Edge: base, Jobs: c.Jobs, Timeout: c.Timeout, Progress: stderr, Terminal: isTerminal(stderr, env),
 	})
-	if err := tally.print(stdout, base); err != nil {
+	if err := tally.Print(stdout, base); err != nil {
 		return exitFor(err, stderr)
 	}
 	if ctx.Err() != nil {
 		return exitFor(errors.New("interrupted"), stderr)
 	}
-	if tally.failed() {
+	if tally.Failed() {
 		return exitError
 	}
 	return exitOK

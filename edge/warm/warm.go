@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// warmOptions say how to warm an edge.
-type warmOptions struct {
+// Options say how to warm an edge.
+type Options struct {
 	Edge     string        // URL of the npm site, without a slash at its end
 	Jobs     int           // packages at once
 	Timeout  time.Duration // longest wait for the next piece of an answer
@@ -18,15 +18,15 @@ type warmOptions struct {
 	Terminal bool // Progress is a terminal that can rewrite a line
 }
 
-// warmUp fetches through the edge every package and tarball of the plan, and
+// Run fetches through the edge every package and tarball of the plan, and
 // returns the counts. It returns early when ctx ends.
-func warmUp(ctx context.Context, plan *warmPlan, o warmOptions) *warmTally {
+func Run(ctx context.Context, plan *Plan, o Options) *Tally {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = o.Jobs
 	defer transport.CloseIdleConnections()
 	w := &warmer{
-		client: warmClient{base: o.Edge, http: &http.Client{Transport: transport}, timeout: o.Timeout},
-		tally:  newWarmTally(plan),
+		client: client{base: o.Edge, http: &http.Client{Transport: transport}, timeout: o.Timeout},
+		tally:  newTally(plan),
 	}
 	finish := showProgress(o.Progress, o.Terminal, w.tally)
 	w.run(ctx, plan, o.Jobs)
@@ -34,15 +34,14 @@ func warmUp(ctx context.Context, plan *warmPlan, o warmOptions) *warmTally {
 	return w.tally
 }
 
-// warmer fetches through the edge.
+// warmer is a run.
 type warmer struct {
-	client warmClient
-	tally  *warmTally
+	client client
+	tally  *Tally
 }
 
-// run fetches everything, that many packages at once, and returns early when ctx
-// is done.
-func (w *warmer) run(ctx context.Context, plan *warmPlan, jobs int) {
+// run fetches the plan, that many packages at once. It returns early when ctx ends.
+func (w *warmer) run(ctx context.Context, plan *Plan, jobs int) {
 	queue := make(chan wantedPackage)
 	var workers sync.WaitGroup
 	for range min(jobs, len(plan.packages)) {

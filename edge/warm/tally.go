@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"cmp"
@@ -16,30 +16,32 @@ import (
 // maxFailures is how many failures a summary lists.
 const maxFailures = 50
 
-// warmTally counts what a warm-up has done.
-type warmTally struct {
-	plan  *warmPlan
+// Tally counts the packages and tarballs of a run.
+type Tally struct {
+	plan  *Plan
 	start time.Time
 
 	mu       sync.Mutex
-	done     [2]int // packages, tarballs; those that failed are not in it
+	done     [2]int // packages, tarballs; without those that failed
 	bytes    int64
 	sources  [4]int         // answers, by source
-	verified map[string]int // tarballs, by whose digest
+	verified map[string]int // tarballs, by the source of the digest
 	waits    int
-	failures []warmFailure
-	lost     int // tarballs not asked for, because their packument failed
+	failures []failure
+	lost     int // tarballs that were not requested, because their packument failed
 }
 
-type warmFailure struct{ what, why string }
+// failure is a package or a tarball, and the reason that it failed.
+type failure struct{ name, reason string }
 
-// Whose digest a tarball was held to.
+// Sources of the digest that a tarball was compared with.
 const (
 	byLockfile  = "the lockfile"
 	byPackument = "the packument"
 	byNone      = "nothing"
 )
 
+// digestSource returns the source of the checks of a version.
 func digestSource(v wantedVersion, checks []digestCheck) string {
 	switch {
 	case len(v.checks) > 0:
@@ -50,69 +52,76 @@ func digestSource(v wantedVersion, checks []digestCheck) string {
 	return byNone
 }
 
-func newWarmTally(plan *warmPlan) *warmTally {
-	return &warmTally{plan: plan, start: time.Now(), verified: map[string]int{}}
+func newTally(plan *Plan) *Tally {
+	return &Tally{plan: plan, start: time.Now(), verified: map[string]int{}}
 }
 
-// packument counts a package's metadata.
-func (t *warmTally) packument(p wantedPackage, got warmAnswer, err error) {
+// packument counts the packument of a package.
+func (t *Tally) packument(p wantedPackage, got answer, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.answer(got)
+	t.addAnswer(got)
 	if err == nil {
 		t.done[0]++
 		return
 	}
 	t.lost += len(p.versions)
-	t.failures = append(t.failures, warmFailure{p.name, report.Printable(err.Error())})
+	t.failures = append(t.failures, failure{p.name, report.Printable(err.Error())})
 }
 
-// tarball counts a file.
-func (t *warmTally) tarball(what string, got warmAnswer, by string, err error) {
+// tarball counts a tarball.
+func (t *Tally) tarball(name string, got answer, by string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.answer(got)
+	t.addAnswer(got)
 	if err != nil && !errors.Is(err, errNoDigest) {
-		t.failures = append(t.failures, warmFailure{what, report.Printable(err.Error())})
+		t.failures = append(t.failures, failure{name, report.Printable(err.Error())})
 		return
 	}
 	t.done[1]++
 	t.verified[by]++
 }
 
-// answer is called with mu held.
-func (t *warmTally) answer(got warmAnswer) {
+// addAnswer counts an answer. mu is held.
+func (t *Tally) addAnswer(got answer) {
 	t.bytes += got.bytes
 	t.sources[got.from]++
 	t.waits += got.waits
 }
 
-func (t *warmTally) failed() bool {
+// Failed says that a package or a tarball could not be fetched or verified.
+func (t *Tally) Failed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.failures) > 0
 }
 
-// warmState is how far a warm-up is.
-type warmState struct {
+// state says how far a run is.
+type state struct {
 	done, total int // packuments and tarballs
 	bytes       int64
 	failed      int
 	took        time.Duration
 }
 
-func (t *warmTally) state() warmState {
+// state returns the counts of this moment.
+func (t *Tally) state() state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return warmState{
+	return state{
 		done:  t.done[0] + t.done[1] + len(t.failures) + t.lost,
 		total: len(t.plan.packages) + t.plan.tarballs,
 		bytes: t.bytes, failed: len(t.failures), took: time.Since(t.start),
 	}
 }
 
-// print writes the summary.
-func (t *warmTally) print(out io.Writer, edge string) error {
+// Print writes the summary of a run through that edge.
+func (t *Tally) Print(out io.Writer, edge string) error {
+	_, err := io.WriteString(out, t.summary(edge))
+	return err
+}
+
+func (t *Tally) summary(edge string) string {
 	took := time.Since(t.start)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -148,14 +157,13 @@ func (t *warmTally) print(out io.Writer, edge string) error {
 	if len(t.failures) > 0 {
 		line("failed", "%d", len(t.failures))
 	}
-	slices.SortFunc(t.failures, func(a, b warmFailure) int { return cmp.Compare(a.what, b.what) })
+	slices.SortFunc(t.failures, func(a, b failure) int { return cmp.Compare(a.name, b.name) })
 	for i, f := range t.failures {
 		if i == maxFailures {
 			fmt.Fprintf(&b, "  and %d more\n", len(t.failures)-i)
 			break
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", f.what, f.why)
+		fmt.Fprintf(&b, "  %s: %s\n", f.name, f.reason)
 	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return b.String()
 }

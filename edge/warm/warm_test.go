@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"bytes"
@@ -26,9 +26,9 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// warmEdge is an edge with the packages a, @s/b and c, of version 1.0.0 each. The
+// testEdge is an edge with the packages a, @s/b and c, of version 1.0.0 each. The
 // name of c's tarball is not the usual one.
-type warmEdge struct {
+type testEdge struct {
 	*httptest.Server
 	// before may answer in its place, and says whether it has.
 	before func(http.ResponseWriter, *http.Request) bool
@@ -37,22 +37,22 @@ type warmEdge struct {
 	asked map[string]int // by path
 }
 
-func startWarmEdge(t *testing.T, before func(http.ResponseWriter, *http.Request) bool) *warmEdge {
+func startEdge(t *testing.T, before func(http.ResponseWriter, *http.Request) bool) *testEdge {
 	t.Helper()
-	e := &warmEdge{before: before, asked: map[string]int{}}
+	e := &testEdge{before: before, asked: map[string]int{}}
 	e.Server = httptest.NewServer(http.HandlerFunc(e.serve))
 	t.Cleanup(e.Close)
 	return e
 }
 
-func warmTarball(name string) []byte { return []byte("the tarball of " + name) }
+func tarballOf(name string) []byte { return []byte("the tarball of " + name) }
 
 func sri512(body []byte) string {
 	sum := sha512.Sum512(body)
 	return "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-func (e *warmEdge) serve(w http.ResponseWriter, r *http.Request) {
+func (e *testEdge) serve(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	e.asked[r.URL.Path]++
 	again := e.asked[r.URL.Path] > 1
@@ -73,13 +73,13 @@ func (e *warmEdge) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		io.WriteString(w, `{"error": "Not found"}`)
 	case isFile:
-		w.Write(warmTarball(name))
+		w.Write(tarballOf(name))
 	case r.Header.Get("Accept") != abbreviated || r.Header.Get("Accept-Encoding") != "gzip":
 		http.Error(w, "not what clients ask for", http.StatusNotAcceptable)
 	default:
-		sum := sha1.Sum(warmTarball(name))
+		sum := sha1.Sum(tarballOf(name))
 		dist := fmt.Sprintf(`"tarball": "https://elsewhere.example/%s/-/%s", "integrity": %q, "shasum": %q`,
-			name, strings.ReplaceAll(files[name], " ", "%20"), sri512(warmTarball(name)), hex.EncodeToString(sum[:]))
+			name, strings.ReplaceAll(files[name], " ", "%20"), sri512(tarballOf(name)), hex.EncodeToString(sum[:]))
 		w.Header().Set("Content-Encoding", "gzip")
 		zip := gzip.NewWriter(w)
 		fmt.Fprintf(zip, `{"name": %q, "versions": {"0.9.0": {"dist": {}}, "1.0.0": {"name": %[1]q, "dist": {%s}}}, "readme": ""}`, name, dist)
@@ -101,27 +101,27 @@ func lockfileOf(t *testing.T, packages map[string]string) string {
 }
 
 func wholeLockfile(t *testing.T) string {
-	return lockfileOf(t, map[string]string{"a@1.0.0": sri512(warmTarball("a")), "@s/b@1.0.0": sri512(warmTarball("@s/b")), "c@1.0.0": ""})
+	return lockfileOf(t, map[string]string{"a@1.0.0": sri512(tarballOf("a")), "@s/b@1.0.0": sri512(tarballOf("@s/b")), "c@1.0.0": ""})
 }
 
-var warmSeconds = regexp.MustCompile(`in [0-9]+\.[0-9] s`)
+var seconds = regexp.MustCompile(`in [0-9]+\.[0-9] s`)
 
-// warmSummary is a golden summary's counterpart of what was printed.
-func warmSummary(stdout string, e *httptest.Server) string {
-	return warmSeconds.ReplaceAllString(strings.ReplaceAll(stdout, e.URL, "URL"), "in T s")
+// summaryOf replaces the URL and the seconds in a summary, as a golden one has them.
+func summaryOf(stdout string, e *httptest.Server) string {
+	return seconds.ReplaceAllString(strings.ReplaceAll(stdout, e.URL, "URL"), "in T s")
 }
 
-// warmEdgeUp warms the edge at that URL, with a few jobs, and returns the counts,
+// warmUp warms the edge at that URL, with a few jobs, and returns the counts,
 // their summary and the progress.
-func warmEdgeUp(t *testing.T, ctx context.Context, edge string, lockfiles ...string) (tally *warmTally, summary, progress string) {
+func warmUp(t *testing.T, ctx context.Context, edge string, lockfiles ...string) (tally *Tally, summary, progress string) {
 	t.Helper()
-	plan, err := readWarmPlan(lockfiles)
+	plan, err := ReadPlan(lockfiles)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out, shown bytes.Buffer
-	tally = warmUp(ctx, plan, warmOptions{Edge: edge, Jobs: 3, Timeout: time.Minute, Progress: &shown})
-	if err := tally.print(&out, edge); err != nil {
+	tally = Run(ctx, plan, Options{Edge: edge, Jobs: 3, Timeout: time.Minute, Progress: &shown})
+	if err := tally.Print(&out, edge); err != nil {
 		t.Fatal(err)
 	}
 	return tally, out.String(), shown.String()
@@ -130,9 +130,9 @@ func warmEdgeUp(t *testing.T, ctx context.Context, edge string, lockfiles ...str
 func TestWarmFetchesEachThingOnce(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
-	e := startWarmEdge(t, nil)
+	e := startEdge(t, nil)
 	lock := wholeLockfile(t)
-	tally, stdout, progress := warmEdgeUp(t, t.Context(), e.URL, lock, lock)
+	tally, stdout, progress := warmUp(t, t.Context(), e.URL, lock, lock)
 	const golden = `warmed     URL in T s
 packages   3 of 3
 tarballs   3 of 3
@@ -141,10 +141,10 @@ tarballs   3 of 3
 received   %s
 answers    0 from the cache, 6 fetched
 `
-	got := warmSummary(stdout, e.Server)
+	got := summaryOf(stdout, e.Server)
 	size := regexp.MustCompile(`received   (.*)`).FindStringSubmatch(got)
-	if len(size) == 0 || tally.failed() || got != fmt.Sprintf(golden, size[1]) || progress != "" {
-		t.Errorf("failed: %t, progress %q, got\n%s\nwant\n%s", tally.failed(), progress, got, golden)
+	if len(size) == 0 || tally.Failed() || got != fmt.Sprintf(golden, size[1]) || progress != "" {
+		t.Errorf("failed: %t, progress %q, got\n%s\nwant\n%s", tally.Failed(), progress, got, golden)
 	}
 	for _, path := range []string{"/a", "/@s/b", "/c", "/a/-/a-1.0.0.tgz", "/@s/b/-/b-1.0.0.tgz", "/c/-/c-v1 +.tgz"} {
 		if e.asked[path] != 1 {
@@ -155,14 +155,14 @@ answers    0 from the cache, 6 fetched
 		t.Errorf("asked for %v", e.asked)
 	}
 
-	tally, stdout, _ = warmEdgeUp(t, t.Context(), e.URL, lock)
-	if want := "answers    6 from the cache, 0 fetched\n"; tally.failed() || !strings.Contains(stdout, want) {
-		t.Errorf("the second time: failed: %t\n%s", tally.failed(), stdout)
+	tally, stdout, _ = warmUp(t, t.Context(), e.URL, lock)
+	if want := "answers    6 from the cache, 0 fetched\n"; tally.Failed() || !strings.Contains(stdout, want) {
+		t.Errorf("the second time: failed: %t\n%s", tally.Failed(), stdout)
 	}
 }
 
 func TestWarmReportsWhatFails(t *testing.T) {
-	e := startWarmEdge(t, func(w http.ResponseWriter, r *http.Request) bool {
+	e := startEdge(t, func(w http.ResponseWriter, r *http.Request) bool {
 		switch r.URL.Path {
 		case "/page":
 			io.WriteString(w, "<html>")
@@ -182,12 +182,12 @@ func TestWarmReportsWhatFails(t *testing.T) {
 		return true
 	})
 	lock := lockfileOf(t, map[string]string{
-		"a@1.0.0": sri512([]byte("other bytes")), "a@0.9.0": "", "@s/b@1.0.0": sri512(warmTarball("@s/b")),
+		"a@1.0.0": sri512([]byte("other bytes")), "a@0.9.0": "", "@s/b@1.0.0": sri512(tarballOf("@s/b")),
 		"missing@1.0.0": "", "page@1.0.0": "", "short@1.0.0": "", "plain@1.0.0": "", "odd@1.0.0": "sha512-tooshort md5-AAAA",
 	})
 	lock2 := lockfileOf(t, map[string]string{"a@0.9.0": ""})
-	tally, stdout, _ := warmEdgeUp(t, t.Context(), e.URL, lock, lock2)
-	if !tally.failed() {
+	tally, stdout, _ := warmUp(t, t.Context(), e.URL, lock, lock2)
+	if !tally.Failed() {
 		t.Error("not failed")
 	}
 	for _, want := range []string{
@@ -197,7 +197,7 @@ func TestWarmReportsWhatFails(t *testing.T) {
 		"           6 without Cache-Status\n",
 		"failed     6\n",
 		"  a@0.9.0: 404 Not Found: Not found\n",
-		"  a@1.0.0: wrong bytes: " + sri512(warmTarball("a")) + ", where " + lock + " has " + sri512([]byte("other bytes")) + "\n",
+		"  a@1.0.0: wrong bytes: " + sri512(tarballOf("a")) + ", where " + lock + " has " + sri512([]byte("other bytes")) + "\n",
 		"  missing: 404 Not Found: Not found\n",
 		"  page: cannot read the packument: ",
 		"  plain@1.0.0: 404 Not Found: Not found (the packument has no such version)\n",
@@ -213,16 +213,16 @@ func TestWarmReportsWhatFails(t *testing.T) {
 }
 
 func TestWarmHoldsToEveryLockfile(t *testing.T) {
-	e := startWarmEdge(t, nil)
-	good := lockfileOf(t, map[string]string{"a@1.0.0": "sha1-AAAA sha384-bad " + sri512([]byte("x")) + " " + sri512(warmTarball("a"))})
+	e := startEdge(t, nil)
+	good := lockfileOf(t, map[string]string{"a@1.0.0": "sha1-AAAA sha384-bad " + sri512([]byte("x")) + " " + sri512(tarballOf("a"))})
 	sum := sha1.Sum([]byte("other bytes"))
 	bad := lockfileOf(t, map[string]string{"a@1.0.0": "sha1-" + base64.StdEncoding.EncodeToString(sum[:])})
-	if tally, stdout, _ := warmEdgeUp(t, t.Context(), e.URL, good); tally.failed() {
+	if tally, stdout, _ := warmUp(t, t.Context(), e.URL, good); tally.Failed() {
 		t.Errorf("one of several hashes matches: failed\n%s", stdout)
 	}
-	tally, stdout, _ := warmEdgeUp(t, t.Context(), e.URL, good, bad)
-	if !tally.failed() || !strings.Contains(stdout, ", where "+bad+" has sha1-") {
-		t.Errorf("failed: %t\n%s", tally.failed(), stdout)
+	tally, stdout, _ := warmUp(t, t.Context(), e.URL, good, bad)
+	if !tally.Failed() || !strings.Contains(stdout, ", where "+bad+" has sha1-") {
+		t.Errorf("failed: %t\n%s", tally.Failed(), stdout)
 	}
 }
 
@@ -231,7 +231,7 @@ func TestWarmAsksNoMoreThanJobsAtOnce(t *testing.T) {
 	arrived, release := make(chan struct{}, packages), make(chan struct{})
 	var mu sync.Mutex
 	now, most := 0, 0
-	e := startWarmEdge(t, func(w http.ResponseWriter, r *http.Request) bool {
+	e := startEdge(t, func(w http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		now++
 		most = max(most, now)
@@ -256,7 +256,7 @@ func TestWarmAsksNoMoreThanJobsAtOnce(t *testing.T) {
 		for range arrived {
 		}
 	}()
-	warmEdgeUp(t, t.Context(), e.URL, lockfileOf(t, wanted)) // of three jobs
+	warmUp(t, t.Context(), e.URL, lockfileOf(t, wanted)) // of three jobs
 	close(arrived)
 	if most != jobs {
 		t.Errorf("%d requests at once; want %d", most, jobs)
@@ -267,7 +267,7 @@ func TestWarmEndsWhenItIsInterrupted(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
 	arrived := make(chan struct{}, 16)
-	e := startWarmEdge(t, func(_ http.ResponseWriter, r *http.Request) bool {
+	e := startEdge(t, func(_ http.ResponseWriter, r *http.Request) bool {
 		arrived <- struct{}{}
 		<-r.Context().Done()
 		return true
@@ -277,11 +277,11 @@ func TestWarmEndsWhenItIsInterrupted(t *testing.T) {
 		<-arrived
 		interrupt()
 	}()
-	tally, stdout, _ := warmEdgeUp(t, ctx, e.URL, wholeLockfile(t))
+	tally, stdout, _ := warmUp(t, ctx, e.URL, wholeLockfile(t))
 	if !strings.Contains(stdout, "packages   0 of 3\n") {
 		t.Errorf("got\n%s", stdout)
 	}
-	if tally.failed() || strings.Contains(stdout, "failed") {
+	if tally.Failed() || strings.Contains(stdout, "failed") {
 		t.Errorf("counts an interrupted fetch as failed:\n%s", stdout)
 	}
 }
@@ -298,7 +298,7 @@ func TestWarmWithARegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer master.Close()
-	tally, stdout, _ := warmEdgeUp(t, t.Context(), master.URL(), "../lockfile/testdata/yarn-berry.lock")
+	tally, stdout, _ := warmUp(t, t.Context(), master.URL(), "../lockfile/testdata/yarn-berry.lock")
 	for _, want := range []string{
 		"packages   5 of 5\n", "tarballs   7 of 7\n           7 match the digest of the packument\n", "           12 without Cache-Status\n",
 		"skipped    3 that", "note       ../lockfile/testdata/yarn-berry.lock: Yarn Berry's checksums",
@@ -307,7 +307,7 @@ func TestWarmWithARegistry(t *testing.T) {
 			t.Errorf("the summary lacks %q", want)
 		}
 	}
-	if tally.failed() || t.Failed() {
-		t.Errorf("failed: %t\n%s", tally.failed(), stdout)
+	if tally.Failed() || t.Failed() {
+		t.Errorf("failed: %t\n%s", tally.Failed(), stdout)
 	}
 }
