@@ -26,6 +26,7 @@ var arrows = map[string][]arrow{
 		{"cache", "it opens the cache and asks it for responses"},
 		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/policy", "a site's lifetimes are a policy.Rule"},
+		{"cache/store", "a request names a store.Key"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/config", "it runs a configuration"},
 		{"edge/conditional", "it answers ranges and preconditions"},
@@ -67,14 +68,28 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/fsys", "the disk tier calls the file system through it"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
+		{"cache/record", "the disk tier's files have its format"},
 		{"cache/sieve", "the disk tier evicts by it"},
+		{"cache/store", "Get looks a stored response up"},
 	},
 	"cache/budget":            nil,
 	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
-	"cache/sieve":             nil,
-	"tls":                     nil,
+	"cache/record": {
+		{"cache/policy", "a Meta has a policy.Span"},
+		{"cache/store", "a file holds a store.Meta"},
+	},
+	"cache/sieve": nil,
+	"cache/store": {
+		{"cache/policy", "a Meta embeds the part that policy decides by"},
+	},
+	"cache/store/storetest": {
+		{"cache/policy", "it makes a Meta"},
+		{"cache/policy/policytest", "header fields in one line"},
+		{"cache/store", "it is the contract of a Store"},
+	},
+	"tls": nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
 	},
@@ -127,6 +142,11 @@ var testArrows = map[string][]arrow{
 	},
 	"cache": {
 		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/record": {
+		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/store/storetest", "stored responses in one line"},
 	},
 	"cache/policy": {
 		{"cache/policy/policytest", "stored responses in one line"},

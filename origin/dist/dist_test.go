@@ -89,7 +89,7 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 	k := dist.Kind{}
 	r := k.Route(get("/v20.1.0/SHASUMS256.txt")[0])
 	good := map[string][]byte{"/v20.1.0/SHASUMS256.txt.asc": []byte(armour), "/v20.1.0/SHASUMS256.txt.sig": {0x88, 0x75, 0x04}}
-	docs, err := k.Prepare(r, kind.Source{Body: []byte(list), Beside: good})
+	docs, err := k.Prepare(r, kind.Source{Body: []byte(list), Companions: good})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 		"a page":          {"/v20.1.0/SHASUMS256.txt.sig": []byte("<html>")},
 		"empty":           {"/v20.1.0/SHASUMS256.txt.gpg": {}},
 	} {
-		if _, err := k.Prepare(r, kind.Source{Body: []byte(list), Beside: bad}); !errors.Is(err, dist.ErrList) {
+		if _, err := k.Prepare(r, kind.Source{Body: []byte(list), Companions: bad}); !errors.Is(err, dist.ErrList) {
 			t.Errorf("a signature that is %s: %v", name, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestNewReleasesAreNeeded(t *testing.T) {
 			}
 			docs[1].Body.WriteTo(&memo)
 		}
-		docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Memo: memo.Bytes()})
+		docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Summary: memo.Bytes()})
 		if err != nil || !slices.Equal(docs[0].Needs, tt.want) {
 			t.Errorf("%s: %v, needs %q; want %q", tt.name, err, docs[0].Needs, tt.want)
 		}
@@ -173,7 +173,7 @@ func TestNeedsAreBounded(t *testing.T) {
 	for i := range 1000 {
 		much = fmt.Appendf(much, "v21.0.%d\tx\tsrc\n", i)
 	}
-	docs, err = k.Prepare(r, kind.Source{Body: much, Memo: memo.Bytes()})
+	docs, err = k.Prepare(r, kind.Source{Body: much, Summary: memo.Bytes()})
 	if n := len(docs[0].Needs); err != nil || n == 0 || n > 64 {
 		t.Errorf("%v, needs %d paths", err, n)
 	}
@@ -238,7 +238,7 @@ func TestShrunkenListReplacesNothing(t *testing.T) {
 		if _, err := docs[1].Body.WriteTo(&memo); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Memo: memo.Bytes()}); !errors.Is(err, tt.want) {
+		if _, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Summary: memo.Bytes()}); !errors.Is(err, tt.want) {
 			t.Errorf("%s: err = %v; want %v", tt.name, err, tt.want)
 		}
 	}
@@ -263,7 +263,7 @@ func FuzzPrepare(f *testing.F) {
 			if int64(memo.Len()) != docs[1].Size {
 				t.Fatalf("a memo of %d bytes, not %d", memo.Len(), docs[1].Size)
 			}
-			if _, err := k.Prepare(r, kind.Source{Body: body, Memo: memo.Bytes()}); err != nil && !errors.Is(err, kind.ErrLost) {
+			if _, err := k.Prepare(r, kind.Source{Body: body, Summary: memo.Bytes()}); err != nil && !errors.Is(err, kind.ErrLost) {
 				t.Fatalf("%s: a list does not replace itself: %v", r.Key, err)
 			}
 		}

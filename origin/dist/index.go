@@ -72,7 +72,7 @@ const maxPromised = 64
 // promised lists the paths that an index newly names: the lists of the releases
 // it adds to those of the index before, and the files that it adds to any.
 func promised(before []byte, releases []release) (paths []string) {
-	old, ok := kind.Lines(before, memoFormat)
+	old, ok := kind.Lines(before, summaryFormat)
 	if !ok {
 		return nil
 	}

@@ -16,12 +16,12 @@ import (
 // what its route promises.
 var ErrList = errors.New("not a complete list")
 
-// memoFormat is the first line of a memo. Its lines are
+// summaryFormat is the first line of a memo. Its lines are
 //
 //	file/NAME       the file's digest, in hexadecimal
 //	part/NAME       where a list or a signature is in the document
 //	version/NAME    what an index says a release has: "headers,linux-x64,src"
-const memoFormat = "dist memo 2"
+const summaryFormat = "dist memo 2"
 
 // Prepare checks an index, a listing, or a list with its signatures, and keeps it
 // as it is, with a memo beside it.
@@ -37,10 +37,10 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	if len(from.Body) == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrList)
 	}
-	memo := kind.NewMemo(memoFormat)
+	memo := kind.NewSummary(summaryFormat)
 	doc := kind.Document{ContentType: "text/plain; charset=utf-8", Body: bytesDocument(from.Body)}
 	var err error
-	switch r.What {
+	switch r.Endpoint {
 	case index:
 		read := readTab
 		if strings.HasSuffix(r.Key, ".json") {
@@ -51,7 +51,7 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 			for _, r := range releases {
 				memo.Add("version", []byte(r.version), []byte(strings.Join(r.has, ",")))
 			}
-			doc.Needs = promised(from.Memo, releases)
+			doc.Needs = promised(from.Summary, releases)
 		}
 	case shasums:
 		if err = readSums(from.Body, memo); err == nil {
@@ -63,7 +63,7 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 		err = fmt.Errorf("%w: no metadata route", ErrList)
 	}
 	if err == nil {
-		err = compare(r, from.Memo, memo)
+		err = compare(r, from.Summary, memo)
 	}
 	if err != nil {
 		return nil, err
@@ -83,12 +83,12 @@ func (d bytesDocument) WriteTo(w io.Writer) (int64, error) {
 // together joins a list and its signatures into one document, and notes where
 // each is. What is signed must be the list itself: where a signature repeats it,
 // that can be seen.
-func together(r kind.Route, from kind.Source, memo *kind.MemoWriter) (bytesDocument, error) {
+func together(r kind.Route, from kind.Source, memo *kind.SummaryWriter) (bytesDocument, error) {
 	all := slices.Clone(from.Body)
 	name := r.Key[strings.LastIndexByte(r.Key, '/')+1:]
 	memo.AddSpan("part", []byte(name), 0, int64(len(all)))
-	for i, path := range r.Beside {
-		text, ok := from.Beside[path]
+	for i, path := range r.Companions {
+		text, ok := from.Companions[path]
 		if !ok {
 			continue
 		}
@@ -108,7 +108,7 @@ func together(r kind.Route, from kind.Source, memo *kind.MemoWriter) (bytesDocum
 
 // readSums reads what sha256sum and shasum write: a digest, a space, a mode, and
 // the file's name. All the digests of a list are by one algorithm.
-func readSums(body []byte, memo *kind.MemoWriter) error {
+func readSums(body []byte, memo *kind.SummaryWriter) error {
 	lines, err := wholeLines(body)
 	if err != nil {
 		return err
@@ -168,9 +168,9 @@ func checkSignature(name string, body []byte) error {
 // files are added and not taken away, so that a list without one of them is cut
 // or old, whoever sends it. A digest that changes is believed where a deletion
 // would be. What a moving directory has is another matter.
-func compare(r kind.Route, before []byte, memo *kind.MemoWriter) error {
-	old, ok := kind.Lines(before, memoFormat)
-	if !ok || r.What == shasums && r.Group == "" {
+func compare(r kind.Route, before []byte, memo *kind.SummaryWriter) error {
+	old, ok := kind.Lines(before, summaryFormat)
+	if !ok || r.Endpoint == shasums && r.Group == "" {
 		return nil
 	}
 	for _, prefix := range []string{"version", "file"} {

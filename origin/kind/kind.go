@@ -51,10 +51,10 @@ type Withholder interface {
 
 // Source is what documents are made of.
 type Source struct {
-	Body   []byte            // a master's answer, decoded
-	Beside map[string][]byte // what the same master has at Route.Beside, by path; without what it has not
-	Memo   []byte            // of the stored answer it would replace; nil for none, or to believe the body whatever was stored
-	Now    time.Time         // for what depends on age
+	Body       []byte            // a master's answer, decoded
+	Companions map[string][]byte // what the same master has at Route.Beside, by path; without what it has not
+	Summary    []byte            // of the stored answer it would replace; nil for none, or to believe the body whatever was stored
+	Now        time.Time         // for what depends on age
 }
 
 var (

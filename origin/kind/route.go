@@ -20,9 +20,9 @@ func (c Class) Cacheable() bool { return c == Metadata || c == File }
 type Route struct {
 	Class Class
 
-	// What names the endpoint in logs and metrics, from a small fixed set:
+	// Endpoint names the endpoint in logs and metrics, from a small fixed set:
 	// "packument", "version", "tarball", "publish", "login", ….
-	What string
+	Endpoint string
 
 	// Key identifies the stored response within its site, for example
 	// "packument/@scope/name". Set only when the class is cacheable.
@@ -67,16 +67,16 @@ type Route struct {
 	// the whole of it.
 	Subdocument Subdocument
 
-	// Beside lists paths of documents that belong to the one at Path, and are
+	// Companions lists paths of documents that belong to the one at Path, and are
 	// fetched from the same master, so that all are of one generation.
-	Beside []string
+	Companions []string
 
 	// Strips says that the body of the request may name private scopes, and Filters
 	// that the response may name what the site withholds: see [Redactor].
 	Strips, Filters bool
 
-	// Touches lists what a successful write makes stale at once.
-	Touches []Mark
+	// Invalidates lists what a successful write makes stale at once.
+	Invalidates []Invalidation
 
 	// Reply answers what never reaches a master.
 	Reply Reply
@@ -108,8 +108,8 @@ const (
 	OneKey                     // one stored response
 )
 
-// Mark names stored responses that a write changes: a group or a key.
-type Mark struct {
+// Invalidation names stored responses that a write changes: a group or a key.
+type Invalidation struct {
 	Scope Scope
 	Name  string
 }

@@ -183,7 +183,7 @@ func (s *auditStrip) mentions(text []byte) bool {
 		n, _, ok = parseSpec(string(text))
 	}
 	if ok && n.scope != "" {
-		return s.private(n.part())
+		return s.private(n.scopeKey())
 	}
 	return slices.ContainsFunc(mentioned(string(text)), s.private)
 }

@@ -10,14 +10,14 @@ import (
 // Lists returns the packument route of a tarball, whose memo says what the
 // tarball must hash to.
 func (k *Kind) Lists(file kind.Route) []kind.Route {
-	if file.Class != kind.File || file.What != endpointTarball {
+	if file.Class != kind.File || file.Endpoint != endpointTarball {
 		return nil
 	}
 	n, ok := parseName(file.Group)
 	if !ok {
 		return nil
 	}
-	list := k.packumentRoute(n, kind.Memo)
+	list := k.packumentRoute(n, kind.Summary)
 	k.policy.apply(&list)
 	return []kind.Route{list}
 }
@@ -48,7 +48,7 @@ func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
 // fileOf is the name of a tarball as memos have it, "" for another route.
 func fileOf(file kind.Route) string {
 	name, ok := strings.CutPrefix(file.Key, "tarball/"+file.Group+"/")
-	if !ok || file.What != endpointTarball {
+	if !ok || file.Endpoint != endpointTarball {
 		return ""
 	}
 	name, _, _ = strings.Cut(name, keyMark)

@@ -62,7 +62,7 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 	case "keys":
 		if isRead(r.Method) && rest == "" {
 			return kind.Route{
-				Class: kind.Metadata, What: endpointKeys,
+				Class: kind.Metadata, Endpoint: endpointKeys,
 				Key: endpointKeys, Path: "/-/npm/v1/keys",
 			}
 		}
@@ -111,12 +111,12 @@ func parseSpec(s string) (n name, v string, ok bool) {
 func attestationsRoute(n name, v string) kind.Route {
 	key := endpointAttestations + "/" + n.String() + "@" + v
 	return kind.Route{
-		Class: kind.Metadata,
-		What:  endpointAttestations,
-		Key:   key,
-		Group: key[len(endpointAttestations)+1 : len(key)-len(v)-1],
-		Scope: n.part(),
-		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
+		Class:    kind.Metadata,
+		Endpoint: endpointAttestations,
+		Key:      key,
+		Group:    key[len(endpointAttestations)+1 : len(key)-len(v)-1],
+		Scope:    n.scopeKey(),
+		Path:     "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
 	}
 }
 
@@ -130,7 +130,7 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 		return passEndpoint(r, "package", path)
 	}
 	first, after := cutSegment(rest[1:])
-	var touches []kind.Mark
+	var touches []kind.Invalidation
 	what := "package"
 	switch first {
 	case "dist-tags":
@@ -150,8 +150,8 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 
 func (k *Kind) distTagsRoute(n name) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
-	r.What = endpointDistTags
-	r.Subdocument = kind.Subdocument{Name: packument.PartOfTags, Missing: "this package has no dist-tags"}
+	r.Endpoint = endpointDistTags
+	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOfTags, Missing: "this package has no dist-tags"}
 	return r
 }
 

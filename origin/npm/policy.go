@@ -104,7 +104,7 @@ func (p *policy) apply(r *kind.Route) {
 	if p == nil || r.Class < kind.PassPrimary {
 		return
 	}
-	if r.What == "search" && len(p.names)+len(p.scopes) > 0 {
+	if r.Endpoint == "search" && len(p.names)+len(p.scopes) > 0 {
 		r.Filters = true
 	}
 	if r.Group == "" {
@@ -118,13 +118,13 @@ func (p *policy) apply(r *kind.Route) {
 	scope, base := r.Group[:slash], r.Group[slash:]
 	denied := p.versions[r.Group]
 	for _, number := range denied {
-		if r.Subdocument.Name == packument.PartOf(number) || r.What == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
-			r.What == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
+		if r.Subdocument.Name == packument.SubdocumentOf(number) || r.Endpoint == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
+			r.Endpoint == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return
 		}
 	}
-	if len(denied) == 0 || r.What == endpointAttestations {
+	if len(denied) == 0 || r.Endpoint == endpointAttestations {
 		return
 	}
 	sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
@@ -132,8 +132,8 @@ func (p *policy) apply(r *kind.Route) {
 	if r.Class.Cacheable() {
 		r.Key += mark
 	}
-	for i := range r.Touches {
-		if t := &r.Touches[i]; t.Scope == kind.OneKey {
+	for i := range r.Invalidates {
+		if t := &r.Invalidates[i]; t.Scope == kind.OneKey {
 			t.Name += mark
 		}
 	}
@@ -171,7 +171,7 @@ func deniedVersion(name, number string) string {
 
 func withheld(r kind.Route, why string) kind.Route {
 	return kind.Route{
-		Class: kind.Refuse, What: r.What, Group: r.Group, Scope: r.Scope,
+		Class: kind.Refuse, Endpoint: r.Endpoint, Group: r.Group, Scope: r.Scope,
 		Reply: kind.Reply{Status: http.StatusUnavailableForLegalReasons, ContentType: packument.TypeJSON, Text: why},
 	}
 }

@@ -62,7 +62,7 @@ func TestPolicyIsInTheKey(t *testing.T) {
 			t.Errorf("%s: another package is affected", path)
 		}
 	}
-	for _, touched := range one.Route(request("DELETE /n/-/odd.tgz/-rev/1")).Touches {
+	for _, touched := range one.Route(request("DELETE /n/-/odd.tgz/-rev/1")).Invalidates {
 		if touched.Scope == kind.OneKey && touched.Name != key(one, "/n/-/odd.tgz") {
 			t.Errorf("an unpublish does not name the stored tarball: %q", touched.Name)
 		}
@@ -175,7 +175,7 @@ func TestWithheldVersions(t *testing.T) {
 					t.Errorf("%s: dist-tags %v; want %v", variant, doc["dist-tags"], tt.tags)
 				}
 			}
-			memo := []byte(texts[kind.Memo])
+			memo := []byte(texts[kind.Summary])
 			for _, v := range tt.hidden {
 				if _, _, ok := kind.FindSubdocument(memo, "at/"+v); ok {
 					t.Errorf("%s can be asked for by itself", v)
@@ -193,7 +193,7 @@ func TestWithheldVersions(t *testing.T) {
 			}
 			// What is withheld now is not lost later, nor the other way round.
 			for _, later := range []time.Duration{0, 48 * time.Hour} {
-				if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Memo: memo, Now: now.Add(later)}); err != nil {
+				if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Summary: memo, Now: now.Add(later)}); err != nil {
 					t.Errorf("%s later: %v", later, err)
 				}
 			}

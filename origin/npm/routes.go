@@ -183,8 +183,8 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 // client accepts.
 func (k *Kind) versionRoute(n name, v string) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
-	r.What = endpointVersion
-	r.Subdocument = kind.Subdocument{Name: packument.PartOf(v), Missing: "version not found: " + v}
+	r.Endpoint = endpointVersion
+	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOf(v), Missing: "version not found: " + v}
 	return r
 }
 
@@ -198,24 +198,24 @@ func split(s, what string, n name, rest int) kind.Route {
 	}
 	key := end + rest
 	return kind.Route{
-		Class: kind.Metadata,
-		What:  what,
-		Key:   s[:key],
-		Group: s[group:end],
-		Scope: n.part(),
-		Path:  s[key:],
+		Class:    kind.Metadata,
+		Endpoint: what,
+		Key:      s[:key],
+		Group:    s[group:end],
+		Scope:    n.scopeKey(),
+		Path:     s[key:],
 	}
 }
 
-func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Mark) kind.Route {
+func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Invalidation) kind.Route {
 	return ofPackage(pass(r, kind.PassPrimary, what, packagePath(n, rest)), n, touches)
 }
 
 // ofPackage says which package a request that passes is about.
-func ofPackage(r kind.Route, n name, touches []kind.Mark) kind.Route {
+func ofPackage(r kind.Route, n name, touches []kind.Invalidation) kind.Route {
 	if r.Class == kind.PassPrimary {
-		r.Group, r.Touches = n.String(), touches
-		own := n.part()
+		r.Group, r.Invalidates = n.String(), touches
+		own := n.scopeKey()
 		beyond := strings.Replace(strings.Replace(r.Path, n.escaped(), "", 1), n.String(), "", 1)
 		r.Scope, r.OtherScopes = own, slices.DeleteFunc(mentioned(beyond), func(s string) bool { return s == own })
 		r.Strips = false // a published manifest names what it needs
@@ -241,7 +241,7 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 	if query != "" {
 		path += "?" + query
 	}
-	route := kind.Route{Class: class, What: what, Path: path}
+	route := kind.Route{Class: class, Endpoint: what, Path: path}
 	if scopes := mentioned(path); len(scopes) > 0 {
 		route.Scope, route.OtherScopes = scopes[0], scopes[1:]
 	}
@@ -250,42 +250,42 @@ func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
 
 func refuse(r kind.Request, f fault) kind.Route {
 	return kind.Route{
-		Class: kind.Refuse,
-		What:  "invalid",
-		Reply: kind.Reply{Status: f.status, ContentType: "text/plain; charset=utf-8", Text: f.reason},
-		Log:   redact(r.Path),
+		Class:    kind.Refuse,
+		Endpoint: "invalid",
+		Reply:    kind.Reply{Status: f.status, ContentType: "text/plain; charset=utf-8", Text: f.reason},
+		Log:      redact(r.Path),
 	}
 }
 
 func off(what, reason string) kind.Route {
 	return kind.Route{
-		Class: kind.Off,
-		What:  what,
-		Reply: kind.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Text: reason},
+		Class:    kind.Off,
+		Endpoint: what,
+		Reply:    kind.Reply{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Text: reason},
 	}
 }
 
 func emptyObject(what string) kind.Route {
 	return kind.Route{
-		Class: kind.Local,
-		What:  what,
-		Reply: kind.Reply{Status: http.StatusOK, ContentType: packument.TypeJSON, Text: "{}"},
+		Class:    kind.Local,
+		Endpoint: what,
+		Reply:    kind.Reply{Status: http.StatusOK, ContentType: packument.TypeJSON, Text: "{}"},
 	}
 }
 
-func metadataOf(n name) kind.Mark {
-	return kind.Mark{Scope: kind.GroupMetadata, Name: n.String()}
+func metadataOf(n name) kind.Invalidation {
+	return kind.Invalidation{Scope: kind.GroupMetadata, Name: n.String()}
 }
 
-func everythingOf(n name) kind.Mark {
-	return kind.Mark{Scope: kind.GroupAll, Name: n.String()}
+func everythingOf(n name) kind.Invalidation {
+	return kind.Invalidation{Scope: kind.GroupAll, Name: n.String()}
 }
 
 // writes returns the mark if the method can change something.
-func writes(method string, m kind.Mark) []kind.Mark {
+func writes(method string, m kind.Invalidation) []kind.Invalidation {
 	switch method {
 	case http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodPatch:
-		return []kind.Mark{m}
+		return []kind.Invalidation{m}
 	}
 	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// part is the scope of a name as [kind.Route] has it: in lower case, since who
+// scopeKey is the scope of a name as [kind.Route] has it: in lower case, since who
 // keeps @acme to himself means @Acme too.
-func (n name) part() string { return strings.ToLower(n.scope) }
+func (n name) scopeKey() string { return strings.ToLower(n.scope) }
 
 // ofAccount adds the scope of the account that a raw path below /-/org, /-/team
 // or /-/user begins with: the scope of an account has its name.

@@ -53,12 +53,12 @@ func scopedTarballRoute(n name, path string) kind.Route {
 }
 
 // tarballsNamed are all stored tarballs that a file name may mean.
-func tarballsNamed(n name, file string) []kind.Mark {
-	marks := []kind.Mark{{Scope: kind.OneKey, Name: tarballRoute(n, file).Key}}
+func tarballsNamed(n name, file string) []kind.Invalidation {
+	marks := []kind.Invalidation{{Scope: kind.OneKey, Name: tarballRoute(n, file).Key}}
 	if n.scope != "" {
 		for _, slash := range []string{"/", "%2f"} {
 			r := scopedTarballRoute(n, n.scope+slash+escape(file))
-			marks = append(marks, kind.Mark{Scope: kind.OneKey, Name: r.Key})
+			marks = append(marks, kind.Invalidation{Scope: kind.OneKey, Name: r.Key})
 		}
 	}
 	return marks

@@ -158,7 +158,7 @@ func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 		t.Helper()
 		t.Errorf("%s %.99q ?%.99q: %s: %+.999v", r.Method, r.Path, r.Query, why, route)
 	}
-	if route.What == "" || len(route.What) > 32 {
+	if route.Endpoint == "" || len(route.Endpoint) > 32 {
 		bad("What is no word")
 	}
 	if (route.Key != "") != route.Class.Cacheable() {
@@ -167,10 +167,10 @@ func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	if route.Class.Cacheable() && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		bad("only reads are cacheable")
 	}
-	if len(route.Touches) > 0 && (route.Class != kind.PassPrimary || r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if len(route.Invalidates) > 0 && (route.Class != kind.PassPrimary || r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		bad("only a write touches")
 	}
-	for _, m := range route.Touches {
+	for _, m := range route.Invalidates {
 		if m.Name == "" {
 			bad("a mark has no name")
 		}
@@ -252,8 +252,8 @@ func prepare(t *testing.T, k kind.Kind, m Metadata) {
 			}
 			failing(t, d)
 		}
-		if i := slices.Index(variants, kind.Memo); i >= 0 {
-			if _, err := k.Prepare(route, kind.Source{Body: body, Memo: content(t, documents[i])}); err != nil {
+		if i := slices.Index(variants, kind.Summary); i >= 0 {
+			if _, err := k.Prepare(route, kind.Source{Body: body, Summary: content(t, documents[i])}); err != nil {
 				t.Errorf("%.99q: does not replace itself: %v", body, err)
 			}
 		}
@@ -327,14 +327,14 @@ func digest(t *testing.T, k kind.Kind, f File) {
 	}
 	list := lists[0]
 	wellFormed(t, f.Request, list)
-	if list.Class != kind.Metadata || list.Variant != kind.Memo {
+	if list.Class != kind.Metadata || list.Variant != kind.Summary {
 		t.Errorf("its list is %+v", list)
 	}
 	documents, err := k.Prepare(list, kind.Source{Body: f.List})
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(documents, func(d kind.Document) bool { return d.Variant == kind.Memo })
+	i := slices.IndexFunc(documents, func(d kind.Document) bool { return d.Variant == kind.Summary })
 	if i < 0 {
 		t.Fatal("its list has no digests")
 	}

@@ -134,7 +134,7 @@ func FuzzPrepare(f *testing.F) {
 		}
 		got := kindtest.Contents(t, documents)
 		for variant, text := range got {
-			if variant != kind.Memo && !jsontext.Value(text).IsValid(lenient...) {
+			if variant != kind.Summary && !jsontext.Value(text).IsValid(lenient...) {
 				t.Fatalf("%q: not JSON: %q from %q", variant, text, body)
 			}
 		}
@@ -142,10 +142,10 @@ func FuzzPrepare(f *testing.F) {
 		if jsontext.Value(body).IsValid() {
 			compareWithMaps(t, body, got)
 		}
-		for line := range strings.Lines(got[kind.Memo]) {
+		for line := range strings.Lines(got[kind.Summary]) {
 			if key, _, ok := strings.Cut(line, "\t"); ok {
 				_, file, _ := strings.Cut(key, "/")
-				Find([]byte(got[kind.Memo]), file)
+				Find([]byte(got[kind.Summary]), file)
 			}
 		}
 	})

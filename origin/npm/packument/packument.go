@@ -18,7 +18,7 @@ var ErrDocument = errors.New("not the document asked for")
 type packumentScan struct {
 	rewriter
 	short  plan
-	memo   *kind.MemoWriter
+	memo   *kind.SummaryWriter
 	want   string // the name asked for
 	number []byte // the key of the version being read
 
@@ -52,11 +52,11 @@ type Options struct {
 }
 
 // Make checks that a body is the packument of a name and returns its three
-// documents: [Full], [Abbreviated] and [kind.Memo]. They refer to the body, which
+// documents: [Full], [Abbreviated] and [kind.Summary]. They refer to the body, which
 // must not change afterwards. A packument that must not replace that of the memo
 // is an error: see [kind.ErrOlder] and [kind.ErrLost].
 func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
-	memo := kind.NewMemo(memoFormat)
+	memo := kind.NewSummary(summaryFormat)
 	body, until, err := withhold(want, from.Body, o.Withheld, memo)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if err := s.remember(from.Memo); err != nil {
+	if err := s.remember(from.Summary); err != nil {
 		return nil, err
 	}
 	s.finishShort()
@@ -84,7 +84,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	}
 	s.write(&s.short, `}`)
 	s.finish()
-	s.short.own = s.own
+	s.short.added = s.added
 	full, short := s.full, s.short // without the rest of the scan
 	return []kind.Document{
 		{Variant: Full, ContentType: TypeJSON, Size: full.size, Body: &full, Until: until},

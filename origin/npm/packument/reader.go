@@ -13,7 +13,7 @@ import (
 type Reader struct {
 	dec     *jsontext.Decoder
 	src     []byte
-	own     []byte // texts that stand in no source
+	added   []byte // texts that stand in no source
 	scratch []byte // the last name or string that had to be unquoted
 }
 
@@ -38,8 +38,8 @@ func NewReader(src []byte) Reader {
 
 // literal keeps a text of our own and returns its position in a plan.
 func (r *Reader) literal(text string) (at, n int) {
-	at = len(r.src) + len(r.own)
-	r.own = append(r.own, text...)
+	at = len(r.src) + len(r.added)
+	r.added = append(r.added, text...)
 	return at, len(text)
 }
 

@@ -37,7 +37,7 @@ func newRewriter(prefix, name string, src []byte) rewriter {
 // finish completes the plan.
 func (w *rewriter) finish() {
 	w.full.copy(w.cursor, len(w.src))
-	w.full.own = w.own
+	w.full.added = w.added
 }
 
 // at is where an offset of the source, at or after the last splice, is in the

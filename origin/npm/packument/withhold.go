@@ -24,7 +24,7 @@ type release struct {
 // that name them: those move back to the newest version that is left. The memo
 // gets a line for each version and tarball taken. The body itself is returned when
 // nothing is withheld. until is when the next version is withheld no longer.
-func withhold(name string, body []byte, withheld Withheld, memo *kind.MemoWriter) (left []byte, until time.Time, err error) {
+func withhold(name string, body []byte, withheld Withheld, memo *kind.SummaryWriter) (left []byte, until time.Time, err error) {
 	if withheld == nil {
 		return body, until, nil
 	}

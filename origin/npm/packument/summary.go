@@ -13,7 +13,7 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// memoFormat is the first line of a packument's memo. Its lines are
+// summaryFormat is the first line of a packument's memo. Its lines are
 //
 //	at/VERSION, at/TAG   where the version's manifest is in the full document
 //	bare/NAME            "-"; a tarball without a digest
@@ -23,17 +23,17 @@ import (
 //	version/VERSION      "-"
 //	withheld/NAME, withheld version/VERSION
 //	                     why a tarball, or a version, is not served
-const memoFormat = "npm memo 2"
+const summaryFormat = "npm memo 2"
 
 var nothing = []byte("-")
 
-// PartOfTags names the part of the full document that dist-tags are, for
+// SubdocumentOfTags names the part of the full document that dist-tags are, for
 // [kind.Route.Excerpt].
-const PartOfTags = "dist-tags"
+const SubdocumentOfTags = "dist-tags"
 
-// PartOf names the part that the manifest of a version is, or of the version that
+// SubdocumentOf names the part that the manifest of a version is, or of the version that
 // a tag names.
-func PartOf(version string) string { return "at/" + version }
+func SubdocumentOf(version string) string { return "at/" + version }
 
 // File is what a memo says of a tarball.
 type File struct {
@@ -45,7 +45,7 @@ type File struct {
 // Find reads what a memo says of a tarball. ok is false for a memo of another
 // format.
 func Find(memo []byte, file string) (f File, ok bool) {
-	lines, ok := kind.Lines(memo, memoFormat)
+	lines, ok := kind.Lines(memo, summaryFormat)
 	if !ok {
 		return f, false
 	}
@@ -107,7 +107,7 @@ func (s *packumentScan) remember(before []byte) error {
 			s.memo.Alias("at", []byte(tag), "at/"+number)
 		}
 	}
-	old, ok := kind.Lines(before, memoFormat)
+	old, ok := kind.Lines(before, summaryFormat)
 	if !ok {
 		return nil // there is none, or it is of another format
 	}

@@ -29,7 +29,7 @@ func TestExcerpts(t *testing.T) {
 			"/-/package/n/dist-tags": `{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"}`,
 		} {
 			r := newKind(testBase).Route(get(path))
-			from, n, ok := kind.FindSubdocument([]byte(documents[kind.Memo]), r.Subdocument.Name)
+			from, n, ok := kind.FindSubdocument([]byte(documents[kind.Summary]), r.Subdocument.Name)
 			if ok != (want != "") || ok && documents[packument.Full][from:from+n] != want {
 				t.Errorf("%s: %v %q; want %q", path, ok, documents[packument.Full][from:from+n], want)
 			}
