@@ -42,7 +42,9 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/admin": nil,
+	"edge/admin": {
+		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
 	"edge/conditional": {
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
