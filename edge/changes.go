@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/store"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/origin/feed"
@@ -50,7 +51,7 @@ func (s *site) remaining(r kind.Route, a *cache.Answer) time.Duration {
 // change is what became of a name, in the cache's terms.
 type change struct {
 	from  *upstream
-	key   cache.Key
+	key   store.Key
 	mark  kind.Invalidation
 	purge cache.Purge
 }

@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
@@ -66,8 +67,8 @@ func (s *site) upstreams() []*upstream {
 // that nothing of the site's own masters can have: what was stored before the
 // scope was private is not its package. And what the edge could read with a
 // credential is not there for whoever comes when it has another one, or none.
-func (s *site) key(u *upstream, r kind.Route) cache.Key {
-	return cache.Key{Site: s.name, ID: u.part + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
+func (s *site) key(u *upstream, r kind.Route) store.Key {
+	return store.Key{Site: s.name, ID: u.part + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
 // softTimeout is how long clients of a registry wait for a master when there is
