@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // everythingGivenBack fails the test unless nothing is afloat or lent.
@@ -22,19 +24,19 @@ func everythingGivenBack(t *testing.T, m *memory, size int64) {
 }
 
 func TestAfloatIsGivenBack(t *testing.T) {
-	k := Key{Site: "s", ID: "a"}
-	body := payload(1, 100_000)
+	k := store.Key{Site: "s", ID: "a"}
+	body := storetest.Payload(1, 100_000)
 	for _, tt := range []struct {
 		rule string
 		do   func(t *testing.T, m *memory)
 	}{
-		{"a small body is committed", func(t *testing.T, m *memory) { write(t, m, k, metaFor(k, 1, body), body) }},
+		{"a small body is committed", func(t *testing.T, m *memory) { storetest.Write(t, m, k, storetest.Meta(k, 1, body), body) }},
 		{"its size was not known", func(t *testing.T, m *memory) {
 			w, _ := m.Create(k, nil, -1)
 			for part := range slices.Chunk(body, 7000) {
 				w.Write(part)
 			}
-			if err := w.Commit(metaFor(k, 1, body)); err != nil {
+			if err := w.Commit(storetest.Meta(k, 1, body)); err != nil {
 				t.Error(err)
 			}
 			w.Abort()
@@ -48,30 +50,30 @@ func TestAfloatIsGivenBack(t *testing.T) {
 		{"it is not what was promised", func(t *testing.T, m *memory) {
 			w, _ := m.Create(k, nil, -1)
 			w.Write(body[1:])
-			if w.Commit(metaFor(k, 1, body)) == nil {
+			if w.Commit(storetest.Meta(k, 1, body)) == nil {
 				t.Error("committed")
 			}
 			w.Abort()
 		}},
 		{"it is freshened", func(t *testing.T, m *memory) {
-			write(t, m, k, metaFor(k, 1, body), body)
-			if err := m.Freshen(k, 1, metaFor(k, 2, body)); err != nil {
+			storetest.Write(t, m, k, storetest.Meta(k, 1, body), body)
+			if err := m.Freshen(k, 1, storetest.Meta(k, 2, body)); err != nil {
 				t.Error(err)
 			}
 		}},
 		{"it is promoted from the disk", func(t *testing.T, m *memory) {
 			s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-			write(t, s.disk, k, metaFor(k, 1, body), body)
-			expectStored(t, s, k, 1, body)
-			expectStored(t, s, k, 1, body)
+			storetest.Write(t, s.disk, k, storetest.Meta(k, 1, body), body)
+			storetest.Expect(t, s, k, 1, body)
+			storetest.Expect(t, s, k, 1, body)
 		}},
 		{"it goes to both tiers", func(t *testing.T, m *memory) {
 			s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-			write(t, s, k, metaFor(k, 1, body), body)
+			storetest.Write(t, s, k, storetest.Meta(k, 1, body), body)
 		}},
 		{"no tier takes it", func(t *testing.T, m *memory) {
 			w := &heapWriter{memory: m}
-			w.Write(payload(2, 3*budget.BlockSize+5))
+			w.Write(storetest.Payload(2, 3*budget.BlockSize+5))
 			w.Abort()
 			w.Abort()
 		}},
@@ -89,15 +91,15 @@ func TestAfloatIsGivenBack(t *testing.T) {
 func TestAfloatFull(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-	k, body := Key{ID: "a"}, payload(1, 50_000)
+	k, body := store.Key{ID: "a"}, storetest.Payload(1, 50_000)
 	m.afloat.Take(m.afloat.Left.Load() - 10_000)
-	write(t, s, k, metaFor(k, 1, body), body)
+	storetest.Write(t, s, k, storetest.Meta(k, 1, body), body)
 	have := s.Get(k)
-	if have == nil || have.file == nil || !bytes.Equal(bytesOf(t, have), body) {
+	if have == nil || isMemory(have) || !bytes.Equal(storetest.Bytes(t, have), body) {
 		t.Error("the disk does not answer")
 	}
 	have.Release()
-	if _, err := m.Create(k, nil, int64(len(body))); !errors.Is(err, errNoRoom) {
+	if _, err := m.Create(k, nil, int64(len(body))); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("err = %v; a body is begun that there is no room for", err)
 	}
 	w, err := m.Create(k, nil, -1)
@@ -105,7 +107,7 @@ func TestAfloatFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	if _, err := w.Write(body); !errors.Is(err, errNoRoom) {
+	if _, err := w.Write(body); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("err = %v; it grows beyond the room", err)
 	}
 }
@@ -114,14 +116,14 @@ func TestAfloatFull(t *testing.T) {
 func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 1000 {
-		k, b := Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
-		m.put(k, metaFor(k, 1, b), b, false)
+		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
+		m.put(k, storetest.Meta(k, 1, b), b, false)
 		m.values.Wait()
 	}
 	full, _ := m.used()
 	size := m.afloat.Left.Load()
 	m.afloat.Take(size)
-	body := payload(1, int(m.share/2))
+	body := storetest.Payload(1, int(m.share/2))
 	w := &heapWriter{memory: m}
 	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil {
 		t.Fatal(err)
@@ -138,7 +140,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	}
 	if _, err := w.Write(body); err == nil {
 		_, err = w.Write(body)
-		if !errors.Is(err, errNoRoom) {
+		if !errors.Is(err, store.ErrNoSpace) {
 			t.Errorf("err = %v; it takes more than there is", err)
 		}
 	}
@@ -153,8 +155,8 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 	m := openedMemory(t)
 	m.beside = func() int64 { return m.share / 2 }
-	k, b := Key{ID: "a"}, []byte("body")
-	m.put(k, metaFor(k, 1, b), b, false)
+	k, b := store.Key{ID: "a"}, []byte("body")
+	m.put(k, storetest.Meta(k, 1, b), b, false)
 	if got := m.values.MaxCost(); got > m.share*33/64 {
 		t.Errorf("the tier may hold %d bytes of %d", got, m.share)
 	}
@@ -167,7 +169,7 @@ func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 // still answered.
 func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	c := opened(t, func(cfg *Config) { cfg.Memory = 64 << 20; cfg.Disk = 1 << 20 })
-	text := string(payload(1, 2<<20))
+	text := string(storetest.Payload(1, 2<<20))
 	left := c.memory.afloat.Left.Load()
 	c.memory.afloat.Take(left)
 	held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text}) })
@@ -175,4 +177,10 @@ func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	settle(c)
 	c.memory.afloat.Release(left)
 	everythingGivenBack(t, c.memory, left)
+}
+
+// isMemory says that a stored response came from memory.
+func isMemory(e *store.Entry) bool {
+	_, ok := e.Body.Bytes()
+	return ok
 }

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // Query asks for one stored response.
 type Query struct {
-	Key     Key
+	Key     store.Key
 	Rule    policy.Rule
 	Request policy.Request
 	Variant string   // which Part answers, "" for the only one
@@ -40,8 +41,8 @@ const (
 
 // Answer is a response to a Query. Whoever gets one closes it.
 type Answer struct {
-	*Meta
-	Part    Part
+	*store.Meta
+	Part    store.Part
 	Outcome Outcome
 
 	// What Cache-Status tells (RFC 9211).
@@ -53,13 +54,13 @@ type Answer struct {
 
 	Err error // what went wrong at the origin, for HitError
 
-	stored *Stored
+	stored *store.Entry
 	reader *reader
 }
 
 // reason says why a request goes forward, in the words of RFC 9211 section 2.2.
 // r is the stored response it selects, or nil, and place where that would be.
-func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place Key) string {
+func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place store.Key) string {
 	switch {
 	case r == nil && place.ID != q.place().ID:
 		return "vary-miss"
@@ -78,10 +79,14 @@ func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, plac
 
 // Bytes is the answer's body when it is in memory.
 func (a *Answer) Bytes() ([]byte, bool) {
-	if a.stored == nil || a.stored.data == nil {
+	if a.stored == nil {
 		return nil, false
 	}
-	return a.stored.data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
+	data, ok := a.stored.Body.Bytes()
+	if !ok {
+		return nil, false
+	}
+	return data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
 }
 
 // Live says that the body may still be on its way from the origin.
@@ -93,17 +98,11 @@ func (a *Answer) Live() bool { return a.reader != nil }
 // bytes that are still being fetched ends with ctx. An io.EOF before Part.Size
 // bytes, or any error, means that the body cannot be completed.
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
-	switch {
-	case a.reader != nil:
+	if a.reader != nil {
 		a.reader.seek(a.Part.Offset + off)
 		return &boundReader{ctx, a.reader}, nil
-	case a.stored.chunks != nil:
-		return a.stored.chunks.reader(a.Part.Offset+off, a.Part.Offset+a.Part.Size), nil
-	case a.stored.file != nil:
-		_, err := a.stored.file.Seek(a.stored.base+a.Part.Offset+off, io.SeekStart)
-		return a.stored.file, err
 	}
-	return io.NewSectionReader(a.stored.Body, a.Part.Offset+off, a.Part.Size-off), nil
+	return a.stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }
 
 // Close lets go of what the answer holds.
@@ -122,7 +121,7 @@ var errNoVariant = errors.New("stored response has no such representation")
 // as an error or a file, has no choice to offer. Under no-transform the identity
 // coding answers: the others are the edge's work. They are stored all the same, as
 // the next 304 may lift that or bring it.
-func (q *Query) part(m *Meta) (Part, bool) {
+func (q *Query) part(m *store.Meta) (store.Part, bool) {
 	if len(m.Parts) == 1 && m.Parts[0].Variant == "" {
 		return m.Parts[0], true
 	}
@@ -130,7 +129,7 @@ func (q *Query) part(m *Meta) (Part, bool) {
 	if m.NoTransform() {
 		accept = 0
 	}
-	best, rank := Part{}, -1
+	best, rank := store.Part{}, -1
 	for _, p := range m.Parts {
 		if p.Variant != q.Variant {
 			continue

@@ -7,12 +7,14 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // benchmarkHits answers from a stored response of n bytes.
 func benchmarkHits(b *testing.B, n int, config func(*Config)) {
 	c := opened(b, config)
-	q := query("a", always(200, string(payload(1, n)), "Cache-Control: max-age=3600", `Etag: "1"`, "Content-Type: application/json"))
+	q := query("a", always(200, string(storetest.Payload(1, n)), "Cache-Control: max-age=3600", `Etag: "1"`, "Content-Type: application/json"))
 	get(c, q)
 	settle(c)
 	b.ReportAllocs()
@@ -47,9 +49,9 @@ func BenchmarkGetHitDisk(b *testing.B) { benchmarkHits(b, 256<<10, nil) }
 
 func BenchmarkIndexTouch(b *testing.B) {
 	x := sieve.New()
-	sums := make([]Sum, 1<<16)
+	sums := make([]store.Sum, 1<<16)
 	for i := range sums {
-		sums[i] = Sum(payload(i, len(Sum{})))
+		sums[i] = store.Sum(storetest.Payload(i, len(store.Sum{})))
 		x.Commit(sums[i], 4096, sieve.FileVisits)
 	}
 	b.ReportAllocs()
@@ -62,7 +64,7 @@ func BenchmarkIndexTouch(b *testing.B) {
 
 func BenchmarkPurgeMark(b *testing.B) {
 	p := newPurges(maxMarks)
-	k := Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
+	k := store.Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
 	for _, purged := range []bool{false, true} {
 		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {
 			if purged {

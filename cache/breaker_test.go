@@ -14,6 +14,8 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func TestBreaker(t *testing.T) {
@@ -183,7 +185,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		expect(t, c, query("a", always(200, "small", "Cache-Control: max-age=3600")), Missed, "small")
 		settle(c)
 		expect(t, c, query("a", failing()), Hit, "small")
-		expectStored(t, c.disk, k, 0, nil)
+		storetest.Expect(t, c.disk, k, 0, nil)
 		b.set(nil)
 		pass(longestPause)
 		var wg sync.WaitGroup
@@ -192,11 +194,11 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		}
 		wg.Wait()
 		settle(c)
-		s, _ := c.memory.get(k, k.sum())
+		s, _ := c.memory.get(k, k.Sum())
 		if s == nil || s.sole {
 			t.Errorf("in memory: %v", s)
 		}
-		expectStored(t, c.disk, k, s.ID, []byte("small"))
+		storetest.Expect(t, c.disk, k, s.ID, []byte("small"))
 		if used, _ := files(t, c.disk.dir); used != c.disk.used() || c.disk.reserved.Load() != 0 {
 			t.Errorf("%d bytes, counted %d", used, c.disk.used())
 		}
@@ -222,7 +224,7 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 3") // on disk again
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 3")
-		expectStored(t, c.disk, Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
+		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
 	})
 }
 

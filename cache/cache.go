@@ -11,6 +11,7 @@ import (
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // Config says how large a cache is and where it lives.
@@ -28,7 +29,7 @@ type Config struct {
 // Cache is a shared HTTP cache (RFC 9111) in which concurrent misses for one
 // key make one fetch. It is safe for concurrent use.
 type Cache struct {
-	store     Store
+	store     store.Store
 	memory    *memory
 	disk      *disk
 	purges    *purges
@@ -141,7 +142,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 	for {
 		now := time.Now()
 		s, mark, place := c.lookup(q)
-		verdict := policy.Decide(now, s.response(), mark, q.Rule, q.Request)
+		verdict := policy.Decide(now, s.Policy(), mark, q.Rule, q.Request)
 		switch verdict {
 		case policy.Fresh:
 			return c.serve(q, s, Hit, now)
@@ -154,7 +155,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			s.Release()
 			return nil, ErrUnavailable
 		}
-		stale := verdict == policy.Validate && q.standIn(now, s.response(), mark)
+		stale := verdict == policy.Validate && q.standIn(now, s.Policy(), mark)
 		s.Release() // the fill takes its own, as it may begin later
 		timeout := time.Duration(0)
 		if stale {
@@ -196,7 +197,7 @@ func (q *Query) alone() bool {
 
 // place is where the first response to a query's key is stored: each owner has
 // its own.
-func (q *Query) place() Key {
+func (q *Query) place() store.Key {
 	k := q.Key
 	if q.Request.Owner != "" {
 		k.ID += "\x00owner\x00" + q.Request.Owner
@@ -207,7 +208,7 @@ func (q *Query) place() Key {
 // lookup finds the stored response that the request selects, what purges have
 // done to it, and where a new response is to be stored: at the key itself, or
 // beside it when the key holds a response with the same Vary and other values.
-func (c *Cache) lookup(q *Query) (*Stored, policy.Mark, Key) {
+func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	place := q.place()
 	s := c.store.Get(place)
 	if s != nil && !s.Selects(q.Request.Header) {
@@ -234,7 +235,7 @@ func (c *Cache) lookup(q *Query) (*Stored, policy.Mark, Key) {
 }
 
 // serve answers from a stored response, which the answer takes over.
-func (c *Cache) serve(q *Query, s *Stored, o Outcome, now time.Time) (*Answer, error) {
+func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answer, error) {
 	part, ok := q.part(s.Meta)
 	if !ok {
 		s.Release()
@@ -261,14 +262,14 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	}
 	now := time.Now()
 	s, mark, place := c.lookup(q)
-	usable := policy.DecideOnError(now, s.response(), mark, q.Rule, q.Request) == policy.StaleIfError
+	usable := policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request) == policy.StaleIfError
 	if !usable && q.Request.Owner != "" {
 		s.Release()
 		shared := *q
 		shared.Request.Owner = ""
 		q = &shared
 		s, mark, place = c.lookup(q)
-		usable = policy.DecideOnError(now, s.response(), mark, q.Rule, q.Request) == policy.StaleIfError && s.Status == http.StatusOK
+		usable = policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request) == policy.StaleIfError && s.Status == http.StatusOK
 	}
 	if !usable {
 		s.Release()
@@ -282,7 +283,7 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	if errors.Is(err, errCooling) {
 		return a, nil
 	}
-	a.Forward = q.reason(now, s.response(), mark, place)
+	a.Forward = q.reason(now, s.Policy(), mark, place)
 	if p := (preferStale{}); errors.As(err, &p) {
 		a.ForwardStatus = p.status
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // kill ends a disk tier as SIGKILL does: nothing is written any more.
@@ -23,12 +25,12 @@ func (d *disk) kill() {
 // fillUp commits n objects of that many bytes, as far as they are taken.
 func fillUp(t *testing.T, d *disk, name string, n, size int) {
 	t.Helper()
-	b := payload(1, size)
+	b := storetest.Payload(1, size)
 	for i := range n {
-		k := Key{Site: "s", ID: fmt.Sprint(name, i)}
-		m := metaFor(k, uint64(i+1), b)
+		k := store.Key{Site: "s", ID: fmt.Sprint(name, i)}
+		m := storetest.Meta(k, uint64(i+1), b)
 		w, err := d.Create(k, m, int64(size))
-		if errors.Is(err, errNoRoom) {
+		if errors.Is(err, store.ErrNoSpace) {
 			continue
 		}
 		if err != nil {
@@ -130,8 +132,8 @@ func TestCeilingThatCannotBeRaised(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	real := d.ceiling.sys.Sync
 	d.ceiling.sys.Sync = func(*os.File) error { return syscall.EIO }
-	k := Key{ID: "a"}
-	if _, err := d.Create(k, metaFor(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
+	k := store.Key{ID: "a"}
+	if _, err := d.Create(k, storetest.Meta(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v, want EIO", err)
 	}
 	if !d.breaker.open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
@@ -139,8 +141,8 @@ func TestCeilingThatCannotBeRaised(t *testing.T) {
 	}
 	d.ceiling.sys.Sync = real
 	d.breaker = breaker{}
-	b := payload(1, 10)
-	write(t, d, k, metaFor(k, 1, b), b)
+	b := storetest.Payload(1, 10)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 }
 
 // A directory that cannot be read now is read later; until then what is in it
@@ -156,7 +158,7 @@ func TestScanTriesAgain(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
 		real := d.sys.List
-		unread := filepath.Base(filepath.Dir(d.path(Key{Site: "s", ID: "0"}.sum())))
+		unread := filepath.Base(filepath.Dir(d.path(store.Key{Site: "s", ID: "0"}.Sum())))
 		d.sys.List = func(path string) ([]os.DirEntry, error) {
 			if filepath.Base(path) == unread && broken.Load() {
 				return nil, syscall.EMFILE
@@ -189,9 +191,9 @@ func TestSpoiledBeforeTheScan(t *testing.T) {
 	fillUp(t, d, "", 10, 10_000)
 	d.kill()
 	d = openedDisk(t, dir, 64<<20)
-	known, k := d.used(), Key{Site: "s", ID: "3"}
-	flip(t, d.path(k.sum()), -1)
-	expectStored(t, d, k, 0, nil)
+	known, k := d.used(), store.Key{Site: "s", ID: "3"}
+	storetest.Flip(t, d.path(k.Sum()), -1)
+	storetest.Expect(t, d, k, 0, nil)
 	if d.used() != known || d.quarantine.bytes.Load() == 0 {
 		t.Errorf("%d bytes are counted, want %d as before, of them %d put aside", d.used(), known, d.quarantine.bytes.Load())
 	}
@@ -202,18 +204,18 @@ func TestSpoiledBeforeTheScan(t *testing.T) {
 func TestScanKnowsMetadata(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	b := payload(1, 100)
-	var keys []Key
+	b := storetest.Payload(1, 100)
+	var keys []store.Key
 	for i := range 40 {
-		k := Key{Site: "s", ID: fmt.Sprint(i), Metadata: i%4 == 0}
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		k := store.Key{Site: "s", ID: fmt.Sprint(i), Metadata: i%4 == 0}
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		keys = append(keys, k)
 	}
 	old := keys[4] // an older edge's
-	if err := os.Chmod(d.path(old.sum()), fsys.FileMode); err != nil {
+	if err := os.Chmod(d.path(old.Sum()), fsys.FileMode); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Freshen(old, 5, metaFor(old, 100, b)); err != nil {
+	if err := d.Freshen(old, 5, storetest.Meta(old, 100, b)); err != nil {
 		t.Fatal(err)
 	}
 	d.close()

@@ -5,19 +5,22 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // afterAStart is a disk tier with one large response that nobody has checked.
-func afterAStart(t *testing.T, size int) (d *disk, k Key, body []byte) {
+func afterAStart(t *testing.T, size int) (d *disk, k store.Key, body []byte) {
 	t.Helper()
 	d = openedDisk(t, t.TempDir(), 64<<20)
-	k, body = Key{Site: "s", ID: "large"}, payload(1, size)
-	write(t, d, k, metaFor(k, 1, body), body)
-	d.index.Vouch(k.sum(), 0)
+	k, body = store.Key{Site: "s", ID: "large"}, storetest.Payload(1, size)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
+	d.index.Vouch(k.Sum(), 0)
 	return d, k, body
 }
 
@@ -32,13 +35,13 @@ func counted(d *disk) *atomic.Int64 {
 	return read
 }
 
-func answerOf(s *Stored) *Answer { return &Answer{Meta: s.Meta, Part: s.Parts[0], stored: s} }
+func answerOf(s *store.Entry) *Answer { return &Answer{Meta: s.Meta, Part: s.Parts[0], stored: s} }
 
 // The first byte of a large body waits for its chunk and not for the rest, and so
 // does a byte in the middle.
 func TestFirstByteOfALargeBodyWaitsForItsChunkOnly(t *testing.T) {
-	const size = 100*chunkSize + 5
-	for _, off := range []int64{0, 1, 50 * chunkSize, 50*chunkSize - 1, size - 1} {
+	const size = 100*record.ChunkSize + 5
+	for _, off := range []int64{0, 1, 50 * record.ChunkSize, 50*record.ChunkSize - 1, size - 1} {
 		d, k, body := afterAStart(t, size)
 		read := counted(d)
 		s := d.Get(k)
@@ -53,7 +56,7 @@ func TestFirstByteOfALargeBodyWaitsForItsChunkOnly(t *testing.T) {
 		if _, err := io.ReadFull(from, one); err != nil || one[0] != body[off] {
 			t.Errorf("at %d: %v, or another byte", off, err)
 		}
-		if n := read.Load(); n > frontSize+sumsSize(recordFormat, size)+chunkSize {
+		if n := read.Load(); n > record.FrontSize+record.SumsSize(size)+record.ChunkSize {
 			t.Errorf("at %d: %d bytes were read", off, n)
 		}
 		rest, err := io.ReadAll(from)
@@ -66,10 +69,10 @@ func TestFirstByteOfALargeBodyWaitsForItsChunkOnly(t *testing.T) {
 
 // A part of a large body ends where it should.
 func TestPartOfALargeBodyEnds(t *testing.T) {
-	d, k, body := afterAStart(t, 20*chunkSize)
+	d, k, body := afterAStart(t, 20*record.ChunkSize)
 	s := d.Get(k)
 	defer s.Release()
-	for _, part := range []Part{{Offset: 7, Size: 10}, {Offset: chunkSize - 3, Size: 2 * chunkSize}, {Offset: 5 * chunkSize, Size: 15 * chunkSize}} {
+	for _, part := range []store.Part{{Offset: 7, Size: 10}, {Offset: record.ChunkSize - 3, Size: 2 * record.ChunkSize}, {Offset: 5 * record.ChunkSize, Size: 15 * record.ChunkSize}} {
 		from, err := (&Answer{Meta: s.Meta, Part: part, stored: s}).Body(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -84,11 +87,11 @@ func TestPartOfALargeBodyEnds(t *testing.T) {
 // Whoever reads all of a large body has vouched for it; afterwards it goes out by
 // sendfile. A part of it vouches for nothing.
 func TestALargeBodyIsVouchedForByWhoReadsIt(t *testing.T) {
-	d, k, body := afterAStart(t, 20*chunkSize)
+	d, k, body := afterAStart(t, 20*record.ChunkSize)
 	for _, step := range []struct {
 		off  int64
 		file bool
-	}{{chunkSize, false}, {0, false}, {0, true}, {7, true}} {
+	}{{record.ChunkSize, false}, {0, false}, {0, true}, {7, true}} {
 		s := d.Get(k)
 		from, err := answerOf(s).Body(t.Context(), step.off)
 		if err != nil {
@@ -108,13 +111,14 @@ func TestALargeBodyIsVouchedForByWhoReadsIt(t *testing.T) {
 // A wrong byte anywhere is never handed out, nor anything of its chunk; the body
 // ends in an error, and the next look-up is a miss.
 func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
-	const size = 40*chunkSize + 100
-	for _, at := range []int{0, chunkSize - 1, chunkSize, 17*chunkSize + 9, size - 1} {
+	const size = 40*record.ChunkSize + 100
+	for _, at := range []int{0, record.ChunkSize - 1, record.ChunkSize, 17*record.ChunkSize + 9, size - 1} {
 		d, k, body := afterAStart(t, size)
-		s := d.open(k, k.sum())
-		flip(t, d.path(k.sum()), at+int(s.base))
-		s.Release()
-		if s = d.Get(k); s == nil {
+		before := d.open(k, k.Sum())
+		storetest.Flip(t, d.path(k.Sum()), at+int(before.raw.base))
+		before.Release()
+		s := d.Get(k)
+		if s == nil {
 			t.Fatalf("byte %d: a miss", at)
 		}
 		from, err := answerOf(s).Body(t.Context(), 0)
@@ -122,18 +126,18 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := io.ReadAll(from)
-		if !errors.Is(err, errDamaged) || !bytes.Equal(got, body[:at&^(chunkSize-1)]) {
+		if !errors.Is(err, record.ErrDamaged) || !bytes.Equal(got, body[:at&^(record.ChunkSize-1)]) {
 			t.Errorf("byte %d: %d bytes and %v", at, len(got), err)
 		}
-		if n, err := s.Body.ReadAt(make([]byte, 10), int64(at)&^(chunkSize-1)); n != 0 || !errors.Is(err, errDamaged) {
+		if n, err := s.Body.ReadAt(make([]byte, 10), int64(at)&^(record.ChunkSize-1)); n != 0 || !errors.Is(err, record.ErrDamaged) {
 			t.Errorf("byte %d, read at its place: %d bytes and %v", at, n, err)
 		}
 		s.Release()
-		expectStored(t, d, k, 0, nil)
+		storetest.Expect(t, d, k, 0, nil)
 		if d.spoils.Load() != 1 || d.quarantine.count() != 0 { // larger than a 64th
 			t.Errorf("byte %d: %d spoiled", at, d.spoils.Load())
 		}
-		if _, err := os.Stat(d.path(k.sum())); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(d.path(k.Sum())); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("byte %d: still there: %v", at, err)
 		}
 	}
@@ -142,36 +146,36 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 // Sums that are wrong, or a body cut short under a reader.
 func TestALargeBodyWithoutItsSums(t *testing.T) {
 	t.Run("wrong", func(t *testing.T) {
-		d, k, _ := afterAStart(t, wholeCheck+1)
-		flip(t, d.path(k.sum()), -1)
-		expectStored(t, d, k, 0, nil)
+		d, k, _ := afterAStart(t, record.MaxUnsummed+1)
+		storetest.Flip(t, d.path(k.Sum()), -1)
+		storetest.Expect(t, d, k, 0, nil)
 		if d.spoils.Load() != 1 {
 			t.Errorf("%d spoiled", d.spoils.Load())
 		}
 	})
 	t.Run("found by the scrubber", func(t *testing.T) {
-		d, k, _ := afterAStart(t, wholeCheck+1)
-		flip(t, d.path(k.sum()), -1)
-		if d.scrubFile(k.sum(), hasty(d)); d.spoils.Load() != 1 {
+		d, k, _ := afterAStart(t, record.MaxUnsummed+1)
+		storetest.Flip(t, d.path(k.Sum()), -1)
+		if d.scrubFile(k.Sum(), hasty(d)); d.spoils.Load() != 1 {
 			t.Errorf("%d spoiled", d.spoils.Load())
 		}
 	})
 	t.Run("cut under a reader", func(t *testing.T) {
-		d, k, body := afterAStart(t, wholeCheck+1)
+		d, k, body := afterAStart(t, record.MaxUnsummed+1)
 		s := d.Get(k)
 		defer s.Release()
-		if err := os.Truncate(d.path(k.sum()), 500_000); err != nil {
+		if err := os.Truncate(d.path(k.Sum()), 500_000); err != nil {
 			t.Fatal(err)
 		}
 		from, _ := answerOf(s).Body(t.Context(), 0)
 		got, err := io.ReadAll(from)
-		if !errors.Is(err, errDamaged) || !bytes.Equal(got, body[:len(got)]) {
+		if !errors.Is(err, record.ErrDamaged) || !bytes.Equal(got, body[:len(got)]) {
 			t.Errorf("%d bytes and %v", len(got), err)
 		}
-		expectStored(t, d, k, 0, nil)
+		storetest.Expect(t, d, k, 0, nil)
 	})
 	t.Run("cannot be read", func(t *testing.T) {
-		d, k, body := afterAStart(t, wholeCheck+1)
+		d, k, body := afterAStart(t, record.MaxUnsummed+1)
 		real, broken := d.sys.Read, false
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if broken {
@@ -187,7 +191,7 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 			t.Errorf("got %v, want EIO", err)
 		}
 		broken = false
-		expectStored(t, d, k, 1, body) // it may be read another time
+		storetest.Expect(t, d, k, 1, body) // it may be read another time
 	})
 }
 
@@ -195,12 +199,12 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 func TestSumsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	k := Key{Site: "s", ID: "a"}
-	w, err := d.Create(k, metaFor(k, 1, nil), 0)
+	k := store.Key{Site: "s", ID: "a"}
+	w, err := d.Create(k, storetest.Meta(k, 1, nil), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := payload(1, int(2*wholeCheck-w.(*diskWriter).base))
+	body := storetest.Payload(1, int(2*record.MaxUnsummed-w.(*diskWriter).base))
 	w.Abort()
 	real := d.sys.Rename
 	d.sys.Rename = func(from, to string) error {
@@ -210,46 +214,17 @@ func TestSumsAreCounted(t *testing.T) {
 		}
 		return real(from, to)
 	}
-	write(t, d, k, metaFor(k, 1, body), body)
-	if used, _ := files(t, dir); used != d.used() || used != onDisk(2*wholeCheck+1) {
+	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
+	if used, _ := files(t, dir); used != d.used() || used != onDisk(2*record.MaxUnsummed+1) {
 		t.Errorf("%d bytes, counted %d", used, d.used())
 	}
-}
-
-// Large files of format 2 have no sums: they are checked whole.
-func TestRecordOfFormatTwo(t *testing.T) {
-	dir := t.TempDir()
-	k, body := Key{Site: "s", ID: "a"}, payload(1, 2*wholeCheck)
-	file := record(t, metaFor(k, 1, body), 10, body)
-	copy(file, preamble{format: 2, slotLog: 10}.encode())
-	d := openedDisk(t, dir, 64<<20)
-	path := d.path(k.sum())
-	d.close()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "format"), []byte("2\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d = openedDisk(t, dir, 64<<20)
-	d.scan(nil)
-	expectStored(t, d, k, 1, body)
-	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(10_000))); err != nil {
-		t.Fatal(err)
-	}
-	expectStored(t, d, k, 2, body)
-	flip(t, path, int(bodyOffset(10))+500_000)
-	expectStored(t, d, k, 0, nil)
 }
 
 // From a client's side: rot in a large body breaks it off, and the next request
 // fetches it again.
 func TestRotInALargeBodyIsFetchedAgain(t *testing.T) {
 	dir := t.TempDir()
-	text := string(payload(1, 3*wholeCheck))
+	text := string(storetest.Payload(1, 3*record.MaxUnsummed))
 	origin := always(200, text, "Cache-Control: max-age=3600")
 	restart := func() *Cache {
 		c, err := Open(Config{Disk: 64 << 20, Dir: dir, MaxObject: 32 << 20})
@@ -265,14 +240,14 @@ func TestRotInALargeBodyIsFetchedAgain(t *testing.T) {
 	}
 	c = restart()
 	defer c.Close()
-	flip(t, c.disk.path(query("a", nil).Key.sum()), -100_000)
+	storetest.Flip(t, c.disk.path(query("a", nil).Key.Sum()), -100_000)
 	a, err := c.Get(t.Context(), query("a", origin))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := body(a)
 	a.Close()
-	if !errors.Is(err, errDamaged) || len(got) == 0 || got != text[:len(got)] {
+	if !errors.Is(err, record.ErrDamaged) || len(got) == 0 || got != text[:len(got)] {
 		t.Errorf("%d bytes and %v", len(got), err)
 	}
 	expect(t, c, query("a", origin), Missed, text)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // A response counts with what it really takes: its Meta and the allocator's
@@ -21,8 +23,8 @@ func TestCostIsWhatItTakes(t *testing.T) {
 			const n = 1000
 			before := heap()
 			for i := range n {
-				k := Key{Site: "npm", ID: fmt.Sprintf("tarball/@scope/name-of-it/-/name-of-it-1.0.%d.tgz", i), Group: "@scope/name-of-it"}
-				meta := metaFor(k, uint64(i+1), nil, "Content-Type: application/octet-stream", `Etag: "0123456789abcdef0123456789abcdef"`,
+				k := store.Key{Site: "npm", ID: fmt.Sprintf("tarball/@scope/name-of-it/-/name-of-it-1.0.%d.tgz", i), Group: "@scope/name-of-it"}
+				meta := storetest.Meta(k, uint64(i+1), nil, "Content-Type: application/octet-stream", `Etag: "0123456789abcdef0123456789abcdef"`,
 					"Last-Modified: Sun, 01 Mar 2026 12:00:00 GMT", "Cache-Control: public, max-age=31536000", "Server: registry.example",
 					"Date: Sun, 01 Mar 2026 12:00:00 GMT", "Accept-Ranges: bytes", "Content-Length: 70000")
 				meta.Parts[0].Size = size

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // disk is the disk tier: one file for each stored response, found by its key's
@@ -61,12 +63,12 @@ const (
 	reserveStep = 1 << 20
 )
 
-func (d *disk) path(s Sum) string {
+func (d *disk) path(s store.Sum) string {
 	name := hex.EncodeToString(s[:])
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
-func (d *disk) turn(s Sum) *sync.Mutex { return &d.turns[s[1]] }
+func (d *disk) turn(s store.Sum) *sync.Mutex { return &d.turns[s[1]] }
 
 // failed records that writing failed, and tells of it once for each pause.
 func (d *disk) failed(op string, err error) {
@@ -76,39 +78,38 @@ func (d *disk) failed(op string, err error) {
 }
 
 // Get opens what is stored, its bytes checked.
-func (d *disk) Get(k Key) *Stored {
-	sum := k.sum()
+func (d *disk) Get(k store.Key) *store.Entry {
+	sum := k.Sum()
 	return d.sound(sum, d.open(k, sum))
 }
 
 // open opens what is stored. Its head is checked, its bytes may not have been.
-func (d *disk) open(k Key, sum Sum) *Stored {
+func (d *disk) open(k store.Key, sum store.Sum) *openEntry {
 	f, h, info, err := d.front(sum, readOnly)
 	if err != nil {
 		return nil
 	}
-	if h.meta.Site != k.Site || h.meta.Key != k.ID {
+	if h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		d.spoiled(sum, info) // swapped with another one
 		f.Close()
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Stored{Meta: h.meta, file: f, base: bodyOffset(h.slotLog), info: info, changed: fsys.ChangeTime(info)}
-	body := &fileBody{d.sys.Read, f, s.base}
-	s.Body = body
+	s := &openEntry{raw: fileBody{d.sys.Read, f, record.BodyOffset(h.SlotLog)}, info: info, changed: fsys.ChangeTime(info)}
+	s.Entry = store.Entry{Meta: h.Meta, Body: s}
 	known := false
 	if s.vouched, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
-	if !s.vouched && h.end() > h.sumsAt() {
-		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: body, size: s.Size()}
+	if !s.vouched && h.End() > h.SumsAt() {
+		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: &s.raw, size: s.Size()}
 	}
 	return s
 }
 
 // discover records a file that a look-up opened before the scan has come to it,
 // unless there is none any more.
-func (d *disk) discover(sum Sum, worth uint8) {
+func (d *disk) discover(sum store.Sum, worth uint8) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -124,20 +125,22 @@ func (d *disk) discover(sum Sum, worth uint8) {
 
 // sound is s, or nil when its bytes are not what they were. A large body's bytes
 // are checked while they are read.
-func (d *disk) sound(sum Sum, s *Stored) *Stored {
-	if s == nil || s.vouched {
-		return s
+func (d *disk) sound(sum store.Sum, s *openEntry) *store.Entry {
+	if s == nil {
+		return nil
+	}
+	if s.vouched {
+		return &s.Entry
 	}
 	var err error
 	if s.chunks != nil {
-		if s.chunks.sums, err = readSums(&fileBody{d.sys.Read, s.file, 0}, &s.chunks.head); err == nil {
-			s.Body = s.chunks
-			return s
+		if s.chunks.sums, err = record.ReadSums(&fileBody{d.sys.Read, s.raw.file, 0}, &s.chunks.head); err == nil {
+			return &s.Entry
 		}
-	} else if err = d.checks.verify(checked{sum, s.changed}, s.Body, s.Meta); err == nil {
+	} else if err = d.checks.verify(checked{sum, s.changed}, &s.raw, s.Meta); err == nil {
 		d.index.Vouch(sum, s.changed)
 		s.vouched = true
-		return s
+		return &s.Entry
 	}
 	d.distrust(sum, s.info, err)
 	s.Release()
@@ -145,8 +148,8 @@ func (d *disk) sound(sum Sum, s *Stored) *Stored {
 }
 
 // distrust deals with a file whose check ended with that error.
-func (d *disk) distrust(sum Sum, file fs.FileInfo, err error) {
-	if isDamage(err) {
+func (d *disk) distrust(sum store.Sum, file fs.FileInfo, err error) {
+	if record.IsDamage(err) {
 		d.spoiled(sum, file)
 	} else {
 		d.notify("read", err)
@@ -155,11 +158,11 @@ func (d *disk) distrust(sum Sum, file fs.FileInfo, err error) {
 
 // front opens a file and reads its head. Whatever goes wrong is told of, and a
 // damaged file condemned; a missing one is fs.ErrNotExist.
-func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+func (d *disk) front(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
 	f, h, info, err := d.peek(sum, flag)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
-	case isDamage(err):
+	case record.IsDamage(err):
 		d.spoiled(sum, nil)
 	default:
 		d.notify("read", err)
@@ -168,22 +171,22 @@ func (d *disk) front(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 }
 
 // peek opens a file and reads its head.
-func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
+func (d *disk) peek(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
 	f, err := d.sys.Open(d.path(sum), flag)
 	if err != nil {
-		return nil, head{}, nil, err
+		return nil, record.Head{}, nil, err
 	}
 	info, err := d.sys.Stat(f)
 	if err != nil {
 		f.Close()
-		return nil, head{}, nil, err
+		return nil, record.Head{}, nil, err
 	}
-	front := d.fronts.Get().(*[frontSize]byte)
-	h, err := readHead(&fileBody{d.sys.Read, f, 0}, info.Size(), front[:])
+	front := d.fronts.Get().(*[record.FrontSize]byte)
+	h, err := record.ReadHead(&fileBody{d.sys.Read, f, 0}, info.Size(), front[:])
 	d.fronts.Put(front)
 	if err != nil {
 		f.Close()
-		return nil, head{}, info, err
+		return nil, record.Head{}, info, err
 	}
 	return f, h, info, nil
 }
@@ -191,7 +194,7 @@ func (d *disk) peek(sum Sum, flag int) (*os.File, head, fs.FileInfo, error) {
 // spoiled puts a file aside that failed a check, or any whose head cannot be read.
 // A look-up that finds damage holds no turn, so that the file may be another one
 // by now; the one that is meant is open.
-func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
+func (d *disk) spoiled(sum store.Sum, file fs.FileInfo) {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -199,7 +202,7 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 	if err == nil {
 		f.Close()
 	}
-	if err == nil && !os.SameFile(info, file) || err != nil && !isDamage(err) {
+	if err == nil && !os.SameFile(info, file) || err != nil && !record.IsDamage(err) {
 		return
 	}
 	size := onDisk(info.Size())
@@ -207,7 +210,7 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 	d.spoils.Add(1)
 	path := d.path(sum)
 	if err == nil {
-		err = errDamaged // its body
+		err = record.ErrDamaged // its body
 	}
 	d.notify("check", fmt.Errorf("%w: %s", err, path))
 	if err := d.quarantine.take(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -218,8 +221,8 @@ func (d *disk) spoiled(sum Sum, file fs.FileInfo) {
 }
 
 // Remove removes the response with that ID.
-func (d *disk) Remove(k Key, id uint64) {
-	sum := k.sum()
+func (d *disk) Remove(k store.Key, id uint64) {
+	sum := k.Sum()
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
@@ -228,7 +231,7 @@ func (d *disk) Remove(k Key, id uint64) {
 		return
 	}
 	f.Close()
-	if h.meta.ID != id || h.meta.Site != k.Site || h.meta.Key != k.ID {
+	if h.Meta.ID != id || h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		return
 	}
 	d.index.Discover(sum, onDisk(info.Size()), visitsOf(k))
@@ -261,7 +264,7 @@ func seldom(notify func(string, error)) func(string, error) {
 
 // has asks the file system, which decides what is stored: the index may not know
 // of a file yet. What cannot be told is a yes.
-func (d *disk) has(sum Sum) bool {
+func (d *disk) has(sum store.Sum) bool {
 	f, err := d.sys.Open(d.path(sum), readOnly)
 	if err == nil {
 		f.Close()
@@ -270,7 +273,7 @@ func (d *disk) has(sum Sum) bool {
 }
 
 // hasStill says that a file that was opened is the one that is stored.
-func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
+func (d *disk) hasStill(sum store.Sum, file fs.FileInfo) bool {
 	f, err := d.sys.Open(d.path(sum), readOnly)
 	if err != nil {
 		return false
@@ -281,7 +284,7 @@ func (d *disk) hasStill(sum Sum, file fs.FileInfo) bool {
 }
 
 // visitsOf is the visits that a hit leaves a response with.
-func visitsOf(k Key) uint8 {
+func visitsOf(k store.Key) uint8 {
 	if k.Metadata {
 		return sieve.MetadataVisits
 	}

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // files is what the disk tier has on disk, as it counts.
@@ -39,10 +42,10 @@ func files(t *testing.T, dir string) (bytes int64, count int) {
 func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 1<<20)
-	k := Key{ID: "a"}
+	k := store.Key{ID: "a"}
 	for i, n := range []int{100, 90_000, 10, 0} {
-		b := payload(i, n)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		b := storetest.Payload(i, n)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		if used, count := files(t, dir); used != d.index.Used.Load() || count != 1 || d.index.Count.Load() != 1 {
 			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.index.Used.Load(), d.index.Count.Load())
 		}
@@ -52,16 +55,16 @@ func TestDiskReplacementIsCountedOnce(t *testing.T) {
 func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 8<<20)
-	b := payload(1, 50_000)
+	b := storetest.Payload(1, 50_000)
 	for i := range 20 {
-		k := Key{Site: "s", ID: fmt.Sprint(i)}
-		write(t, d, k, metaFor(k, 1, b), b)
+		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
+		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	}
 	used := d.index.Used.Load()
 	d.close()
 
 	d = openedDisk(t, dir, 8<<20)
-	expectStored(t, d, Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
+	storetest.Expect(t, d, store.Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
 	d.scan(nil)
 	if d.index.Used.Load() != used || d.index.Count.Load() != 20 || d.scanned.Load() != directories {
 		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.Used.Load(), d.index.Count.Load(), used)
@@ -117,7 +120,7 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("what cannot be removed takes its room", func(t *testing.T) {
 		dir := t.TempDir()
 		openedDisk(t, dir, 1<<20).close()
-		if err := os.WriteFile(filepath.Join(dir, "tmp", "left"), payload(1, 900_000), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "tmp", "left"), storetest.Payload(1, 900_000), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		sys := fsys.System()
@@ -132,7 +135,7 @@ func TestDiskOpen(t *testing.T) {
 		if err != nil || !told {
 			t.Fatalf("told %t, %v", told, err)
 		}
-		if _, err := d.Create(Key{ID: "a"}, &Meta{}, 200_000); !errors.Is(err, errNoRoom) {
+		if _, err := d.Create(store.Key{ID: "a"}, &store.Meta{}, 200_000); !errors.Is(err, store.ErrNoSpace) {
 			t.Errorf("got %v, want errNoRoom", err)
 		}
 		d.close()
@@ -150,8 +153,8 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("a newer format is refused and left alone", func(t *testing.T) {
 		dir := t.TempDir()
 		d := openedDisk(t, dir, 1<<20)
-		k, b := Key{ID: "a"}, payload(1, 10)
-		write(t, d, k, metaFor(k, 1, b), b)
+		k, b := store.Key{ID: "a"}, storetest.Payload(1, 10)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 		d.close()
 		format := filepath.Join(dir, "format")
 		if err := os.WriteFile(format, []byte("4\n"), 0o600); err != nil {
@@ -166,7 +169,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(format, []byte("3\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		expectStored(t, openedDisk(t, dir, 1<<20), k, 1, b) // and the lock was given back
+		storetest.Expect(t, openedDisk(t, dir, 1<<20), k, 1, b) // and the lock was given back
 	})
 	t.Run("a directory that cannot be made", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
@@ -194,43 +197,43 @@ func TestDiskOpen(t *testing.T) {
 // A directory of objects that vanished is made again. When all of them are gone,
 // the tier may have been unmounted: it writes nothing, and says so.
 func TestDiskWhoseDirectoriesVanish(t *testing.T) {
-	for name, gone := range map[string]func(d *disk, k Key) string{
-		"one of objects": func(d *disk, k Key) string { return filepath.Dir(d.path(k.sum())) },
-		"objects":        func(d *disk, _ Key) string { return filepath.Join(d.dir, "objects") },
-		"tmp":            func(d *disk, _ Key) string { return filepath.Join(d.dir, "tmp") },
+	for name, gone := range map[string]func(d *disk, k store.Key) string{
+		"one of objects": func(d *disk, k store.Key) string { return filepath.Dir(d.path(k.Sum())) },
+		"objects":        func(d *disk, _ store.Key) string { return filepath.Join(d.dir, "objects") },
+		"tmp":            func(d *disk, _ store.Key) string { return filepath.Join(d.dir, "tmp") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
 			s := tiersOf(openedMemory(t), d)
-			k, b := Key{Site: "s", ID: "a"}, payload(1, 100)
-			write(t, s, k, metaFor(k, 1, b), b)
+			k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
+			storetest.Write(t, s, k, storetest.Meta(k, 1, b), b)
 			if err := os.RemoveAll(gone(d, k)); err != nil {
 				t.Fatal(err)
 			}
-			s.memory.forget(k.sum())
+			s.memory.forget(k.Sum())
 			there := []byte(nil)
 			if name == "tmp" {
 				there = b
 			}
-			expectStored(t, s, k, 1, there)
-			w, err := s.Create(k, metaFor(k, 2, b), 100)
+			storetest.Expect(t, s, k, 1, there)
+			w, err := s.Create(k, storetest.Meta(k, 2, b), 100)
 			if err != nil {
 				t.Fatal(err)
 			}
 			w.Write(b)
-			err = w.Commit(metaFor(k, 2, b))
+			err = w.Commit(storetest.Meta(k, 2, b))
 			w.Abort()
 			paused := d.breaker.open(time.Now())
 			if recovers := name == "one of objects"; recovers != !paused {
 				t.Errorf("pauses %t: %v", paused, err)
 			}
 			if !paused {
-				expectStored(t, d, k, 2, b)
+				storetest.Expect(t, d, k, 2, b)
 				return
 			}
-			write(t, s, k, metaFor(k, 3, b), b) // into memory
+			storetest.Write(t, s, k, storetest.Meta(k, 3, b), b) // into memory
 			s.memory.values.Wait()
-			expectStored(t, s, k, 3, b)
+			storetest.Expect(t, s, k, 3, b)
 			os.Mkdir(filepath.Join(d.dir, "objects"), 0o700) // for the clean-up to look into
 			os.Mkdir(filepath.Join(d.dir, "tmp"), 0o700)
 		})
@@ -239,39 +242,39 @@ func TestDiskWhoseDirectoriesVanish(t *testing.T) {
 
 func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	one, two := Key{Site: "s", ID: "1"}, Key{Site: "s", ID: "2"}
-	b, larger := payload(1, 100), payload(1, 10_000)
-	write(t, d, one, metaFor(one, 1, b), b)
-	write(t, d, two, metaFor(two, 2, larger), larger)
-	p, q := d.path(one.sum()), d.path(two.sum())
+	one, two := store.Key{Site: "s", ID: "1"}, store.Key{Site: "s", ID: "2"}
+	b, larger := storetest.Payload(1, 100), storetest.Payload(1, 10_000)
+	storetest.Write(t, d, one, storetest.Meta(one, 1, b), b)
+	storetest.Write(t, d, two, storetest.Meta(two, 2, larger), larger)
+	p, q := d.path(one.Sum()), d.path(two.Sum())
 	for _, move := range [][2]string{{p, p + ".x"}, {q, p}, {p + ".x", q}} {
 		if err := os.Rename(move[0], move[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expectStored(t, d, one, 0, nil)
-	expectStored(t, d, two, 0, nil)
+	storetest.Expect(t, d, one, 0, nil)
+	storetest.Expect(t, d, two, 0, nil)
 	if used, _ := files(t, d.dir); used != 0 || d.spoils.Load() != 2 || d.used() != d.quarantine.bytes.Load() {
 		t.Errorf("%d bytes, counted %d, %d spoiled; want 0, 0, 2", used, d.used(), d.spoils.Load())
 	}
-	write(t, d, one, metaFor(one, 3, b), b)
-	expectStored(t, d, one, 3, b) // and the place can be used again
+	storetest.Write(t, d, one, storetest.Meta(one, 3, b), b)
+	storetest.Expect(t, d, one, 3, b) // and the place can be used again
 }
 
 func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
-	k, b := Key{Site: "s", ID: "1"}, payload(1, 1000)
+	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 1000)
 	for name, damage := range map[string]func([]byte) []byte{
 		"empty":         func(f []byte) []byte { return nil },
 		"cut":           func(f []byte) []byte { return f[:len(f)-1] },
-		"longer":        func(f []byte) []byte { return append(f, make([]byte, maxTail+1)...) },
+		"longer":        func(f []byte) []byte { return append(f, make([]byte, record.MaxTail+1)...) },
 		"no record":     func(f []byte) []byte { return bytes.Repeat([]byte("x"), len(f)) },
 		"holes":         func(f []byte) []byte { return make([]byte, len(f)) },
-		"only its head": func(f []byte) []byte { return f[:preambleSize] },
+		"only its head": func(f []byte) []byte { return f[:16] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 1<<20)
-			write(t, d, k, metaFor(k, 1, b), b)
-			path := d.path(k.sum())
+			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+			path := d.path(k.Sum())
 			f, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -279,7 +282,7 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 			if err := os.WriteFile(path, damage(f), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			expectStored(t, d, k, 0, nil)
+			storetest.Expect(t, d, k, 0, nil)
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("still there: %v", err)
 			}
@@ -292,12 +295,12 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 
 func TestDiskFreshenOfAMissingFile(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := Key{ID: "1"}, payload(1, 10)
-	write(t, d, k, metaFor(k, 1, b), b)
-	if err := os.Remove(d.path(k.sum())); err != nil {
+	k, b := store.Key{ID: "1"}, storetest.Payload(1, 10)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	if err := os.Remove(d.path(k.Sum())); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Freshen(k, 1, metaFor(k, 2, b)); !errors.Is(err, errGone) {
+	if err := d.Freshen(k, 1, storetest.Meta(k, 2, b)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("got %v, want errGone", err)
 	}
 }
@@ -305,8 +308,8 @@ func TestDiskFreshenOfAMissingFile(t *testing.T) {
 // A response in UTF-8 is the rule; other bytes must not come back as others.
 func TestDiskGivesFieldsBackByteForByte(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := Key{ID: "caf\xe9"}, payload(1, 10)
-	m := metaFor(k, 1, b, "X-Name: caf\xe9", "X-Html: <&>\u2028")
+	k, b := store.Key{ID: "caf\xe9"}, storetest.Payload(1, 10)
+	m := storetest.Meta(k, 1, b, "X-Name: caf\xe9", "X-Html: <&>\u2028")
 	w, err := d.Create(k, m, 10)
 	if err == nil {
 		w.Write(b)

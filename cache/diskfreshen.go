@@ -7,14 +7,16 @@ import (
 	"os"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // Freshen replaces the Meta and leaves the body where it is.
-func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
-	raw := encodeMeta(m)
+func (d *disk) Freshen(k store.Key, old uint64, m *store.Meta) error {
+	raw := record.EncodeMeta(m)
 	err := d.freshen(k, old, m, raw, false)
-	if !errors.Is(err, errTooLarge) || len(raw) > 1<<maxSlotLog {
+	if !errors.Is(err, record.ErrTooLarge) || len(raw) > 1<<record.MaxSlotLog {
 		return err
 	}
 	room := onDisk(int64(len(raw)))
@@ -27,26 +29,26 @@ func (d *disk) Freshen(k Key, old uint64, m *Meta) error {
 
 // freshen writes a Meta into the slot that does not hold the present one; with
 // room for it, also behind the body.
-func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error {
-	sum := k.sum()
+func (d *disk) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room bool) error {
+	sum := k.Sum()
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
 	f, h, info, err := d.peek(sum, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errNoFile
+		return store.ErrAbsent
 	}
 	if err != nil {
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	defer f.Close()
-	if h.meta.ID != old || h.meta.Site != k.Site || h.meta.Key != k.ID || !sameBytes(h.meta, m) {
-		return errGone
+	if h.Meta.ID != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
+		return store.ErrGone
 	}
 	vouched := d.index.Vouched(sum, fsys.ChangeTime(info))
-	if slotHead+len(raw) > 1<<h.slotLog {
+	if !record.Fits(raw, h.SlotLog) {
 		if !room {
-			return errTooLarge
+			return record.ErrTooLarge
 		}
 		if raw, err = d.writeTail(sum, f, &h, info.Size(), raw); err != nil {
 			d.failed("freshen", err)
@@ -56,8 +58,8 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 	if k.Metadata && info.Mode()&metadataMode == 0 {
 		d.sys.Chmod(f, fsys.FileMode|metadataMode) // an older edge's; without it, the next start knows it less well
 	}
-	other := 1 - h.slot
-	if _, err := d.sys.Write(f, encodeSlot(h.seq+1, raw), preambleSize+int64(other)<<h.slotLog); err != nil {
+	slot, at := h.OtherSlot(raw)
+	if _, err := d.sys.Write(f, slot, at); err != nil {
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
@@ -69,12 +71,12 @@ func (d *disk) freshen(k Key, old uint64, m *Meta, raw []byte, room bool) error 
 
 // writeTail writes a Meta behind the end, and returns what its slot is to hold.
 // The turn is held, and room was made.
-func (d *disk) writeTail(sum Sum, f *os.File, h *head, size int64, raw []byte) ([]byte, error) {
-	at := h.tailRoom(int64(len(raw)))
+func (d *disk) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64, raw []byte) ([]byte, error) {
+	at := h.TailRoom(int64(len(raw)))
 	d.index.Discover(sum, onDisk(size), sieve.FileVisits)
-	d.index.Resize(sum, onDisk(max(size, at.end())))
-	if _, err := d.sys.Write(f, raw, at.off); err != nil {
+	d.index.Resize(sum, onDisk(max(size, at.End())))
+	if _, err := d.sys.Write(f, raw, at.Off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)
 	}
-	return encodeAway(at.off, raw), nil
+	return record.EncodeTailSlot(at.Off, raw), nil
 }

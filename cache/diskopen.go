@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/sieve"
 )
 
@@ -24,8 +25,8 @@ func openDisk(sys fsys.Calls, dir string, limit int64, notify func(string, error
 		checks:     checks{running: make(map[checked]*check)},
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
 		ceiling:    ceiling{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
-		fronts:     sync.Pool{New: func() any { return new([frontSize]byte) }},
-		chunkBufs:  sync.Pool{New: func() any { return new([chunkSize]byte) }},
+		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
+		chunkBufs:  sync.Pool{New: func() any { return new([record.ChunkSize]byte) }},
 	}
 	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {

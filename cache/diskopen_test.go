@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // Whoever begins is told of an edge that was not closed, and goes on being told
@@ -75,8 +78,8 @@ func TestDiskOpenFaults(t *testing.T) {
 				name := fmt.Sprintf("call %d killed=%t format %q", at, killed, format)
 				dir := t.TempDir()
 				d := openHere(t, dir)
-				k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
-				write(t, d, k, metaFor(k, 1, b), b)
+				k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
+				storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 				d.close()
 				if err := os.WriteFile(filepath.Join(dir, "format"), []byte(format), 0o600); err != nil {
 					t.Fatal(err)
@@ -91,7 +94,7 @@ func TestDiskOpenFaults(t *testing.T) {
 				if err == nil && !d.unclean {
 					t.Errorf("%s, %s: killed, and the next start does not know", name, f.failed)
 				}
-				expectStored(t, d, k, 1, b)
+				storetest.Expect(t, d, k, 1, b)
 				d.close()
 				if have, err := os.ReadFile(filepath.Join(dir, "format")); err != nil || string(have) != "3\n" {
 					t.Errorf("%s, %s: the format is %q: %v", name, f.failed, have, err)

@@ -3,13 +3,14 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
 )
 
 // diskWriter writes a response into a temporary file of the same file system,
@@ -18,26 +19,26 @@ import (
 // checksum, and both are a miss.
 type diskWriter struct {
 	disk     *disk
-	sum      Sum
+	sum      store.Sum
 	worth    uint8
 	slotLog  uint
 	base     int64
 	file     *os.File
 	path     string // "" once it was renamed or removed
 	size     int64  // body bytes written
-	summer   summer
+	summer   record.Summer
 	reserved int64
 }
 
-func (d *disk) Create(k Key, draft *Meta, size int64) (Writer, error) {
+func (d *disk) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
 	if d.breaker.open(time.Now()) {
 		return nil, errPaused
 	}
-	slotLog, err := slotLogFor(len(encodeMeta(draft)) + 128*len(draft.Parts) + 128)
+	slotLog, err := record.SlotLogFor(len(record.EncodeMeta(draft)) + 128*len(draft.Parts) + 128)
 	if err != nil {
 		return nil, err
 	}
-	w := &diskWriter{disk: d, sum: k.sum(), worth: visitsOf(k), slotLog: slotLog, base: bodyOffset(slotLog)}
+	w := &diskWriter{disk: d, sum: k.Sum(), worth: visitsOf(k), slotLog: slotLog, base: record.BodyOffset(slotLog)}
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.disk.sys.Write(w.file, p, w.base+w.size)
 	w.size += int64(n)
-	w.summer.add(p[:n])
+	w.summer.Add(p[:n])
 	if err != nil {
 		w.disk.failed("write", err)
 	}
@@ -95,22 +96,20 @@ func (w *diskWriter) release() {
 	w.reserved = 0
 }
 
-func (w *diskWriter) Commit(m *Meta) error {
+func (w *diskWriter) Commit(m *store.Meta) error {
 	d := w.disk
-	raw := encodeMeta(m)
-	if slotHead+len(raw) > 1<<w.slotLog {
-		return errTooLarge
+	raw := record.EncodeMeta(m)
+	if !record.Fits(raw, w.slotLog) {
+		return record.ErrTooLarge
 	}
 	if m.Size() != w.size {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", w.size, m.Size())
 	}
-	sums := w.summer.sums()
+	sums := w.summer.Sums()
 	if err := w.reserve(w.base + w.size + int64(len(sums))); err != nil {
 		return err
 	}
-	front := make([]byte, w.base)
-	copy(front, preamble{recordFormat, w.slotLog, crc32.Checksum(sums, castagnoli)}.encode())
-	copy(front[preambleSize:], encodeSlot(1, raw))
+	front := record.Front(w.slotLog, raw, sums)
 	for _, part := range []struct {
 		bytes []byte
 		off   int64
@@ -124,7 +123,7 @@ func (w *diskWriter) Commit(m *Meta) error {
 	turn.Lock()
 	defer turn.Unlock()
 	if d.newer(w.sum, m) {
-		return errGone
+		return store.ErrGone
 	}
 	path := d.path(w.sum)
 	err := d.sys.Rename(w.path, path)
@@ -147,13 +146,13 @@ func (w *diskWriter) Commit(m *Meta) error {
 
 // newer says whether a newer response than m is stored: of two fetches, the one
 // that began first may end last. The turn is held.
-func (d *disk) newer(sum Sum, m *Meta) bool {
+func (d *disk) newer(sum store.Sum, m *store.Meta) bool {
 	f, h, _, err := d.peek(sum, readOnly)
 	if err != nil {
 		return false
 	}
 	f.Close()
-	return h.meta.ID > m.ID && h.meta.Site == m.Site && h.meta.Key == m.Key
+	return h.Meta.ID > m.ID && h.Meta.Site == m.Site && h.Meta.Key == m.Key
 }
 
 func (w *diskWriter) Abort() {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // BenchmarkEviction replays a registry's day against the index and two other
@@ -60,7 +61,7 @@ func BenchmarkEviction(b *testing.B) {
 }
 
 type asked struct {
-	sum      Sum
+	sum      store.Sum
 	size     int64
 	metadata bool
 }
@@ -76,7 +77,7 @@ func replay(requests, objects int, drift bool) (trace []asked, total int64) {
 	object := func() asked {
 		made++
 		size := int64(20_000 * math.Exp(1.5*r.NormFloat64()))
-		a := asked{sum: Key{ID: string(rune(made)), Site: string(rune(made >> 16))}.sum(), size: onDisk(min(size, 50<<20)), metadata: made%10 == 0}
+		a := asked{sum: store.Key{ID: string(rune(made)), Site: string(rune(made >> 16))}.Sum(), size: onDisk(min(size, 50<<20)), metadata: made%10 == 0}
 		total += a.size
 		return a
 	}
@@ -110,7 +111,7 @@ func (p *sievePolicy) ask(r asked) bool {
 		p.index.Touch(r.sum)
 		return true
 	}
-	worth := visitsOf(Key{Metadata: r.metadata && p.favour})
+	worth := visitsOf(store.Key{Metadata: r.metadata && p.favour})
 	for p.index.Used.Load()+r.size > p.room {
 		p.index.Evict()
 	}
@@ -120,11 +121,13 @@ func (p *sievePolicy) ask(r asked) bool {
 
 type lru struct {
 	room, used int64
-	at         map[Sum]*list.Element
+	at         map[store.Sum]*list.Element
 	order      list.List // newest first
 }
 
-func newLRU(room int64) evictionPolicy { return &lru{room: room, at: make(map[Sum]*list.Element)} }
+func newLRU(room int64) evictionPolicy {
+	return &lru{room: room, at: make(map[store.Sum]*list.Element)}
+}
 
 func (p *lru) ask(r asked) bool {
 	if e, ok := p.at[r.sum]; ok {
@@ -147,8 +150,8 @@ func (p *lru) ask(r asked) bool {
 type s3fifo struct {
 	room               int64
 	small, main, ghost fifo
-	in                 map[Sum]*s3entry
-	ghosts             map[Sum]bool
+	in                 map[store.Sum]*s3entry
+	ghosts             map[store.Sum]bool
 }
 
 type s3entry struct {
@@ -163,7 +166,7 @@ type fifo struct {
 }
 
 func newS3FIFO(room int64) evictionPolicy {
-	return &s3fifo{room: room, in: make(map[Sum]*s3entry), ghosts: make(map[Sum]bool)}
+	return &s3fifo{room: room, in: make(map[store.Sum]*s3entry), ghosts: make(map[store.Sum]bool)}
 }
 
 func (p *s3fifo) ask(r asked) bool {

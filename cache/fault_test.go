@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // faults is a system of which one call fails, or, after a kill, every call from
@@ -103,7 +106,7 @@ func (f *faults) system() fsys.Calls {
 			return real.Chmod(file, mode)
 		},
 		Read: func(file *os.File, p []byte, off int64) (int, error) {
-			if off < 2*chunkSize || off > wholeCheck-chunkSize { // the chunks between are all alike
+			if off < 2*record.ChunkSize || off > record.MaxUnsummed-record.ChunkSize { // the chunks between are all alike
 				if err := f.fails("read"); err != nil {
 					return 0, err
 				}
@@ -200,7 +203,7 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.Count.Load())
 		}
 		for name := range h.bodies {
-			k := Key{Site: "s", ID: name}
+			k := store.Key{Site: "s", ID: name}
 			if s := d.Get(k); s != nil {
 				s.Release()
 				d.Remove(k, s.ID)
@@ -240,7 +243,7 @@ func TestDiskPowerCut(t *testing.T) {
 			h := newHistory()
 			d := openedDisk(t, dir, 8<<20)
 			(&life{disk: d, history: h}).small()
-			victim := d.path(Key{Site: "s", ID: "large"}.sum())
+			victim := d.path(store.Key{Site: "s", ID: "large"}.Sum())
 			d.close()
 			b, err := os.ReadFile(victim)
 			if err != nil {
@@ -250,7 +253,7 @@ func TestDiskPowerCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			d = openedDisk(t, dir, 8<<20)
-			expectStored(t, d, Key{Site: "s", ID: "large"}, 0, nil)
+			storetest.Expect(t, d, store.Key{Site: "s", ID: "large"}, 0, nil)
 			delete(h.bodies, "large")
 			h.check(t, d, true)
 			if left, _ := os.ReadDir(filepath.Join(dir, "quarantine")); len(left) != 1 || d.quarantine.count() != 1 {
@@ -268,10 +271,10 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	spoil := func(i, size int) {
-		k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, size)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		flip(t, d.path(k.sum()), -1)
-		expectStored(t, d, k, 0, nil)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, size)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
+		storetest.Flip(t, d.path(k.Sum()), -1)
+		storetest.Expect(t, d, k, 0, nil)
 	}
 	for i := range 30 {
 		spoil(i, 100)
@@ -297,13 +300,13 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 
 // A file that cannot be removed still takes its room.
 func TestDiskCountsWhatItCannotRemove(t *testing.T) {
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
 	for name, lose := range map[string]func(d *disk){
 		"evicted":     func(d *disk) { d.evictTo(0, 10) },
 		"removed":     func(d *disk) { d.Remove(k, 1) },
-		"quarantined": func(d *disk) { d.limit, d.quarantine.limit = 0, 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
+		"quarantined": func(d *disk) { d.limit, d.quarantine.limit = 0, 0; storetest.Flip(t, d.path(k.Sum()), -1); d.Get(k) },
 		"aborted": func(d *disk) {
-			w, err := d.Create(k, metaFor(k, 2, b), -1)
+			w, err := d.Create(k, storetest.Meta(k, 2, b), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -313,7 +316,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openHere(t, t.TempDir())
-			write(t, d, k, metaFor(k, 1, b), b)
+			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			d.sys.Remove = func(string) error { return syscall.EIO }
 			d.quarantine.sys.Remove = d.sys.Remove
 			lose(d)
@@ -334,42 +337,42 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 // Between the choice of what to evict and its removal, it may have been replaced.
 func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
-	write(t, d, k, metaFor(k, 1, b), b)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	sum, size, _ := d.index.Evict()
-	write(t, d, k, metaFor(k, 2, b), b)
+	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
 	if err := d.unlink(sum, size); err != nil {
 		t.Fatal(err)
 	}
-	expectStored(t, d, k, 2, b)
+	storetest.Expect(t, d, k, 2, b)
 }
 
 // Who found damage holds no turn: the file may be another one by now, and what
 // cannot be read is not known to be damaged.
 func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 1000)
-	write(t, d, k, metaFor(k, 1, b), b)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	replaced := d.Get(k)
 	defer replaced.Release()
-	write(t, d, k, metaFor(k, 2, b), b)
+	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
 	stored := d.Get(k)
 	defer stored.Release()
-	d.spoiled(k.sum(), replaced.info)
-	d.spoiled(k.sum(), nil) // its head was damaged, and is not any more
+	d.spoiled(k.Sum(), replaced.Body.(*openEntry).info)
+	d.spoiled(k.Sum(), nil) // its head was damaged, and is not any more
 	real := d.sys.Read
 	d.sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
-	d.spoiled(k.sum(), stored.info)
-	expectStored(t, d, k, 0, nil)
+	d.spoiled(k.Sum(), stored.Body.(*openEntry).info)
+	storetest.Expect(t, d, k, 0, nil)
 	d.sys.Read = real
-	expectStored(t, d, k, 2, b)
+	storetest.Expect(t, d, k, 2, b)
 	if d.spoils.Load() != 0 {
 		t.Errorf("%d spoiled", d.spoils.Load())
 	}
 	// A freshening meanwhile leaves the file, and its damage.
-	if err := d.Freshen(k, 2, metaFor(k, 3, b)); err != nil {
+	if err := d.Freshen(k, 2, storetest.Meta(k, 3, b)); err != nil {
 		t.Fatal(err)
 	}
-	d.spoiled(k.sum(), stored.info)
-	expectStored(t, d, k, 0, nil)
+	d.spoiled(k.Sum(), stored.Body.(*openEntry).info)
+	storetest.Expect(t, d, k, 0, nil)
 }

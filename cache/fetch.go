@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // fetch joins the key's flight, or begins it. With a soft timeout it waits until
 // the flight is that old: requests that come later wait less, or not at all.
-func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why policy.Verdict, softTimeout time.Duration) (*Answer, error) {
+func (c *Cache) fetch(ctx context.Context, q *Query, place store.Key, alone bool, why policy.Verdict, softTimeout time.Duration) (*Answer, error) {
 	f, r, leader, err := c.join(q, place, alone, why)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place Key, alone bool, why 
 // join returns the flight to wait for and a place in it. Where a validation
 // failed a moment ago its error is the answer: the stored response is as good
 // as it was, and masters in trouble are not asked at the rate of the requests.
-func (c *Cache) join(q *Query, place Key, alone bool, why policy.Verdict) (f *flight, r *reader, leader bool, err error) {
+func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) (f *flight, r *reader, leader bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -74,7 +75,7 @@ func (q *Query) span() string {
 }
 
 // refresh validates in the background, unless that is under way.
-func (c *Cache) refresh(q *Query, place Key) {
+func (c *Cache) refresh(q *Query, place store.Key) {
 	id := flightKey{place.Site, place.ID, ""}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +89,7 @@ func (c *Cache) refresh(q *Query, place Key) {
 // cover it: that a file is missing is the group's metadata, see lookup, and a
 // publish must not be answered with the 404 that was on its way before. While the
 // status is not known that costs a file one more fetch for each such purge.
-func (c *Cache) purged(f *flight, k Key) bool {
+func (c *Cache) purged(f *flight, k store.Key) bool {
 	k.Metadata = k.Metadata || f.mayBeMissing()
 	return c.purges.mark(k, f.born) != policy.NotMarked
 }
@@ -104,7 +105,7 @@ func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 }
 
 // begin starts a flight's fill. c.mu is held.
-func (c *Cache) begin(f *flight, q *Query, place Key) {
+func (c *Cache) begin(f *flight, q *Query, place store.Key) {
 	own := *q // the client's may be gone before the fill is
 	c.filling[f.id.whole()]++
 	release := func() {}
@@ -133,7 +134,7 @@ func (c *Cache) drop(f *flight) {
 //
 //	A: misses            joins flight 1          flight 1 commits, ends
 //	B:          misses                                                  begins flight 2
-func (c *Cache) fill(f *flight, q *Query, place Key) {
+func (c *Cache) fill(f *flight, q *Query, place store.Key) {
 	defer f.letGo() // last: nobody waits for a file to be closed
 	defer f.cancel(nil)
 	defer func() {
@@ -144,17 +145,17 @@ func (c *Cache) fill(f *flight, q *Query, place Key) {
 		c.drop(f)
 	}()
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
-	var found Key
+	var found store.Key
 	w.base, w.mark, found = c.lookup(q)
-	why := policy.Decide(w.requested, w.base.response(), w.mark, q.Rule, q.Request)
+	why := policy.Decide(w.requested, w.base.Policy(), w.mark, q.Rule, q.Request)
 	if why == policy.Fresh {
 		f.finishStored(w.base)
 		return
 	}
-	f.because(q.reason(w.requested, w.base.response(), w.mark, found))
-	w.asked = ask(why, w.base.response(), &q.Request)
-	w.asked.Stale = q.standIn(w.requested, w.base.response(), w.mark)
-	w.asked.Memo = w.base.memo(q.Memo)
+	f.because(q.reason(w.requested, w.base.Policy(), w.mark, found))
+	w.asked = ask(why, w.base.Policy(), &q.Request)
+	w.asked.Stale = q.standIn(w.requested, w.base.Policy(), w.mark)
+	w.asked.Memo = memo(w.base, q.Memo)
 	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // Fetcher asks the origin on behalf of the cache. Fetch writes exactly one
@@ -68,13 +69,13 @@ type Fill struct {
 	c     *Cache
 	f     *flight
 	q     *Query
-	base  *Stored // the stored response that Ask's validators are of
+	base  *store.Entry // the stored response that Ask's validators are of
 	mark  policy.Mark
-	place Key // where a response is to be stored
+	place store.Key // where a response is to be stored
 
 	asked     Ask
 	requested time.Time
-	meta      *Meta
+	meta      *store.Meta
 	declared  int64
 	held      bool
 	renewed   bool
@@ -96,7 +97,7 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 		return w.head(status, h, size)
 	}
 	if w.base != nil && policy.IsServerError(status) &&
-		policy.DecideOnError(time.Now(), w.base.response(), w.mark, w.q.Rule, w.q.Request) == policy.StaleIfError {
+		policy.DecideOnError(time.Now(), w.base.Policy(), w.mark, w.q.Rule, w.q.Request) == policy.StaleIfError {
 		return preferStale{status}
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
@@ -121,7 +122,7 @@ func (w *Fill) Tag(etag string) { w.etag = etag }
 
 // open releases a streamed response of size bytes.
 func (w *Fill) open(size int64) {
-	w.meta.Parts = []Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
+	w.meta.Parts = []store.Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
 	w.declared = size
 	if size <= w.c.maxObject {
 		w.create(size)
@@ -137,7 +138,7 @@ func (w *Fill) Hold(status int, h http.Header, parts int) error {
 	w.begin(status, h)
 	w.held = true
 	w.tag = sha256.New()
-	w.meta.Parts = make([]Part, parts)
+	w.meta.Parts = make([]store.Part, parts)
 	w.create(-1)
 	w.meta.Parts = w.meta.Parts[:0]
 	return nil
@@ -150,7 +151,7 @@ func refused(status int) bool {
 // begin makes the Meta of a response that arrives now.
 func (w *Fill) begin(status int, h http.Header) {
 	received := time.Now()
-	m := &Meta{
+	m := &store.Meta{
 		Site: w.place.Site, Key: w.place.ID, Born: w.f.born, ID: w.c.ids.next(received),
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
@@ -200,7 +201,7 @@ func (w *Fill) create(size int64) {
 // before. Each gets a strong ETag of its own over its bytes.
 func (w *Fill) Part(variant, contentType, encoding string) error {
 	w.endPart()
-	w.meta.Parts = append(w.meta.Parts, Part{Variant: variant, ContentType: contentType, Encoding: encoding, Offset: w.size})
+	w.meta.Parts = append(w.meta.Parts, store.Part{Variant: variant, ContentType: contentType, Encoding: encoding, Offset: w.size})
 	return nil
 }
 
@@ -238,7 +239,7 @@ func (w *Fill) renew(h http.Header) error {
 	if w.base == nil || w.asked.ETag == "" && w.asked.LastModified == "" && w.asked.Memo == nil {
 		return ErrUnasked
 	}
-	w.base.Meta = w.freshen(h)
+	w.base = &store.Entry{Meta: w.freshen(h), Body: w.base.Body}
 	w.renewed = true
 	w.f.setStatus(http.StatusNotModified)
 	return nil
@@ -246,12 +247,12 @@ func (w *Fill) renew(h http.Header) error {
 
 // freshen renews the stored response's Meta. Not freshened in the store costs
 // another validation and nothing else.
-func (w *Fill) freshen(h http.Header) *Meta {
+func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
 	m.Response = w.base.Freshened(h, w.requested, now)
 	m.ID, m.Born = w.c.ids.next(now), w.f.born
-	if err := w.c.store.Freshen(w.place, w.base.ID, &m); err != nil && !errors.Is(err, errGone) {
+	if err := w.c.store.Freshen(w.place, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)
 	}
 	return &m
@@ -295,4 +296,25 @@ func (w *Fill) commit() {
 	w.f.commit(&final)
 	w.c.drop(w.f) // only now: a request in between found either the flight or the store
 	w.f.finish(&final)
+}
+
+// maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.
+const maxMemo = 8 << 20
+
+// memo reads the part of a variant of a stored response. It is nil when there is none
+// that can be read. A part that is too large counts as none.
+func memo(s *store.Entry, variant string) []byte {
+	if s == nil || variant == "" {
+		return nil
+	}
+	for _, p := range s.Parts {
+		if p.Variant != variant || p.Size > maxMemo {
+			continue
+		}
+		memo := make([]byte, p.Size)
+		if n, _ := s.Body.ReadAt(memo, p.Offset); int64(n) == p.Size && crc32.Checksum(memo, castagnoli) == p.CRC {
+			return memo
+		}
+	}
+	return nil
 }

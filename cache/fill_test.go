@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // hold makes a held response of one part for each variant.
@@ -51,23 +53,26 @@ func TestHeldIsReleasedWhenItIsWhole(t *testing.T) {
 		}}
 		full, brief := query("a", origin), query("a", origin)
 		full.Variant, brief.Variant = "full", "abbreviated"
-		answered := false
+		answered := make(chan struct{})
 		wait := clients(c, 10, func(i int) *Query { return []*Query{full, brief}[i%2] })
 		go func() {
+			defer close(answered) // the test ends after it, or its file would still be open
 			get(c, full)
-			answered = true
 		}()
 		synctest.Wait()
-		if answered {
+		select {
+		case <-answered:
 			t.Fatal("answered before the response was whole")
+		default:
 		}
-		expectStored(t, c.store, full.Key, 0, nil)
+		storetest.Expect(t, c.store, full.Key, 0, nil)
 		close(gate)
 		for i, g := range wait() {
 			if want := []string{"all of it", "less"}[i%2]; g.body != want || g.err != nil {
 				t.Errorf("got %v, want %q", g, want)
 			}
 		}
+		<-answered
 		origin.want(t, 1)
 		settle(c)
 		expect(t, c, full, Hit, "all of it")
@@ -84,7 +89,7 @@ func TestHeldThatFailsIsSeenByNobody(t *testing.T) {
 			t.Errorf("got %v, want the origin's error", g)
 		}
 		settle(c)
-		expectStored(t, c.store, q.Key, 0, nil)
+		storetest.Expect(t, c.store, q.Key, 0, nil)
 	})
 }
 
@@ -177,7 +182,7 @@ func TestHeldThatNoTierTakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := opened(t, config)
-				one, two := string(payload(1, 700_000)), string(payload(2, 900_000))
+				one, two := string(storetest.Payload(1, 700_000)), string(storetest.Payload(2, 900_000))
 				origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
 					return hold(fill, map[string]string{"abbreviated": one, "full": two})
 				})
@@ -187,7 +192,7 @@ func TestHeldThatNoTierTakes(t *testing.T) {
 					expect(t, c, q, Missed, want)
 					settle(c)
 				}
-				expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+				storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 			})
 		})
 	}
@@ -199,7 +204,7 @@ func TestHeldThatIsNotToBeStored(t *testing.T) {
 		q.Request.Control.NoStore = true
 		expect(t, c, q, Missed, "mine")
 		settle(c)
-		expectStored(t, c.store, q.Key, 0, nil)
+		storetest.Expect(t, c.store, q.Key, 0, nil)
 	})
 }
 
@@ -237,7 +242,7 @@ func TestRespondWithoutContent(t *testing.T) {
 func TestBodyFromAnOffset(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		for id, n := range map[string]int{"small": 1000, "large": 400_000} {
-			text := string(payload(n, n))
+			text := string(storetest.Payload(n, n))
 			q := query(id, always(200, text, "Cache-Control: max-age=60"))
 			for range 2 { // live, and then stored
 				a, err := c.Get(t.Context(), q)
@@ -297,7 +302,7 @@ func TestPutOfWhatNoTierTakes(t *testing.T) {
 func TestRestartKeepsTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		text := map[string]string{"small": "x", "large": string(payload(1, 300_000)), "held": "held"}
+		text := map[string]string{"small": "x", "large": string(storetest.Payload(1, 300_000)), "held": "held"}
 		from := func(id string) Fetcher {
 			if id == "held" {
 				return fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text[id]}) })
@@ -358,7 +363,7 @@ func TestRestartKeepsAFreshening(t *testing.T) {
 func TestSpoiledIsFetchedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		text := string(payload(1, 2000))
+		text := string(storetest.Payload(1, 2000))
 		origin := always(200, text, "Cache-Control: max-age=60")
 		for round, want := range []Outcome{Missed, Missed, Hit} {
 			var told error
@@ -379,7 +384,7 @@ func TestSpoiledIsFetchedAnew(t *testing.T) {
 				if err != nil || len(all) != 1 {
 					t.Fatal(all, err)
 				}
-				flip(t, all[0], -1)
+				storetest.Flip(t, all[0], -1)
 			}
 		}
 	})

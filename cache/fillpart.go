@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // errUnaskedPart is a 206 to a request for the whole.
@@ -63,7 +64,7 @@ type onlyWriter struct{ io.Writer }
 func (w *Fill) head(status int, h http.Header, size int64) error {
 	w.begin(status, h)
 	w.f.notKept()
-	w.meta.Parts = []Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
+	w.meta.Parts = []store.Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
 	w.f.release(w.meta)
 	if w.base == nil || status != http.StatusOK {
 		return nil

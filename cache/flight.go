@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // flight is one fetch and everyone who waits for it. The fill writes, readers
@@ -31,15 +32,15 @@ type flight struct {
 
 	mu       sync.Mutex
 	state    state
-	err      error       // why it failed
-	interims []interim   // 1xx responses so far
-	meta     *Meta       // from headers on
-	unkept   http.Header // fields of the response that only its first reader gets
-	stored   *Stored     // the result when the response was already stored: validated, or found fresh
-	result   result      // what happened at the origin
-	writer   Writer      // the bytes; nil without a tier that takes them
-	inStore  int64       // bytes readable in writer
-	window   window      // the bytes after those
+	err      error        // why it failed
+	interims []interim    // 1xx responses so far
+	meta     *store.Meta  // from headers on
+	unkept   http.Header  // fields of the response that only its first reader gets
+	stored   *store.Entry // the result when the response was already stored: validated, or found fresh
+	result   result       // what happened at the origin
+	writer   store.Writer // the bytes; nil without a tier that takes them
+	inStore  int64        // bytes readable in writer
+	window   window       // the bytes after those
 	readers  map[*reader]struct{}
 	wake     chan struct{} // closed and replaced when there is news
 	waiting  bool          // somebody holds wake

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // clients are many gets at once.
@@ -23,7 +25,7 @@ func clients(c *Cache, n int, q func(i int) *Query) (wait func() []got) {
 
 func TestFlightIsOneFetchForAll(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		text := string(payload(1, 300_000))
+		text := string(storetest.Payload(1, 300_000))
 		gate := make(chan struct{})
 		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
 			<-gate
@@ -60,7 +62,7 @@ func TestFlightKeysAreApart(t *testing.T) {
 				return respond(fill, 200, text, "Cache-Control: max-age=60")
 			})
 		}
-		keys := []Key{{Site: "s", ID: "a"}, {Site: "s", ID: "b"}, {Site: "t", ID: "a"}}
+		keys := []store.Key{{Site: "s", ID: "a"}, {Site: "s", ID: "b"}, {Site: "t", ID: "a"}}
 		wait := clients(c, 3, func(i int) *Query {
 			return &Query{Key: keys[i], Request: asking(""), Fetcher: origin(keys[i].Site + keys[i].ID)}
 		})
@@ -205,7 +207,7 @@ func TestFlightWhoeverLeavesHarmsNobody(t *testing.T) {
 
 func TestFlightSlowReaderDelaysNobody(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		text := string(payload(1, 400_000))
+		text := string(storetest.Payload(1, 400_000))
 		origin := always(200, text, "Cache-Control: max-age=60")
 		_, slow := begun(t, c, query("a", origin)) // and reads nothing
 		settle(c)

@@ -11,6 +11,8 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func TestFlightRefreshesOnceInTheBackground(t *testing.T) {
@@ -89,7 +91,7 @@ func TestFlightThatIsNotToBeShared(t *testing.T) {
 					}
 				}
 				settle(c)
-				expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+				storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 			})
 		})
 	}
@@ -116,7 +118,7 @@ func TestFlightOfAnAuthorizedRequest(t *testing.T) {
 				}
 			}
 			settle(c)
-			stored := c.store.Get(Key{Site: "s", ID: "a"})
+			stored := c.store.Get(store.Key{Site: "s", ID: "a"})
 			defer stored.Release()
 			if (stored != nil) != strings.HasPrefix(control, "public") {
 				t.Errorf("§3.5 %q stored: %v", control, stored != nil)
@@ -170,7 +172,7 @@ func TestFlightVary(t *testing.T) {
 
 func TestFlightNotModified(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		text := string(payload(1, 300_000)) // more than the memory tier takes beside a disk
+		text := string(storetest.Payload(1, 300_000)) // more than the memory tier takes beside a disk
 		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
 			if n == 1 {
 				return respond(fill, 200, text, "Cache-Control: max-age=60", `Etag: "1"`, "Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT", "X-A: 1")

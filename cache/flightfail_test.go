@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func TestFlightErrorIsForAll(t *testing.T) {
@@ -225,7 +227,7 @@ func TestFlightFailingAfterTheHeadersIsNoEnd(t *testing.T) {
 			expectRead(t, two, "some")
 			expectEnd(t, two, errOrigin)
 			settle(c)
-			expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+			storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 		}
 	})
 }
@@ -266,7 +268,7 @@ func TestFlightOfAnotherLengthThanDeclared(t *testing.T) {
 				t.Errorf("%q as %d bytes: got %v", sent, declared, g)
 			}
 			settle(c)
-			expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+			storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 		}
 	})
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"net/http"
+
+	"pkgedge/cache/store"
 )
 
 // The fill's side of a flight. One goroutine calls these.
 
-func (f *flight) setWriter(w Writer) {
+func (f *flight) setWriter(w store.Writer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer = w
@@ -59,7 +61,7 @@ func (f *flight) notKept() {
 }
 
 // release lets readers begin.
-func (f *flight) release(m *Meta) {
+func (f *flight) release(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.meta = m
@@ -110,7 +112,7 @@ func (f *flight) write(p []byte, held bool, limit int64) error {
 // fails under it: it was going to be released whole, so it still can.
 func (f *flight) toHeap(p []byte) error {
 	if _, already := f.writer.(*heapWriter); already {
-		return errNoRoom
+		return store.ErrNoSpace
 	}
 	heap := &heapWriter{memory: f.memory}
 	_, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore))
@@ -176,7 +178,7 @@ func (f *flight) slowest() int64 {
 }
 
 // commit makes the response visible in the store, if it is to be kept.
-func (f *flight) commit(m *Meta) {
+func (f *flight) commit(m *store.Meta) {
 	if !f.result.kept || f.writer == nil {
 		return
 	}
@@ -186,7 +188,7 @@ func (f *flight) commit(m *Meta) {
 }
 
 // finish ends a fill that succeeded.
-func (f *flight) finish(m *Meta) {
+func (f *flight) finish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.meta = m
@@ -195,7 +197,7 @@ func (f *flight) finish(m *Meta) {
 
 // finishStored ends a fill whose answer is a stored response, which the flight
 // takes over.
-func (f *flight) finishStored(s *Stored) {
+func (f *flight) finishStored(s *store.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stored = s

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
 )
 
 // heapWriter is a Writer for a held response that no tier takes. It takes what
@@ -38,7 +39,7 @@ func (w *heapWriter) Write(p []byte) (n int, err error) {
 func (w *heapWriter) grow() error {
 	if len(w.slabs) > 0 && !w.memory.afloat.Take(budget.BlockSize) {
 		if !w.memory.lend(budget.BlockSize) {
-			return errNoRoom
+			return store.ErrNoSpace
 		}
 		w.lent += budget.BlockSize
 	}
@@ -60,7 +61,7 @@ func (w *heapWriter) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-func (w *heapWriter) Commit(*Meta) error { return errNoRoom }
+func (w *heapWriter) Commit(*store.Meta) error { return store.ErrNoSpace }
 
 func (w *heapWriter) Abort() {
 	w.mu.Lock()

@@ -1,13 +1,10 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,32 +16,12 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
 )
 
 // asking is a GET with the given Cache-Control, "" for none.
 func asking(control string) policy.Request {
 	return policy.Request{Method: http.MethodGet, Control: policy.RequestControl(http.Header{"Cache-Control": {control}})}
-}
-
-// payload is n bytes that no other seed has.
-func payload(seed, n int) []byte {
-	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(b)
-	return b
-}
-
-// metaFor is the Meta of a one-part response.
-func metaFor(k Key, id uint64, body []byte, lines ...string) *Meta {
-	m := &Meta{
-		Site: k.Site, Key: k.ID, ID: id,
-		Response: policy.Response{
-			Status: http.StatusOK, Header: policytest.Fields(lines...),
-			RequestTime: policytest.Epoch, ResponseTime: policytest.Epoch,
-		},
-		Parts: []Part{{Size: int64(len(body)), CRC: crc32.Checksum(body, castagnoli)}},
-	}
-	m.Measure()
-	return m
 }
 
 // fetch is a scripted origin.
@@ -150,7 +127,7 @@ func pass(d time.Duration) { <-time.After(d) }
 
 // query asks for one key of one site.
 func query(id string, from Fetcher) *Query {
-	return &Query{Key: Key{Site: "s", ID: id, Group: "g"}, Request: asking(""), Fetcher: from}
+	return &Query{Key: store.Key{Site: "s", ID: id, Group: "g"}, Request: asking(""), Fetcher: from}
 }
 
 // settle waits until no fill is under way and memory has taken what it was
@@ -208,53 +185,7 @@ func expect(t testing.TB, c *Cache, q *Query, outcome Outcome, text string) {
 	}
 }
 
-// write makes a stored response of one part.
-func write(t testing.TB, s Store, k Key, m *Meta, body []byte) {
-	t.Helper()
-	w, err := s.Create(k, m, int64(len(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	if _, err := w.Write(body); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Commit(m); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // tiersOf are two tiers that do at once what can be done in the background.
 func tiersOf(m *memory, d *disk) *tiers {
 	return &tiers{memory: m, disk: d, background: func(work func()) bool { work(); return true }}
-}
-
-// bytesOf reads a stored response's whole body.
-func bytesOf(t testing.TB, s *Stored) []byte {
-	t.Helper()
-	b, err := io.ReadAll(io.NewSectionReader(s.Body, 0, s.Size()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// expectStored fails the test unless the store answers so; nil is a miss.
-func expectStored(t testing.TB, s Store, k Key, id uint64, want []byte) {
-	t.Helper()
-	have := s.Get(k)
-	if have == nil {
-		if want != nil {
-			t.Errorf("%q is not stored", k.ID)
-		}
-		return
-	}
-	defer have.Release()
-	if want == nil {
-		t.Errorf("%q is stored", k.ID)
-		return
-	}
-	if have.ID != id || !bytes.Equal(bytesOf(t, have), want) {
-		t.Errorf("%q has ID %d and %d bytes, want ID %d and other bytes", k.ID, have.ID, have.Size(), id)
-	}
 }

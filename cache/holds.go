@@ -1,5 +1,7 @@
 package cache
 
+import "pkgedge/cache/store"
+
 // Holds says whether a response for k is stored, in any tier, or being fetched:
 // whether a purge of k has anything to cover. It is for those who hear of far more
 // changes than are stored here, and it may say yes for too much, never no for too
@@ -20,14 +22,14 @@ package cache
 // response has left is not made. So what moves from memory to disk is seen by the
 // first look at memory, or is on disk by then; what moves from disk to memory is
 // seen on disk, or by the second look at memory.
-func (c *Cache) Holds(k Key) bool {
+func (c *Cache) Holds(k store.Key) bool {
 	c.mu.Lock()
 	filling := c.filling[flightKey{k.Site, k.ID, ""}] > 0
 	c.mu.Unlock()
 	if filling {
 		return true
 	}
-	sum := k.sum()
+	sum := k.Sum()
 	return c.memory.has(sum) || c.disk != nil && (c.disk.has(sum) || c.memory.has(sum))
 }
 

@@ -12,11 +12,12 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 func wantHeld(t *testing.T, c *Cache, id string, want bool) {
 	t.Helper()
-	if got := c.Holds(Key{Site: "s", ID: id}); got != want {
+	if got := c.Holds(store.Key{Site: "s", ID: id}); got != want {
 		t.Errorf("Holds(%s) is %v", id, got)
 	}
 }
@@ -33,7 +34,7 @@ func TestHoldsWhatIsStored(t *testing.T) {
 		wantHeld(t, c, "none", true)
 		wantHeld(t, c, "passing", false)
 		wantHeld(t, c, "b", false)
-		if c.Holds(Key{Site: "t", ID: "a"}) {
+		if c.Holds(store.Key{Site: "t", ID: "a"}) {
 			t.Error("another site's")
 		}
 		if n := len(c.filling); n != 0 {
@@ -56,8 +57,8 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	sum := Key{Site: "s", ID: "a"}.sum()
-	if d.index.Has(sum) || !d.has(sum) || d.has(Key{Site: "s", ID: "b"}.sum()) {
+	sum := store.Key{Site: "s", ID: "a"}.Sum()
+	if d.index.Has(sum) || !d.has(sum) || d.has(store.Key{Site: "s", ID: "b"}.Sum()) {
 		t.Errorf("index %v, disk %v", d.index.Has(sum), d.has(sum))
 	}
 	d.sys.Open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
@@ -162,11 +163,11 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 	}
 	again := openedPurges(t, dir)
 	for i := range 1000 {
-		if m := again.mark(Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != policy.MarkedStale {
+		if m := again.mark(store.Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != policy.MarkedStale {
 			t.Fatalf("%d is %v after a restart", i, m)
 		}
 	}
-	if m := again.mark(Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != policy.NotMarked {
+	if m := again.mark(store.Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != policy.NotMarked {
 		t.Errorf("another is %v", m)
 	}
 }
@@ -178,7 +179,7 @@ func TestAPurgeOfASitesMetadata(t *testing.T) {
 	p.mustAdd(t, Purge{Scope: ScopeSiteMetadata, Site: "s", Soft: true})
 	check := func(p *purges) {
 		t.Helper()
-		for k, want := range map[Key]policy.Mark{
+		for k, want := range map[store.Key]policy.Mark{
 			{Site: "s", ID: "packument/a", Group: "a", Metadata: true}: policy.MarkedStale,
 			{Site: "s", ID: "keys", Metadata: true}:                    policy.MarkedStale,
 			{Site: "s", ID: "tarball/a", Group: "a"}:                   policy.NotMarked,
@@ -210,7 +211,7 @@ func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := openedPurges(t, dir)
-	for k, want := range map[Key]policy.Mark{
+	for k, want := range map[store.Key]policy.Mark{
 		{Site: "one", ID: "x"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "group"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "meta", Metadata: true}: policy.MarkedStale,
 		{Site: "s", ID: "key"}: policy.MarkedGone, {Site: "five", ID: "x", Metadata: true}: policy.MarkedStale, {Site: "s", ID: "y", Group: "z", Metadata: true}: policy.NotMarked,
 	} {
@@ -226,7 +227,7 @@ func BenchmarkHolds(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		c.Holds(Key{Site: "s", ID: fmt.Sprint("packument/name-", i)})
+		c.Holds(store.Key{Site: "s", ID: fmt.Sprint("packument/name-", i)})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // written is a write, and how many purges were acknowledged before it.
@@ -82,12 +83,12 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 			}
 			for _, all := range batches[:w.acknowledged] {
 				for _, u := range all {
-					if p.mark(Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
+					if p.mark(store.Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
 						t.Fatalf("cut at %d of %d bytes: %.20s is forgotten", w.off, len(w.bytes), u.Name)
 					}
 				}
 			}
-			if w.acknowledged > 0 && p.mark(Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
+			if w.acknowledged > 0 && p.mark(store.Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
 				t.Fatalf("cut at %d of %d bytes: taken for damage", w.off, len(w.bytes))
 			}
 			p.close()
@@ -123,7 +124,7 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 	p.close()
 	p = openedPurges(t, dir)
 	for id, want := range map[string]policy.Mark{"many-0": policy.NotMarked, "many-299": policy.NotMarked, "after": policy.MarkedGone} {
-		if have := p.mark(Key{Site: "s", ID: id}, born); have != want {
+		if have := p.mark(store.Key{Site: "s", ID: id}, born); have != want {
 			t.Errorf("%s is %d, want %d", id, have, want)
 		}
 	}

@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // killDir names the directory for the process that is to be killed, which is
 // this test binary once more.
 const killDir = "EDGE_TEST_KILL_DIR"
 
-func killKey(i int) Key { return Key{Site: "s", ID: fmt.Sprint(i % 20)} }
+func killKey(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i % 20)} }
 
 // A SIGKILL at any moment leaves what was committed, and nothing partial.
 func TestDiskKilled(t *testing.T) {
@@ -57,7 +59,7 @@ func TestDiskKilled(t *testing.T) {
 			if s == nil {
 				t.Fatalf("round %d: commit %d is lost", round, i)
 			}
-			if n := int(s.ID) - 1; n != i && n != i+20 || string(bytesOf(t, s)) != string(payload(n, 1000*(n%90))) {
+			if n := int(s.ID) - 1; n != i && n != i+20 || string(storetest.Bytes(t, s)) != string(storetest.Payload(n, 1000*(n%90))) {
 				t.Errorf("round %d: commit %d has ID %d, or other bytes", round, i, s.ID)
 			}
 			s.Release()
@@ -81,8 +83,8 @@ func untilKilled(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for i := range 100_000 {
-		k, b := killKey(i), payload(i, 1000*(i%90))
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		k, b := killKey(i), storetest.Payload(i, 1000*(i%90))
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		fmt.Println("committed", i)
 	}
 }

@@ -5,6 +5,10 @@ import (
 	"io"
 	"slices"
 	"testing"
+
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // history is what was done to each key, and so what may be found: whatever was
@@ -19,7 +23,7 @@ func newHistory() *history {
 	return &history{map[string]map[uint64][]byte{}, map[string]uint64{}, map[string][]uint64{}}
 }
 
-func (h *history) tried(k Key, id uint64, body []byte, err error) {
+func (h *history) tried(k store.Key, id uint64, body []byte, err error) {
 	if h.bodies[k.ID] == nil {
 		h.bodies[k.ID] = map[uint64][]byte{}
 	}
@@ -33,10 +37,10 @@ func (h *history) tried(k Key, id uint64, body []byte, err error) {
 
 // check compares a store with the history. strict says that nothing may be
 // missing that was committed.
-func (h *history) check(t *testing.T, s Store, strict bool) {
+func (h *history) check(t *testing.T, s store.Store, strict bool) {
 	t.Helper()
 	for id, versions := range h.bodies {
-		k := Key{Site: "s", ID: id}
+		k := store.Key{Site: "s", ID: id}
 		have := s.Get(k)
 		if have == nil {
 			if strict && h.sure[id] != 0 {
@@ -47,7 +51,7 @@ func (h *history) check(t *testing.T, s Store, strict bool) {
 		if have.ID != h.sure[id] && !slices.Contains(h.maybe[id], have.ID) {
 			t.Errorf("%s has ID %d, want %d or one of %d", id, have.ID, h.sure[id], h.maybe[id])
 		}
-		if !bytes.Equal(bytesOf(t, have), versions[have.ID]) {
+		if !bytes.Equal(storetest.Bytes(t, have), versions[have.ID]) {
 			t.Errorf("%s with ID %d has other bytes than were written", id, have.ID)
 		}
 		have.Release()
@@ -65,9 +69,9 @@ type life struct {
 
 func (l *life) commit(name string, size int, declared int64) {
 	l.id++
-	k := Key{Site: "s", ID: name, Metadata: l.id%2 == 0}
-	body := payload(int(l.id), size)
-	m := metaFor(k, l.id, body)
+	k := store.Key{Site: "s", ID: name, Metadata: l.id%2 == 0}
+	body := storetest.Payload(int(l.id), size)
+	m := storetest.Meta(k, l.id, body)
 	l.breaker = breaker{} // each failure is to be met, not its pause
 	l.history.tried(k, l.id, body, func() error {
 		w, err := l.Create(k, m, declared)
@@ -87,7 +91,7 @@ func (l *life) commit(name string, size int, declared int64) {
 }
 
 func (l *life) get(name string) {
-	if s := l.Get(Key{Site: "s", ID: name}); s != nil {
+	if s := l.Get(store.Key{Site: "s", ID: name}); s != nil {
 		io.Copy(io.Discard, io.NewSectionReader(s.Body, 0, s.Size()))
 		s.Release()
 	}
@@ -95,14 +99,14 @@ func (l *life) get(name string) {
 
 func (l *life) renew(name string, old uint64, lines ...string) {
 	l.id++
-	k := Key{Site: "s", ID: name, Metadata: old%2 == 0}
+	k := store.Key{Site: "s", ID: name, Metadata: old%2 == 0}
 	body := l.history.bodies[name][old]
-	l.history.tried(k, l.id, body, l.Freshen(k, old, metaFor(k, l.id, body, lines...)))
+	l.history.tried(k, l.id, body, l.Freshen(k, old, storetest.Meta(k, l.id, body, lines...)))
 }
 
 func (l *life) scrubAll(names ...string) {
 	for _, name := range names {
-		l.scrubFile(Key{Site: "s", ID: name}.sum(), hasty(l.disk))
+		l.scrubFile(store.Key{Site: "s", ID: name}.Sum(), hasty(l.disk))
 	}
 }
 
@@ -118,7 +122,7 @@ func (l *life) small() {
 	l.get("small")
 	l.renew("small", 5)
 	l.scan(l.stop)
-	gone := Key{Site: "s", ID: "gone"}
+	gone := store.Key{Site: "s", ID: "gone"}
 	l.commit("gone", 100, 100)
 	l.Remove(gone, l.id)
 	l.history.maybe["gone"], l.history.sure["gone"] = append(l.history.maybe["gone"], l.history.sure["gone"]), 0
@@ -128,8 +132,8 @@ func (l *life) small() {
 
 // large is what happens to a body with sums, and to fields beyond their slot.
 func (l *life) large() {
-	l.commit("huge", wholeCheck+1, -1)
-	l.index.Vouch(Key{Site: "s", ID: "huge"}.sum(), 0) // as after a start
+	l.commit("huge", record.MaxUnsummed+1, -1)
+	l.index.Vouch(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
 	l.get("huge")
 	l.renew("huge", l.id, long(4000))
 	l.renew("huge", l.id, long(9000))

@@ -40,8 +40,8 @@ func (m *memory) shed(n int64) {
 		})
 	}
 	for _, r := range gone {
-		m.shard(r.sum).drop(r.sum, r.meta.ID)
-		m.values.Del(slot(r.sum, r.meta.ID))
+		m.shard(r.sum).drop(r.sum, r.ID)
+		m.values.Del(slot(r.sum, r.ID))
 	}
 	if len(gone) > 0 {
 		m.values.Wait() // or the next loan would find them still counted

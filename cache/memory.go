@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
 )
 
 // memory keeps small stored responses in ristretto.
@@ -43,21 +45,48 @@ type currents struct {
 	//	writer: commits v2, put; v2 is evicted from memory
 	//	reader: puts v1 — and memory would answer with it
 	changes uint64
-	ids     map[Sum]uint64
-	moving  map[Sum]int // copied from one tier to the other at this moment, see Holds
+	ids     map[store.Sum]uint64
+	moving  map[store.Sum]int // copied from one tier to the other at this moment, see Holds
 }
 
-// resident is a response in memory, immutable.
+// resident is a response in memory, and its own Body. It is immutable, so that a hit
+// hands out the one Entry that it has.
 type resident struct {
-	key  Key
-	sum  Sum
-	meta *Meta
+	store.Entry
+	key  store.Key
+	sum  store.Sum
 	data []byte
 	sole bool // there is no copy on disk, or not with this Meta
 }
 
+func newResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *resident {
+	r := &resident{key: k, sum: sum, data: data, sole: sole}
+	r.Entry = store.Entry{Meta: m, Body: r}
+	return r
+}
+
+// ReadAt, Section, Bytes and Close make a resident a Body.
+func (r *resident) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(r.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, r.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (r *resident) Section(off, n int64) (io.Reader, error) {
+	return bytes.NewReader(r.data[off : off+n]), nil
+}
+
+func (r *resident) Bytes() ([]byte, bool) { return r.data, true }
+
+func (r *resident) Close() error { return nil }
+
 // cost is what a resident takes, to which ristretto adds 56 bytes.
-func (r *resident) cost() int64 { return int64(cap(r.data)) + r.meta.overhead() }
+func (r *resident) cost() int64 { return int64(cap(r.data)) + r.Overhead() }
 
 // room makes a body's bytes with the capacity that the allocator gives them, so
 // that cap says what they take.
@@ -79,7 +108,7 @@ func newMemory(s budget.Shares) (*memory, error) {
 		beside:  func() int64 { return 0 },
 	}
 	for i := range m.shards {
-		m.shards[i].ids, m.shards[i].moving = make(map[Sum]uint64), make(map[Sum]int)
+		m.shards[i].ids, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
@@ -87,7 +116,7 @@ func newMemory(s budget.Shares) (*memory, error) {
 	m.share = max(s.Tier-5*counters, budget.MinTier)
 	drop := func(item *ristretto.Item[*resident]) {
 		if r := item.Value; r != nil {
-			m.shard(r.sum).drop(r.sum, r.meta.ID)
+			m.shard(r.sum).drop(r.sum, r.ID)
 		}
 	}
 	var err error
@@ -105,9 +134,9 @@ func newMemory(s budget.Shares) (*memory, error) {
 	return m, err
 }
 
-func (m *memory) shard(s Sum) *currents { return &m.shards[s[15]%64] }
+func (m *memory) shard(s store.Sum) *currents { return &m.shards[s[15]%64] }
 
-func (c *currents) drop(s Sum, id uint64) {
+func (c *currents) drop(s store.Sum, id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ids[s] == id {
@@ -116,7 +145,7 @@ func (c *currents) drop(s Sum, id uint64) {
 }
 
 // slot mixes the sum, which is already a digest, with the ID.
-func slot(s Sum, id uint64) uint64 {
+func slot(s store.Sum, id uint64) uint64 {
 	h := id * 0x9e3779b97f4a7c15
 	for i := range 8 {
 		h ^= uint64(s[i]) << (8 * i)
@@ -125,7 +154,7 @@ func slot(s Sum, id uint64) uint64 {
 }
 
 // get returns the response, or a ticket for promote.
-func (m *memory) get(k Key, sum Sum) (*Stored, uint64) {
+func (m *memory) get(k store.Key, sum store.Sum) (*resident, uint64) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	id, ok := c.ids[sum]
@@ -135,24 +164,20 @@ func (m *memory) get(k Key, sum Sum) (*Stored, uint64) {
 		return nil, ticket
 	}
 	r, ok := m.values.Get(slot(sum, id))
-	if !ok || r.meta.ID != id || r.key.Site != k.Site || r.key.ID != k.ID {
+	if !ok || r.ID != id || r.key.Site != k.Site || r.key.ID != k.ID {
 		return nil, ticket
 	}
-	return r.stored(), ticket
-}
-
-func (r *resident) stored() *Stored {
-	return &Stored{Meta: r.meta, Body: bytes.NewReader(r.data), data: r.data, sole: r.sole}
+	return r, ticket
 }
 
 // takes says whether a response is small enough.
-func (m *memory) takes(meta *Meta) bool {
-	return meta.Size()+meta.overhead() <= m.largest
+func (m *memory) takes(meta *store.Meta) bool {
+	return meta.Size()+meta.Overhead() <= m.largest
 }
 
 // put keeps a response that was committed. sole says that the disk has no copy.
-func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
-	sum := k.sum()
+func (m *memory) put(k store.Key, meta *store.Meta, data []byte, sole bool) {
+	sum := k.Sum()
 	c := m.shard(sum)
 	c.mu.Lock()
 	c.changes++
@@ -165,7 +190,7 @@ func (m *memory) put(k Key, meta *Meta, data []byte, sole bool) {
 	if !newer {
 		return
 	}
-	m.set(&resident{k, sum, meta, data, sole})
+	m.set(newResident(k, sum, meta, data, sole))
 	if had {
 		m.values.Del(slot(sum, before)) // nobody asks for it again, and it would count until evicted
 	}
@@ -175,18 +200,18 @@ func (m *memory) set(r *resident) {
 	m.resize()
 	n := r.cost() + queuing
 	if m.afloat.Take(n) {
-		if m.values.Set(slot(r.sum, r.meta.ID), r, 0) {
+		if m.values.Set(slot(r.sum, r.ID), r, 0) {
 			return
 		}
 		m.afloat.Release(n)
 	}
-	m.shard(r.sum).drop(r.sum, r.meta.ID)
+	m.shard(r.sum).drop(r.sum, r.ID)
 }
 
 // promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
-func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored {
-	r := &resident{k, k.sum(), meta, data, false}
+func (m *memory) promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
+	r := newResident(k, k.Sum(), meta, data, false)
 	m.values.Get(slot(r.sum, meta.ID)) // it is not there, and counts as asked for: ristretto admits by that
 	c := m.shard(r.sum)
 	c.mu.Lock()
@@ -198,21 +223,21 @@ func (m *memory) promote(ticket uint64, k Key, meta *Meta, data []byte) *Stored 
 	if taken {
 		m.set(r)
 	}
-	return r.stored()
+	return &r.Entry
 }
 
 // Freshen renews the Meta of the response with the old ID, if that is held here
 // and the current one.
-func (m *memory) Freshen(k Key, old uint64, meta *Meta) error {
+func (m *memory) Freshen(k store.Key, old uint64, meta *store.Meta) error {
 	return m.freshen(k, old, meta, true)
 }
 
 // freshen is Freshen; sole says that the disk does not have the new Meta.
-func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
-	sum := k.sum()
+func (m *memory) freshen(k store.Key, old uint64, meta *store.Meta, sole bool) error {
+	sum := k.Sum()
 	r, ok := m.values.Get(slot(sum, old))
-	if !ok || r.meta.ID != old || !sameBytes(r.meta, meta) {
-		return errGone
+	if !ok || r.ID != old || !store.SameBytes(r.Meta, meta) {
+		return store.ErrGone
 	}
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -223,23 +248,23 @@ func (m *memory) freshen(k Key, old uint64, meta *Meta, sole bool) error {
 	}
 	c.mu.Unlock()
 	if !current {
-		return errGone
+		return store.ErrGone
 	}
-	m.set(&resident{k, sum, meta, r.data, sole})
+	m.set(newResident(k, sum, meta, r.data, sole))
 	m.values.Del(slot(sum, old))
 	m.values.Wait() // as in Commit
 	return nil
 }
 
 // shared records that the disk has a copy now.
-func (m *memory) shared(k Key, s *Stored) {
-	if sum := k.sum(); m.current(sum, s.ID) {
-		m.set(&resident{k, sum, s.Meta, s.data, false})
+func (m *memory) shared(r *resident) {
+	if m.current(r.sum, r.ID) {
+		m.set(newResident(r.key, r.sum, r.Meta, r.data, false))
 	}
 }
 
 // current says that the response with that ID is here.
-func (m *memory) current(sum Sum, id uint64) bool {
+func (m *memory) current(sum store.Sum, id uint64) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -247,14 +272,14 @@ func (m *memory) current(sum Sum, id uint64) bool {
 }
 
 // moves begins, and moved ends, a copy from one tier to the other.
-func (m *memory) moves(sum Sum) {
+func (m *memory) moves(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.moving[sum]++
 }
 
-func (m *memory) moved(sum Sum) {
+func (m *memory) moved(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -264,12 +289,12 @@ func (m *memory) moved(sum Sum) {
 }
 
 // sole says that the response with that ID is here, and nowhere else.
-func (m *memory) sole(sum Sum, id uint64) bool {
+func (m *memory) sole(sum store.Sum, id uint64) bool {
 	r, ok := m.values.Get(slot(sum, id))
-	return ok && r.sole && r.sum == sum && r.meta.ID == id
+	return ok && r.sole && r.sum == sum && r.ID == id
 }
 
-func (m *memory) forget(sum Sum) {
+func (m *memory) forget(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	id, ok := c.ids[sum]
@@ -293,13 +318,15 @@ func (m *memory) used() (bytes int64, objects int) {
 
 // Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
 // itself, for an edge without a disk tier.
-func (m *memory) Get(k Key) *Stored {
-	s, _ := m.get(k, k.sum())
-	return s
+func (m *memory) Get(k store.Key) *store.Entry {
+	if r, _ := m.get(k, k.Sum()); r != nil {
+		return &r.Entry
+	}
+	return nil
 }
 
-func (m *memory) Remove(k Key, id uint64) {
-	sum := k.sum()
+func (m *memory) Remove(k store.Key, id uint64) {
+	sum := k.Sum()
 	m.shard(sum).drop(sum, id)
 	m.values.Del(slot(sum, id))
 }
@@ -310,7 +337,7 @@ func (m *memory) close() { m.values.Close() }
 
 // has says that a response is here, or was until a moment ago, or is being copied
 // to or from the disk.
-func (m *memory) has(sum Sum) bool {
+func (m *memory) has(sum store.Sum) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()

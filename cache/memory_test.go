@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // ristretto loses the second of two quick writes of a new key: what is current
@@ -15,16 +17,16 @@ import (
 func TestMemoryLastWriteWins(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
-		k := Key{ID: fmt.Sprint(i)}
-		m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
-		m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
+		k := store.Key{ID: fmt.Sprint(i)}
+		m.put(k, storetest.Meta(k, 1, []byte("old")), []byte("old"), false)
+		m.put(k, storetest.Meta(k, 2, []byte("new")), []byte("new"), false)
 		if s := m.Get(k); s != nil && s.ID != 2 {
 			t.Fatalf("write %d: answers with the first", i)
 		}
 	}
 	m.values.Wait()
 	for i := range 200 {
-		expectStored(t, m, Key{ID: fmt.Sprint(i)}, 2, []byte("new"))
+		storetest.Expect(t, m, store.Key{ID: fmt.Sprint(i)}, 2, []byte("new"))
 	}
 }
 
@@ -32,14 +34,14 @@ func TestMemoryLastWriteWins(t *testing.T) {
 func TestMemoryForgottenStaysForgotten(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 500 {
-		k := Key{ID: fmt.Sprint(i)}
-		m.put(k, metaFor(k, 1, []byte("x")), []byte("x"), false)
-		m.forget(k.sum())
-		expectStored(t, m, k, 0, nil)
+		k := store.Key{ID: fmt.Sprint(i)}
+		m.put(k, storetest.Meta(k, 1, []byte("x")), []byte("x"), false)
+		m.forget(k.Sum())
+		storetest.Expect(t, m, k, 0, nil)
 	}
 	m.values.Wait()
 	for i := range 500 {
-		expectStored(t, m, Key{ID: fmt.Sprint(i)}, 0, nil)
+		storetest.Expect(t, m, store.Key{ID: fmt.Sprint(i)}, 0, nil)
 	}
 	if _, objects := m.used(); objects != 0 {
 		t.Errorf("%d are remembered", objects)
@@ -48,22 +50,22 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 
 func TestMemoryOlderWriteIsRefused(t *testing.T) {
 	m := openedMemory(t)
-	k := Key{ID: "a"}
-	m.put(k, metaFor(k, 2, []byte("new")), []byte("new"), false)
-	m.put(k, metaFor(k, 1, []byte("old")), []byte("old"), false)
+	k := store.Key{ID: "a"}
+	m.put(k, storetest.Meta(k, 2, []byte("new")), []byte("new"), false)
+	m.put(k, storetest.Meta(k, 1, []byte("old")), []byte("old"), false)
 	m.values.Wait()
-	expectStored(t, m, k, 2, []byte("new"))
+	storetest.Expect(t, m, k, 2, []byte("new"))
 }
 
 func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 	m := openedMemory(t)
-	k, b := Key{ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{ID: "a"}, storetest.Payload(1, 10_000)
 	for id := range uint64(50) {
-		m.put(k, metaFor(k, id+1, b), b, false)
+		m.put(k, storetest.Meta(k, id+1, b), b, false)
 		m.values.Wait()
 	}
 	for id := uint64(50); id < 100; id++ {
-		if err := m.Freshen(k, id, metaFor(k, id+1, b)); err != nil {
+		if err := m.Freshen(k, id, storetest.Meta(k, id+1, b)); err != nil {
 			t.Fatal(err)
 		}
 		m.values.Wait()
@@ -76,8 +78,8 @@ func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 // A copy made from the disk is refused when anything changed since the look-up
 // that missed: it may be older than what was forgotten meanwhile.
 func TestMemoryTicket(t *testing.T) {
-	k := Key{ID: "a"}
-	one, two := metaFor(k, 1, []byte("1")), metaFor(k, 2, []byte("2"))
+	k := store.Key{ID: "a"}
+	one, two := storetest.Meta(k, 1, []byte("1")), storetest.Meta(k, 2, []byte("2"))
 	for _, tt := range []struct {
 		rule  string
 		since func(m *memory)
@@ -85,24 +87,24 @@ func TestMemoryTicket(t *testing.T) {
 		id    uint64
 	}{
 		{"nothing changed: taken", func(*memory) {}, []byte("1"), 1},
-		{"a newer one was put and evicted", func(m *memory) { m.put(k, two, []byte("2"), false); m.shard(k.sum()).drop(k.sum(), 2) }, nil, 0},
+		{"a newer one was put and evicted", func(m *memory) { m.put(k, two, []byte("2"), false); m.shard(k.Sum()).drop(k.Sum(), 2) }, nil, 0},
 		{"a newer one was put", func(m *memory) { m.put(k, two, []byte("2"), false) }, []byte("2"), 2},
-		{"it was removed", func(m *memory) { m.forget(k.sum()) }, nil, 0},
+		{"it was removed", func(m *memory) { m.forget(k.Sum()) }, nil, 0},
 		{"somebody else promoted it", func(m *memory) {
-			_, ticket := m.get(k, k.sum())
+			_, ticket := m.get(k, k.Sum())
 			m.promote(ticket, k, one, []byte("1"))
 		}, []byte("1"), 1},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			m := openedMemory(t)
-			_, ticket := m.get(k, k.sum())
+			_, ticket := m.get(k, k.Sum())
 			tt.since(m)
 			s := m.promote(ticket, k, one, []byte("1"))
-			if s.ID != 1 || !bytes.Equal(bytesOf(t, s), []byte("1")) {
+			if s.ID != 1 || !bytes.Equal(storetest.Bytes(t, s), []byte("1")) {
 				t.Error("the reader does not get what it opened")
 			}
 			m.values.Wait()
-			expectStored(t, m, k, tt.id, tt.want)
+			storetest.Expect(t, m, k, tt.id, tt.want)
 		})
 	}
 }
@@ -112,26 +114,26 @@ func TestMemoryTicket(t *testing.T) {
 func TestTiersFreshenRefusesACopyOfTheOldMeta(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
-	k, b := Key{ID: "a"}, []byte("body")
-	write(t, s.disk, k, metaFor(k, 1, b), b)
-	_, ticket := m.get(k, k.sum())
+	k, b := store.Key{ID: "a"}, []byte("body")
+	storetest.Write(t, s.disk, k, storetest.Meta(k, 1, b), b)
+	_, ticket := m.get(k, k.Sum())
 	old := s.disk.Get(k)
 	defer old.Release()
-	if err := s.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
+	if err := s.Freshen(k, 1, storetest.Meta(k, 2, b)); err != nil {
 		t.Fatal(err)
 	}
 	m.promote(ticket, k, old.Meta, b)
 	m.values.Wait()
-	expectStored(t, s, k, 2, b)
+	storetest.Expect(t, s, k, 2, b)
 }
 
 func TestMemoryTakesOnlySmallResponses(t *testing.T) {
 	m := openedMemory(t)
-	k := Key{ID: "a"}
-	if _, err := m.Create(k, metaFor(k, 1, nil), m.largest+1); err == nil {
+	k := store.Key{ID: "a"}
+	if _, err := m.Create(k, storetest.Meta(k, 1, nil), m.largest+1); err == nil {
 		t.Error("a large response is begun")
 	}
-	w, err := m.Create(k, metaFor(k, 1, nil), -1)
+	w, err := m.Create(k, storetest.Meta(k, 1, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,18 +143,18 @@ func TestMemoryTakesOnlySmallResponses(t *testing.T) {
 	if n, err := w.Write([]byte{1}); err == nil || n != 0 {
 		t.Error("it grows without bound")
 	}
-	if err := w.Commit(metaFor(k, 1, make([]byte, m.largest))); err == nil {
+	if err := w.Commit(storetest.Meta(k, 1, make([]byte, m.largest))); err == nil {
 		t.Error("with its fields it is too large, and yet committed")
 	}
 	w.Abort()
-	expectStored(t, m, k, 0, nil)
+	storetest.Expect(t, m, k, 0, nil)
 }
 
 func TestMemoryStaysWithinItsBudget(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 2000 {
-		k, b := Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
-		m.put(k, metaFor(k, 1, b), b, false)
+		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
+		m.put(k, storetest.Meta(k, 1, b), b, false)
 		m.values.Wait()
 	}
 	used, objects := m.used()
@@ -166,42 +168,42 @@ func TestMemoryStaysWithinItsBudget(t *testing.T) {
 
 func TestTiersPromotion(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{ID: "a"}, payload(1, 5000)
-	large := Key{ID: "large"}
-	huge := payload(2, 200_000)
-	write(t, d, k, metaFor(k, 1, b), b)
-	write(t, d, large, metaFor(large, 2, huge), huge)
+	k, b := store.Key{ID: "a"}, storetest.Payload(1, 5000)
+	large := store.Key{ID: "large"}
+	huge := storetest.Payload(2, 200_000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	storetest.Write(t, d, large, storetest.Meta(large, 2, huge), huge)
 
 	m := openedMemory(t) // as after a restart
 	s := tiersOf(m, d)
-	expectStored(t, s, k, 1, b)
-	expectStored(t, s, large, 2, huge)
+	storetest.Expect(t, s, k, 1, b)
+	storetest.Expect(t, s, large, 2, huge)
 	m.values.Wait()
-	expectStored(t, m, k, 1, b)
-	expectStored(t, m, large, 0, nil)
+	storetest.Expect(t, m, k, 1, b)
+	storetest.Expect(t, m, large, 0, nil)
 
 	have := s.Get(large)
 	defer have.Release()
-	if have.file == nil {
+	if _, ok := have.Body.(*openEntry); !ok {
 		t.Error("a large body is no file: no sendfile")
 	}
 }
 
 func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 	s := tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 1<<20))
-	k, b := Key{ID: "a"}, []byte("body")
-	write(t, s, k, metaFor(k, 1, b), b)
+	k, b := store.Key{ID: "a"}, []byte("body")
+	storetest.Write(t, s, k, storetest.Meta(k, 1, b), b)
 	s.memory.values.Wait()
 	for i := range 64 { // every shard has one, none of them is asked for
-		other := Key{ID: fmt.Sprint("b", i)}
-		for n := 0; other.sum()[0]%64 != k.sum()[0]%64; n++ {
+		other := store.Key{ID: fmt.Sprint("b", i)}
+		for n := 0; other.Sum()[0]%64 != k.Sum()[0]%64; n++ {
 			other.ID = fmt.Sprint("b", i, ".", n)
 		}
-		write(t, s, other, metaFor(other, uint64(i+2), b), b)
+		storetest.Write(t, s, other, storetest.Meta(other, uint64(i+2), b), b)
 	}
-	expectStored(t, s, k, 1, b)
+	storetest.Expect(t, s, k, 1, b)
 	for range 64 {
-		if sum, _, ok := s.disk.index.Evict(); !ok || sum == k.sum() {
+		if sum, _, ok := s.disk.index.Evict(); !ok || sum == k.Sum() {
 			t.Fatal("what memory answers looks unused on disk, and is evicted before the rest")
 		}
 	}
@@ -212,48 +214,32 @@ func TestTiersHitInMemoryCountsOnDisk(t *testing.T) {
 func TestMemoryIsVisibleAtCommit(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
-		k, b := Key{ID: fmt.Sprint(i)}, []byte("body")
-		write(t, m, k, metaFor(k, 1, b), b)
-		expectStored(t, m, k, 1, b)
-		if err := m.Freshen(k, 1, metaFor(k, 2, b)); err != nil {
+		k, b := store.Key{ID: fmt.Sprint(i)}, []byte("body")
+		storetest.Write(t, m, k, storetest.Meta(k, 1, b), b)
+		storetest.Expect(t, m, k, 1, b)
+		if err := m.Freshen(k, 1, storetest.Meta(k, 2, b)); err != nil {
 			t.Fatal(err)
 		}
-		expectStored(t, m, k, 2, b)
+		storetest.Expect(t, m, k, 2, b)
 	}
 }
 
 func TestTiersChecksWhatItPromotes(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, b := Key{ID: "a"}, payload(1, 5000)
-	write(t, d, k, metaFor(k, 1, b), b)
-	flip(t, d.path(k.sum()), -100)
+	k, b := store.Key{ID: "a"}, storetest.Payload(1, 5000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	storetest.Flip(t, d.path(k.Sum()), -100)
 	s := tiersOf(openedMemory(t), d)
-	expectStored(t, s, k, 0, nil)
+	storetest.Expect(t, s, k, 0, nil)
 	if d.spoils.Load() != 1 {
 		t.Errorf("%d spoiled, want 1", d.spoils.Load())
 	}
-	if _, err := os.Stat(d.path(k.sum())); err == nil {
+	if _, err := os.Stat(d.path(k.Sum())); err == nil {
 		t.Error("the bad file is still there")
 	}
-	write(t, s, k, metaFor(k, 2, b), b)
+	storetest.Write(t, s, k, storetest.Meta(k, 2, b), b)
 	s.memory.values.Wait()
-	expectStored(t, s, k, 2, b)
-}
-
-// flip changes one byte of a file, counted from its end when negative.
-func flip(t *testing.T, path string, at int) {
-	t.Helper()
-	f, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at < 0 {
-		at += len(f)
-	}
-	f[at] ^= 1
-	if err := os.WriteFile(path, f, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Expect(t, s, k, 2, b)
 }
 
 func TestLastIDGrows(t *testing.T) {

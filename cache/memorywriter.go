@@ -6,12 +6,14 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"pkgedge/cache/store"
 )
 
-func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
+func (m *memory) Create(k store.Key, _ *store.Meta, size int64) (store.Writer, error) {
 	w := &memoryWriter{memory: m, key: k}
 	if size > m.largest || !w.grow(max(size, 0)) {
-		return nil, errNoRoom
+		return nil, store.ErrNoSpace
 	}
 	return w, nil
 }
@@ -19,7 +21,7 @@ func (m *memory) Create(k Key, _ *Meta, size int64) (Writer, error) {
 // memoryWriter collects a small body.
 type memoryWriter struct {
 	memory *memory
-	key    Key
+	key    store.Key
 
 	mu    sync.RWMutex
 	data  []byte
@@ -44,7 +46,7 @@ func (w *memoryWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if size := int64(len(w.data) + len(p)); size > w.memory.largest || !w.grow(size) {
-		return 0, errNoRoom
+		return 0, store.ErrNoSpace
 	}
 	w.data = append(w.data, p...)
 	return len(p), nil
@@ -63,9 +65,9 @@ func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (w *memoryWriter) Commit(m *Meta) error {
+func (w *memoryWriter) Commit(m *store.Meta) error {
 	if !w.memory.takes(m) {
-		return errNoRoom
+		return store.ErrNoSpace
 	}
 	if m.Size() != int64(len(w.data)) {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())

@@ -22,6 +22,8 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // BenchmarkMillion measures the disk tier with as many 4 KiB objects as
@@ -48,12 +50,12 @@ func BenchmarkMillion(b *testing.B) {
 	}
 }
 
-func millionKey(i int) Key {
-	return Key{Site: "npm", ID: fmt.Sprintf("file/@scope/package-%d/package-%d-1.%d.0.tgz", i, i, i%100), Group: fmt.Sprint(i / 1000)}
+func millionKey(i int) store.Key {
+	return store.Key{Site: "npm", ID: fmt.Sprintf("file/@scope/package-%d/package-%d-1.%d.0.tgz", i, i, i%100), Group: fmt.Sprint(i / 1000)}
 }
 
-func millionMeta(i int, body []byte) *Meta {
-	return metaFor(millionKey(i), uint64(i+1), body,
+func millionMeta(i int, body []byte) *store.Meta {
+	return storetest.Meta(millionKey(i), uint64(i+1), body,
 		"Cache-Control: public, max-age=31536000, immutable", fmt.Sprintf(`Etag: "%040x"`, i),
 		"Content-Type: application/octet-stream", "Content-Length: 4096",
 		"Date: Sun, 01 Mar 2026 12:00:00 GMT", "Last-Modified: Sat, 01 Mar 2025 12:00:00 GMT",
@@ -72,8 +74,8 @@ func fillMillion(b *testing.B, dir string, n int, limit int64) {
 	defer d.close()
 	began := time.Now()
 	for i := range n {
-		body := payload(i, 4096)
-		write(b, d, millionKey(i), millionMeta(i, body), body)
+		body := storetest.Payload(i, 4096)
+		storetest.Write(b, d, millionKey(i), millionMeta(i, body), body)
 	}
 	b.Logf("%d objects written in %v, %d bytes as counted", n, time.Since(began), d.used())
 	if err := os.WriteFile(done, nil, 0o600); err != nil {
@@ -169,7 +171,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 	w := bufio.NewWriterSize(f, 1<<20)
 	record := make([]byte, 40)
 	for i := range n {
-		sum := millionKey(i).sum()
+		sum := millionKey(i).Sum()
 		copy(record, sum[:])
 		binary.LittleEndian.PutUint64(record[16:], 4096)
 		binary.LittleEndian.PutUint64(record[24:], uint64(i))
@@ -191,7 +193,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 			break
 		}
 		if crc32.Checksum(record[:36], castagnoli) == binary.LittleEndian.Uint32(record[36:]) {
-			x.Discover(Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), sieve.FileVisits)
+			x.Discover(store.Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), sieve.FileVisits)
 		}
 	}
 	f.Close()
@@ -228,10 +230,11 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 				return
 			}
 			defer s.Release()
-			serve(w, s.file, s.base, s.Size())
+			raw := s.Body.(*openEntry).raw
+			serve(w, raw.file, raw.base, s.Size())
 			return
 		}
-		f, err := os.Open(d.path(k.sum()))
+		f, err := os.Open(d.path(k.Sum()))
 		if err != nil {
 			failures.Add(1)
 			return

@@ -11,6 +11,8 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 const digits = "0123456789"
@@ -210,7 +212,7 @@ func TestHead(t *testing.T) {
 		both(t, func(t *testing.T, c *Cache) {
 			get(c, headOf(head("Cache-Control: max-age=60")))
 			settle(c)
-			expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+			storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 			expect(t, c, query("a", always(200, "x", "Cache-Control: max-age=60")), Missed, "x")
 		})
 	})

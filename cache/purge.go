@@ -8,6 +8,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
 // Scope says how much a purge covers.
@@ -173,7 +174,7 @@ func (p *purges) fold(seq uint64) {
 }
 
 // mark says what purges have done to a response of k that was born then.
-func (p *purges) mark(k Key, born uint64) policy.Mark {
+func (p *purges) mark(k store.Key, born uint64) policy.Mark {
 	if born >= p.newest.Load() {
 		return policy.NotMarked
 	}

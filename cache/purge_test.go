@@ -16,6 +16,8 @@ import (
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 func openedPurges(t *testing.T, dir string) *purges {
@@ -36,7 +38,7 @@ func (p *purges) mustAdd(t *testing.T, u Purge) {
 }
 
 func TestPurgeScopes(t *testing.T) {
-	keys := []Key{
+	keys := []store.Key{
 		{Site: "s", ID: "packument/a", Group: "a", Metadata: true},
 		{Site: "s", ID: "file/a-1", Group: "a"},
 		{Site: "s", ID: "file/b-1", Group: "b"},
@@ -81,7 +83,7 @@ func TestPurgeScopes(t *testing.T) {
 
 func TestPurgeHardAndSoft(t *testing.T) {
 	p := openedPurges(t, "")
-	k := Key{Site: "s", ID: "a", Group: "g"}
+	k := store.Key{Site: "s", ID: "a", Group: "g"}
 	var born []uint64
 	for _, u := range []Purge{
 		{Scope: ScopeKey, Site: "s", Name: "a"},
@@ -100,7 +102,7 @@ func TestPurgeHardAndSoft(t *testing.T) {
 
 func TestPurgeSurvivesReopening(t *testing.T) {
 	dir := t.TempDir()
-	k := Key{Site: "s", ID: "a"}
+	k := store.Key{Site: "s", ID: "a"}
 	p := openedPurges(t, dir)
 	first := p.now()
 	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
@@ -138,7 +140,7 @@ func TestPurgeNumbersAreNotGivenTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			k := Key{Site: "s", ID: "a"}
+			k := store.Key{Site: "s", ID: "a"}
 			p := openedPurges(t, dir)
 			for range 10 {
 				p.mustAdd(t, Purge{Scope: ScopeSite, Site: "other"})
@@ -180,7 +182,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 			check := func(p *purges) {
 				t.Helper()
 				for id, want := range map[string]policy.Mark{"a": tt.a, "b": tt.b, "z": tt.z} {
-					if have := p.mark(Key{Site: "s", ID: id}, 0); have != want {
+					if have := p.mark(store.Key{Site: "s", ID: id}, 0); have != want {
 						t.Errorf("%s is %d, want %d", id, have, want)
 					}
 				}
@@ -192,7 +194,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 			p.close()
 			p = openedPurges(t, dir)
 			check(p)
-			if have := p.mark(Key{Site: "s", ID: "later"}, 0); have != policy.MarkedGone {
+			if have := p.mark(store.Key{Site: "s", ID: "later"}, 0); have != policy.MarkedGone {
 				t.Errorf("a purge after the damage is %d after a restart, want gone", have)
 			}
 		})
@@ -202,7 +204,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 func TestPurgeFold(t *testing.T) {
 	p := openedPurges(t, "")
 	p.limit = 4
-	key := func(i int) Key { return Key{Site: "s", ID: fmt.Sprint(i)} }
+	key := func(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i)} }
 	var born []uint64
 	for i := range 20 {
 		born = append(born, p.now())
@@ -240,7 +242,7 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 	}
 	for i := range 2 {
 		p := openedPurges(t, dir)
-		k := Key{Site: "s", ID: "a"}
+		k := store.Key{Site: "s", ID: "a"}
 		last := uint64(2 * compactAfter)
 		if p.mark(k, last-1) != policy.MarkedGone || p.mark(k, last) != policy.NotMarked || p.now() < last {
 			t.Errorf("marks %d %d, sequence %d", p.mark(k, last-1), p.mark(k, last), p.now())
@@ -284,7 +286,7 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	}
 	again := openedPurges(t, dir)
 	for name, born := range born {
-		k := Key{Site: "s", ID: name}
+		k := store.Key{Site: "s", ID: name}
 		if have, want := again.mark(k, born), p.mark(k, born); have != want || want == policy.NotMarked {
 			t.Errorf("%s is %d after a restart, want %d", name, have, want)
 		}
@@ -314,7 +316,7 @@ func TestPurgeJournalFaults(t *testing.T) {
 					born = p.now()
 					for i := range keys {
 						acknowledged[i] = purge(p, i) == nil
-						if p.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
+						if p.mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
 							t.Errorf("call %d: purge %d is not in force", at, i)
 						}
 					}
@@ -325,11 +327,11 @@ func TestPurgeJournalFaults(t *testing.T) {
 				}
 				again := openedPurges(t, dir)
 				for i, yes := range acknowledged {
-					if yes && again.mark(Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
+					if yes && again.mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
 						t.Fatalf("call %d, %s: purge %d was acknowledged and is forgotten", at, f.failed, i)
 					}
 				}
-				if again.mark(Key{Site: "s", ID: "other"}, born) != policy.NotMarked {
+				if again.mark(store.Key{Site: "s", ID: "other"}, born) != policy.NotMarked {
 					t.Fatalf("call %d, %s: taken for damage", at, f.failed)
 				}
 				again.close()
@@ -361,10 +363,10 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k := Key{Site: "s", ID: "other"}
+	k := store.Key{Site: "s", ID: "other"}
 	for range 2 {
 		p = openedPurges(t, dir)
-		if p.mark(k, born[1]) != policy.MarkedGone || p.mark(Key{Site: "s", ID: "name1"}, born[1]) != policy.MarkedGone {
+		if p.mark(k, born[1]) != policy.MarkedGone || p.mark(store.Key{Site: "s", ID: "name1"}, born[1]) != policy.MarkedGone {
 			t.Error("what the lost purge may have covered is there")
 		}
 		if p.mark(k, born[2]) != policy.NotMarked || p.mark(k, after) != policy.NotMarked {
@@ -391,7 +393,7 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "purges"), line, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k := Key{Site: "s", ID: "a"}
+	k := store.Key{Site: "s", ID: "a"}
 	for range 3 {
 		p := openedPurges(t, dir)
 		if p.now() <= ahead || p.mark(k, ahead) != policy.NotMarked {
@@ -419,7 +421,7 @@ func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.mark(Key{Site: "s", ID: "a"}, born) != policy.MarkedGone {
+	if p.mark(store.Key{Site: "s", ID: "a"}, born) != policy.MarkedGone {
 		t.Error("forgotten")
 	}
 	if err := p.add(Purge{Scope: ScopeAll}); !errors.Is(err, syscall.ENOSPC) {
@@ -435,7 +437,7 @@ func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	if err := p.add(Purge{Scope: ScopeAll}); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
 		t.Errorf("got %v", err)
 	}
-	if p.mark(Key{}, before) != policy.MarkedGone {
+	if p.mark(store.Key{}, before) != policy.MarkedGone {
 		t.Error("it is not in force")
 	}
 }
@@ -465,7 +467,7 @@ func TestPurgeAfterATornWrite(t *testing.T) {
 	p.close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"a", "c", "d"} {
-		if have := p.mark(Key{Site: "s", ID: id}, before); have != policy.MarkedGone {
+		if have := p.mark(store.Key{Site: "s", ID: id}, before); have != policy.MarkedGone {
 			t.Errorf("%s is %d after a restart, want gone", id, have)
 		}
 	}
@@ -491,7 +493,7 @@ func TestPurged(t *testing.T) {
 				if g := get(c, down); g.err == nil {
 					t.Errorf("purged, and yet %v", g)
 				}
-				expectStored(t, c.store, one.Key, 0, nil) // its room is given back
+				storetest.Expect(t, c.store, one.Key, 0, nil) // its room is given back
 				two := query("a", &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
 					if ask.ETag != "" {
 						t.Errorf("validates what is gone: %q", ask.ETag)
@@ -629,7 +631,7 @@ func TestPurgeDuringACompaction(t *testing.T) {
 	p.close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"before", "meanwhile", "after"} {
-		if p.mark(Key{Site: "s", ID: id}, born) != policy.MarkedGone {
+		if p.mark(store.Key{Site: "s", ID: id}, born) != policy.MarkedGone {
 			t.Errorf("the purge %s is forgotten", id)
 		}
 	}

@@ -6,6 +6,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // long is a field of n bytes.
@@ -14,20 +18,20 @@ func long(n int) string { return "X-Long: " + strings.Repeat("x", n) }
 // A Meta that outgrows its slot leaves the body where it is, and the file no
 // longer than it must be.
 func TestFreshenedBeyondItsSlot(t *testing.T) {
-	for name, size := range map[string]int{"small body": 100, "body with sums": wholeCheck + 1} {
+	for name, size := range map[string]int{"small body": 100, "body with sums": record.MaxUnsummed + 1} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			d := openedDisk(t, dir, 64<<20)
-			k, body := Key{Site: "s", ID: "a"}, payload(1, size)
-			write(t, d, k, metaFor(k, 1, body), body)
+			k, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, size)
+			storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
 			id, longest := uint64(1), int64(0)
 			for _, n := range []int{5000, 60_000, 10, 900_000, 1_000_000, 1_000_000, 1_000_000, 20, 60_000, 1_000_000, 30, 40} {
 				id++
-				if err := d.Freshen(k, id-1, metaFor(k, id, body, long(n))); err != nil {
+				if err := d.Freshen(k, id-1, storetest.Meta(k, id, body, long(n))); err != nil {
 					t.Fatalf("%d bytes: %v", n, err)
 				}
-				expectStored(t, d, k, id, body)
-				s := d.open(k, k.sum())
+				storetest.Expect(t, d, k, id, body)
+				s := d.open(k, k.Sum())
 				if len(s.Header.Get("X-Long")) != n || !s.vouched {
 					t.Errorf("%d bytes come back as %d, vouched %t", n, len(s.Header.Get("X-Long")), s.vouched)
 				}
@@ -38,12 +42,12 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 					longest = max(longest, used)
 				}
 			}
-			if longest > onDisk(int64(size)+maxTail+8192) {
+			if longest > onDisk(int64(size)+record.MaxTail+8192) {
 				t.Errorf("the file grew to %d bytes", longest)
 			}
 			d.close()
 			d = openedDisk(t, dir, 64<<20)
-			expectStored(t, d, k, id, body)
+			storetest.Expect(t, d, k, id, body)
 			d.scan(nil)
 			if used, _ := files(t, dir); used != d.used() {
 				t.Errorf("%d bytes, counted %d", used, d.used())
@@ -54,14 +58,14 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 
 // Cut short at any write, and at any byte of it, it leaves the response as it was.
 func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
-	k, body := Key{Site: "s", ID: "a"}, payload(1, 100)
+	k, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
 	for _, before := range []int{10, 3000} { // the Meta before is in its slot, and behind the body
 		d := openedDisk(t, t.TempDir(), 64<<20)
-		write(t, d, k, metaFor(k, 1, body), body)
-		if err := d.Freshen(k, 1, metaFor(k, 2, body, long(before))); err != nil {
+		storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
+		if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, long(before))); err != nil {
 			t.Fatal(err)
 		}
-		old, err := os.ReadFile(d.path(k.sum()))
+		old, err := os.ReadFile(d.path(k.Sum()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +79,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 			writes = append(writes, written{bytes.Clone(p), off})
 			return real(f, p, off)
 		}
-		if err := d.Freshen(k, 2, metaFor(k, 3, body, long(2000))); err != nil {
+		if err := d.Freshen(k, 2, storetest.Meta(k, 3, body, long(2000))); err != nil {
 			t.Fatal(err)
 		}
 		writes = writes[len(writes)-2:] // the first are the ceiling's
@@ -91,8 +95,8 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 					}
 					copy(file[w.off:], w.bytes)
 				}
-				h, err := readHead(bytes.NewReader(file), int64(len(file)), make([]byte, frontSize))
-				if err != nil || h.meta.ID != 2 || len(h.meta.Header.Get("X-Long")) != before {
+				h, err := record.ReadHead(bytes.NewReader(file), int64(len(file)), make([]byte, record.FrontSize))
+				if err != nil || h.Meta.ID != 2 || len(h.Meta.Header.Get("X-Long")) != before {
 					t.Fatalf("write %d cut after %d bytes: %v", i, n, err)
 				}
 			}
@@ -102,8 +106,8 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 		copy(holes, old)
 		for _, file := range [][]byte{bytes.Clone(old), holes} {
 			copy(file[writes[1].off:], writes[1].bytes)
-			h, err := readHead(bytes.NewReader(file), int64(len(file)), make([]byte, frontSize))
-			if err != nil || h.meta.ID != 2 {
+			h, err := record.ReadHead(bytes.NewReader(file), int64(len(file)), make([]byte, record.FrontSize))
+			if err != nil || h.Meta.ID != 2 {
 				t.Errorf("a slot whose Meta never arrived: %v", err)
 			}
 		}
@@ -113,22 +117,22 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 // What cannot be freshened stays as it was: it costs another validation.
 func TestFreshenedWithoutRoom(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
-	k, body := Key{Site: "s", ID: "a"}, payload(1, 100)
-	write(t, d, k, metaFor(k, 1, body), body)
-	w, err := d.Create(Key{ID: "other"}, metaFor(k, 2, nil), 1<<20-100_000)
+	k, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
+	w, err := d.Create(store.Key{ID: "other"}, storetest.Meta(k, 2, nil), 1<<20-100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(200_000))); !errors.Is(err, errNoRoom) {
+	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, long(200_000))); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("got %v, want errNoRoom", err)
 	}
-	if err := d.Freshen(k, 1, metaFor(k, 2, body, long(2<<20))); !errors.Is(err, errTooLarge) {
+	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, long(2<<20))); !errors.Is(err, record.ErrTooLarge) {
 		t.Errorf("got %v, want errTooLarge", err)
 	}
-	expectStored(t, d, k, 1, body)
-	if err := d.Freshen(k, 1, metaFor(k, 2, body)); err != nil {
+	storetest.Expect(t, d, k, 1, body)
+	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body)); err != nil {
 		t.Fatal(err)
 	}
-	expectStored(t, d, k, 2, body)
+	storetest.Expect(t, d, k, 2, body)
 }

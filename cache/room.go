@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math"
 	"time"
+
+	"pkgedge/cache/store"
 )
 
 // Some of the file system is left to others: a hundredth of it and 64 MiB, a
@@ -68,7 +70,7 @@ func spare(free, total, keep int64) int64 {
 func (d *disk) reserve(need, files int64) error {
 	d.promised.Add(need)
 	if !d.promise(need) {
-		return errNoRoom
+		return store.ErrNoSpace
 	}
 	d.writers.Add(files)
 	err := d.makeRoom(need, files)
@@ -109,7 +111,7 @@ func (d *disk) makeRoom(need, files int64) error {
 	need = min(need, d.used()+d.reserved.Load()-l.bytes)
 	files = min(files, d.index.Files()+d.writers.Load()-l.files)
 	if need > 0 && d.reserved.Load() > d.index.Used.Load() || files > d.index.Count.Load() {
-		return errNoRoom
+		return store.ErrNoSpace
 	}
 	for need > 0 || files > 0 {
 		size, err := d.evict()
@@ -137,14 +139,14 @@ func (d *disk) evictTo(bytes, files int64) error {
 func (d *disk) evict() (size int64, err error) {
 	sum, size, ok := d.index.Evict()
 	if !ok {
-		return 0, errNoRoom
+		return 0, store.ErrNoSpace
 	}
 	return size, d.unlink(sum, size)
 }
 
 // unlink removes the file of an evicted entry, unless another one was committed
 // in its place, or a look-up found it before it went.
-func (d *disk) unlink(sum Sum, size int64) error {
+func (d *disk) unlink(sum store.Sum, size int64) error {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()

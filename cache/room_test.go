@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // roomy is a disk on a file system with the space that the test says.
@@ -46,10 +48,10 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			d := roomy(t, &tt.space)
 			for i := range 20 {
-				k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 6000)
-				m := metaFor(k, uint64(i+1), b)
+				k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 6000)
+				m := storetest.Meta(k, uint64(i+1), b)
 				w, err := d.Create(k, m, int64(len(b)))
-				if errors.Is(err, errNoRoom) {
+				if errors.Is(err, store.ErrNoSpace) {
 					continue
 				}
 				if err != nil {
@@ -78,9 +80,9 @@ func TestRoomOfAFullDiskIsKept(t *testing.T) {
 			left.Free = 0
 			d.measured.Store(nil)
 		}
-		k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 6000)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		expectStored(t, d, k, uint64(i+1), b)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 6000)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
+		storetest.Expect(t, d, k, uint64(i+1), b)
 	}
 	if have := d.index.Count.Load(); have != 20 {
 		t.Errorf("%d objects are stored, want the 20 there were", have)
@@ -126,10 +128,10 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, limit)
 	for i := range 100 {
-		k := Key{Site: "s", ID: fmt.Sprint(i)}
-		b := payload(i, 30_000+i*100)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
-		expectStored(t, d, k, uint64(i+1), b) // the newest is not what makes room
+		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
+		b := storetest.Payload(i, 30_000+i*100)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
+		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not what makes room
 		used, count := files(t, dir)
 		if used > limit || used != d.index.Used.Load() || int64(count) != d.index.Count.Load() {
 			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.Used.Load(), d.index.Count.Load(), limit)
@@ -142,15 +144,15 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 
 // A file takes its room until it is gone, whoever removes it.
 func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
-	k, b := Key{Site: "s", ID: "a"}, payload(1, 10_000)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
 	for name, lose := range map[string]func(d *disk){
 		"evicted":     func(d *disk) { d.evictTo(0, 10) },
 		"removed":     func(d *disk) { d.Remove(k, 1) },
-		"quarantined": func(d *disk) { d.quarantine.limit = 0; flip(t, d.path(k.sum()), -1); d.Get(k) },
+		"quarantined": func(d *disk) { d.quarantine.limit = 0; storetest.Flip(t, d.path(k.Sum()), -1); d.Get(k) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
-			write(t, d, k, metaFor(k, 1, b), b)
+			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			removed := 0
 			d.sys.Remove = func(path string) error {
 				if there, _ := files(t, d.dir); d.used() < there {
@@ -175,9 +177,9 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 	for worker := range 8 {
 		wg.Go(func() {
 			for i := range 20 {
-				k := Key{Site: "s", ID: fmt.Sprint(worker, i)}
-				b := payload(i, 100_000)
-				m := metaFor(k, uint64(i+1), b)
+				k := store.Key{Site: "s", ID: fmt.Sprint(worker, i)}
+				b := storetest.Payload(i, 100_000)
+				m := storetest.Meta(k, uint64(i+1), b)
 				w, err := d.Create(k, m, -1+int64(i%2)*100_001)
 				if err != nil {
 					continue
@@ -201,25 +203,25 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 func TestDiskRefusesWhatCannotFit(t *testing.T) {
 	const limit = 1 << 20
 	d := openedDisk(t, t.TempDir(), limit)
-	small, big := Key{ID: "small"}, Key{ID: "big"}
-	b := payload(1, 100)
-	write(t, d, small, metaFor(small, 1, b), b)
-	if _, err := d.Create(big, metaFor(big, 2, nil), limit); !errors.Is(err, errNoRoom) {
+	small, big := store.Key{ID: "small"}, store.Key{ID: "big"}
+	b := storetest.Payload(1, 100)
+	storetest.Write(t, d, small, storetest.Meta(small, 1, b), b)
+	if _, err := d.Create(big, storetest.Meta(big, 2, nil), limit); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("larger than the limit: %v, want errNoRoom", err)
 	}
 	// Two writers that fit one by one, and not together.
-	one, err := d.Create(big, metaFor(big, 2, nil), limit/2)
+	one, err := d.Create(big, storetest.Meta(big, 2, nil), limit/2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer one.Abort()
-	expectStored(t, d, small, 1, b)
-	if _, err := d.Create(Key{ID: "other"}, metaFor(big, 3, nil), limit/2); !errors.Is(err, errNoRoom) {
+	storetest.Expect(t, d, small, 1, b)
+	if _, err := d.Create(store.Key{ID: "other"}, storetest.Meta(big, 3, nil), limit/2); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("beyond what is promised to writers: %v, want errNoRoom", err)
 	}
-	expectStored(t, d, small, 1, b) // nothing was evicted in vain
+	storetest.Expect(t, d, small, 1, b) // nothing was evicted in vain
 	// A body that turns out too large is refused while it is written.
-	w, err := d.Create(Key{ID: "grows"}, metaFor(big, 4, nil), -1)
+	w, err := d.Create(store.Key{ID: "grows"}, storetest.Meta(big, 4, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +231,7 @@ func TestDiskRefusesWhatCannotFit(t *testing.T) {
 			break
 		}
 	}
-	if !errors.Is(err, errNoRoom) {
+	if !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("a body that grows beyond the limit: %v, want errNoRoom", err)
 	}
 }

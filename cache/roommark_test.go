@@ -14,20 +14,22 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // fillMetadata commits n responses of metadata.
 func fillMetadata(t *testing.T, d *disk, n, size int) {
 	t.Helper()
 	for i := range n {
-		k, b := Key{Site: "s", ID: fmt.Sprint("metadata", i), Metadata: true}, payload(i, size)
-		write(t, d, k, metaFor(k, uint64(i+1), b), b)
+		k, b := store.Key{Site: "s", ID: fmt.Sprint("metadata", i), Metadata: true}, storetest.Payload(i, size)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 	}
 }
 
 // What cannot be kept in the end costs nothing that is there.
 func TestRoomIsNotMadeInVain(t *testing.T) {
-	k := Key{Site: "s", ID: "large"}
+	k := store.Key{Site: "s", ID: "large"}
 	for _, tt := range []struct {
 		rule string
 		set  func(d *disk, left *fsys.Space)
@@ -35,11 +37,11 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 		want int64 // files left of 40
 	}{
 		{"at the mark, for more than there is", func(_ *disk, left *fsys.Space) { left.Free = 0 }, func(d *disk) error {
-			_, err := d.Create(k, metaFor(k, 99, nil), 8<<20)
+			_, err := d.Create(k, storetest.Meta(k, 99, nil), 8<<20)
 			return err
 		}, 40},
 		{"at the mark, for a body that grows beyond half of what there is", func(_ *disk, left *fsys.Space) { left.Free = 0 }, func(d *disk) error {
-			w, err := d.Create(k, metaFor(k, 99, nil), -1)
+			w, err := d.Create(k, storetest.Meta(k, 99, nil), -1)
 			if err != nil {
 				return err
 			}
@@ -52,12 +54,12 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 			return nil
 		}, 16},
 		{"while most of the room is an earlier edge's", func(d *disk, _ *fsys.Space) { d.index.Unseen.Store(d.limit - 1<<20) }, func(d *disk) error {
-			_, err := d.Create(k, metaFor(k, 99, nil), 2<<20)
+			_, err := d.Create(k, storetest.Meta(k, 99, nil), 2<<20)
 			return err
 		}, 40},
 		{"while most of the room is promised", func(d *disk, _ *fsys.Space) { d.reserved.Store(d.limit - 1<<20) }, func(d *disk) error {
 			defer d.reserved.Store(0)
-			_, err := d.Create(k, metaFor(k, 99, nil), 2<<20)
+			_, err := d.Create(k, storetest.Meta(k, 99, nil), 2<<20)
 			return err
 		}, 40},
 	} {
@@ -68,7 +70,7 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 			fillMetadata(t, d, 20, 90_000)
 			tt.set(d, &left)
 			d.measured.Store(nil)
-			if err := tt.ask(d); !errors.Is(err, errNoRoom) {
+			if err := tt.ask(d); !errors.Is(err, store.ErrNoSpace) {
 				t.Errorf("got %v, want errNoRoom", err)
 			}
 			if have := d.index.Count.Load(); have < tt.want {
@@ -83,8 +85,8 @@ func TestRoomForOneThatGrows(t *testing.T) {
 	const limit = 8 << 20
 	d := openedDisk(t, t.TempDir(), limit)
 	fillUp(t, d, "", 100, 90_000)
-	k, b := Key{Site: "s", ID: "grows"}, payload(1, 7<<20)
-	m := metaFor(k, 999, b)
+	k, b := store.Key{Site: "s", ID: "grows"}, storetest.Payload(1, 7<<20)
+	m := storetest.Meta(k, 999, b)
 	w, err := d.Create(k, m, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +100,7 @@ func TestRoomForOneThatGrows(t *testing.T) {
 	if err := w.Commit(m); err != nil {
 		t.Fatal(err)
 	}
-	expectStored(t, d, k, 999, b)
+	storetest.Expect(t, d, k, 999, b)
 }
 
 // At the mark each promise displaces what it takes itself, however often it is
@@ -111,8 +113,8 @@ func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
 	before := d.used()
 	left.Free = 0
 	d.measured.Store(nil)
-	k := Key{Site: "s", ID: "slow"}
-	w, err := d.Create(k, metaFor(k, 999, nil), 4<<20)
+	k := store.Key{Site: "s", ID: "slow"}
+	w, err := d.Create(k, storetest.Meta(k, 999, nil), 4<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +135,8 @@ func TestRoomWithoutInodesIsForFiles(t *testing.T) {
 	fillUp(t, d, "", 20, 1000)
 	left.FreeFiles = 0
 	d.measured.Store(nil)
-	k := Key{Site: "s", ID: "grows"}
-	w, err := d.Create(k, metaFor(k, 99, nil), -1)
+	k := store.Key{Site: "s", ID: "grows"}
+	w, err := d.Create(k, storetest.Meta(k, 99, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +190,8 @@ func TestHitDuringAnEviction(t *testing.T) {
 			fillUp(t, d, "", 2, 60_000)
 			d.kill()
 			d = openedDisk(t, dir, 64<<20)
-			k, known := Key{Site: "s", ID: "0"}, d.used()
-			sum := k.sum()
+			k, known := store.Key{Site: "s", ID: "0"}, d.used()
+			sum := k.Sum()
 			d.scanDirectory(filepath.Base(filepath.Dir(d.path(sum))), &scanPace{began: time.Now(), left: 1 << 30}, nil)
 			there, _ := files(t, dir)
 			var size int64
@@ -213,10 +215,10 @@ func TestHitDuringAnEviction(t *testing.T) {
 				d.unlink(sum, size)
 				want, count = known, 1
 			}
-			if sum != k.sum() || d.used() != want || d.index.Count.Load() != count || d.index.Leaving.Load() != 0 {
+			if sum != k.Sum() || d.used() != want || d.index.Count.Load() != count || d.index.Leaving.Load() != 0 {
 				t.Errorf("counted %d in %d files, %d of them leaving; want %d in %d, there were %d", d.used(), d.index.Count.Load(), d.index.Leaving.Load(), want, count, there)
 			}
-			if _, err := os.Stat(d.path(k.sum())); os.IsNotExist(err) != gone {
+			if _, err := os.Stat(d.path(k.Sum())); os.IsNotExist(err) != gone {
 				t.Errorf("the file: %v", err)
 			}
 		})
@@ -250,7 +252,7 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		broken.Store(true)
 		d.sys.List = func(path string) ([]fs.DirEntry, error) {
 			entries, err := real(path)
-			if path == filepath.Dir(d.path(Key{Site: "s", ID: "3"}.sum())) {
+			if path == filepath.Dir(d.path(store.Key{Site: "s", ID: "3"}.Sum())) {
 				entries[0] = unread{entries[0], &broken}
 			}
 			return entries, err

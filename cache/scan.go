@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
 )
 
 // directories is how many there are below objects.
@@ -17,7 +18,7 @@ const directories = 256
 func directory(i int) string { return hex.EncodeToString([]byte{byte(i)}) }
 
 // sumOf is the sum that a file is named by.
-func sumOf(dir, name string) (sum Sum, ok bool) {
+func sumOf(dir, name string) (sum store.Sum, ok bool) {
 	if len(name) != 2*len(sum)-2 {
 		return sum, false
 	}
@@ -92,7 +93,7 @@ func (d *disk) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) erro
 
 // scanFile records a file, unless it has gone. The turn is held so that it does
 // not go in between.
-func (d *disk) scanFile(sum Sum, e fs.DirEntry) error {
+func (d *disk) scanFile(sum store.Sum, e fs.DirEntry) error {
 	turn := d.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()

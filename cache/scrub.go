@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
 )
 
 // The scrubber reads every file once in a while, for bytes that rot where no
@@ -48,8 +50,8 @@ func (d *disk) scrub(stop <-chan struct{}) {
 }
 
 // scrubFile checks one file.
-func (d *disk) scrubFile(sum Sum, p *scrubPace) {
-	if p.rest(frontSize) != nil {
+func (d *disk) scrubFile(sum store.Sum, p *scrubPace) {
+	if p.rest(record.FrontSize) != nil {
 		return
 	}
 	f, h, info, err := d.front(sum, readOnly)
@@ -57,15 +59,15 @@ func (d *disk) scrubFile(sum Sum, p *scrubPace) {
 		return // gone, or condemned
 	}
 	defer f.Close()
-	k := Key{Site: h.meta.Site, ID: h.meta.Key}
+	k := store.Key{Site: h.Meta.Site, ID: h.Meta.Key}
 	file := &fileBody{d.sys.Read, f, 0}
-	if _, err = readSums(file, &h); err == nil {
-		err = verify(&paced{&fileBody{d.sys.Read, f, bodyOffset(h.slotLog)}, p}, h.meta)
+	if _, err = record.ReadSums(file, &h); err == nil {
+		err = record.Verify(&paced{&fileBody{d.sys.Read, f, record.BodyOffset(h.SlotLog)}, p}, h.Meta)
 	}
 	switch {
 	case errors.Is(err, errStopped):
 		return
-	case k.sum() != sum, isDamage(err):
+	case k.Sum() != sum, record.IsDamage(err):
 		d.spoiled(sum, info)
 	case err != nil:
 		d.notify("scrub", err)

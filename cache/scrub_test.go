@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // scrubbing runs the scrubber until the test ends.
@@ -26,13 +29,13 @@ func TestScrubFindsRot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 8<<20)
 		for i := range 5 {
-			k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, 5000)
-			write(t, d, k, metaFor(k, uint64(i+1), b), b)
+			k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 5000)
+			storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		}
-		rotten := Key{Site: "s", ID: "3"}
-		flip(t, d.path(rotten.sum()), -1)
-		s := d.open(rotten, rotten.sum())
-		d.index.Vouch(rotten.sum(), s.changed) // as if nobody had written to it
+		rotten := store.Key{Site: "s", ID: "3"}
+		storetest.Flip(t, d.path(rotten.Sum()), -1)
+		s := d.open(rotten, rotten.Sum())
+		d.index.Vouch(rotten.Sum(), s.changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
 		pass(2 * time.Minute)
@@ -40,8 +43,8 @@ func TestScrubFindsRot(t *testing.T) {
 		if d.scrubbed.Load() != 5 || d.spoils.Load() != 1 || d.quarantine.count() != 1 {
 			t.Errorf("%d scrubbed, %d spoiled, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.spoils.Load(), d.quarantine.count())
 		}
-		expectStored(t, d, rotten, 0, nil)
-		expectStored(t, d, Key{Site: "s", ID: "2"}, 3, payload(2, 5000))
+		storetest.Expect(t, d, rotten, 0, nil)
+		storetest.Expect(t, d, store.Key{Site: "s", ID: "2"}, 3, storetest.Payload(2, 5000))
 		pass(scrubEvery)
 		synctest.Wait()
 		pass(2 * time.Minute)
@@ -56,8 +59,8 @@ func TestScrubIsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 64<<20)
 		for i := range 4 {
-			k, b := Key{Site: "s", ID: fmt.Sprint(i)}, payload(i, scrubRate/2)
-			write(t, d, k, metaFor(k, uint64(i+1), b), b)
+			k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, scrubRate/2)
+			storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		}
 		scrubbing(t, d)
 		pass(time.Minute)
@@ -76,8 +79,8 @@ func TestScrubIsPaced(t *testing.T) {
 func TestScrubYields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 64<<20)
-		k, b := Key{Site: "s", ID: "1"}, payload(1, scrubRate)
-		write(t, d, k, metaFor(k, 1, b), b)
+		k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, scrubRate)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 		scrubbing(t, d)
 		pass(time.Minute)
 		for range 4 * time.Second / (5 * time.Millisecond) {
@@ -98,13 +101,13 @@ func TestScrubYields(t *testing.T) {
 // Two files that were swapped are right each by itself.
 func TestScrubFindsSwappedFiles(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	one, two := Key{Site: "s", ID: "1"}, Key{Site: "s", ID: "2"}
-	b := payload(1, 100)
-	write(t, d, one, metaFor(one, 1, b), b)
-	if err := os.Rename(d.path(one.sum()), d.path(two.sum())); err != nil {
+	one, two := store.Key{Site: "s", ID: "1"}, store.Key{Site: "s", ID: "2"}
+	b := storetest.Payload(1, 100)
+	storetest.Write(t, d, one, storetest.Meta(one, 1, b), b)
+	if err := os.Rename(d.path(one.Sum()), d.path(two.Sum())); err != nil {
 		t.Fatal(err)
 	}
-	if d.scrubFile(two.sum(), hasty(d)); d.spoils.Load() != 1 {
+	if d.scrubFile(two.Sum(), hasty(d)); d.spoils.Load() != 1 {
 		t.Error("not found")
 	}
 }
@@ -112,8 +115,8 @@ func TestScrubFindsSwappedFiles(t *testing.T) {
 // What cannot be read may be read another time.
 func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
-	k, b := Key{Site: "s", ID: "1"}, payload(1, 100_000)
-	write(t, d, k, metaFor(k, 1, b), b)
+	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 100_000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	real := d.sys.Read
 	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		if off > 50_000 {
@@ -121,11 +124,11 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 		}
 		return real(f, p, off)
 	}
-	d.scrubFile(k.sum(), hasty(d))
-	d.index.Vouch(k.sum(), 1) // to be checked again
-	expectStored(t, d, k, 0, nil)
+	d.scrubFile(k.Sum(), hasty(d))
+	d.index.Vouch(k.Sum(), 1) // to be checked again
+	storetest.Expect(t, d, k, 0, nil)
 	d.sys.Read = real
-	expectStored(t, d, k, 1, b)
+	storetest.Expect(t, d, k, 1, b)
 	if d.spoils.Load() != 0 {
 		t.Error("counted as spoiled")
 	}

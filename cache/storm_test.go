@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store/storetest"
 )
 
 // BenchmarkStorm asks for nothing twice, with 64 clients on two processors, and
@@ -44,9 +45,9 @@ func BenchmarkStorm(b *testing.B) {
 func storm(b *testing.B, total, disk int64) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(budget.Split(total).Limit))
 	c := opened(b, func(cfg *Config) { cfg.Memory, cfg.Disk, cfg.MaxObject = total, disk, 1<<20 })
-	bodies := [10][]byte{1: payload(2, 300<<10), 3: payload(3, 2<<20)}
+	bodies := [10][]byte{1: storetest.Payload(2, 300<<10), 3: storetest.Payload(3, 2<<20)}
 	bodies[2] = bodies[1]
-	small := payload(1, 8<<10)
+	small := storetest.Payload(1, 8<<10)
 	origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
 		body := bodies[fill.q.Key.ID[len(fill.q.Key.ID)-1]-'0']
 		if body == nil {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
 )
 
 // tiers is the memory tier in front of the disk tier. The disk decides what is
@@ -19,17 +22,18 @@ type tiers struct {
 	saving     atomic.Bool
 }
 
-func (t *tiers) Get(k Key) *Stored {
-	sum := k.sum()
-	s, ticket := t.memory.get(k, sum)
-	if s != nil {
+func (t *tiers) Get(k store.Key) *store.Entry {
+	sum := k.Sum()
+	r, ticket := t.memory.get(k, sum)
+	if r != nil {
 		t.disk.index.Touch(sum) // else what memory answers would look unused on disk
-		if s.sole {
-			t.saveSoon(k, s)
+		if r.sole {
+			t.saveSoon(r)
 		}
-		return s
+		return &r.Entry
 	}
-	if s = t.disk.open(k, sum); s == nil || !t.memory.takes(s.Meta) {
+	s := t.disk.open(k, sum)
+	if s == nil || !t.memory.takes(s.Meta) {
 		return t.disk.sound(sum, s)
 	}
 	size := s.Size()
@@ -43,7 +47,7 @@ func (t *tiers) Get(k Key) *Stored {
 		t.disk.notify("read", err)
 		return nil
 	}
-	if !intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
+	if !store.Intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
 		t.disk.spoiled(sum, s.info)
 		return nil
 	}
@@ -51,7 +55,7 @@ func (t *tiers) Get(k Key) *Stored {
 	t.memory.moves(sum)
 	defer t.memory.moved(sum)
 	if !t.disk.hasStill(sum, s.info) { // gone meanwhile, and perhaps nobody was told of a change, see Holds
-		return (&resident{k, sum, s.Meta, data, false}).stored()
+		return &newResident(k, sum, s.Meta, data, false).Entry
 	}
 	return t.memory.promote(ticket, k, s.Meta, data)
 }
@@ -59,45 +63,44 @@ func (t *tiers) Get(k Key) *Stored {
 // saveSoon has a response written to disk that was kept in memory alone while
 // that could not be written to. One at a time is enough: the rest is written at
 // its next hit.
-func (t *tiers) saveSoon(k Key, s *Stored) {
+func (t *tiers) saveSoon(r *resident) {
 	if t.disk.breaker.open(time.Now()) || !t.saving.CompareAndSwap(false, true) {
 		return
 	}
 	begun := t.background(func() {
 		defer t.saving.Store(false)
-		t.save(k, s)
+		t.save(r)
 	})
 	if !begun {
 		t.saving.Store(false)
 	}
 }
 
-func (t *tiers) save(k Key, s *Stored) {
-	sum := k.sum()
-	t.memory.moves(sum)
-	defer t.memory.moved(sum)
-	if !t.memory.current(sum, s.ID) { // it left memory meanwhile, see Holds
+func (t *tiers) save(r *resident) {
+	t.memory.moves(r.sum)
+	defer t.memory.moved(r.sum)
+	if !t.memory.current(r.sum, r.ID) { // it left memory meanwhile, see Holds
 		return
 	}
-	w, err := t.disk.Create(k, s.Meta, s.Size())
+	w, err := t.disk.Create(r.key, r.Meta, r.Size())
 	if err != nil {
 		return
 	}
 	defer w.Abort()
-	if _, err := w.Write(s.data); err != nil {
+	if _, err := w.Write(r.data); err != nil {
 		return
 	}
-	switch err := w.Commit(s.Meta); {
+	switch err := w.Commit(r.Meta); {
 	case err == nil:
-		t.memory.shared(k, s)
-	case errors.Is(err, errGone): // the disk has a newer one
-		t.memory.Remove(k, s.ID)
+		t.memory.shared(r)
+	case errors.Is(err, store.ErrGone): // the disk has a newer one
+		t.memory.Remove(r.key, r.ID)
 	}
 }
 
-func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
+func (t *tiers) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
 	w, err := t.disk.Create(k, draft, size)
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, record.ErrTooLarge) {
 		return nil, err
 	}
 	if err == nil {
@@ -109,11 +112,11 @@ func (t *tiers) Create(k Key, draft *Meta, size int64) (Writer, error) {
 	return &soleWriter{Writer: w, key: k, disk: t.disk}, nil
 }
 
-func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
+func (t *tiers) Freshen(k store.Key, old uint64, m *store.Meta) error {
 	err := t.disk.Freshen(k, old, m)
-	replaced := errors.Is(err, errGone) && !errors.Is(err, errNoFile)
-	if errors.Is(err, errTooLarge) || replaced && !t.memory.sole(k.sum(), old) {
-		t.memory.forget(k.sum())
+	replaced := errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrAbsent)
+	if errors.Is(err, record.ErrTooLarge) || replaced && !t.memory.sole(k.Sum(), old) {
+		t.memory.forget(k.Sum())
 		return err
 	}
 	// Memory can do better than a disk that cannot be written to, or has evicted
@@ -121,22 +124,22 @@ func (t *tiers) Freshen(k Key, old uint64, m *Meta) error {
 	if t.memory.freshen(k, old, m, err != nil) == nil {
 		return nil
 	}
-	t.memory.forget(k.sum()) // also refuses a copy of the old Meta on its way here
+	t.memory.forget(k.Sum()) // also refuses a copy of the old Meta on its way here
 	return err
 }
 
-func (t *tiers) Remove(k Key, id uint64) {
+func (t *tiers) Remove(k store.Key, id uint64) {
 	t.disk.Remove(k, id)
-	t.memory.forget(k.sum())
+	t.memory.forget(k.Sum())
 }
 
 type tieredWriter struct {
-	Writer
-	key    Key
+	store.Writer
+	key    store.Key
 	memory *memory
 }
 
-func (w *tieredWriter) Commit(m *Meta) error {
+func (w *tieredWriter) Commit(m *store.Meta) error {
 	// The small ones are copied before the rename: afterwards the file belongs
 	// to the disk tier, which may evict it.
 	var data []byte
@@ -152,7 +155,7 @@ func (w *tieredWriter) Commit(m *Meta) error {
 		return err
 	}
 	if data == nil {
-		w.memory.forget(w.key.sum())
+		w.memory.forget(w.key.Sum())
 		return nil
 	}
 	w.memory.put(w.key, m, data, false)
@@ -162,18 +165,18 @@ func (w *tieredWriter) Commit(m *Meta) error {
 // soleWriter writes to memory alone. The disk could be written to again meanwhile,
 // and have a newer response by the end.
 type soleWriter struct {
-	Writer
-	key  Key
+	store.Writer
+	key  store.Key
 	disk *disk
 }
 
-func (w *soleWriter) Commit(m *Meta) error {
-	sum := w.key.sum()
+func (w *soleWriter) Commit(m *store.Meta) error {
+	sum := w.key.Sum()
 	turn := w.disk.turn(sum)
 	turn.Lock()
 	defer turn.Unlock()
 	if w.disk.newer(sum, m) {
-		return errGone
+		return store.ErrGone
 	}
 	return w.Writer.Commit(m)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // pauseDisk has nothing written to disk, until mend.
@@ -37,7 +39,7 @@ func evictAll(t *testing.T, d *disk) {
 }
 
 // idOf is the ID of what is stored, 0 for nothing.
-func idOf(s Store, k Key) uint64 {
+func idOf(s store.Store, k store.Key) uint64 {
 	have := s.Get(k)
 	if have == nil {
 		return 0
@@ -64,7 +66,7 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		settle(c)
 		expect(t, c, query("a", failing()), Hit, "A") // and that hit has it written
 		settle(c)
-		expectStored(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
+		storetest.Expect(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
 	})
 }
 
@@ -72,15 +74,15 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, one, two := Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	write(t, s, k, metaFor(k, 1, one), one)
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	storetest.Write(t, s, k, storetest.Meta(k, 1, one), one)
 	m.values.Wait()
-	write(t, d, k, metaFor(k, 2, two), two)
-	if err := s.Freshen(k, 1, metaFor(k, 3, one)); !errors.Is(err, errGone) {
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
+	if err := s.Freshen(k, 1, storetest.Meta(k, 3, one)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("err = %v", err)
 	}
 	m.values.Wait()
-	expectStored(t, s, k, 2, two)
+	storetest.Expect(t, s, k, 2, two)
 }
 
 // What went to memory while the disk was paused is refused when that has a newer
@@ -88,20 +90,20 @@ func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, one, two := Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
 	mend := pauseDisk(d)
-	w, err := s.Create(k, metaFor(k, 1, one), 3)
+	w, err := s.Create(k, storetest.Meta(k, 1, one), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
 	w.Write(one)
 	mend()
-	write(t, d, k, metaFor(k, 2, two), two) // and no copy in memory
-	if err := w.Commit(metaFor(k, 1, one)); !errors.Is(err, errGone) {
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two) // and no copy in memory
+	if err := w.Commit(storetest.Meta(k, 1, one)); !errors.Is(err, store.ErrGone) {
 		t.Errorf("err = %v; want errGone", err)
 	}
-	expectStored(t, s, k, 2, two)
+	storetest.Expect(t, s, k, 2, two)
 }
 
 // One that memory has all the same is forgotten when it turns out, and does not
@@ -109,9 +111,9 @@ func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, one, two := Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	write(t, d, k, metaFor(k, 2, two), two)
-	m.put(k, metaFor(k, 1, one), one, true)
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
+	m.put(k, storetest.Meta(k, 1, one), one, true)
 	m.values.Wait()
 	files, open := 0, d.sys.Open
 	d.sys.Open = func(path string, flag int) (*os.File, error) {
@@ -122,7 +124,7 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	}
 	s.Get(k).Release() // finds out
 	for range 3 {
-		expectStored(t, s, k, 2, two)
+		storetest.Expect(t, s, k, 2, two)
 	}
 	if files != 1 {
 		t.Errorf("%d files were begun", files)
@@ -134,7 +136,7 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := opened(t, nil)
-		k := Key{Site: "s", ID: "a"}
+		k := store.Key{Site: "s", ID: "a"}
 		mend := pauseDisk(c.disk)
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=3600")), Missed, "A")
 		settle(c)
@@ -151,14 +153,14 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 			expect(t, c, query("a", failing()), Hit, "A")
 		}
 		synctest.Wait()
-		c.memory.forget(k.sum()) // as evicted
+		c.memory.forget(k.Sum()) // as evicted
 		if !c.Holds(k) {
 			t.Error("Holds says no, and then it is stored")
 		}
 		close(hang)
 		settle(c)
-		expectStored(t, c.disk, k, idOf(c.disk, k), []byte("A"))
-		if !c.Holds(k) || len(c.memory.shard(k.sum()).moving) != 0 {
+		storetest.Expect(t, c.disk, k, idOf(c.disk, k), []byte("A"))
+		if !c.Holds(k) || len(c.memory.shard(k.Sum()).moving) != 0 {
 			t.Error("the copy is not counted right")
 		}
 		if renames < 1 || renames > 2 { // the directory may be made between two
@@ -172,13 +174,13 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	var later func()
 	s := &tiers{memory: m, disk: d, background: func(work func()) bool { later = work; return true }}
-	k := Key{Site: "s", ID: "a"}
-	m.put(k, metaFor(k, 1, []byte("A")), []byte("A"), true)
+	k := store.Key{Site: "s", ID: "a"}
+	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
 	m.values.Wait()
 	s.Get(k).Release()
-	m.forget(k.sum())
+	m.forget(k.Sum())
 	later()
-	expectStored(t, d, k, 0, nil)
+	storetest.Expect(t, d, k, 0, nil)
 	if s.saving.Load() {
 		t.Error("nothing else is ever written")
 	}
@@ -187,11 +189,11 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 func TestNothingIsSavedAfterClose(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
-	k := Key{Site: "s", ID: "a"}
-	m.put(k, metaFor(k, 1, []byte("A")), []byte("A"), true)
+	k := store.Key{Site: "s", ID: "a"}
+	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
 	m.values.Wait()
-	expectStored(t, s, k, 1, []byte("A"))
-	expectStored(t, d, k, 0, nil)
+	storetest.Expect(t, s, k, 1, []byte("A"))
+	storetest.Expect(t, d, k, 0, nil)
 	if s.saving.Load() {
 		t.Error("nothing else is ever written")
 	}
@@ -210,24 +212,24 @@ func TestNothingIsSavedAfterClose(t *testing.T) {
 func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := tiersOf(m, d)
-	k, b := Key{Site: "s", ID: "a"}, []byte("body")
-	write(t, d, k, metaFor(k, 1, b), b)
+	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	read, once := d.sys.Read, false
 	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		n, err := read(f, p, off)
 		if !once && strings.Contains(f.Name(), "objects") {
 			once = true
 			evictAll(t, d)
-			if m.has(k.sum()) || d.has(k.sum()) {
+			if m.has(k.Sum()) || d.has(k.Sum()) {
 				t.Error("still held")
 			}
 		}
 		return n, err
 	}
-	expectStored(t, s, k, 1, b) // who has opened it may have it
+	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
 	m.values.Wait()
-	expectStored(t, s, k, 0, nil)
-	if sh := m.shard(k.sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
+	storetest.Expect(t, s, k, 0, nil)
+	if sh := m.shard(k.Sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
 		t.Errorf("memory has %v and %v", sh.ids, sh.moving)
 	}
 }
@@ -235,11 +237,11 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 // Holds sees a response that moves from disk to memory, whichever it looks at first:
 // it is called while the response moves, or it moves between its looks.
 func TestHoldsWhatIsBeingPromoted(t *testing.T) {
-	k, b := Key{Site: "s", ID: "a"}, []byte("body")
+	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
 	stored := func(t *testing.T) *Cache {
 		c := opened(t, nil)
 		settle(c)
-		write(t, c.disk, k, metaFor(k, 1, b), b)
+		storetest.Write(t, c.disk, k, storetest.Meta(k, 1, b), b)
 		return c
 	}
 	// opening runs before and after once, around an opening of the file when that is so.
@@ -259,7 +261,7 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	t.Run("while", func(t *testing.T) {
 		c := stored(t)
 		held := false
-		opening(c.disk, func() bool { return c.memory.has(k.sum()) }, func() {}, func() {
+		opening(c.disk, func() bool { return c.memory.has(k.Sum()) }, func() {}, func() {
 			evictAll(t, c.disk) // it has been seen there for the last time
 			held = c.Holds(k)
 		})
@@ -279,6 +281,6 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 			t.Error("Holds says no")
 		}
 		c.memory.values.Wait()
-		expectStored(t, c.memory, k, 1, b)
+		storetest.Expect(t, c.memory, k, 1, b)
 	})
 }

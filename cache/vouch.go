@@ -2,13 +2,14 @@ package cache
 
 import (
 	"errors"
-	"hash/crc32"
 	"io"
 	"os"
 	"sync"
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
 )
 
 // A body on disk goes out by sendfile, which looks at no byte. So a file's bytes
@@ -33,7 +34,7 @@ var errUnchecked = errors.New("its check takes too long")
 
 // checked is a file as of a change time.
 type checked struct {
-	sum     Sum
+	sum     store.Sum
 	changed int64
 }
 
@@ -43,7 +44,7 @@ type check struct {
 }
 
 // verify verifies a body, or waits for who does.
-func (c *checks) verify(which checked, body io.ReaderAt, m *Meta) error {
+func (c *checks) verify(which checked, body io.ReaderAt, m *store.Meta) error {
 	c.mu.Lock()
 	if one, ok := c.running[which]; ok {
 		c.mu.Unlock()
@@ -59,33 +60,12 @@ func (c *checks) verify(which checked, body io.ReaderAt, m *Meta) error {
 	one := &check{done: make(chan struct{})}
 	c.running[which] = one
 	c.mu.Unlock()
-	one.err = verify(body, m)
+	one.err = record.Verify(body, m)
 	c.mu.Lock()
 	delete(c.running, which)
 	c.mu.Unlock()
 	close(one.done)
 	return one.err
-}
-
-// verify reads a body and compares each part with its checksum.
-func verify(body io.ReaderAt, m *Meta) error {
-	buf := make([]byte, max(1, min(m.Size(), 64<<10)))
-	for _, p := range m.Parts {
-		sum := crc32.New(castagnoli)
-		n, err := io.CopyBuffer(sum, io.NewSectionReader(body, p.Offset, p.Size), buf)
-		if err != nil {
-			return err
-		}
-		if n != p.Size || sum.Sum32() != p.CRC {
-			return errDamaged
-		}
-	}
-	return nil
-}
-
-// isDamage tells bytes that are wrong from bytes that could not be read.
-func isDamage(err error) bool {
-	return errors.Is(err, errDamaged) || errors.Is(err, errNotRecord) || errors.Is(err, errFormat)
 }
 
 // changeTime is when f was last written or renamed, in nanoseconds; 0 when that

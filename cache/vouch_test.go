@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // openHere opens dir without the settling that openedDisk adds.
@@ -27,10 +30,10 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		dir := t.TempDir()
 		d := openHere(t, dir)
-		k, content := Key{Site: "s", ID: "large"}, payload(1, 1<<20)
-		write(t, d, k, metaFor(k, 1, content), content)
-		expectStored(t, d, k, 1, content)
-		f, err := os.OpenFile(d.path(k.sum()), os.O_RDWR, 0)
+		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 1<<20)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
+		storetest.Expect(t, d, k, 1, content)
+		f, err := os.OpenFile(d.path(k.Sum()), os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +56,7 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 		if n := d.spoils.Load(); n != 1 {
 			t.Errorf("restarted %t: %d files counted as spoiled; want 1", restarted, n)
 		}
-		if _, err := os.Stat(d.path(k.sum())); !os.IsNotExist(err) {
+		if _, err := os.Stat(d.path(k.Sum())); !os.IsNotExist(err) {
 			t.Errorf("restarted %t: the file is still there: %v", restarted, err)
 		}
 	}
@@ -61,15 +64,15 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 
 func TestFresheningKeepsTheVouch(t *testing.T) {
 	d := openHere(t, t.TempDir())
-	k, content := Key{Site: "s", ID: "large"}, payload(1, 1<<20)
-	m := metaFor(k, 1, content)
-	write(t, d, k, m, content)
+	k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 1<<20)
+	m := storetest.Meta(k, 1, content)
+	storetest.Write(t, d, k, m, content)
 	renewed := *m
 	renewed.ID = 2
 	if err := d.Freshen(k, 1, &renewed); err != nil {
 		t.Fatal(err)
 	}
-	s := d.open(k, k.sum())
+	s := d.open(k, k.Sum())
 	defer s.Release()
 	if s == nil || s.ID != 2 {
 		t.Fatal("not freshened")
@@ -83,13 +86,13 @@ func TestFresheningKeepsTheVouch(t *testing.T) {
 func TestVerifyIsOneForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
-		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
-		write(t, d, k, metaFor(k, 1, content), content)
-		d.index.Vouch(k.sum(), 1) // as after a start
+		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
+		d.index.Vouch(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		var ends atomic.Int64
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
-			if off > frontSize {
+			if off > record.FrontSize {
 				<-gate
 			}
 			n, err := real(f, p, off)
@@ -124,17 +127,17 @@ func TestVerifyIsOneForAll(t *testing.T) {
 func TestNobodyWaitsLongForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
-		k, content := Key{Site: "s", ID: "large"}, payload(1, 300_000)
-		write(t, d, k, metaFor(k, 1, content), content)
-		d.index.Vouch(k.sum(), 1) // as after a start
+		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
+		d.index.Vouch(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
-			if off > frontSize {
+			if off > record.FrontSize {
 				<-gate
 			}
 			return real(f, p, off)
 		}
-		checked := make(chan *Stored)
+		checked := make(chan *store.Entry)
 		go func() { checked <- d.Get(k) }()
 		synctest.Wait()
 		began := time.Now()
@@ -147,31 +150,31 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 		} else {
 			s.Release()
 		}
-		expectStored(t, d, k, 1, content)
+		storetest.Expect(t, d, k, 1, content)
 	})
 }
 
 // Of two fetches for a key, the one that began first may end last.
 func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) Store{
-		"disk":  func(t *testing.T) Store { return openedDisk(t, t.TempDir(), 8<<20) },
-		"tiers": func(t *testing.T) Store { return tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)) },
+	for name, open := range map[string]func(t *testing.T) store.Store{
+		"disk":  func(t *testing.T) store.Store { return openedDisk(t, t.TempDir(), 8<<20) },
+		"tiers": func(t *testing.T) store.Store { return tiersOf(openedMemory(t), openedDisk(t, t.TempDir(), 8<<20)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
-			k := Key{Site: "s", ID: "a"}
-			first, second := payload(1, 1000), payload(2, 2000)
-			w, err := s.Create(k, metaFor(k, 1, first), -1)
+			k := store.Key{Site: "s", ID: "a"}
+			first, second := storetest.Payload(1, 1000), storetest.Payload(2, 2000)
+			w, err := s.Create(k, storetest.Meta(k, 1, first), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer w.Abort()
 			w.Write(first)
-			write(t, s, k, metaFor(k, 2, second), second)
-			if err := w.Commit(metaFor(k, 1, first)); !errors.Is(err, errGone) {
+			storetest.Write(t, s, k, storetest.Meta(k, 2, second), second)
+			if err := w.Commit(storetest.Meta(k, 1, first)); !errors.Is(err, store.ErrGone) {
 				t.Errorf("got %v, want errGone", err)
 			}
-			expectStored(t, s, k, 2, second)
+			storetest.Expect(t, s, k, 2, second)
 		})
 	}
 }

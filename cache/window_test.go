@@ -13,6 +13,8 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // large sends a body in pieces and says how far it has come.
@@ -42,7 +44,7 @@ func (l *large) Fetch(ctx context.Context, _ Ask, fill *Fill) error {
 // tooLarge lets nothing of more than 100 kB be kept.
 func tooLarge(cfg *Config) { cfg.MaxObject = 100_000 }
 
-var largeText = sync.OnceValue(func() string { return string(payload(1, 2*maxWindow+500_000)) })
+var largeText = sync.OnceValue(func() string { return string(storetest.Payload(1, 2*maxWindow+500_000)) })
 
 func newLarge() *large { return &large{text: largeText(), size: -1} }
 
@@ -91,7 +93,7 @@ func TestWindowIsBounded(t *testing.T) {
 		if l.size > 0 && a.Kept {
 			t.Error("said to be kept")
 		}
-		expectStored(t, c.store, Key{Site: "s", ID: "a"}, 0, nil)
+		storetest.Expect(t, c.store, store.Key{Site: "s", ID: "a"}, 0, nil)
 	})
 }
 
@@ -253,7 +255,7 @@ func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 }
 
 func TestWindowTrim(t *testing.T) {
-	text := payload(1, 3*budget.BlockSize)
+	text := storetest.Payload(1, 3*budget.BlockSize)
 	a := budget.NewBuffers(maxWindow)
 	w := window{start: 100, afloat: a}
 	if n := w.put(text); n != len(text) {

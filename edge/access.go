@@ -54,7 +54,7 @@ func (l *accessLog) log(x *exchange, site string, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("client", client), slog.String("method", x.r.Method), slog.String("path", path),
 		slog.Int("status", x.status), slog.Int64("bytes", x.sent), slog.Float64("seconds", took.Seconds()),
-		slog.String("outcome", x.outcome.String()), slog.String("site", site), slog.String("what", x.route.What),
+		slog.String("outcome", x.outcome.String()), slog.String("site", site), slog.String("what", x.route.Endpoint),
 		slog.String("agent", x.r.UserAgent()),
 	}
 	if x.err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/store"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/origin/feed"
@@ -50,8 +51,8 @@ func (s *site) remaining(r kind.Route, a *cache.Answer) time.Duration {
 // change is what became of a name, in the cache's terms.
 type change struct {
 	from  *upstream
-	key   cache.Key
-	mark  kind.Mark
+	key   store.Key
+	mark  kind.Invalidation
 	purge cache.Purge
 }
 
@@ -70,14 +71,14 @@ func (s *site) change(c feed.Change) (change, bool) {
 	if c.Deleted { // with its files
 		p.Scope = cache.ScopeGroup
 	}
-	return change{from, s.key(from, r), kind.Mark{Scope: kind.GroupMetadata, Name: r.Group}, p}, true
+	return change{from, s.key(from, r), kind.Invalidation{Scope: kind.GroupMetadata, Name: r.Group}, p}, true
 }
 
 // changed puts changes of a feed in force.
 func (s *site) changed(changes []feed.Change) error {
 	for _, c := range changes {
 		if ch, ok := s.change(c); ok {
-			ch.from.Wrote([]kind.Mark{ch.mark})
+			ch.from.Wrote([]kind.Invalidation{ch.mark})
 		}
 	}
 	return s.cache.Purge(s.concerned(changes)...)
@@ -287,6 +288,6 @@ func (s *site) pushed(c feed.Change) error {
 	if !ok {
 		return errHook
 	}
-	ch.from.Wrote([]kind.Mark{ch.mark})
+	ch.from.Wrote([]kind.Invalidation{ch.mark})
 	return s.cache.Purge(ch.purge)
 }

@@ -122,7 +122,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body any) ([
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach the admin listener at %s: %w", c.base, cause(err))
+		return nil, fmt.Errorf("cannot reach the admin listener at %s: %w", c.base, report.Cause(err))
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
@@ -132,7 +132,7 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body any) ([
 	case resp.StatusCode == http.StatusUnauthorized:
 		return nil, fmt.Errorf("%s wants its token: set EDGE_ADMIN_TOKEN, or --token", c.base)
 	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s answers %w", c.base, &unwantedError{resp.StatusCode, text, refusal(resp.Status, text)})
+		return nil, fmt.Errorf("%s answers %w", c.base, &unwantedError{resp.StatusCode, text, report.Refusal(resp.Status, text)})
 	}
 	return text, nil
 }
@@ -182,24 +182,4 @@ func (c *adminClient) publicSite(ctx context.Context, name string) (string, erro
 		return "", usageError{fmt.Errorf("%s has no site of kind %s", c.base, wanted)}
 	}
 	return "", usageError{fmt.Errorf("%s has several sites of kind %s: choose with --site one of %s", c.base, wanted, strings.Join(names, ", "))}
-}
-
-// cause takes the request's line off an HTTP client's error.
-func cause(err error) error {
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
-}
-
-// refusal puts an answer that is not the one wanted in words: its status, and
-// the reason that registries and the edge give as JSON.
-func refusal(status string, body []byte) error {
-	var doc struct {
-		Error string `json:"error"`
-	}
-	if err := json.Unmarshal(body, &doc); err != nil || doc.Error == "" {
-		return errors.New(report.Printable(status))
-	}
-	return errors.New(report.Printable(status + ": " + doc.Error))
 }

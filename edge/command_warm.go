@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"sync"
 	"time"
+
+	"pkgedge/edge/warm"
 )
 
 // warmCommand is "edge warm".
@@ -26,32 +26,24 @@ func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env fun
 	if err := c.check(); err != nil {
 		return exitFor(err, stderr)
 	}
-	plan, err := readWarmPlan(c.Lockfile)
+	plan, err := warm.ReadPlan(c.Lockfile)
 	if err != nil {
-		return exitFor(err, stderr)
+		return exitFor(usageError{err}, stderr)
 	}
 	base, err := c.base(ctx, env)
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = c.Jobs
-	defer transport.CloseIdleConnections()
-	w := &warmer{
-		client: warmClient{base: base, http: &http.Client{Transport: transport}, timeout: c.Timeout},
-		tally:  newWarmTally(plan),
-	}
-	terminal := isTerminal(stderr, env)
-	finish := showProgress(stderr, terminal, w.tally)
-	w.run(ctx, plan, c.Jobs)
-	finish()
-	if err := w.tally.print(stdout, base, plan); err != nil {
+	tally := warm.Run(ctx, plan, warm.Options{
+		Edge: base, Jobs: c.Jobs, Timeout: c.Timeout, Progress: stderr, Terminal: isTerminal(stderr, env),
+	})
+	if err := tally.Print(stdout, base); err != nil {
 		return exitFor(err, stderr)
 	}
 	if ctx.Err() != nil {
 		return exitFor(errors.New("interrupted"), stderr)
 	}
-	if w.tally.failed() {
+	if tally.Failed() {
 		return exitError
 	}
 	return exitOK
@@ -91,59 +83,4 @@ func (c *warmCommand) base(ctx context.Context, env func(string) (string, bool))
 		return "", err
 	}
 	return u.String(), nil
-}
-
-// warmer fetches through the edge.
-type warmer struct {
-	client warmClient
-	tally  *warmTally
-}
-
-// run fetches everything, that many packages at once, and returns early when ctx
-// is done.
-func (w *warmer) run(ctx context.Context, plan *warmPlan, jobs int) {
-	queue := make(chan wantedPackage)
-	var workers sync.WaitGroup
-	for range min(jobs, len(plan.packages)) {
-		workers.Go(func() {
-			for p := range queue {
-				w.warm(ctx, p)
-			}
-		})
-	}
-	for _, p := range plan.packages {
-		select {
-		case queue <- p:
-		case <-ctx.Done():
-		}
-	}
-	close(queue)
-	workers.Wait()
-}
-
-// warm fetches a package's metadata and then its tarballs.
-func (w *warmer) warm(ctx context.Context, p wantedPackage) {
-	versions, got, err := w.client.packument(ctx, p)
-	if ctx.Err() != nil {
-		return
-	}
-	w.tally.packument(p, got, err)
-	if err != nil {
-		return
-	}
-	for _, v := range p.versions {
-		d, listed := versions[v.version]
-		checks := v.checks
-		if len(checks) == 0 {
-			checks = d.checks()
-		}
-		got, err := w.client.tarball(ctx, p.name, d.file(v, p.name), checks)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil && !listed {
-			err = fmt.Errorf("%w (the packument has no such version)", err)
-		}
-		w.tally.tarball(p.name+"@"+v.version, got, digestSource(v, checks), err)
-	}
 }

@@ -109,7 +109,7 @@ func (s *served) stale(t *testing.T, path string) {
 	t.Helper()
 	site := s.edge.handler.running.Load().sites[0]
 	r := site.own.Route(kind.Request{Method: http.MethodGet, Path: path})
-	if err := site.touched(&site.own, []kind.Mark{{Scope: kind.OneKey, Name: r.Key}}); err != nil {
+	if err := site.touched(&site.own, []kind.Invalidation{{Scope: kind.OneKey, Name: r.Key}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -21,7 +21,7 @@ func (x *exchange) excerpt(q *cache.Query, a *cache.Answer) (*cache.Answer, bool
 		if a.Status != http.StatusOK {
 			return a, true
 		}
-		memo, err := a.Other(x.r.Context(), kind.Memo)
+		memo, err := a.Other(x.r.Context(), kind.Summary)
 		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Subdocument.Name))), 36)
 		if from, n, ok := kind.FindSubdocument(memo, x.route.Subdocument.Name); ok && a.Narrow(from, n, name) {
 			if x.route.Subdocument.ContentType != "" {

@@ -80,7 +80,7 @@ func (x *exchange) hooked() bool {
 	if !ok {
 		return false
 	}
-	x.site, x.route = s, kind.Route{Class: kind.Local, What: "hook"}
+	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
 	if wait, ok := x.limiter.Take(x.client, x.start); !ok {
 		x.limited(wait)
 		return true

@@ -118,10 +118,10 @@ func (x *exchange) passed(resp *http.Response) error {
 		return err
 	}
 	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}
-	if len(x.route.Touches) > 0 && resp.StatusCode < 400 {
+	if len(x.route.Invalidates) > 0 && resp.StatusCode < 400 {
 		// The write has happened, whatever becomes of the mark.
-		x.from.Wrote(x.route.Touches)
-		x.err = x.site.touched(x.from, append(x.located(h), x.route.Touches...))
+		x.from.Wrote(x.route.Invalidates)
+		x.err = x.site.touched(x.from, append(x.located(h), x.route.Invalidates...))
 	}
 	if x.describesGet(resp) {
 		return x.keep(resp)
@@ -131,8 +131,8 @@ func (x *exchange) passed(resp *http.Response) error {
 
 // located returns what the Location and Content-Location of a write's response
 // name of this site, which the write has changed too (RFC 9111 section 4.4).
-func (x *exchange) located(h http.Header) []kind.Mark {
-	var marks []kind.Mark
+func (x *exchange) located(h http.Header) []kind.Invalidation {
+	var marks []kind.Invalidation
 	for _, name := range []string{"Location", "Content-Location"} {
 		u, err := x.r.URL.Parse(h.Get(name))
 		if err != nil || h.Get(name) == "" || u.Host != "" && u.Host != x.r.Host {
@@ -144,7 +144,7 @@ func (x *exchange) located(h http.Header) []kind.Mark {
 		}
 		r := x.site.own.Route(kind.Request{Method: http.MethodGet, Path: path, Query: u.RawQuery, Header: http.Header{}})
 		if r.Class.Cacheable() {
-			marks = append(marks, kind.Mark{Scope: kind.OneKey, Name: r.Key})
+			marks = append(marks, kind.Invalidation{Scope: kind.OneKey, Name: r.Key})
 		}
 	}
 	return marks

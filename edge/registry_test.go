@@ -237,7 +237,7 @@ func TestOlderPackumentIsNotServed(t *testing.T) {
 	s.masters[0].Break(faults.Any, faults.Status(503))
 	site := s.edge.handler.running.Load().sites[0]
 	write := site.own.Route(kind.Request{Method: http.MethodPut, Path: "/edge-sample-words"})
-	if err := site.touched(&site.own, write.Touches); err != nil {
+	if err := site.touched(&site.own, write.Invalidates); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range s.masters {

@@ -174,7 +174,7 @@ func (s *site) close() {
 }
 
 // touched makes stale what a successful write at u changed.
-func (s *site) touched(u *upstream, marks []kind.Mark) error {
+func (s *site) touched(u *upstream, marks []kind.Invalidation) error {
 	for _, m := range marks {
 		p := cache.Purge{Site: s.name, Name: m.Name, Soft: true}
 		switch m.Scope {

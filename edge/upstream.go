@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
@@ -66,8 +67,8 @@ func (s *site) upstreams() []*upstream {
 // that nothing of the site's own masters can have: what was stored before the
 // scope was private is not its package. And what the edge could read with a
 // credential is not there for whoever comes when it has another one, or none.
-func (s *site) key(u *upstream, r kind.Route) cache.Key {
-	return cache.Key{Site: s.name, ID: u.part + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
+func (s *site) key(u *upstream, r kind.Route) store.Key {
+	return store.Key{Site: s.name, ID: u.part + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
 // softTimeout is how long clients of a registry wait for a master when there is
@@ -100,7 +101,7 @@ func (s *site) ask(u *upstream, r kind.Route, h http.Header) *cache.Query {
 		Key:     s.key(u, r),
 		Rule:    s.rule(u, r),
 		Variant: r.Variant,
-		Memo:    kind.Memo,
+		Memo:    kind.Summary,
 		Request: policy.Request{Method: http.MethodGet, Control: policy.NoDirectives()},
 	}
 	if !s.kind.Transparent && !u.Written(r) {
@@ -146,7 +147,7 @@ func hops(h http.Header) http.Header {
 // for the file's sake: with renew alone it is validated.
 func (s *site) digests(ctx context.Context, u *upstream, list kind.Route, h http.Header, renew bool) ([]byte, error) {
 	q := s.ask(u, list, h)
-	q.Variant = kind.Memo
+	q.Variant = kind.Summary
 	if q.Request.Validate = renew; renew {
 		q.SoftTimeout = 0 // the older list is what is in doubt
 	}
@@ -155,12 +156,12 @@ func (s *site) digests(ctx context.Context, u *upstream, list kind.Route, h http
 		if err != nil {
 			return nil, err
 		}
-		if a.Status != http.StatusOK || a.Part.Variant != kind.Memo {
+		if a.Status != http.StatusOK || a.Part.Variant != kind.Summary {
 			a.Close()
 			return nil, fmt.Errorf("cannot list digests: the master answers %d", a.Status)
 		}
 		live := a.Live()
-		doc, err := a.Other(ctx, kind.Memo)
+		doc, err := a.Other(ctx, kind.Summary)
 		a.Close()
 		if err == nil || again || live {
 			return doc, err

@@ -31,7 +31,7 @@ func TestAdoptKeepsWhatWasKnown(t *testing.T) {
 	}
 	old.doubts.add(old.called("b"), "tarball/x", now)
 	old.learnt = learnt{"/x/latest", 10}
-	before.Wrote([]kind.Mark{{Name: "one"}})
+	before.Wrote([]kind.Invalidation{{Name: "one"}})
 	before.held.over("index", []string{"/v1"}, now)
 
 	fresh := poolOf("rrpr", nil) // c is the primary now, and d is new
@@ -71,7 +71,7 @@ func TestAdoptKeepsWhatWasKnown(t *testing.T) {
 		t.Error("what was written, or is held back, has been forgotten")
 	}
 	// What a request that old has still in hand writes, s knows too.
-	before.Wrote([]kind.Mark{{Name: "two"}})
+	before.Wrote([]kind.Invalidation{{Name: "two"}})
 	if !after.Written(kind.Route{Group: "two"}) {
 		t.Error("what was written meanwhile is not known")
 	}

@@ -20,11 +20,11 @@ const largestBeside = 1 << 20
 // fetchBeside gets what belongs to a document, from the master that sent it. What
 // that master does not have is left out.
 func (s *Site) fetchBeside(ctx context.Context, m *master, a Ask) (map[string][]byte, error) {
-	if len(a.Route.Beside) == 0 {
+	if len(a.Route.Companions) == 0 {
 		return nil, nil
 	}
-	all := make(map[string][]byte, len(a.Route.Beside))
-	for _, path := range a.Route.Beside {
+	all := make(map[string][]byte, len(a.Route.Companions))
+	for _, path := range a.Route.Companions {
 		status, body, err := s.peek(ctx, m, a, path)
 		switch {
 		case err != nil:

@@ -38,7 +38,7 @@ const (
 // codingsFor lists the codings a document is stored in. What is never served
 // needs no choice.
 func codingsFor(d kind.Document) []coding {
-	if d.Variant == kind.Memo || d.Size < worthCoding {
+	if d.Variant == kind.Summary || d.Size < worthCoding {
 		return []coding{identity}
 	}
 	return []coding{identity, gzipped, zstded}

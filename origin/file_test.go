@@ -53,7 +53,7 @@ func listing(t *testing.T, b *behind, file kind.Route, body []byte) []byte {
 		t.Fatal(err)
 	}
 	for _, d := range docs {
-		if d.Variant == kind.Memo {
+		if d.Variant == kind.Summary {
 			var out bytes.Buffer
 			if _, err := d.Body.WriteTo(&out); err != nil {
 				t.Fatal(err)

@@ -100,8 +100,8 @@ func TestAHedgeThatFailsLeavesTheFirst(t *testing.T) {
 }
 
 func TestHedgeWaits(t *testing.T) {
-	packument := kind.Route{Class: kind.Metadata, What: "packument"}
-	tarball := kind.Route{Class: kind.File, What: "tarball"}
+	packument := kind.Route{Class: kind.Metadata, Endpoint: "packument"}
+	tarball := kind.Route{Class: kind.File, Endpoint: "tarball"}
 	for _, tt := range []struct {
 		name   string
 		ask    Ask
@@ -120,7 +120,7 @@ func TestHedgeWaits(t *testing.T) {
 		{"a second, for a file", Ask{Route: tarball}, 2, nil, free, time.Second},
 		{"as long as 99 of 100 files take", Ask{Route: tarball}, 2, append(slices.Repeat([]time.Duration{1}, 2), slices.Repeat([]time.Duration{2 * time.Second}, 126)...), free, 2 * time.Second},
 		{"for ever, for a file with nobody else", Ask{Route: tarball}, 1, nil, free, never},
-		{"for ever, for a plain file", Ask{Route: kind.Route{Class: kind.File, What: "file", Transparent: true}}, 2, nil, free, never},
+		{"for ever, for a plain file", Ask{Route: kind.Route{Class: kind.File, Endpoint: "file", Transparent: true}}, 2, nil, free, never},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := poolOf("pr", func(c *Config) { c.Timeouts.FirstByte = 10 * time.Second })

@@ -170,7 +170,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 			return nil, err
 		}
 		for _, p := range r.parts {
-			if p.variant == kind.Memo {
+			if p.variant == kind.Summary {
 				return p.body, nil
 			}
 		}

@@ -33,7 +33,7 @@ var errUnasked = errors.New("304 to an unconditional request")
 // hands on every variant. Until then nothing has been released, so that any
 // failure means another master.
 func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
-	if len(a.Route.Beside) > 0 {
+	if len(a.Route.Companions) > 0 {
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of what is beside it
 	}
 	lost := false // a replica has said that something is gone
@@ -60,20 +60,20 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 		if err != nil {
 			return next, err
 		}
-		from := kind.Source{Body: body, Memo: a.Memo, Now: time.Now()}
-		if from.Beside, err = s.fetchBeside(ctx, m, a); err != nil {
+		from := kind.Source{Body: body, Summary: a.Memo, Now: time.Now()}
+		if from.Companions, err = s.fetchBeside(ctx, m, a); err != nil {
 			return next, err
 		}
 		docs, err := s.Prepare(a.Route, from)
 		if errors.Is(err, kind.ErrLost) && !errors.Is(err, kind.ErrOlder) && (m.primary || lost) {
-			from.Memo = nil
+			from.Summary = nil
 			docs, err = s.Prepare(a.Route, from)
 		}
 		if err != nil {
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return next, fmt.Errorf("%w: %w", errMetadata, err)
 		}
-		if err := s.pool.pins.answered(&a, begun, m, r.Header, docs, from.Memo == nil); err != nil {
+		if err := s.pool.pins.answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
 			return next, err
 		}
 		if s.early(ctx, m, a, docs) {

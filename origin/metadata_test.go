@@ -30,7 +30,7 @@ func checkPackument(t *testing.T, r *recorder, master []byte) {
 		got = append(got, p.variant+":"+p.encoding)
 	}
 	equal(t, "parts", got, []string{
-		"full:", "full:gzip", "full:zstd", "abbreviated:", "abbreviated:gzip", "abbreviated:zstd", kind.Memo + ":",
+		"full:", "full:gzip", "full:zstd", "abbreviated:", "abbreviated:gzip", "abbreviated:zstd", kind.Summary + ":",
 	})
 	for _, variant := range []string{"full", "abbreviated"} {
 		plain := r.part(t, variant, "")

@@ -18,7 +18,7 @@ func (b *behind) memo(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.part(t, kind.Memo, "")
+	return r.part(t, kind.Summary, "")
 }
 
 // again fetches it as one that has that memo stored.

@@ -73,7 +73,7 @@ func newPins() *pins { return &pins{seed: maphash.MakeSeed(), of: make(map[strin
 // for an hour at most, and files for a minute. Other masters are tried in passing,
 // by ten reads at most. What one of them says of it before the primary has been
 // heard is kept for ten seconds.
-func (s *Site) Wrote(marks []kind.Mark) {
+func (s *Site) Wrote(marks []kind.Invalidation) {
 	now := time.Now()
 	for _, m := range marks {
 		s.pool.pins.add(m.Name, now)
@@ -290,7 +290,7 @@ func (s *pins) sum(memo []byte) uint64 {
 // sumOf is the sum of the memo among documents.
 func (s *pins) sumOf(docs []kind.Document) uint64 {
 	for _, d := range docs {
-		if d.Variant == kind.Memo {
+		if d.Variant == kind.Summary {
 			var memo bytes.Buffer
 			if _, err := d.Body.WriteTo(&memo); err != nil {
 				return 0

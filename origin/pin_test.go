@@ -33,7 +33,7 @@ func TestWrittenIsReadFromThePrimary(t *testing.T) {
 		if got := p.way(Ask{Route: one}); got != "cab" {
 			t.Fatalf("order %q before the write; want cab", got)
 		}
-		s.Wrote([]kind.Mark{{Scope: kind.GroupMetadata, Name: "one"}, {Scope: kind.OneKey, Name: "dist-tags/one"}})
+		s.Wrote([]kind.Invalidation{{Scope: kind.GroupMetadata, Name: "one"}, {Scope: kind.OneKey, Name: "dist-tags/one"}})
 		for _, tt := range []struct {
 			route kind.Route
 			order string
@@ -69,7 +69,7 @@ func TestTrialsAreFew(t *testing.T) {
 		s := &Site{pool: p, files: p}
 		route := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
 		read := Ask{Route: route, Memo: []byte("as the primary has it")}
-		s.Wrote([]kind.Mark{{Name: "one"}})
+		s.Wrote([]kind.Invalidation{{Name: "one"}})
 		<-time.After(time.Second)
 		p.pins.shown(route, time.Now(), time.Now(), p.pins.sum(read.Memo), false)
 		trials := 0
@@ -267,7 +267,7 @@ func behindLagging(t *testing.T, write func(s *sample.Store) error) (*behind, *t
 	if err := write(w.store); err != nil {
 		t.Fatal(err)
 	}
-	b.Wrote([]kind.Mark{{Scope: kind.GroupMetadata, Name: "edge-sample-words"}})
+	b.Wrote([]kind.Invalidation{{Scope: kind.GroupMetadata, Name: "edge-sample-words"}})
 	w.a.Forget()
 	w.b.Forget()
 	return b, w, before
@@ -294,7 +294,7 @@ func TestWriteIsReadFromThePrimaryUntilAReplicaShowsIt(t *testing.T) {
 	if err != nil || versionsOf(t, r) != 5 {
 		t.Fatalf("%v; reports %q", err, b.reported())
 	}
-	after := r.part(t, kind.Memo, "")
+	after := r.part(t, kind.Summary, "")
 	asked := func(what string, ask Ask, versions, primary, replica int) {
 		t.Helper()
 		w.a.Forget()
@@ -329,7 +329,7 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	if err != nil || versionsOf(t, r) != 3 {
 		t.Fatalf("%v; reports %q", err, b.reported())
 	}
-	after := r.part(t, kind.Memo, "")
+	after := r.part(t, kind.Summary, "")
 	b.due()
 	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 {
 		t.Errorf("a trial: %v; reports %q", err, b.reported())
@@ -364,8 +364,8 @@ func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	}
 	// The primary's own 304 is as good as a document.
 	w.b.CatchUp()
-	after, tag := r.part(t, kind.Memo, ""), r.header.Get("Etag")
-	b.Wrote([]kind.Mark{{Scope: kind.GroupMetadata, Name: "edge-sample-words"}})
+	after, tag := r.part(t, kind.Summary, ""), r.header.Get("Etag")
+	b.Wrote([]kind.Invalidation{{Scope: kind.GroupMetadata, Name: "edge-sample-words"}})
 	for _, status := range []int{http.StatusNotModified, http.StatusOK} { // of the primary, and of the replica, whose tags are its own
 		if r, err = b.ask(t, Ask{Route: b.route(aPackument), Memo: after, ETag: tag}); err != nil || r.status != status {
 			t.Errorf("%d %v; want %d", r.status, err, status)

@@ -206,7 +206,7 @@ func TestProbesTakeOutAndBringBack(t *testing.T) {
 	})
 }
 
-var words = &Ask{Route: kind.Route{Class: kind.Metadata, What: "packument", Path: "/words"}}
+var words = &Ask{Route: kind.Route{Class: kind.Metadata, Endpoint: "packument", Path: "/words"}}
 
 // A registry that hangs while its root and its ping answer is out within the
 // configured probes, whether or not a client runs into it.

@@ -31,7 +31,7 @@ func TestRedirectsDoNotAddUp(t *testing.T) {
 			}
 		})
 		begun := time.Now()
-		r := p.send(t.Context(), m, Ask{Route: kind.Route{Class: kind.Metadata, What: "packument", Path: "/x"}}, false)
+		r := p.send(t.Context(), m, Ask{Route: kind.Route{Class: kind.Metadata, Endpoint: "packument", Path: "/x"}}, false)
 		if took := time.Since(begun); took != 14*time.Second || reason(r.err) != "timeout" {
 			t.Errorf("%v after %s; want a timeout after 14s", r.err, took)
 		}

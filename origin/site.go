@@ -163,7 +163,7 @@ func (s *Site) Fetch(ctx context.Context, a Ask, sink Sink) error {
 		err = s.fetchFile(ctx, a, sink)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot fetch %s %q: %w", a.Route.What, a.Route.Key, err)
+		return fmt.Errorf("cannot fetch %s %q: %w", a.Route.Endpoint, a.Route.Key, err)
 	}
 	return nil
 }

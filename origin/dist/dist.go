@@ -33,7 +33,7 @@ func Descriptor() kind.Descriptor {
 	}
 }
 
-// What a route names.
+// Endpoints of routes.
 const (
 	index   = "index"
 	shasums = "shasums"
@@ -44,7 +44,7 @@ const (
 // longest is the longest path, in bytes.
 const longest = 2 << 10
 
-// Route names what a request asks for. The query is dropped; only reads are
+// Route names the thing that a request asks for. The query is dropped; only reads are
 // offered.
 func (Kind) Route(r kind.Request) kind.Route {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -59,13 +59,13 @@ func (Kind) Route(r kind.Request) kind.Route {
 	}
 	path := join(segments)
 	name := segments[len(segments)-1]
-	route := kind.Route{Class: kind.File, What: file, Key: strings.Join(segments, "/"), Path: path, Moving: true}
+	route := kind.Route{Class: kind.File, Endpoint: file, Key: strings.Join(segments, "/"), Path: path, Moving: true}
 	inRelease := isRelease(segments[0])
 	if inRelease {
 		route.Group = segments[0]
 	}
 	metadata := func(what string) kind.Route {
-		route.Class, route.What = kind.Metadata, what
+		route.Class, route.Endpoint = kind.Metadata, what
 		return route
 	}
 	switch {
@@ -73,7 +73,7 @@ func (Kind) Route(r kind.Request) kind.Route {
 		route.Key = "listing/" + route.Key
 		return metadata(listing)
 	case len(segments) == 1 && (inRelease || strings.HasPrefix(name, "latest")):
-		return kind.Route{Class: kind.PassAny, What: listing, Path: path} // redirects to the name with a slash
+		return kind.Route{Class: kind.PassAny, Endpoint: listing, Path: path} // redirects to the name with a slash
 	case len(segments) == 1 && (name == "index.json" || name == "index.tab"):
 		return metadata(index)
 	case len(segments) == 2 && listOf(name) != "":
@@ -84,7 +84,7 @@ func (Kind) Route(r kind.Request) kind.Route {
 }
 
 func refuse(status int, why string) kind.Route {
-	return kind.Route{Class: kind.Refuse, What: "invalid", Reply: kind.Reply{Status: status, ContentType: "text/plain; charset=utf-8", Text: why}}
+	return kind.Route{Class: kind.Refuse, Endpoint: "invalid", Reply: kind.Reply{Status: status, ContentType: "text/plain; charset=utf-8", Text: why}}
 }
 
 // split decodes a path into segments; the last one is empty after a final slash.
@@ -122,7 +122,7 @@ func join(segments []string) string {
 	return b.String()
 }
 
-// isRelease: "v" and three numbers, with what may follow: "v20.1.0", "v6.0.0-rc.1".
+// isRelease: "v" and three numbers, and maybe a prerelease: "v20.1.0", "v6.0.0-rc.1".
 func isRelease(s string) bool {
 	rest, ok := strings.CutPrefix(s, "v")
 	if !ok {
@@ -149,7 +149,7 @@ const (
 	sha1List   = "SHASUMS.txt"
 )
 
-// signatures are the endings of what is beside a list.
+// signatures are the endings of the companions of a list.
 var signatures = [...]string{".asc", ".sig", ".gpg"}
 
 // listOf returns the list that a name is, or is a signature of; "" for neither.
@@ -166,14 +166,14 @@ func listOf(name string) string {
 // listRoute asks for a list with its signatures, and wants one of them.
 func listRoute(dir, list, name string) kind.Route {
 	r := kind.Route{
-		Class: kind.Metadata, What: shasums, Key: dir + "/" + list, Path: join([]string{dir, list}), Moving: true,
+		Class: kind.Metadata, Endpoint: shasums, Key: dir + "/" + list, Path: join([]string{dir, list}), Moving: true,
 		Subdocument: kind.Subdocument{Name: "part/" + name, ContentType: typeOf(name), Missing: "there is no " + name + " here"},
 	}
 	if isRelease(dir) {
 		r.Group, r.Settles = dir, true
 	}
 	for _, ending := range signatures {
-		r.Beside = append(r.Beside, r.Path+ending)
+		r.Companions = append(r.Companions, r.Path+ending)
 	}
 	return r
 }
@@ -190,7 +190,7 @@ func typeOf(name string) string {
 
 // Lists returns the lists of a file's directory: a release, or one that moves.
 func (Kind) Lists(f kind.Route) []kind.Route {
-	if f.Class != kind.File || f.What != file {
+	if f.Class != kind.File || f.Endpoint != file {
 		return nil
 	}
 	dir, _, ok := strings.Cut(f.Key, "/")
@@ -200,19 +200,19 @@ func (Kind) Lists(f kind.Route) []kind.Route {
 	var lists []kind.Route
 	for _, name := range []string{sha256List, sha1List} {
 		r := listRoute(dir, name, name)
-		r.Variant = kind.Memo
+		r.Variant = kind.Summary
 		lists = append(lists, r)
 	}
 	return lists
 }
 
-// Digest finds a file in the memo of its list.
-func (Kind) Digest(f kind.Route, memo []byte) (kind.Digest, bool) {
+// Digest finds a file in the summary of its list.
+func (Kind) Digest(f kind.Route, summary []byte) (kind.Digest, bool) {
 	_, name, ok := strings.Cut(f.Key, "/")
-	if !ok || f.What != file {
+	if !ok || f.Endpoint != file {
 		return kind.Digest{}, false
 	}
-	lines, ok := kind.Lines(memo, memoFormat)
+	lines, ok := kind.Lines(summary, summaryFormat)
 	if !ok {
 		return kind.Digest{}, false
 	}

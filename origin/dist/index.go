@@ -10,7 +10,7 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// release is what an index says of one.
+// release is the entry of one in an index.
 type release struct {
 	version string
 	has     []string // "headers", "linux-x64", "src"
@@ -72,7 +72,7 @@ const maxPromised = 64
 // promised lists the paths that an index newly names: the lists of the releases
 // it adds to those of the index before, and the files that it adds to any.
 func promised(before []byte, releases []release) (paths []string) {
-	old, ok := kind.Lines(before, memoFormat)
+	old, ok := kind.Lines(before, summaryFormat)
 	if !ok {
 		return nil
 	}
@@ -95,7 +95,7 @@ func promised(before []byte, releases []release) (paths []string) {
 	return paths[:min(len(paths), maxPromised)]
 }
 
-// fileOf is the file that stands for what an index says a release has, "" where
+// fileOf is the file that an index means by a word in a release's list, "" where
 // no rule gives its name.
 func fileOf(version, what string) string {
 	name := "node-" + version

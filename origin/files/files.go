@@ -35,15 +35,15 @@ func (Kind) Route(r kind.Request) kind.Route {
 	}
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return kind.Route{Class: kind.Refuse, What: "method", Reply: kind.Reply{Status: http.StatusMethodNotAllowed, Text: "method not allowed"}}
+		return kind.Route{Class: kind.Refuse, Endpoint: "method", Reply: kind.Reply{Status: http.StatusMethodNotAllowed, Text: "method not allowed"}}
 	case len(path) > longest:
-		return kind.Route{Class: kind.Refuse, What: "path", Reply: kind.Reply{Status: http.StatusRequestURITooLong, Text: "the path is too long"}}
+		return kind.Route{Class: kind.Refuse, Endpoint: "path", Reply: kind.Reply{Status: http.StatusRequestURITooLong, Text: "the path is too long"}}
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		return kind.Route{Class: kind.File, What: "file", Key: path, Path: path, Transparent: true}
+		return kind.Route{Class: kind.File, Endpoint: "file", Key: path, Path: path, Transparent: true}
 	case safe(r.Method):
-		return kind.Route{Class: kind.PassPrimary, What: "pass", Path: path}
+		return kind.Route{Class: kind.PassPrimary, Endpoint: "pass", Path: path}
 	}
-	return kind.Route{Class: kind.PassPrimary, What: "write", Path: path, Touches: []kind.Mark{{Scope: kind.OneKey, Name: path}}}
+	return kind.Route{Class: kind.PassPrimary, Endpoint: "write", Path: path, Invalidates: []kind.Invalidation{{Scope: kind.OneKey, Name: path}}}
 }
 
 // safe: RFC 9110 section 9.2.1.

@@ -34,7 +34,7 @@ func TestRoutes(t *testing.T) {
 		all = append(all, request)
 		r := k.Route(request)
 		touches := ""
-		for _, m := range r.Touches {
+		for _, m := range r.Invalidates {
 			touches += m.Name
 		}
 		if r.Class != tt.class || r.Key != tt.key || touches != tt.touches || r.Transparent != r.Class.Cacheable() {

@@ -55,7 +55,7 @@ func Descriptor() kind.Descriptor {
 // the packument does, is shorter, and is not mistaken for a second fetch of the
 // packument in a count of a master's requests.
 func probePath(r kind.Route) string {
-	if r.Class != kind.Metadata || r.What != endpointPackument {
+	if r.Class != kind.Metadata || r.Endpoint != endpointPackument {
 		return ""
 	}
 	return r.Path + "/latest"

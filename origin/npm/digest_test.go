@@ -24,7 +24,7 @@ func TestEveryFileIsFound(t *testing.T) {
 		fmt.Fprintf(&body, `,"%d":{"dist":{"tarball":"/x/%s","integrity":"sha256-%s"}}`, i, escape(file), base64.StdEncoding.EncodeToString(sum(file)))
 	}
 	body.WriteString(`}}`)
-	digests := []byte(prepare(t, "/@s%2fn", body.String())[kind.Memo])
+	digests := []byte(prepare(t, "/@s%2fn", body.String())[kind.Summary])
 	k := newKind(testBase)
 	for _, file := range files {
 		r := k.Route(get("/@s%2fn/-/" + escape(file)))
@@ -47,7 +47,7 @@ func TestListsNamesThePackument(t *testing.T) {
 	k := newKind(testBase)
 	lists := k.Lists(k.Route(get("/@s%2fn/-/n-1.tgz")))
 	want := k.Route(get("/@s/n"))
-	if len(lists) != 1 || lists[0].Key != want.Key || lists[0].Path != want.Path || lists[0].Class != kind.Metadata || lists[0].Variant != kind.Memo {
+	if len(lists) != 1 || lists[0].Key != want.Key || lists[0].Path != want.Path || lists[0].Class != kind.Metadata || lists[0].Variant != kind.Summary {
 		t.Errorf("got %+v", lists)
 	}
 	for _, path := range []string{"/n", "/n/1.0.0", "/-/npm/v1/keys", "/-/whoami", "/.."} {
@@ -55,8 +55,8 @@ func TestListsNamesThePackument(t *testing.T) {
 			t.Errorf("%s has a list", path)
 		}
 	}
-	memo := []byte(prepare(t, "/n", `{"name":"n","versions":{"1":{"dist":{"tarball":"/n.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}}}}`)[kind.Memo])
-	if _, ok := k.Digest(want, memo); ok {
+	summary := []byte(prepare(t, "/n", `{"name":"n","versions":{"1":{"dist":{"tarball":"/n.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}}}}`)[kind.Summary])
+	if _, ok := k.Digest(want, summary); ok {
 		t.Error("a packument has a digest")
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"pkgedge/origin/npm/packument"
 )
 
-// endpoint routes what lies below "/-". The path is raw and starts with a
+// endpoint routes the paths below "/-". The path is raw and starts with a
 // slash; below here it is canonical, so that an escaped spelling of an endpoint
-// is that endpoint. What is not known passes to the primary.
+// is that endpoint. An unknown endpoint passes to the primary.
 func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 	path = canonical(path)
 	first, rest := cutSegment(path[1:])
@@ -55,14 +55,14 @@ func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 	return passEndpoint(r, "other", path)
 }
 
-// npmEndpoint routes what lies below "/-/npm/v1".
+// npmEndpoint routes the paths below "/-/npm/v1".
 func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 	first, rest := cutSegment(rest[1:])
 	switch first {
 	case "keys":
 		if isRead(r.Method) && rest == "" {
 			return kind.Route{
-				Class: kind.Metadata, What: endpointKeys,
+				Class: kind.Metadata, Endpoint: endpointKeys,
 				Key: endpointKeys, Path: "/-/npm/v1/keys",
 			}
 		}
@@ -111,16 +111,16 @@ func parseSpec(s string) (n name, v string, ok bool) {
 func attestationsRoute(n name, v string) kind.Route {
 	key := endpointAttestations + "/" + n.String() + "@" + v
 	return kind.Route{
-		Class: kind.Metadata,
-		What:  endpointAttestations,
-		Key:   key,
-		Group: key[len(endpointAttestations)+1 : len(key)-len(v)-1],
-		Scope: n.part(),
-		Path:  "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
+		Class:    kind.Metadata,
+		Endpoint: endpointAttestations,
+		Key:      key,
+		Group:    key[len(endpointAttestations)+1 : len(key)-len(v)-1],
+		Scope:    n.scopeKey(),
+		Path:     "/-/npm/v1/attestations/" + n.escaped() + "@" + escape(v),
 	}
 }
 
-// packageEndpoint routes what lies below "/-/package".
+// packageEndpoint routes the paths below "/-/package".
 func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 	if rest == "" {
 		return passEndpoint(r, "package", path)
@@ -130,7 +130,7 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 		return passEndpoint(r, "package", path)
 	}
 	first, after := cutSegment(rest[1:])
-	var touches []kind.Mark
+	var touches []kind.Invalidation
 	what := "package"
 	switch first {
 	case "dist-tags":
@@ -150,12 +150,12 @@ func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 
 func (k *Kind) distTagsRoute(n name) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
-	r.What = endpointDistTags
-	r.Subdocument = kind.Subdocument{Name: packument.PartOfTags, Missing: "this package has no dist-tags"}
+	r.Endpoint = endpointDistTags
+	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOfTags, Missing: "this package has no dist-tags"}
 	return r
 }
 
-// userEndpoint routes what lies below "/-/user". Logout has its token in the
+// userEndpoint routes the paths below "/-/user". Logout has its token in the
 // path.
 func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	if rest == "" {
@@ -170,8 +170,8 @@ func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	return ofAccount(passEndpoint(r, "user", path), rest) // the packages of a user, or of an organization
 }
 
-// passEndpoint passes what is not about one package, as far as its path tells:
-// its body may be.
+// passEndpoint passes a request whose path is not about one package. Its body may
+// be.
 func passEndpoint(r kind.Request, what, path string) kind.Route {
 	route := pass(r, kind.PassPrimary, what, "/-"+path)
 	if route.Class == kind.PassPrimary && !isRead(r.Method) {
@@ -186,7 +186,7 @@ func secret(r kind.Route, log string) kind.Route {
 	return ofNoScope(r)
 }
 
-// redact is the path of a refused request for the logs: what follows the word
+// redact is the path of a refused request for the logs: all behind the word
 // "token" is hidden, and "" means that there is nothing to hide.
 func redact(path string) string {
 	const word = "token"

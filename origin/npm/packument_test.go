@@ -38,8 +38,8 @@ func TestGivenTarballsCanBeAskedFor(t *testing.T) {
 			t.Errorf("%s: not rewritten: %s", file, got[packument.Full])
 		}
 		r := k.Route(get("/@s/n/-/" + file))
-		if _, ok := k.Digest(r, []byte(got[kind.Memo])); !ok || r.Class != kind.File {
-			t.Errorf("%s: no digest in %q for %+v", file, got[kind.Memo], r)
+		if _, ok := k.Digest(r, []byte(got[kind.Summary])); !ok || r.Class != kind.File {
+			t.Errorf("%s: no digest in %q for %+v", file, got[kind.Summary], r)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestContentTypes(t *testing.T) {
 		got[d.Variant] = d.ContentType
 	}
 	want := map[string]string{
-		packument.Full: "application/json", packument.Abbreviated: "application/vnd.npm.install-v1+json", kind.Memo: "text/plain; charset=utf-8",
+		packument.Full: "application/json", packument.Abbreviated: "application/vnd.npm.install-v1+json", kind.Summary: "text/plain; charset=utf-8",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v", got)
@@ -179,7 +179,7 @@ func TestTimeInTheAbbreviatedForm(t *testing.T) {
 			if got[1][packument.Abbreviated] != want {
 				t.Errorf("got  %s\nwant %s", got[1][packument.Abbreviated], want)
 			}
-			if got[0][packument.Full] != got[1][packument.Full] || got[0][kind.Memo] != got[1][kind.Memo] {
+			if got[0][packument.Full] != got[1][packument.Full] || got[0][kind.Summary] != got[1][kind.Summary] {
 				t.Error("another document has changed")
 			}
 		})

@@ -14,7 +14,7 @@ import (
 	"pkgedge/origin/npm/packument"
 )
 
-// Policy is what a site does not serve although its registry has it.
+// Policy lists packages that a site withholds although its registry has them.
 type Policy struct {
 	// Deny lists packages "name" or "@scope/name", scopes "@scope/*", and
 	// versions "name@1.2.3". See [ParseDeny].
@@ -76,7 +76,7 @@ func ParseDeny(entry string) (name, number string, err error) {
 	return name, number, nil
 }
 
-// checkDeny says what is wrong with an entry of a deny list.
+// checkDeny returns an error for a bad entry of a deny list.
 func checkDeny(entry string) error {
 	if _, _, err := ParseDeny(entry); err != nil {
 		return fmt.Errorf("%q names nothing to deny: %w", entry, err)
@@ -99,12 +99,12 @@ func (p *policy) minimumAge() time.Duration {
 }
 
 // apply refuses a route that is denied, and gives one whose response depends on
-// the policy a key of its own, so that what another policy stored is not served.
+// the policy a key of its own: a response stored under another policy is not served.
 func (p *policy) apply(r *kind.Route) {
 	if p == nil || r.Class < kind.PassPrimary {
 		return
 	}
-	if r.What == "search" && len(p.names)+len(p.scopes) > 0 {
+	if r.Endpoint == "search" && len(p.names)+len(p.scopes) > 0 {
 		r.Filters = true
 	}
 	if r.Group == "" {
@@ -118,13 +118,13 @@ func (p *policy) apply(r *kind.Route) {
 	scope, base := r.Group[:slash], r.Group[slash:]
 	denied := p.versions[r.Group]
 	for _, number := range denied {
-		if r.Subdocument.Name == packument.PartOf(number) || r.What == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
-			r.What == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
+		if r.Subdocument.Name == packument.SubdocumentOf(number) || r.Endpoint == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
+			r.Endpoint == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return
 		}
 	}
-	if len(denied) == 0 || r.What == endpointAttestations {
+	if len(denied) == 0 || r.Endpoint == endpointAttestations {
 		return
 	}
 	sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
@@ -132,8 +132,8 @@ func (p *policy) apply(r *kind.Route) {
 	if r.Class.Cacheable() {
 		r.Key += mark
 	}
-	for i := range r.Touches {
-		if t := &r.Touches[i]; t.Scope == kind.OneKey {
+	for i := range r.Invalidates {
+		if t := &r.Invalidates[i]; t.Scope == kind.OneKey {
 			t.Name += mark
 		}
 	}
@@ -171,7 +171,7 @@ func deniedVersion(name, number string) string {
 
 func withheld(r kind.Route, why string) kind.Route {
 	return kind.Route{
-		Class: kind.Refuse, What: r.What, Group: r.Group, Scope: r.Scope,
+		Class: kind.Refuse, Endpoint: r.Endpoint, Group: r.Group, Scope: r.Scope,
 		Reply: kind.Reply{Status: http.StatusUnavailableForLegalReasons, ContentType: packument.TypeJSON, Text: why},
 	}
 }

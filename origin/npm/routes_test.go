@@ -91,14 +91,14 @@ func TestCacheableEndpoints(t *testing.T) {
 				class = kind.File
 			}
 			key, _, _ := strings.Cut(r.Key, keyMark)
-			if r.Class != class || r.What != test.what || key != test.key || r.Path != test.asked || r.Group != test.group {
+			if r.Class != class || r.Endpoint != test.what || key != test.key || r.Path != test.asked || r.Group != test.group {
 				t.Errorf("%s %s: got %+v\nwant class %d what %q key %q path %q group %q",
 					method, test.path, r, class, test.what, test.key, test.asked, test.group)
 			}
 			if r.InFeed != strings.HasPrefix(key, "packument/") {
 				t.Errorf("%s %s: named by a feed: %v", method, test.path, r.InFeed)
 			}
-			if len(r.Touches) != 0 || r.Reply.Status != 0 || r.Log != "" {
+			if len(r.Invalidates) != 0 || r.Reply.Status != 0 || r.Log != "" {
 				t.Errorf("%s %s: unwanted parts: %+v", method, test.path, r)
 			}
 		}
@@ -106,20 +106,20 @@ func TestCacheableEndpoints(t *testing.T) {
 }
 
 func TestPassedEndpoints(t *testing.T) {
-	metadata := func(n string) []kind.Mark { return []kind.Mark{{Scope: kind.GroupMetadata, Name: n}} }
-	files := func(names ...string) (marks []kind.Mark) {
+	metadata := func(n string) []kind.Invalidation { return []kind.Invalidation{{Scope: kind.GroupMetadata, Name: n}} }
+	files := func(names ...string) (marks []kind.Invalidation) {
 		for _, n := range names {
-			marks = append(marks, kind.Mark{Scope: kind.OneKey, Name: "tarball/" + n})
+			marks = append(marks, kind.Invalidation{Scope: kind.OneKey, Name: "tarball/" + n})
 		}
 		return marks
 	}
-	everything := func(n string) []kind.Mark { return []kind.Mark{{Scope: kind.GroupAll, Name: n}} }
+	everything := func(n string) []kind.Invalidation { return []kind.Invalidation{{Scope: kind.GroupAll, Name: n}} }
 	k := newKind("http://edge.example")
 	tests := []struct {
 		request string
 		what    string
 		asked   string
-		touches []kind.Mark
+		touches []kind.Invalidation
 	}{
 		{"GET /n?write=true", "packument", "/n?write=true", nil},
 		{"HEAD /@s/n?write=true", "packument", "/@s%2fn?write=true", nil},
@@ -192,7 +192,7 @@ func TestPassedEndpoints(t *testing.T) {
 	}
 	for _, test := range tests {
 		r := k.Route(request(test.request))
-		if r.Class != kind.PassPrimary || r.What != test.what || r.Path != test.asked || !slices.Equal(r.Touches, test.touches) {
+		if r.Class != kind.PassPrimary || r.Endpoint != test.what || r.Path != test.asked || !slices.Equal(r.Invalidates, test.touches) {
 			t.Errorf("%s: got %+v\nwant what %q path %q touches %v", test.request, r, test.what, test.asked, test.touches)
 		}
 		if r.Key != "" || r.Log != "" {
@@ -297,7 +297,7 @@ func TestRefused(t *testing.T) {
 		if r.Class != kind.Refuse || r.Reply.Status != test.status || r.Reply.Text == "" || strings.ContainsAny(r.Reply.Text, "\r\n") {
 			t.Errorf("%q: got %+v, want %d", test.request, r, test.status)
 		}
-		if r.Key != "" || r.Path != "" || r.Touches != nil {
+		if r.Key != "" || r.Path != "" || r.Invalidates != nil {
 			t.Errorf("%q: refused, yet it has more: %+v", test.request, r)
 		}
 	}
@@ -413,7 +413,7 @@ func FuzzRoute(f *testing.F) {
 		}
 		b := k.Route(kind.Request{Method: method, Path: again, Query: query, Header: http.Header{"Accept": {accept}}})
 		if b.Key != r.Key || b.Path != r.Path || b.Class != r.Class || b.Group != r.Group || b.Variant != r.Variant && r.Subdocument.Name == "" ||
-			!slices.Equal(b.Touches, r.Touches) {
+			!slices.Equal(b.Invalidates, r.Invalidates) {
 			t.Fatalf("not stable:\n%+v\n%+v", r, b)
 		}
 	})

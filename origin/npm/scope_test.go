@@ -114,7 +114,7 @@ func TestScopesBeyondThePackage(t *testing.T) {
 		"PUT /-/package/left/dist-tags/@acme%2fnew": {"@acme"},
 	} {
 		if r := k.Route(request(line)); !slices.Equal(r.OtherScopes, want) {
-			t.Errorf("%s: %q, want %q (%s)", line, r.OtherScopes, want, r.What)
+			t.Errorf("%s: %q, want %q (%s)", line, r.OtherScopes, want, r.Endpoint)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestBodiesThatNameAPrivateScope(t *testing.T) {
 	} {
 		r := k.Route(request(line))
 		if r.Strips != want {
-			t.Errorf("%s (%s): looked at: %v", line, r.What, !want)
+			t.Errorf("%s (%s): looked at: %v", line, r.Endpoint, !want)
 		}
 		if !r.Strips {
 			continue
@@ -179,7 +179,7 @@ func TestEveryScopeThatIsMentioned(t *testing.T) {
 	}
 }
 
-// What is sent on and mentions a scope, however it is escaped, says so.
+// A path that is sent on and mentions a scope, however it is escaped, says so.
 func FuzzScope(f *testing.F) {
 	for _, line := range []string{
 		"GET /@acme%2fn", "PUT /%40acme/n/-rev/1", "GET /-/v1/search?text=a%2540acme", "GET /-/team/acme/x", "GET /-/x/%40%61cme?y=@b",
@@ -191,7 +191,7 @@ func FuzzScope(f *testing.F) {
 	k := newKind(testBase)
 	f.Fuzz(func(t *testing.T, method, path, query string) {
 		r := k.Route(kind.Request{Method: method, Path: path, Query: query})
-		if r.Path == "" || r.Log != "" || r.What == "login" {
+		if r.Path == "" || r.Log != "" || r.Endpoint == "login" {
 			return
 		}
 		for _, s := range append([]string{r.Scope}, r.OtherScopes...) {

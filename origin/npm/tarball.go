@@ -17,7 +17,7 @@ func tarballRoute(n name, file string) kind.Route {
 // Some registries name the tarballs of a scoped package with the scope:
 // /@s/n/-/@s/n-1.0.0.tgz, or with %2f for the last slash. Such a file is another
 // one than /@s/n/-/n-1.0.0.tgz, and so are the two spellings: a master that knows
-// one may not know the others, and answers to what its packument says.
+// one may not know the others, and answers to the one in its packument.
 
 // scopedFile returns the file name in a raw path "@s/n-1.0.0.tgz" whose scope is
 // that of the package, and "" for any other path.
@@ -53,12 +53,12 @@ func scopedTarballRoute(n name, path string) kind.Route {
 }
 
 // tarballsNamed are all stored tarballs that a file name may mean.
-func tarballsNamed(n name, file string) []kind.Mark {
-	marks := []kind.Mark{{Scope: kind.OneKey, Name: tarballRoute(n, file).Key}}
+func tarballsNamed(n name, file string) []kind.Invalidation {
+	marks := []kind.Invalidation{{Scope: kind.OneKey, Name: tarballRoute(n, file).Key}}
 	if n.scope != "" {
 		for _, slash := range []string{"/", "%2f"} {
 			r := scopedTarballRoute(n, n.scope+slash+escape(file))
-			marks = append(marks, kind.Mark{Scope: kind.OneKey, Name: r.Key})
+			marks = append(marks, kind.Invalidation{Scope: kind.OneKey, Name: r.Key})
 		}
 	}
 	return marks

@@ -12,7 +12,7 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// Samples are what the suite cannot know of a kind.
+// Samples are requests and bodies of one kind, which the suite cannot guess.
 type Samples struct {
 	// Things are cacheable things. Each is a list of requests that all ask
 	// for the same thing; different lists ask for different things.
@@ -93,7 +93,7 @@ func routes(t *testing.T, k kind.Kind, s Samples) {
 }
 
 // keys checks that the same thing has one key, different things have
-// different ones, and that what a master is asked for is again that thing.
+// different ones, and that the path for a master names that thing again.
 func keys(t *testing.T, k kind.Kind, s Samples) {
 	owner := map[string]string{}
 	for _, thing := range s.Things {
@@ -117,7 +117,7 @@ func keys(t *testing.T, k kind.Kind, s Samples) {
 	}
 }
 
-// hostile sends what no client should.
+// hostile sends requests that no client should.
 func hostile(t *testing.T, k kind.Kind, s Samples) {
 	paths := []string{
 		"", "*", "x", "//", "/..", "/../..", "/%2e%2e/", "/.%2E/x", "/a/../b", "/a/%2e%2e%2fb", "/a/..%5c..%5cb", "/a\\..\\b",
@@ -151,14 +151,14 @@ func hostile(t *testing.T, k kind.Kind, s Samples) {
 	}
 }
 
-// wellFormed checks what holds for every route.
+// wellFormed checks the rules for every route.
 func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	t.Helper()
 	bad := func(why string) {
 		t.Helper()
 		t.Errorf("%s %.99q ?%.99q: %s: %+.999v", r.Method, r.Path, r.Query, why, route)
 	}
-	if route.What == "" || len(route.What) > 32 {
+	if route.Endpoint == "" || len(route.Endpoint) > 32 {
 		bad("What is no word")
 	}
 	if (route.Key != "") != route.Class.Cacheable() {
@@ -167,10 +167,10 @@ func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	if route.Class.Cacheable() && r.Method != http.MethodGet && r.Method != http.MethodHead {
 		bad("only reads are cacheable")
 	}
-	if len(route.Touches) > 0 && (route.Class != kind.PassPrimary || r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if len(route.Invalidates) > 0 && (route.Class != kind.PassPrimary || r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		bad("only a write touches")
 	}
-	for _, m := range route.Touches {
+	for _, m := range route.Invalidates {
 		if m.Name == "" {
 			bad("a mark has no name")
 		}
@@ -199,7 +199,7 @@ func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	}
 }
 
-// safePath says what is wrong with the path a master is asked for.
+// safePath returns the fault of a path for a master, "" for none.
 func safePath(path string) string {
 	if path == "" || path[0] != '/' {
 		return "the path has no slash before it"
@@ -252,8 +252,8 @@ func prepare(t *testing.T, k kind.Kind, m Metadata) {
 			}
 			failing(t, d)
 		}
-		if i := slices.Index(variants, kind.Memo); i >= 0 {
-			if _, err := k.Prepare(route, kind.Source{Body: body, Memo: content(t, documents[i])}); err != nil {
+		if i := slices.Index(variants, kind.Summary); i >= 0 {
+			if _, err := k.Prepare(route, kind.Source{Body: body, Summary: content(t, documents[i])}); err != nil {
 				t.Errorf("%.99q: does not replace itself: %v", body, err)
 			}
 		}
@@ -327,14 +327,14 @@ func digest(t *testing.T, k kind.Kind, f File) {
 	}
 	list := lists[0]
 	wellFormed(t, f.Request, list)
-	if list.Class != kind.Metadata || list.Variant != kind.Memo {
+	if list.Class != kind.Metadata || list.Variant != kind.Summary {
 		t.Errorf("its list is %+v", list)
 	}
 	documents, err := k.Prepare(list, kind.Source{Body: f.List})
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(documents, func(d kind.Document) bool { return d.Variant == kind.Memo })
+	i := slices.IndexFunc(documents, func(d kind.Document) bool { return d.Variant == kind.Summary })
 	if i < 0 {
 		t.Fatal("its list has no digests")
 	}

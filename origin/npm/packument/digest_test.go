@@ -48,7 +48,7 @@ func TestDigestIsTheStrongest(t *testing.T) {
 	}
 	for _, test := range tests {
 		body := fmt.Sprintf(`{"name":"n","versions":{"1":{"dist":{"shasum":"%s","tarball":"/n/-/n-1.tgz","integrity":"%s"}}}}`, test.shasum, test.integrity)
-		got, ok := found([]byte(prepare(t, "n", body)[kind.Memo]), "n-1.tgz")
+		got, ok := found([]byte(prepare(t, "n", body)[kind.Summary]), "n-1.tgz")
 		if test.algorithm == "" {
 			if ok {
 				t.Errorf("%s: got %v", test.name, got)
@@ -82,7 +82,7 @@ func TestDigestOfOddDists(t *testing.T) {
 		{"in a first versions member", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}},"versions":{"1":{}`, false},
 	}
 	for _, test := range tests {
-		digests := prepare(t, "n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Memo]
+		digests := prepare(t, "n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Summary]
 		d, ok := found([]byte(digests), "n.tgz")
 		if ok != test.ok || ok && hex.EncodeToString(d.Sum) != sum {
 			t.Errorf("%s: got %x, %v from %q", test.name, d.Sum, ok, digests)
@@ -91,9 +91,9 @@ func TestDigestOfOddDists(t *testing.T) {
 }
 
 func TestDigestOfWhatIsNoDigestsDocument(t *testing.T) {
-	const head = memoFormat + "\nfile/"
+	const head = summaryFormat + "\nfile/"
 	for _, digests := range []string{
-		"", "\n", "{}", "file/n.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n", memoFormat, head, head + "\n\n\n",
+		"", "\n", "{}", "file/n.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n", summaryFormat, head, head + "\n\n\n",
 		head + "n.tgz", head + "n.tgz\t", head + "n.tgz\tsha1", head + "n.tgz\tsha1\t\n",
 		head + "n.tgz\tsha1\t2jmj7l5rSw0yVb\n", head + "n.tgz\tmd5\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n",
 		head + "n.tgz\tsha1\t" + strings.Repeat("A", 500) + "\n",
@@ -105,8 +105,8 @@ func TestDigestOfWhatIsNoDigestsDocument(t *testing.T) {
 }
 
 func FuzzDigest(f *testing.F) {
-	f.Add("n-1.tgz", []byte(memoFormat+"\nfile/m\tsha1\tAAAA\nfile/n-1.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n"))
-	f.Add("n", []byte(memoFormat+"\n\n\t\n\nn\t"))
+	f.Add("n-1.tgz", []byte(summaryFormat+"\nfile/m\tsha1\tAAAA\nfile/n-1.tgz\tsha1\t2jmj7l5rSw0yVb/vlWAYkK/YBwk\n"))
+	f.Add("n", []byte(summaryFormat+"\n\n\t\n\nn\t"))
 	f.Fuzz(func(t *testing.T, file string, digests []byte) {
 		if d, ok := found(digests, file); ok && len(d.Sum) < sha1.Size {
 			t.Fatalf("a digest of %d bytes", len(d.Sum))
@@ -119,7 +119,7 @@ func BenchmarkDigest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	digests := []byte(kindtest.Contents(b, documents)[kind.Memo])
+	digests := []byte(kindtest.Contents(b, documents)[kind.Summary])
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, ok := found(digests, "n-3.7.11.tgz"); !ok {

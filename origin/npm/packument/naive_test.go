@@ -64,7 +64,7 @@ func naive(source []byte, name string) map[string]any {
 	return short
 }
 
-// withoutTarballs removes what Prepare replaces.
+// withoutTarballs removes the members that Make replaces.
 func withoutTarballs(document map[string]any) map[string]any {
 	versions, _ := document["versions"].(map[string]any)
 	for _, v := range versions {
@@ -134,18 +134,18 @@ func FuzzPrepare(f *testing.F) {
 		}
 		got := kindtest.Contents(t, documents)
 		for variant, text := range got {
-			if variant != kind.Memo && !jsontext.Value(text).IsValid(lenient...) {
+			if variant != kind.Summary && !jsontext.Value(text).IsValid(lenient...) {
 				t.Fatalf("%q: not JSON: %q from %q", variant, text, body)
 			}
 		}
-		// With names that occur twice, maps merge what JSON readers replace.
+		// With names that occur twice, maps merge members that a JSON reader replaces.
 		if jsontext.Value(body).IsValid() {
 			compareWithMaps(t, body, got)
 		}
-		for line := range strings.Lines(got[kind.Memo]) {
+		for line := range strings.Lines(got[kind.Summary]) {
 			if key, _, ok := strings.Cut(line, "\t"); ok {
 				_, file, _ := strings.Cut(key, "/")
-				Find([]byte(got[kind.Memo]), file)
+				Find([]byte(got[kind.Summary]), file)
 			}
 		}
 	})

@@ -5,9 +5,9 @@ import "io"
 // plan is a document as a list of pieces of its source, with texts of our own
 // between them. Positions below len(src) lie in src, the others in own.
 type plan struct {
-	src, own []byte
-	pieces   []piece
-	size     int64
+	src, added []byte
+	pieces     []piece
+	size       int64
 }
 
 // piece is a range of positions. Eight bytes, without a pointer: there may be
@@ -81,5 +81,5 @@ func (p *plan) bytes(q piece) []byte {
 		return p.src[at : at+int(q.n)]
 	}
 	at := int(q.at) - len(p.src)
-	return p.own[at : at+int(q.n)]
+	return p.added[at : at+int(q.n)]
 }

@@ -6,7 +6,7 @@ import (
 )
 
 func TestPlanJoinsPiecesThatTouch(t *testing.T) {
-	p := &plan{src: []byte("0123456789"), own: []byte("abc")}
+	p := &plan{src: []byte("0123456789"), added: []byte("abc")}
 	p.copy(2, 4)
 	p.copy(4, 4)
 	p.copy(4, 6)

@@ -59,7 +59,7 @@ func New(o kind.Options) (kind.Kind, error) {
 	return Kind{banned: o.Settings.List("banned"), loud: o.Settings.Flag("print.loud")}, nil
 }
 
-// Route names what a request asks for.
+// Route names a book or one of its files.
 func (k Kind) Route(r kind.Request) kind.Route {
 	title, file, isFile := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/")
 	switch {
@@ -72,35 +72,35 @@ func (k Kind) Route(r kind.Request) kind.Route {
 	case slices.Contains(k.banned, title):
 		return refuse(http.StatusUnavailableForLegalReasons, title+" is banned here")
 	case isFile:
-		return kind.Route{Class: kind.File, What: "page", Key: "page/" + title + "/" + file, Group: title, Path: "/" + title + "/" + file}
+		return kind.Route{Class: kind.File, Endpoint: "page", Key: "page/" + title + "/" + file, Group: title, Path: "/" + title + "/" + file}
 	}
-	return kind.Route{Class: kind.Metadata, What: "book", Key: "book/" + title, Group: title, Path: "/" + title}
+	return kind.Route{Class: kind.Metadata, Endpoint: "book", Key: "book/" + title, Group: title, Path: "/" + title}
 }
 
 func refuse(status int, why string) kind.Route {
-	return kind.Route{Class: kind.Refuse, What: "invalid", Reply: kind.Reply{Status: status, ContentType: "text/plain; charset=utf-8", Text: why}}
+	return kind.Route{Class: kind.Refuse, Endpoint: "invalid", Reply: kind.Reply{Status: status, ContentType: "text/plain; charset=utf-8", Text: why}}
 }
 
 const format = "shelf 1"
 
 // Prepare keeps a list, in capitals where the site is loud.
 func (k Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
-	if r.What != "book" || !bytes.HasSuffix(from.Body, []byte("\n")) {
+	if r.Endpoint != "book" || !bytes.HasSuffix(from.Body, []byte("\n")) {
 		return nil, errors.New("not a list of files")
 	}
-	memo := kind.NewMemo(format)
+	summary := kind.NewSummary(format)
 	for line := range bytes.Lines(from.Body) {
 		sum, name, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
 		if !ok || len(sum) != 64 {
 			return nil, errors.New("not a list of files")
 		}
-		memo.Add("file", name, sum)
+		summary.Add("file", name, sum)
 	}
 	text := from.Body
 	if k.loud {
 		text = bytes.ToUpper(text)
 	}
-	return []kind.Document{{ContentType: "text/plain; charset=utf-8", Size: int64(len(text)), Body: document(text)}, memo.Document()}, nil
+	return []kind.Document{{ContentType: "text/plain; charset=utf-8", Size: int64(len(text)), Body: document(text)}, summary.Document()}, nil
 }
 
 type document []byte
@@ -116,13 +116,13 @@ func (k Kind) Lists(file kind.Route) []kind.Route {
 		return nil
 	}
 	list := k.Route(kind.Request{Method: http.MethodGet, Path: "/" + file.Group})
-	list.Variant = kind.Memo
+	list.Variant = kind.Summary
 	return []kind.Route{list}
 }
 
 // Digest finds a page in its book.
-func (k Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
-	lines, ok := kind.Lines(memo, format)
+func (k Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
+	lines, ok := kind.Lines(summary, format)
 	if !ok || file.Class != kind.File {
 		return kind.Digest{}, false
 	}

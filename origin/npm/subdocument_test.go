@@ -9,7 +9,7 @@ import (
 )
 
 // A version, a tag and the tags are parts of the full packument, wherever in it
-// they stand and whatever is spliced before them.
+// they stand and however long the URLs are that are spliced before them.
 func TestExcerpts(t *testing.T) {
 	const one, two = `{"name":"n","version":"1.0.0","dist":{"tarball":"https://m.example/long/way/to/n-1.0.0.tgz"}}`,
 		`{"dist":{"tarball":"/n-2.0.0.tgz"},"name":"n","version":"2.0.0"}`
@@ -29,7 +29,7 @@ func TestExcerpts(t *testing.T) {
 			"/-/package/n/dist-tags": `{"latest":"1.0.0","next":"2.0.0","gone":"3.0.0"}`,
 		} {
 			r := newKind(testBase).Route(get(path))
-			from, n, ok := kind.FindSubdocument([]byte(documents[kind.Memo]), r.Subdocument.Name)
+			from, n, ok := kind.FindSubdocument([]byte(documents[kind.Summary]), r.Subdocument.Name)
 			if ok != (want != "") || ok && documents[packument.Full][from:from+n] != want {
 				t.Errorf("%s: %v %q; want %q", path, ok, documents[packument.Full][from:from+n], want)
 			}

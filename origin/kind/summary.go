@@ -8,14 +8,15 @@ import (
 	"strconv"
 )
 
-// Memo is the Variant of a document that is kept beside the others and never
-// served: what the kind wants to know of a stored answer without reading it
-// again. Its lines, written by a [MemoWriter], are sorted by key.
-const Memo = "memo"
+// Summary is the Variant of a document that is stored with the others and never
+// served. A kind finds in it the facts of a stored answer that it needs later,
+// without reading the answer again. Its lines, written by a [SummaryWriter], are
+// sorted by key. The word is part of stored responses, so it stays as it is.
+const Summary = "memo"
 
-// MemoWriter collects the lines of a memo: keys and values, neither with a tab
+// SummaryWriter collects the lines of a summary: keys and values, neither with a tab
 // or a line feed in it.
-type MemoWriter struct {
+type SummaryWriter struct {
 	magic string
 	text  []byte
 	lines []line
@@ -24,12 +25,12 @@ type MemoWriter struct {
 // line is where a line stands in text.
 type line struct{ at, n uint32 }
 
-// NewMemo begins a memo. Its first line is magic, which names its format.
-func NewMemo(magic string) *MemoWriter { return &MemoWriter{magic: magic} }
+// NewSummary begins a summary. Its first line is magic, which names its format.
+func NewSummary(magic string) *SummaryWriter { return &SummaryWriter{magic: magic} }
 
 // Add begins a line, "prefix/key"; the prefix alone where key is nil. A line
 // with a control byte in it is left out.
-func (w *MemoWriter) Add(prefix string, key []byte, value ...[]byte) {
+func (w *SummaryWriter) Add(prefix string, key []byte, value ...[]byte) {
 	control := func(c byte) bool { return c < ' ' }
 	for _, v := range append(value, key) {
 		if slices.ContainsFunc(v, control) {
@@ -51,13 +52,13 @@ func (w *MemoWriter) Add(prefix string, key []byte, value ...[]byte) {
 	w.lines = append(w.lines, line{uint32(at), uint32(len(w.text) - at)})
 }
 
-// Alias adds a line by which FindSpan finds what it finds for another key.
-func (w *MemoWriter) Alias(prefix string, key []byte, other string) {
+// Alias adds a line by which FindSpan finds for a key the span of another.
+func (w *SummaryWriter) Alias(prefix string, key []byte, other string) {
 	w.Add(prefix, key, []byte("="+other))
 }
 
 // AddSpan adds a line whose value is a range of the bytes of another document.
-func (w *MemoWriter) AddSpan(prefix string, key []byte, from, n int64) {
+func (w *SummaryWriter) AddSpan(prefix string, key []byte, from, n int64) {
 	var buf [48]byte
 	value := strconv.AppendInt(buf[:0], from, 10)
 	value = strconv.AppendInt(append(value, ' '), n, 10)
@@ -65,15 +66,15 @@ func (w *MemoWriter) AddSpan(prefix string, key []byte, from, n int64) {
 }
 
 // Drop forgets every line of a prefix.
-func (w *MemoWriter) Drop(prefix string) {
+func (w *SummaryWriter) Drop(prefix string) {
 	p := []byte(prefix + "/")
 	w.lines = slices.DeleteFunc(w.lines, func(l line) bool { return bytes.HasPrefix(w.line(l), p) })
 }
 
-func (w *MemoWriter) line(l line) []byte { return w.text[l.at : l.at+l.n] }
+func (w *SummaryWriter) line(l line) []byte { return w.text[l.at : l.at+l.n] }
 
 // Keys returns the keys of a prefix, without it.
-func (w *MemoWriter) Keys(prefix string) map[string]bool {
+func (w *SummaryWriter) Keys(prefix string) map[string]bool {
 	p := []byte(prefix + "/")
 	keys := map[string]bool{}
 	for _, l := range w.lines {
@@ -85,25 +86,25 @@ func (w *MemoWriter) Keys(prefix string) map[string]bool {
 }
 
 // Has reports whether there is a line with that key and value.
-func (w *MemoWriter) Has(key string, value []byte) bool {
+func (w *SummaryWriter) Has(key string, value []byte) bool {
 	want := append(append([]byte(key+"\t"), value...), '\n')
 	return slices.ContainsFunc(w.lines, func(l line) bool { return bytes.Equal(w.line(l), want) })
 }
 
-// Document sorts the lines and returns the memo. The tab after a key sorts before
+// Document sorts the lines and returns the summary. The tab after a key sorts before
 // any byte of one, so that whole lines may be compared.
-func (w *MemoWriter) Document() Document {
+func (w *SummaryWriter) Document() Document {
 	slices.SortFunc(w.lines, func(a, b line) int { return bytes.Compare(w.line(a), w.line(b)) })
 	w.lines = slices.CompactFunc(w.lines, func(a, b line) bool { return bytes.Equal(w.line(a), w.line(b)) })
 	size := int64(len(w.magic) + 1)
 	for _, l := range w.lines {
 		size += int64(l.n)
 	}
-	return Document{Variant: Memo, ContentType: "text/plain; charset=utf-8", Size: size, Body: w}
+	return Document{Variant: Summary, ContentType: "text/plain; charset=utf-8", Size: size, Body: w}
 }
 
-// WriteTo writes the memo, after Document has sorted it.
-func (w *MemoWriter) WriteTo(to io.Writer) (int64, error) {
+// WriteTo writes the summary, after Document has sorted it.
+func (w *SummaryWriter) WriteTo(to io.Writer) (int64, error) {
 	n, err := io.WriteString(to, w.magic+"\n")
 	total := int64(n)
 	for _, l := range w.lines {
@@ -116,9 +117,9 @@ func (w *MemoWriter) WriteTo(to io.Writer) (int64, error) {
 	return total, err
 }
 
-// Lines returns a memo's lines. ok is false for a memo of another format.
-func Lines(memo []byte, magic string) (lines []byte, ok bool) {
-	first, lines, _ := bytes.Cut(memo, []byte("\n"))
+// Lines returns a summary's lines. ok is false for a summary of another format.
+func Lines(summary []byte, magic string) (lines []byte, ok bool) {
+	first, lines, _ := bytes.Cut(summary, []byte("\n"))
 	return lines, string(first) == magic
 }
 
@@ -168,9 +169,9 @@ func FindSpan(lines []byte, key string) (from, n int64, ok bool) {
 	return from, n, err1 == nil && err2 == nil && from >= 0 && n >= 0
 }
 
-// FindSubdocument finds a part of a document in its memo.
-func FindSubdocument(memo []byte, name string) (from, n int64, ok bool) {
-	_, lines, _ := bytes.Cut(memo, []byte("\n"))
+// FindSubdocument finds a part of a document in its summary.
+func FindSubdocument(summary []byte, name string) (from, n int64, ok bool) {
+	_, lines, _ := bytes.Cut(summary, []byte("\n"))
 	return FindSpan(lines, name)
 }
 

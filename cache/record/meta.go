@@ -1,18 +1,17 @@
-package cache
+package record
 
 import (
 	"encoding/binary"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
 )
 
-// A slot of format 2 holds a Meta as bytes, written and read in one pass:
+// A slot holds a Meta as bytes, written and read in one pass:
 //
-//	1 byte      metaFormat; format 1 has JSON here, and so '{'
+//	1 byte      metaFormat
 //	1 byte      flags
 //	8 + 8 bytes ID, Born
 //	varints     Status, RequestTime, ResponseTime, Span when there is one
@@ -25,18 +24,13 @@ import (
 // come back as they were.
 const metaFormat = 2
 
-const (
-	flagAuthorized = 1 << iota
-	flagSpan
-)
+// flagSpan says that the Meta has a Span. The flag 1 is not used.
+const flagSpan = 2
 
-// encodeMeta returns what a slot holds of a Meta.
-func encodeMeta(m *Meta) []byte {
+// EncodeMeta returns what a slot holds of a Meta.
+func EncodeMeta(m *store.Meta) []byte {
 	b := make([]byte, 0, 512)
 	flags := byte(0)
-	if m.Authorized {
-		flags |= flagAuthorized
-	}
 	if m.Span != nil {
 		flags |= flagSpan
 	}
@@ -84,25 +78,14 @@ func appendStrings(b []byte, all ...string) []byte {
 	return b
 }
 
-// decodeMeta reads what encodeMeta wrote, or the JSON of format 1, which turns
-// into format 2 when the response is freshened. It keeps nothing of raw.
-func decodeMeta(raw []byte) (*Meta, error) {
-	m := new(Meta)
-	if len(raw) > 0 && raw[0] == '{' {
-		if err := json.Unmarshal(raw, m); err != nil {
-			return nil, fmt.Errorf("%w: %w", errDamaged, err)
-		}
-		if m.Span != nil {
-			m.Span.Size = m.Size()
-		}
-		return m, nil
-	}
+// decodeMeta reads the bytes that encodeMeta wrote. It keeps nothing of raw.
+func decodeMeta(raw []byte) (*store.Meta, error) {
+	m := new(store.Meta)
 	r := metaReader{rest: string(raw)} // one copy, which every string is a part of
 	if r.byte() != metaFormat {
 		return nil, errFormat
 	}
 	flags := r.byte()
-	m.Authorized = flags&flagAuthorized != 0
 	m.ID, m.Born = r.fixed64(), r.fixed64()
 	m.Status = int(r.uvarint())
 	m.RequestTime, m.ResponseTime = r.time(), r.time()
@@ -127,15 +110,15 @@ func decodeMeta(raw []byte) (*Meta, error) {
 			m.Vary[i] = r.string()
 		}
 	}
-	m.Parts = make([]Part, r.count(10))
+	m.Parts = make([]store.Part, r.count(10))
 	for i := range m.Parts {
-		m.Parts[i] = Part{
+		m.Parts[i] = store.Part{
 			Variant: r.string(), Encoding: r.string(), ContentType: r.string(), ETag: r.string(),
 			Offset: r.varint(), Size: r.varint(), CRC: r.fixed32(),
 		}
 	}
 	if r.bad || r.rest != "" {
-		return nil, errDamaged
+		return nil, ErrDamaged
 	}
 	if m.Span != nil {
 		m.Span.Size = m.Size()

@@ -1,4 +1,4 @@
-package cache
+package record
 
 import (
 	"encoding/binary"
@@ -19,21 +19,21 @@ import (
 const (
 	metaAway = 3
 	awaySize = 17
-	maxTail  = 3 << maxSlotLog // the newest Meta, where it may be, and another one before or behind it
+	MaxTail  = 3 << MaxSlotLog // the newest Meta, where it may be, and another one before or behind it
 )
 
 // extent is a run of bytes of a file.
-type extent struct{ off, size int64 }
+type extent struct{ Off, size int64 }
 
-func (e extent) end() int64 { return e.off + e.size }
+func (e extent) End() int64 { return e.Off + e.size }
 
-// encodeAway is what a slot holds of a Meta that is elsewhere.
-func encodeAway(off int64, raw []byte) []byte {
+// EncodeTailSlot is what a slot holds of a Meta that is elsewhere.
+func EncodeTailSlot(off int64, raw []byte) []byte {
 	b := make([]byte, 1, awaySize)
 	b[0] = metaAway
 	b = binary.LittleEndian.AppendUint64(b, uint64(off))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(raw)))
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(raw, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(raw, crc32c))
 }
 
 // follow returns the bytes of the Meta that a slot holds, or says where to find.
@@ -42,31 +42,31 @@ func follow(r io.ReaderAt, slot []byte) (raw []byte, tail extent, err error) {
 		return slot, extent{}, nil
 	}
 	if len(slot) != awaySize {
-		return nil, extent{}, errDamaged
+		return nil, extent{}, ErrDamaged
 	}
 	tail = extent{int64(binary.LittleEndian.Uint64(slot[1:])), int64(binary.LittleEndian.Uint32(slot[9:]))}
-	if tail.off < 0 || tail.size > 1<<maxSlotLog {
-		return nil, extent{}, errDamaged
+	if tail.Off < 0 || tail.size > 1<<MaxSlotLog {
+		return nil, extent{}, ErrDamaged
 	}
 	raw = make([]byte, tail.size)
-	if n, err := r.ReadAt(raw, tail.off); n < len(raw) {
+	if n, err := r.ReadAt(raw, tail.Off); n < len(raw) {
 		if err == io.EOF {
-			err = errDamaged
+			err = ErrDamaged
 		}
 		return nil, extent{}, err
 	}
-	if crc32.Checksum(raw, castagnoli) != binary.LittleEndian.Uint32(slot[13:]) {
-		return nil, extent{}, errDamaged
+	if crc32.Checksum(raw, crc32c) != binary.LittleEndian.Uint32(slot[13:]) {
+		return nil, extent{}, ErrDamaged
 	}
 	return raw, tail, nil
 }
 
-// tailRoom is where size bytes may be written: behind the end, before or behind
+// TailRoom is where size bytes may be written: behind the end, before or behind
 // the newest Meta, if that is there.
-func (h *head) tailRoom(size int64) extent {
-	at := extent{h.end(), size}
-	if h.tail.size > 0 && at.end() > h.tail.off {
-		at.off = h.tail.end()
+func (h *Head) TailRoom(size int64) extent {
+	at := extent{h.End(), size}
+	if h.tail.size > 0 && at.End() > h.tail.Off {
+		at.Off = h.tail.End()
 	}
 	return at
 }

@@ -1,0 +1,44 @@
+package cache
+
+import (
+	"io"
+	"io/fs"
+	"sync/atomic"
+
+	"pkgedge/cache/store"
+)
+
+// openEntry is the open file of a stored response, and the response's Body.
+type openEntry struct {
+	store.Entry
+	raw      fileBody // unchecked
+	info     fs.FileInfo
+	changed  int64   // when the file was changed
+	vouched  bool    // its bytes have been checked since
+	chunks   *chunks // checks the bytes while they are read; nil where that is not needed
+	released atomic.Bool
+}
+
+func (o *openEntry) ReadAt(p []byte, off int64) (int, error) {
+	if o.chunks != nil {
+		return o.chunks.ReadAt(p, off)
+	}
+	return o.raw.ReadAt(p, off)
+}
+
+func (o *openEntry) Section(off, n int64) (io.Reader, error) {
+	if o.chunks != nil {
+		return o.chunks.reader(off, off+n), nil
+	}
+	_, err := o.raw.file.Seek(o.raw.base+off, io.SeekStart)
+	return o.raw.file, err
+}
+
+func (o *openEntry) Bytes() ([]byte, bool) { return nil, false }
+
+func (o *openEntry) Close() error {
+	if o.released.Swap(true) {
+		return nil
+	}
+	return o.raw.file.Close()
+}

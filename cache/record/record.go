@@ -1,0 +1,256 @@
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+
+	"pkgedge/cache/store"
+)
+
+// A file of the disk tier:
+//
+//	preamble   16 bytes: magic, format, log2 of the slot size, the sums' CRC32C, its own
+//	slot 0     the Meta: length, sequence, CRC32C, and its bytes, see recordmeta.go
+//	slot 1     the same
+//	body       the parts, from a multiple of 512 on
+//	sums       of a large body: the CRC32C of each of its chunks, see chunks.go
+//	tail       the Meta, when it has outgrown its slot, see recordtail.go
+//
+// Commit fills slot 0 before the file gets its name. Freshening writes the slot
+// that does not hold the newest Meta, so that a write cut short leaves the other
+// one: the valid slot with the highest sequence counts. The body is never
+// touched, and begins at an offset known from the preamble, for sendfile.
+const (
+	recordMagic  = "pkge"
+	Format       = 3
+	preambleSize = 16
+	slotHead     = 16
+	minSlotLog   = 9  // 512 bytes
+	MaxSlotLog   = 20 // 1 MiB: more fields than any response may have
+)
+
+// A large body has a checksum for each chunk of it, so that its first byte need
+// not wait until the last has been checked, nor a range of it for the rest. Until
+// a file's bytes are vouched for, each chunk is read, checked and then handed
+// out; a chunk that is wrong ends the body with an error. Smaller bodies are
+// checked whole before anything is handed out, which is as fast and lets the
+// response be fetched again instead.
+const (
+	ChunkSize   = 64 << 10
+	MaxUnsummed = 1 << 20 // bytes of the largest body without sums
+	SumSize     = 4
+)
+
+var (
+	ErrNotRecord = errors.New("not a cache file")
+	ErrDamaged   = errors.New("damaged cache file")
+	errFormat    = errors.New("cache file of another format")
+	ErrTooLarge  = errors.New("response's fields are too large to store")
+)
+
+// crc32c is the polynomial of every checksum in a file.
+var crc32c = crc32.MakeTable(crc32.Castagnoli)
+
+// BodyOffset is where the body begins.
+func BodyOffset(slotLog uint) int64 {
+	return (preambleSize + 2<<slotLog + 511) &^ 511
+}
+
+// SlotLogFor returns the slot size for a Meta of n bytes, with room for it to
+// grow when freshened.
+func SlotLogFor(n int) (uint, error) {
+	for log := uint(minSlotLog); log <= MaxSlotLog; log++ {
+		if slotHead+n+n/4 <= 1<<log {
+			return log, nil
+		}
+	}
+	return 0, ErrTooLarge
+}
+
+// preamble is what a file begins with.
+type preamble struct {
+	SlotLog uint
+	sums    uint32 // the CRC32C of the sums, where there are some
+}
+
+func (p preamble) encode() []byte {
+	b := make([]byte, preambleSize)
+	copy(b, recordMagic)
+	b[4], b[5] = Format, byte(p.SlotLog)
+	binary.LittleEndian.PutUint32(b[8:], p.sums)
+	binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], crc32c))
+	return b
+}
+
+func decodePreamble(b []byte) (preamble, error) {
+	if len(b) < preambleSize || string(b[:4]) != recordMagic {
+		return preamble{}, ErrNotRecord
+	}
+	if crc32.Checksum(b[:12], crc32c) != binary.LittleEndian.Uint32(b[12:]) {
+		return preamble{}, ErrDamaged
+	}
+	if b[4] != Format {
+		return preamble{}, errFormat
+	}
+	p := preamble{uint(b[5]), binary.LittleEndian.Uint32(b[8:])}
+	if p.SlotLog < minSlotLog || p.SlotLog > MaxSlotLog {
+		return preamble{}, ErrDamaged
+	}
+	return p, nil
+}
+
+// Fits says whether a slot of that size takes the bytes of a Meta.
+func Fits(meta []byte, slotLog uint) bool { return slotHead+len(meta) <= 1<<slotLog }
+
+// Front returns the bytes of a new file before its body, for the bytes of a Meta that
+// fit and the body's sums.
+func Front(slotLog uint, meta, sums []byte) []byte {
+	front := make([]byte, BodyOffset(slotLog))
+	copy(front, preamble{slotLog, crc32.Checksum(sums, crc32c)}.encode())
+	copy(front[preambleSize:], encodeSlot(1, meta))
+	return front
+}
+
+// OtherSlot returns the bytes of the slot that does not hold the present Meta, with the
+// next one in it, and their place in the file.
+func (h *Head) OtherSlot(meta []byte) (slot []byte, at int64) {
+	return encodeSlot(h.seq+1, meta), preambleSize + int64(1-h.slot)<<h.SlotLog
+}
+
+// encodeSlot returns the bytes of a slot.
+func encodeSlot(seq uint64, meta []byte) []byte {
+	b := make([]byte, slotHead, slotHead+len(meta))
+	binary.LittleEndian.PutUint32(b, uint32(len(meta)))
+	binary.LittleEndian.PutUint64(b[4:], seq)
+	b = append(b, meta...)
+	binary.LittleEndian.PutUint32(b[12:], slotSum(b))
+	return b
+}
+
+func slotSum(b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(b[:12], crc32c), crc32c, b[slotHead:])
+}
+
+func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {
+	if len(b) < slotHead {
+		return 0, nil, false
+	}
+	n := int64(binary.LittleEndian.Uint32(b))
+	if n == 0 || n > int64(len(b)-slotHead) {
+		return 0, nil, false
+	}
+	b = b[:slotHead+n]
+	if slotSum(b) != binary.LittleEndian.Uint32(b[12:]) {
+		return 0, nil, false
+	}
+	return binary.LittleEndian.Uint64(b[4:]), b[slotHead:], true
+}
+
+// Head is what a file says of its body.
+type Head struct {
+	preamble
+	Meta *store.Meta
+	slot int // which slot holds meta, or says where it is
+	seq  uint64
+	tail extent // where meta is, when no slot holds it
+}
+
+// FrontSize is how much of a file is read at first: most heads are shorter.
+const FrontSize = 4096
+
+// ReadHead reads and checks the head of a file of the given size. front is
+// scratch space of frontSize bytes, of which nothing is kept.
+func ReadHead(r io.ReaderAt, size int64, front []byte) (Head, error) {
+	n, err := r.ReadAt(front[:min(size, FrontSize)], 0)
+	if err != nil && err != io.EOF {
+		return Head{}, err
+	}
+	front = front[:n]
+	h := Head{}
+	if h.preamble, err = decodePreamble(front); err != nil {
+		return Head{}, err
+	}
+	if end := preambleSize + 2<<h.SlotLog; int64(end) > size {
+		return Head{}, fmt.Errorf("%w: cut short", ErrDamaged)
+	} else if end > n {
+		front = make([]byte, end)
+		if _, err := r.ReadAt(front, 0); err != nil {
+			return Head{}, err
+		}
+	}
+	raw, err := h.newest(r, front)
+	if err != nil {
+		return Head{}, err
+	}
+	if h.Meta, err = decodeMeta(raw); err != nil {
+		return Head{}, err
+	}
+	if !coherent(h.Meta) {
+		return Head{}, ErrDamaged
+	}
+	// A freshening cut short may have left more than is said.
+	if end := h.End(); size < end || size > end+MaxTail {
+		return Head{}, fmt.Errorf("%w: %d bytes, want %d", ErrDamaged, size, end)
+	}
+	h.Meta.Measure()
+	return h, nil
+}
+
+// SumsSize is how many bytes of sums follow a body of that many bytes.
+func SumsSize(body int64) int64 {
+	if body <= MaxUnsummed {
+		return 0
+	}
+	return (body + ChunkSize - 1) / ChunkSize * SumSize
+}
+
+// newest finds the bytes of the newest Meta, by the slots in front.
+func (h *Head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
+	var found [2]struct {
+		seq uint64
+		raw []byte
+	}
+	for i := range found {
+		at := preambleSize + i<<h.SlotLog
+		if seq, raw, ok := decodeSlot(front[at : at+1<<h.SlotLog]); ok {
+			found[i].seq, found[i].raw = seq, raw
+		}
+	}
+	first := 0
+	if found[0].raw == nil || found[1].raw != nil && found[1].seq > found[0].seq {
+		first = 1
+	}
+	for _, i := range [2]int{first, 1 - first} {
+		if found[i].raw == nil {
+			continue
+		}
+		raw, tail, err := follow(r, found[i].raw)
+		if errors.Is(err, ErrDamaged) {
+			continue // it never arrived there
+		}
+		h.slot, h.seq, h.tail = i, found[i].seq, tail
+		return raw, err
+	}
+	return nil, ErrDamaged
+}
+
+// SumsAt is where the sums are, and end where the tail begins.
+func (h *Head) SumsAt() int64 { return BodyOffset(h.SlotLog) + h.Meta.Size() }
+func (h *Head) End() int64    { return h.SumsAt() + SumsSize(h.Meta.Size()) }
+
+// coherent: the parts follow each other, and nothing else is as no commit could
+// have written it.
+func coherent(m *store.Meta) bool {
+	var end int64
+	for _, p := range m.Parts {
+		if p.Offset != end || p.Size < 0 || p.Size > math.MaxInt64>>1-end {
+			return false
+		}
+		end += p.Size
+	}
+	return len(m.Vary)%2 == 0 && m.Header != nil
+}
