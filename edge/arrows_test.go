@@ -94,6 +94,7 @@ var arrows = map[string][]arrow{
 	"tls": nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
+		{"origin/transport", "requests are sent to masters"},
 	},
 	"origin/kinds": {
 		{"origin/kind", "it lists descriptors"},
@@ -117,7 +118,8 @@ var arrows = map[string][]arrow{
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
-	"origin/feed": nil,
+	"origin/feed":      nil,
+	"origin/transport": nil,
 }
 
 // testArrows lists the imports that the tests of a room may have besides.
