@@ -31,8 +31,9 @@ var arrows = map[string][]arrow{
 		{"edge/config", "it runs a configuration"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/limit", "a request is charged to its client's budget"},
-		{"edge/lockfile", "edge warm reads lockfiles"},
+		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/report", "it fills in its status, and prints that of another"},
+		{"edge/warm", "edge warm is a command"},
 		{"edge/redact", "it rewrites bodies that it passes on"},
 		{"origin", "each site has its masters"},
 		{"origin/feed", "it follows a registry's change feed"},
@@ -41,7 +42,9 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/admin": nil,
+	"edge/admin": {
+		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
 	"edge/conditional": {
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
@@ -59,6 +62,10 @@ var arrows = map[string][]arrow{
 		{"origin/feed", "it shows the change feed"},
 	},
 	"edge/redact": nil,
+	"edge/warm": {
+		{"edge/lockfile", "it reads lockfiles"},
+		{"edge/report", "its summary has byte counts, and reasons of foreign servers"},
+	},
 	"cache": {
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/fsys", "the disk tier calls the file system through it"},
@@ -96,6 +103,7 @@ var arrows = map[string][]arrow{
 	"tls": nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
+		{"origin/transport", "requests are sent to masters"},
 	},
 	"origin/kinds": {
 		{"origin/kind", "it lists descriptors"},
@@ -119,7 +127,8 @@ var arrows = map[string][]arrow{
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
-	"origin/feed": nil,
+	"origin/feed":      nil,
+	"origin/transport": nil,
 }
 
 // testArrows lists the imports that the tests of a room may have besides.
@@ -138,6 +147,11 @@ var testArrows = map[string][]arrow{
 		{anyKind, "a site of each kind"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"edge/warm": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/sample", "a registry that is no edge"},
+		{"origin/sample/faults", "its masters"},
 	},
 	"cache": {
 		{"cache/policy/policytest", "stored responses in one line"},

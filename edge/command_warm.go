@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"sync"
+	"slices"
+	"strings"
 	"time"
+
+	"pkgedge/edge/admin"
+	"pkgedge/edge/warm"
+	"pkgedge/origin/kinds"
 )
 
 // warmCommand is "edge warm".
@@ -26,32 +30,24 @@ func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env fun
 	if err := c.check(); err != nil {
 		return exitFor(err, stderr)
 	}
-	plan, err := readWarmPlan(c.Lockfile)
+	plan, err := warm.ReadPlan(c.Lockfile)
 	if err != nil {
-		return exitFor(err, stderr)
+		return exitFor(usageError{err}, stderr)
 	}
 	base, err := c.base(ctx, env)
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = c.Jobs
-	defer transport.CloseIdleConnections()
-	w := &warmer{
-		client: warmClient{base: base, http: &http.Client{Transport: transport}, timeout: c.Timeout},
-		tally:  newWarmTally(plan),
-	}
-	terminal := isTerminal(stderr, env)
-	finish := showProgress(stderr, terminal, w.tally)
-	w.run(ctx, plan, c.Jobs)
-	finish()
-	if err := w.tally.print(stdout, base, plan); err != nil {
+	tally := warm.Run(ctx, plan, warm.Options{
+		Edge: base, Jobs: c.Jobs, Timeout: c.Timeout, Progress: stderr, Terminal: isTerminal(stderr, env),
+	})
+	if err := tally.Print(stdout, base); err != nil {
 		return exitFor(err, stderr)
 	}
 	if ctx.Err() != nil {
 		return exitFor(errors.New("interrupted"), stderr)
 	}
-	if w.tally.failed() {
+	if tally.Failed() {
 		return exitError
 	}
 	return exitOK
@@ -80,11 +76,11 @@ func (c *warmCommand) base(ctx context.Context, env func(string) (string, bool))
 		if err != nil {
 			return "", err
 		}
-		defer client.close()
-		if text, err = client.publicSite(ctx, c.Site); err != nil {
+		defer client.Close()
+		if text, err = publicSite(ctx, client, c.Site); err != nil {
 			return "", err
 		}
-		from = client.base
+		from = client.Base()
 	}
 	u, err := baseURL(from, text)
 	if err != nil {
@@ -93,57 +89,32 @@ func (c *warmCommand) base(ctx context.Context, env func(string) (string, bool))
 	return u.String(), nil
 }
 
-// warmer fetches through the edge.
-type warmer struct {
-	client warmClient
-	tally  *warmTally
-}
-
-// run fetches everything, that many packages at once, and returns early when ctx
-// is done.
-func (w *warmer) run(ctx context.Context, plan *warmPlan, jobs int) {
-	queue := make(chan wantedPackage)
-	var workers sync.WaitGroup
-	for range min(jobs, len(plan.packages)) {
-		workers.Go(func() {
-			for p := range queue {
-				w.warm(ctx, p)
-			}
-		})
-	}
-	for _, p := range plan.packages {
-		select {
-		case queue <- p:
-		case <-ctx.Done():
-		}
-	}
-	close(queue)
-	workers.Wait()
-}
-
-// warm fetches a package's metadata and then its tarballs.
-func (w *warmer) warm(ctx context.Context, p wantedPackage) {
-	versions, got, err := w.client.packument(ctx, p)
-	if ctx.Err() != nil {
-		return
-	}
-	w.tally.packument(p, got, err)
+// publicSite returns the public URL of a site whose clients have lock files: the
+// one of that name, or the only one.
+func publicSite(ctx context.Context, client *admin.Client, name string) (string, error) {
+	_, doc, err := client.Status(ctx)
 	if err != nil {
-		return
+		return "", err
 	}
-	for _, v := range p.versions {
-		d, listed := versions[v.version]
-		checks := v.checks
-		if len(checks) == 0 {
-			checks = d.checks()
+	var public, names, of []string
+	for _, d := range kinds.All() {
+		if d.Lockfiles {
+			of = append(of, d.Name)
 		}
-		got, err := w.client.tarball(ctx, p.name, d.file(v, p.name), checks)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil && !listed {
-			err = fmt.Errorf("%w (the packument has no such version)", err)
-		}
-		w.tally.tarball(p.name+"@"+v.version, got, digestSource(v, checks), err)
 	}
+	for _, s := range doc.Sites {
+		if slices.Contains(of, s.Kind) && (name == "" || s.Name == name) {
+			public, names = append(public, s.Public), append(names, s.Name)
+		}
+	}
+	wanted := strings.Join(of, " or ")
+	switch {
+	case len(public) == 1:
+		return public[0], nil
+	case name != "":
+		return "", usageError{fmt.Errorf("--site: %s has no site %q of kind %s", client.Base(), name, wanted)}
+	case len(public) == 0:
+		return "", usageError{fmt.Errorf("%s has no site of kind %s", client.Base(), wanted)}
+	}
+	return "", usageError{fmt.Errorf("%s has several sites of kind %s: choose with --site one of %s", client.Base(), wanted, strings.Join(names, ", "))}
 }

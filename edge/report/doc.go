@@ -6,9 +6,10 @@
 //   - text.go writes [Status.Text]: a headline, the problems, a table of masters
 //     for each site, the cache.
 //   - trouble.go finds the problems and sorts them by how urgent they are.
-//   - words.go has durations, byte counts and safe text for a terminal.
+//   - words.go has durations, byte counts and safe text for a terminal; refusal.go
+//     the reason of a refused request.
 //
-// The package knows neither HTTP nor the configuration. All texts of a document
+// The package makes no request, and knows nothing of the configuration. All texts of a document
 // may come from a foreign server: the text has no control characters, and no line
 // wider than a terminal. A fuzz test checks that for any document.
 package report

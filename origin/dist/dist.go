@@ -33,7 +33,7 @@ func Descriptor() kind.Descriptor {
 	}
 }
 
-// What a route names.
+// Endpoints of routes.
 const (
 	index   = "index"
 	shasums = "shasums"
@@ -44,7 +44,7 @@ const (
 // longest is the longest path, in bytes.
 const longest = 2 << 10
 
-// Route names what a request asks for. The query is dropped; only reads are
+// Route names the thing that a request asks for. The query is dropped; only reads are
 // offered.
 func (Kind) Route(r kind.Request) kind.Route {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -122,7 +122,7 @@ func join(segments []string) string {
 	return b.String()
 }
 
-// isRelease: "v" and three numbers, with what may follow: "v20.1.0", "v6.0.0-rc.1".
+// isRelease: "v" and three numbers, and maybe a prerelease: "v20.1.0", "v6.0.0-rc.1".
 func isRelease(s string) bool {
 	rest, ok := strings.CutPrefix(s, "v")
 	if !ok {
@@ -149,7 +149,7 @@ const (
 	sha1List   = "SHASUMS.txt"
 )
 
-// signatures are the endings of what is beside a list.
+// signatures are the endings of the companions of a list.
 var signatures = [...]string{".asc", ".sig", ".gpg"}
 
 // listOf returns the list that a name is, or is a signature of; "" for neither.
@@ -206,13 +206,13 @@ func (Kind) Lists(f kind.Route) []kind.Route {
 	return lists
 }
 
-// Digest finds a file in the memo of its list.
-func (Kind) Digest(f kind.Route, memo []byte) (kind.Digest, bool) {
+// Digest finds a file in the summary of its list.
+func (Kind) Digest(f kind.Route, summary []byte) (kind.Digest, bool) {
 	_, name, ok := strings.Cut(f.Key, "/")
 	if !ok || f.Endpoint != file {
 		return kind.Digest{}, false
 	}
-	lines, ok := kind.Lines(memo, summaryFormat)
+	lines, ok := kind.Lines(summary, summaryFormat)
 	if !ok {
 		return kind.Digest{}, false
 	}

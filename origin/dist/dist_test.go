@@ -93,14 +93,14 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc, memo bytes.Buffer
+	var doc, summary bytes.Buffer
 	docs[0].Body.WriteTo(&doc)
-	docs[1].Body.WriteTo(&memo)
+	docs[1].Body.WriteTo(&summary)
 	for path, want := range map[string]string{
 		"/v20.1.0/SHASUMS256.txt": list, "/v20.1.0/SHASUMS256.txt.asc": armour, "/v20.1.0/SHASUMS256.txt.sig": "\x88\x75\x04", "/v20.1.0/SHASUMS256.txt.gpg": "",
 	} {
 		part := k.Route(get(path)[0])
-		from, n, ok := kind.FindSubdocument(memo.Bytes(), part.Subdocument.Name)
+		from, n, ok := kind.FindSubdocument(summary.Bytes(), part.Subdocument.Name)
 		if part.Key != r.Key || part.Subdocument.Missing == "" || part.Subdocument.ContentType == "" || ok != (want != "") || doc.String()[from:from+n] != want {
 			t.Errorf("%s: %+v: %q", path, part, doc.String()[from:from+n])
 		}
@@ -117,7 +117,7 @@ func TestListAndSignaturesAreOne(t *testing.T) {
 	}
 }
 
-// An index says what is new in it, so that it can be held back until that is
+// An index names its new files, so that it can be held back until they are
 // there.
 func TestNewReleasesAreNeeded(t *testing.T) {
 	k := dist.Kind{}
@@ -144,15 +144,15 @@ func TestNewReleasesAreNeeded(t *testing.T) {
 		{"what is no release is not waited for", "/index.json", index, more(`{"version":"../x","files":["src"]}`), nil},
 	} {
 		r := k.Route(get(tt.path)[0])
-		var memo bytes.Buffer
+		var summary bytes.Buffer
 		if tt.before != "" {
 			docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.before)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			docs[1].Body.WriteTo(&memo)
+			docs[1].Body.WriteTo(&summary)
 		}
-		docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Summary: memo.Bytes()})
+		docs, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Summary: summary.Bytes()})
 		if err != nil || !slices.Equal(docs[0].Needs, tt.want) {
 			t.Errorf("%s: %v, needs %q; want %q", tt.name, err, docs[0].Needs, tt.want)
 		}
@@ -167,13 +167,13 @@ func TestNeedsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var memo bytes.Buffer
-	docs[1].Body.WriteTo(&memo)
+	var summary bytes.Buffer
+	docs[1].Body.WriteTo(&summary)
 	much := []byte(tab)
 	for i := range 1000 {
 		much = fmt.Appendf(much, "v21.0.%d\tx\tsrc\n", i)
 	}
-	docs, err = k.Prepare(r, kind.Source{Body: much, Summary: memo.Bytes()})
+	docs, err = k.Prepare(r, kind.Source{Body: much, Summary: summary.Bytes()})
 	if n := len(docs[0].Needs); err != nil || n == 0 || n > 64 {
 		t.Errorf("%v, needs %d paths", err, n)
 	}
@@ -234,11 +234,11 @@ func TestShrunkenListReplacesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var memo bytes.Buffer
-		if _, err := docs[1].Body.WriteTo(&memo); err != nil {
+		var summary bytes.Buffer
+		if _, err := docs[1].Body.WriteTo(&summary); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Summary: memo.Bytes()}); !errors.Is(err, tt.want) {
+		if _, err := k.Prepare(r, kind.Source{Body: []byte(tt.after), Summary: summary.Bytes()}); !errors.Is(err, tt.want) {
 			t.Errorf("%s: err = %v; want %v", tt.name, err, tt.want)
 		}
 	}
@@ -258,12 +258,12 @@ func FuzzPrepare(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			var memo bytes.Buffer
-			docs[1].Body.WriteTo(&memo)
-			if int64(memo.Len()) != docs[1].Size {
-				t.Fatalf("a memo of %d bytes, not %d", memo.Len(), docs[1].Size)
+			var summary bytes.Buffer
+			docs[1].Body.WriteTo(&summary)
+			if int64(summary.Len()) != docs[1].Size {
+				t.Fatalf("a memo of %d bytes, not %d", summary.Len(), docs[1].Size)
 			}
-			if _, err := k.Prepare(r, kind.Source{Body: body, Summary: memo.Bytes()}); err != nil && !errors.Is(err, kind.ErrLost) {
+			if _, err := k.Prepare(r, kind.Source{Body: body, Summary: summary.Bytes()}); err != nil && !errors.Is(err, kind.ErrLost) {
 				t.Fatalf("%s: a list does not replace itself: %v", r.Key, err)
 			}
 		}

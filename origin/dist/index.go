@@ -10,7 +10,7 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// release is what an index says of one.
+// release is the entry of one in an index.
 type release struct {
 	version string
 	has     []string // "headers", "linux-x64", "src"
@@ -95,7 +95,7 @@ func promised(before []byte, releases []release) (paths []string) {
 	return paths[:min(len(paths), maxPromised)]
 }
 
-// fileOf is the file that stands for what an index says a release has, "" where
+// fileOf is the file that an index means by a word in a release's list, "" where
 // no rule gives its name.
 func fileOf(version, what string) string {
 	name := "node-" + version

@@ -12,19 +12,19 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// ErrList is what Prepare returns, wrapped, for a body that is not the whole of
-// what its route promises.
+// ErrList is wrapped in the error of Prepare for a body that is not the whole list
+// that its route promises.
 var ErrList = errors.New("not a complete list")
 
-// summaryFormat is the first line of a memo. Its lines are
+// summaryFormat is the first line of a summary. Its lines are
 //
 //	file/NAME       the file's digest, in hexadecimal
 //	part/NAME       where a list or a signature is in the document
-//	version/NAME    what an index says a release has: "headers,linux-x64,src"
+//	version/NAME    the files of a release in an index: "headers,linux-x64,src"
 const summaryFormat = "dist memo 2"
 
 // Prepare checks an index, a listing, or a list with its signatures, and keeps it
-// as it is, with a memo beside it.
+// as it is, with a summary beside it.
 func (Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	docs, err := prepare(r, from)
 	if err != nil {
@@ -37,7 +37,7 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	if len(from.Body) == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrList)
 	}
-	memo := kind.NewSummary(summaryFormat)
+	summary := kind.NewSummary(summaryFormat)
 	doc := kind.Document{ContentType: "text/plain; charset=utf-8", Body: bytesDocument(from.Body)}
 	var err error
 	switch r.Endpoint {
@@ -49,13 +49,13 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 		var releases []release
 		if releases, err = read(from.Body); err == nil {
 			for _, r := range releases {
-				memo.Add("version", []byte(r.version), []byte(strings.Join(r.has, ",")))
+				summary.Add("version", []byte(r.version), []byte(strings.Join(r.has, ",")))
 			}
 			doc.Needs = promised(from.Summary, releases)
 		}
 	case shasums:
-		if err = readSums(from.Body, memo); err == nil {
-			doc.Body, err = together(r, from, memo)
+		if err = readSums(from.Body, summary); err == nil {
+			doc.Body, err = together(r, from, summary)
 		}
 	case listing:
 		doc.ContentType = "text/html; charset=utf-8"
@@ -63,13 +63,13 @@ func prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 		err = fmt.Errorf("%w: no metadata route", ErrList)
 	}
 	if err == nil {
-		err = compare(r, from.Summary, memo)
+		err = compare(r, from.Summary, summary)
 	}
 	if err != nil {
 		return nil, err
 	}
 	doc.Size = int64(len(doc.Body.(bytesDocument)))
-	return []kind.Document{doc, memo.Document()}, nil
+	return []kind.Document{doc, summary.Document()}, nil
 }
 
 // bytesDocument is a document as it came.
@@ -81,12 +81,12 @@ func (d bytesDocument) WriteTo(w io.Writer) (int64, error) {
 }
 
 // together joins a list and its signatures into one document, and notes where
-// each is. What is signed must be the list itself: where a signature repeats it,
-// that can be seen.
-func together(r kind.Route, from kind.Source, memo *kind.SummaryWriter) (bytesDocument, error) {
+// each is. A signature must be of that list: where it repeats the list, that can be
+// seen.
+func together(r kind.Route, from kind.Source, summary *kind.SummaryWriter) (bytesDocument, error) {
 	all := slices.Clone(from.Body)
 	name := r.Key[strings.LastIndexByte(r.Key, '/')+1:]
-	memo.AddSpan("part", []byte(name), 0, int64(len(all)))
+	summary.AddSpan("part", []byte(name), 0, int64(len(all)))
 	for i, path := range r.Companions {
 		text, ok := from.Companions[path]
 		if !ok {
@@ -100,15 +100,15 @@ func together(r kind.Route, from kind.Source, memo *kind.SummaryWriter) (bytesDo
 			!bytes.Contains(signed, bytes.TrimSpace(bytes.ReplaceAll(from.Body, []byte("\r\n"), []byte("\n")))) {
 			return nil, fmt.Errorf("%w: %s signs another list", ErrList, own)
 		}
-		memo.AddSpan("part", []byte(own), int64(len(all)), int64(len(text)))
+		summary.AddSpan("part", []byte(own), int64(len(all)), int64(len(text)))
 		all = append(all, text...)
 	}
 	return all, nil
 }
 
-// readSums reads what sha256sum and shasum write: a digest, a space, a mode, and
+// readSums reads the output of sha256sum and shasum: a digest, a space, a mode, and
 // the file's name. All the digests of a list are by one algorithm.
-func readSums(body []byte, memo *kind.SummaryWriter) error {
+func readSums(body []byte, summary *kind.SummaryWriter) error {
 	lines, err := wholeLines(body)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func readSums(body []byte, memo *kind.SummaryWriter) error {
 		if !ok || err != nil || len(name) == 0 || len(raw) != size || size != 32 && size != 20 {
 			return fmt.Errorf("%w: line %d is no digest and a name", ErrList, i+1)
 		}
-		memo.Add("file", bytes.TrimPrefix(name, []byte("./")), bytes.ToLower(sum))
+		summary.Add("file", bytes.TrimPrefix(name, []byte("./")), bytes.ToLower(sum))
 	}
 	return nil
 }
@@ -166,15 +166,15 @@ func checkSignature(name string, body []byte) error {
 
 // compare says whether a list may replace the one before. Releases and their
 // files are added and not taken away, so that a list without one of them is cut
-// or old, whoever sends it. A digest that changes is believed where a deletion
-// would be. What a moving directory has is another matter.
-func compare(r kind.Route, before []byte, memo *kind.SummaryWriter) error {
+// or old, from any master. A digest that changes is believed where a deletion would
+// be. A directory that moves may lose files.
+func compare(r kind.Route, before []byte, summary *kind.SummaryWriter) error {
 	old, ok := kind.Lines(before, summaryFormat)
 	if !ok || r.Endpoint == shasums && r.Group == "" {
 		return nil
 	}
 	for _, prefix := range []string{"version", "file"} {
-		have := memo.Keys(prefix)
+		have := summary.Keys(prefix)
 		for name := range kind.Keys(old, prefix) {
 			if !have[name] {
 				return fmt.Errorf("%w: it lacks %s", kind.ErrOlder, name)
@@ -183,7 +183,7 @@ func compare(r kind.Route, before []byte, memo *kind.SummaryWriter) error {
 	}
 	for name := range kind.Keys(old, "file") {
 		was, _ := kind.Find(old, "file/"+name)
-		if !memo.Has("file/"+name, was) {
+		if !summary.Has("file/"+name, was) {
 			return fmt.Errorf("%w: the digest of %s was %s", kind.ErrLost, name, was)
 		}
 	}

@@ -35,8 +35,8 @@ type Descriptor struct {
 	Transparent bool
 
 	// OneLifetime says that masters state one lifetime for all of their paths, too
-	// long for what moves and too short for what never changes. Then metadata lives
-	// for the configured time at most, and files for exactly that.
+	// long for metadata and too short for files that never change. Then metadata
+	// lives for its configured time at most, and files live for theirs exactly.
 	OneLifetime bool
 
 	// Writes says that masters take writes, of which a site has none without its
@@ -52,7 +52,7 @@ type Descriptor struct {
 	ProbePath func(Route) string
 
 	// ChangePath returns the escaped path of the document that a change feed means
-	// by a name. It is nil where no feed names what a site has.
+	// by a name. It is nil where there are no change feeds.
 	ChangePath func(name string) string
 
 	// PrivateFields are fields of requests that may name a private scope. A site

@@ -1,8 +1,9 @@
-// Package kind is the vocabulary a kind of registry and the rest of the edge
-// share: what a request asks for ([Route]), how it is to be treated ([Class]),
-// and what a metadata answer becomes before it is kept ([Document]).
+// Package kind is the vocabulary that a kind of registry and the rest of the edge
+// share. A [Route] says which thing a request asks for, a [Class] how the request
+// is treated, a [Document] is one form of a metadata answer as it is stored, and a
+// [Descriptor] is the kind as the configuration, the sites and the masters see it.
 //
-// It is a leaf: it imports nothing of ours and does no I/O, so that a new kind
-// of registry is a new folder beside it that implements [Kind], one line where
-// kinds are registered, and nothing else. See docs/decisions/0002.
+// The package is a leaf: it imports no other room and does no I/O. So a new kind of
+// registry is a folder beside it that implements [Kind], and one line in
+// origin/kinds. See docs/decisions/0002.
 package kind

@@ -15,12 +15,12 @@ type Document struct {
 	// Until is when the same body would make another document, zero for never.
 	Until time.Time
 
-	// Needs lists paths that the document newly promises: as long as they do not
-	// answer, what is stored is the better one.
+	// Needs lists paths that the document newly promises. As long as they do not
+	// answer, the stored document is the better one.
 	Needs []string
 }
 
-// Digest is what a file's bytes must hash to.
+// Digest is the sum that a file's bytes must have.
 type Digest struct {
 	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where only Withheld is known
 	Sum       []byte

@@ -7,34 +7,34 @@ import (
 )
 
 // Kind knows one sort of registry. Every method is a pure function of its
-// arguments and of what was given at construction: no clock, no network, no
-// disk. A Kind is safe for concurrent use.
+// arguments and of the [Options] it was made with: no clock, no network, no disk.
+// A Kind is safe for concurrent use.
 //
 // The contract, which the conformance suite in kindtest checks:
-//   - Route never fails and never panics, whatever bytes arrive: what it cannot
-//     name it refuses with a 4xx and one clear line.
+//   - Route never fails and never panics, on any bytes. A request that it cannot
+//     name is refused with a 4xx and one clear line.
 //   - Two requests for the same thing have equal Keys and Subdocuments, and
 //     different things differ in one of them.
-//   - Prepare returns an error for a body that must not replace a good one: not
-//     what the route promises, empty, cut, or an error page served as 200; and
-//     [ErrOlder] or [ErrLost] for one that is worse than what is stored.
-//   - Digest is only asked for a File route, with the bytes of the document
-//     that Prepare named Memo for a route that Lists returned: the first one
-//     that there is.
+//   - Prepare returns an error for a body that must not replace a good one: one
+//     that its route does not promise, that is empty or cut, or an error page
+//     served as 200. It returns [ErrOlder] or [ErrLost] for a body that is worse
+//     than the stored one.
+//   - Digest is asked for a File route alone, with the [Summary] of the first route
+//     of Lists that a master has.
 type Kind interface {
 	Route(Request) Route
 	Prepare(Route, Source) ([]Document, error)
 	Lists(file Route) []Route
-	Digest(file Route, memo []byte) (d Digest, ok bool)
+	Digest(file Route, summary []byte) (d Digest, ok bool)
 }
 
-// Redactor is a Kind that takes names out of bodies on their way.
+// Redactor is a Kind that takes names out of the bodies that pass the edge.
 //
-//   - Strip takes those in private scopes out of the body of a request whose route
-//     has Strips, before it goes to masters that must not hear of them. The error
-//     says that nothing is known of the body, which must not be sent then.
-//   - Filter takes those that the site withholds out of the body of a response
-//     whose route has Filters.
+//   - Strip takes the names in private scopes out of the body of a request whose
+//     route has Strips, before it goes to masters that must not hear of them. An
+//     error means that nothing is known of the body: it must not be sent.
+//   - Filter takes the names that the site withholds out of the body of a response
+//     to a route that has Filters.
 //
 // Both return the body itself when there is nothing to take out, and do not change
 // it.
@@ -49,20 +49,20 @@ type Withholder interface {
 	Withholds() bool
 }
 
-// Source is what documents are made of.
+// Source is a master's answer, and the rest that documents are made of.
 type Source struct {
 	Body       []byte            // a master's answer, decoded
-	Companions map[string][]byte // what the same master has at Route.Beside, by path; without what it has not
-	Summary    []byte            // of the stored answer it would replace; nil for none, or to believe the body whatever was stored
-	Now        time.Time         // for what depends on age
+	Companions map[string][]byte // by the paths of Route.Companions that the same master has
+	Summary    []byte            // of the stored answer that the body would replace; nil for none, or to believe the body in any case
+	Now        time.Time         // ages are counted to this moment
 }
 
 var (
-	// ErrOlder is a body that is older than what is stored, or has lost most of
-	// it without being newer. It never replaces that, whoever sends it.
+	// ErrOlder is a body that is older than the stored one, or has lost most of it
+	// without being newer. It never replaces the stored one, from any master.
 	ErrOlder = errors.New("older than what is stored")
-	// ErrLost is a newer body that lacks something stored. Things are deleted,
-	// so it is to be believed of a master that must know, or of two.
+	// ErrLost is a newer body that lacks something stored. Packages are deleted, so
+	// it is believed of the primary, or of two masters.
 	ErrLost = errors.New("lacks something that is stored")
 )
 

@@ -16,7 +16,7 @@ const (
 // Cacheable says whether responses of this class may be stored.
 func (c Class) Cacheable() bool { return c == Metadata || c == File }
 
-// Route is what a request asks for.
+// Route names the thing that a request asks for, and how to treat the request.
 type Route struct {
 	Class Class
 
@@ -28,8 +28,7 @@ type Route struct {
 	// "packument/@scope/name". Set only when the class is cacheable.
 	Key string
 
-	// Group is what a purge of one package names: "@scope/name". It may be
-	// empty.
+	// Group is the package, "@scope/name", that a purge names. It may be empty.
 	Group string
 
 	// Scope is the part of the registry's names it lies in, for example @acme, in
@@ -39,8 +38,8 @@ type Route struct {
 	Scope       string
 	OtherScopes []string
 
-	// Path is what a master is asked for: an escaped path, with its query,
-	// below the master's base path; starts with "/".
+	// Path is the path that a master is asked for: escaped, with its query, below
+	// the master's base path. It starts with "/".
 	Path string
 
 	// Moving says that a file may be another one tomorrow: it has the lifetime of
@@ -72,13 +71,13 @@ type Route struct {
 	Companions []string
 
 	// Strips says that the body of the request may name private scopes, and Filters
-	// that the response may name what the site withholds: see [Redactor].
+	// that the response may name packages that the site withholds: see [Redactor].
 	Strips, Filters bool
 
-	// Invalidates lists what a successful write makes stale at once.
+	// Invalidates lists the stored responses that a successful write makes stale.
 	Invalidates []Invalidation
 
-	// Reply answers what never reaches a master.
+	// Reply answers a request that never reaches a master.
 	Reply Reply
 
 	// Log replaces the request's path in logs when that holds a secret.
@@ -99,7 +98,7 @@ type Reply struct {
 	Text        string // the body; of a refusal, the reason in one line
 }
 
-// Scope says how much a Mark covers.
+// Scope says how much an Invalidation covers.
 type Scope uint8
 
 const (

@@ -12,7 +12,7 @@ type Key struct {
 
 	Type KeyType
 
-	// Check says what is wrong with a Text, or with an entry of a List. It may be
+	// Check returns an error for a bad Text, or for a bad entry of a List. It may be
 	// nil.
 	Check func(text string) error
 
@@ -20,8 +20,8 @@ type Key struct {
 	// key. It has a %s for the name of that kind.
 	Foreign string
 
-	// Show returns a label of ten letters at most, and what "edge check" prints
-	// behind it. It may be nil.
+	// Show returns a label of nine letters at most, and the text that "edge check"
+	// prints behind it. It may be nil.
 	Show func(values []string) (label, text string)
 }
 

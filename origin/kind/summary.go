@@ -8,12 +8,13 @@ import (
 	"strconv"
 )
 
-// Summary is the Variant of a document that is kept beside the others and never
-// served: what the kind wants to know of a stored answer without reading it
-// again. Its lines, written by a [SummaryWriter], are sorted by key.
+// Summary is the Variant of a document that is stored with the others and never
+// served. A kind finds in it the facts of a stored answer that it needs later,
+// without reading the answer again. Its lines, written by a [SummaryWriter], are
+// sorted by key. The word is part of stored responses, so it stays as it is.
 const Summary = "memo"
 
-// SummaryWriter collects the lines of a memo: keys and values, neither with a tab
+// SummaryWriter collects the lines of a summary: keys and values, neither with a tab
 // or a line feed in it.
 type SummaryWriter struct {
 	magic string
@@ -24,7 +25,7 @@ type SummaryWriter struct {
 // line is where a line stands in text.
 type line struct{ at, n uint32 }
 
-// NewSummary begins a memo. Its first line is magic, which names its format.
+// NewSummary begins a summary. Its first line is magic, which names its format.
 func NewSummary(magic string) *SummaryWriter { return &SummaryWriter{magic: magic} }
 
 // Add begins a line, "prefix/key"; the prefix alone where key is nil. A line
@@ -51,7 +52,7 @@ func (w *SummaryWriter) Add(prefix string, key []byte, value ...[]byte) {
 	w.lines = append(w.lines, line{uint32(at), uint32(len(w.text) - at)})
 }
 
-// Alias adds a line by which FindSpan finds what it finds for another key.
+// Alias adds a line by which FindSpan finds for a key the span of another.
 func (w *SummaryWriter) Alias(prefix string, key []byte, other string) {
 	w.Add(prefix, key, []byte("="+other))
 }
@@ -90,7 +91,7 @@ func (w *SummaryWriter) Has(key string, value []byte) bool {
 	return slices.ContainsFunc(w.lines, func(l line) bool { return bytes.Equal(w.line(l), want) })
 }
 
-// Document sorts the lines and returns the memo. The tab after a key sorts before
+// Document sorts the lines and returns the summary. The tab after a key sorts before
 // any byte of one, so that whole lines may be compared.
 func (w *SummaryWriter) Document() Document {
 	slices.SortFunc(w.lines, func(a, b line) int { return bytes.Compare(w.line(a), w.line(b)) })
@@ -102,7 +103,7 @@ func (w *SummaryWriter) Document() Document {
 	return Document{Variant: Summary, ContentType: "text/plain; charset=utf-8", Size: size, Body: w}
 }
 
-// WriteTo writes the memo, after Document has sorted it.
+// WriteTo writes the summary, after Document has sorted it.
 func (w *SummaryWriter) WriteTo(to io.Writer) (int64, error) {
 	n, err := io.WriteString(to, w.magic+"\n")
 	total := int64(n)
@@ -116,9 +117,9 @@ func (w *SummaryWriter) WriteTo(to io.Writer) (int64, error) {
 	return total, err
 }
 
-// Lines returns a memo's lines. ok is false for a memo of another format.
-func Lines(memo []byte, magic string) (lines []byte, ok bool) {
-	first, lines, _ := bytes.Cut(memo, []byte("\n"))
+// Lines returns a summary's lines. ok is false for a summary of another format.
+func Lines(summary []byte, magic string) (lines []byte, ok bool) {
+	first, lines, _ := bytes.Cut(summary, []byte("\n"))
 	return lines, string(first) == magic
 }
 
@@ -168,9 +169,9 @@ func FindSpan(lines []byte, key string) (from, n int64, ok bool) {
 	return from, n, err1 == nil && err2 == nil && from >= 0 && n >= 0
 }
 
-// FindSubdocument finds a part of a document in its memo.
-func FindSubdocument(memo []byte, name string) (from, n int64, ok bool) {
-	_, lines, _ := bytes.Cut(memo, []byte("\n"))
+// FindSubdocument finds a part of a document in its summary.
+func FindSubdocument(summary []byte, name string) (from, n int64, ok bool) {
+	_, lines, _ := bytes.Cut(summary, []byte("\n"))
 	return FindSpan(lines, name)
 }
 

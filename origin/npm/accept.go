@@ -63,7 +63,7 @@ func parseElement(s string) (mediaType string, weight int) {
 		key, value, _ := strings.Cut(parameter, "=")
 		if strings.EqualFold(trim(key), "q") {
 			weight = parseWeight(trim(value))
-			break // what follows is an extension
+			break // the rest is an extension
 		}
 	}
 	return trim(mediaType), weight

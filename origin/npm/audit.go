@@ -32,8 +32,8 @@ const maxAuditDepth = 1000
 // bytes, save for white space between the tokens; the body itself is returned
 // when nothing is private. It is not changed.
 //
-// The error, for what is not one JSON object or nested deeper than a thousand
-// levels, means that nothing is known of the body: it must not be sent.
+// The error, for a body that is not one JSON object or is nested deeper than a
+// thousand levels, means that nothing is known of the body: it must not be sent.
 func StripAudit(body []byte, private func(scope string) bool) ([]byte, error) {
 	s := auditStrip{Reader: packument.NewReader(body), private: private, out: make([]byte, 0, len(body))}
 	if _, err := s.members(0); err != nil {
@@ -72,7 +72,7 @@ type auditStrip struct {
 	changed bool
 }
 
-// members reads an object and writes what is left of it. It reports whether the
+// members reads an object and writes the rest of it. It reports whether the
 // object is that of a private package.
 func (s *auditStrip) members(depth int) (private bool, err error) {
 	if depth > maxAuditDepth {
@@ -126,7 +126,7 @@ func (s *auditStrip) members(depth int) (private bool, err error) {
 	}
 }
 
-// any reads a value and writes what is left of it. It reports whether all of it
+// any reads a value and writes the rest of it. It reports whether all of it
 // is private.
 func (s *auditStrip) any(depth int) (private bool, err error) {
 	switch s.Kind() {
@@ -144,7 +144,7 @@ func (s *auditStrip) any(depth int) (private bool, err error) {
 	return text[0] == '"' && s.mentions(s.Unquote(text)), nil
 }
 
-// elements reads an array and writes what is left of it.
+// elements reads an array and writes the rest of it.
 func (s *auditStrip) elements(depth int) error {
 	if depth > maxAuditDepth {
 		return fmt.Errorf("%w: it is nested too deep", packument.ErrDocument)
@@ -172,8 +172,8 @@ func (s *auditStrip) elements(depth int) error {
 	return s.Token()
 }
 
-// mentions reports whether a text has a private scope in it. What is a name, or a
-// name with a version, is in the scope it says and no other.
+// mentions reports whether a text has a private scope in it. A text that is a name,
+// or a name with a version, is in the scope it says and no other.
 func (s *auditStrip) mentions(text []byte) bool {
 	if !bytes.ContainsAny(text, "@%") {
 		return false

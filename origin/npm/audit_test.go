@@ -104,7 +104,7 @@ func naiveStrip(v any, depth int) (left any, hidden bool) {
 	return v, false
 }
 
-// No string of what is sent mentions a private scope, and nothing else is lost.
+// No string that is sent mentions a private scope, and nothing else is lost.
 func FuzzStripAudit(f *testing.F) {
 	f.Add([]byte(`{"lodash":["4.17.0"],"@acme/n":["1.0.0"],"name":"@acme/x"}`))
 	f.Add([]byte(`{"dependencies":{"x":{"version":"npm:@acme/n@1.0.0","b":[1,{"c":"%40acme/x"}]},"@acme/n":{}}}`))

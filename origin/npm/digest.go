@@ -7,8 +7,8 @@ import (
 	"pkgedge/origin/npm/packument"
 )
 
-// Lists returns the packument route of a tarball, whose memo says what the
-// tarball must hash to.
+// Lists returns the packument route of a tarball, whose summary has the digest of
+// the tarball.
 func (k *Kind) Lists(file kind.Route) []kind.Route {
 	if file.Class != kind.File || file.Endpoint != endpointTarball {
 		return nil
@@ -22,17 +22,17 @@ func (k *Kind) Lists(file kind.Route) []kind.Route {
 	return []kind.Route{list}
 }
 
-// Digest finds a tarball in the memo of its packument. It is the strongest the
+// Digest finds a tarball in the summary of its packument. It is the strongest the
 // packument has: sha512, sha384, sha256 or sha1. There is none for a file that
 // the packument does not list, lists without one, or lists twice with different
 // ones. A tarball that the site's policy withholds says so, and so does one that
 // is not listed where a release must have an age.
-func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
+func (k *Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
 	name := fileOf(file)
 	if name == "" {
 		return kind.Digest{}, false
 	}
-	f, ok := packument.Find(memo, name)
+	f, ok := packument.Find(summary, name)
 	switch {
 	case !ok:
 	case f.Withheld != "":
@@ -45,7 +45,7 @@ func (k *Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
 	return kind.Digest{}, false
 }
 
-// fileOf is the name of a tarball as memos have it, "" for another route.
+// fileOf is the name of a tarball as summaries have it, "" for another route.
 func fileOf(file kind.Route) string {
 	name, ok := strings.CutPrefix(file.Key, "tarball/"+file.Group+"/")
 	if !ok || file.Endpoint != endpointTarball {

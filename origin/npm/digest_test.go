@@ -55,8 +55,8 @@ func TestListsNamesThePackument(t *testing.T) {
 			t.Errorf("%s has a list", path)
 		}
 	}
-	memo := []byte(prepare(t, "/n", `{"name":"n","versions":{"1":{"dist":{"tarball":"/n.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}}}}`)[kind.Summary])
-	if _, ok := k.Digest(want, memo); ok {
+	summary := []byte(prepare(t, "/n", `{"name":"n","versions":{"1":{"dist":{"tarball":"/n.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}}}}`)[kind.Summary])
+	if _, ok := k.Digest(want, summary); ok {
 		t.Error("a packument has a digest")
 	}
 }

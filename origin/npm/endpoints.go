@@ -8,9 +8,9 @@ import (
 	"pkgedge/origin/npm/packument"
 )
 
-// endpoint routes what lies below "/-". The path is raw and starts with a
+// endpoint routes the paths below "/-". The path is raw and starts with a
 // slash; below here it is canonical, so that an escaped spelling of an endpoint
-// is that endpoint. What is not known passes to the primary.
+// is that endpoint. An unknown endpoint passes to the primary.
 func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 	path = canonical(path)
 	first, rest := cutSegment(path[1:])
@@ -55,7 +55,7 @@ func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 	return passEndpoint(r, "other", path)
 }
 
-// npmEndpoint routes what lies below "/-/npm/v1".
+// npmEndpoint routes the paths below "/-/npm/v1".
 func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 	first, rest := cutSegment(rest[1:])
 	switch first {
@@ -120,7 +120,7 @@ func attestationsRoute(n name, v string) kind.Route {
 	}
 }
 
-// packageEndpoint routes what lies below "/-/package".
+// packageEndpoint routes the paths below "/-/package".
 func (k *Kind) packageEndpoint(r kind.Request, path, rest string) kind.Route {
 	if rest == "" {
 		return passEndpoint(r, "package", path)
@@ -155,7 +155,7 @@ func (k *Kind) distTagsRoute(n name) kind.Route {
 	return r
 }
 
-// userEndpoint routes what lies below "/-/user". Logout has its token in the
+// userEndpoint routes the paths below "/-/user". Logout has its token in the
 // path.
 func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	if rest == "" {
@@ -170,8 +170,8 @@ func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	return ofAccount(passEndpoint(r, "user", path), rest) // the packages of a user, or of an organization
 }
 
-// passEndpoint passes what is not about one package, as far as its path tells:
-// its body may be.
+// passEndpoint passes a request whose path is not about one package. Its body may
+// be.
 func passEndpoint(r kind.Request, what, path string) kind.Route {
 	route := pass(r, kind.PassPrimary, what, "/-"+path)
 	if route.Class == kind.PassPrimary && !isRead(r.Method) {
@@ -186,7 +186,7 @@ func secret(r kind.Route, log string) kind.Route {
 	return ofNoScope(r)
 }
 
-// redact is the path of a refused request for the logs: what follows the word
+// redact is the path of a refused request for the logs: all behind the word
 // "token" is hidden, and "" means that there is nothing to hide.
 func redact(path string) string {
 	const word = "token"

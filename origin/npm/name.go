@@ -3,7 +3,7 @@ package npm
 import "strings"
 
 // maxName is the longest package name, in bytes. New names may have 214; older
-// ones are a little longer, and 255 is what a file system can hold.
+// ones are a little longer, and 255 is the most that a file system can hold.
 const maxName = 255
 
 // name is a package name, decoded and checked. All its bytes may stand

@@ -18,8 +18,8 @@ type fault struct {
 	reason string
 }
 
-// checkPath looks at a raw path once, before anything is taken from it: what
-// follows may rely on sound escapes, no control bytes and no empty or dot
+// checkPath looks at a raw path once, before anything is taken from it. The code
+// behind it may rely on sound escapes, no control bytes and no empty or dot
 // segments, written plainly or escaped.
 func checkPath(p string) fault {
 	switch {
@@ -116,8 +116,8 @@ func unescape(s string) string {
 	return string(b)
 }
 
-// escape writes decoded text as one path segment: what RFC 3986 section 3.3
-// calls pchar stands, the rest is escaped; a slash in lower case, as npm does.
+// escape writes decoded text as one path segment. A pchar of RFC 3986 section 3.3
+// stands as it is, the rest is escaped; a slash in lower case, as npm does.
 // It returns s itself when nothing needs escaping.
 func escape(s string) string {
 	i := 0
@@ -167,7 +167,7 @@ func canonical(path string) string {
 }
 
 // cleanQuery makes a raw query safe to send on. Backslashes and bytes outside
-// ASCII are escaped; what could end the request line or the query is refused.
+// ASCII are escaped; bytes that could end the request line or the query are refused.
 func cleanQuery(q string) (clean string, ok bool) {
 	unsafe := 0
 	for i := range len(q) {
@@ -192,7 +192,7 @@ func cleanQuery(q string) (clean string, ok bool) {
 	return string(b), true
 }
 
-// hasParameter reports whether a raw query names a parameter, whatever its
+// hasParameter reports whether a raw query names a parameter, with or without a
 // value. The name must be written without escapes.
 func hasParameter(query, name string) bool {
 	for query != "" {

@@ -14,7 +14,7 @@ import (
 	"pkgedge/origin/npm/packument"
 )
 
-// Policy is what a site does not serve although its registry has it.
+// Policy lists packages that a site withholds although its registry has them.
 type Policy struct {
 	// Deny lists packages "name" or "@scope/name", scopes "@scope/*", and
 	// versions "name@1.2.3". See [ParseDeny].
@@ -76,7 +76,7 @@ func ParseDeny(entry string) (name, number string, err error) {
 	return name, number, nil
 }
 
-// checkDeny says what is wrong with an entry of a deny list.
+// checkDeny returns an error for a bad entry of a deny list.
 func checkDeny(entry string) error {
 	if _, _, err := ParseDeny(entry); err != nil {
 		return fmt.Errorf("%q names nothing to deny: %w", entry, err)
@@ -99,7 +99,7 @@ func (p *policy) minimumAge() time.Duration {
 }
 
 // apply refuses a route that is denied, and gives one whose response depends on
-// the policy a key of its own, so that what another policy stored is not served.
+// the policy a key of its own: a response stored under another policy is not served.
 func (p *policy) apply(r *kind.Route) {
 	if p == nil || r.Class < kind.PassPrimary {
 		return

@@ -46,7 +46,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// What was stored under another policy is not served under this one.
+// A response stored under another policy is not served under this one.
 func TestPolicyIsInTheKey(t *testing.T) {
 	free, one, two := newKind(testBase), newKind(testBase).with(Policy{Deny: []string{"n@1.0.0"}}), newKind(testBase).with(Policy{Deny: []string{"n@1.0.1", "n@1.0.0"}})
 	same := newKind(testBase).with(Policy{Deny: []string{"n@1.0.0", "n@1.0.1"}})
@@ -73,7 +73,7 @@ func TestPolicyIsInTheKey(t *testing.T) {
 	}
 }
 
-// A stored packument is documents ready to be served: what they were made under is
+// A stored packument is documents ready to be served: the options they depend on are
 // in its key, so that another configuration does not serve them, and nothing else
 // is: files are the same under any.
 func TestWhatDocumentsAreMadeUnderIsInTheKey(t *testing.T) {
@@ -175,25 +175,25 @@ func TestWithheldVersions(t *testing.T) {
 					t.Errorf("%s: dist-tags %v; want %v", variant, doc["dist-tags"], tt.tags)
 				}
 			}
-			memo := []byte(texts[kind.Summary])
+			summary := []byte(texts[kind.Summary])
 			for _, v := range tt.hidden {
-				if _, _, ok := kind.FindSubdocument(memo, "at/"+v); ok {
+				if _, _, ok := kind.FindSubdocument(summary, "at/"+v); ok {
 					t.Errorf("%s can be asked for by itself", v)
 				}
 			}
-			d, ok := k.Digest(k.Route(get("/n/-/odd.tgz")), memo)
+			d, ok := k.Digest(k.Route(get("/n/-/odd.tgz")), summary)
 			if withheld := slices.Contains(tt.hidden, "1.2.0"); !ok || (d.Withheld != "") != withheld {
 				t.Errorf("the tarball of 1.2.0: %+v, %v", d, ok)
 			}
-			if d, ok := k.Digest(k.Route(get("/n/-/unknown.tgz")), memo); (ok && d.Withheld != "") != (tt.policy.MinimumAge > 0) {
+			if d, ok := k.Digest(k.Route(get("/n/-/unknown.tgz")), summary); (ok && d.Withheld != "") != (tt.policy.MinimumAge > 0) {
 				t.Errorf("an unknown tarball: %+v, %v", d, ok)
 			}
-			if d, _ := k.Digest(k.Route(get("/n/-/n-1.1.0.tgz")), memo); d.Withheld != "" && !slices.Contains(tt.hidden, "1.1.0") {
+			if d, _ := k.Digest(k.Route(get("/n/-/n-1.1.0.tgz")), summary); d.Withheld != "" && !slices.Contains(tt.hidden, "1.1.0") {
 				t.Errorf("a tarball without a digest: %+v", d)
 			}
-			// What is withheld now is not lost later, nor the other way round.
+			// A version that is withheld now is not lost later, nor the other way round.
 			for _, later := range []time.Duration{0, 48 * time.Hour} {
-				if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Summary: memo, Now: now.Add(later)}); err != nil {
+				if _, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Summary: summary, Now: now.Add(later)}); err != nil {
 					t.Errorf("%s later: %v", later, err)
 				}
 			}

@@ -11,7 +11,7 @@ import (
 // They refer to the body, which must not change afterwards. A packument
 // becomes three: [Full], [Abbreviated] and [kind.Summary]. A body over 1 GiB,
 // or nested deeper than the 10,000 levels of jsontext, is an error, and so is a
-// packument that must not replace the one of the memo, see [kind.ErrOlder] and
+// packument that must not replace the one of the summary, see [kind.ErrOlder] and
 // [kind.ErrLost].
 func (k *Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	documents, err := k.prepare(r, from)
@@ -39,6 +39,6 @@ func (k *Kind) prepare(r kind.Route, from kind.Source) ([]kind.Document, error) 
 	return nil, fmt.Errorf("%w: no metadata route", packument.ErrDocument)
 }
 
-// tarballs is what the tarball URLs of a package begin with, escaped for JSON;
-// a name needs no escaping.
+// tarballs is the beginning of the tarball URLs of a package, escaped for JSON. A
+// name needs no escaping.
 func (k *Kind) tarballs(name string) string { return k.base + "/" + name + "/-/" }

@@ -18,7 +18,7 @@ type Kind struct {
 	base   string // public base of the tarball URLs, escaped for a JSON string
 	time   bool   // the abbreviated form has the times of the versions
 	policy *policy
-	mark   string // of the three, for the keys of what is made under them
+	mark   string // of the three, for the keys of the documents that depend on them
 }
 
 var _ kind.Kind = (*Kind)(nil)
@@ -50,16 +50,16 @@ const keyMark = "\x01"
 // another document comes of the same packument.
 const documents = 1
 
-// setMark names in the keys of packuments what they are made under, since what is
-// stored are documents ready to be served, and a master that answers 304 would
-// confirm them for ever. What another configuration stored is not served, and
-// comes back with it.
+// setMark names the options in the keys of packuments. The stored documents are
+// ready to be served and depend on the options, and a master that answers 304 would
+// confirm them for ever. A document that was stored under another configuration is
+// not served until that comes back.
 func (k *Kind) setMark() {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%t\n%s", documents, k.base, k.time, k.policy.minimumAge()))
 	k.mark = keyMark + hex.EncodeToString(sum[:8])
 }
 
-// Endpoints as Route names them in Route.What. Those that Prepare or Lists
+// Endpoints as Route names them in Route.Endpoint. Those that Prepare or Lists
 // know are constants; the others are written where they are routed.
 const (
 	endpointPackument    = "packument"
@@ -70,11 +70,11 @@ const (
 	endpointAttestations = "attestations"
 )
 
-// Route names what a request asks for. The query of a cacheable request is
+// Route names the thing that a request asks for. The query of a cacheable request is
 // dropped, except that metadata asked with "write" goes to the primary: the
 // client will put that very document back.
 //
-// The words of Route.What are: packument, version, tarball, dist-tags, keys,
+// The words of Route.Endpoint are: packument, version, tarball, dist-tags, keys,
 // attestations, search, audit, ping, root, all, changes, publish, update,
 // unpublish, access, package, whoami, login, logout, tokens, user, org, team,
 // hooks, oidc, trust, stage, view, other and invalid.
@@ -114,7 +114,7 @@ func (k *Kind) route(r kind.Request) kind.Route {
 	return k.packageRoute(r, n, rest)
 }
 
-// packageRoute routes what lies at or below the path of a package. The rest is
+// packageRoute routes the paths at and below that of a package. The rest is
 // raw; it is empty or starts with a slash.
 func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 	if rest == "" {
@@ -179,8 +179,8 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 	return r
 }
 
-// versionRoute is a part of the packument: of the full one, whatever form the
-// client accepts.
+// versionRoute is a subdocument of the full packument, even for a client that
+// accepts the abbreviated one.
 func (k *Kind) versionRoute(n name, v string) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
 	r.Endpoint = endpointVersion
@@ -189,7 +189,7 @@ func (k *Kind) versionRoute(n name, v string) kind.Route {
 }
 
 // split cuts a key and the path that follows it out of one string. The key is
-// "what/name" and the bytes of the rest.
+// "endpoint/name" and the bytes of the rest.
 func split(s, what string, n name, rest int) kind.Route {
 	group := len(what) + 1
 	end := group + len(n.base)
@@ -218,13 +218,13 @@ func ofPackage(r kind.Route, n name, touches []kind.Invalidation) kind.Route {
 		own := n.scopeKey()
 		beyond := strings.Replace(strings.Replace(r.Path, n.escaped(), "", 1), n.String(), "", 1)
 		r.Scope, r.OtherScopes = own, slices.DeleteFunc(mentioned(beyond), func(s string) bool { return s == own })
-		r.Strips = false // a published manifest names what it needs
+		r.Strips = false // a published manifest names its dependencies
 	}
 	return r
 }
 
-// packagePath is the path a master is asked for below a package. What has "/-/"
-// in it is written as tarball URLs are, with the name unescaped.
+// packagePath is the path for a master below a package. A path with "/-/" in it
+// is written as tarball URLs are, with the name unescaped.
 func packagePath(n name, rest string) string {
 	if strings.HasPrefix(rest, "/-/") {
 		return "/" + n.String() + canonical(rest)

@@ -7,8 +7,8 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// scopeKey is the scope of a name as [kind.Route] has it: in lower case, since who
-// keeps @acme to himself means @Acme too.
+// scopeKey is the scope of a name as [kind.Route] has it: in lower case, since a
+// site that keeps @acme to itself means @Acme too.
 func (n name) scopeKey() string { return strings.ToLower(n.scope) }
 
 // ofAccount adds the scope of the account that a raw path below /-/org, /-/team
@@ -27,20 +27,20 @@ func ofAccount(r kind.Route, rest string) kind.Route {
 	return r
 }
 
-// ofNoScope is for what has the name of a user or a secret in its path or body,
-// where an "@" begins no scope.
+// ofNoScope is for a request with the name of a user or a secret in its path or
+// body, where an "@" begins no scope.
 func ofNoScope(r kind.Route) kind.Route {
 	r.Scope, r.OtherScopes, r.Strips = "", nil, false
 	return r
 }
 
-// deepest is how often a text is unescaped when scopes are looked for in it: who
-// escapes a name twice does not hide it.
+// deepest is how often a text is unescaped when scopes are looked for in it: a name
+// that is escaped twice is not hidden.
 const deepest = 3
 
 // mentioned lists the scopes that a path with its query mentions anywhere, in
-// lower case, those that come first before the others: whatever follows an "@",
-// and what follows "scope:" in the text of a search. It rather lists too much:
+// lower case, the first before the others: every word behind an "@", and behind
+// "scope:" in the text of a search. It rather lists too much:
 // "@acme!" may be that scope, or @acme in a sentence.
 func mentioned(path string) (scopes []string) {
 	text := strings.ToLower(path)

@@ -179,7 +179,7 @@ func TestEveryScopeThatIsMentioned(t *testing.T) {
 	}
 }
 
-// What is sent on and mentions a scope, however it is escaped, says so.
+// A path that is sent on and mentions a scope, however it is escaped, says so.
 func FuzzScope(f *testing.F) {
 	for _, line := range []string{
 		"GET /@acme%2fn", "PUT /%40acme/n/-rev/1", "GET /-/v1/search?text=a%2540acme", "GET /-/team/acme/x", "GET /-/x/%40%61cme?y=@b",

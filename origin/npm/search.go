@@ -9,10 +9,10 @@ import (
 	"pkgedge/origin/npm/packument"
 )
 
-// FilterSearch takes packages out of what GET /-/v1/search is answered: the
+// FilterSearch takes packages out of the answer to GET /-/v1/search: the
 // elements of "objects" whose package.name is withheld. The "total" stays as it
 // is: how many the registry found. The body itself is returned when nothing is
-// withheld, and it is not changed. The error is for what is no JSON object.
+// withheld, and it is not changed. The error is for a body that is no JSON object.
 func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) {
 	r := packument.NewReader(body)
 	var out []byte
@@ -57,8 +57,8 @@ func each(r *packument.Reader, visit func(key string) error) error {
 	}
 }
 
-// found reads the array of what a search has found. What is left of it is nil
-// when that is all.
+// found reads the array of results of a search and returns the array without the
+// withheld ones: nil when there are none.
 func found(r *packument.Reader, withheld func(string) bool) (array packument.Span, left []byte, err error) {
 	if err := r.Token(); err != nil {
 		return array, nil, err

@@ -48,7 +48,7 @@ func TestDeniedNames(t *testing.T) {
 	}
 }
 
-// What is left of the results is what maps leave of them.
+// The filtered results are those that maps give.
 func FuzzFilterSearch(f *testing.F) {
 	f.Add([]byte(`{"objects":[{"package":{"name":"bad"}},{"package":{"name":"a"}},1],"total":3}`))
 	f.Add([]byte(`{"objects":[{"package":{"name":"\u0062ad"}}, {"package":{"name":"bad","x":[{}]}}]}`))

@@ -9,7 +9,7 @@ import (
 )
 
 // A version, a tag and the tags are parts of the full packument, wherever in it
-// they stand and whatever is spliced before them.
+// they stand and however long the URLs are that are spliced before them.
 func TestExcerpts(t *testing.T) {
 	const one, two = `{"name":"n","version":"1.0.0","dist":{"tarball":"https://m.example/long/way/to/n-1.0.0.tgz"}}`,
 		`{"dist":{"tarball":"/n-2.0.0.tgz"},"name":"n","version":"2.0.0"}`

@@ -17,7 +17,7 @@ func tarballRoute(n name, file string) kind.Route {
 // Some registries name the tarballs of a scoped package with the scope:
 // /@s/n/-/@s/n-1.0.0.tgz, or with %2f for the last slash. Such a file is another
 // one than /@s/n/-/n-1.0.0.tgz, and so are the two spellings: a master that knows
-// one may not know the others, and answers to what its packument says.
+// one may not know the others, and answers to the one in its packument.
 
 // scopedFile returns the file name in a raw path "@s/n-1.0.0.tgz" whose scope is
 // that of the package, and "" for any other path.

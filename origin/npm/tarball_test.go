@@ -20,7 +20,7 @@ func TestScopedTarballHasTheDigestOfItsURL(t *testing.T) {
 "3.0.0":{"dist":{"tarball":"https://m.example/@s/n/-/n-3.0.0.tgz","shasum":"0000000000000000000000000000000000000003"}},
 "4.0.0":{"dist":{"tarball":"https://m.example/files/@s/n-4.0.0.tgz","shasum":"0000000000000000000000000000000000000004"}},
 "5.0.0":{"dist":{"tarball":"https:\/\/m.example\/@s\/n\/-\/@s\/n-5.0.0.tgz","shasum":"0000000000000000000000000000000000000005"}}}}`
-	memo := []byte(prepare(t, "/@s/n", list)[kind.Summary])
+	summary := []byte(prepare(t, "/@s/n", list)[kind.Summary])
 	for path, want := range map[string]byte{
 		"/@s/n/-/@s/n-1.0.0.tgz": 1, "/@s/n/-/@s%2fn-1.0.0.tgz": 1, "/@s/n/-/n-1.0.0.tgz": 1,
 		"/@s/n/-/@s/n-2.0.0.tgz": 2, "/@s/n/-/@s%2Fn-2.0.0.tgz": 2, "/@s/n/-/n-2.0.0.tgz": 0,
@@ -28,7 +28,7 @@ func TestScopedTarballHasTheDigestOfItsURL(t *testing.T) {
 		"/@s/n/-/@s/n-4.0.0.tgz": 0, "/@s/n/-/n-4.0.0.tgz": 4,
 		"/@s/n/-/@s/n-5.0.0.tgz": 5,
 	} {
-		d, ok := k.Digest(k.Route(get(path)), memo)
+		d, ok := k.Digest(k.Route(get(path)), summary)
 		if ok != (want != 0) || ok && !bytes.Equal(d.Sum, append(make([]byte, 19), want)) {
 			t.Errorf("%s: %x, %v; want %d", path, d.Sum, ok, want)
 		}
@@ -45,9 +45,9 @@ func TestScopedTarballIsWithheldByEveryName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		memo := []byte(kindtest.Contents(t, documents)[kind.Summary])
+		summary := []byte(kindtest.Contents(t, documents)[kind.Summary])
 		for _, file := range []string{"odd.tgz", "@s/odd.tgz", "@s%2fodd.tgz", "odd2.tgz", "@s/odd2.tgz", "@s%2fodd2.tgz"} {
-			if d, ok := k.Digest(k.Route(get("/@s/n/-/"+file)), memo); !ok || !strings.HasPrefix(d.Withheld, "@s/n@") {
+			if d, ok := k.Digest(k.Route(get("/@s/n/-/"+file)), summary); !ok || !strings.HasPrefix(d.Withheld, "@s/n@") {
 				t.Errorf("%+v: %s: %+v, %v", p, file, d, ok)
 			}
 		}

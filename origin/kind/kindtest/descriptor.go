@@ -14,8 +14,7 @@ var (
 	keyName = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)?$`)
 )
 
-// Describes checks that a descriptor says of its kind what the kind does with
-// requests.
+// Describes checks a descriptor against the routes that its kind gives to requests.
 func Describes(t *testing.T, d kind.Descriptor, k kind.Kind, requests []kind.Request) {
 	if !name.MatchString(d.Name) {
 		t.Errorf("the name %q is no lower-case word", d.Name)

@@ -12,7 +12,7 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// Samples are what the suite cannot know of a kind.
+// Samples are requests and bodies of one kind, which the suite cannot guess.
 type Samples struct {
 	// Things are cacheable things. Each is a list of requests that all ask
 	// for the same thing; different lists ask for different things.
@@ -93,7 +93,7 @@ func routes(t *testing.T, k kind.Kind, s Samples) {
 }
 
 // keys checks that the same thing has one key, different things have
-// different ones, and that what a master is asked for is again that thing.
+// different ones, and that the path for a master names that thing again.
 func keys(t *testing.T, k kind.Kind, s Samples) {
 	owner := map[string]string{}
 	for _, thing := range s.Things {
@@ -117,7 +117,7 @@ func keys(t *testing.T, k kind.Kind, s Samples) {
 	}
 }
 
-// hostile sends what no client should.
+// hostile sends requests that no client should.
 func hostile(t *testing.T, k kind.Kind, s Samples) {
 	paths := []string{
 		"", "*", "x", "//", "/..", "/../..", "/%2e%2e/", "/.%2E/x", "/a/../b", "/a/%2e%2e%2fb", "/a/..%5c..%5cb", "/a\\..\\b",
@@ -151,7 +151,7 @@ func hostile(t *testing.T, k kind.Kind, s Samples) {
 	}
 }
 
-// wellFormed checks what holds for every route.
+// wellFormed checks the rules for every route.
 func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	t.Helper()
 	bad := func(why string) {
@@ -199,7 +199,7 @@ func wellFormed(t *testing.T, r kind.Request, route kind.Route) {
 	}
 }
 
-// safePath says what is wrong with the path a master is asked for.
+// safePath returns the fault of a path for a master, "" for none.
 func safePath(path string) string {
 	if path == "" || path[0] != '/' {
 		return "the path has no slash before it"

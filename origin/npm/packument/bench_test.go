@@ -55,7 +55,7 @@ func BenchmarkPrepare(b *testing.B) {
 	}
 }
 
-// What streaming a document costs after it has been prepared.
+// The cost of streaming a document after it has been prepared.
 func BenchmarkWriteTo(b *testing.B) {
 	documents, err := made("n", kind.Source{Body: synthetic("n", 10<<20)})
 	if err != nil {

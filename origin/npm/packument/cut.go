@@ -94,8 +94,8 @@ func readCutObject(r *Reader, what string) (cutObject, error) {
 	}
 }
 
-// versions are the members of "versions": of every one, for some readers join
-// what others replace.
+// versions are the members of every "versions": some readers of JSON join two of
+// them, and others take the last.
 func (c *cut) versions() (members []cutMember) {
 	for _, o := range c.objects {
 		if o.what == "versions" {
@@ -106,7 +106,7 @@ func (c *cut) versions() (members []cutMember) {
 }
 
 // without writes the packument without the hidden versions, and with other tags
-// in place of those that name them: what move returns, "" for none.
+// in place of those that name them: the ones that move returns, "" for none.
 func (c *cut) without(hidden map[string]bool, move func(tag, number string) string) []byte {
 	out := bytes.NewBuffer(make([]byte, 0, len(c.src)))
 	at := 0

@@ -14,7 +14,7 @@ var algorithms = [...]struct {
 	size int
 }{{"sha512", 64}, {"sha384", 48}, {"sha256", 32}, {"sha1", 20}}
 
-// digest chooses the strongest of what a dist says of its tarball. The sum is
+// digest chooses the strongest digest of a dist. The sum is
 // valid until the next call.
 func (w *rewriter) digest(d sums) kind.Digest {
 	if d.integrity != (Span{}) {

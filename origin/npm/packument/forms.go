@@ -9,5 +9,5 @@ const (
 // Variants of a packument.
 const (
 	Full        = "full"        // as published
-	Abbreviated = "abbreviated" // what an install needs
+	Abbreviated = "abbreviated" // the members that an install needs
 )

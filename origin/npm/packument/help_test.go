@@ -24,8 +24,8 @@ func prepare(t testing.TB, name, body string) map[string]string {
 	return kindtest.Contents(t, documents)
 }
 
-// found is what a memo says of a tarball.
-func found(memo []byte, file string) (kind.Digest, bool) {
-	f, ok := Find(memo, file)
+// found is the digest of a tarball in a summary.
+func found(summary []byte, file string) (kind.Digest, bool) {
+	f, ok := Find(summary, file)
 	return f.Digest, ok && f.Digest.Algorithm != ""
 }

@@ -64,7 +64,7 @@ func naive(source []byte, name string) map[string]any {
 	return short
 }
 
-// withoutTarballs removes what Prepare replaces.
+// withoutTarballs removes the members that Make replaces.
 func withoutTarballs(document map[string]any) map[string]any {
 	versions, _ := document["versions"].(map[string]any)
 	for _, v := range versions {
@@ -138,7 +138,7 @@ func FuzzPrepare(f *testing.F) {
 				t.Fatalf("%q: not JSON: %q from %q", variant, text, body)
 			}
 		}
-		// With names that occur twice, maps merge what JSON readers replace.
+		// With names that occur twice, maps merge members that a JSON reader replaces.
 		if jsontext.Value(body).IsValid() {
 			compareWithMaps(t, body, got)
 		}

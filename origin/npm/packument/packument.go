@@ -9,20 +9,20 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// ErrDocument is what Prepare returns, wrapped, for a body that is sound JSON
-// but not the document its route promises. JSON that is cut is
+// ErrDocument is wrapped in the error for a body that is sound JSON and not the
+// document that its route promises. JSON that is cut is
 // [io.ErrUnexpectedEOF], other broken JSON a [*jsontext.SyntacticError].
 var ErrDocument = errors.New("not the document asked for")
 
 // packumentScan is the state of one pass over a packument.
 type packumentScan struct {
 	rewriter
-	short  plan
-	memo   *kind.SummaryWriter
-	want   string // the name asked for
-	number []byte // the key of the version being read
+	short   plan
+	summary *kind.SummaryWriter
+	want    string // the name asked for
+	number  []byte // the key of the version being read
 
-	head, headLen int // position of what the abbreviated document begins with
+	head, headLen int // position of the beginning of the abbreviated document
 	install       int // position of installMember
 
 	hasVersions, unpublished bool
@@ -53,15 +53,15 @@ type Options struct {
 
 // Make checks that a body is the packument of a name and returns its three
 // documents: [Full], [Abbreviated] and [kind.Summary]. They refer to the body, which
-// must not change afterwards. A packument that must not replace that of the memo
+// must not change afterwards. A packument that must not replace that of the summary
 // is an error: see [kind.ErrOlder] and [kind.ErrLost].
 func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
-	memo := kind.NewSummary(summaryFormat)
-	body, until, err := withhold(want, from.Body, o.Withheld, memo)
+	summary := kind.NewSummary(summaryFormat)
+	body, until, err := withhold(want, from.Body, o.Withheld, summary)
 	if err != nil {
 		return nil, err
 	}
-	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, body), want: want, memo: memo}
+	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, body), want: want, summary: summary}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
 	// Enough for most: a version is over a kilobyte, and two pieces or six.
@@ -89,7 +89,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	return []kind.Document{
 		{Variant: Full, ContentType: TypeJSON, Size: full.size, Body: &full, Until: until},
 		{Variant: Abbreviated, ContentType: TypeAbbreviated, Size: short.size, Body: &short, Until: until},
-		memo.Document(),
+		summary.Document(),
 	}, nil
 }
 
@@ -132,7 +132,7 @@ func (s *packumentScan) scan() error {
 	}
 }
 
-// check says whether what was read is the packument asked for.
+// check returns an error unless the source is the packument asked for.
 func (s *packumentScan) check() error {
 	switch {
 	case s.name == differs:
@@ -147,8 +147,7 @@ func (s *packumentScan) check() error {
 	return nil
 }
 
-// finishShort writes what always follows the versions in the abbreviated
-// document.
+// finishShort writes the members behind the versions of the abbreviated document.
 func (s *packumentScan) finishShort() {
 	s.write(&s.short, `},"dist-tags":`)
 	if s.distTags == (Span{}) {
@@ -166,8 +165,8 @@ func (s *packumentScan) finishShort() {
 	}
 }
 
-// time reads the member "time": its "modified" is what the abbreviated form
-// shows, and "unpublished" excuses a packument without versions.
+// time reads the member "time". Its "modified" stands in the abbreviated form, and
+// "unpublished" excuses a packument without versions.
 func (s *packumentScan) time() (err error) {
 	s.timeModified, s.unpublished = Span{}, false
 	if s.Kind() != jsontext.KindBeginObject {

@@ -21,7 +21,7 @@ type Reader struct {
 type Span struct{ From, To int }
 
 // member is where a member of an object stands. The separator reaches from the
-// end of what comes before to the start of the name, and has the comma in it.
+// end of the member before to the start of the name, and has the comma in it.
 type member struct {
 	sep, From, to int
 }
@@ -70,7 +70,7 @@ func (r *Reader) Next() (key []byte, m member, ok bool, err error) {
 	return r.Unquote(v), m, true, nil
 }
 
-// Value reads the next value, whatever it is.
+// Value reads the next value, of any kind.
 func (r *Reader) Value() (Span, error) {
 	v, err := r.dec.ReadValue()
 	if err != nil {
@@ -135,7 +135,7 @@ func (r *Reader) End() error {
 	}
 }
 
-// Kind is what the next value is, without reading it.
+// Kind is that of the next value, which is not read.
 func (r *Reader) Kind() jsontext.Kind { return r.dec.PeekKind() }
 
 // Token reads the next token: the begin or the end of an array, for example.

@@ -44,7 +44,7 @@ func (w *rewriter) finish() {
 // full document.
 func (w *rewriter) at(offset int) int64 { return w.full.size + int64(offset-w.cursor) }
 
-// sums is what a dist says of its tarball: quoted strings, or nothing.
+// sums are the digests in a dist: quoted strings, or nothing.
 type sums struct{ integrity, shasum Span }
 
 // dist reads the member "dist" of a version and replaces its tarball URL.
@@ -148,7 +148,7 @@ func basename(url []byte) (from, to int) {
 }
 
 // decode puts the percent-encoded basename of a URL, decoded, into w.file. It
-// fails for what no request could name. One with an escaped slash can be asked for
+// fails for a text that no request could name. One with an escaped slash can be asked for
 // but not as a tarball route, so it leaves w.file empty, except where it is the
 // package's scope that stands before the slash.
 func (w *rewriter) decode(url []byte, from, to int) bool {

@@ -13,7 +13,7 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// summaryFormat is the first line of a packument's memo. Its lines are
+// summaryFormat is the first line of a packument's summary. Its lines are
 //
 //	at/VERSION, at/TAG   where the version's manifest is in the full document
 //	bare/NAME            "-"; a tarball without a digest
@@ -35,17 +35,17 @@ const SubdocumentOfTags = "dist-tags"
 // a tag names.
 func SubdocumentOf(version string) string { return "at/" + version }
 
-// File is what a memo says of a tarball.
+// File is the entry of a tarball in a summary.
 type File struct {
 	Listed   bool        // a version has it
 	Withheld string      // why it must not be served, "" when it may
 	Digest   kind.Digest // zero for none, or for two that differ
 }
 
-// Find reads what a memo says of a tarball. ok is false for a memo of another
+// Find reads the entry of a tarball in a summary. ok is false for a summary of another
 // format.
-func Find(memo []byte, file string) (f File, ok bool) {
-	lines, ok := kind.Lines(memo, summaryFormat)
+func Find(summary []byte, file string) (f File, ok bool) {
+	lines, ok := kind.Lines(summary, summaryFormat)
 	if !ok {
 		return f, false
 	}
@@ -77,42 +77,42 @@ func Find(memo []byte, file string) (f File, ok bool) {
 }
 
 // note puts the version just read, n bytes at an offset of the full document,
-// into the memo.
+// into the summary.
 func (s *packumentScan) note(at, n int64) {
-	s.memo.AddSpan("at", s.number, at, n)
-	s.memo.Add("version", s.number, nothing)
+	s.summary.AddSpan("at", s.number, at, n)
+	s.summary.Add("version", s.number, nothing)
 	for _, file := range s.names() {
 		d := s.digest(s.current.sums)
 		if d.Algorithm == "" {
-			s.memo.Add("bare", file, nothing)
+			s.summary.Add("bare", file, nothing)
 			continue
 		}
 		var buf [96]byte
-		s.memo.Add("file", file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
+		s.summary.Add("file", file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
 	}
 }
 
-// remember completes the memo, and compares it with the one before.
+// remember completes the summary, and compares it with the one before.
 func (s *packumentScan) remember(before []byte) error {
 	modified := s.timeModified
 	if modified == (Span{}) {
 		modified = s.modified
 	}
 	date, rev := s.textOf(modified), s.textOf(s.rev)
-	s.memo.Add("modified", nil, []byte(date))
-	s.memo.Add("rev", nil, []byte(rev))
+	s.summary.Add("modified", nil, []byte(date))
+	s.summary.Add("rev", nil, []byte(rev))
 	if s.distTags != (Span{}) {
-		s.memo.AddSpan("dist-tags", nil, s.tagsAt, int64(s.distTags.To-s.distTags.From))
+		s.summary.AddSpan("dist-tags", nil, s.tagsAt, int64(s.distTags.To-s.distTags.From))
 		for tag, number := range tagsOf(s.src[s.distTags.From:s.distTags.To]) {
-			s.memo.Alias("at", []byte(tag), "at/"+number)
+			s.summary.Alias("at", []byte(tag), "at/"+number)
 		}
 	}
 	old, ok := kind.Lines(before, summaryFormat)
 	if !ok {
 		return nil // there is none, or it is of another format
 	}
-	versions := s.memo.Keys("version")
-	maps.Copy(versions, s.memo.Keys("withheld version"))
+	versions := s.summary.Keys("version")
+	maps.Copy(versions, s.summary.Keys("withheld version"))
 	return compare(old, versions, date, rev)
 }
 
@@ -125,8 +125,8 @@ func (s *packumentScan) textOf(sp Span) string {
 }
 
 // compare says whether a packument with those versions, date and revision may
-// replace that of a memo. One that has gained a version and lost none is the
-// newer one, whatever its date: dates are the masters' own.
+// replace that of a summary. One that has gained a version and lost none is the
+// newer one, even with an older date: dates are the masters' own.
 func compare(old []byte, versions map[string]bool, date, rev string) error {
 	held, kept := 0, 0
 	for _, prefix := range []string{"version", "withheld version"} {
@@ -152,7 +152,7 @@ func compare(old []byte, versions map[string]bool, date, rev string) error {
 	return fmt.Errorf("%w: %d of %d versions", kind.ErrLost, lost, held)
 }
 
-// compareAge orders a packument and that of a memo by their dates, and where
+// compareAge orders a packument and that of a summary by their dates, and where
 // those are equal or missing, by the counter of _rev. It is 0 when neither tells.
 func compareAge(old []byte, date, rev string) (order int, what string) {
 	before, _ := kind.Find(old, "modified")
@@ -177,7 +177,7 @@ func generation(rev string) (int64, bool) {
 	return n, ok && err == nil
 }
 
-// tagsOf reads dist-tags. What is not an object of strings has none.
+// tagsOf reads dist-tags. A value that is not an object of strings has none.
 func tagsOf(object []byte) map[string]string {
 	r := NewReader(object)
 	tags := map[string]string{}

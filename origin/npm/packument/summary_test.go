@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// memoOf is the memo of a
-func memoOf(t testing.TB, body string) []byte {
+// summaryOf is the summary of a
+func summaryOf(t testing.TB, body string) []byte {
 	t.Helper()
 	documents, err := made("n", kind.Source{Body: []byte(body)})
 	if err != nil {
@@ -68,7 +68,7 @@ func TestNothingOlder(t *testing.T) {
 		{"all lost, and no dates", packumentOf("", "", "1.0.0"), packumentOf("", ""), both},
 		{"unpublished", stored, `{"name":"n","_rev":"6-x","time":{"modified":"2024-02-01T00:00:00Z","unpublished":{}}}`, lost},
 	} {
-		_, err := made("n", kind.Source{Body: []byte(tt.after), Summary: memoOf(t, tt.before)})
+		_, err := made("n", kind.Source{Body: []byte(tt.after), Summary: summaryOf(t, tt.before)})
 		for _, e := range both {
 			wanted := false
 			for _, w := range tt.want {
@@ -84,11 +84,11 @@ func TestNothingOlder(t *testing.T) {
 	}
 }
 
-// A memo of another format says nothing.
+// A summary of another format says nothing.
 func TestForeignMemoIsIgnored(t *testing.T) {
-	for _, memo := range []string{"", "x", "npm digests 1\nn\tsha1\tAAAA\n", "npm memo 2", "npm memo 2\n\n\t\n"} {
-		if _, err := made("n", kind.Source{Body: []byte(packumentOf("1-x", "", "1.0.0")), Summary: []byte(memo)}); err != nil {
-			t.Errorf("%q: %v", memo, err)
+	for _, summary := range []string{"", "x", "npm digests 1\nn\tsha1\tAAAA\n", "npm memo 2", "npm memo 2\n\n\t\n"} {
+		if _, err := made("n", kind.Source{Body: []byte(packumentOf("1-x", "", "1.0.0")), Summary: []byte(summary)}); err != nil {
+			t.Errorf("%q: %v", summary, err)
 		}
 	}
 }

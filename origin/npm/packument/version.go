@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// field is what becomes of a member of a version in the abbreviated form.
+// field says how a member of a version goes into the abbreviated form.
 type field uint8
 
 const (
@@ -42,14 +42,13 @@ func fieldOf(key []byte) field {
 	return left
 }
 
-// versionScan is what one pass over a version collects. It is used again for
-// the next one.
+// versionScan collects the facts of one version. It is used again for the next one.
 type versionScan struct {
 	members  []member // those the abbreviated form has, in the order of the source
 	note     int      // where in members "deprecated" is, -1 if nowhere
 	script   bool     // "scripts" has one that runs on install
 	declared bool     // "hasInstallScript" is true
-	sums     sums     // what "dist" says of the tarball
+	sums     sums     // the digests in "dist"
 }
 
 // versions reads the member "versions". In the abbreviated form a second one
@@ -57,9 +56,9 @@ type versionScan struct {
 func (s *packumentScan) versions() error {
 	s.short.reset()
 	s.short.add(s.head, s.headLen)
-	s.memo.Drop("file")
-	s.memo.Drop("version")
-	s.memo.Drop("at")
+	s.summary.Drop("file")
+	s.summary.Drop("version")
+	s.summary.Drop("at")
 	s.hasVersions = true
 	if err := s.Object(); err != nil {
 		return fmt.Errorf("versions: %w", err)
@@ -81,7 +80,7 @@ func (s *packumentScan) versions() error {
 }
 
 // version reads one version and writes the abbreviated form of it, which
-// begins at from: at its name or at the comma before that. What is not an
+// begins at from: at its name or at the comma before that. A value that is no
 // object is copied.
 func (s *packumentScan) version(from int) error {
 	if s.Kind() != jsontext.KindBeginObject {
@@ -149,7 +148,7 @@ func (s *packumentScan) versionMembers() error {
 	}
 }
 
-// shortMembers writes what the abbreviated form has of the version just read.
+// shortMembers writes the abbreviated form of the version just read.
 func (s *packumentScan) shortMembers() {
 	v := &s.current
 	splices := s.splices

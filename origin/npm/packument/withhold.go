@@ -21,10 +21,10 @@ type release struct {
 }
 
 // withhold takes versions out of a packument, with their times, and with the tags
-// that name them: those move back to the newest version that is left. The memo
+// that name them: those move back to the newest version that is left. The summary
 // gets a line for each version and tarball taken. The body itself is returned when
 // nothing is withheld. until is when the next version is withheld no longer.
-func withhold(name string, body []byte, withheld Withheld, memo *kind.SummaryWriter) (left []byte, until time.Time, err error) {
+func withhold(name string, body []byte, withheld Withheld, summary *kind.SummaryWriter) (left []byte, until time.Time, err error) {
 	if withheld == nil {
 		return body, until, nil
 	}
@@ -44,9 +44,9 @@ func withhold(name string, body []byte, withheld Withheld, memo *kind.SummaryWri
 		}
 		if r.why != "" {
 			hidden[r.number] = true
-			memo.Add("withheld version", []byte(r.number), []byte(r.why))
+			summary.Add("withheld version", []byte(r.number), []byte(r.why))
 			for _, file := range tarballsOf(name, m.value(body)) {
-				memo.Add("withheld", file, []byte(r.why))
+				summary.Add("withheld", file, []byte(r.why))
 			}
 		}
 		releases = append(releases, r)

@@ -29,7 +29,7 @@ func TestSemver(t *testing.T) {
 	}
 }
 
-// Whatever is cut out, what is left is the packument without it.
+// The rest of a packument is the packument without the versions that are cut out.
 func FuzzWithhold(f *testing.F) {
 	f.Add([]byte(`{"name":"n","dist-tags":{"latest":"1.2.0","next":"2.0.0-beta.2"},"versions":{"1.0.0":{},"1.1.0":{},"1.2.0":{},"2.0.0-beta.2":{}},` +
 		`"time":{"1.0.0":"2024-01-01T00:00:00Z","1.1.0":"2024-02-01T00:00:00Z","1.2.0":"2024-06-09T23:30:00Z","2.0.0-beta.2":"2024-06-09T23:59:00Z"}}`))

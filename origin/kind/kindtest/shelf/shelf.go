@@ -59,7 +59,7 @@ func New(o kind.Options) (kind.Kind, error) {
 	return Kind{banned: o.Settings.List("banned"), loud: o.Settings.Flag("print.loud")}, nil
 }
 
-// Route names what a request asks for.
+// Route names a book or one of its files.
 func (k Kind) Route(r kind.Request) kind.Route {
 	title, file, isFile := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/")
 	switch {
@@ -88,19 +88,19 @@ func (k Kind) Prepare(r kind.Route, from kind.Source) ([]kind.Document, error) {
 	if r.Endpoint != "book" || !bytes.HasSuffix(from.Body, []byte("\n")) {
 		return nil, errors.New("not a list of files")
 	}
-	memo := kind.NewSummary(format)
+	summary := kind.NewSummary(format)
 	for line := range bytes.Lines(from.Body) {
 		sum, name, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
 		if !ok || len(sum) != 64 {
 			return nil, errors.New("not a list of files")
 		}
-		memo.Add("file", name, sum)
+		summary.Add("file", name, sum)
 	}
 	text := from.Body
 	if k.loud {
 		text = bytes.ToUpper(text)
 	}
-	return []kind.Document{{ContentType: "text/plain; charset=utf-8", Size: int64(len(text)), Body: document(text)}, memo.Document()}, nil
+	return []kind.Document{{ContentType: "text/plain; charset=utf-8", Size: int64(len(text)), Body: document(text)}, summary.Document()}, nil
 }
 
 type document []byte
@@ -121,8 +121,8 @@ func (k Kind) Lists(file kind.Route) []kind.Route {
 }
 
 // Digest finds a page in its book.
-func (k Kind) Digest(file kind.Route, memo []byte) (kind.Digest, bool) {
-	lines, ok := kind.Lines(memo, format)
+func (k Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
+	lines, ok := kind.Lines(summary, format)
 	if !ok || file.Class != kind.File {
 		return kind.Digest{}, false
 	}

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"bytes"
@@ -15,10 +15,10 @@ import (
 	"strings"
 )
 
-// errNoDigest says that a tarball had nothing to be compared with.
+// errNoDigest says that no lockfile and no packument has a digest of a tarball.
 var errNoDigest = errors.New("neither a lockfile nor the packument has a digest")
 
-// digestAlgorithms are those of npm, the strongest first.
+// digestAlgorithms are the algorithms of npm, the strongest first.
 var digestAlgorithms = []struct {
 	name string
 	make func() hash.Hash
@@ -26,7 +26,7 @@ var digestAlgorithms = []struct {
 	{"sha512", sha512.New}, {"sha384", sha512.New384}, {"sha256", sha256.New}, {"sha1", sha1.New},
 }
 
-// tarballDigest is what a tarball's bytes may hash to.
+// tarballDigest is a digest that a tarball may have.
 type tarballDigest struct {
 	algorithm string
 	sum       []byte
@@ -36,17 +36,17 @@ func (d tarballDigest) String() string {
 	return d.algorithm + "-" + base64.StdEncoding.EncodeToString(d.sum)
 }
 
-// digestCheck holds a tarball to what one source says of it.
+// digestCheck lists the digests that one source accepts for a tarball.
 type digestCheck struct {
 	from  string          // a lockfile's path, or "the packument"
-	oneOf []tarballDigest // of one algorithm; one of them is enough
+	oneOf []tarballDigest // of one algorithm; a match of one is enough
 }
 
 const fromPackument = "the packument"
 
 // strongestDigests reads an integrity attribute (W3C Subresource Integrity
-// section 3.3): of its hashes those of the strongest algorithm. What it cannot
-// read it leaves out; nil is nothing to compare with.
+// section 3.3). It returns the hashes of the strongest algorithm. Malformed and
+// unknown ones are left out; nil means that none is left.
 func strongestDigests(integrity string) []tarballDigest {
 	var all []tarballDigest
 	for word := range strings.FieldsSeq(integrity) {
@@ -76,8 +76,8 @@ func shasumDigest(shasum string) []tarballDigest {
 	return []tarballDigest{{"sha1", sum}}
 }
 
-// hashTarball reads r to its end and returns nil when every check holds, or
-// [errNoDigest] when there is none.
+// hashTarball reads r to its end. It returns nil when every check finds its digest,
+// and [errNoDigest] when there is no check.
 func hashTarball(r io.Reader, checks []digestCheck) error {
 	hashes := map[string]hash.Hash{}
 	var all []io.Writer

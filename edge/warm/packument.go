@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"cmp"
@@ -13,15 +13,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// warmDist is what a packument says of a version's tarball.
-type warmDist struct {
+// dist is the entry of a version's tarball in a packument.
+type dist struct {
 	Tarball   string `json:"tarball"`
 	Integrity string `json:"integrity"`
 	Shasum    string `json:"shasum"`
 }
 
-// checks are what the packument alone holds a tarball to.
-func (d warmDist) checks() []digestCheck {
+// checks returns the digests of the packument: integrity, else shasum.
+func (d dist) checks() []digestCheck {
 	digests := strongestDigests(d.Integrity)
 	if digests == nil {
 		digests = shasumDigest(d.Shasum)
@@ -32,9 +32,9 @@ func (d warmDist) checks() []digestCheck {
 	return []digestCheck{{from: fromPackument, oneOf: digests}}
 }
 
-// file is the name of the tarball: the packument's, else a lockfile's, else the
-// usual one.
-func (d warmDist) file(v wantedVersion, name string) string {
+// file returns the name of the tarball: that of the packument, else that of a
+// lockfile, else the usual one.
+func (d dist) file(v wantedVersion, name string) string {
 	if u, err := url.Parse(d.Tarball); err == nil && d.Tarball != "" {
 		if base := path.Base(u.Path); base != "." && base != "/" {
 			return base
@@ -46,14 +46,15 @@ func (d warmDist) file(v wantedVersion, name string) string {
 	return name[strings.LastIndexByte(name, '/')+1:] + "-" + v.version + ".tgz"
 }
 
-// scanPackument reads a packument to its end and returns what it says of the
-// versions wanted. It keeps nothing else, so that a large one costs little.
-func scanPackument(r io.Reader, wanted []wantedVersion) (map[string]warmDist, error) {
+// scanPackument reads a packument to its end and returns the entries of the
+// versions wanted. It keeps nothing else, so that a large packument costs little
+// memory.
+func scanPackument(r io.Reader, wanted []wantedVersion) (map[string]dist, error) {
 	want := make(map[string]bool, len(wanted))
 	for _, v := range wanted {
 		want[v.version] = true
 	}
-	found := make(map[string]warmDist, len(wanted))
+	found := make(map[string]dist, len(wanted))
 	dec := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	err := eachMember(dec, func(key string) error {
 		if key != "versions" {
@@ -68,11 +69,11 @@ func scanPackument(r io.Reader, wanted []wantedVersion) (map[string]warmDist, er
 				return err
 			}
 			var v struct {
-				Dist warmDist `json:"dist"`
+				Dist dist `json:"dist"`
 			}
 			// A dist of another shape says nothing: the tarball is tried all the same.
 			if json.Unmarshal(manifest, &v, dec.Options()) != nil {
-				v.Dist = warmDist{}
+				v.Dist = dist{}
 			}
 			found[version] = v.Dist
 			return nil
@@ -87,7 +88,7 @@ func scanPackument(r io.Reader, wanted []wantedVersion) (map[string]warmDist, er
 	return nil, fmt.Errorf("cannot read the packument: %w", err)
 }
 
-// eachMember reads an object; member reads the value of each key.
+// eachMember reads an object. member reads the value of each key.
 func eachMember(dec *jsontext.Decoder, member func(key string) error) error {
 	t, err := dec.ReadToken()
 	if err != nil {

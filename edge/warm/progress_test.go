@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"bytes"
@@ -8,25 +8,23 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pkgedge/edge/edgetest"
 )
 
 func TestProgressInLinesIsNowAndThen(t *testing.T) {
 	second := time.Second
 	for _, tt := range []struct {
 		name   string
-		states []warmState
+		states []state
 		want   string
 	}{
 		{"after a tenth, or five seconds",
-			[]warmState{
+			[]state{
 				{done: 1, total: 40, took: second}, {done: 4, total: 40, bytes: 2048, took: 2 * second}, {done: 5, total: 40, took: 3 * second},
 				{done: 5, total: 40, took: 7 * second}, {done: 5, total: 40, took: 11 * second, failed: 1}, {done: 39, total: 40, took: 11 * second},
 			},
 			"warming: 4 of 40, 2.0 KiB, 2 s\nwarming: 5 of 40, 0 B, 7 s\nwarming: 39 of 40, 0 B, 11 s\n"},
-		{"not at the end, where the summary is", []warmState{{done: 40, total: 40, took: 9 * second}}, ""},
-		{"with what failed", []warmState{{done: 20, total: 40, failed: 2, took: second}}, "warming: 20 of 40, 0 B, 1 s, 2 failed\n"},
+		{"not at the end, where the summary is", []state{{done: 40, total: 40, took: 9 * second}}, ""},
+		{"with what failed", []state{{done: 20, total: 40, failed: 2, took: second}}, "warming: 20 of 40, 0 B, 1 s, 2 failed\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -43,12 +41,12 @@ func TestProgressInLinesIsNowAndThen(t *testing.T) {
 
 func TestProgressOnATerminalIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tally := newWarmTally(&warmPlan{packages: make([]wantedPackage, 2), tarballs: 2})
+		tally := newTally(&Plan{packages: make([]wantedPackage, 2), tarballs: 2})
 		var out bytes.Buffer
 		finish := showProgress(&out, true, tally)
 		<-time.After(progressTick) // in the bubble's time
 		synctest.Wait()
-		tally.packument(wantedPackage{}, warmAnswer{bytes: 3 << 20}, nil)
+		tally.packument(wantedPackage{}, answer{bytes: 3 << 20}, nil)
 		<-time.After(progressTick)
 		synctest.Wait()
 		finish()
@@ -62,29 +60,23 @@ func TestProgressOnATerminalIsOneLine(t *testing.T) {
 }
 
 func TestProgressCountsWhatIsLostWithAPackument(t *testing.T) {
-	tally := newWarmTally(&warmPlan{packages: make([]wantedPackage, 1), tarballs: 3})
-	tally.packument(wantedPackage{name: "a", versions: make([]wantedVersion, 3)}, warmAnswer{}, errors.New("404"))
+	tally := newTally(&Plan{packages: make([]wantedPackage, 1), tarballs: 3})
+	tally.packument(wantedPackage{name: "a", versions: make([]wantedVersion, 3)}, answer{}, errors.New("404"))
 	if s := tally.state(); s.done != s.total || s.failed != 1 {
 		t.Errorf("state is %+v", s)
 	}
 }
 
 func TestSummaryListsFailuresUpToALimit(t *testing.T) {
-	tally := newWarmTally(&warmPlan{})
+	tally := newTally(&Plan{})
 	for i := range maxFailures + 7 {
-		tally.packument(wantedPackage{name: fmt.Sprintf("p%03d", i)}, warmAnswer{}, errors.New("a\x1b[2J\nb"))
+		tally.packument(wantedPackage{name: fmt.Sprintf("p%03d", i)}, answer{}, errors.New("a\x1b[2J\nb"))
 	}
 	var out bytes.Buffer
-	if err := tally.print(&out, "", &warmPlan{}); err != nil {
+	if err := tally.Print(&out, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Count(out.String(), ": a?[2J b\n"); got != maxFailures || !strings.HasSuffix(out.String(), "  and 7 more\n") {
 		t.Errorf("lists %d:\n%s", got, out.String())
-	}
-}
-
-func TestABufferIsNoTerminal(t *testing.T) {
-	if isTerminal(&bytes.Buffer{}, edgetest.EnvOf(map[string]string{"TERM": "xterm"})) {
-		t.Error("a buffer is a terminal")
 	}
 }

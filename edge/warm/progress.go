@@ -1,44 +1,30 @@
-package main
+package warm
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"pkgedge/edge/report"
 )
 
-// How often progress is looked at and, where it is written line by line, how
-// long it is silent and how far it goes at most.
+// Intervals of progress. Where progress is written line by line, a line follows
+// the last one after progressLull or progressStep, if that is earlier.
 const (
-	progressTick = 100 * time.Millisecond
+	progressTick = 100 * time.Millisecond // between two looks at the tally
 	progressLull = 5 * time.Second
 	progressStep = 10 // percent
 )
 
 const progressWidth = 30 // of the bar, in columns
 
-// isTerminal reports whether w is a terminal that can go back in a line.
-func isTerminal(w io.Writer, env func(string) (string, bool)) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	if term, _ := env("TERM"); term == "" || term == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// showProgress writes how far t is, as a bar on a terminal and in lines elsewhere,
-// until finish is called. finish returns when nothing is written any more.
-func showProgress(out io.Writer, terminal bool, t *warmTally) (finish func()) {
+// showProgress writes the state of t until finish is called: as a bar on a
+// terminal, and in lines elsewhere. finish returns after the last write.
+func showProgress(out io.Writer, terminal bool, t *Tally) (finish func()) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	var view interface {
-		show(warmState)
+		show(state)
 		end()
 	} = &progressLines{out: out}
 	if terminal {
@@ -64,8 +50,8 @@ func showProgress(out io.Writer, terminal bool, t *warmTally) (finish func()) {
 	}
 }
 
-// String is the state without its bar.
-func (s warmState) String() string {
+// String describes the state without a bar.
+func (s state) String() string {
 	text := fmt.Sprintf("%d of %d, %s, %.0f s", s.done, s.total, report.HumanBytes(s.bytes), s.took.Seconds())
 	if s.failed > 0 {
 		text += fmt.Sprintf(", %d failed", s.failed)
@@ -73,12 +59,12 @@ func (s warmState) String() string {
 	return text
 }
 
-// progressBar is one line, written over and over.
+// progressBar is one line that is rewritten at each look.
 type progressBar struct{ out io.Writer }
 
 const clearLine = "\r\x1b[K"
 
-func (b *progressBar) show(s warmState) {
+func (b *progressBar) show(s state) {
 	full := 0
 	if s.total > 0 {
 		full = progressWidth * s.done / s.total
@@ -88,14 +74,14 @@ func (b *progressBar) show(s warmState) {
 
 func (b *progressBar) end() { io.WriteString(b.out, clearLine) }
 
-// progressLines is a line now and then.
+// progressLines writes a line at each step.
 type progressLines struct {
 	out  io.Writer
-	took time.Duration // when the last one was written
-	done int           // what it said
+	took time.Duration // time of the last line
+	done int           // count of the last line
 }
 
-func (l *progressLines) show(s warmState) {
+func (l *progressLines) show(s state) {
 	if (s.done-l.done)*100 < s.total*progressStep && s.took-l.took < progressLull || s.done == s.total {
 		return
 	}

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"context"
@@ -26,8 +26,8 @@ func answerOf(status int, body io.Reader, fields ...string) *http.Response {
 	return resp
 }
 
-func warmClientOf(f roundTrip) *warmClient {
-	return &warmClient{base: "http://edge.example", http: &http.Client{Transport: f}, timeout: time.Minute}
+func clientOf(f roundTrip) *client {
+	return &client{base: "http://edge.example", http: &http.Client{Transport: f}, timeout: time.Minute}
 }
 
 func TestWarmComesBackWhenToldTo(t *testing.T) {
@@ -45,13 +45,13 @@ func TestWarmComesBackWhenToldTo(t *testing.T) {
 		{"429 with a date that is over", 429, "Retry-After: Fri, 31 Dec 1999 00:00:00 GMT", 1, time.Second, false},
 		{"503 with seconds", 503, "Retry-After: 5", 1, 5 * time.Second, false},
 		{"503 without", 503, "X: y", 1, 0, true},
-		{"429 for longer than anyone waits", 429, "Retry-After: 3600", 1, 0, true},
+		{"429 for longer than the limit", 429, "Retry-After: 3600", 1, 0, true},
 		{"429 again and again", 429, "Retry-After: 50", 9, 100 * time.Second, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := 0
-				c := warmClientOf(func(*http.Request) (*http.Response, error) {
+				c := clientOf(func(*http.Request) (*http.Response, error) {
 					if asked++; asked <= tt.times {
 						return answerOf(tt.status, strings.NewReader(`{"error": "slow down"}`), tt.field), nil
 					}
@@ -80,7 +80,7 @@ func TestWarmKeepsEverythingBackMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		refused := false
-		c := warmClientOf(func(r *http.Request) (*http.Response, error) {
+		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			if !refused {
 				refused = true
 				return answerOf(429, strings.NewReader(""), "Retry-After: 20"), nil
@@ -103,7 +103,7 @@ func TestWarmKeepsEverythingBackMeanwhile(t *testing.T) {
 
 func TestWarmIsPatientWhileAnyoneIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := warmClientOf(func(r *http.Request) (*http.Response, error) {
+		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			<-time.After(10 * time.Millisecond)
 			if r.URL.Path == "/a" && time.Now().Before(time.Date(2000, 1, 1, 0, 10, 0, 0, time.UTC)) {
 				return answerOf(429, strings.NewReader(""), "Retry-After: 50"), nil
@@ -129,7 +129,7 @@ func TestWarmIsPatientWhileAnyoneIsAnswered(t *testing.T) {
 
 func TestWarmStopsWaitingWhenItIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := warmClientOf(func(*http.Request) (*http.Response, error) {
+		c := clientOf(func(*http.Request) (*http.Response, error) {
 			return answerOf(429, strings.NewReader(""), "Retry-After: 60"), nil
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -166,7 +166,7 @@ func (d *dripping) Read(p []byte) (int, error) {
 
 func TestWarmGivesUpWhatStandsStillAndNotWhatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := warmClientOf(func(r *http.Request) (*http.Response, error) {
+		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			return answerOf(200, &dripping{ctx: r.Context(), left: 5, wait: 59 * time.Second}), nil
 		})
 		start := time.Now()
@@ -179,7 +179,7 @@ func TestWarmGivesUpWhatStandsStillAndNotWhatIsSlow(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		c := warmClientOf(func(r *http.Request) (*http.Response, error) {
+		c := clientOf(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
@@ -196,7 +196,7 @@ func TestWarmGivesUpWhatStandsStillAndNotWhatIsSlow(t *testing.T) {
 func TestCacheSource(t *testing.T) {
 	for _, tt := range []struct {
 		fields []string
-		want   warmSource
+		want   source
 	}{
 		{nil, fromUnknown},
 		{[]string{"edge; hit; ttl=3; detail=hit"}, fromCache},
@@ -219,13 +219,13 @@ func TestScanPackument(t *testing.T) {
 	wanted := []wantedVersion{{version: "1.0.0"}, {version: "2.0.0"}}
 	for _, tt := range []struct {
 		name, text string
-		want       map[string]warmDist // nil for an error
+		want       map[string]dist // nil for an error
 	}{
 		{"both, and others", `{"a": [{}], "versions": {"1.0.0": {"dist": {"tarball": "t", "integrity": "i", "shasum": "s", "size": 1}}, "3.0.0": {"dist": 3}, "2.0.0": {"x": 1}}, "z": 1}`,
-			map[string]warmDist{"1.0.0": {"t", "i", "s"}, "2.0.0": {}}},
-		{"a dist of another shape", `{"versions": {"1.0.0": {"dist": {"tarball": "t", "integrity": [1]}}}}`, map[string]warmDist{"1.0.0": {}}},
-		{"no versions", `{}`, map[string]warmDist{}},
-		{"equal keys", `{"a": 1, "a": 2, "versions": {"1.0.0": {"dist": {"tarball": "a", "tarball": "b"}}}}`, map[string]warmDist{"1.0.0": {Tarball: "b"}}},
+			map[string]dist{"1.0.0": {"t", "i", "s"}, "2.0.0": {}}},
+		{"a dist of another shape", `{"versions": {"1.0.0": {"dist": {"tarball": "t", "integrity": [1]}}}}`, map[string]dist{"1.0.0": {}}},
+		{"no versions", `{}`, map[string]dist{}},
+		{"equal keys", `{"a": 1, "a": 2, "versions": {"1.0.0": {"dist": {"tarball": "a", "tarball": "b"}}}}`, map[string]dist{"1.0.0": {Tarball: "b"}}},
 		{"cut", `{"versions": {"1.0.0": {}`, nil},
 		{"versions of another shape", `{"versions": []}`, nil},
 		{"a list", `[]`, nil},
@@ -255,7 +255,7 @@ func FuzzScanPackument(f *testing.F) {
 		}
 		for version, d := range got {
 			if version != "1.0.0" {
-				t.Errorf("nobody wanted %q", version)
+				t.Errorf("%q was not wanted", version)
 			}
 			if file := d.file(wantedVersion{version: version}, "@s/a"); file == "" || strings.Contains(file, "/") {
 				t.Errorf("the file is %q", file)

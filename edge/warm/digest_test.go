@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"errors"
@@ -54,18 +54,18 @@ func TestWhatAPackumentSaysOfATarball(t *testing.T) {
 	recorded, plain := wantedVersion{version: "1.0.0", file: "recorded.tgz"}, wantedVersion{version: "1.0.0"}
 	for _, tt := range []struct {
 		name   string
-		dist   warmDist
+		dist   dist
 		wanted wantedVersion
 		file   string
 		digest string // "" for none
 	}{
-		{"its URL wins", warmDist{Tarball: "https://e.example/@s/a/-/A-01.tgz?x", Integrity: abc512, Shasum: "00"}, recorded, "A-01.tgz", abc512},
-		{"nothing, and a lockfile does", warmDist{}, recorded, "recorded.tgz", ""},
-		{"nothing", warmDist{}, plain, "a-1.0.0.tgz", ""},
-		{"no URL", warmDist{Tarball: "%"}, plain, "a-1.0.0.tgz", ""},
-		{"no file", warmDist{Tarball: "https://e.example/"}, plain, "a-1.0.0.tgz", ""},
-		{"only a shasum", warmDist{Shasum: "a9993e364706816aba3e25717850c26c9cd0d89d"}, plain, "a-1.0.0.tgz", abc1},
-		{"no shasum either", warmDist{Integrity: "?", Shasum: "a9993e"}, plain, "a-1.0.0.tgz", ""},
+		{"its URL wins", dist{Tarball: "https://e.example/@s/a/-/A-01.tgz?x", Integrity: abc512, Shasum: "00"}, recorded, "A-01.tgz", abc512},
+		{"nothing, and a lockfile does", dist{}, recorded, "recorded.tgz", ""},
+		{"nothing", dist{}, plain, "a-1.0.0.tgz", ""},
+		{"no URL", dist{Tarball: "%"}, plain, "a-1.0.0.tgz", ""},
+		{"no file", dist{Tarball: "https://e.example/"}, plain, "a-1.0.0.tgz", ""},
+		{"only a shasum", dist{Shasum: "a9993e364706816aba3e25717850c26c9cd0d89d"}, plain, "a-1.0.0.tgz", abc1},
+		{"no shasum either", dist{Integrity: "?", Shasum: "a9993e"}, plain, "a-1.0.0.tgz", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.dist.file(tt.wanted, "@s/a"); got != tt.file {

@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"cmp"
@@ -11,29 +11,30 @@ import (
 	"pkgedge/edge/lockfile"
 )
 
-// warmPlan is what some lockfiles name, each thing once.
-type warmPlan struct {
+// Plan lists the packages and versions that some lockfiles name, each once.
+type Plan struct {
 	packages []wantedPackage // by name
 	tarballs int
 	skipped  int      // entries that no registry serves
-	notes    []string // what the summary has to say besides
+	notes    []string // lines for the summary
 }
 
+// wantedPackage is a package of a plan.
 type wantedPackage struct {
 	name     string
 	versions []wantedVersion
 }
 
+// wantedVersion is a version of a package, and so a tarball.
 type wantedVersion struct {
 	version string
 	file    string // as a lockfile records it, or ""
 	checks  []digestCheck
 }
 
-// readWarmPlan reads lockfiles. Its error, which names every one that cannot be
-// read, is the caller's mistake.
-func readWarmPlan(paths []string) (*warmPlan, error) {
-	plan := &warmPlan{}
+// ReadPlan reads lockfiles. Its error names every lockfile that cannot be read.
+func ReadPlan(paths []string) (*Plan, error) {
+	plan := &Plan{}
 	known := map[string]map[string]*wantedVersion{}
 	var errs []error
 	for _, path := range paths {
@@ -62,7 +63,7 @@ func readWarmPlan(paths []string) (*warmPlan, error) {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
 	for name, versions := range known {
 		p := wantedPackage{name: name}

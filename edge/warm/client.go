@@ -1,4 +1,4 @@
-package main
+package warm
 
 import (
 	"context"
@@ -14,45 +14,47 @@ import (
 
 	"github.com/dunglas/httpsfv"
 	"github.com/klauspost/compress/gzip"
+
+	"pkgedge/edge/report"
 )
 
 // Limits of a request.
 const (
 	maxPackument = 512 << 20       // bytes, decoded; public ones have up to 40 MB
-	maxRefusal   = 4 << 10         // bytes read of an answer that is not the one wanted
-	warmPatience = 2 * time.Minute // how long an edge may tell everyone to come back later
+	maxRefusal   = 4 << 10         // bytes read of a response with another status than 200
+	maxPause     = 2 * time.Minute // how long an edge may keep every request waiting
 )
 
 // abbreviated is the Accept of most clients.
 const abbreviated = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
 
-// warmClient asks an edge the way package clients do.
-type warmClient struct {
+// client sends requests to an edge the way package clients do.
+type client struct {
 	base    string // without a slash at its end
 	http    *http.Client
-	timeout time.Duration // between two pieces of an answer
-	pause   warmPause
+	timeout time.Duration // between two pieces of a body
+	pause   pause
 }
 
-// warmAnswer is what came of a request that was answered.
-type warmAnswer struct {
-	bytes int64      // of the body, as sent
-	from  warmSource // who had it
-	waits int        // how often the edge said to come back later
+// answer describes the answer to a request.
+type answer struct {
+	bytes int64  // of the body, as sent
+	from  source // cache or master
+	waits int    // refusals with a time to come back
 }
 
-// warmSource says where an answer came from, as its Cache-Status tells.
-type warmSource int
+// source is the origin of an answer, as its Cache-Status tells.
+type source int
 
 const (
-	fromNowhere warmSource = iota // there was no answer
-	fromUnknown                   // the field is missing
+	fromNowhere source = iota // there was no answer
+	fromUnknown               // the field is missing
 	fromCache
 	fromMaster
 )
 
 // packument fetches a package's metadata.
-func (c *warmClient) packument(ctx context.Context, p wantedPackage) (versions map[string]warmDist, got warmAnswer, err error) {
+func (c *client) packument(ctx context.Context, p wantedPackage) (versions map[string]dist, got answer, err error) {
 	got, err = c.get(ctx, "/"+p.name, http.Header{"Accept": {abbreviated}, "Accept-Encoding": {"gzip"}}, func(resp *http.Response) error {
 		body := io.Reader(resp.Body)
 		if resp.Header.Get("Content-Encoding") == "gzip" {
@@ -68,18 +70,18 @@ func (c *warmClient) packument(ctx context.Context, p wantedPackage) (versions m
 	return versions, got, err
 }
 
-// tarball fetches a file of a package and holds it to the checks.
-func (c *warmClient) tarball(ctx context.Context, name, file string, checks []digestCheck) (warmAnswer, error) {
+// tarball fetches a file of a package and compares it with the checks.
+func (c *client) tarball(ctx context.Context, name, file string, checks []digestCheck) (answer, error) {
 	path := "/" + name + "/-/" + url.PathEscape(file)
 	return c.get(ctx, path, http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"identity"}}, func(resp *http.Response) error {
 		return hashTarball(resp.Body, checks)
 	})
 }
 
-// get asks for a path until there is an answer other than "later", or nobody has
-// had one for long. use reads the body of a 200.
-func (c *warmClient) get(ctx context.Context, path string, header http.Header, use func(*http.Response) error) (warmAnswer, error) {
-	var got warmAnswer
+// get requests a path again until the answer is other than "come back later", or
+// until no request has been answered for maxPause. use reads the body of a 200.
+func (c *client) get(ctx context.Context, path string, header http.Header, use func(*http.Response) error) (answer, error) {
+	var got answer
 	asked := time.Now()
 	for {
 		if err := c.pause.wait(ctx); err != nil {
@@ -98,14 +100,14 @@ func (c *warmClient) get(ctx context.Context, path string, header http.Header, u
 	}
 }
 
-// laterError is an answer that says when to ask again.
+// laterError is a refusal that says when to come back.
 type laterError struct {
 	error
 	after time.Duration
 }
 
-// try asks once. Whatever stands still for longer than the timeout is over.
-func (c *warmClient) try(ctx context.Context, path string, header http.Header, use func(*http.Response) error, got *warmAnswer) error {
+// try sends one request. It is cancelled when no byte arrives for the timeout.
+func (c *client) try(ctx context.Context, path string, header http.Header, use func(*http.Response) error, got *answer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	idle := time.AfterFunc(c.timeout, func() { cancel(fmt.Errorf("nothing came for %s", c.timeout)) })
@@ -121,18 +123,18 @@ func (c *warmClient) try(ctx context.Context, path string, header http.Header, u
 		defer resp.Body.Close()
 		body := &watchedBody{ReadCloser: resp.Body, idle: idle, timeout: c.timeout}
 		resp.Body = body
-		err = c.take(resp, use)
+		err = c.read(resp, use)
 		got.bytes += body.bytes
 		got.from = cacheSource(resp.Header)
 	}
 	if ctx.Err() != nil && err != nil {
 		return context.Cause(ctx)
 	}
-	return cause(err)
+	return report.Cause(err)
 }
 
-// take reads an answer.
-func (c *warmClient) take(resp *http.Response, use func(*http.Response) error) error {
+// read reads an answer.
+func (c *client) read(resp *http.Response, use func(*http.Response) error) error {
 	if resp.StatusCode == http.StatusOK {
 		return use(resp)
 	}
@@ -140,7 +142,7 @@ func (c *warmClient) take(resp *http.Response, use func(*http.Response) error) e
 	if err != nil {
 		return err
 	}
-	err = refusal(resp.Status, text)
+	err = report.Refusal(resp.Status, text)
 	after := resp.Header.Get("Retry-After")
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable && after != "" {
 		return &laterError{err, comeBackAfter(after, time.Now())}
@@ -148,8 +150,8 @@ func (c *warmClient) take(resp *http.Response, use func(*http.Response) error) e
 	return err
 }
 
-// comeBackAfter reads Retry-After (RFC 9110 section 10.2.3): at least a second, and
-// a second where it does not say.
+// comeBackAfter reads Retry-After (RFC 9110 section 10.2.3). It returns at least a
+// second, and a second where the field is missing or malformed.
 func comeBackAfter(value string, now time.Time) time.Duration {
 	wait := time.Second
 	if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32); err == nil {
@@ -161,8 +163,8 @@ func comeBackAfter(value string, now time.Time) time.Duration {
 }
 
 // cacheSource reads Cache-Status (RFC 9211). Its last member is the cache nearest
-// to us.
-func cacheSource(h http.Header) warmSource {
+// to the client.
+func cacheSource(h http.Header) source {
 	list, err := httpsfv.UnmarshalList(h["Cache-Status"])
 	if err != nil || len(list) == 0 {
 		return fromUnknown
@@ -177,7 +179,7 @@ func cacheSource(h http.Header) warmSource {
 	return fromMaster
 }
 
-// watchedBody counts what comes, and puts off the timeout each time.
+// watchedBody counts the bytes of a body, and restarts the timeout at each read.
 type watchedBody struct {
 	io.ReadCloser
 	idle    *time.Timer
@@ -194,29 +196,30 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// warmPause keeps all requests back while the edge wants that.
-type warmPause struct {
+// pause defers all requests until the time that the edge named.
+type pause struct {
 	mu   sync.Mutex
 	end  time.Time
 	last time.Time // when any request was answered
 }
 
-// answered notes that the edge does answer.
-func (p *warmPause) answered(now time.Time) {
+// answered records that the edge has answered a request.
+func (p *pause) answered(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = now
 }
 
-// until keeps requests back until end, unless that is longer than anyone's
-// patience: since the last answer, or since the one that waits was first asked.
-func (p *warmPause) until(asked, end time.Time) bool {
+// until defers requests until end. It refuses when no request would have been
+// answered by then for longer than maxPause, counted from the last answer or from
+// asked, the first attempt of the calling request.
+func (p *pause) until(asked, end time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last.After(asked) {
 		asked = p.last
 	}
-	if end.Sub(asked) > warmPatience {
+	if end.Sub(asked) > maxPause {
 		return false
 	}
 	if end.After(p.end) {
@@ -225,14 +228,15 @@ func (p *warmPause) until(asked, end time.Time) bool {
 	return true
 }
 
-func (p *warmPause) left() time.Duration {
+// left returns how long the pause lasts from now on.
+func (p *pause) left() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Until(p.end)
 }
 
 // wait returns when requests may go on, or ctx's error.
-func (p *warmPause) wait(ctx context.Context) error {
+func (p *pause) wait(ctx context.Context) error {
 	for left := p.left(); left > 0; left = p.left() {
 		timer := time.NewTimer(left)
 		select {
