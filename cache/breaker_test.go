@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,34 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-func TestBreaker(t *testing.T) {
-	var b breaker
-	now := policytest.Epoch
-	for _, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute} {
-		if b.open(now) {
-			t.Fatal("open before it tripped")
-		}
-		if have := b.trip(now); have != want {
-			t.Errorf("pauses %v, want %v", have, want)
-		}
-		if b.trip(now) != 0 || !b.open(now.Add(want-1)) {
-			t.Error("not one pause")
-		}
-		b.heal(now) // a commit that began before
-		now = now.Add(want)
-	}
-	b.heal(now)
-	if have := b.trip(now); have != shortestPause {
-		t.Errorf("healed, and pauses %v", have)
-	}
-}
 
 // broken says how a disk fails at present.
 type broken struct {
@@ -227,40 +203,4 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Hit, "version 3")
 		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
 	})
-}
-
-func TestOpenOnADiskThatCannotBeWrittenTo(t *testing.T) {
-	for _, tt := range []struct {
-		errno syscall.Errno
-		opens bool
-	}{
-		{syscall.EROFS, false},
-		{syscall.EACCES, false},
-		{syscall.EIO, false},
-		{syscall.ENOSPC, true}, // that passes
-		{syscall.EDQUOT, true},
-	} {
-		dir := t.TempDir()
-		openedDisk(t, dir, 1<<20).close()
-		sys := fsys.System()
-		sys.Open = func(path string, flag int) (*os.File, error) {
-			if strings.HasSuffix(path, "/try") {
-				return nil, &os.PathError{Op: "open", Path: path, Err: tt.errno}
-			}
-			return os.OpenFile(path, flag, 0o600)
-		}
-		d, err := openDisk(sys, dir, 1<<20, func(string, error) {})
-		if tt.opens != (err == nil) {
-			t.Errorf("%v: %v", tt.errno, err)
-		}
-		if err == nil {
-			if !d.breaker.open(time.Now()) {
-				t.Errorf("%v: written to all the same", tt.errno)
-			}
-			d.close()
-		} else if !errors.Is(err, tt.errno) || !strings.Contains(err.Error(), "cannot write to the cache directory") {
-			t.Errorf("%v: unclear: %v", tt.errno, err)
-		}
-		openedDisk(t, dir, 1<<20) // the lock was given back
-	}
 }

@@ -22,6 +22,10 @@ type Config struct {
 	Dir       string // the disk tier's directory, which it owns
 	MaxObject int64  // bytes; larger bodies pass through unkept
 
+	// calls are the file system's, for a test that makes some of them fail; nil for the
+	// real ones.
+	calls *fsys.Calls
+
 	// Notify is told of trouble that costs speed and no answer: a file that
 	// cannot be read, a full disk. It may be nil; it must not block.
 	Notify func(op string, err error)
@@ -79,6 +83,10 @@ func Open(cfg Config) (*Cache, error) {
 	if c.notify == nil {
 		c.notify = func(string, error) {}
 	}
+	calls := fsys.System()
+	if cfg.calls != nil {
+		calls = *cfg.calls
+	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
 	var err error
 	if c.memory, err = newMemory(budget.Split(cfg.Memory)); err != nil {
@@ -87,7 +95,7 @@ func Open(cfg Config) (*Cache, error) {
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
-		if c.disk, err = openDisk(fsys.System(), cfg.Dir, cfg.Disk, c.notify); err != nil {
+		if c.disk, err = openDisk(calls, cfg.Dir, cfg.Disk, c.notify); err != nil {
 			c.memory.close()
 			return nil, err
 		}
@@ -96,7 +104,7 @@ func Open(cfg Config) (*Cache, error) {
 		c.store = &tiers{memory: c.memory, disk: c.disk, background: c.background}
 		dir = cfg.Dir
 	}
-	if c.purges, err = purge.Open(fsys.System(), dir); err != nil {
+	if c.purges, err = purge.Open(calls, dir); err != nil {
 		c.memory.close()
 		if c.disk != nil {
 			c.disk.close()

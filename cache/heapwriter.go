@@ -8,10 +8,10 @@ import (
 	"pkgedge/cache/store"
 )
 
-// heapWriter is a Writer for a held response that no tier takes. It takes what
+// Overflow is a Writer for a held response that no tier takes. It takes what
 // the memory tier can spare when there is nothing else: a full disk costs speed
 // and no answer.
-type heapWriter struct {
+type Overflow struct {
 	memory *memory
 
 	mu    sync.RWMutex
@@ -20,7 +20,7 @@ type heapWriter struct {
 	lent  int64 // of its bytes, those that the tier spares
 }
 
-func (w *heapWriter) Write(p []byte) (n int, err error) {
+func (w *Overflow) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for n < len(p) {
@@ -36,7 +36,7 @@ func (w *heapWriter) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (w *heapWriter) grow() error {
+func (w *Overflow) grow() error {
 	if len(w.slabs) > 0 && !w.memory.afloat.Take(budget.BlockSize) {
 		if !w.memory.lend(budget.BlockSize) {
 			return store.ErrNoSpace
@@ -47,7 +47,7 @@ func (w *heapWriter) grow() error {
 	return nil
 }
 
-func (w *heapWriter) ReadAt(p []byte, off int64) (n int, err error) {
+func (w *Overflow) ReadAt(p []byte, off int64) (n int, err error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	for n < len(p) && off < w.size {
@@ -61,9 +61,9 @@ func (w *heapWriter) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-func (w *heapWriter) Commit(*store.Meta) error { return store.ErrNoSpace }
+func (w *Overflow) Commit(*store.Meta) error { return store.ErrNoSpace }
 
-func (w *heapWriter) Abort() {
+func (w *Overflow) Abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.slabs {
@@ -73,3 +73,6 @@ func (w *heapWriter) Abort() {
 	w.memory.repay(w.lent)
 	w.slabs, w.size, w.lent = nil, 0, 0
 }
+
+// Overflow returns a Writer for a body that no tier takes.
+func (m *memory) Overflow() store.Writer { return &Overflow{memory: m} }

@@ -134,7 +134,7 @@ func query(id string, from Fetcher) *Query {
 // given.
 func settle(c *Cache) {
 	c.wg.Wait()
-	c.memory.values.Wait()
+	c.memory.Wait()
 }
 
 // body reads the whole of an answer.
@@ -183,9 +183,4 @@ func expect(t testing.TB, c *Cache, q *Query, outcome Outcome, text string) {
 	if g.err != nil || g.outcome != outcome || g.body != text {
 		t.Errorf("got %v, want {%v %q}", g, outcome, text)
 	}
-}
-
-// tiersOf are two tiers that do at once what can be done in the background.
-func tiersOf(m *memory, d *disk) *tiers {
-	return &tiers{memory: m, disk: d, background: func(work func()) bool { work(); return true }}
 }

@@ -252,7 +252,7 @@ func (m *memory) freshen(k store.Key, old uint64, meta *store.Meta, sole bool) e
 	}
 	m.set(newResident(k, sum, meta, r.data, sole))
 	m.values.Del(slot(sum, old))
-	m.values.Wait() // as in Commit
+	m.Wait() // as in Commit
 	return nil
 }
 
@@ -330,6 +330,9 @@ func (m *memory) Remove(k store.Key, id uint64) {
 	m.shard(sum).drop(sum, id)
 	m.values.Del(slot(sum, id))
 }
+
+// Wait waits until ristretto has taken the responses that it was given.
+func (m *memory) Wait() { m.values.Wait() }
 
 // close must come after the last put: ristretto panics on a Set that races with
 // its Close.

@@ -78,7 +78,7 @@ func (w *memoryWriter) Commit(m *store.Meta) error {
 	}
 	w.Abort()
 	w.memory.put(w.key, m, data, true)
-	w.memory.values.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
+	w.memory.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
 	return nil
 }
 

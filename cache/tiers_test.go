@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -13,40 +12,6 @@ import (
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-// pauseDisk has nothing written to disk, until mend.
-func pauseDisk(d *disk) (mend func()) {
-	d.breaker.trip(time.Now())
-	return func() {
-		d.breaker.mu.Lock()
-		defer d.breaker.mu.Unlock()
-		d.breaker.until = time.Time{}
-	}
-}
-
-// evictAll empties the disk tier.
-func evictAll(t *testing.T, d *disk) {
-	t.Helper()
-	for {
-		sum, size, ok := d.index.Evict()
-		if !ok {
-			return
-		}
-		if err := d.unlink(sum, size); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// idOf is the ID of what is stored, 0 for nothing.
-func idOf(s store.Store, k store.Key) uint64 {
-	have := s.Get(k)
-	if have == nil {
-		return 0
-	}
-	defer have.Release()
-	return have.ID
-}
 
 // The disk may evict what memory has a copy of. A validation must not lose that.
 func TestValidationKeepsTheLastCopy(t *testing.T) {
@@ -68,67 +33,6 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		settle(c)
 		storetest.Expect(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
 	})
-}
-
-// But not when the disk has another response by now.
-func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	storetest.Write(t, s, k, storetest.Meta(k, 1, one), one)
-	m.values.Wait()
-	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
-	if err := s.Freshen(k, 1, storetest.Meta(k, 3, one)); !errors.Is(err, store.ErrGone) {
-		t.Errorf("err = %v", err)
-	}
-	m.values.Wait()
-	storetest.Expect(t, s, k, 2, two)
-}
-
-// What went to memory while the disk was paused is refused when that has a newer
-// response by then.
-func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	mend := pauseDisk(d)
-	w, err := s.Create(k, storetest.Meta(k, 1, one), 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	w.Write(one)
-	mend()
-	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two) // and no copy in memory
-	if err := w.Commit(storetest.Meta(k, 1, one)); !errors.Is(err, store.ErrGone) {
-		t.Errorf("err = %v; want errGone", err)
-	}
-	storetest.Expect(t, s, k, 2, two)
-}
-
-// One that memory has all the same is forgotten when it turns out, and does not
-// cost each hit a file.
-func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
-	m.put(k, storetest.Meta(k, 1, one), one, true)
-	m.values.Wait()
-	files, open := 0, d.sys.Open
-	d.sys.Open = func(path string, flag int) (*os.File, error) {
-		if flag&os.O_CREATE != 0 {
-			files++
-		}
-		return open(path, flag)
-	}
-	s.Get(k).Release() // finds out
-	for range 3 {
-		storetest.Expect(t, s, k, 2, two)
-	}
-	if files != 1 {
-		t.Errorf("%d files were begun", files)
-	}
 }
 
 // A hit in memory does not wait until the disk has what it missed; Close does.
@@ -169,29 +73,12 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// What memory let go of before it is written is not: nobody was told that it is held.
-func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	var later func()
-	s := &tiers{memory: m, disk: d, background: func(work func()) bool { later = work; return true }}
-	k := store.Key{Site: "s", ID: "a"}
-	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
-	m.values.Wait()
-	s.Get(k).Release()
-	m.forget(k.Sum())
-	later()
-	storetest.Expect(t, d, k, 0, nil)
-	if s.saving.Load() {
-		t.Error("nothing else is ever written")
-	}
-}
-
 func TestNothingIsSavedAfterClose(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
 	k := store.Key{Site: "s", ID: "a"}
 	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
-	m.values.Wait()
+	m.Wait()
 	storetest.Expect(t, s, k, 1, []byte("A"))
 	storetest.Expect(t, d, k, 0, nil)
 	if s.saving.Load() {
@@ -204,33 +91,6 @@ func TestNothingIsSavedAfterClose(t *testing.T) {
 	c.Close()
 	if c.background(func() { t.Error("it runs") }) {
 		t.Error("work begins after Close")
-	}
-}
-
-// A file that is evicted while it is read is not kept in memory: Holds may have said
-// no meanwhile, and then nobody purges it.
-func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
-	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	read, once := d.sys.Read, false
-	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
-		n, err := read(f, p, off)
-		if !once && strings.Contains(f.Name(), "objects") {
-			once = true
-			evictAll(t, d)
-			if m.has(k.Sum()) || d.has(k.Sum()) {
-				t.Error("still held")
-			}
-		}
-		return n, err
-	}
-	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
-	m.values.Wait()
-	storetest.Expect(t, s, k, 0, nil)
-	if sh := m.shard(k.Sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
-		t.Errorf("memory has %v and %v", sh.ids, sh.moving)
 	}
 }
 
@@ -266,7 +126,7 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 			held = c.Holds(k)
 		})
 		c.store.Get(k).Release()
-		c.memory.values.Wait()
+		c.memory.Wait()
 		if !held || !c.Holds(k) {
 			t.Errorf("held %v, and after that %v", held, c.Holds(k))
 		}
@@ -280,7 +140,7 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 		if !c.Holds(k) {
 			t.Error("Holds says no")
 		}
-		c.memory.values.Wait()
+		c.memory.Wait()
 		storetest.Expect(t, c.memory, k, 1, b)
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/record"
@@ -192,52 +191,6 @@ func TestDiskOpen(t *testing.T) {
 			t.Errorf("got %v, want a permission error", err)
 		}
 	})
-}
-
-// A directory of objects that vanished is made again. When all of them are gone,
-// the tier may have been unmounted: it writes nothing, and says so.
-func TestDiskWhoseDirectoriesVanish(t *testing.T) {
-	for name, gone := range map[string]func(d *disk, k store.Key) string{
-		"one of objects": func(d *disk, k store.Key) string { return filepath.Dir(d.path(k.Sum())) },
-		"objects":        func(d *disk, _ store.Key) string { return filepath.Join(d.dir, "objects") },
-		"tmp":            func(d *disk, _ store.Key) string { return filepath.Join(d.dir, "tmp") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := openedDisk(t, t.TempDir(), 8<<20)
-			s := tiersOf(openedMemory(t), d)
-			k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
-			storetest.Write(t, s, k, storetest.Meta(k, 1, b), b)
-			if err := os.RemoveAll(gone(d, k)); err != nil {
-				t.Fatal(err)
-			}
-			s.memory.forget(k.Sum())
-			there := []byte(nil)
-			if name == "tmp" {
-				there = b
-			}
-			storetest.Expect(t, s, k, 1, there)
-			w, err := s.Create(k, storetest.Meta(k, 2, b), 100)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.Write(b)
-			err = w.Commit(storetest.Meta(k, 2, b))
-			w.Abort()
-			paused := d.breaker.open(time.Now())
-			if recovers := name == "one of objects"; recovers != !paused {
-				t.Errorf("pauses %t: %v", paused, err)
-			}
-			if !paused {
-				storetest.Expect(t, d, k, 2, b)
-				return
-			}
-			storetest.Write(t, s, k, storetest.Meta(k, 3, b), b) // into memory
-			s.memory.values.Wait()
-			storetest.Expect(t, s, k, 3, b)
-			os.Mkdir(filepath.Join(d.dir, "objects"), 0o700) // for the clean-up to look into
-			os.Mkdir(filepath.Join(d.dir, "tmp"), 0o700)
-		})
-	}
 }
 
 func TestDiskSwappedFilesAreMisses(t *testing.T) {

@@ -30,7 +30,7 @@ func TestCostIsWhatItTakes(t *testing.T) {
 				meta.Parts[0].Size = size
 				m.put(k, meta, room(size), false)
 			}
-			m.values.Wait()
+			m.Wait()
 			took := heap() - before
 			used, objects := m.used()
 			if objects != n {

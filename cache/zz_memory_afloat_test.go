@@ -1,0 +1,80 @@
+package cache
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
+)
+
+// everythingGivenBack fails the test unless nothing is afloat or lent.
+func everythingGivenBack(t *testing.T, m *memory, size int64) {
+	t.Helper()
+	m.Wait()
+	if left, lent := m.afloat.Left.Load(), m.lent.Load(); left != size || lent != 0 {
+		t.Errorf("%d bytes of %d are left, and %d lent", left, size, lent)
+	}
+}
+
+// What no tier takes, the memory tier makes room for.
+func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
+	m := openedMemory(t)
+	for i := range 1000 {
+		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
+		m.put(k, storetest.Meta(k, 1, b), b, false)
+		m.Wait()
+	}
+	full, _ := m.used()
+	size := m.afloat.Left.Load()
+	m.afloat.Take(size)
+	body := storetest.Payload(1, int(m.share/2))
+	w := &Overflow{memory: m}
+	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	if used, objects := m.used(); used > full-int64(len(body))*9/10 || used < full-int64(len(body))*11/10 || int64(objects) > used/20_000 {
+		t.Errorf("the tier has %d bytes in %d responses, and had %d before it lent %d", used, objects, full, len(body))
+	}
+	got := make([]byte, len(body))
+	if _, err := w.ReadAt(got, 0); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("other bytes, %v", err)
+	}
+	if n, err := w.ReadAt(got, int64(len(body)-3)); n != 3 || err != io.EOF {
+		t.Errorf("%d bytes at the end, %v", n, err)
+	}
+	if _, err := w.Write(body); err == nil {
+		_, err = w.Write(body)
+		if !errors.Is(err, store.ErrNoSpace) {
+			t.Errorf("err = %v; it takes more than there is", err)
+		}
+	}
+	w.Abort()
+	m.afloat.Release(size)
+	everythingGivenBack(t, m, size)
+	if m.values.MaxCost() < m.share*63/64 {
+		t.Errorf("the tier has %d bytes of %d when all is repaid", m.values.MaxCost(), m.share)
+	}
+}
+
+func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
+	m := openedMemory(t)
+	m.beside = func() int64 { return m.share / 2 }
+	k, b := store.Key{ID: "a"}, []byte("body")
+	m.put(k, storetest.Meta(k, 1, b), b, false)
+	if got := m.values.MaxCost(); got > m.share*33/64 {
+		t.Errorf("the tier may hold %d bytes of %d", got, m.share)
+	}
+	if m.lend(m.share * 5 / 8) {
+		t.Error("it lends what the index has")
+	}
+}
+
+// isMemory says that a stored response came from memory.
+func isMemory(e *store.Entry) bool {
+	_, ok := e.Body.Bytes()
+	return ok
+}
