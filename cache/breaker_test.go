@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -11,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
@@ -44,7 +47,9 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 				b := &broken{}
 				var mu sync.Mutex
 				told := 0
+				sys, h := fsys.System(), fsystest.NewHooks()
 				c := opened(t, func(cfg *Config) {
+					cfg.calls = h.System()
 					cfg.Notify = func(op string, err error) {
 						mu.Lock()
 						defer mu.Unlock()
@@ -52,17 +57,16 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 					}
 				})
 				settle(c)
-				sys := c.disk.sys
 				switch op {
 				case "create":
-					c.disk.sys.Open = func(path string, flag int) (*os.File, error) {
+					h.Open = func(path string, flag int) (*os.File, error) {
 						if err := b.now(); err != nil && flag&os.O_CREATE != 0 {
 							return nil, err
 						}
 						return sys.Open(path, flag)
 					}
 				case "write":
-					c.disk.sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
+					h.Write = func(f *os.File, p []byte, off int64) (int, error) {
 						if err := b.now(); err != nil {
 							n, _ := sys.Write(f, p[:len(p)/2], off)
 							return n, err
@@ -70,7 +74,7 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 						return sys.Write(f, p, off)
 					}
 				case "rename":
-					c.disk.sys.Rename = func(from, to string) error {
+					h.Rename = func(from, to string) error {
 						if err := b.now(); err != nil {
 							return err
 						}
@@ -109,7 +113,7 @@ func TestBrokenDiskCostsNoAnswer(t *testing.T) {
 			// What was stored is served all along.
 			expect(t, c, query("before", failing()), Hit, large)
 			b.set(nil)
-			pass(longestPause)
+			pass(time.Minute)
 			if c.Usage().DiskPaused {
 				t.Errorf("%v: still pausing", errno)
 			}
@@ -138,11 +142,11 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 		settle(c)
 		expect(t, c, q, Hit, "small")
 		pass(2 * time.Minute)
-		c.disk.breaker.trip(time.Now())
 		expect(t, c, q, Revalidated, "small")
 		settle(c)
 		expect(t, c, q, Hit, "small")
 		origin.want(t, 2)
+		b.set(nil) // for the journal of purges
 		if err := c.Purge(purge.Purge{Scope: purge.All}); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +168,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		expect(t, c, query("a", failing()), Hit, "small")
 		storetest.Expect(t, c.disk, k, 0, nil)
 		b.set(nil)
-		pass(longestPause)
+		pass(time.Minute)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() { expect(t, c, query("a", failing()), Hit, "small") })
@@ -176,7 +180,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 			t.Errorf("in memory: %v", s)
 		}
 		storetest.Expect(t, c.disk, k, s.ID, []byte("small"))
-		if used, _ := files(t, c.disk.dir); used != c.disk.used() || c.disk.reserved.Load() != 0 {
+		if used, _ := files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.path(k.Sum()))))); used != c.disk.used() {
 			t.Errorf("%d bytes, counted %d", used, c.disk.used())
 		}
 	})
@@ -193,7 +197,10 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 1")
 		settle(c)
 		pass(2 * time.Minute)
-		c.disk.breaker.trip(time.Now())
+		b.set(syscall.ENOSPC)
+		expect(t, c, query("trips it", always(200, "x", "Cache-Control: max-age=3600")), Missed, "x")
+		settle(c)
+		b.set(nil)
 		expect(t, c, query("a", origin), Missed, "version 2")
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 2")

@@ -312,15 +312,11 @@ func (c *Cache) Lend(n int64) bool { return c.memory.lend(n) }
 // Repay ends a loan of n bytes.
 func (c *Cache) Repay(n int64) { c.memory.repay(n) }
 
-// Unclean says that the disk tier has what an edge left that was not closed: it was
-// killed, or lost its power. After that, files may be back that had been evicted,
-// whose removal was never made durable. So whoever left out a purge because nothing
-// was held has to make up for it, and has all the time until Close: the next cache
-// is told again unless this one is asked.
+// Unclean says that the disk tier has what an edge left that was not closed, see
+// disk.Store.
 func (c *Cache) Unclean() bool {
 	if c.disk == nil {
 		return false
 	}
-	c.disk.asked.Store(true)
-	return c.disk.unclean
+	return c.disk.Unclean()
 }

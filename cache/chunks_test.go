@@ -1,10 +1,13 @@
 package cache
 
 import (
+	"encoding/hex"
 	"errors"
+	"path/filepath"
 	"testing"
 
 	"pkgedge/cache/record"
+	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
 
@@ -28,7 +31,7 @@ func TestRotInALargeBodyIsFetchedAgain(t *testing.T) {
 	}
 	c = restart()
 	defer c.Close()
-	storetest.Flip(t, c.disk.path(query("a", nil).Key.Sum()), -100_000)
+	storetest.Flip(t, pathOf(dir, query("a", nil).Key), -100_000)
 	a, err := c.Get(t.Context(), query("a", origin))
 	if err != nil {
 		t.Fatal(err)
@@ -42,4 +45,11 @@ func TestRotInALargeBodyIsFetchedAgain(t *testing.T) {
 	settle(c)
 	expect(t, c, query("a", origin), Hit, text)
 	origin.want(t, 2)
+}
+
+// pathOf is the file of a stored response.
+func pathOf(dir string, k store.Key) string {
+	sum := k.Sum()
+	name := hex.EncodeToString(sum[:])
+	return filepath.Join(dir, "objects", name[:2], name[2:])
 }

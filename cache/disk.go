@@ -290,3 +290,13 @@ func visitsOf(k store.Key) uint8 {
 	}
 	return sieve.FileVisits
 }
+
+// Unclean says that the disk tier has what an edge left that was not closed: it was
+// killed, or lost its power. After that, files may be back that had been evicted,
+// whose removal was never made durable. So whoever left out a purge because nothing
+// was held has to make up for it, and has all the time until Close: the next cache
+// is told again unless this one is asked.
+func (d *disk) Unclean() bool {
+	d.asked.Store(true)
+	return d.unclean
+}

@@ -306,16 +306,6 @@ func (m *memory) forget(sum store.Sum) {
 	}
 }
 
-// used is what memory holds, in bytes, and how many responses.
-func (m *memory) used() (bytes int64, objects int) {
-	for i := range m.shards {
-		m.shards[i].mu.Lock()
-		objects += len(m.shards[i].ids)
-		m.shards[i].mu.Unlock()
-	}
-	return m.values.MaxCost() - m.values.RemainingCost(), objects
-}
-
 // Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
 // itself, for an edge without a disk tier.
 func (m *memory) Get(k store.Key) *store.Entry {
@@ -346,4 +336,20 @@ func (m *memory) has(sum store.Sum) bool {
 	defer c.mu.Unlock()
 	_, ok := c.ids[sum]
 	return ok || c.moving[sum] > 0
+}
+
+// MemoryUsage is what the memory tier holds.
+type MemoryUsage struct {
+	MemoryBytes   int64 `json:"memory_bytes"`
+	MemoryObjects int64 `json:"memory_objects"`
+}
+
+func (m *memory) usage() MemoryUsage {
+	u := MemoryUsage{MemoryBytes: m.values.MaxCost() - m.values.RemainingCost()}
+	for i := range m.shards {
+		m.shards[i].mu.Lock()
+		u.MemoryObjects += int64(len(m.shards[i].ids))
+		m.shards[i].mu.Unlock()
+	}
+	return u
 }

@@ -114,7 +114,7 @@ func (d *disk) makeRoom(need, files int64) error {
 		return store.ErrNoSpace
 	}
 	for need > 0 || files > 0 {
-		size, err := d.evict()
+		size, err := d.Evict()
 		if err != nil {
 			return err
 		}
@@ -128,15 +128,15 @@ func (d *disk) makeRoom(need, files int64) error {
 // many files, with what is promised.
 func (d *disk) evictTo(bytes, files int64) error {
 	for d.used()+d.reserved.Load() > bytes || d.index.Count.Load()+d.writers.Load() > files {
-		if _, err := d.evict(); err != nil {
+		if _, err := d.Evict(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// evict evicts one file, and returns what it took.
-func (d *disk) evict() (size int64, err error) {
+// Evict evicts one file, and returns what it took.
+func (d *disk) Evict() (size int64, err error) {
 	sum, size, ok := d.index.Evict()
 	if !ok {
 		return 0, store.ErrNoSpace

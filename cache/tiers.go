@@ -3,7 +3,6 @@ package cache
 import (
 	"errors"
 	"sync/atomic"
-	"time"
 
 	"pkgedge/cache/record"
 	"pkgedge/cache/store"
@@ -64,7 +63,7 @@ func (t *tiers) Get(k store.Key) *store.Entry {
 // that could not be written to. One at a time is enough: the rest is written at
 // its next hit.
 func (t *tiers) saveSoon(r *resident) {
-	if t.disk.breaker.open(time.Now()) || !t.saving.CompareAndSwap(false, true) {
+	if t.disk.paused() || !t.saving.CompareAndSwap(false, true) {
 		return
 	}
 	begun := t.background(func() {

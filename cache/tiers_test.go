@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -25,7 +26,7 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		}))
 		expect(t, c, q, Missed, "A")
 		settle(c)
-		evictAll(t, c.disk)
+		storetest.EvictAll(t, c.disk)
 		pass(2 * time.Minute)
 		expect(t, c, q, Revalidated, "A")
 		settle(c)
@@ -39,14 +40,15 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 // Until it is written Holds knows of it, whatever memory lets go of.
 func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := opened(t, nil)
+		h := fsystest.NewHooks()
+		c := opened(t, func(cfg *Config) { cfg.calls = h.System() })
 		k := store.Key{Site: "s", ID: "a"}
-		mend := pauseDisk(c.disk)
+		mend := storetest.Pause(t, c.disk, h)
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=3600")), Missed, "A")
 		settle(c)
 		mend()
-		hang, renames, rename := make(chan struct{}), 0, c.disk.sys.Rename
-		c.disk.sys.Rename = func(from, to string) error {
+		hang, renames, rename := make(chan struct{}), 0, h.Rename
+		h.Rename = func(from, to string) error {
 			if strings.Contains(to, "objects") {
 				renames++
 				<-hang
@@ -64,7 +66,7 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 		close(hang)
 		settle(c)
 		storetest.Expect(t, c.disk, k, idOf(c.disk, k), []byte("A"))
-		if !c.Holds(k) || len(c.memory.shard(k.Sum()).moving) != 0 {
+		if !c.Holds(k) {
 			t.Error("the copy is not counted right")
 		}
 		if renames < 1 || renames > 2 { // the directory may be made between two
@@ -73,42 +75,23 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-func TestNothingIsSavedAfterClose(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
-	k := store.Key{Site: "s", ID: "a"}
-	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
-	m.Wait()
-	storetest.Expect(t, s, k, 1, []byte("A"))
-	storetest.Expect(t, d, k, 0, nil)
-	if s.saving.Load() {
-		t.Error("nothing else is ever written")
-	}
-	c, err := Open(Config{Memory: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	if c.background(func() { t.Error("it runs") }) {
-		t.Error("work begins after Close")
-	}
-}
-
 // Holds sees a response that moves from disk to memory, whichever it looks at first:
 // it is called while the response moves, or it moves between its looks.
 func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
+	h := fsystest.NewHooks()
 	stored := func(t *testing.T) *Cache {
-		c := opened(t, nil)
+		*h = *fsystest.NewHooks()
+		c := opened(t, func(cfg *Config) { cfg.calls = h.System() })
 		settle(c)
 		storetest.Write(t, c.disk, k, storetest.Meta(k, 1, b), b)
 		return c
 	}
 	// opening runs before and after once, around an opening of the file when that is so.
-	opening := func(d *disk, so func() bool, before, after func()) {
-		open, once := d.sys.Open, false
-		d.sys.Open = func(path string, flag int) (*os.File, error) {
-			if once || !strings.Contains(path, "objects") || flag != readOnly || !so() {
+	opening := func(so func() bool, before, after func()) {
+		open, once := h.Open, false
+		h.Open = func(path string, flag int) (*os.File, error) {
+			if once || !strings.Contains(path, "objects") || flag != os.O_RDONLY || !so() {
 				return open(path, flag)
 			}
 			once = true
@@ -121,8 +104,8 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	t.Run("while", func(t *testing.T) {
 		c := stored(t)
 		held := false
-		opening(c.disk, func() bool { return c.memory.has(k.Sum()) }, func() {}, func() {
-			evictAll(t, c.disk) // it has been seen there for the last time
+		opening(func() bool { return c.memory.has(k.Sum()) }, func() {}, func() {
+			storetest.EvictAll(t, c.disk) // it has been seen there for the last time
 			held = c.Holds(k)
 		})
 		c.store.Get(k).Release()
@@ -133,9 +116,9 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	})
 	t.Run("between", func(t *testing.T) {
 		c := stored(t)
-		opening(c.disk, func() bool { return true }, func() {
+		opening(func() bool { return true }, func() {
 			c.store.Get(k).Release()
-			evictAll(t, c.disk)
+			storetest.EvictAll(t, c.disk)
 		}, func() {})
 		if !c.Holds(k) {
 			t.Error("Holds says no")
@@ -143,4 +126,15 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 		c.memory.Wait()
 		storetest.Expect(t, c.memory, k, 1, b)
 	})
+}
+
+func TestNothingRunsAfterClose(t *testing.T) {
+	c, err := Open(Config{Memory: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if c.background(func() { t.Error("it runs") }) {
+		t.Error("work begins after Close")
+	}
 }

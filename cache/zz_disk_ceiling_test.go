@@ -170,7 +170,7 @@ func TestScanTriesAgain(t *testing.T) {
 			d.scan(nil)
 			close(done)
 		}()
-		pass(time.Minute)
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		there, count := files(t, dir)
 		if d.scanned.Load() != directories-1 || d.used() != known || known < there || d.index.Count.Load() == int64(count) {

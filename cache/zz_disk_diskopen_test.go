@@ -1,12 +1,14 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -51,5 +53,60 @@ func TestDiskOpenFaults(t *testing.T) {
 		if !met[op] {
 			t.Errorf("no %s failed", op)
 		}
+	}
+}
+
+// Whoever begins is told of an edge that was not closed, and goes on being told
+// until somebody has asked.
+func TestUnclean(t *testing.T) {
+	for _, tt := range []struct {
+		rule string
+		end  func(d *disk, dir string) error
+		want bool
+	}{
+		{"closed", func(d *disk, _ string) error { return d.close() }, false},
+		{"killed", func(d *disk, _ string) error { d.kill(); return nil }, true},
+		{"an older edge's", func(d *disk, dir string) error {
+			return errors.Join(d.close(), os.Truncate(filepath.Join(dir, "lock"), 0))
+		}, true},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			dir := t.TempDir()
+			var d *disk
+			open := func() {
+				var err error
+				if d, err = openDisk(fsys.System(), dir, 8<<20, func(string, error) {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			end := func(err error) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			open()
+			if d.Unclean() {
+				t.Error("a new directory is unclean")
+			}
+			fillUp(t, d, "", 3, 1000)
+			end(tt.end(d, dir))
+			open()
+			end(d.close()) // a start that failed later, and asked nobody
+			open()
+			if d.Unclean() != tt.want {
+				t.Errorf("unclean is %t, want %t", !tt.want, tt.want)
+			}
+			end(d.close())
+			open()
+			if d.Unclean() {
+				t.Error("closed, and unclean still")
+			}
+			d.kill()
+			open()
+			if !d.Unclean() {
+				t.Error("the second edge was killed, and nobody knows")
+			}
+			end(d.close())
+		})
 	}
 }

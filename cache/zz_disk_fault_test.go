@@ -84,7 +84,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 			}
 		}
 		d.close()
-		clean(t, dir)
+		storetest.Clean(t, dir)
 		for i := range directories {
 			os.Remove(filepath.Join(dir, "objects", directory(i)))
 		}

@@ -135,9 +135,9 @@ func (l *life) large() {
 	l.commit("huge", record.MaxUnsummed+1, -1)
 	l.index.Vouch(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
 	l.get("huge")
-	l.renew("huge", l.id, long(4000))
-	l.renew("huge", l.id, long(9000))
-	l.renew("huge", l.id, long(4000))
+	l.renew("huge", l.id, storetest.Long(4000))
+	l.renew("huge", l.id, storetest.Long(9000))
+	l.renew("huge", l.id, storetest.Long(4000))
 	l.get("huge")
 	l.scrubAll("huge")
 }

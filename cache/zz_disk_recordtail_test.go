@@ -4,16 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"strings"
 	"testing"
 
 	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-// long is a field of n bytes.
-func long(n int) string { return "X-Long: " + strings.Repeat("x", n) }
 
 // A Meta that outgrows its slot leaves the body where it is, and the file no
 // longer than it must be.
@@ -27,7 +23,7 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 			id, longest := uint64(1), int64(0)
 			for _, n := range []int{5000, 60_000, 10, 900_000, 1_000_000, 1_000_000, 1_000_000, 20, 60_000, 1_000_000, 30, 40} {
 				id++
-				if err := d.Freshen(k, id-1, storetest.Meta(k, id, body, long(n))); err != nil {
+				if err := d.Freshen(k, id-1, storetest.Meta(k, id, body, storetest.Long(n))); err != nil {
 					t.Fatalf("%d bytes: %v", n, err)
 				}
 				storetest.Expect(t, d, k, id, body)
@@ -62,7 +58,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 	for _, before := range []int{10, 3000} { // the Meta before is in its slot, and behind the body
 		d := openedDisk(t, t.TempDir(), 64<<20)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
-		if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, long(before))); err != nil {
+		if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, storetest.Long(before))); err != nil {
 			t.Fatal(err)
 		}
 		old, err := os.ReadFile(d.path(k.Sum()))
@@ -79,7 +75,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 			writes = append(writes, written{bytes.Clone(p), off})
 			return real(f, p, off)
 		}
-		if err := d.Freshen(k, 2, storetest.Meta(k, 3, body, long(2000))); err != nil {
+		if err := d.Freshen(k, 2, storetest.Meta(k, 3, body, storetest.Long(2000))); err != nil {
 			t.Fatal(err)
 		}
 		writes = writes[len(writes)-2:] // the first are the ceiling's
@@ -124,10 +120,10 @@ func TestFreshenedWithoutRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, long(200_000))); !errors.Is(err, store.ErrNoSpace) {
+	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, storetest.Long(200_000))); !errors.Is(err, store.ErrNoSpace) {
 		t.Errorf("got %v, want errNoRoom", err)
 	}
-	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, long(2<<20))); !errors.Is(err, record.ErrTooLarge) {
+	if err := d.Freshen(k, 1, storetest.Meta(k, 2, body, storetest.Long(2<<20))); !errors.Is(err, record.ErrTooLarge) {
 		t.Errorf("got %v, want errTooLarge", err)
 	}
 	storetest.Expect(t, d, k, 1, body)

@@ -233,7 +233,7 @@ func TestScanTriesAFileAgain(t *testing.T) {
 			d.scan(nil)
 			close(done)
 		}()
-		pass(time.Minute)
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		if d.scanned.Load() != directories-1 || d.used() != known || d.index.Count.Load() != 19 {
 			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), known, d.index.Count.Load())
@@ -245,4 +245,28 @@ func TestScanTriesAFileAgain(t *testing.T) {
 			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), there, d.index.Count.Load())
 		}
 	})
+}
+
+// The index has the files that it may have and no more, whatever is
+// written, and whatever is found.
+func TestIndexIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	d := openedDisk(t, dir, 64<<20)
+	d.indexable = 50
+	fillUp(t, d, "", 100, 100)
+	if have := d.index.Count.Load(); have != 50 {
+		t.Errorf("%d files are written, want 50", have)
+	}
+	d.close()
+	d = openedDisk(t, dir, 64<<20)
+	d.indexable = 30
+	most, real := int64(0), d.sys.List
+	d.sys.List = func(dir string) ([]fs.DirEntry, error) {
+		most = max(most, d.index.Count.Load())
+		return real(dir)
+	}
+	d.scan(nil)
+	if _, there := files(t, dir); most > 30 || there != 30 {
+		t.Errorf("%d files while they are found, and %d at last, want 30", most, there)
+	}
 }

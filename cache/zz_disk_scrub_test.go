@@ -38,16 +38,16 @@ func TestScrubFindsRot(t *testing.T) {
 		d.index.Vouch(rotten.Sum(), s.changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
-		pass(2 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if d.scrubbed.Load() != 5 || d.spoils.Load() != 1 || d.quarantine.count() != 1 {
 			t.Errorf("%d scrubbed, %d spoiled, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.spoils.Load(), d.quarantine.count())
 		}
 		storetest.Expect(t, d, rotten, 0, nil)
 		storetest.Expect(t, d, store.Key{Site: "s", ID: "2"}, 3, storetest.Payload(2, 5000))
-		pass(scrubEvery)
+		time.Sleep(scrubEvery)
 		synctest.Wait()
-		pass(2 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if d.scrubbed.Load() != 9 {
 			t.Errorf("%d scrubbed after a day, want 9", d.scrubbed.Load())
@@ -63,13 +63,13 @@ func TestScrubIsPaced(t *testing.T) {
 			storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		}
 		scrubbing(t, d)
-		pass(time.Minute)
+		time.Sleep(time.Minute)
 		synctest.Wait()
 		for i := range int64(4) {
 			if have := d.scrubbed.Load(); have != i {
 				t.Errorf("%d scrubbed after %d half seconds", have, i)
 			}
-			pass(time.Second/2 + 2*time.Millisecond)
+			time.Sleep(time.Second/2 + 2*time.Millisecond)
 			synctest.Wait()
 		}
 	})
@@ -82,15 +82,15 @@ func TestScrubYields(t *testing.T) {
 		k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, scrubRate)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 		scrubbing(t, d)
-		pass(time.Minute)
+		time.Sleep(time.Minute)
 		for range 4 * time.Second / (5 * time.Millisecond) {
 			d.Get(k).Release()
-			pass(5 * time.Millisecond)
+			time.Sleep(5 * time.Millisecond)
 		}
 		if d.scrubbed.Load() != 0 {
 			t.Error("not slower while clients read")
 		}
-		pass(time.Second)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if d.scrubbed.Load() != 1 {
 			t.Error("slow although nobody reads")

@@ -20,7 +20,7 @@ func openedDisk(t testing.TB, dir string, limit int64) *disk {
 	}
 	t.Cleanup(func() {
 		d.close()
-		clean(t, dir)
+		storetest.Clean(t, dir)
 	})
 	return d
 }

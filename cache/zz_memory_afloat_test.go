@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -28,7 +30,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 		m.put(k, storetest.Meta(k, 1, b), b, false)
 		m.Wait()
 	}
-	full, _ := m.used()
+	full := m.usage().MemoryBytes
 	size := m.afloat.Left.Load()
 	m.afloat.Take(size)
 	body := storetest.Payload(1, int(m.share/2))
@@ -36,7 +38,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	if _, err := io.Copy(w, bytes.NewReader(body)); err != nil {
 		t.Fatal(err)
 	}
-	if used, objects := m.used(); used > full-int64(len(body))*9/10 || used < full-int64(len(body))*11/10 || int64(objects) > used/20_000 {
+	if used, objects := m.usage().MemoryBytes, m.usage().MemoryObjects; used > full-int64(len(body))*9/10 || used < full-int64(len(body))*11/10 || int64(objects) > used/20_000 {
 		t.Errorf("the tier has %d bytes in %d responses, and had %d before it lent %d", used, objects, full, len(body))
 	}
 	got := make([]byte, len(body))
@@ -73,8 +75,56 @@ func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 	}
 }
 
-// isMemory says that a stored response came from memory.
-func isMemory(e *store.Entry) bool {
-	_, ok := e.Body.Bytes()
-	return ok
+func TestAfloatIsGivenBack(t *testing.T) {
+	k := store.Key{Site: "s", ID: "a"}
+	body := storetest.Payload(1, 100_000)
+	for _, tt := range []struct {
+		rule string
+		do   func(t *testing.T, m *memory)
+	}{
+		{"a small body is committed", func(t *testing.T, m *memory) { storetest.Write(t, m, k, storetest.Meta(k, 1, body), body) }},
+		{"its size was not known", func(t *testing.T, m *memory) {
+			w, _ := m.Create(k, nil, -1)
+			for part := range slices.Chunk(body, 7000) {
+				w.Write(part)
+			}
+			if err := w.Commit(storetest.Meta(k, 1, body)); err != nil {
+				t.Error(err)
+			}
+			w.Abort()
+		}},
+		{"it is aborted", func(t *testing.T, m *memory) {
+			w, _ := m.Create(k, nil, int64(len(body)))
+			w.Write(body)
+			w.Abort()
+			w.Abort()
+		}},
+		{"it is not what was promised", func(t *testing.T, m *memory) {
+			w, _ := m.Create(k, nil, -1)
+			w.Write(body[1:])
+			if w.Commit(storetest.Meta(k, 1, body)) == nil {
+				t.Error("committed")
+			}
+			w.Abort()
+		}},
+		{"it is freshened", func(t *testing.T, m *memory) {
+			storetest.Write(t, m, k, storetest.Meta(k, 1, body), body)
+			if err := m.Freshen(k, 1, storetest.Meta(k, 2, body)); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"no tier takes it", func(t *testing.T, m *memory) {
+			w := &Overflow{memory: m}
+			w.Write(storetest.Payload(2, 3*budget.BlockSize+5))
+			w.Abort()
+			w.Abort()
+		}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			m := openedMemory(t)
+			size := m.afloat.Left.Load()
+			tt.do(t, m)
+			everythingGivenBack(t, m, size)
+		})
+	}
 }

@@ -32,7 +32,7 @@ func TestCostIsWhatItTakes(t *testing.T) {
 			}
 			m.Wait()
 			took := heap() - before
-			used, objects := m.used()
+			used, objects := m.usage().MemoryBytes, m.usage().MemoryObjects
 			if objects != n {
 				t.Fatalf("%d are held", objects)
 			}

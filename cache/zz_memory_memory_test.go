@@ -40,7 +40,7 @@ func TestMemoryForgottenStaysForgotten(t *testing.T) {
 	for i := range 500 {
 		storetest.Expect(t, m, store.Key{ID: fmt.Sprint(i)}, 0, nil)
 	}
-	if _, objects := m.used(); objects != 0 {
+	if _, objects := m.usage().MemoryBytes, m.usage().MemoryObjects; objects != 0 {
 		t.Errorf("%d are remembered", objects)
 	}
 }
@@ -67,7 +67,7 @@ func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 		}
 		m.Wait()
 	}
-	if used, objects := m.used(); objects != 1 || used > 20_000 {
+	if used, objects := m.usage().MemoryBytes, m.usage().MemoryObjects; objects != 1 || used > 20_000 {
 		t.Errorf("%d bytes in %d responses, want one of 10000", used, objects)
 	}
 }
@@ -136,7 +136,7 @@ func TestMemoryStaysWithinItsBudget(t *testing.T) {
 		m.put(k, storetest.Meta(k, 1, b), b, false)
 		m.Wait()
 	}
-	used, objects := m.used()
+	used, objects := m.usage().MemoryBytes, m.usage().MemoryObjects
 	if used > 8<<20 || used < 4<<20 {
 		t.Errorf("%d bytes of 8 MiB", used)
 	}

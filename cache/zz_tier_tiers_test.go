@@ -5,35 +5,12 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-// pauseDisk has nothing written to disk, until mend.
-func pauseDisk(d *disk) (mend func()) {
-	d.breaker.trip(time.Now())
-	return func() {
-		d.breaker.mu.Lock()
-		defer d.breaker.mu.Unlock()
-		d.breaker.until = time.Time{}
-	}
-}
-
-// evictAll empties the disk tier.
-func evictAll(t *testing.T, d *disk) {
-	t.Helper()
-	for {
-		sum, size, ok := d.index.Evict()
-		if !ok {
-			return
-		}
-		if err := d.unlink(sum, size); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // idOf is the ID of what is stored, 0 for nothing.
 func idOf(s store.Store, k store.Key) uint64 {
@@ -63,10 +40,15 @@ func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 // What went to memory while the disk was paused is refused when that has a newer
 // response by then.
 func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	synctest.Test(t, neverAnswerWithTheOlderOfTwo)
+}
+
+func neverAnswerWithTheOlderOfTwo(t *testing.T) {
+	h := fsystest.NewHooks()
+	m, d := openedMemory(t), hookedDisk(t, h)
 	s := tiersOf(m, d)
 	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	mend := pauseDisk(d)
+	mend := storetest.Pause(t, d, h)
 	w, err := s.Create(k, storetest.Meta(k, 1, one), 3)
 	if err != nil {
 		t.Fatal(err)
@@ -84,14 +66,15 @@ func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 // One that memory has all the same is forgotten when it turns out, and does not
 // cost each hit a file.
 func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	h := fsystest.NewHooks()
+	m, d := openedMemory(t), hookedDisk(t, h)
 	s := tiersOf(m, d)
 	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
 	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
 	m.put(k, storetest.Meta(k, 1, one), one, true)
 	m.Wait()
-	files, open := 0, d.sys.Open
-	d.sys.Open = func(path string, flag int) (*os.File, error) {
+	files, open := 0, h.Open
+	h.Open = func(path string, flag int) (*os.File, error) {
 		if flag&os.O_CREATE != 0 {
 			files++
 		}
@@ -126,16 +109,17 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 // A file that is evicted while it is read is not kept in memory: Holds may have said
 // no meanwhile, and then nobody purges it.
 func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	h := fsystest.NewHooks()
+	m, d := openedMemory(t), hookedDisk(t, h)
 	s := tiersOf(m, d)
 	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	read, once := d.sys.Read, false
-	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+	read, once := h.Read, false
+	h.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		n, err := read(f, p, off)
 		if !once && strings.Contains(f.Name(), "objects") {
 			once = true
-			evictAll(t, d)
+			storetest.EvictAll(t, d)
 			if m.has(k.Sum()) || d.has(k.Sum()) {
 				t.Error("still held")
 			}
@@ -145,7 +129,20 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
 	m.Wait()
 	storetest.Expect(t, s, k, 0, nil)
-	if sh := m.shard(k.Sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
-		t.Errorf("memory has %v and %v", sh.ids, sh.moving)
+	if m.has(k.Sum()) {
+		t.Error("memory has it")
+	}
+}
+
+func TestNothingIsSavedAfterClose(t *testing.T) {
+	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
+	k := store.Key{Site: "s", ID: "a"}
+	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
+	m.Wait()
+	storetest.Expect(t, s, k, 1, []byte("A"))
+	storetest.Expect(t, d, k, 0, nil)
+	if s.saving.Load() {
+		t.Error("nothing else is ever written")
 	}
 }
