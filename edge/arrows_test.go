@@ -42,7 +42,9 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/admin": nil,
+	"edge/admin": {
+		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
 	"edge/conditional": {
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
@@ -68,6 +70,7 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/fsys", "the disk tier calls the file system through it"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
+		{"cache/purge", "Get asks whether a purge covers a stored response"},
 		{"cache/record", "the disk tier's files have its format"},
 		{"cache/sieve", "the disk tier evicts by it"},
 		{"cache/store", "Get looks a stored response up"},
@@ -76,6 +79,14 @@ var arrows = map[string][]arrow{
 	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
+	"cache/fsys/fsystest": {
+		{"cache/fsys", "it makes the system calls fail"},
+	},
+	"cache/purge": {
+		{"cache/fsys", "the journal is a file"},
+		{"cache/policy", "a purge leaves a policy.Mark"},
+		{"cache/store", "a purge covers a store.Key"},
+	},
 	"cache/record": {
 		{"cache/policy", "a Meta has a policy.Span"},
 		{"cache/store", "a file holds a store.Meta"},
@@ -92,6 +103,7 @@ var arrows = map[string][]arrow{
 	"tls": nil,
 	"origin": {
 		{"origin/kind", "masters are asked for a kind.Route"},
+		{"origin/transport", "requests are sent to masters"},
 	},
 	"origin/kinds": {
 		{"origin/kind", "it lists descriptors"},
@@ -115,7 +127,8 @@ var arrows = map[string][]arrow{
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
-	"origin/feed": nil,
+	"origin/feed":      nil,
+	"origin/transport": nil,
 }
 
 // testArrows lists the imports that the tests of a room may have besides.
@@ -142,7 +155,11 @@ var testArrows = map[string][]arrow{
 	},
 	"cache": {
 		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/fsys/fsystest", "a file system in trouble"},
 		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/purge": {
+		{"cache/fsys/fsystest", "a file system in trouble"},
 	},
 	"cache/record": {
 		{"cache/policy/policytest", "stored responses in one line"},

@@ -4,11 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"strings"
-
-	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/report"
@@ -33,35 +29,23 @@ func (c *drainCommand) run(ctx context.Context, drained bool, stdout, stderr io.
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	defer client.close()
+	defer client.Close()
 	verb := "undrain"
 	if drained {
 		verb = "drain"
 	}
-	done, err := client.rotate(ctx, "/masters/"+url.PathEscape(c.Site)+"/"+url.PathEscape(c.Master)+"/"+verb)
+	done, err := client.Drain(ctx, c.Site, c.Master, drained)
 	if err != nil {
 		return exitFor(fmt.Errorf("cannot %s %s of site %s: %w", verb, report.Printable(c.Master), report.Printable(c.Site), err), stderr)
 	}
 	for _, m := range done.Masters {
-		fmt.Fprintln(stdout, rotated(done, &m))
+		fmt.Fprintln(stdout, rotated(&done, &m))
 	}
 	fmt.Fprintf(stdout, "in rotation: %s\n", inRotation(done.Left))
 	for _, w := range done.Warnings {
 		fmt.Fprintln(stderr, "warning:", report.Printable(w))
 	}
 	return exitOK
-}
-
-func (c *adminClient) rotate(ctx context.Context, path string) (*admin.Rotation, error) {
-	text, err := c.ask(ctx, http.MethodPost, path, nil)
-	if err != nil {
-		return nil, err
-	}
-	done := new(admin.Rotation)
-	if err := json.Unmarshal(text, done); err != nil {
-		return nil, fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
-	}
-	return done, nil
 }
 
 // rotated says what became of a master.

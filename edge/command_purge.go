@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -33,10 +32,10 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	defer client.close()
+	defer client.Close()
 	code := exitOK
 	for _, p := range purges {
-		if _, err := client.ask(ctx, http.MethodPost, "/purge", p); err != nil {
+		if err := client.Purge(ctx, p); err != nil {
 			code = exitFor(fmt.Errorf("cannot purge %s: %w", purgeText(p), err), stderr)
 			continue
 		}

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-
-	"github.com/go-json-experiment/json"
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/report"
@@ -30,25 +27,13 @@ func (c *reloadCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	defer client.close()
-	text, err := client.ask(ctx, http.MethodPost, "/reload", nil)
-	if unwanted := (*unwantedError)(nil); errors.As(err, &unwanted) && unwanted.status == http.StatusUnprocessableEntity {
-		var doc struct {
-			Error    string   `json:"error"`
-			Mistakes []string `json:"mistakes"`
+	defer client.Close()
+	done, err := client.Reload(ctx)
+	if refused := (*admin.Refused)(nil); errors.As(err, &refused) {
+		for _, m := range refused.Mistakes {
+			fmt.Fprintln(stderr, m)
 		}
-		if json.Unmarshal(unwanted.body, &doc) == nil && len(doc.Mistakes) > 0 {
-			for _, m := range doc.Mistakes {
-				fmt.Fprintln(stderr, report.Printable(m))
-			}
-			return exitFor(usageError{errors.New(report.Printable(doc.Error))}, stderr)
-		}
-	}
-	var done admin.Reloaded
-	if err == nil {
-		if err = json.Unmarshal(text, &done); err != nil {
-			err = fmt.Errorf("cannot read the answer of %s: %w", client.base, err)
-		}
+		return exitFor(usageError{refused}, stderr)
 	}
 	if err != nil {
 		return exitFor(fmt.Errorf("cannot reload: %w", err), stderr)

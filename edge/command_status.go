@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-
-	"pkgedge/edge/report"
 )
 
 // statusCommand is "edge status".
@@ -22,14 +19,10 @@ func (c *statusCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 	if err != nil {
 		return exitFor(err, stderr)
 	}
-	defer client.close()
-	text, err := client.status(ctx)
+	defer client.Close()
+	text, doc, err := client.Status(ctx)
 	if err != nil {
 		return exitFor(err, stderr)
-	}
-	doc, err := report.Parse(text)
-	if err != nil {
-		return exitFor(fmt.Errorf("cannot read the status of %s: %w", client.base, err), stderr)
 	}
 	if c.JSON {
 		_, err = stdout.Write(text)

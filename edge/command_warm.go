@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
+	"pkgedge/edge/admin"
 	"pkgedge/edge/warm"
+	"pkgedge/origin/kinds"
 )
 
 // warmCommand is "edge warm".
@@ -72,15 +76,45 @@ func (c *warmCommand) base(ctx context.Context, env func(string) (string, bool))
 		if err != nil {
 			return "", err
 		}
-		defer client.close()
-		if text, err = client.publicSite(ctx, c.Site); err != nil {
+		defer client.Close()
+		if text, err = publicSite(ctx, client, c.Site); err != nil {
 			return "", err
 		}
-		from = client.base
+		from = client.Base()
 	}
 	u, err := baseURL(from, text)
 	if err != nil {
 		return "", err
 	}
 	return u.String(), nil
+}
+
+// publicSite returns the public URL of a site whose clients have lock files: the
+// one of that name, or the only one.
+func publicSite(ctx context.Context, client *admin.Client, name string) (string, error) {
+	_, doc, err := client.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	var public, names, of []string
+	for _, d := range kinds.All() {
+		if d.Lockfiles {
+			of = append(of, d.Name)
+		}
+	}
+	for _, s := range doc.Sites {
+		if slices.Contains(of, s.Kind) && (name == "" || s.Name == name) {
+			public, names = append(public, s.Public), append(names, s.Name)
+		}
+	}
+	wanted := strings.Join(of, " or ")
+	switch {
+	case len(public) == 1:
+		return public[0], nil
+	case name != "":
+		return "", usageError{fmt.Errorf("--site: %s has no site %q of kind %s", client.Base(), name, wanted)}
+	case len(public) == 0:
+		return "", usageError{fmt.Errorf("%s has no site of kind %s", client.Base(), wanted)}
+	}
+	return "", usageError{fmt.Errorf("%s has several sites of kind %s: choose with --site one of %s", client.Base(), wanted, strings.Join(names, ", "))}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 )
 
 // largestBeside is the largest document beside another one, in bytes.
@@ -30,8 +31,8 @@ func (s *Site) fetchBeside(ctx context.Context, m *master, a Ask) (map[string][]
 			return nil, fmt.Errorf("cannot get %s beside it: %w", path, err)
 		case status == http.StatusOK:
 			all[path] = body
-		case !absence(status):
-			return nil, fmt.Errorf("cannot get %s beside it: %w", path, &statusError{status: status})
+		case !transport.Absence(status):
+			return nil, fmt.Errorf("cannot get %s beside it: %w", path, &transport.StatusError{Status: status})
 		}
 	}
 	return all, nil
@@ -50,7 +51,7 @@ func (s *Site) peek(ctx context.Context, m *master, a Ask, path string) (status 
 	if r.StatusCode != http.StatusOK {
 		return r.StatusCode, nil, nil
 	}
-	body, err = io.ReadAll(io.LimitReader(newIdleBody(r.Body, s.pool.timeouts.Idle, cancel), largestBeside+1))
+	body, err = io.ReadAll(io.LimitReader(s.pool.transport.IdleBody(r.Body, cancel), largestBeside+1))
 	if err == nil && len(body) > largestBeside {
 		err = fmt.Errorf("%w: more than %d bytes", errLarge, largestBeside)
 	}
@@ -63,11 +64,11 @@ func (s *Site) glance(ctx context.Context, cancel context.CancelCauseFunc, m *ma
 	if err != nil {
 		return nil, err
 	}
-	late := time.AfterFunc(s.pool.longest(), func() { cancel(errLate) })
+	late := s.pool.transport.AfterLongest(cancel)
 	r, err := m.client.Do(req)
 	if late.Stop(); err != nil {
-		if context.Cause(ctx) == errLate {
-			err = errLate
+		if context.Cause(ctx) == transport.ErrLate {
+			err = transport.ErrLate
 		}
 		s.pool.observe(m.name, reason(err))
 		return nil, err

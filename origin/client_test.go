@@ -1,20 +1,11 @@
 package origin
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"pkgedge/origin/sample/faults"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // A shared fetch carries nothing of a client.
 func TestSharedFetchIsTheEdgesOwn(t *testing.T) {
@@ -148,97 +139,5 @@ func TestCredentialsStayWithTheMaster(t *testing.T) {
 			}
 			equal(t, "Authorization", got, tt.want)
 		})
-	}
-}
-
-func TestCheckRedirect(t *testing.T) {
-	request := func(s string) *http.Request {
-		u, err := url.Parse(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &http.Request{URL: u, Header: http.Header{"Authorization": {"x"}}}
-	}
-	for _, tt := range []struct {
-		name string
-		urls []string // the last is where it would go
-		ok   bool
-		kept bool // the credentials
-	}{
-		{"the same host", []string{"https://a.example/x", "https://a.example/y"}, true, true},
-		{"spelled otherwise", []string{"https://a.example/x", "https://A.EXAMPLE:443/y"}, true, true},
-		{"plain, with its port", []string{"http://a.example:80/x", "http://a.example/y"}, true, true},
-		{"another port", []string{"https://a.example/x", "https://a.example:444/y"}, true, false},
-		{"a host below", []string{"https://a.example/x", "https://cdn.a.example/y"}, true, false},
-		{"from http to https", []string{"http://a.example/x", "https://a.example/y"}, true, false},
-		{"from https to http", []string{"https://a.example/x", "http://a.example/y"}, false, true},
-		{"to a file", []string{"https://a.example/x", "file:///etc/passwd"}, false, true},
-		{"back again", []string{"https://a.example/", "https://b.example/", "https://a.example/"}, true, false},
-		{"five", []string{"http://a/", "http://a/", "http://a/", "http://a/", "http://a/", "http://a/"}, true, true},
-		{"six", []string{"http://a/", "http://a/", "http://a/", "http://a/", "http://a/", "http://a/", "http://a/"}, false, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var all []*http.Request
-			for _, u := range tt.urls {
-				all = append(all, request(u))
-			}
-			req := all[len(all)-1]
-			err := checkRedirect(req, all[:len(all)-1])
-			if (err == nil) != tt.ok {
-				t.Errorf("err = %v; want ok %v", err, tt.ok)
-			}
-			if kept := req.Header.Get("Authorization") != ""; tt.ok && kept != tt.kept {
-				t.Errorf("credentials kept: %v; want %v", kept, tt.kept)
-			}
-		})
-	}
-}
-
-// The idle time runs while a read waits, and at no other time.
-func TestIdleTimeIsTheMastersOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		from, to := io.Pipe()
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		body := newIdleBody(from, time.Second, cancel)
-		buf := make([]byte, 8)
-
-		<-time.After(time.Hour) // we wait for something else
-		go to.Write([]byte("one"))
-		if n, err := body.Read(buf); n != 3 || err != nil {
-			t.Fatal(n, err)
-		}
-		<-time.After(time.Hour) // our writers are slow
-		if ctx.Err() != nil {
-			t.Fatal("the master was blamed for our own delay")
-		}
-
-		read := make(chan struct{})
-		go func() {
-			defer close(read)
-			body.Read(buf)
-		}()
-		<-time.After(time.Second - 1)
-		if ctx.Err() != nil {
-			t.Error("cancelled before the idle time was over")
-		}
-		<-ctx.Done()
-		if !errors.Is(context.Cause(ctx), errIdle) {
-			t.Errorf("cause = %v", context.Cause(ctx))
-		}
-		to.Close()
-		<-read
-		body.Close()
-	})
-}
-
-func TestRetryAfter(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "-1": 0, "1e3": 0, "7.5": 0,
-		"86400": time.Minute, "99999999999999999999": 0, "9223372036854775807": time.Minute,
-	} {
-		if got := retryAfter(http.Header{"Retry-After": {value}}); got != want {
-			t.Errorf("Retry-After: %q is %v; want %v", value, got, want)
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -78,7 +79,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 					w.Header().Set("Content-Encoding", "gzip")
 				}
 				if tt.size {
-					w.Header().Set("Content-Length", itoa(len(tt.body)))
+					w.Header().Set("Content-Length", strconv.Itoa(len(tt.body)))
 				}
 				w.Write(tt.body)
 			})

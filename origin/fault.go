@@ -2,6 +2,7 @@ package origin
 
 import (
 	"errors"
+	"pkgedge/origin/transport"
 	"strconv"
 )
 
@@ -39,12 +40,12 @@ func misdeed(err error) (fault, bool) {
 	if err == nil {
 		return fault{}, false
 	}
-	var status *statusError
+	var status *transport.StatusError
 	if errors.As(err, &status) {
-		if absence(status.status) {
+		if transport.Absence(status.Status) {
 			return fault{}, false
 		}
-		return fault{words: "answered " + strconv.Itoa(status.status)}, true
+		return fault{words: "answered " + strconv.Itoa(status.Status)}, true
 	}
 	words := ""
 	switch reason(err) {

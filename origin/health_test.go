@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/npm"
+	"pkgedge/origin/transport"
 )
 
 var (
@@ -250,7 +251,7 @@ func TestStatusSaysWhyInWords(t *testing.T) {
 		}},
 		{"3 probes of /x answered 502", func(p *pool, m *master) {
 			for range 3 {
-				p.checked(m, "/x", &statusError{status: 502})
+				p.checked(m, "/x", &transport.StatusError{Status: 502})
 			}
 		}},
 		{"3 probes of /x answered with something that is not JSON", func(p *pool, m *master) {
@@ -307,7 +308,7 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 		if !p.status().Outage.IsZero() {
 			t.Error("an outage with a master left")
 		}
-		p.checked(p.masters[1], "/-/ping", &statusError{status: 503})
+		p.checked(p.masters[1], "/-/ping", &transport.StatusError{Status: 503})
 		<-time.After(7 * time.Second)
 		if got := s.Outage(kind.Metadata, time.Now()); got != 7*time.Second {
 			t.Errorf("in an outage for %v; want 7s", got)

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 )
 
 var (
@@ -88,7 +89,7 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 func (s *Site) relay(r *http.Response, sink Sink) (try, error) {
 	const longest = 64 << 10
 	if r.StatusCode < 400 {
-		return next, &statusError{status: r.StatusCode}
+		return next, &transport.StatusError{Status: r.StatusCode}
 	}
 	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, longest)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -241,7 +242,7 @@ func TestLargeMetadata(t *testing.T) {
 						w.Header().Set("Content-Encoding", coding)
 					}
 					if !chunked {
-						w.Header().Set("Content-Length", itoa(len(body)))
+						w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 					}
 					w.Write(body)
 				})

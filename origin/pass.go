@@ -2,14 +2,13 @@ package origin
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 )
 
 // Pass sends a request of a class that is never stored to the masters. It is
@@ -42,7 +41,7 @@ func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
 	} else if p.isDrained(p.primary()) {
 		return nil, &Unavailable{Tried: []error{ErrDrained}}
 	}
-	p.Identify(req.Header)
+	transport.Identify(req.Header, p.identity)
 	p.retries.earn(time.Now())
 	u := &Unavailable{}
 	for i, m := range candidates {
@@ -76,11 +75,11 @@ func (p passage) pass(req *http.Request, m *master) (*http.Response, error) {
 	out := req.Clone(ctx)
 	out.URL, out.Host = target, target.Host
 	if out.Body != nil && out.Body != http.NoBody {
-		out.Body = newTakenBody(out.Body, p.timeouts.Idle, cancel)
+		out.Body = p.transport.TakenBody(out.Body, cancel)
 	}
 	resp, err := p.transport.RoundTrip(out)
 	if err != nil {
-		if cause := context.Cause(ctx); cause == errUntaken {
+		if cause := context.Cause(ctx); cause == transport.ErrUntaken {
 			err = cause
 		}
 		end()
@@ -95,12 +94,12 @@ func (p passage) pass(req *http.Request, m *master) (*http.Response, error) {
 		p.answered(m)
 		m.rooms[forPass].answered(p.roomAt(m, forPass))
 	}
-	p.localize(m, target, resp.Header)
+	transport.Localize(resp.Header, target, m.base, p.publicBase)
 	if _, both := resp.Body.(io.Writer); both { // an upgraded connection is its client's
 		end()
 		return resp, nil
 	}
-	resp.Body = &placedBody{newIdleBody(resp.Body, p.timeouts.Idle, cancel), ctx, p.pool, m, end}
+	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p.pool, m, end}
 	return resp, nil
 }
 
@@ -120,7 +119,7 @@ func (b *placedBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	switch cause := context.Cause(b.ctx); {
-	case cause == errIdle:
+	case cause == transport.ErrIdle:
 		err = cause
 	case cause != nil:
 		return n, err // the client has left
@@ -134,41 +133,6 @@ func (b *placedBody) Read(p []byte) (int, error) {
 
 func (b *placedBody) Close() error {
 	defer b.end()
-	return b.ReadCloser.Close()
-}
-
-// errUntaken ends a request whose body a master does not take.
-var errUntaken = fmt.Errorf("the body of the request is not taken: %w", os.ErrDeadlineExceeded)
-
-// takenBody ends a request when the master takes none of its body for the idle
-// time. What the client takes to send it does not count.
-type takenBody struct {
-	io.ReadCloser
-	idle  time.Duration
-	timer *time.Timer
-}
-
-func newTakenBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {
-	if idle <= 0 {
-		return body
-	}
-	timer := time.AfterFunc(idle, func() { cancel(errUntaken) })
-	timer.Stop()
-	return &takenBody{body, idle, timer}
-}
-
-// Read is called when what it has returned before has been written.
-func (b *takenBody) Read(p []byte) (int, error) {
-	b.timer.Stop()
-	n, err := b.ReadCloser.Read(p)
-	if err == nil {
-		b.timer.Reset(b.idle)
-	}
-	return n, err
-}
-
-func (b *takenBody) Close() error {
-	b.timer.Stop()
 	return b.ReadCloser.Close()
 }
 

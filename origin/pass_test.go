@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/transport"
 )
 
 // open passes a request on, and returns the response as it comes.
@@ -287,38 +287,9 @@ func TestPassGivesUpWhatStalls(t *testing.T) {
 		defer close(gate)
 		b := newBehind(t, []string{url}, waits(short))
 		_, err := b.open(t, "PUT", login, io.LimitReader(zeros{}, 1<<30))
-		if u := isUnavailable(t, err); !u.Timeout || !errors.Is(err, errUntaken) {
+		if u := isUnavailable(t, err); !u.Timeout || !errors.Is(err, transport.ErrUntaken) {
 			t.Errorf("%+v", u)
 		}
-	})
-}
-
-// What the client takes to send a body is not held against the master.
-func TestRequestBodyIsTimedAtTheMaster(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		body := newTakenBody(io.NopCloser(&dripping{every: time.Hour, left: 13}), time.Second, cancel)
-		buf := make([]byte, 8)
-		for range 2 {
-			if _, err := body.Read(buf); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if ctx.Err() != nil {
-			t.Fatal("a slow client is taken for a master that stalls")
-		}
-		<-time.After(2 * time.Second)
-		if context.Cause(ctx) != errUntaken || reason(errUntaken) != "timeout" {
-			t.Errorf("a master that takes nothing: %v", context.Cause(ctx))
-		}
-		ctx, cancel = context.WithCancelCause(t.Context())
-		body = newTakenBody(io.NopCloser(strings.NewReader("x")), time.Second, cancel)
-		io.ReadAll(body)
-		<-time.After(time.Hour)
-		if ctx.Err() != nil {
-			t.Error("a body that was taken whole")
-		}
-		cancel(nil)
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +20,7 @@ import (
 type pool struct {
 	site, name string
 	masters    []*master // the primary first
-	transport  *http.Transport
-	beyond     map[reach]*http.Transport // for redirects
+	transport  *transport.Transport
 	timeouts   Timeouts
 	identity   string
 	credential string // Authorization of fetches and probes; "" for the client's
@@ -87,7 +86,7 @@ func newPool(cfg Config, name string, upstreams []Upstream, first int) *pool {
 		site: cfg.Site, name: name, timeouts: cfg.Timeouts, identity: cfg.Identity, credential: cfg.Credentials, publicBase: cfg.PublicBase,
 		observe: cfg.Observe, log: cfg.Log, probe: cfg.Probe, ping: cfg.Kind.Ping, probePath: cfg.Kind.ProbePath, random: rand.IntN, near: near,
 		doubts: newDoubts(), hedges: newHedges(), retries: newRetries(), waits: new([classes]latency), counts: new(counts), pins: newPins(),
-		transport: newTransport(cfg.Timeouts), beyond: newBeyond(cfg.Timeouts),
+		transport: transport.New(cfg.Timeouts),
 	}
 	if p.observe == nil {
 		p.observe = func(string, string) {}
@@ -99,10 +98,7 @@ func newPool(cfg Config, name string, upstreams []Upstream, first int) *pool {
 		m := &master{base: u.URL, name: u.URL.Redacted(), primary: u.Primary, spare: u.Spare,
 			rooms: new([classes]bulkhead), latency: new(latency), kick: make(chan struct{}, 1)}
 		m.since = time.Now()
-		m.client = &http.Client{
-			Transport:     &follower{direct: p.transport, beyond: p.beyond, host: u.URL.Hostname()},
-			CheckRedirect: checkRedirect,
-		}
+		m.client = p.transport.Client(u.URL)
 		if u.Primary {
 			p.masters = slices.Insert(p.masters, 0, m)
 			continue
@@ -137,9 +133,6 @@ func (p *pool) close() {
 	p.probing.Wait()
 	p.asking.Wait()
 	p.transport.CloseIdleConnections()
-	for _, t := range p.beyond {
-		t.CloseIdleConnections()
-	}
 }
 
 // primary is the master that takes the writes.
@@ -147,34 +140,7 @@ func (p *pool) primary() *master { return p.masters[0] }
 
 // url joins the master's base with a route's path, both as escaped as they are.
 func (m *master) url(path string) string {
-	return m.base.Scheme + "://" + m.base.Host + m.basePath() + path
-}
-
-func (m *master) basePath() string { return strings.TrimSuffix(m.base.EscapedPath(), "/") }
-
-// localize rewrites the Location of a response to a request for target. A
-// master that names itself would send the client, and its credentials, past the
-// edge; and a path is one of the master's.
-func (p *pool) localize(m *master, target *url.URL, h http.Header) {
-	l, err := url.Parse(h.Get("Location"))
-	if err != nil || l.Host == "" && !strings.HasPrefix(l.Path, "/") {
-		return // relative to the path below the base, which is the same here
-	}
-	to := target.ResolveReference(l)
-	below, ok := strings.CutPrefix(to.EscapedPath(), m.basePath())
-	if !ok || below != "" && below[0] != '/' || !sameOrigin(to, m.base) {
-		h.Set("Location", to.String())
-		return
-	}
-	rest := url.URL{RawQuery: to.RawQuery, ForceQuery: to.ForceQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
-	base := p.publicBase
-	if u, err := url.Parse(base); err == nil && l.Host == "" {
-		// A path stays one, unless it would be read as a host.
-		if path := u.EscapedPath() + below; strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
-			base = u.EscapedPath()
-		}
-	}
-	h.Set("Location", base+below+rest.String())
+	return transport.Join(m.base, path)
 }
 
 // try is what one master's response was good for.

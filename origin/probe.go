@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"pkgedge/origin/transport"
 	"time"
 )
 
@@ -165,16 +166,16 @@ func (p *pool) sendProbe(ctx context.Context, m *master, t target) error {
 	req.Header.Set("Accept", "application/json, */*")
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", "pkgedge (probe)")
-	p.Identify(req.Header)
-	p.authorize(req.Header)
+	transport.Identify(req.Header, p.identity)
+	transport.Authorize(req.Header, p.credential)
 	resp, err := m.client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	switch refused := resp.StatusCode >= 400; {
-	case failure(resp.StatusCode), refused && t.configured:
-		return &statusError{status: resp.StatusCode}
+	case transport.Failure(resp.StatusCode), refused && t.configured:
+		return &transport.StatusError{Status: resp.StatusCode}
 	case refused:
 		if t.learnt {
 			p.forget(t.path)
@@ -203,11 +204,11 @@ func (p *pool) forget(path string) {
 
 // probeWords puts the error of a probe in words.
 func (p *pool) probeWords(err error) string {
-	var status *statusError
+	var status *transport.StatusError
 	switch {
 	case errors.As(err, &status), errors.Is(err, errProbe):
 		return err.Error()
-	case isTimeout(err):
+	case transport.IsTimeout(err):
 		return "timed out after " + p.probe.Timeout.String()
 	}
 	switch why := reason(err); why {

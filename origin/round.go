@@ -2,11 +2,11 @@ package origin
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"net/http"
-	"os"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 	"strconv"
 	"time"
 )
@@ -128,26 +128,26 @@ func (p *pool) send(ctx context.Context, m *master, a Ask, hedge bool) *reply {
 		do = p.transport.RoundTrip // redirects are the client's to follow
 	}
 	begun := time.Now()
-	late := time.AfterFunc(p.longest(), func() { r.cancel(errLate) }) // redirects add up
+	late := p.transport.AfterLongest(r.cancel) // redirects add up
 	r.resp, r.err = do(req)
-	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == errLate {
-		r.err = errLate
+	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
+		r.err = transport.ErrLate
 	}
 	took := time.Since(begun)
 	switch {
 	case r.err == nil:
-		if !failure(r.resp.StatusCode) {
+		if !transport.Failure(r.resp.StatusCode) {
 			m.rooms[r.class].answered(p.roomAt(m, r.class))
 		}
 		r.slow = p.timed(m, r.class, took)
 		if a.Plain() {
-			p.localize(m, req.URL, r.resp.Header)
+			transport.Localize(r.resp.Header, req.URL, m.base, p.publicBase)
 		} else {
-			for _, word := range tidy(r.resp, a.Route.Class, time.Now()) {
+			for _, word := range transport.Sanitize(r.resp, a.Route.Class == kind.File, time.Now()) {
 				p.observe(m.name, word)
 			}
 		}
-		r.resp.Body = &countedBody{newIdleBody(r.resp.Body, p.timeouts.Idle, r.cancel), &r.size}
+		r.resp.Body = &countedBody{p.transport.IdleBody(r.resp.Body, r.cancel), &r.size}
 	case context.Cause(ctx) == errOutrun && !hedge:
 		m.latency.add(time.Now(), took)
 		p.observe(m.name, "outrun")
@@ -161,15 +161,6 @@ func (p *pool) send(ctx context.Context, m *master, a Ask, hedge bool) *reply {
 	}
 	return r
 }
-
-// errLate ends a request whose answer did not begin in time, all redirects taken
-// together.
-var errLate = fmt.Errorf("not answered in time: %w", os.ErrDeadlineExceeded)
-
-// longest is how long one request may take until its response's fields are
-// there: to connect, by TCP and TLS, and to be answered. A master answers within
-// that or not at all, however often it redirects.
-func (p *pool) longest() time.Duration { return 2*p.timeouts.Connect + p.timeouts.FirstByte }
 
 // timed notes how long a first byte took, and says whether that was too long: a
 // second and more, and many times what another master takes.
@@ -201,16 +192,16 @@ func (r *reply) judge(last, alone bool, use func(context.Context, *master, *http
 	}
 	verdict, err := accepted, error(nil)
 	switch status := r.resp.StatusCode; {
-	case failure(status) && !(last && r.a.Plain()):
-		verdict, err = next, &statusError{status, retryAfter(r.resp.Header)}
-	case absence(status) && !r.primary && alone:
-		verdict, err = absent, &statusError{status, 0}
+	case transport.Failure(status) && !(last && r.a.Plain()):
+		verdict, err = next, &transport.StatusError{Status: status, RetryAfter: transport.RetryAfter(r.resp.Header)}
+	case transport.Absence(status) && !r.primary && alone:
+		verdict, err = absent, &transport.StatusError{Status: status}
 	default:
 		verdict, err = use(r.ctx, r.master, r.resp)
 	}
 	result := strconv.Itoa(r.resp.StatusCode)
 	if err != nil {
-		if cause := context.Cause(r.ctx); cause == errIdle || cause == errLate {
+		if cause := context.Cause(r.ctx); cause == transport.ErrIdle || cause == transport.ErrLate {
 			err = cause
 		}
 		result = reason(err)
@@ -233,7 +224,7 @@ func (r *reply) judge(last, alone bool, use func(context.Context, *master, *http
 // close gives back what the reply holds.
 func (r *reply) close() {
 	if r.resp != nil {
-		drain(r.resp.Body, r.cancel)
+		transport.Drain(r.resp.Body, r.cancel)
 	}
 	r.cancel(nil)
 	if r.inside {
@@ -273,14 +264,4 @@ func (p *pool) roomAt(m *master, c class) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return max(leastRoom, int(float64(room[c])*m.share(time.Now())))
-}
-
-// drain reads what little is left of a body, so that its connection can be used
-// again, and closes it. A new connection is cheaper than a long wait.
-func drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
-	const patience = 50 * time.Millisecond
-	late := time.AfterFunc(patience, func() { cancel(nil) })
-	defer late.Stop()
-	io.CopyN(io.Discard, body, 16<<10)
-	body.Close()
 }

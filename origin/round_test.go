@@ -18,7 +18,9 @@ import (
 // not answer.
 func TestRedirectsDoNotAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := poolOf("p", func(c *Config) { c.Timeouts = Timeouts{2 * time.Second, 10 * time.Second, 20 * time.Second} })
+		p := poolOf("p", func(c *Config) {
+			c.Timeouts = Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second}
+		})
 		m := p.primary()
 		m.client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 			select {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 )
 
 // Config describes a site's origin.
@@ -52,11 +53,7 @@ type Upstream struct {
 }
 
 // Timeouts bound every wait for a master.
-type Timeouts struct {
-	Connect   time.Duration // for TCP and for TLS, each
-	FirstByte time.Duration // from the request's last byte to the end of the response's fields
-	Idle      time.Duration // between two reads of a body
-}
+type Timeouts = transport.Timeouts
 
 // Sink takes the response to a fetch. A streamed response is one Respond and
 // then Writes; a held one is a Hold, and then for each part a Part and Writes,

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
 )
 
 // transfer is a file on its way from masters to a sink. Where the digest is
@@ -164,7 +165,7 @@ func (s *Site) resume(ctx context.Context, t *transfer) error {
 				return next, fmt.Errorf("%w: it ends after %d bytes: %w", errFile, n, noEOF(err))
 			}
 		default:
-			return next, &statusError{status: r.StatusCode}
+			return next, &transport.StatusError{Status: r.StatusCode}
 		}
 		if _, err := body.Peek(1); err != nil && err != io.EOF {
 			return next, err

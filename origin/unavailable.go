@@ -3,9 +3,8 @@ package origin
 import (
 	"errors"
 	"fmt"
-	"net/http"
+	"pkgedge/origin/transport"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -42,11 +41,11 @@ func (u *Unavailable) Error() string {
 func (u *Unavailable) Unwrap() []error { return append([]error{ErrUnavailable}, u.Tried...) }
 
 func (u *Unavailable) note(m *master, err error) {
-	var status *statusError
-	if errors.As(err, &status) && status.retryAfter > 0 {
-		u.RetryAfter = max(u.RetryAfter, status.retryAfter)
+	var status *transport.StatusError
+	if errors.As(err, &status) && status.RetryAfter > 0 {
+		u.RetryAfter = max(u.RetryAfter, status.RetryAfter)
 	}
-	u.Timeout = isTimeout(err)
+	u.Timeout = transport.IsTimeout(err)
 	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.name, err))
 }
 
@@ -55,28 +54,4 @@ func (u *Unavailable) note(m *master, err error) {
 func (u *Unavailable) Unasked() bool {
 	ours := func(err error) bool { return errors.Is(err, errBusy) || errors.Is(err, errBudget) }
 	return len(u.Tried) > 0 && !slices.ContainsFunc(u.Tried, func(err error) bool { return !ours(err) })
-}
-
-// statusError is an answer that counts as a failure.
-type statusError struct {
-	status     int
-	retryAfter time.Duration
-}
-
-func (e *statusError) Error() string { return "answered " + strconv.Itoa(e.status) }
-
-// failure lists the statuses that say nothing about what was asked for. Only a
-// plain origin's are handed on, when no other master does better.
-func failure(status int) bool {
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
-}
-
-// absence lists the statuses by which one lagging replica could make something
-// look gone.
-func absence(status int) bool {
-	switch status {
-	case http.StatusNotFound, http.StatusGone, http.StatusUnauthorized, http.StatusForbidden:
-		return true
-	}
-	return false
 }

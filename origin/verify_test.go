@@ -2,7 +2,6 @@ package origin
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
@@ -180,42 +179,3 @@ func TestDoubtsAreBoundedAndPass(t *testing.T) {
 		}
 	})
 }
-
-// A body that comes, but at no useful rate, is given up.
-func TestDrip(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for every, ok := range map[time.Duration]bool{10 * time.Millisecond: true, 500 * time.Millisecond: false} {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			body := newIdleBody(&dripping{every: every, left: 2000}, time.Second, cancel)
-			buf := make([]byte, 64)
-			var err error
-			for err == nil {
-				_, err = body.Read(buf)
-			}
-			if errors.Is(err, errDrip) == ok || ctx.Err() != nil {
-				t.Errorf("4 bytes every %s: %v", every, err)
-			}
-			body.Close()
-			cancel(nil)
-		}
-		if !isTimeout(errDrip) || reason(errDrip) != "drip" {
-			t.Errorf("it is reported as %s", reason(errDrip))
-		}
-	})
-}
-
-// dripping gives four bytes at a time.
-type dripping struct {
-	every time.Duration
-	left  int
-}
-
-func (d *dripping) Read(p []byte) (int, error) {
-	<-time.After(d.every)
-	if d.left -= 4; d.left <= 0 {
-		return 0, errors.New("end")
-	}
-	return 4, nil
-}
-
-func (d *dripping) Close() error { return nil }

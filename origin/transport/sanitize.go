@@ -1,12 +1,10 @@
-package origin
+package transport
 
 import (
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"pkgedge/origin/kind"
 )
 
 const (
@@ -18,11 +16,11 @@ const (
 	oldestFile = 366 * 24 * time.Hour
 )
 
-// tidy makes a registry's response fit to be stored, and returns a word for each
-// thing that no master should send, for metrics. A response must not be fresh
-// for ever, nor stale at once, because a clock is wrong; what it varies by, the
-// edge asked for; and its cookies are the edge's own.
-func tidy(r *http.Response, class kind.Class, now time.Time) (odd []string) {
+// Sanitize makes a response fit to be stored, and returns a word for each thing
+// that no master should send, for metrics. A response must not be fresh for ever,
+// nor stale at once, because a clock is wrong. The edge chose the fields that it
+// varies by. Its cookies are the edge's own. A file may be older than metadata.
+func Sanitize(r *http.Response, file bool, now time.Time) (odd []string) {
 	h := r.Header
 	delete(h, "Vary")
 	if len(h["Set-Cookie"]) > 0 {
@@ -42,11 +40,11 @@ func tidy(r *http.Response, class kind.Class, now time.Time) (odd []string) {
 		date = now
 		h.Set("Date", now.UTC().Format(http.TimeFormat))
 	}
-	if expires, err := http.ParseTime(h.Get("Expires")); class == kind.Metadata && err == nil && expires.Sub(date) > clockError {
+	if expires, err := http.ParseTime(h.Get("Expires")); !file && err == nil && expires.Sub(date) > clockError {
 		delete(h, "Expires")
 	}
 	oldest := clockError
-	if class == kind.File {
+	if file {
 		oldest = oldestFile
 	}
 	if age := h.Get("Age"); age != "" {

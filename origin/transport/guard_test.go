@@ -1,10 +1,13 @@
-package origin
+package transport
 
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"testing"
+	"time"
 )
 
 func TestReach(t *testing.T) {
@@ -32,7 +35,7 @@ func TestPermit(t *testing.T) {
 		{loopback, "127.0.0.1:80", true}, {loopback, "203.0.113.9:443", true}, {loopback, "10.0.0.1:443", false}, {loopback, "169.254.169.254:80", false},
 		{public, "no address", false},
 	} {
-		if err := permit(tt.from, tt.to); (err == nil) != tt.ok || err != nil && !errors.Is(err, errPrivate) {
+		if err := permit(tt.from, tt.to); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrPrivate) {
 			t.Errorf("from %d to %s: %v", tt.from, tt.to, err)
 		}
 	}
@@ -41,9 +44,12 @@ func TestPermit(t *testing.T) {
 // An address is looked at when it is dialled, whatever name led there; and the
 // master's own part of the network is open to its redirects.
 func TestRedirectIsLookedAtWhenItIsDialled(t *testing.T) {
-	inside := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {})
-	b := newBehind(t, []string{inside})
-	f := b.pool.masters[0].client.Transport.(*follower)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	inside := server.URL
+	transport := New(Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute})
+	defer transport.CloseIdleConnections()
+	f := transport.Client(parse(t, inside)).Transport.(*guard)
 	f.host = "registry.example" // which is not where the redirect leads
 	for from, ok := range map[reach]bool{public: false, private: false, local: false, loopback: true} {
 		f.where.Store(uint32(from))
@@ -55,18 +61,32 @@ func TestRedirectIsLookedAtWhenItIsDialled(t *testing.T) {
 		if err == nil {
 			resp.Body.Close()
 		}
-		if (err == nil) != ok || !ok && (!errors.Is(err, errPrivate) || reason(err) != "private") {
+		if (err == nil) != ok || !ok && !errors.Is(err, ErrPrivate) {
 			t.Errorf("from %d: err = %v", from, err)
 		}
 	}
 }
 
-// Where a master is, its own connections tell.
+// A master's own connections tell where it is.
 func TestMasterIsWhereItAnswers(t *testing.T) {
-	w := newTwo(t)
-	b := newBehind(t, w.bothURLs[:1])
-	f := b.pool.masters[0].client.Transport.(*follower)
-	if _, err := b.get(t, aPackument); err != nil || reach(f.where.Load()) != loopback {
-		t.Errorf("it is in %d, %v", f.where.Load(), err)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	transport := New(Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute})
+	defer transport.CloseIdleConnections()
+	client := transport.Client(parse(t, server.URL))
+	g := client.Transport.(*guard)
+	resp, err := client.Get(server.URL)
+	if err != nil || reach(g.where.Load()) != loopback {
+		t.Fatalf("it is in %d, %v", g.where.Load(), err)
 	}
+	resp.Body.Close()
+}
+
+func parse(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

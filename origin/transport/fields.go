@@ -1,0 +1,103 @@
+package transport
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Identify adds an edge to Via (RFC 9110 section 7.6.3) and CDN-Loop (RFC 8586).
+func Identify(h http.Header, edge string) {
+	h["Via"] = append(h["Via"][:len(h["Via"]):len(h["Via"])], "1.1 "+edge)
+	h["Cdn-Loop"] = append(h["Cdn-Loop"][:len(h["Cdn-Loop"]):len(h["Cdn-Loop"])], edge)
+}
+
+// Authorize presents the edge's own credential, where it has one.
+func Authorize(h http.Header, credential string) {
+	if credential != "" {
+		h["Authorization"] = []string{credential}
+	}
+}
+
+// Forward copies the fields of a client's request that go to a master with a
+// fetch.
+func Forward(to, from http.Header) {
+	hop := connectionFields(from)
+	for name, values := range from {
+		if forwarded(name) && !slices.Contains(hop, name) {
+			to[name] = values
+		}
+	}
+}
+
+// connectionFields lists the fields that the sender's Connection names: they
+// concern that connection alone (RFC 9110 section 7.6.1).
+func connectionFields(h http.Header) []string {
+	var named []string
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			named = append(named, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return named
+}
+
+// forwarded says whether a field of the client's request goes to a master with
+// a fetch. Conditions and ranges are the edge's own. Fields of the client's
+// connection end here.
+func forwarded(name string) bool {
+	switch name {
+	case "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+		"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "Host", "Max-Forwards",
+		"Cookie", // a response made for a cookie's owner has no place in a shared cache
+		// Nor has one with the URLs that a stranger made the master write.
+		"Forwarded", "X-Host", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override":
+		return false
+	}
+	return !strings.HasPrefix(name, "X-Forwarded-")
+}
+
+// RetryAfter reads Retry-After in seconds, at most a minute.
+func RetryAfter(h http.Header) time.Duration {
+	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return time.Duration(min(n, 60)) * time.Second
+}
+
+// Localize rewrites the Location of a response to a request for target at the
+// master under base, for a client that sees the master under public. A master that
+// names itself would send the client, and its credentials, past the edge. A path
+// is one of the master's.
+func Localize(h http.Header, target, base *url.URL, public string) {
+	l, err := url.Parse(h.Get("Location"))
+	if err != nil || l.Host == "" && !strings.HasPrefix(l.Path, "/") {
+		return // relative to the path below the base, which is the same here
+	}
+	to := target.ResolveReference(l)
+	below, ok := strings.CutPrefix(to.EscapedPath(), basePath(base))
+	if !ok || below != "" && below[0] != '/' || !sameOrigin(to, base) {
+		h.Set("Location", to.String())
+		return
+	}
+	rest := url.URL{RawQuery: to.RawQuery, ForceQuery: to.ForceQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
+	if u, err := url.Parse(public); err == nil && l.Host == "" {
+		// A path stays one, unless it would be read as a host.
+		if path := u.EscapedPath() + below; strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
+			public = u.EscapedPath()
+		}
+	}
+	h.Set("Location", public+below+rest.String())
+}
+
+// Join appends an escaped path to a master's base, which stays as escaped as it is.
+func Join(base *url.URL, path string) string {
+	return base.Scheme + "://" + base.Host + basePath(base) + path
+}
+
+func basePath(u *url.URL) string { return strings.TrimSuffix(u.EscapedPath(), "/") }
