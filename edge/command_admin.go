@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/url"
 
 	"pkgedge/edge/admin"
@@ -22,23 +20,6 @@ const (
 type adminFlags struct {
 	Admin string `placeholder:"URL" help:"Admin listener of the edge. Default: http://127.0.0.1:8081."`
 	Token string `placeholder:"TOKEN" help:"Its bearer token. Default: the environment variable EDGE_ADMIN_TOKEN, which does not show in the list of processes."`
-}
-
-// A usageError is the caller's mistake.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// exitFor prints what went wrong and returns the exit code.
-func exitFor(err error, stderr io.Writer) int {
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintln(stderr, "edge:", err)
-	if errors.As(err, &usageError{}) {
-		return exitUsage
-	}
-	return exitError
 }
 
 // baseURL reads the URL given for a flag.

@@ -58,7 +58,7 @@ func TestHangupReloads(t *testing.T) {
 	out, errs := &lines{news: make(chan struct{}, 1)}, &lines{news: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(t.Context())
 	code := make(chan int)
-	go func() { code <- run(ctx, []string{"--config", file}, out, errs, edgetest.NoEnv) }()
+	go func() { code <- runCommand(ctx, []string{"--config", file}, serve, out, errs, edgetest.NoEnv) }()
 	out.wait(t, "edge serves")
 	hangup := func(text string) {
 		t.Helper()
