@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"pkgedge/edge/command"
 )
 
 func main() {
@@ -12,5 +14,5 @@ func main() {
 	// The first signal drains. From then on signals act as they do by default:
 	// the second one kills.
 	context.AfterFunc(ctx, stop)
-	os.Exit(runCommand(ctx, os.Args[1:], serve, os.Stdout, os.Stderr, os.LookupEnv))
+	os.Exit(command.Run(ctx, os.Args[1:], serve, os.Stdout, os.Stderr, os.LookupEnv))
 }

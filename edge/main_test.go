@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"pkgedge/edge/command"
 	"pkgedge/edge/edgetest"
 )
 
@@ -19,7 +20,7 @@ func serveIn(t *testing.T, ctx context.Context, args ...string) (code int, stdou
 
 func serveHere(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = runCommand(ctx, args, serve, &out, &errs, edgetest.NoEnv)
+	code = command.Run(ctx, args, serve, &out, &errs, edgetest.NoEnv)
 	return code, out.String(), errs.String()
 }
 
@@ -28,7 +29,7 @@ func TestServeRunsUntilItIsTold(t *testing.T) {
 	edgetest.WriteFile(t, "config.yaml", "admin: { listen: '' }\ntls: { listen: '' }\n")
 	told, tell := context.WithCancel(t.Context())
 	tell()
-	if code, _, stderr := serveHere(told, "--listen", "127.0.0.1:0"); code != exitOK {
+	if code, _, stderr := serveHere(told, "--listen", "127.0.0.1:0"); code != 0 {
 		t.Errorf("exit code %d after a clean drain: %s", code, stderr)
 	}
 }
@@ -41,7 +42,7 @@ func TestAddressInUseExitsWithAnError(t *testing.T) {
 	defer taken.Close()
 	addr := taken.Addr().String()
 	code, _, stderr := serveIn(t, t.Context(), "--listen", addr)
-	if want := "edge: listen: " + addr + " is in use by another process"; code != exitError || !strings.Contains(stderr, want) {
-		t.Errorf("exit code %d, %q; want %d, %q", code, stderr, exitError, want)
+	if want := "edge: listen: " + addr + " is in use by another process"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, %q; want %d, %q", code, stderr, 1, want)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ type adminListener struct {
 	*httptest.Server
 	purges []admin.Purge
 	status func() any
-	turned []string // what was drained, and undrained
+	turned []string // calls of Drain
 	reload error
 }
 
@@ -77,7 +77,7 @@ func startAdmin(t *testing.T, token string) *adminListener {
 func command(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = runCommand(t.Context(), args, nil, &out, &errs, edgetest.EnvOf(env))
+	code = Run(t.Context(), args, nil, &out, &errs, edgetest.EnvOf(env))
 	return code, out.String(), errs.String()
 }
 

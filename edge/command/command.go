@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -35,9 +35,9 @@ type commands struct {
 	Version struct{} `cmd:"" help:"Print the version."`
 }
 
-// runCommand executes the command line args and returns the exit code. "edge serve"
-// calls serve. It ends when ctx does, which is a signal to the process.
-func runCommand(ctx context.Context, args []string, serve serveFunc, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+// Run executes the command line args and returns the exit code. "edge serve" calls
+// serve. The end of ctx ends any command.
+func Run(ctx context.Context, args []string, serve Serve, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	var line commands
 	explained := false
 	parser, err := kong.New(&line,
@@ -61,9 +61,9 @@ func runCommand(ctx context.Context, args []string, serve serveFunc, stdout, std
 	}
 	switch strings.Fields(parsed.Command())[0] {
 	case "help":
-		return runCommand(ctx, append(line.Help.Command, "--help"), serve, stdout, stderr, env)
+		return Run(ctx, append(line.Help.Command, "--help"), serve, stdout, stderr, env)
 	case "version":
-		fmt.Fprintln(stdout, "edge", version())
+		fmt.Fprintln(stdout, "edge", Version())
 		return exitOK
 	case "check":
 		return line.Check.run(stdout, stderr, env)
@@ -83,12 +83,12 @@ func runCommand(ctx context.Context, args []string, serve serveFunc, stdout, std
 	return line.Serve.run(ctx, serve, stdout, stderr, env)
 }
 
-// A usageError is the caller's mistake.
+// A usageError is a mistake in the command line or in the configuration.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// exitFor prints what went wrong and returns the exit code.
+// exitFor prints the error and returns the exit code for it.
 func exitFor(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK

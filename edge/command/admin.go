@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -8,21 +8,19 @@ import (
 	"pkgedge/edge/config"
 )
 
-// What the commands that talk to a running edge share.
-
-// Where the edge listens when its configuration does not say.
+// URLs of an edge whose configuration names no address.
 const (
 	usualAdmin = "http://127.0.0.1:8081"
 	usualEdge  = "http://127.0.0.1:8080"
 )
 
-// adminFlags say where the admin listener is.
+// adminFlags locate the admin listener of a running edge.
 type adminFlags struct {
 	Admin string `placeholder:"URL" help:"Admin listener of the edge. Default: http://127.0.0.1:8081."`
 	Token string `placeholder:"TOKEN" help:"Its bearer token. Default: the environment variable EDGE_ADMIN_TOKEN, which does not show in the list of processes."`
 }
 
-// baseURL reads the URL given for a flag.
+// baseURL reads the URL that a flag was given.
 func baseURL(flag, text string) (*url.URL, error) {
 	u, err := config.ParseBase(text)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ func runIn(t *testing.T, ctx context.Context, args ...string) (code int, stdout,
 
 func runHere(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = runCommand(ctx, args, nil, &out, &errs, edgetest.NoEnv)
+	code = Run(ctx, args, nil, &out, &errs, edgetest.NoEnv)
 	return code, out.String(), errs.String()
 }
 

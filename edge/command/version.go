@@ -1,12 +1,12 @@
-package main
+package command
 
 import (
 	"runtime/debug"
 	"strings"
 )
 
-// version names the build of this program.
-func version() string {
+// Version names the build of this program.
+func Version() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionOf(info)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"pkgedge/origin/kinds"
 )
 
-// serveFunc runs a configuration until ctx ends. The log has that level.
-type serveFunc func(ctx context.Context, cfg *config.Config, from config.Source, out io.Writer, log *slog.Logger, level *slog.LevelVar) error
+// Serve runs a configuration until ctx ends. The log has that level.
+type Serve func(ctx context.Context, cfg *config.Config, from config.Source, out io.Writer, log *slog.Logger, level *slog.LevelVar) error
 
 // serveCommand is "edge serve".
 type serveCommand struct {
@@ -22,7 +22,7 @@ type serveCommand struct {
 }
 
 // run serves until ctx ends.
-func (c *serveCommand) run(ctx context.Context, serve serveFunc, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+func (c *serveCommand) run(ctx context.Context, serve Serve, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	from := config.Source{Path: c.Config, Listen: c.Listen, Masters: c.Master, Kinds: kinds.All(), Env: env}
 	cfg, err := from.Load()
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *serveCommand) run(ctx context.Context, serve serveFunc, stdout, stderr 
 	return exitOK
 }
 
-// newLog writes text where a person reads it, and JSON elsewhere.
+// newLog returns a log that writes text to a terminal, and JSON elsewhere.
 func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if f, ok := w.(*os.File); ok {
