@@ -77,6 +77,7 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/fsys", "the disk tier calls the file system through it"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
+		{"cache/purge", "Get asks whether a purge covers a stored response"},
 		{"cache/record", "the disk tier's files have its format"},
 		{"cache/sieve", "the disk tier evicts by it"},
 		{"cache/store", "Get looks a stored response up"},
@@ -85,6 +86,14 @@ var arrows = map[string][]arrow{
 	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
+	"cache/fsys/fsystest": {
+		{"cache/fsys", "it makes the system calls fail"},
+	},
+	"cache/purge": {
+		{"cache/fsys", "the journal is a file"},
+		{"cache/policy", "a purge leaves a policy.Mark"},
+		{"cache/store", "a purge covers a store.Key"},
+	},
 	"cache/record": {
 		{"cache/policy", "a Meta has a policy.Span"},
 		{"cache/store", "a file holds a store.Meta"},
@@ -156,7 +165,11 @@ var testArrows = map[string][]arrow{
 	},
 	"cache": {
 		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/fsys/fsystest", "a file system in trouble"},
 		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/purge": {
+		{"cache/fsys/fsystest", "a file system in trouble"},
 	},
 	"cache/record": {
 		{"cache/policy/policytest", "stored responses in one line"},

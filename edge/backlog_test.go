@@ -36,7 +36,7 @@ func backlog(t testing.TB, s *site, n int) []feed.Change {
 	t.Helper()
 	var all []feed.Change
 	for i := range n {
-		c := feed.Change{Name: fmt.Sprintf("@scope/package-%d", i), Rev: "1-a"}
+		c := feed.Change{Name: fmt.Sprintf("@scope/package-%d", i)}
 		all = append(all, c)
 		if i%5 > 0 {
 			continue

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
@@ -53,7 +54,7 @@ type change struct {
 	from  *upstream
 	key   store.Key
 	mark  kind.Invalidation
-	purge cache.Purge
+	purge purge.Purge
 }
 
 // change finds what a change of a package concerns. ok is false for names that
@@ -67,9 +68,9 @@ func (s *site) change(c feed.Change) (change, bool) {
 	if !ok || !r.InFeed || r.Group != c.Name {
 		return change{}, false
 	}
-	p := cache.Purge{Scope: cache.ScopeGroupMetadata, Site: s.name, Name: r.Group, Soft: true}
+	p := purge.Purge{Scope: purge.GroupMetadata, Site: s.name, Name: r.Group, Soft: true}
 	if c.Deleted { // with its files
-		p.Scope = cache.ScopeGroup
+		p.Scope = purge.Group
 	}
 	return change{from, s.key(from, r), kind.Invalidation{Scope: kind.GroupMetadata, Name: r.Group}, p}, true
 }
@@ -88,7 +89,7 @@ func (s *site) changed(changes []feed.Change) error {
 // nor being fetched needs none: a later fetch gets the new state, from the primary
 // first until a replica has followed (docs/decisions/0007). A deletion is rare and
 // always needs one, for files may be stored without it.
-func (s *site) concerned(changes []feed.Change) (purges []cache.Purge) {
+func (s *site) concerned(changes []feed.Change) (purges []purge.Purge) {
 	for _, c := range changes {
 		if ch, ok := s.change(c); ok && (c.Deleted || s.cache.Holds(ch.key)) {
 			purges = append(purges, ch.purge)
@@ -99,7 +100,7 @@ func (s *site) concerned(changes []feed.Change) (purges []cache.Purge) {
 
 // doubt makes all metadata of the site stale.
 func (s *site) doubt() error {
-	return s.cache.Purge(cache.Purge{Scope: cache.ScopeSiteMetadata, Site: s.name, Soft: true})
+	return s.cache.Purge(purge.Purge{Scope: purge.SiteMetadata, Site: s.name, Soft: true})
 }
 
 // following is a feed at work for a site, across reloads that leave it alone.

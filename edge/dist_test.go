@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"pkgedge/cache"
+	"pkgedge/cache/purge"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 )
@@ -255,7 +255,7 @@ func TestLifetimesInAReleaseTree(t *testing.T) {
 			tr.mu.Unlock()
 		}
 		site := s.edge.handler.running.Load().sites[0]
-		if err := site.cache.Purge(cache.Purge{Scope: cache.ScopeSite, Site: site.name}); err != nil {
+		if err := site.cache.Purge(purge.Purge{Scope: purge.Site, Site: site.name}); err != nil {
 			t.Fatal(err)
 		}
 		resp, _ := s.get(t, tt.path)

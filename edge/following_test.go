@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pkgedge/cache"
+	"pkgedge/cache/purge"
 	"pkgedge/edge/config"
 	"pkgedge/edge/report"
 	"pkgedge/origin/feed"
@@ -193,9 +193,9 @@ func TestWhatAFeedNames(t *testing.T) {
 
 func TestAnUnpublishReachesTheFiles(t *testing.T) {
 	s := newInformed(t, feed.Couch, followed5m, "").edge.handler.running.Load().sites[0]
-	for deleted, scope := range map[bool]cache.Scope{false: cache.ScopeGroupMetadata, true: cache.ScopeGroup} {
+	for deleted, scope := range map[bool]purge.Scope{false: purge.GroupMetadata, true: purge.Group} {
 		ch, ok := s.change(feed.Change{Name: "@s/a", Deleted: deleted})
-		if want := (cache.Purge{Scope: scope, Site: "npm", Name: "@s/a", Soft: true}); !ok || ch.purge != want {
+		if want := (purge.Purge{Scope: scope, Site: "npm", Name: "@s/a", Soft: true}); !ok || ch.purge != want {
 			t.Errorf("%+v; want %+v", ch.purge, want)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"pkgedge/cache"
+	"pkgedge/cache/purge"
 	"pkgedge/origin/sample/faults"
 )
 
@@ -25,7 +25,7 @@ func TestNoTransform(t *testing.T) {
 		{path, "public, max-age=300", abbreviatedType, "zstd"},
 		{path + "/-/edge-sample-words-1.0.0.tgz", "public, max-age=300, no-transform", "", ""},
 	} {
-		if err := s.edge.cache.Purge(cache.Purge{Scope: cache.ScopeAll}); err != nil {
+		if err := s.edge.cache.Purge(purge.Purge{Scope: purge.All}); err != nil {
 			t.Fatal(err)
 		}
 		var rules []*faults.Rule

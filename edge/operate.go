@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"pkgedge/cache"
+	"pkgedge/cache/purge"
 	"pkgedge/edge/admin"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
@@ -118,7 +119,7 @@ type purger struct{ *handler }
 func (p purger) Purge(_ context.Context, what admin.Purge) error {
 	c := p.running.Load()
 	if what.All {
-		return c.cache.Purge(cache.Purge{Scope: cache.ScopeAll, Soft: what.Soft})
+		return c.cache.Purge(purge.Purge{Scope: purge.All, Soft: what.Soft})
 	}
 	if what.URL != "" {
 		return c.purgeURL(what)
@@ -129,11 +130,11 @@ func (p purger) Purge(_ context.Context, what admin.Purge) error {
 			continue
 		}
 		found = true
-		scope := cache.ScopeSite
+		scope := purge.Site
 		if what.Package != "" {
-			scope = cache.ScopeGroup
+			scope = purge.Group
 		}
-		if err := c.cache.Purge(cache.Purge{Scope: scope, Site: s.name, Name: what.Package, Soft: what.Soft}); err != nil {
+		if err := c.cache.Purge(purge.Purge{Scope: scope, Site: s.name, Name: what.Package, Soft: what.Soft}); err != nil {
 			return err
 		}
 	}
@@ -162,7 +163,7 @@ func (c *running) purgeURL(what admin.Purge) error {
 			return fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, what.URL)
 		}
 		from, _ := s.upstream(r) // what may be stored names one scope at most
-		return c.cache.Purge(cache.Purge{Scope: cache.ScopeKey, Site: s.name, Name: s.key(from, r).ID, Soft: what.Soft})
+		return c.cache.Purge(purge.Purge{Scope: purge.Key, Site: s.name, Name: s.key(from, r).ID, Soft: what.Soft})
 	}
 	return fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, what.URL)
 }

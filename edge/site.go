@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/purge"
 	"pkgedge/edge/config"
 	"pkgedge/edge/redact"
 	"pkgedge/origin"
@@ -176,14 +177,14 @@ func (s *site) close() {
 // touched makes stale what a successful write at u changed.
 func (s *site) touched(u *upstream, marks []kind.Invalidation) error {
 	for _, m := range marks {
-		p := cache.Purge{Site: s.name, Name: m.Name, Soft: true}
+		p := purge.Purge{Site: s.name, Name: m.Name, Soft: true}
 		switch m.Scope {
 		case kind.GroupMetadata:
-			p.Scope = cache.ScopeGroupMetadata
+			p.Scope = purge.GroupMetadata
 		case kind.GroupAll:
-			p.Scope = cache.ScopeGroup
+			p.Scope = purge.Group
 		case kind.OneKey:
-			p.Scope, p.Name = cache.ScopeKey, s.key(u, kind.Route{Key: m.Name}).ID
+			p.Scope, p.Name = purge.Key, s.key(u, kind.Route{Key: m.Name}).ID
 		}
 		if err := s.cache.Purge(p); err != nil {
 			return err

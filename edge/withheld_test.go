@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"pkgedge/cache"
+	"pkgedge/cache/purge"
 	"pkgedge/edge/config"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
@@ -104,7 +104,7 @@ func TestOldReleaseIsRemembered(t *testing.T) {
 	s.under(t, func(c *config.Config) { c.Sites[0].MinimumAge = 24 * time.Hour })
 	s.expect(t, "at first", map[string]int{grown: 200})
 	s.down()
-	if err := s.edge.cache.Purge(cache.Purge{Site: "npm", Scope: cache.ScopeGroupMetadata, Name: "edge-sample-words"}); err != nil {
+	if err := s.edge.cache.Purge(purge.Purge{Site: "npm", Scope: purge.GroupMetadata, Name: "edge-sample-words"}); err != nil {
 		t.Fatal(err)
 	}
 	s.expect(t, "with no list to be had", map[string]int{grown: 200, young: 503})

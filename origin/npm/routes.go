@@ -42,7 +42,7 @@ func (k *Kind) withTime() *Kind {
 	return &own
 }
 
-// keyMark begins what is added to the key of a stored response that depends on
+// keyMark begins the end of the key of a stored response that depends on
 // more than its name. No file name has that byte.
 const keyMark = "\x01"
 

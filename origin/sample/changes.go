@@ -22,7 +22,7 @@ type event struct {
 	deleted bool
 }
 
-// news wakes those who wait for content.
+// news wakes the requests that wait for content.
 type news struct {
 	mu   sync.Mutex
 	wake chan struct{} // nil while nobody waits

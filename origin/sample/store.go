@@ -27,7 +27,7 @@ var (
 const PrivateScope = "@edge-private"
 
 // Store is the content that one or more masters serve. It is safe for
-// concurrent use; its size is bounded only by what is put into it.
+// concurrent use; its size is bounded only by the packages in it.
 type Store struct {
 	content  atomic.Pointer[content]
 	accounts accounts

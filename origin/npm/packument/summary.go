@@ -181,17 +181,14 @@ func generation(rev string) (int64, bool) {
 func tagsOf(object []byte) map[string]string {
 	r := NewReader(object)
 	tags := map[string]string{}
-	if r.Object() != nil {
-		return nil
-	}
-	for {
-		key, _, ok, err := r.Next()
-		if err != nil || !ok {
-			return tags
-		}
+	// An error ends it: a value that is no object has no tags.
+	_ = r.Each(func(key []byte) error {
 		tag := string(key)
-		if s, err := r.StringValue(); err == nil && s != (Span{}) {
+		s, err := r.StringValue()
+		if err == nil && s != (Span{}) {
 			tags[tag] = string(r.Unquote(object[s.From:s.To]))
 		}
-	}
+		return err
+	})
+	return tags
 }

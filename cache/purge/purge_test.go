@@ -1,8 +1,7 @@
-package cache
+package purge
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,29 +9,27 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy"
-	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
-	"pkgedge/cache/store/storetest"
 )
 
-func openedPurges(t *testing.T, dir string) *purges {
+func openedPurges(t *testing.T, dir string) *Sequence {
 	t.Helper()
-	p, err := openPurges(fsys.System(), dir)
+	p, err := Open(fsys.System(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.close() })
+	t.Cleanup(func() { p.Close() })
 	return p
 }
 
-func (p *purges) mustAdd(t *testing.T, u Purge) {
+func (p *Sequence) mustAdd(t *testing.T, u Purge) {
 	t.Helper()
-	if err := p.add(u); err != nil {
+	if err := p.Add(u); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -50,18 +47,18 @@ func TestPurgeScopes(t *testing.T) {
 		purge Purge
 		want  [5]bool
 	}{
-		{"all", Purge{Scope: ScopeAll}, [5]bool{true, true, true, true, true}},
-		{"a site", Purge{Scope: ScopeSite, Site: "s"}, [5]bool{true, true, true, true, false}},
-		{"a group", Purge{Scope: ScopeGroup, Site: "s", Name: "a"}, [5]bool{true, true, false, false, false}},
-		{"a group's metadata", Purge{Scope: ScopeGroupMetadata, Site: "s", Name: "a"}, [5]bool{true, false, false, false, false}},
-		{"a key", Purge{Scope: ScopeKey, Site: "s", Name: "a"}, [5]bool{false, false, false, true, false}},
-		{"the nameless group is nobody's", Purge{Scope: ScopeGroup, Site: "s"}, [5]bool{}},
-		{"another site", Purge{Scope: ScopeSite, Site: "u"}, [5]bool{}},
+		{"all", Purge{Scope: All}, [5]bool{true, true, true, true, true}},
+		{"a site", Purge{Scope: Site, Site: "s"}, [5]bool{true, true, true, true, false}},
+		{"a group", Purge{Scope: Group, Site: "s", Name: "a"}, [5]bool{true, true, false, false, false}},
+		{"a group's metadata", Purge{Scope: GroupMetadata, Site: "s", Name: "a"}, [5]bool{true, false, false, false, false}},
+		{"a key", Purge{Scope: Key, Site: "s", Name: "a"}, [5]bool{false, false, false, true, false}},
+		{"the nameless group is nobody's", Purge{Scope: Group, Site: "s"}, [5]bool{}},
+		{"another site", Purge{Scope: Site, Site: "u"}, [5]bool{}},
 	} {
 		for soft, mark := range map[bool]policy.Mark{false: policy.MarkedGone, true: policy.MarkedStale} {
 			t.Run(fmt.Sprint(tt.rule, " soft=", soft), func(t *testing.T) {
 				p := openedPurges(t, "")
-				before := p.now()
+				before := p.Now()
 				tt.purge.Soft = soft
 				p.mustAdd(t, tt.purge)
 				for i, k := range keys {
@@ -69,10 +66,10 @@ func TestPurgeScopes(t *testing.T) {
 					if tt.want[i] {
 						want = mark
 					}
-					if have := p.mark(k, before); have != want {
+					if have := p.Mark(k, before); have != want {
 						t.Errorf("%v born before is %d, want %d", k, have, want)
 					}
-					if have := p.mark(k, p.now()); have != policy.NotMarked {
+					if have := p.Mark(k, p.Now()); have != policy.NotMarked {
 						t.Errorf("%v born after is %d", k, have)
 					}
 				}
@@ -86,15 +83,15 @@ func TestPurgeHardAndSoft(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a", Group: "g"}
 	var born []uint64
 	for _, u := range []Purge{
-		{Scope: ScopeKey, Site: "s", Name: "a"},
-		{Scope: ScopeKey, Site: "s", Name: "a", Soft: true},
-		{Scope: ScopeGroup, Site: "s", Name: "g", Soft: true},
+		{Scope: Key, Site: "s", Name: "a"},
+		{Scope: Key, Site: "s", Name: "a", Soft: true},
+		{Scope: Group, Site: "s", Name: "g", Soft: true},
 	} {
-		born = append(born, p.now())
+		born = append(born, p.Now())
 		p.mustAdd(t, u)
 	}
 	for i, want := range []policy.Mark{policy.MarkedGone, policy.MarkedStale, policy.MarkedStale} {
-		if have := p.mark(k, born[i]); have != want {
+		if have := p.Mark(k, born[i]); have != want {
 			t.Errorf("born before purge %d: %d, want %d: the worst counts", i, have, want)
 		}
 	}
@@ -104,27 +101,27 @@ func TestPurgeSurvivesReopening(t *testing.T) {
 	dir := t.TempDir()
 	k := store.Key{Site: "s", ID: "a"}
 	p := openedPurges(t, dir)
-	first := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-	second := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeAll, Soft: true})
-	third := p.now()
-	p.close()
+	first := p.Now()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
+	second := p.Now()
+	p.mustAdd(t, Purge{Scope: All, Soft: true})
+	third := p.Now()
+	p.Close()
 	for range 3 {
 		p = openedPurges(t, dir)
-		if p.mark(k, first) != policy.MarkedGone || p.mark(k, second) != policy.MarkedStale || p.mark(k, third) != policy.NotMarked {
-			t.Errorf("marks are %d %d %d", p.mark(k, first), p.mark(k, second), p.mark(k, third))
+		if p.Mark(k, first) != policy.MarkedGone || p.Mark(k, second) != policy.MarkedStale || p.Mark(k, third) != policy.NotMarked {
+			t.Errorf("marks are %d %d %d", p.Mark(k, first), p.Mark(k, second), p.Mark(k, third))
 		}
-		if p.now() < third {
-			t.Errorf("the sequence went back from %d to %d", third, p.now())
+		if p.Now() < third {
+			t.Errorf("the sequence went back from %d to %d", third, p.Now())
 		}
-		p.close()
+		p.Close()
 	}
 	p = openedPurges(t, dir)
-	fourth := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
+	fourth := p.Now()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
 	for _, born := range []uint64{first, second, third, fourth} {
-		if p.mark(k, born) != policy.MarkedGone {
+		if p.Mark(k, born) != policy.MarkedGone {
 			t.Errorf("born %d is not covered by a purge after the restart", born)
 		}
 	}
@@ -143,16 +140,16 @@ func TestPurgeNumbersAreNotGivenTwice(t *testing.T) {
 			k := store.Key{Site: "s", ID: "a"}
 			p := openedPurges(t, dir)
 			for range 10 {
-				p.mustAdd(t, Purge{Scope: ScopeSite, Site: "other"})
+				p.mustAdd(t, Purge{Scope: Site, Site: "other"})
 			}
-			born := p.now()
-			p.close()
+			born := p.Now()
+			p.Close()
 			if err := lose(filepath.Join(dir, "purges")); err != nil {
 				t.Fatal(err)
 			}
 			p = openedPurges(t, dir)
-			p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-			if have := p.mark(k, born); have != policy.MarkedGone {
+			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
+			if have := p.Mark(k, born); have != policy.MarkedGone {
 				t.Errorf("mark %d: a response born before the purge is not covered", have)
 			}
 		})
@@ -179,10 +176,10 @@ func TestPurgeJournalDamage(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "purges"), []byte(tt.journal), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			check := func(p *purges) {
+			check := func(p *Sequence) {
 				t.Helper()
 				for id, want := range map[string]policy.Mark{"a": tt.a, "b": tt.b, "z": tt.z} {
-					if have := p.mark(store.Key{Site: "s", ID: id}, 0); have != want {
+					if have := p.Mark(store.Key{Site: "s", ID: id}, 0); have != want {
 						t.Errorf("%s is %d, want %d", id, have, want)
 					}
 				}
@@ -190,11 +187,11 @@ func TestPurgeJournalDamage(t *testing.T) {
 			p := openedPurges(t, dir)
 			check(p)
 			// What comes after the damage is not lost to it.
-			p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "later"})
-			p.close()
+			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "later"})
+			p.Close()
 			p = openedPurges(t, dir)
 			check(p)
-			if have := p.mark(store.Key{Site: "s", ID: "later"}, 0); have != policy.MarkedGone {
+			if have := p.Mark(store.Key{Site: "s", ID: "later"}, 0); have != policy.MarkedGone {
 				t.Errorf("a purge after the damage is %d after a restart, want gone", have)
 			}
 		})
@@ -207,8 +204,8 @@ func TestPurgeFold(t *testing.T) {
 	key := func(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i)} }
 	var born []uint64
 	for i := range 20 {
-		born = append(born, p.now())
-		p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: fmt.Sprint(i), Soft: i >= 10})
+		born = append(born, p.Now())
+		p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: fmt.Sprint(i), Soft: i >= 10})
 		if len(p.marks) > p.limit {
 			t.Fatalf("%d marks, limit %d", len(p.marks), p.limit)
 		}
@@ -218,14 +215,14 @@ func TestPurgeFold(t *testing.T) {
 		if i < 10 {
 			want = policy.MarkedGone
 		}
-		if have := p.mark(key(i), born[i]); have < want {
+		if have := p.Mark(key(i), born[i]); have < want {
 			t.Errorf("purge %d was forgotten: %d", i, have)
 		}
 	}
-	if p.mark(key(99), p.now()) != policy.NotMarked {
+	if p.Mark(key(99), p.Now()) != policy.NotMarked {
 		t.Error("what is born now is covered")
 	}
-	if p.mark(key(99), born[11]) == policy.MarkedGone {
+	if p.Mark(key(99), born[11]) == policy.MarkedGone {
 		t.Error("soft purges, folded, made something gone")
 	}
 }
@@ -244,10 +241,10 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 		p := openedPurges(t, dir)
 		k := store.Key{Site: "s", ID: "a"}
 		last := uint64(2 * compactAfter)
-		if p.mark(k, last-1) != policy.MarkedGone || p.mark(k, last) != policy.NotMarked || p.now() < last {
-			t.Errorf("marks %d %d, sequence %d", p.mark(k, last-1), p.mark(k, last), p.now())
+		if p.Mark(k, last-1) != policy.MarkedGone || p.Mark(k, last) != policy.NotMarked || p.Now() < last {
+			t.Errorf("marks %d %d, sequence %d", p.Mark(k, last-1), p.Mark(k, last), p.Now())
 		}
-		p.close()
+		p.Close()
 		b, err := os.ReadFile(path)
 		if n := strings.Count(string(b), "\n"); err != nil || n != 3+i { // the two marks, and where each edge began
 			t.Errorf("%d lines, want %d: %v", n, 3+i, err)
@@ -255,16 +252,9 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 	}
 }
 
-// quick is a system that syncs nothing.
-func quick() fsys.Calls {
-	sys := fsys.System()
-	sys.Sync = func(*os.File) error { return nil }
-	return sys
-}
-
 func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	dir := t.TempDir()
-	p, err := openPurges(quick(), dir)
+	p, err := Open(fsystest.Quick(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,8 +262,8 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	for range 3 {
 		for i := range compactAfter + 200 { // which is beyond what 50 keys are worth
 			name := fmt.Sprint(i % 50)
-			born[name] = p.now()
-			p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: name, Soft: i%3 == 0})
+			born[name] = p.Now()
+			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: name, Soft: i%3 == 0})
 		}
 		p.journal.wg.Wait()
 		b, err := os.ReadFile(filepath.Join(dir, "purges"))
@@ -281,13 +271,13 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 			t.Errorf("%d lines for 50 keys: %v", n, err)
 		}
 	}
-	if err := p.close(); err != nil {
+	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again := openedPurges(t, dir)
 	for name, born := range born {
 		k := store.Key{Site: "s", ID: name}
-		if have, want := again.mark(k, born), p.mark(k, born); have != want || want == policy.NotMarked {
+		if have, want := again.Mark(k, born), p.Mark(k, born); have != want || want == policy.NotMarked {
 			t.Errorf("%s is %d after a restart, want %d", name, have, want)
 		}
 	}
@@ -300,42 +290,42 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 // acknowledged is in force after a restart.
 func TestPurgeJournalFaults(t *testing.T) {
 	const keys = 6
-	purge := func(p *purges, i int) error {
-		return p.add(Purge{Scope: ScopeKey, Site: "s", Name: fmt.Sprint(i)})
+	purge := func(p *Sequence, i int) error {
+		return p.Add(Purge{Scope: Key, Site: "s", Name: fmt.Sprint(i)})
 	}
 	for _, killed := range []bool{false, true} {
 		for _, short := range []bool{false, true} {
 			for at, more := 1, true; more; at++ {
-				f := &faults{at: at, err: syscall.EIO, killed: killed, short: short}
+				f := &fsystest.Faults{FailAt: at, Err: syscall.EIO, Killed: killed, Short: short}
 				dir := t.TempDir()
-				openedPurges(t, dir).close()
+				openedPurges(t, dir).Close()
 				born := uint64(0)
 				acknowledged := make(map[int]bool)
-				p, err := openPurges(f.system(), dir)
+				p, err := Open(f.Calls(), dir)
 				if err == nil {
-					born = p.now()
+					born = p.Now()
 					for i := range keys {
 						acknowledged[i] = purge(p, i) == nil
-						if p.mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
+						if p.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
 							t.Errorf("call %d: purge %d is not in force", at, i)
 						}
 					}
 					p.journal.compactSoon(&p.adding, p.limit)
 					p.journal.wg.Wait()
 					acknowledged[keys] = purge(p, keys) == nil
-					p.close()
+					p.Close()
 				}
 				again := openedPurges(t, dir)
 				for i, yes := range acknowledged {
-					if yes && again.mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
-						t.Fatalf("call %d, %s: purge %d was acknowledged and is forgotten", at, f.failed, i)
+					if yes && again.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
+						t.Fatalf("call %d, %s: purge %d was acknowledged and is forgotten", at, f.Failed, i)
 					}
 				}
-				if again.mark(store.Key{Site: "s", ID: "other"}, born) != policy.NotMarked {
-					t.Fatalf("call %d, %s: taken for damage", at, f.failed)
+				if again.Mark(store.Key{Site: "s", ID: "other"}, born) != policy.NotMarked {
+					t.Fatalf("call %d, %s: taken for damage", at, f.Failed)
 				}
-				again.close()
-				more = f.failed != ""
+				again.Close()
+				more = f.Failed != ""
 			}
 		}
 	}
@@ -348,11 +338,11 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	p := openedPurges(t, dir)
 	var born []uint64
 	for i := range 4 {
-		born = append(born, p.now())
-		p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: fmt.Sprint("name", i)})
+		born = append(born, p.Now())
+		p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: fmt.Sprint("name", i)})
 	}
-	after := p.now()
-	p.close()
+	after := p.Now()
+	p.Close()
 	path := filepath.Join(dir, "purges")
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -366,20 +356,20 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	k := store.Key{Site: "s", ID: "other"}
 	for range 2 {
 		p = openedPurges(t, dir)
-		if p.mark(k, born[1]) != policy.MarkedGone || p.mark(store.Key{Site: "s", ID: "name1"}, born[1]) != policy.MarkedGone {
+		if p.Mark(k, born[1]) != policy.MarkedGone || p.Mark(store.Key{Site: "s", ID: "name1"}, born[1]) != policy.MarkedGone {
 			t.Error("what the lost purge may have covered is there")
 		}
-		if p.mark(k, born[2]) != policy.NotMarked || p.mark(k, after) != policy.NotMarked {
+		if p.Mark(k, born[2]) != policy.NotMarked || p.Mark(k, after) != policy.NotMarked {
 			t.Error("what was stored after the lost purge is gone")
 		}
-		p.close()
+		p.Close()
 	}
 	b[len(b)-3] ^= 1 // the last whole line
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p = openedPurges(t, dir)
-	if p.mark(k, after) != policy.MarkedGone || p.mark(k, p.now()) != policy.NotMarked {
+	if p.Mark(k, after) != policy.MarkedGone || p.Mark(k, p.Now()) != policy.NotMarked {
 		t.Error("the last purge is forgotten, or more than what was stored is gone")
 	}
 }
@@ -396,15 +386,15 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a"}
 	for range 3 {
 		p := openedPurges(t, dir)
-		if p.now() <= ahead || p.mark(k, ahead) != policy.NotMarked {
-			t.Errorf("the sequence is %d, and was %d", p.now(), ahead)
+		if p.Now() <= ahead || p.Mark(k, ahead) != policy.NotMarked {
+			t.Errorf("the sequence is %d, and was %d", p.Now(), ahead)
 		}
-		ahead = p.now()
-		p.close()
+		ahead = p.Now()
+		p.Close()
 	}
 	p := openedPurges(t, dir)
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-	if p.mark(k, ahead) != policy.MarkedGone {
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
+	if p.Mark(k, ahead) != policy.MarkedGone {
 		t.Error("a purge does not cover what an earlier edge stored")
 	}
 }
@@ -412,32 +402,32 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	born := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
-	p.close()
+	born := p.Now()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
+	p.Close()
 	sys := fsys.System()
 	sys.Write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.ENOSPC }
-	p, err := openPurges(sys, dir)
+	p, err := Open(sys, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.mark(store.Key{Site: "s", ID: "a"}, born) != policy.MarkedGone {
+	if p.Mark(store.Key{Site: "s", ID: "a"}, born) != policy.MarkedGone {
 		t.Error("forgotten")
 	}
-	if err := p.add(Purge{Scope: ScopeAll}); !errors.Is(err, syscall.ENOSPC) {
+	if err := p.Add(Purge{Scope: All}); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("acknowledged, and not on disk: %v", err)
 	}
-	p.close()
+	p.Close()
 }
 
 func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	p := openedPurges(t, t.TempDir())
-	before := p.now()
+	before := p.Now()
 	p.journal.file.Close()
-	if err := p.add(Purge{Scope: ScopeAll}); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
+	if err := p.Add(Purge{Scope: All}); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
 		t.Errorf("got %v", err)
 	}
-	if p.mark(store.Key{}, before) != policy.MarkedGone {
+	if p.Mark(store.Key{}, before) != policy.MarkedGone {
 		t.Error("it is not in force")
 	}
 }
@@ -446,8 +436,8 @@ func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 func TestPurgeAfterATornWrite(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	before := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "a"})
+	before := p.Now()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
 	journal := p.journal.file
 	if _, err := journal.WriteString(`{"seq":`); err != nil {
 		t.Fatal(err)
@@ -458,148 +448,17 @@ func TestPurgeAfterATornWrite(t *testing.T) {
 	}
 	defer closed.Close()
 	p.journal.file = closed
-	if err := p.add(Purge{Scope: ScopeKey, Site: "s", Name: "b"}); err == nil {
+	if err := p.Add(Purge{Scope: Key, Site: "s", Name: "b"}); err == nil {
 		t.Fatal("written nowhere")
 	}
 	p.journal.file = journal
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "c"})
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "d"})
-	p.close()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "c"})
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "d"})
+	p.Close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"a", "c", "d"} {
-		if have := p.mark(store.Key{Site: "s", ID: id}, before); have != policy.MarkedGone {
+		if have := p.Mark(store.Key{Site: "s", ID: id}, before); have != policy.MarkedGone {
 			t.Errorf("%s is %d after a restart, want gone", id, have)
-		}
-	}
-}
-
-// Purge, seen from a client.
-func TestPurged(t *testing.T) {
-	for name, config := range map[string]func(*Config){"memory": memoryOnly, "tiers": nil} {
-		t.Run(name+" hard", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := opened(t, config)
-				rule := policy.Rule{Grace: policy.Window{Default: policy.Forever, Min: policy.Forever}, Keep: policy.Window{Default: policy.Forever, Min: policy.Forever}}
-				one := query("a", always(200, "one", "Cache-Control: max-age=60", `Etag: "1"`))
-				one.Rule = rule
-				expect(t, c, one, Missed, "one")
-				settle(c)
-				expect(t, c, one, Hit, "one")
-				if err := c.Purge(Purge{Scope: ScopeGroup, Site: "s", Name: "g"}); err != nil {
-					t.Fatal(err)
-				}
-				down := query("a", failing())
-				down.Rule = rule
-				if g := get(c, down); g.err == nil {
-					t.Errorf("purged, and yet %v", g)
-				}
-				storetest.Expect(t, c.store, one.Key, 0, nil) // its room is given back
-				two := query("a", &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
-					if ask.ETag != "" {
-						t.Errorf("validates what is gone: %q", ask.ETag)
-					}
-					return respond(fill, 200, "two", "Cache-Control: max-age=60")
-				}})
-				expect(t, c, two, Missed, "two")
-				settle(c)
-				expect(t, c, two, Hit, "two")
-			})
-		})
-		t.Run(name+" soft", func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := opened(t, config)
-				fetches := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
-					if n == 1 {
-						return respond(fill, 200, "one", "Cache-Control: max-age=60", `Etag: "1"`)
-					}
-					if ask.ETag != `"1"` {
-						t.Errorf("asked with ETag %q", ask.ETag)
-					}
-					return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
-				}}
-				q := query("a", fetches)
-				q.Rule.Keep.Default = time.Hour
-				expect(t, c, q, Missed, "one")
-				settle(c)
-				if err := c.Purge(Purge{Scope: ScopeAll, Soft: true}); err != nil {
-					t.Fatal(err)
-				}
-				down := *q
-				down.Fetcher = failing()
-				expect(t, c, &down, HitError, "one")
-				pass(2 * cooling)
-				expect(t, c, q, Revalidated, "one")
-				settle(c)
-				expect(t, c, q, Hit, "one") // the renewed one is not covered any more
-				fetches.want(t, 2)
-			})
-		})
-	}
-}
-
-func TestPurgeBeatsAFillThatBeganBefore(t *testing.T) {
-	for name, config := range map[string]func(*Config){"memory": memoryOnly, "tiers": nil} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := opened(t, config)
-				gate := make(chan struct{})
-				origin := &counting{fetch: func(n int, _ context.Context, _ Ask, fill *Fill) error {
-					text := "old"
-					if n == 1 {
-						<-gate // the old bytes were on their way when the purge came
-					} else {
-						text = "new"
-					}
-					return respond(fill, 200, text, "Cache-Control: max-age=60")
-				}}
-				early := make(chan got)
-				go func() { early <- get(c, query("a", origin)) }()
-				synctest.Wait()
-				if err := c.Purge(Purge{Scope: ScopeKey, Site: "s", Name: "a"}); err != nil {
-					t.Fatal(err)
-				}
-				// Whoever comes after the purge does not join the flight from before.
-				late := make(chan got, 1)
-				go func() { late <- get(c, query("a", origin)) }()
-				synctest.Wait()
-				select {
-				case g := <-late:
-					if g.outcome != Missed || g.body != "new" {
-						t.Errorf("who came after the purge got %v", g)
-					}
-				default:
-					t.Error("who came after the purge waits for the flight from before")
-				}
-				close(gate)
-				if g := <-early; g.body != "old" {
-					t.Errorf("who came before the purge got %v", g)
-				}
-				settle(c)
-				if g := get(c, query("a", origin)); g.body != "new" {
-					t.Errorf("after the old fill committed: %v", g)
-				}
-			})
-		})
-	}
-}
-
-func TestPurgeSurvivesARestartOfTheCache(t *testing.T) {
-	dir := t.TempDir()
-	origin := always(200, "x", "Cache-Control: max-age=60")
-	for i, want := range []Outcome{Missed, Missed, Hit} {
-		c, err := Open(Config{Disk: 1 << 20, Dir: dir, MaxObject: 1 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		expect(t, c, query("a", origin), want, "x")
-		settle(c)
-		if i == 0 {
-			if err := c.Purge(Purge{Scope: ScopeSite, Site: "s"}); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
 		}
 	}
 }
@@ -616,22 +475,22 @@ func TestPurgeDuringACompaction(t *testing.T) {
 		}
 		return os.OpenFile(path, flag, 0o600)
 	}
-	p, err := openPurges(sys, dir)
+	p, err := Open(sys, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	born := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "before"})
+	born := p.Now()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "before"})
 	p.journal.compactSoon(&p.adding, p.limit)
 	<-begun
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "meanwhile"})
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "meanwhile"})
 	close(gate)
 	p.journal.wg.Wait()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "after"})
-	p.close()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "after"})
+	p.Close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"before", "meanwhile", "after"} {
-		if p.mark(store.Key{Site: "s", ID: id}, born) != policy.MarkedGone {
+		if p.Mark(store.Key{Site: "s", ID: id}, born) != policy.MarkedGone {
 			t.Errorf("the purge %s is forgotten", id)
 		}
 	}

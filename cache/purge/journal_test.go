@@ -1,4 +1,4 @@
-package cache
+package purge
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 )
@@ -26,7 +27,7 @@ type written struct {
 func TestPowerCutDuringAPurge(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "purges")
-	sys := quick()
+	sys := fsystest.Quick()
 	var writes []written
 	acknowledged := 0
 	sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
@@ -35,13 +36,13 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 		}
 		return f.WriteAt(p, off)
 	}
-	p, err := openPurges(sys, dir)
+	p, err := Open(sys, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	born := p.now()
+	born := p.Now()
 	var batches [][]Purge
-	name := func(s string) Purge { return Purge{Scope: ScopeKey, Site: "s", Name: s} }
+	name := func(s string) Purge { return Purge{Scope: Key, Site: "s", Name: s} }
 	for i := range 50 {
 		batches = append(batches, []Purge{name(fmt.Sprint("one-", i))})
 	}
@@ -51,12 +52,12 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	}
 	batches = append(batches, many, []Purge{name("long-" + strings.Repeat("x", 3*block))}, []Purge{name("last")})
 	for _, all := range batches {
-		if err := p.add(all...); err != nil {
+		if err := p.Add(all...); err != nil {
 			t.Fatal(err)
 		}
 		acknowledged++
 	}
-	p.close()
+	p.Close()
 	var image []byte // what is on disk before a write
 	apply := func(image []byte, w written, lost map[int64]bool) []byte {
 		size := max(int64(len(image)), w.off+int64(len(w.bytes)))
@@ -77,21 +78,21 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(crashed, "purges"), after, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			p, err := openPurges(quick(), crashed)
+			p, err := Open(fsystest.Quick(), crashed)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, all := range batches[:w.acknowledged] {
 				for _, u := range all {
-					if p.mark(store.Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
+					if p.Mark(store.Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
 						t.Fatalf("cut at %d of %d bytes: %.20s is forgotten", w.off, len(w.bytes), u.Name)
 					}
 				}
 			}
-			if w.acknowledged > 0 && p.mark(store.Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
+			if w.acknowledged > 0 && p.Mark(store.Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
 				t.Fatalf("cut at %d of %d bytes: taken for damage", w.off, len(w.bytes))
 			}
-			p.close()
+			p.Close()
 		}
 		image = apply(image, w, nil)
 	}
@@ -104,7 +105,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 func TestPurgesThatFailHalfWay(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	born, real, n := p.now(), p.journal.sys.Write, 0
+	born, real, n := p.Now(), p.journal.sys.Write, 0
 	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		if n++; n == 3 {
 			n, _ := real(f, b[:len(b)/2], off)
@@ -114,17 +115,17 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 	}
 	var many []Purge
 	for i := range 300 {
-		many = append(many, Purge{Scope: ScopeKey, Site: "s", Name: fmt.Sprint("many-", i)})
+		many = append(many, Purge{Scope: Key, Site: "s", Name: fmt.Sprint("many-", i)})
 	}
-	if err := p.add(many...); err == nil {
+	if err := p.Add(many...); err == nil {
 		t.Error("acknowledged")
 	}
 	p.journal.sys.Write = real
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "after"})
-	p.close()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "after"})
+	p.Close()
 	p = openedPurges(t, dir)
 	for id, want := range map[string]policy.Mark{"many-0": policy.NotMarked, "many-299": policy.NotMarked, "after": policy.MarkedGone} {
-		if have := p.mark(store.Key{Site: "s", ID: id}, born); have != want {
+		if have := p.Mark(store.Key{Site: "s", ID: id}, born); have != want {
 			t.Errorf("%s is %d, want %d", id, have, want)
 		}
 	}
@@ -148,28 +149,28 @@ func TestPurgeWaitsForTheNameOfARewrittenJournal(t *testing.T) {
 		}
 		return nil
 	}
-	p, err := openPurges(sys, dir)
+	p, err := Open(sys, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !made {
 		t.Error("the name of a new journal is not made durable")
 	}
-	defer p.close()
-	p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "before"})
+	defer p.Close()
+	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "before"})
 	p.journal.compactSoon(&p.adding, p.limit)
 	p.journal.wg.Wait()
 	for range 2 {
-		if err := p.add(Purge{Scope: ScopeKey, Site: "s", Name: "a"}); err == nil {
+		if err := p.Add(Purge{Scope: Key, Site: "s", Name: "a"}); err == nil {
 			t.Error("acknowledged, and a power cut would forget it")
 		}
 	}
 	broken, made = false, false
-	if p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "b"}); !made {
+	if p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "b"}); !made {
 		t.Error("acknowledged, and the name is not durable")
 	}
 	made = false
-	if p.mustAdd(t, Purge{Scope: ScopeKey, Site: "s", Name: "c"}); made {
+	if p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "c"}); made {
 		t.Error("the name is made durable each time")
 	}
 }

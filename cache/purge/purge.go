@@ -1,4 +1,4 @@
-package cache
+package purge
 
 import (
 	"fmt"
@@ -15,12 +15,12 @@ import (
 type Scope uint8
 
 const (
-	ScopeAll           Scope = iota // every stored response
-	ScopeSite                       // a site's
-	ScopeGroup                      // a group's: a package's metadata and files
-	ScopeGroupMetadata              // the metadata of a group
-	ScopeKey                        // one key
-	ScopeSiteMetadata               // the metadata of a site; older edges ignore its lines
+	All           Scope = iota // every stored response
+	Site                       // a site's
+	Group                      // a group's: a package's metadata and files
+	GroupMetadata              // the metadata of a group
+	Key                        // one key
+	SiteMetadata               // the metadata of a site; older edges ignore its lines
 )
 
 // Purge names stored responses that must not be used any more.
@@ -36,13 +36,13 @@ type Purge struct {
 // as gone up to the newest hard one: costly, and never wrong.
 const maxMarks = 1 << 18
 
-// purges remembers what was purged, as a sequence number per name: a stored
+// Sequence remembers what was purged, as a sequence number per name: a stored
 // response is covered when its fill began before the purge. So a purge is one
 // map write however much it covers, and it also covers fills under way.
 //
 // With a directory each purge is on disk before it is acknowledged, and the
 // sequence goes on growing across restarts, whatever the clock does.
-type purges struct {
+type Sequence struct {
 	seq    atomic.Uint64 // what a fill that begins now is born with
 	newest atomic.Uint64 // of the newest purge
 	limit  int           // of marks
@@ -83,8 +83,8 @@ func (m marked) covers(born uint64) policy.Mark {
 	return policy.NotMarked
 }
 
-// openPurges reads the journal in dir; "" keeps purges in memory only.
-func openPurges(sys fsys.Calls, dir string) (*purges, error) {
+// Open reads the journal in dir; "" keeps purges in memory only.
+func Open(sys fsys.Calls, dir string) (*Sequence, error) {
 	p := newPurges(maxMarks)
 	if dir == "" {
 		return p, nil
@@ -97,10 +97,10 @@ func openPurges(sys fsys.Calls, dir string) (*purges, error) {
 	return p, nil
 }
 
-func newPurges(limit int) *purges { return &purges{limit: limit, marks: make(map[target]marked)} }
+func newPurges(limit int) *Sequence { return &Sequence{limit: limit, marks: make(map[target]marked)} }
 
 // replay applies a line of the journal.
-func (p *purges) replay(l journalLine) {
+func (p *Sequence) replay(l journalLine) {
 	p.seq.Store(max(p.seq.Load(), l.Seq))
 	if !l.Start {
 		p.newest.Store(max(p.newest.Load(), l.Seq))
@@ -109,17 +109,17 @@ func (p *purges) replay(l journalLine) {
 }
 
 // lose covers all that a purge up to seq, which nobody remembers, may have.
-func (p *purges) lose(seq uint64) {
+func (p *Sequence) lose(seq uint64) {
 	p.newest.Store(max(p.newest.Load(), seq))
-	p.apply(seq, Purge{Scope: ScopeAll})
+	p.apply(seq, Purge{Scope: All})
 }
 
-// now is the sequence that a fill beginning at this moment is born with.
-func (p *purges) now() uint64 { return p.seq.Load() }
+// Now is the sequence that a fill beginning at this moment is born with.
+func (p *Sequence) Now() uint64 { return p.seq.Load() }
 
-// add puts purges in force. When it returns nil, they are on disk and no look-up
+// Add puts purges in force. When it returns nil, they are on disk and no look-up
 // that starts afterwards sees what they cover unmarked.
-func (p *purges) add(all ...Purge) error {
+func (p *Sequence) Add(all ...Purge) error {
 	p.adding.Lock()
 	defer p.adding.Unlock()
 	seq, lines := p.seq.Load(), make([]journalLine, 0, len(all))
@@ -148,10 +148,10 @@ func (p *purges) add(all ...Purge) error {
 	return nil
 }
 
-func (p *purges) apply(seq uint64, u Purge) {
+func (p *Sequence) apply(seq uint64, u Purge) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if u.Scope == ScopeAll {
+	if u.Scope == All {
 		p.floor.add(seq, u.Soft)
 		return
 	}
@@ -165,7 +165,7 @@ func (p *purges) apply(seq uint64, u Purge) {
 }
 
 // fold forgets the single marks and covers everything older instead.
-func (p *purges) fold(seq uint64) {
+func (p *Sequence) fold(seq uint64) {
 	for _, m := range p.marks {
 		p.floor.gone = max(p.floor.gone, m.gone)
 	}
@@ -173,29 +173,29 @@ func (p *purges) fold(seq uint64) {
 	clear(p.marks)
 }
 
-// mark says what purges have done to a response of k that was born then.
-func (p *purges) mark(k store.Key, born uint64) policy.Mark {
+// Mark says what purges have done to a response of k that was born then.
+func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
 	if born >= p.newest.Load() {
 		return policy.NotMarked
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	worst := p.floor.covers(born)
-	worst = max(worst, p.marks[target{ScopeKey, k.Site, k.ID}].covers(born))
-	worst = max(worst, p.marks[target{scope: ScopeSite, site: k.Site}].covers(born))
+	worst = max(worst, p.marks[target{Key, k.Site, k.ID}].covers(born))
+	worst = max(worst, p.marks[target{scope: Site, site: k.Site}].covers(born))
 	if k.Group != "" {
-		worst = max(worst, p.marks[target{ScopeGroup, k.Site, k.Group}].covers(born))
+		worst = max(worst, p.marks[target{Group, k.Site, k.Group}].covers(born))
 		if k.Metadata {
-			worst = max(worst, p.marks[target{ScopeGroupMetadata, k.Site, k.Group}].covers(born))
+			worst = max(worst, p.marks[target{GroupMetadata, k.Site, k.Group}].covers(born))
 		}
 	}
 	if k.Metadata {
-		worst = max(worst, p.marks[target{scope: ScopeSiteMetadata, site: k.Site}].covers(born))
+		worst = max(worst, p.marks[target{scope: SiteMetadata, site: k.Site}].covers(born))
 	}
 	return worst
 }
 
-func (p *purges) close() error {
+func (p *Sequence) Close() error {
 	if p.journal == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package cache
+package purge
 
 import (
 	"bufio"
@@ -42,6 +42,8 @@ type journal struct {
 	wg         sync.WaitGroup
 }
 
+var crc32c = crc32.MakeTable(crc32.Castagnoli)
+
 // compactAfter is how many lines, beyond twice the marks, make the journal worth
 // rewriting: 100 bytes each, and 200,000 are read in a second.
 const compactAfter = 4096
@@ -57,13 +59,13 @@ type journalLine struct {
 
 func (l journalLine) encode() []byte {
 	raw, _ := json.Marshal(l) // strings and numbers
-	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(raw, castagnoli), raw)
+	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(raw, crc32c), raw)
 }
 
 func decodeJournalLine(line []byte) (l journalLine, ok bool) {
 	line = bytes.TrimSuffix(line, []byte("\n"))
 	if len(line) > 9 && line[8] == ' ' {
-		if string(line[:8]) != fmt.Sprintf("%08x", crc32.Checksum(line[9:], castagnoli)) {
+		if string(line[:8]) != fmt.Sprintf("%08x", crc32.Checksum(line[9:], crc32c)) {
 			return l, false
 		}
 		line = line[9:]
@@ -72,7 +74,7 @@ func decodeJournalLine(line []byte) (l journalLine, ok bool) {
 }
 
 // openJournal replays what is there into p, and begins a new sequence.
-func openJournal(sys fsys.Calls, path string, p *purges) (*journal, error) {
+func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 	j := &journal{sys: sys, path: path}
 	have, err := j.load(p, math.MaxInt64)
 	if err != nil {
@@ -89,7 +91,7 @@ func openJournal(sys fsys.Calls, path string, p *purges) (*journal, error) {
 	}
 	j.torn, j.lost = true, true // until what was not acknowledged is cut off, and the file's name is durable
 	err = j.begin(p, have)
-	if err != nil && !isFull(err) { // a full disk leaves it as it is
+	if err != nil && !fsys.IsFull(err) { // a full disk leaves it as it is
 		j.file.Close()
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func openJournal(sys fsys.Calls, path string, p *purges) (*journal, error) {
 }
 
 // begin adds what the journal lacks, and rewrites it when that is worth it.
-func (j *journal) begin(p *purges, have loaded) error {
+func (j *journal) begin(p *Sequence, have loaded) error {
 	if have.tail != nil {
 		if err := j.add(*have.tail); err != nil {
 			return err
@@ -120,7 +122,7 @@ type loaded struct {
 }
 
 // load replays the whole lines of the first end bytes into p.
-func (j *journal) load(p *purges, end int64) (have loaded, err error) {
+func (j *journal) load(p *Sequence, end int64) (have loaded, err error) {
 	j.size, j.lines = 0, 0
 	f, err := j.sys.Open(j.path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,7 +132,7 @@ func (j *journal) load(p *purges, end int64) (have loaded, err error) {
 		return have, err
 	}
 	defer f.Close()
-	r := bufio.NewReader(io.NewSectionReader(&fileBody{j.sys.Read, f, 0}, 0, end))
+	r := bufio.NewReader(io.NewSectionReader(j.sys.At(f, 0), 0, end))
 	for {
 		line, err := r.ReadBytes('\n')
 		l, ok := decodeJournalLine(line)
@@ -240,7 +242,7 @@ func (j *journal) compactSoon(adding *sync.Mutex, limit int) {
 
 // rewrite replaces the journal's first end bytes, which p is what remains of,
 // and keeps the rest. adding, unless nil, is taken for the last part.
-func (j *journal) rewrite(p *purges, end int64, adding *sync.Mutex) error {
+func (j *journal) rewrite(p *Sequence, end int64, adding *sync.Mutex) error {
 	path := j.path + ".new"
 	f, err := j.sys.Open(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR)
 	if err != nil {
@@ -271,7 +273,7 @@ func (j *journal) rewrite(p *purges, end int64, adding *sync.Mutex) error {
 }
 
 // fill writes a line for each mark, and syncs them.
-func (j *journal) fill(p *purges) error {
+func (j *journal) fill(p *Sequence) error {
 	var b []byte
 	flush := func() error {
 		_, err := j.sys.Write(j.file, b, j.size)
