@@ -21,6 +21,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/budget"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/command"
 	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/sample"
@@ -58,10 +59,9 @@ type edge struct {
 
 // newEdge makes an edge of which nothing is open yet.
 func newEdge(cfg *config.Config, out io.Writer, log *slog.Logger) *edge {
-	info, _ := debug.ReadBuildInfo()
 	return &edge{
-		cfg: cfg, out: &writer{to: out}, log: log, level: new(slog.LevelVar), version: version(info), started: time.Now(),
-		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(version(info)), server: newServer(log),
+		cfg: cfg, out: &writer{to: out}, log: log, level: new(slog.LevelVar), version: command.Version(), started: time.Now(),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(command.Version()), server: newServer(log),
 		turns: make(chan struct{}, 1),
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -21,7 +22,7 @@ type adminListener struct {
 	*httptest.Server
 	purges []admin.Purge
 	status func() any
-	turned []string // what was drained, and undrained
+	turned []string // calls of Drain
 	reload error
 }
 
@@ -66,7 +67,7 @@ func startAdmin(t *testing.T, token string) *adminListener {
 	a := &adminListener{status: func() any { return map[string]any{"ready": true} }}
 	a.Server = httptest.NewServer(admin.New(admin.Config{
 		Token: token, Purger: a, Drainer: a, Reloader: a, Status: func() any { return a.status() }, Ready: func() error { return nil },
-		Metrics: http.NotFoundHandler(), Logger: quietLog(),
+		Metrics: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(a.Close)
 	return a
@@ -76,7 +77,7 @@ func startAdmin(t *testing.T, token string) *adminListener {
 func command(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs, edgetest.EnvOf(env))
+	code = Run(t.Context(), args, nil, &out, &errs, edgetest.EnvOf(env))
 	return code, out.String(), errs.String()
 }
 

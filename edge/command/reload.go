@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -15,13 +15,13 @@ type reloadCommand struct {
 	adminFlags
 }
 
-// Help is the text behind "edge help reload".
+// Help is the text of "edge help reload".
 func (c *reloadCommand) Help() string {
 	return `The same as SIGHUP. Requests under way end as they began; caches, budgets, and what is known of the masters stay. ` +
 		`With any mistake in the file the configuration in use stays, and the exit code is 2. edge check tries a file beforehand.`
 }
 
-// run reloads; mistakes are listed as edge check does.
+// run reloads. It prints mistakes of the configuration as "edge check" does.
 func (c *reloadCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	client, err := c.client(env)
 	if err != nil {

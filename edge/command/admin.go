@@ -1,47 +1,26 @@
-package main
+package command
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/url"
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 )
 
-// What the commands that talk to a running edge share.
-
-// Where the edge listens when its configuration does not say.
+// URLs of an edge whose configuration names no address.
 const (
 	usualAdmin = "http://127.0.0.1:8081"
 	usualEdge  = "http://127.0.0.1:8080"
 )
 
-// adminFlags say where the admin listener is.
+// adminFlags locate the admin listener of a running edge.
 type adminFlags struct {
 	Admin string `placeholder:"URL" help:"Admin listener of the edge. Default: http://127.0.0.1:8081."`
 	Token string `placeholder:"TOKEN" help:"Its bearer token. Default: the environment variable EDGE_ADMIN_TOKEN, which does not show in the list of processes."`
 }
 
-// A usageError is the caller's mistake.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// exitFor prints what went wrong and returns the exit code.
-func exitFor(err error, stderr io.Writer) int {
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintln(stderr, "edge:", err)
-	if errors.As(err, &usageError{}) {
-		return exitUsage
-	}
-	return exitError
-}
-
-// baseURL reads the URL given for a flag.
+// baseURL reads the URL that a flag was given.
 func baseURL(flag, text string) (*url.URL, error) {
 	u, err := config.ParseBase(text)
 	if err != nil {

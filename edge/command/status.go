@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -12,8 +12,8 @@ type statusCommand struct {
 	adminFlags
 }
 
-// run prints the status; it fails when the edge is not ready, as a health check
-// wants it.
+// run prints the status. It fails when the edge is not ready, so that it serves as
+// a health check.
 func (c *statusCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	client, err := c.client(env)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type warmCommand struct {
 	adminFlags
 }
 
-// run fetches what the lockfiles name. It ends with a summary, also when it is
+// run fetches the packages of the lockfiles. It prints a summary, also when it is
 // interrupted.
 func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	if err := c.check(); err != nil {
@@ -53,6 +53,7 @@ func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env fun
 	return exitOK
 }
 
+// check finds mistakes in the flags.
 func (c *warmCommand) check() error {
 	switch {
 	case c.Jobs < 1 || c.Jobs > 256:
@@ -65,7 +66,7 @@ func (c *warmCommand) check() error {
 	return nil
 }
 
-// base is the URL below which packages are.
+// base returns the URL below which the edge serves packages.
 func (c *warmCommand) base(ctx context.Context, env func(string) (string, bool)) (string, error) {
 	text, from := usualEdge, "--edge"
 	switch {

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -17,7 +17,7 @@ type drainCommand struct {
 	adminFlags
 }
 
-// Help is the text behind "edge help drain".
+// Help is the text of "edge help drain".
 func (c *drainCommand) Help() string {
 	return `Requests under way at a drained master finish, and no new ones go there: wait until edge status shows 0 of them. ` +
 		`With the primary drained nobody can log in or publish. A restart of the edge puts every master back, a reload does not.`
@@ -48,21 +48,22 @@ func (c *drainCommand) run(ctx context.Context, drained bool, stdout, stderr io.
 	return exitOK
 }
 
-// rotated says what became of a master.
+// rotated describes the change of a master.
 func rotated(done *admin.Rotation, m *admin.Master) string {
-	what := fmt.Sprintf("%s (%s, number %d of site %s)", report.Printable(m.URL), masterWords(m), m.N, report.Printable(done.Site))
+	name := fmt.Sprintf("%s (%s, number %d of site %s)", report.Printable(m.URL), masterWords(m), m.N, report.Printable(done.Site))
 	switch {
 	case done.Drained && m.Changed:
-		return fmt.Sprintf("drained %s: no new requests, %d under way", what, m.InFlight)
+		return fmt.Sprintf("drained %s: no new requests, %d under way", name, m.InFlight)
 	case done.Drained:
-		return fmt.Sprintf("%s was drained already: %d requests under way", what, m.InFlight)
+		return fmt.Sprintf("%s was drained already: %d requests under way", name, m.InFlight)
 	case m.Changed:
-		return "undrained " + what
+		return "undrained " + name
 	}
-	return what + " was not drained"
+	return name + " was not drained"
 }
 
-// masterWords is a master's part: "replica", "primary for files".
+// masterWords returns the role and the pool of a master: "replica", "primary for
+// files".
 func masterWords(m *admin.Master) string {
 	scope, pool, ok := strings.Cut(m.Pool, " ")
 	if !ok {
@@ -78,6 +79,7 @@ func masterWords(m *admin.Master) string {
 	return report.Printable(words)
 }
 
+// inRotation lists the masters that get requests.
 func inRotation(left []admin.Master) string {
 	if len(left) == 0 {
 		return "none"

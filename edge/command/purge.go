@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -15,14 +15,14 @@ import (
 
 // purgeCommand is "edge purge".
 type purgeCommand struct {
-	What []string `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, URL, or path of a URL; in all its variants."`
-	All  bool     `help:"Everything; with --site, everything of that site."`
-	Site string   `placeholder:"NAME" help:"Only in the site of that name."`
-	Soft bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
+	Names []string `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, URL, or path of a URL; in all its variants."`
+	All   bool     `help:"Everything; with --site, everything of that site."`
+	Site  string   `placeholder:"NAME" help:"Only in the site of that name."`
+	Soft  bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
 	adminFlags
 }
 
-// run purges one thing after the other, and goes on after a failure.
+// run purges one name after the other, and goes on after a failure.
 func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	purges, err := c.purges()
 	if err != nil {
@@ -51,21 +51,21 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 // purges reads the arguments.
 func (c *purgeCommand) purges() ([]admin.Purge, error) {
 	switch {
-	case c.All && len(c.What) > 0:
+	case c.All && len(c.Names) > 0:
 		return nil, usageError{errors.New("--all means everything: name nothing beside it")}
 	case c.All:
 		return []admin.Purge{{All: c.Site == "", Site: c.Site, Soft: c.Soft}}, nil
-	case len(c.What) == 0:
+	case len(c.Names) == 0:
 		return nil, usageError{errors.New("name a package or a URL, or say --all; see edge help purge")}
 	}
 	var purges []admin.Purge
-	for _, what := range c.What {
+	for _, name := range c.Names {
 		p := admin.Purge{Site: c.Site, Soft: c.Soft}
-		if strings.HasPrefix(what, "/") || strings.Contains(what, "://") {
-			p.URL = what
+		if strings.HasPrefix(name, "/") || strings.Contains(name, "://") {
+			p.URL = name
 		} else {
 			var err error
-			if p.Package, err = packageName(what); err != nil {
+			if p.Package, err = packageName(name); err != nil {
 				return nil, usageError{err}
 			}
 		}
@@ -87,15 +87,16 @@ func packageName(text string) (string, error) {
 	return "", fmt.Errorf("%q is no package name, and no URL, which begins with / or has ://", text)
 }
 
+// purgeText names the subject of a purge.
 func purgeText(p admin.Purge) string {
-	what := report.Printable(p.Package + p.URL)
+	name := report.Printable(p.Package + p.URL)
 	switch {
 	case p.All:
 		return "everything"
-	case what == "":
+	case name == "":
 		return "everything of site " + p.Site
 	case p.Site != "":
-		return what + " of site " + p.Site
+		return name + " of site " + p.Site
 	}
-	return what
+	return name
 }
