@@ -48,6 +48,7 @@ var arrows = map[string][]arrow{
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
 	"edge/config": {
+		{"edge/config/node", "it reads nodes with lines"},
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
@@ -60,9 +61,10 @@ var arrows = map[string][]arrow{
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
 	},
-	"edge/edgetest": nil,
-	"edge/limit":    nil,
-	"edge/lockfile": nil,
+	"edge/config/node": nil,
+	"edge/edgetest":    nil,
+	"edge/limit":       nil,
+	"edge/lockfile":    nil,
 	"edge/report": {
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
@@ -156,6 +158,9 @@ var testArrows = map[string][]arrow{
 		{"origin/sample/faults", "masters in trouble"},
 	},
 	"edge/command": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/config/node": {
 		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"edge/warm": {
