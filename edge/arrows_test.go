@@ -26,6 +26,7 @@ var arrows = map[string][]arrow{
 		{"cache", "it opens the cache and asks it for responses"},
 		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/policy", "a site's lifetimes are a policy.Rule"},
+		{"cache/purge", "a write or a change makes stored responses stale"},
 		{"cache/store", "a request names a store.Key"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/command", "main calls it"},
