@@ -14,5 +14,5 @@ func main() {
 	// The first signal drains. From then on signals act as they do by default:
 	// the second one kills.
 	context.AfterFunc(ctx, stop)
-	os.Exit(command.Run(ctx, os.Args[1:], serve, os.Stdout, os.Stderr, os.LookupEnv))
+	os.Exit(command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr, os.LookupEnv))
 }

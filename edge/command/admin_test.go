@@ -77,7 +77,7 @@ func startAdmin(t *testing.T, token string) *adminListener {
 func command(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = Run(t.Context(), args, nil, &out, &errs, edgetest.EnvOf(env))
+	code = Run(t.Context(), args, &out, &errs, edgetest.EnvOf(env))
 	return code, out.String(), errs.String()
 }
 

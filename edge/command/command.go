@@ -35,9 +35,9 @@ type commands struct {
 	Version struct{} `cmd:"" help:"Print the version."`
 }
 
-// Run executes the command line args and returns the exit code. "edge serve" calls
-// serve. The end of ctx ends any command.
-func Run(ctx context.Context, args []string, serve Serve, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+// Run executes the command line args and returns the exit code. The end of ctx ends
+// any command.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	var line commands
 	explained := false
 	parser, err := kong.New(&line,
@@ -61,7 +61,7 @@ func Run(ctx context.Context, args []string, serve Serve, stdout, stderr io.Writ
 	}
 	switch strings.Fields(parsed.Command())[0] {
 	case "help":
-		return Run(ctx, append(line.Help.Command, "--help"), serve, stdout, stderr, env)
+		return Run(ctx, append(line.Help.Command, "--help"), stdout, stderr, env)
 	case "version":
 		fmt.Fprintln(stdout, "edge", Version())
 		return exitOK
@@ -80,7 +80,7 @@ func Run(ctx context.Context, args []string, serve Serve, stdout, stderr io.Writ
 	case "reload":
 		return line.Reload.run(ctx, stdout, stderr, env)
 	}
-	return line.Serve.run(ctx, serve, stdout, stderr, env)
+	return line.Serve.run(ctx, stdout, stderr, env)
 }
 
 // A usageError is a mistake in the command line or in the configuration.

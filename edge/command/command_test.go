@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"net"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -20,7 +21,7 @@ func runIn(t *testing.T, ctx context.Context, args ...string) (code int, stdout,
 
 func runHere(ctx context.Context, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = Run(ctx, args, nil, &out, &errs, edgetest.NoEnv)
+	code = Run(ctx, args, &out, &errs, edgetest.NoEnv)
 	return code, out.String(), errs.String()
 }
 
@@ -150,5 +151,44 @@ func TestVersion(t *testing.T) {
 	}
 	if got := versionOf(nil); got != "(unknown)" {
 		t.Errorf("version without information is %q", got)
+	}
+}
+
+func TestServeRunsUntilItIsTold(t *testing.T) {
+	t.Chdir(t.TempDir())
+	edgetest.WriteFile(t, "config.yaml", "admin: { listen: '' }\ntls: { listen: '' }\n")
+	told, tell := context.WithCancel(t.Context())
+	tell()
+	if code, _, stderr := runHere(told, "--listen", "127.0.0.1:0"); code != 0 {
+		t.Errorf("exit code %d after a clean drain: %s", code, stderr)
+	}
+}
+
+func TestAddressInUseExitsWithAnError(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	addr := taken.Addr().String()
+	code, _, stderr := runIn(t, t.Context(), "--listen", addr)
+	if want := "edge: listen: " + addr + " is in use by another process"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, %q; want %d, %q", code, stderr, 1, want)
+	}
+}
+
+func TestCheckShowsTheLifetimesOfAReleaseTree(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for fresh, want := range map[string]string{
+		"":                           "metadata 5m at most, files 8760h, missing 10s, files whatever the master says\n",
+		"fresh: { metadata: 1m }":    "metadata 1m at most, files 8760h, missing 10s, files whatever the master says\n",
+		"fresh: { override: true }":  "metadata 5m, files 8760h, missing 10s, whatever the master says\n",
+		"fresh: { override: false }": "metadata 5m at most, files 8760h, missing 10s, files whatever the master says\n",
+	} {
+		edgetest.WriteFile(t, "config.yaml", "sites:\n  - name: node\n    kind: dist\n    masters: [{ url: \"https://a.example\", role: primary }]\n    "+fresh+"\n")
+		code, stdout, stderr := runHere(t.Context(), "check")
+		if _, got, _ := strings.Cut(stdout, "fresh     "); code != 0 || !strings.HasPrefix(got, want) {
+			t.Errorf("%q: exit code %d, %q, %s; want %q", fresh, code, got, stderr, want)
+		}
 	}
 }

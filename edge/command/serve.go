@@ -8,11 +8,9 @@ import (
 	"os"
 
 	"pkgedge/edge/config"
+	"pkgedge/edge/daemon"
 	"pkgedge/origin/kinds"
 )
-
-// Serve runs a configuration until ctx ends. The log has that level.
-type Serve func(ctx context.Context, cfg *config.Config, from config.Source, out io.Writer, log *slog.Logger, level *slog.LevelVar) error
 
 // serveCommand is "edge serve".
 type serveCommand struct {
@@ -22,7 +20,7 @@ type serveCommand struct {
 }
 
 // run serves until ctx ends.
-func (c *serveCommand) run(ctx context.Context, serve Serve, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	from := config.Source{Path: c.Config, Listen: c.Listen, Masters: c.Master, Kinds: kinds.All(), Env: env}
 	cfg, err := from.Load()
 	if err != nil {
@@ -35,7 +33,8 @@ func (c *serveCommand) run(ctx context.Context, serve Serve, stdout, stderr io.W
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	if err := serve(ctx, cfg, from, stdout, log, level); err != nil {
+	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: Version(), Out: stdout, Log: log, Level: level})
+	if err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError
 	}

@@ -64,7 +64,7 @@ func TestWarmCommandSaysThatItWasInterrupted(t *testing.T) {
 		interrupt()
 	}()
 	var out, errs bytes.Buffer
-	code := Run(ctx, []string{"warm", "--edge", e.URL, lockfileOfA(t)}, nil, &out, &errs, edgetest.NoEnv)
+	code := Run(ctx, []string{"warm", "--edge", e.URL, lockfileOfA(t)}, &out, &errs, edgetest.NoEnv)
 	if code != exitError || errs.String() != "edge: interrupted\n" || !strings.Contains(out.String(), "packages   0 of 1\n") {
 		t.Errorf("exit code %d, %q\n%s", code, errs.String(), out.String())
 	}

@@ -90,7 +90,7 @@ func TestCacheableEndpoints(t *testing.T) {
 			if test.what == "tarball" {
 				class = kind.File
 			}
-			key, _, _ := strings.Cut(r.Key, keyMark)
+			key, _, _ := strings.Cut(r.Key, suffixByte)
 			if r.Class != class || r.Endpoint != test.what || key != test.key || r.Path != test.asked || r.Group != test.group {
 				t.Errorf("%s %s: got %+v\nwant class %d what %q key %q path %q group %q",
 					method, test.path, r, class, test.what, test.key, test.asked, test.group)

@@ -61,7 +61,7 @@ func (m *Master) Lag() { m.behind.Store(m.store.content.Load()) }
 // CatchUp ends a [Master.Lag].
 func (m *Master) CatchUp() {
 	m.behind.Store(nil)
-	m.store.news.tell()
+	m.store.notifier.notify()
 }
 
 func (m *Master) content() *content {

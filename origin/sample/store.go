@@ -34,7 +34,7 @@ type Store struct {
 
 	mu sync.Mutex // serialises writers; readers take content as it is
 
-	news news // there is new content
+	notifier notifier // there is new content
 }
 
 // content is one state of a store. It is never changed, only replaced, so a
@@ -250,7 +250,7 @@ func (s *Store) write(edit func(next *content) error) error {
 	}
 	next.events = now.changed(next.packages)
 	s.content.Store(next)
-	s.news.tell()
+	s.notifier.notify()
 	return nil
 }
 

@@ -74,7 +74,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if err := s.remember(from.Summary); err != nil {
+	if err := s.completeSummary(from.Summary); err != nil {
 		return nil, err
 	}
 	s.finishShort()
