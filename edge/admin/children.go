@@ -6,12 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// maxChildren bounds each set of labels seen. Sites and masters come from the
-// configuration and words from fixed sets, so that only a mistake gets there;
-// what comes after it is counted under empty labels.
+// maxChildren bounds the sets of labels of a metric. Sites and masters come from the
+// configuration and words from fixed sets, so that only a bug in the edge exceeds
+// it. Further sets are counted under empty labels.
 const maxChildren = 4096
 
-// children keeps what labels resolve to, so that counting looks up one map and
+// children maps labels to their counters. A lookup of labels that were seen before
 // takes no lock.
 type children[L comparable, C any] struct {
 	resolve func(L) C
@@ -19,6 +19,7 @@ type children[L comparable, C any] struct {
 	mu      sync.Mutex              // held while replacing known
 }
 
+// get returns the counter of those labels.
 func (c *children[L, C]) get(labels L) C {
 	if known := c.known.Load(); known != nil {
 		if child, ok := (*known)[labels]; ok {
@@ -28,6 +29,7 @@ func (c *children[L, C]) get(labels L) C {
 	return c.add(labels)
 }
 
+// add returns the counter of labels that were not seen before.
 func (c *children[L, C]) add(labels L) C {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are what /metrics shows, on a registry of their own. Labels are the
-// names of sites and masters, from the configuration, and words from fixed sets;
-// never a package. Its methods may be called concurrently.
+// Metrics are the metrics of /metrics. Their labels are the names of sites and
+// masters, from the configuration, and words from fixed sets. A package is never a
+// label. The methods may be called concurrently.
 type Metrics struct {
 	registry *prometheus.Registry
 	inFlight prometheus.Gauge
@@ -26,9 +26,9 @@ type (
 	originLabels struct{ site, master, result string }
 )
 
-// served is what one answer adds to.
+// served are the counters of an answer.
 type served struct {
-	count    *atomic.Int64 // the same as requests, which cannot be read
+	count    *atomic.Int64 // counts as requests does, which cannot be read
 	requests prometheus.Counter
 	bytes    prometheus.Counter
 	seconds  prometheus.Observer
@@ -84,8 +84,8 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// Observe counts one answer of site: its outcome, a word from a fixed set, the
-// bytes of body sent, and how long it took. It allocates nothing once a pair of
+// Observe counts an answer of site: its outcome, which is a word from a fixed set,
+// the bytes of its body, and its duration. It allocates nothing once a pair of
 // labels has been seen.
 func (m *Metrics) Observe(site, outcome string, bytes int64, d time.Duration) {
 	c := m.served.get(servedLabels{site, outcome})
@@ -116,7 +116,7 @@ func (m *Metrics) Begin() { m.inFlight.Inc() }
 // End is called once for each Begin.
 func (m *Metrics) End() { m.inFlight.Dec() }
 
-// Gauge shows, under name, what f returns at each collection. It panics when
+// Gauge registers a gauge that has the value of f at each collection. It panics when
 // the name is malformed or taken.
 func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
@@ -125,12 +125,12 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 // Emit is called with a value and one text for each label.
 type Emit func(value float64, labels ...string)
 
-// Gauges shows, under name, each value that f emits at a collection.
+// Gauges registers a gauge that has, at each collection, the values that f emits.
 func (m *Metrics) Gauges(name, help string, labels []string, f func(Emit)) {
 	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue, f})
 }
 
-// Counters is Gauges for values that only grow.
+// Counters registers a counter in the way of [Metrics.Gauges].
 func (m *Metrics) Counters(name, help string, labels []string, f func(Emit)) {
 	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, f})
 }
