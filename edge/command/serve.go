@@ -33,7 +33,7 @@ func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: Version(), Out: stdout, Log: log, Level: level})
+	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: version(), Out: stdout, Log: log, Level: level})
 	if err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError

@@ -90,13 +90,13 @@ func Run(ctx context.Context, o Options) error {
 	defer stop()
 	defer d.close()
 	d.unready.Store(&errStarting)
-	hups := newHangups()
-	defer hups.stop()
+	hups, stopHangups := hangups()
+	defer stopHangups()
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	d.unready.Store(nil)
-	signals.Go(func() { d.reloadOnHangup(ctx, hups, stop) })
+	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
 	return d.server.Run(ctx, func() { d.unready.Store(&errDraining) })
 }
 
