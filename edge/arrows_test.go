@@ -254,9 +254,9 @@ const anyKind = "origin/*"
 // alone may import.
 const partOfKind = "origin/*/*"
 
-// impure lists what a room without network or disk cannot need. Times it may be
-// given, and reads in documents, so that package time is another matter: see
-// TestPureRoomsHaveNoClock.
+// impure lists the packages that a room without network or disk cannot need. It may
+// be given times, and reads them in documents, so that package time is another
+// matter: see TestPureRoomsHaveNoClock.
 var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
@@ -268,7 +268,8 @@ type pkg struct {
 	Imports, TestImports, XTestImports []string
 }
 
-// clock is what package time has that is not a function of its arguments.
+// clock matches the functions of package time that depend on more than their
+// arguments.
 var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker|Local)\b`)
 
 func TestPureRoomsHaveNoClock(t *testing.T) {

@@ -51,7 +51,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	return g, nil
 }
 
-// buildSite returns the site that old has, or a new one that knows what that knew.
+// buildSite returns the site that old has, or a new one that adopts its knowledge.
 func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*site.Site, error) {
 	var before *site.Site
 	if old != nil {

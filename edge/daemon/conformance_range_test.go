@@ -163,7 +163,7 @@ func TestRangesOfATarball(t *testing.T) {
 			t.Parallel()
 			r := newRegistry(t, "")
 			r.check(set)
-			r.check("") // the fill goes on for whoever comes
+			r.check("") // the fill goes on for the next client
 			if n := r.fetched(); n != 1 {
 				t.Errorf("fetched %d times", n)
 			}

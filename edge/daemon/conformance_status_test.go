@@ -15,8 +15,8 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// Cache-Status on what never came near the cache, and Proxy-Status on every
-// failure (RFC 9211, RFC 9209).
+// Cache-Status on responses without the cache, and Proxy-Status on every failure
+// (RFC 9211, RFC 9209).
 
 // client asks one edge.
 type client struct {

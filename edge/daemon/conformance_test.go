@@ -24,15 +24,15 @@ import (
 	"pkgedge/origin/kinds"
 )
 
-// The conformance test is a table. A row is one rule of an RFC: what clients
-// ask one after the other, what the origin answers where it is asked at all,
-// and what the clients must get. Every row runs through the real handler, over
+// The conformance test is a table. A row is one rule of an RFC: requests of
+// clients one after the other, the origin's replies where it is asked at all, and
+// the responses that the clients must get. Every row runs through the real handler, over
 // real connections, in four modes: with the memory tier alone, and with every
 // answer from the disk by an edge that was closed and opened again in between;
 // each request by itself, and as a crowd of equal ones at once.
 //
-// No row waits for time to pass: what is to be stale comes with an Age, or dates
-// of its own.
+// No row waits for time to pass: a response that is to be stale comes with an
+// Age, or dates of its own.
 
 // row is one rule.
 type row struct {
@@ -109,7 +109,7 @@ type testEdge struct {
 }
 
 // newTestEdge opens an edge as Run does, on a free port, with the configuration in
-// text completed by what a test needs. It knows the kinds of the program, and
+// text completed for a test. It knows the kinds of the program, and
 // further ones.
 func newTestEdge(t testing.TB, text string, disk bool, further ...kind.Descriptor) *testEdge {
 	t.Helper()
@@ -224,7 +224,7 @@ func (r *rig) run(steps []step) {
 	}
 }
 
-// step sends the copies of one request and looks at what came of them. It
+// step sends the copies of one request and checks the responses. It
 // returns whether the first response said that it was stored.
 func (r *rig) step(i int, s step) (stored bool) {
 	r.mu.Lock()
@@ -316,7 +316,7 @@ func (r *rig) send(s step) *answered {
 	return a
 }
 
-// settle waits until the edge has ended what the step began.
+// settle waits until the edge has ended all that the step began.
 func (r *rig) settle() {
 	r.edge.settle(r.t)
 }
@@ -327,9 +327,8 @@ func (e *testEdge) settle(t testing.TB) {
 	edgetest.Until(t, "the end of all fetches", func() bool { return e.cache.Usage().Flights == 0 })
 }
 
-// barrier makes the next step see the store: the memory tier takes what it is
-// given in order and later, so a sentinel that has arrived stands for all before
-// it; the disk tier is closed and opened.
+// barrier makes the next step see the store: the memory tier takes responses
+// in order and later, so that a sentinel that has arrived stands for all before it; the disk tier is closed and opened.
 func (r *rig) barrier() {
 	if r.mode.disk {
 		if err := r.edge.cache.Close(); err != nil {
@@ -355,8 +354,8 @@ func (r *rig) barrier() {
 	})
 }
 
-// storedTold compares what the store holds after the first step with what
-// Cache-Status said.
+// storedTold compares the contents of the store after the first step with the word
+// of Cache-Status.
 func (r *rig) storedTold(s step, told bool) {
 	if r.mode.copies > 1 || s.method != http.MethodGet || s.fails {
 		return

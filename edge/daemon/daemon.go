@@ -100,7 +100,7 @@ func Run(ctx context.Context, o Options) error {
 	return d.server.Run(ctx, func() { d.unready.Store(&errDraining) })
 }
 
-// start opens everything, or says what cannot be opened.
+// start opens everything. Its error names the part that cannot be opened.
 func (d *Daemon) start(ctx context.Context) error {
 	if err := d.openCache(func(op string, err error) { d.log.Warn("cache trouble", "op", op, "error", err) }); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 // closeLimit is how long requests that were cut may take to notice.
 const closeLimit = 5 * time.Second
 
-// close stops what start opened, in the other order. Requests have ended.
+// close stops the parts that start opened, in the other order. Requests have ended.
 func (d *Daemon) close() {
 	d.reloading <- struct{}{} // a reload under way ends first, and there is none after
 	d.server.Close()

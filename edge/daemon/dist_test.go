@@ -103,7 +103,7 @@ func newDist(t *testing.T) (s *served, a, b *tree) {
 	return s, a, b
 }
 
-// stale makes what is stored for a path stale.
+// stale makes the stored response for a path stale.
 func (s *served) stale(t *testing.T, path string) {
 	t.Helper()
 	site := s.edge.serving().Sites[0]
@@ -224,8 +224,8 @@ func TestNewSignatureOfTheSameList(t *testing.T) {
 	}
 }
 
-// Release trees state one lifetime for all of their paths. What moves is used
-// for minutes, a list for longer the older it is, and a file of a release for a
+// Release trees state one lifetime for all of their paths. A document that
+// moves is used for minutes, a list for longer the older it is, and a file of a release for a
 // year.
 func TestLifetimesInAReleaseTree(t *testing.T) {
 	s, a, b := newDist(t)

@@ -18,8 +18,9 @@ import (
 	"pkgedge/origin/kinds"
 )
 
-// A reload that leaves the changes alone leaves the follower alone, whatever
-// becomes of the site; one that does not puts another in its place, which waits.
+// A reload that leaves the feed's keys alone leaves the subscription alone, also
+// where the site is built anew. Otherwise another subscription takes its place, and
+// waits for its end.
 func TestAReloadKeepsTheFollower(t *testing.T) {
 	s := newInformed(t, feed.Couch, "public, max-age=36000", "")
 	e := s.edge
@@ -76,8 +77,8 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	}
 }
 
-// What was changed while packuments were stored in another form is not known for
-// those of before, which come back with the configuration.
+// Packuments of an earlier form come back with the configuration. The changes of the
+// meantime were not put in force for them.
 func TestWhatWasStoredInAnotherFormIsInDoubt(t *testing.T) {
 	s := newInformed(t, feed.Couch, "public, max-age=36000", "")
 	form := func() string { return s.edge.serving().Sites[0].Form() }
@@ -159,7 +160,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	}
 }
 
-// What a power cut brought back is not what the feed's place says of it.
+// Responses that a power cut brought back may be older than the feed's place.
 func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
 	for _, unclean := range []bool{false, true} {
 		s := newServed(t, "")

@@ -24,11 +24,11 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// reloadable is an edge that runs what a file says.
+// reloadable is an edge with a configuration file.
 type reloadable struct {
 	*client
 	file string
-	head string // what the file begins with, and no reload may change
+	head string // the beginning of the file, which no reload may change
 }
 
 func newReloadable(t *testing.T, text string) *reloadable {
@@ -49,7 +49,7 @@ func (r *reloadable) write(text string) {
 	edgetest.WriteFile(r.t, r.file, r.head+text)
 }
 
-// reload has the edge run text, and returns what has changed.
+// reload has the edge run text, and returns the keys that have changed.
 func (r *reloadable) reload(text string) []string {
 	r.t.Helper()
 	r.write(text)

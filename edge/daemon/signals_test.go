@@ -16,7 +16,7 @@ import (
 	"pkgedge/origin/kinds"
 )
 
-// lines are what a program has written, and news of it.
+// lines are the lines that a program has written, and a notice of each.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -52,8 +52,8 @@ func (l *lines) wait(t *testing.T, text string) {
 	}
 }
 
-// A SIGHUP is a reload: of what is wrong nothing but lines in the log, and of what
-// is right the new configuration. It never ends the program.
+// A SIGHUP is a reload. A wrong configuration leads to lines in the log, and to
+// nothing else. It never ends the program.
 func TestHangupReloads(t *testing.T) {
 	edgetest.NoLeaks(t)
 	file := filepath.Join(t.TempDir(), "config.yaml")

@@ -244,7 +244,7 @@ func (x *exchange) admit() (ok bool) {
 	return ok
 }
 
-// chargeMiss charges the client for a request to a master, whatever came of it: a
+// chargeMiss charges the client for a request to a master, also without an answer: a
 // flood of names that do not exist, or of writes, costs as much as one of misses.
 func (x *exchange) chargeMiss() {
 	x.Limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)

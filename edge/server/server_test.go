@@ -15,12 +15,12 @@ import (
 	"pkgedge/edge/edgetest"
 )
 
-// startedServer is a server that runs, and what a test needs of it.
+// startedServer is a server that runs, and its events.
 type startedServer struct {
 	*Server
 	stop    context.CancelFunc
 	unready chan struct{} // closed when load balancers are told
-	done    chan error    // what run returned
+	done    chan error    // the result of Run
 }
 
 func startServer(t *testing.T, s *Server) *startedServer {
