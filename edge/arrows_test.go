@@ -37,6 +37,7 @@ var arrows = map[string][]arrow{
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
 	"edge/config": {
+		{"edge/config/node", "it reads nodes with lines"},
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
@@ -50,6 +51,7 @@ var arrows = map[string][]arrow{
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
 	},
+	"edge/config/node": nil,
 	"edge/daemon": {
 		{"cache", "it opens the cache, and purges it for an operator"},
 		{"cache/budget", "the memory budget sets the collector's limit"},
@@ -211,6 +213,9 @@ var testArrows = map[string][]arrow{
 		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 	"edge/command": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/config/node": {
 		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"edge/warm": {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pkgedge/edge/changes"
 	"pkgedge/edge/edgetest"
@@ -38,14 +39,16 @@ func (l toldLog) Handle(_ context.Context, r slog.Record) error {
 // wait returns when a line with that text has come.
 func (l toldLog) wait(t *testing.T, text string) string {
 	t.Helper()
-	for {
+	var before []string
+	for end := time.After(edgetest.Patience); ; {
 		select {
 		case line := <-l.lines:
 			if strings.Contains(line, text) {
 				return line
 			}
-		case <-t.Context().Done():
-			t.Fatalf("the log never says %q", text)
+			before = append(before, line)
+		case <-end:
+			t.Fatalf("the log does not say %q, but:\n%s", text, strings.Join(before, "\n"))
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"pkgedge/edge/edgetest"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 	"pkgedge/origin/sample/tarball"
@@ -203,19 +204,19 @@ func TestARangeIsAnsweredAsSoonAsItsBytesAreThere(t *testing.T) {
 	r.check("100-199") // the master has most of it still to send
 	r.check("90000000-")
 	for range 2 {
-		<-r.entered
+		edgetest.Receive(t, r.entered, "a request at the edge")
 	}
 	head, err := r.ask(http.MethodHead, "100-199")
 	if err != nil || head.StatusCode != http.StatusOK || head.ContentLength != int64(len(r.tarball)) {
 		t.Errorf("HEAD: %+v, %v", head, err)
 	}
-	<-r.entered
+	edgetest.Receive(t, r.entered, "a request at the edge")
 	var late sync.WaitGroup
 	for _, set := range []string{"-100", "1000000-"} {
 		late.Go(func() { r.check(set) })
 	}
 	for range 2 {
-		<-r.entered
+		edgetest.Receive(t, r.entered, "a request at the edge")
 	}
 	gate.Open()
 	late.Wait()

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,10 +266,7 @@ func (r *rig) background(s step) {
 	if !s.later {
 		return
 	}
-	select {
-	case <-r.origin.answered():
-	case <-r.t.Context().Done():
-	}
+	edgetest.Receive(r.t, r.origin.answered(), "a validation in the background")
 }
 
 // answered is a response and how its body ended.
@@ -294,7 +290,9 @@ func (r *rig) send(s step) *answered {
 		body = strings.NewReader("content")
 	}
 	a := &answered{}
-	ctx := httptrace.WithClientTrace(r.t.Context(), &httptrace.ClientTrace{
+	limited, cancel := context.WithTimeout(r.t.Context(), edgetest.Patience)
+	defer cancel()
+	ctx := httptrace.WithClientTrace(limited, &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 			a.interim = append(a.interim, strconv.Itoa(code)+" "+h.Get("Link"))
 			return nil
@@ -320,9 +318,13 @@ func (r *rig) send(s step) *answered {
 
 // settle waits until the edge has ended what the step began.
 func (r *rig) settle() {
-	for r.edge.cache.Usage().Flights > 0 && r.t.Context().Err() == nil {
-		runtime.Gosched()
-	}
+	r.edge.settle(r.t)
+}
+
+// settle waits until no fetch is under way.
+func (e *testEdge) settle(t testing.TB) {
+	t.Helper()
+	edgetest.Until(t, "the end of all fetches", func() bool { return e.cache.Usage().Flights == 0 })
 }
 
 // barrier makes the next step see the store: the memory tier takes what it is
@@ -344,16 +346,13 @@ func (r *rig) barrier() {
 	r.mu.Lock()
 	r.entered, r.all = -1<<30, nil
 	r.mu.Unlock()
-	for r.t.Context().Err() == nil {
+	edgetest.Until(r.t, "a hit of the sentinel", func() bool {
 		a := r.send(get().at(path))
 		if a.err != nil {
 			r.t.Fatal(a.err)
 		}
-		if strings.HasPrefix(a.Header.Get("Cache-Status"), "edge; hit") {
-			return
-		}
-		runtime.Gosched()
-	}
+		return strings.HasPrefix(a.Header.Get("Cache-Status"), "edge; hit")
+	})
 }
 
 // storedTold compares what the store holds after the first step with what

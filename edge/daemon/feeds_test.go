@@ -59,7 +59,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	if next == first {
 		t.Fatal("the mode has changed and the follower has not")
 	}
-	<-first.Done()
+	edgetest.Receive(t, first.Done(), "the end of the first subscription")
 	s.log.wait(t, "change feed: live")
 	if st := next.Status(); st.Resets != 0 || st.Mode != feed.Poll {
 		t.Errorf("the new follower begins anew: %+v", st)
@@ -69,7 +69,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 		t.Error("the new follower's changes are not heard")
 	}
 	fourth := reload(func(c *config.Site) { c.Changes = config.Changes{Mode: feed.Couch} })
-	<-next.Done()
+	edgetest.Receive(t, next.Done(), "the end of the second subscription")
 	own := fourth.Upstreams()[0]
 	if q := fourth.Query(own, fourth.Route("GET", "/a", "", http.Header{}), http.Header{}); e.feed() != nil || q.Rule.OK.Min != 0 {
 		t.Error("a site without a feed has one")

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
@@ -36,7 +37,7 @@ func (l *lines) Write(p []byte) (int, error) {
 // wait waits until text has been written.
 func (l *lines) wait(t *testing.T, text string) {
 	t.Helper()
-	for {
+	for end := time.After(edgetest.Patience); ; {
 		l.mu.Lock()
 		all := l.text.String()
 		l.mu.Unlock()
@@ -45,7 +46,7 @@ func (l *lines) wait(t *testing.T, text string) {
 		}
 		select {
 		case <-l.news:
-		case <-t.Context().Done():
+		case <-end:
 			t.Fatalf("%q was never written:\n%s", text, all)
 		}
 	}
@@ -83,7 +84,7 @@ func TestHangupReloads(t *testing.T) {
 	hangup("limits: { rate: 5 }\n")
 	errs.wait(t, `"msg":"reloaded","config":"`+file+`","changed":"limits.rate, limits.burst"`)
 	stop()
-	if err := <-ended; err != nil {
+	if err := edgetest.Receive(t, ended, "the end of the drain"); err != nil {
 		t.Errorf("%v:\n%s", err, errs.text.String())
 	}
 }

@@ -188,7 +188,10 @@ func (x *exchange) foreign() bool {
 // webhook answers a registry's message of a change. It reports false for every
 // other request.
 func (x *exchange) webhook() bool {
-	name, ok := changes.SiteOf(x.r)
+	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
+		return false // GET /hooks/npm asks for a version of the package "hooks"
+	}
+	name, ok := changes.SiteOf(x.r.URL.EscapedPath())
 	if !ok {
 		return false
 	}

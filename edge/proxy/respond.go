@@ -35,7 +35,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Status == http.StatusOK && size >= 0 {
 		var wanted []conditional.Span
 		ok := false
-		if x.r.Method == http.MethodGet {
+		if x.r.Method == http.MethodGet && len(x.r.Header["Range"]) > 0 {
 			wanted, ok = conditional.Spans(x.r.Header, x.header(), size)
 		}
 		if a.Span != nil {

@@ -1,56 +1,49 @@
-package config
+package node
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// Problem is one thing that is wrong in a configuration, and how to mend it.
+// Problem is a mistake in a configuration, and the way to mend it.
 type Problem struct {
 	File string // "" in the built-in configuration
 	Line int    // from 1; 0 when no line is to blame
-	Key  string // "sites[0].masters[1].role"; "" when the file itself is wrong
+	Key  string // "sites[0].masters[1].role"; "" for the file as a whole
 	Text string
 }
 
-// String is "config.yaml:12: cache.memory: …", without the parts that are not
-// known.
-func (m Problem) String() string {
+// String returns "config.yaml:12: cache.memory: …", without the parts that are
+// empty.
+func (p Problem) String() string {
 	var b strings.Builder
-	if m.File != "" {
-		b.WriteString(m.File)
-		if m.Line > 0 {
-			fmt.Fprintf(&b, ":%d", m.Line)
+	if p.File != "" {
+		b.WriteString(p.File)
+		if p.Line > 0 {
+			fmt.Fprintf(&b, ":%d", p.Line)
 		}
 		b.WriteString(": ")
 	}
-	if m.Key != "" {
-		b.WriteString(m.Key + ": ")
+	if p.Key != "" {
+		b.WriteString(p.Key + ": ")
 	}
-	b.WriteString(m.Text)
+	b.WriteString(p.Text)
 	return b.String()
 }
 
-// Problems is everything that is wrong in a configuration, by line.
+// Problems are all mistakes of a configuration, by line.
 type Problems []Problem
 
-// Error is one line for each problem.
-func (ms Problems) Error() string {
-	lines := make([]string, len(ms))
-	for i, m := range ms {
-		lines[i] = m.String()
+// Error returns a line for each problem.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
 }
 
-func (d *decoder) sorted() Problems {
-	slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return d.problems
-}
-
-// nearest returns the one of words that was probably meant by word, or "".
+// nearest returns the one of words that word is probably a misspelling of, or "".
 func nearest(word string, words []string) string {
 	best, least := "", 1+len(word)/3
 	for _, w := range words {
