@@ -161,7 +161,14 @@ var arrows = map[string][]arrow{
 	"origin/kind/kindtest/shelf": {
 		{"origin/kind", "a throw-away kind implements kind.Kind"},
 	},
-	"origin/sample": nil,
+	"origin/sample": {
+		{"origin/sample/account", "logins and tokens"},
+		{"origin/sample/ordered", "documents keep the order of their members"},
+		{"origin/sample/tarball", "a version has a tarball and its digests"},
+	},
+	"origin/sample/account": nil,
+	"origin/sample/ordered": nil,
+	"origin/sample/tarball": nil,
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
@@ -185,6 +192,7 @@ var testArrows = map[string][]arrow{
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 	"edge/server": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -202,6 +210,7 @@ var testArrows = map[string][]arrow{
 		{anyKind, "a site of each kind"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -243,6 +252,7 @@ var testArrows = map[string][]arrow{
 		{"origin/kind", "the sample masters are held to the vocabulary"},
 		{anyKind, "the sample masters are held to a kind's reading of their documents"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 }
 

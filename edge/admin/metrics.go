@@ -166,8 +166,8 @@ const maxChildren = 4096
 // takes no lock.
 type children[L comparable, C any] struct {
 	resolve func(L) C
+	mu      sync.Mutex              // held while known is replaced
 	known   atomic.Pointer[map[L]C] // replaced, never changed
-	mu      sync.Mutex              // held while replacing known
 }
 
 // get returns the counter of those labels.

@@ -13,6 +13,7 @@ import (
 	"pkgedge/edge/edgetest"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 // Ranges in the npm kind, of tarballs that are cold, on their way, stored, and
@@ -37,7 +38,7 @@ const tarballPath = "/edge-large/-/edge-large-1.0.0.tgz"
 func newRegistry(t *testing.T, cacheKeys string) *registry {
 	t.Helper()
 	store := sample.NewStore()
-	files := map[string][]byte{"noise": sample.Noise("range", tarballSize)}
+	files := map[string][]byte{"noise": tarball.Noise("range", tarballSize)}
 	if err := store.AddPackage("edge-large", sample.Version{Number: "1.0.0", Files: files}); err != nil {
 		t.Fatal(err)
 	}

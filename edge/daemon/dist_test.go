@@ -13,7 +13,7 @@ import (
 	"pkgedge/cache/purge"
 	"pkgedge/edge/edgetest"
 	"pkgedge/origin/kind"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/tarball"
 )
 
 // tree is a master of a release tree.
@@ -90,7 +90,7 @@ func indexOf(versions ...string) string {
 func newDist(t *testing.T) (s *served, a, b *tree) {
 	t.Helper()
 	a, b = newTree(t), newTree(t)
-	body := string(sample.Noise("dist", 2<<20))
+	body := string(tarball.Noise("dist", 2<<20))
 	for _, tr := range []*tree{a, b} {
 		tr.release("v20.1.0", "node-v20.1.0.tar.xz", body)
 		tr.put("/index.json", indexOf("v20.1.0"))
