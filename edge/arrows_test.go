@@ -23,36 +23,51 @@ type arrow struct{ to, why string }
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
 	"edge": {
-		{"cache", "it opens the cache and asks it for responses"},
-		{"cache/budget", "the memory budget sets the collector's limit"},
-		{"cache/policy", "a site's lifetimes are a policy.Rule"},
-		{"cache/purge", "the admin API and writes purge"},
-		{"cache/store", "a request names a store.Key"},
-		{"edge/admin", "it serves the admin API"},
-		{"edge/config", "it runs a configuration"},
-		{"edge/conditional", "it answers ranges and preconditions"},
-		{"edge/limit", "a request is charged to its client's budget"},
-		{"edge/lockfile", "edge purge checks package names"},
-		{"edge/report", "it fills in its status, and prints that of another"},
-		{"edge/warm", "edge warm is a command"},
-		{"edge/redact", "it rewrites bodies that it passes on"},
-		{"origin", "each site has its masters"},
-		{"origin/feed", "it follows a registry's change feed"},
-		{"origin/kind", "a request is a kind.Route"},
-		{"origin/kinds", "it hands the list of kinds to the configuration"},
-		{"origin/sample", "without a master it starts sample masters"},
-		{"tls", "it serves TLS"},
+		{"edge/command", "main calls it"},
 	},
 	"edge/admin": {
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
+	"edge/changes": {
+		{"edge/config", "a feed has its URL and mode there"},
+		{"edge/site", "a change is put in force by its site"},
+		{"origin/feed", "it follows a registry's change feed"},
 	},
 	"edge/conditional": {
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
 	"edge/config": {
+		{"edge/config/node", "it reads nodes with lines"},
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
+	},
+	"edge/command": {
+		{"edge/admin", "commands call the admin API of a running edge"},
+		{"edge/config", "check and serve read a configuration"},
+		{"edge/daemon", "serve runs it"},
+		{"edge/lockfile", "edge purge checks package names"},
+		{"edge/report", "edge status prints a status"},
+		{"edge/warm", "edge warm is a command"},
+		{"origin/kinds", "check and serve read the settings of every kind"},
+	},
+	"edge/config/node": nil,
+	"edge/daemon": {
+		{"cache", "it opens the cache, and purges it for an operator"},
+		{"cache/budget", "the memory budget sets the collector's limit"},
+		{"cache/purge", "an operator's words become a purge"},
+		{"edge/admin", "it serves the admin API"},
+		{"edge/changes", "it runs feeds and webhooks"},
+		{"edge/config", "it runs a configuration"},
+		{"edge/limit", "it gives the proxy the budgets of clients"},
+		{"edge/proxy", "it serves the proxy"},
+		{"edge/report", "it fills in the status"},
+		{"edge/server", "it opens listeners"},
+		{"edge/site", "it builds sites"},
+		{"origin", "the sites share its memory for documents, and it shows and drains masters"},
+		{"origin/feed", "it shows the feeds' figures"},
+		{"origin/sample", "without a master it starts sample masters"},
+		{"tls", "it serves TLS"},
 	},
 	"edge/edgetest": nil,
 	"edge/limit":    nil,
@@ -62,7 +77,29 @@ var arrows = map[string][]arrow{
 		{"origin", "it shows the masters"},
 		{"origin/feed", "it shows the change feed"},
 	},
+	"edge/proxy": {
+		{"cache", "it asks the cache for responses"},
+		{"cache/policy", "a client's Cache-Control and Range become a policy.Request"},
+		{"edge/changes", "it hands webhooks their messages"},
+		{"edge/conditional", "it answers ranges and preconditions"},
+		{"edge/limit", "a request costs a hit or a miss"},
+		{"edge/redact", "a busy Redactor is a reason to fail"},
+		{"edge/site", "a request is for a site"},
+		{"origin", "a failure is answered by its cause"},
+		{"origin/kind", "a request is a kind.Route"},
+	},
 	"edge/redact": nil,
+	"edge/server": nil,
+	"edge/site": {
+		{"cache", "it makes queries and purges"},
+		{"cache/policy", "its lifetimes are a policy.Rule"},
+		{"cache/purge", "a write or a change becomes a purge"},
+		{"cache/store", "a route has a store.Key"},
+		{"edge/config", "it is built from a config.Site"},
+		{"edge/redact", "it bounds how many of its bodies are rewritten at a time"},
+		{"origin", "it has masters"},
+		{"origin/kind", "a request is a kind.Route"},
+	},
 	"edge/warm": {
 		{"edge/lockfile", "it reads lockfiles"},
 		{"edge/report", "its summary has byte counts, and reasons of foreign servers"},
@@ -124,7 +161,14 @@ var arrows = map[string][]arrow{
 	"origin/kind/kindtest/shelf": {
 		{"origin/kind", "a throw-away kind implements kind.Kind"},
 	},
-	"origin/sample": nil,
+	"origin/sample": {
+		{"origin/sample/account", "logins and tokens"},
+		{"origin/sample/ordered", "documents keep the order of their members"},
+		{"origin/sample/tarball", "a version has a tarball and its digests"},
+	},
+	"origin/sample/account": nil,
+	"origin/sample/ordered": nil,
+	"origin/sample/tarball": nil,
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
@@ -135,9 +179,27 @@ var arrows = map[string][]arrow{
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
 	"edge": {
+		{"origin/kinds", "no name of a kind may be compared"},
+	},
+	"edge/changes": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "a site of a kind"},
+	},
+	"edge/daemon": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/redact", "a body that is too large to be rewritten"},
+		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
+		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"edge/server": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/site": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "a site of a kind"},
 	},
 	"edge/config": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -148,6 +210,13 @@ var testArrows = map[string][]arrow{
 		{anyKind, "a site of each kind"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"edge/command": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/config/node": {
+		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"edge/warm": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -183,6 +252,7 @@ var testArrows = map[string][]arrow{
 		{"origin/kind", "the sample masters are held to the vocabulary"},
 		{anyKind, "the sample masters are held to a kind's reading of their documents"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 }
 
@@ -194,9 +264,9 @@ const anyKind = "origin/*"
 // alone may import.
 const partOfKind = "origin/*/*"
 
-// impure lists what a room without network or disk cannot need. Times it may be
-// given, and reads in documents, so that package time is another matter: see
-// TestPureRoomsHaveNoClock.
+// impure lists the packages that a room without network or disk cannot need. It may
+// be given times, and reads them in documents, so that package time is another
+// matter: see TestPureRoomsHaveNoClock.
 var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
@@ -208,7 +278,8 @@ type pkg struct {
 	Imports, TestImports, XTestImports []string
 }
 
-// clock is what package time has that is not a function of its arguments.
+// clock matches the functions of package time that depend on more than their
+// arguments.
 var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker|Local)\b`)
 
 func TestPureRoomsHaveNoClock(t *testing.T) {
@@ -346,7 +417,7 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		pkg  pkg
 		want string // "" is no fault
 	}{
-		{"edge imports the cache", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/cache", "net/http"}}, ""},
+		{"the daemon opens the cache", pkg{ImportPath: "pkgedge/edge/daemon", Imports: []string{"pkgedge/cache", "net/http"}}, ""},
 		{"cache imports the origin", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin"}}, "pkgedge/cache imports pkgedge/origin"},
 		{"cache imports the vocabulary", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/cache imports pkgedge/origin/kind"},
 		{"origin imports the cache", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/cache"}}, "pkgedge/origin imports pkgedge/cache"},
@@ -355,14 +426,14 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"origin serves samples", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample"}}, "pkgedge/origin imports pkgedge/origin/sample"},
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},
-		{"tests of edge inject faults", pkg{ImportPath: "pkgedge/edge", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
+		{"tests of the daemon inject faults", pkg{ImportPath: "pkgedge/edge/daemon", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
 		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
 		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
 		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},
 		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},
 		{"a kind imports another", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/files"}}, "pkgedge/origin/npm imports pkgedge/origin/files"},
 		{"a kind opens files", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"os"}}, "pkgedge/origin/npm is pure and imports os"},
-		{"edge follows feeds", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/feed"}}, ""},
+		{"changes follows feeds", pkg{ImportPath: "pkgedge/edge/changes", Imports: []string{"pkgedge/origin/feed"}}, ""},
 		{"a feed knows kinds", pkg{ImportPath: "pkgedge/origin/feed", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/origin/feed imports pkgedge/origin/kind"},
 		{"a room nobody named", pkg{ImportPath: "pkgedge/util"}, "util is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
 		{"a kind imports a part of itself", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/npm/deep"}}, ""},

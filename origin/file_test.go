@@ -17,6 +17,7 @@ import (
 	"pkgedge/origin/kind"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 const largeTarball = "/large/-/large-1.0.0.tgz"
@@ -26,7 +27,7 @@ const largeTarball = "/large/-/large-1.0.0.tgz"
 func (w *two) withLarge(t *testing.T) []byte {
 	t.Helper()
 	err := w.store.AddPackage("large", sample.Version{
-		Number: "1.0.0", Files: map[string][]byte{"data.bin": sample.Noise("large", 3*smallFile)},
+		Number: "1.0.0", Files: map[string][]byte{"data.bin": tarball.Noise("large", 3*smallFile)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +95,7 @@ func TestFileArrivesWhole(t *testing.T) {
 func TestFileOfUnknownLength(t *testing.T) {
 	for _, size := range []int{100, smallFile, smallFile + 1, 3 * smallFile} {
 		for _, flip := range []bool{false, true} {
-			want := sample.Noise("x", size)
+			want := tarball.Noise("x", size)
 			url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
 				http.NewResponseController(w).Flush() // no Content-Length then
 				body := want
@@ -513,7 +514,7 @@ func TestFileIsRevalidated(t *testing.T) {
 }
 
 func TestTailIsAlwaysHeld(t *testing.T) {
-	want := sample.Noise("tail", 5*heldTail+17)
+	want := tarball.Noise("tail", 5*heldTail+17)
 	for _, pieces := range [][]int{
 		{1}, {7, 4096}, {heldTail}, {heldTail - 1, 1}, {heldTail + 1}, {2*heldTail + 5}, {len(want)}, {heldTail, 1, heldTail - 1},
 	} {
