@@ -180,7 +180,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 			t.Errorf("in memory: %v", s)
 		}
 		storetest.Expect(t, c.disk, k, s.ID, []byte("small"))
-		if used, _ := files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.path(k.Sum()))))); used != c.disk.used() {
+		if used, _ := storetest.Files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.path(k.Sum()))))); used != c.disk.used() {
 			t.Errorf("%d bytes, counted %d", used, c.disk.used())
 		}
 	})

@@ -11,6 +11,9 @@ import (
 	"pkgedge/cache/fsys"
 )
 
+// crc32c is the polynomial of every checksum.
+var crc32c = crc32.MakeTable(crc32.Castagnoli)
+
 // ceiling is a number in a file that the tier's bytes do not exceed. It is raised
 // in steps, each on disk before what it allows is written, so that an edge that
 // was killed leaves an upper bound of what it had: the next one counts with that
@@ -53,7 +56,7 @@ func sameLine(line []byte, n int64) bool { return bytes.Equal(line, ceilingLine(
 
 func ceilingLine(n int64) []byte {
 	number := fmt.Sprintf("%020d\n", n)
-	return fmt.Appendf(nil, "%08x %s", crc32.Checksum([]byte(number), castagnoli), number)
+	return fmt.Appendf(nil, "%08x %s", crc32.Checksum([]byte(number), crc32c), number)
 }
 
 // allow raises the ceiling where total is above it. When it returns nil, that is

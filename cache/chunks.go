@@ -30,7 +30,7 @@ func (c *chunks) read(i int64, buf *[record.ChunkSize]byte) ([]byte, error) {
 	switch {
 	case n < len(p):
 		err = record.CutShort(err)
-	case crc32.Checksum(p, castagnoli) == binary.LittleEndian.Uint32(c.sums[i*record.SumSize:]):
+	case crc32.Checksum(p, crc32c) == binary.LittleEndian.Uint32(c.sums[i*record.SumSize:]):
 		return p, nil
 	default:
 		err = record.ErrDamaged

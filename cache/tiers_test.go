@@ -32,7 +32,7 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		settle(c)
 		expect(t, c, query("a", failing()), Hit, "A") // and that hit has it written
 		settle(c)
-		storetest.Expect(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
+		storetest.Expect(t, c.disk, q.Key, storetest.IDOf(c.store, q.Key), []byte("A"))
 	})
 }
 
@@ -65,7 +65,7 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 		}
 		close(hang)
 		settle(c)
-		storetest.Expect(t, c.disk, k, idOf(c.disk, k), []byte("A"))
+		storetest.Expect(t, c.disk, k, storetest.IDOf(c.disk, k), []byte("A"))
 		if !c.Holds(k) {
 			t.Error("the copy is not counted right")
 		}

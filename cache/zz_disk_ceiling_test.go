@@ -73,20 +73,20 @@ func TestLimitHoldsBeforeTheScan(t *testing.T) {
 				fillUp(t, d, "before", n, 100_000)
 				tt.end(d, filepath.Join(dir, "used"))
 				d = openedDisk(t, dir, limit)
-				there, _ := files(t, dir)
+				there, _ := storetest.Files(t, dir)
 				if have := d.used(); have < there {
 					t.Errorf("%d bytes are counted, %d are there", have, there)
 				}
 				fillUp(t, d, "after", 150, 100_000)
-				if used, _ := files(t, dir); used > limit {
+				if used, _ := storetest.Files(t, dir); used > limit {
 					t.Errorf("%d bytes, limit %d", used, limit)
 				}
 				d.scan(nil)
-				if used, _ := files(t, dir); used != d.used() || used > limit {
+				if used, _ := storetest.Files(t, dir); used != d.used() || used > limit {
 					t.Errorf("after the scan %d bytes, counted %d, limit %d", used, d.used(), limit)
 				}
 				fillUp(t, d, "later", 150, 100_000)
-				if used, _ := files(t, dir); used > limit || used < limit*9/10 {
+				if used, _ := storetest.Files(t, dir); used > limit || used < limit*9/10 {
 					t.Errorf("at last %d bytes, limit %d", used, limit)
 				}
 			})
@@ -106,7 +106,7 @@ func TestCeilingIsRaisedBeforeItIsReached(t *testing.T) {
 		if d.ceiling.noted.Load() != before {
 			raised++
 		}
-		if used, _ := files(t, dir); used > next.read() {
+		if used, _ := storetest.Files(t, dir); used > next.read() {
 			t.Errorf("%d bytes, and the ceiling is %d", used, next.read())
 		}
 	}
@@ -114,7 +114,7 @@ func TestCeilingIsRaisedBeforeItIsReached(t *testing.T) {
 		t.Errorf("raised %d times for 8 MB in steps of 1 MiB", raised)
 	}
 	d.close()
-	if used, _ := files(t, dir); next.read() != used {
+	if used, _ := storetest.Files(t, dir); next.read() != used {
 		t.Errorf("closed, and the ceiling is %d, want %d", next.read(), used)
 	}
 }
@@ -172,7 +172,7 @@ func TestScanTriesAgain(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		there, count := files(t, dir)
+		there, count := storetest.Files(t, dir)
 		if d.scanned.Load() != directories-1 || d.used() != known || known < there || d.index.Count.Load() == int64(count) {
 			t.Errorf("%d directories, %d bytes of %d", d.scanned.Load(), d.used(), there)
 		}

@@ -213,7 +213,7 @@ func TestSumsAreCounted(t *testing.T) {
 		return real(from, to)
 	}
 	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
-	if used, _ := files(t, dir); used != d.used() || used != onDisk(2*record.MaxUnsummed+1) {
+	if used, _ := storetest.Files(t, dir); used != d.used() || used != onDisk(2*record.MaxUnsummed+1) {
 		t.Errorf("%d bytes, counted %d", used, d.used())
 	}
 }

@@ -17,27 +17,6 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// files is what the disk tier has on disk, as it counts.
-func files(t *testing.T, dir string) (bytes int64, count int) {
-	t.Helper()
-	err := filepath.WalkDir(filepath.Join(dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		bytes += onDisk(info.Size())
-		count++
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes, count
-}
-
 func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 1<<20)
@@ -45,7 +24,7 @@ func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	for i, n := range []int{100, 90_000, 10, 0} {
 		b := storetest.Payload(i, n)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
-		if used, count := files(t, dir); used != d.index.Used.Load() || count != 1 || d.index.Count.Load() != 1 {
+		if used, count := storetest.Files(t, dir); used != d.index.Used.Load() || count != 1 || d.index.Count.Load() != 1 {
 			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.index.Used.Load(), d.index.Count.Load())
 		}
 	}
@@ -72,7 +51,7 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 
 	d = openedDisk(t, dir, used/2) // the operator wants less
 	d.scan(nil)
-	if have, _ := files(t, dir); have > used/2 || have == 0 {
+	if have, _ := storetest.Files(t, dir); have > used/2 || have == 0 {
 		t.Errorf("%d bytes, limit %d", have, used/2)
 	}
 	d.close()
@@ -162,7 +141,7 @@ func TestDiskOpen(t *testing.T) {
 		if _, err := openDisk(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
 			t.Errorf("got %v", err)
 		}
-		if _, count := files(t, dir); count != 1 {
+		if _, count := storetest.Files(t, dir); count != 1 {
 			t.Errorf("%d files remain, want 1", count)
 		}
 		if err := os.WriteFile(format, []byte("3\n"), 0o600); err != nil {
@@ -207,7 +186,7 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	}
 	storetest.Expect(t, d, one, 0, nil)
 	storetest.Expect(t, d, two, 0, nil)
-	if used, _ := files(t, d.dir); used != 0 || d.spoils.Load() != 2 || d.used() != d.quarantine.bytes.Load() {
+	if used, _ := storetest.Files(t, d.dir); used != 0 || d.spoils.Load() != 2 || d.used() != d.quarantine.bytes.Load() {
 		t.Errorf("%d bytes, counted %d, %d spoiled; want 0, 0, 2", used, d.used(), d.spoils.Load())
 	}
 	storetest.Write(t, d, one, storetest.Meta(one, 3, b), b)

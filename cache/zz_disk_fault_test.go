@@ -62,7 +62,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		f.FailAt = 0
 		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
-			used, count := files(t, dir)
+			used, count := storetest.Files(t, dir)
 			if have := d.used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
 				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.Count.Load())
 			}
@@ -73,7 +73,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		}
 		h.check(t, d, true)
 		d.scan(nil)
-		if used, count := files(t, dir); used != d.used() || int64(count) != d.index.Count.Load() {
+		if used, count := storetest.Files(t, dir); used != d.used() || int64(count) != d.index.Count.Load() {
 			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.used(), d.index.Count.Load())
 		}
 		for name := range h.bodies {
@@ -134,7 +134,7 @@ func TestDiskPowerCut(t *testing.T) {
 				t.Errorf("%d files are in quarantine, counted %d, want 1", len(left), d.quarantine.count())
 			}
 			d.scan(nil)
-			if used, _ := files(t, dir); d.used() != used+d.quarantine.bytes.Load() || d.quarantine.bytes.Load() == 0 {
+			if used, _ := storetest.Files(t, dir); d.used() != used+d.quarantine.bytes.Load() || d.quarantine.bytes.Load() == 0 {
 				t.Errorf("%d bytes, counted %d, of them %d in quarantine", used, d.used(), d.quarantine.bytes.Load())
 			}
 		})

@@ -66,7 +66,7 @@ func TestDiskKilled(t *testing.T) {
 			d.Remove(k, s.ID)
 		}
 		d.scan(nil)
-		if _, count := files(t, dir); count > 1 || d.index.Count.Load() != int64(count) { // one may be newer than its line
+		if _, count := storetest.Files(t, dir); count > 1 || d.index.Count.Load() != int64(count) { // one may be newer than its line
 			t.Errorf("round %d: %d files are left, %d counted", round, count, d.index.Count.Load())
 		}
 		d.close()

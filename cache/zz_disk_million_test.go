@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -95,27 +94,9 @@ func chill(b *testing.B) string {
 	return "cold"
 }
 
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// rss is the process's resident set, in bytes.
-func rss() int64 {
-	text, _ := os.ReadFile("/proc/self/statm")
-	if f := strings.Fields(string(text)); len(f) > 1 {
-		pages, _ := strconv.ParseInt(f[1], 10, 64)
-		return pages * int64(os.Getpagesize())
-	}
-	return 0
-}
-
 func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 	state := chill(b)
-	before, resident := heap(), rss()
+	before, resident := storetest.Heap(), storetest.RSS()
 	began := time.Now()
 	d, err := openDisk(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
 	if err != nil {
@@ -154,7 +135,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 	took := time.Since(began)
 	objects := d.index.Count.Load()
 	b.Logf("%s scan: %v for %d objects (%d bytes as counted), meanwhile %d hits, the slowest %v", state, took, objects, d.used(), hits, slowest)
-	b.Logf("index: %d bytes of heap per object; RSS %d bytes per object", (heap()-before)/objects, (rss()-resident)/objects)
+	b.Logf("index: %d bytes of heap per object; RSS %d bytes per object", (storetest.Heap()-before)/objects, (storetest.RSS()-resident)/objects)
 	gc := time.Now()
 	runtime.GC()
 	b.Logf("a full garbage collection with it: %v", time.Since(gc))
@@ -176,7 +157,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 		copy(record, sum[:])
 		binary.LittleEndian.PutUint64(record[16:], 4096)
 		binary.LittleEndian.PutUint64(record[24:], uint64(i))
-		binary.LittleEndian.PutUint32(record[36:], crc32.Checksum(record[:36], castagnoli))
+		binary.LittleEndian.PutUint32(record[36:], crc32.Checksum(record[:36], crc32c))
 		w.Write(record)
 	}
 	w.Flush()
@@ -193,7 +174,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 		if _, err := io.ReadFull(r, record); err != nil {
 			break
 		}
-		if crc32.Checksum(record[:36], castagnoli) == binary.LittleEndian.Uint32(record[36:]) {
+		if crc32.Checksum(record[:36], crc32c) == binary.LittleEndian.Uint32(record[36:]) {
 			x.Discover(store.Sum(record[:16]), int64(binary.LittleEndian.Uint64(record[16:])), sieve.FileVisits)
 		}
 	}

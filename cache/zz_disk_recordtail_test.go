@@ -32,7 +32,7 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 					t.Errorf("%d bytes come back as %d, vouched %t", n, len(s.Header.Get("X-Long")), s.vouched)
 				}
 				s.Release()
-				if used, _ := files(t, dir); used != d.used() || d.reserved.Load() != 0 {
+				if used, _ := storetest.Files(t, dir); used != d.used() || d.reserved.Load() != 0 {
 					t.Errorf("%d bytes, counted %d, reserved %d", used, d.used(), d.reserved.Load())
 				} else {
 					longest = max(longest, used)
@@ -45,7 +45,7 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 			d = openedDisk(t, dir, 64<<20)
 			storetest.Expect(t, d, k, id, body)
 			d.scan(nil)
-			if used, _ := files(t, dir); used != d.used() {
+			if used, _ := storetest.Files(t, dir); used != d.used() {
 				t.Errorf("%d bytes, counted %d", used, d.used())
 			}
 		})

@@ -132,7 +132,7 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 		b := storetest.Payload(i, 30_000+i*100)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not what makes room
-		used, count := files(t, dir)
+		used, count := storetest.Files(t, dir)
 		if used > limit || used != d.index.Used.Load() || int64(count) != d.index.Count.Load() {
 			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.Used.Load(), d.index.Count.Load(), limit)
 		}
@@ -155,7 +155,7 @@ func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			removed := 0
 			d.sys.Remove = func(path string) error {
-				if there, _ := files(t, d.dir); d.used() < there {
+				if there, _ := storetest.Files(t, d.dir); d.used() < there {
 					t.Errorf("%d bytes, and %d are counted", there, d.used())
 				}
 				removed++
@@ -195,7 +195,7 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if used, _ := files(t, dir); used > limit || used == 0 || d.reserved.Load() != 0 {
+	if used, _ := storetest.Files(t, dir); used > limit || used == 0 || d.reserved.Load() != 0 {
 		t.Errorf("%d bytes, limit %d, reserved %d", used, limit, d.reserved.Load())
 	}
 }

@@ -164,7 +164,7 @@ func TestHitDuringAnEviction(t *testing.T) {
 			k, known := store.Key{Site: "s", ID: "0"}, d.used()
 			sum := k.Sum()
 			d.scanDirectory(filepath.Base(filepath.Dir(d.path(sum))), &scanPace{began: time.Now(), left: 1 << 30}, nil)
-			there, _ := files(t, dir)
+			there, _ := storetest.Files(t, dir)
 			var size int64
 			real := d.sys.Stat
 			d.sys.Stat = func(f *os.File) (fs.FileInfo, error) {
@@ -240,7 +240,7 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		}
 		broken.Store(false)
 		<-done
-		there, _ := files(t, dir)
+		there, _ := storetest.Files(t, dir)
 		if d.scanned.Load() != directories || d.used() != there || d.index.Count.Load() != 20 {
 			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.used(), there, d.index.Count.Load())
 		}
@@ -266,7 +266,7 @@ func TestIndexIsBounded(t *testing.T) {
 		return real(dir)
 	}
 	d.scan(nil)
-	if _, there := files(t, dir); most > 30 || there != 30 {
+	if _, there := storetest.Files(t, dir); most > 30 || there != 30 {
 		t.Errorf("%d files while they are found, and %d at last, want 30", most, there)
 	}
 }

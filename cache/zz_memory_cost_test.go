@@ -21,7 +21,7 @@ func TestCostIsWhatItTakes(t *testing.T) {
 			}
 			defer m.close()
 			const n = 1000
-			before := heap()
+			before := storetest.Heap()
 			for i := range n {
 				k := store.Key{Site: "npm", ID: fmt.Sprintf("tarball/@scope/name-of-it/-/name-of-it-1.0.%d.tgz", i), Group: "@scope/name-of-it"}
 				meta := storetest.Meta(k, uint64(i+1), nil, "Content-Type: application/octet-stream", `Etag: "0123456789abcdef0123456789abcdef"`,
@@ -31,7 +31,7 @@ func TestCostIsWhatItTakes(t *testing.T) {
 				m.put(k, meta, room(size), false)
 			}
 			m.Wait()
-			took := heap() - before
+			took := storetest.Heap() - before
 			used, objects := m.usage().MemoryBytes, m.usage().MemoryObjects
 			if objects != n {
 				t.Fatalf("%d are held", objects)
@@ -48,13 +48,13 @@ func TestCostIsWhatItTakes(t *testing.T) {
 // budget.
 func TestCountersTakeLittle(t *testing.T) {
 	for _, total := range []int64{64 << 20, 1 << 30} {
-		before := heap()
+		before := storetest.Heap()
 		s := budget.Split(total)
 		m, err := newMemory(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took := heap() - before; took > s.Tier/16 {
+		if took := storetest.Heap() - before; took > s.Tier/16 {
 			t.Errorf("%d: an empty tier takes %d bytes, of %d", total, took, s.Tier)
 		}
 		if m.largest < total/300 || m.largest > total/64 {

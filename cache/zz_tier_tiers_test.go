@@ -12,16 +12,6 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// idOf is the ID of what is stored, 0 for nothing.
-func idOf(s store.Store, k store.Key) uint64 {
-	have := s.Get(k)
-	if have == nil {
-		return 0
-	}
-	defer have.Release()
-	return have.ID
-}
-
 // But not when the disk has another response by now.
 func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)

@@ -135,6 +135,7 @@ var arrows = map[string][]arrow{
 	},
 	"cache/store/storetest": {
 		{"cache/policy", "it makes a Meta"},
+		{"cache/fsys/fsystest", "it makes a disk tier pause"},
 		{"cache/policy/policytest", "header fields in one line"},
 		{"cache/store", "it is the contract of a Store"},
 	},
