@@ -12,13 +12,13 @@ import (
 func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	c := opened(t, func(cfg *Config) { cfg.Memory = 64 << 20; cfg.Disk = 1 << 20 })
 	text := string(storetest.Payload(1, 2<<20))
-	left := c.memory.afloat.Left.Load()
-	c.memory.afloat.Take(left)
+	left := c.memory.Buffers.Left.Load()
+	c.memory.Buffers.Take(left)
 	held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text}) })
 	expect(t, c, query("b", held), Missed, text)
 	settle(c)
-	c.memory.afloat.Release(left)
-	if now := c.memory.afloat.Left.Load(); now != left {
+	c.memory.Buffers.Release(left)
+	if now := c.memory.Buffers.Left.Load(); now != left {
 		t.Errorf("%d bytes of %d are left", now, left)
 	}
 }

@@ -175,13 +175,13 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		}
 		wg.Wait()
 		settle(c)
-		s, _ := c.memory.get(k, k.Sum())
-		if s == nil || s.sole {
+		s, _ := c.memory.Lookup(k, k.Sum())
+		if s == nil || s.OnlyHere {
 			t.Errorf("in memory: %v", s)
 		}
 		storetest.Expect(t, c.disk, k, s.ID, []byte("small"))
-		if used, _ := storetest.Files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.path(k.Sum()))))); used != c.disk.used() {
-			t.Errorf("%d bytes, counted %d", used, c.disk.used())
+		if used, _ := storetest.Files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.Path(k.Sum()))))); used != c.disk.Used() {
+			t.Errorf("%d bytes, counted %d", used, c.disk.Used())
 		}
 	})
 }

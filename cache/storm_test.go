@@ -84,7 +84,7 @@ func storm(b *testing.B, total, disk int64) {
 		}
 	})
 	b.StopTimer()
-	used := c.memory.usage().MemoryBytes
+	used := c.memory.Usage().MemoryBytes
 	c.stop(ErrClosed)
 	<-done
 	b.ReportMetric(float64(most.Load())/(1<<20), "MiB-RSS")

@@ -59,7 +59,7 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 			expect(t, c, query("a", failing()), Hit, "A")
 		}
 		synctest.Wait()
-		c.memory.forget(k.Sum()) // as evicted
+		c.memory.Forget(k.Sum()) // as evicted
 		if !c.Holds(k) {
 			t.Error("Holds says no, and then it is stored")
 		}
@@ -104,7 +104,7 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	t.Run("while", func(t *testing.T) {
 		c := stored(t)
 		held := false
-		opening(func() bool { return c.memory.has(k.Sum()) }, func() {}, func() {
+		opening(func() bool { return c.memory.Has(k.Sum()) }, func() {}, func() {
 			storetest.EvictAll(t, c.disk) // it has been seen there for the last time
 			held = c.Holds(k)
 		})

@@ -1,17 +1,22 @@
 package cache
 
+import (
+	"pkgedge/cache/disk"
+	"pkgedge/cache/memory"
+)
+
 // Usage is what a cache holds, and what has become of it since the start.
 type Usage struct {
-	MemoryUsage
-	DiskUsage
+	memory.Usage
+	disk.Status
 	Flights int64 `json:"flights"` // fills under way
 }
 
 // Usage returns what the cache holds now.
 func (c *Cache) Usage() Usage {
-	u := Usage{MemoryUsage: c.memory.usage(), DiskUsage: DiskUsage{ScanPercent: 100}}
+	u := Usage{Usage: c.memory.Usage(), Status: disk.Status{ScanPercent: 100}}
 	if c.disk != nil {
-		u.DiskUsage = c.disk.usage()
+		u.Status = c.disk.Status()
 	}
 	c.mu.Lock()
 	u.Flights = int64(len(c.filling))
