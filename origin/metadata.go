@@ -77,7 +77,7 @@ func (s *Site) fetchMetadata(ctx context.Context, a Ask, sink Sink) error {
 			return next, err
 		}
 		if s.early(ctx, m, a, docs) {
-			return accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {cacheControl(r.Header, "max-age="+holdFor)}}, 0)
+			return accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {transport.CacheControl(r.Header, "max-age="+holdFor)}}, 0)
 		}
 		return accepted, s.writeVariants(ctx, r, docs, sink)
 	})
@@ -261,22 +261,9 @@ const longestUntil = 5 * time.Minute
 func expireAt(h http.Header, until time.Time) {
 	now := time.Now()
 	left := max(0, min(until.Sub(now), longestUntil))
-	h.Set("Cache-Control", cacheControl(h, "public, max-age="+strconv.Itoa(int(left/time.Second))))
+	h.Set("Cache-Control", transport.CacheControl(h, "public, max-age="+strconv.Itoa(int(left/time.Second))))
 	for _, name := range []string{"Etag", "Last-Modified", "Expires", "Age", "Cdn-Cache-Control"} {
 		h.Del(name)
 	}
 	h.Set("Date", now.UTC().Format(http.TimeFormat))
-}
-
-// cacheControl is a Cache-Control in place of that of h. no-transform stays: it is
-// about the content, and no shorter lifetime lifts it (RFC 9110 section 7.7).
-func cacheControl(h http.Header, value string) string {
-	for _, line := range slices.Concat(h["Cache-Control"], h["Cdn-Cache-Control"]) {
-		for directive := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(directive), "no-transform") {
-				return value + ", no-transform"
-			}
-		}
-	}
-	return value
 }
