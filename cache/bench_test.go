@@ -2,10 +2,11 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"testing"
 
-	"pkgedge/cache/policy"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -62,24 +63,13 @@ func BenchmarkIndexTouch(b *testing.B) {
 	})
 }
 
-func BenchmarkPurgeMark(b *testing.B) {
-	p := newPurges(maxMarks)
-	k := store.Key{Site: "npm", ID: "packument/@scope/name", Group: "@scope/name", Metadata: true}
-	for _, purged := range []bool{false, true} {
-		b.Run(map[bool]string{false: "none", true: "after others"}[purged], func(b *testing.B) {
-			if purged {
-				for range 1000 {
-					p.add(Purge{Scope: ScopeGroup, Site: "npm", Name: "other"})
-				}
-			}
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if p.mark(k, 0) != policy.NotMarked {
-						b.Error("marked")
-					}
-				}
-			})
-		})
+func BenchmarkPurge(b *testing.B) {
+	c := opened(b, nil)
+	i := 0
+	for b.Loop() {
+		i++
+		if err := c.Purge(purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -166,7 +167,7 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 		settle(c)
 		expect(t, c, q, Hit, "small")
 		origin.want(t, 2)
-		if err := c.Purge(Purge{Scope: ScopeAll}); err != nil {
+		if err := c.Purge(purge.Purge{Scope: purge.All}); err != nil {
 			t.Fatal(err)
 		}
 		if g := get(c, query("a", failing())); g.err == nil {

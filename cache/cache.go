@@ -11,6 +11,7 @@ import (
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 )
 
@@ -32,7 +33,7 @@ type Cache struct {
 	store     store.Store
 	memory    *memory
 	disk      *disk
-	purges    *purges
+	purges    *purge.Sequence
 	ids       lastID
 	maxObject int64
 	notify    func(string, error)
@@ -95,7 +96,7 @@ func Open(cfg Config) (*Cache, error) {
 		c.store = &tiers{memory: c.memory, disk: c.disk, background: c.background}
 		dir = cfg.Dir
 	}
-	if c.purges, err = openPurges(fsys.System(), dir); err != nil {
+	if c.purges, err = purge.Open(fsys.System(), dir); err != nil {
 		c.memory.close()
 		if c.disk != nil {
 			c.disk.close()
@@ -129,9 +130,9 @@ func (c *Cache) Close() error {
 	c.scrubber.Wait()
 	c.memory.close()
 	if c.disk != nil {
-		return errors.Join(c.purges.close(), c.disk.close())
+		return errors.Join(c.purges.Close(), c.disk.close())
 	}
-	return c.purges.close()
+	return c.purges.Close()
 }
 
 // Get answers q from the store, or by a fetch that all concurrent requests for
@@ -225,7 +226,7 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	c.ids.saw(s.ID)
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // that a file is missing, a change of the group's metadata can undo
-	mark := c.purges.mark(k, s.Born)
+	mark := c.purges.Mark(k, s.Born)
 	if mark == policy.MarkedGone {
 		c.store.Remove(place, s.ID)
 		s.Release()
@@ -293,7 +294,7 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 // Purge puts purges in force: when it returns, nothing they cover is served any
 // more, by any tier, nor by a fill that began before. Many at once cost little
 // more than one.
-func (c *Cache) Purge(all ...Purge) error { return c.purges.add(all...) }
+func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
 
 // Lend has the memory tier let go of n bytes at once, and spare them for a use
 // outside of the cache until they are given to Repay. It is false, and nothing is

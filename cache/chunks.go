@@ -5,7 +5,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"os"
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/record"
@@ -19,7 +18,7 @@ type chunks struct {
 	sum  store.Sum
 	head record.Head
 	info fs.FileInfo
-	body *fileBody
+	body fsys.At
 	size int64
 	sums []byte
 }
@@ -109,12 +108,3 @@ func (r *chunkReader) next() {
 		r.disk.index.Vouch(r.sum, fsys.ChangeTime(r.info))
 	}
 }
-
-// fileBody reads a body that begins at base.
-type fileBody struct {
-	read func(*os.File, []byte, int64) (int, error)
-	file *os.File
-	base int64
-}
-
-func (b *fileBody) ReadAt(p []byte, off int64) (int, error) { return b.read(b.file, p, b.base+off) }

@@ -115,7 +115,7 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 	for _, at := range []int{0, record.ChunkSize - 1, record.ChunkSize, 17*record.ChunkSize + 9, size - 1} {
 		d, k, body := afterAStart(t, size)
 		before := d.open(k, k.Sum())
-		storetest.Flip(t, d.path(k.Sum()), at+int(before.raw.base))
+		storetest.Flip(t, d.path(k.Sum()), at+int(before.raw.Base))
 		before.Release()
 		s := d.Get(k)
 		if s == nil {

@@ -95,14 +95,14 @@ func (d *disk) open(k store.Key, sum store.Sum) *openEntry {
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &openEntry{raw: fileBody{d.sys.Read, f, record.BodyOffset(h.SlotLog)}, info: info, changed: fsys.ChangeTime(info)}
+	s := &openEntry{raw: d.sys.At(f, record.BodyOffset(h.SlotLog)), info: info, changed: fsys.ChangeTime(info)}
 	s.Entry = store.Entry{Meta: h.Meta, Body: s}
 	known := false
 	if s.vouched, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
 	if !s.vouched && h.End() > h.SumsAt() {
-		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: &s.raw, size: s.Size()}
+		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: s.raw, size: s.Size()}
 	}
 	return s
 }
@@ -134,10 +134,10 @@ func (d *disk) sound(sum store.Sum, s *openEntry) *store.Entry {
 	}
 	var err error
 	if s.chunks != nil {
-		if s.chunks.sums, err = record.ReadSums(&fileBody{d.sys.Read, s.raw.file, 0}, &s.chunks.head); err == nil {
+		if s.chunks.sums, err = record.ReadSums(d.sys.At(s.raw.File, 0), &s.chunks.head); err == nil {
 			return &s.Entry
 		}
-	} else if err = d.checks.verify(checked{sum, s.changed}, &s.raw, s.Meta); err == nil {
+	} else if err = d.checks.verify(checked{sum, s.changed}, s.raw, s.Meta); err == nil {
 		d.index.Vouch(sum, s.changed)
 		s.vouched = true
 		return &s.Entry
@@ -182,7 +182,7 @@ func (d *disk) peek(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo
 		return nil, record.Head{}, nil, err
 	}
 	front := d.fronts.Get().(*[record.FrontSize]byte)
-	h, err := record.ReadHead(&fileBody{d.sys.Read, f, 0}, info.Size(), front[:])
+	h, err := record.ReadHead(d.sys.At(f, 0), info.Size(), front[:])
 	d.fronts.Put(front)
 	if err != nil {
 		f.Close()

@@ -74,7 +74,7 @@ func (d *disk) begin() error {
 	if err == nil {
 		err = d.sys.Sync(d.lock)
 	}
-	if err != nil && !isFull(err) {
+	if err != nil && !fsys.IsFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
 	return nil
@@ -112,7 +112,7 @@ func (d *disk) try() error {
 	if err == nil {
 		err = errors.Join(f.Close(), d.sys.Remove(path))
 	}
-	if isFull(err) {
+	if fsys.IsFull(err) {
 		d.failed("start", err)
 		return nil
 	}
@@ -122,12 +122,10 @@ func (d *disk) try() error {
 	return nil
 }
 
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
-
 func (d *disk) checkFormat() error {
 	f, err := d.sys.Open(filepath.Join(d.dir, "format"), os.O_CREATE|os.O_RDWR)
 	if err != nil {
-		if isFull(err) {
+		if fsys.IsFull(err) {
 			return nil
 		}
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
@@ -151,7 +149,7 @@ func (d *disk) checkFormat() error {
 	if err = d.sys.Cut(f, 0); err == nil {
 		_, err = d.sys.Write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
 	}
-	if err != nil && !isFull(err) {
+	if err != nil && !fsys.IsFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
 	}
 	return nil

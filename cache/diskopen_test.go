@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -84,22 +85,22 @@ func TestDiskOpenFaults(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(dir, "format"), []byte(format), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				f := &faults{at: at, err: syscall.EIO, killed: killed}
-				d, err := openDisk(f.system(), dir, 64<<20, func(string, error) {})
+				f := &fsystest.Faults{FailAt: at, Err: syscall.EIO, Killed: killed}
+				d, err := openDisk(f.Calls(), dir, 64<<20, func(string, error) {})
 				if err == nil {
 					d.kill()
 				}
-				met[f.failed] = true
+				met[f.Failed] = true
 				d = openHere(t, dir)
 				if err == nil && !d.unclean {
-					t.Errorf("%s, %s: killed, and the next start does not know", name, f.failed)
+					t.Errorf("%s, %s: killed, and the next start does not know", name, f.Failed)
 				}
 				storetest.Expect(t, d, k, 1, b)
 				d.close()
 				if have, err := os.ReadFile(filepath.Join(dir, "format")); err != nil || string(have) != "3\n" {
-					t.Errorf("%s, %s: the format is %q: %v", name, f.failed, have, err)
+					t.Errorf("%s, %s: the format is %q: %v", name, f.Failed, have, err)
 				}
-				more = f.failed != ""
+				more = f.Failed != ""
 			}
 		}
 	}

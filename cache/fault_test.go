@@ -1,145 +1,19 @@
 package cache
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"pkgedge/cache/fsys"
-	"pkgedge/cache/record"
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-// faults is a system of which one call fails, or, after a kill, every call from
-// one on. It counts the calls of a run in which none does.
-type faults struct {
-	mu     sync.Mutex
-	calls  int
-	at     int // the call that fails, from 1; 0 for none
-	err    error
-	killed bool          // all later ones fail too, as if the process were gone
-	gone   chan struct{} // closed then
-	short  bool          // a write writes half
-	failed string
-}
-
-var errKilled = errors.New("killed")
-
-// fails counts a call and says whether it is the one.
-func (f *faults) fails(op string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls++
-	if f.at == 0 || f.calls != f.at && (!f.killed || f.calls < f.at) {
-		return nil
-	}
-	if f.calls == f.at {
-		f.failed = op
-		if f.killed && f.gone != nil {
-			close(f.gone)
-		}
-	}
-	if f.killed {
-		return errKilled
-	}
-	return &fs.PathError{Op: op, Path: "somewhere", Err: f.err}
-}
-
-func (f *faults) system() fsys.Calls {
-	real := fsys.System()
-	return fsys.Calls{
-		Open: func(path string, flag int) (*os.File, error) {
-			op := "open"
-			if flag&os.O_CREATE != 0 {
-				op = "create"
-			}
-			if err := f.fails(op); err != nil {
-				return nil, err
-			}
-			return real.Open(path, flag)
-		},
-		Mkdir: func(path string) error {
-			if err := f.fails("mkdir"); err != nil {
-				return err
-			}
-			return real.Mkdir(path)
-		},
-		Rename: func(from, to string) error {
-			if err := f.fails("rename"); err != nil {
-				return err
-			}
-			return real.Rename(from, to)
-		},
-		Remove: func(path string) error {
-			if err := f.fails("remove"); err != nil {
-				return err
-			}
-			return real.Remove(path)
-		},
-		List: func(dir string) ([]fs.DirEntry, error) {
-			if filepath.Base(dir) == "40" { // one of 256 that are all alike
-				if err := f.fails("list"); err != nil {
-					return nil, err
-				}
-			}
-			return real.List(dir)
-		},
-		Stat: func(file *os.File) (fs.FileInfo, error) {
-			if err := f.fails("stat"); err != nil {
-				return nil, err
-			}
-			return real.Stat(file)
-		},
-		Chmod: func(file *os.File, mode fs.FileMode) error {
-			if err := f.fails("chmod"); err != nil {
-				return err
-			}
-			return real.Chmod(file, mode)
-		},
-		Read: func(file *os.File, p []byte, off int64) (int, error) {
-			if off < 2*record.ChunkSize || off > record.MaxUnsummed-record.ChunkSize { // the chunks between are all alike
-				if err := f.fails("read"); err != nil {
-					return 0, err
-				}
-			}
-			return real.Read(file, p, off)
-		},
-		Write: func(file *os.File, p []byte, off int64) (int, error) {
-			if err := f.fails("write"); err != nil {
-				if !f.short {
-					return 0, err
-				}
-				n, _ := real.Write(file, p[:len(p)/2], off)
-				return n, err
-			}
-			return real.Write(file, p, off)
-		},
-		Cut: func(file *os.File, size int64) error {
-			if err := f.fails("cut"); err != nil {
-				return err
-			}
-			return real.Cut(file, size)
-		},
-		Sync: func(file *os.File) error {
-			return f.fails("sync") // and takes no time
-		},
-		Space: func(string) (fsys.Space, error) {
-			if err := f.fails("space"); err != nil {
-				return fsys.Space{}, err
-			}
-			return fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1 << 30, Files: 1 << 31}, nil
-		},
-	}
-}
 
 // TestDiskFaults makes each call of a life fail once, in each way, and kills the
 // edge at each. Every earlier commit is readable afterwards, nothing partial is,
@@ -147,8 +21,8 @@ func (f *faults) system() fsys.Calls {
 func TestDiskFaults(t *testing.T) {
 	met := map[string]bool{}
 	for name, live := range map[string]func(*life){"small": (*life).small, "large": (*life).large} {
-		for _, kind := range []*faults{{}, {short: true}, {killed: true}, {killed: true, short: true}} {
-			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.killed, kind.short), func(t *testing.T) {
+		for _, kind := range []*fsystest.Faults{{}, {Short: true}, {Killed: true}, {Killed: true, Short: true}} {
+			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.Killed, kind.Short), func(t *testing.T) {
 				meetFaults(t, live, kind, met)
 			})
 		}
@@ -161,32 +35,32 @@ func TestDiskFaults(t *testing.T) {
 }
 
 // meetFaults lives once for each call of a life.
-func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]bool) {
-	dry := &faults{}
-	d, err := openDisk(dry.system(), t.TempDir(), 8<<20, func(string, error) {})
+func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
+	dry := &fsystest.Faults{}
+	d, err := openDisk(dry.Calls(), t.TempDir(), 8<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dry.calls = 0
+	dry.Count = 0
 	h := newHistory()
 	live(&life{disk: d, history: h})
-	calls := dry.calls
+	calls := dry.Count
 	h.check(t, d, true)
 	d.close()
 	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
 	dir := t.TempDir()
 	for at := 1; at <= calls; at++ {
-		f := &faults{err: errnos[at%len(errnos)], killed: kind.killed, short: kind.short, gone: make(chan struct{})}
-		d, err := openDisk(f.system(), dir, 8<<20, func(string, error) {})
+		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
+		d, err := openDisk(f.Calls(), dir, 8<<20, func(string, error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.calls, f.at = 0, at
+		f.Count, f.FailAt = 0, at
 		h := newHistory()
-		live(&life{disk: d, history: h, stop: f.gone})
-		met[f.failed] = true
-		f.at = 0
-		if !kind.killed {
+		live(&life{disk: d, history: h, stop: f.Gone})
+		met[f.Failed] = true
+		f.FailAt = 0
+		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
 			used, count := files(t, dir)
 			if have := d.used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
@@ -194,7 +68,7 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 			}
 		}
 		d.close()
-		if d, err = openDisk(quick(), dir, 8<<20, func(string, error) {}); err != nil {
+		if d, err = openDisk(fsystest.Quick(), dir, 8<<20, func(string, error) {}); err != nil {
 			t.Fatal(err)
 		}
 		h.check(t, d, true)
@@ -215,7 +89,7 @@ func meetFaults(t *testing.T, live func(*life), kind *faults, met map[string]boo
 			os.Remove(filepath.Join(dir, "objects", directory(i)))
 		}
 		if t.Failed() {
-			t.Fatalf("call %d of %d, %s", at, calls, f.failed)
+			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)
 		}
 	}
 }

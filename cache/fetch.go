@@ -91,12 +91,12 @@ func (c *Cache) refresh(q *Query, place store.Key) {
 // status is not known that costs a file one more fetch for each such purge.
 func (c *Cache) purged(f *flight, k store.Key) bool {
 	k.Metadata = k.Metadata || f.mayBeMissing()
-	return c.purges.mark(k, f.born) != policy.NotMarked
+	return c.purges.Mark(k, f.born) != policy.NotMarked
 }
 
 // flight makes a flight. c.mu is held.
 func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
-	f := newFlight(c.base, id, c.purges.now())
+	f := newFlight(c.base, id, c.purges.Now())
 	f.memory, f.window.afloat = c.memory, c.memory.afloat
 	if !alone {
 		c.flights[id] = f

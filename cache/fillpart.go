@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 )
 
@@ -70,7 +71,7 @@ func (w *Fill) head(status int, h http.Header, size int64) error {
 		return nil
 	}
 	if !w.base.SameRepresentation(h) {
-		return w.c.purges.add(Purge{Scope: ScopeKey, Site: w.q.Key.Site, Name: w.q.Key.ID, Soft: true})
+		return w.c.purges.Add(purge.Purge{Scope: purge.Key, Site: w.q.Key.Site, Name: w.q.Key.ID, Soft: true})
 	}
 	w.freshen(h)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -213,7 +214,7 @@ func TestFlightSlowReaderDelaysNobody(t *testing.T) {
 		settle(c)
 		expect(t, c, query("a", origin), Hit, text)
 		// Its bytes are there when it comes for them, whatever became of the rest.
-		if err := c.Purge(Purge{Scope: ScopeAll}); err != nil {
+		if err := c.Purge(purge.Purge{Scope: purge.All}); err != nil {
 			t.Fatal(err)
 		}
 		if g := get(c, query("a", failing())); g.err == nil {

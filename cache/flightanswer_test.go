@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -160,7 +161,7 @@ func TestFlightVary(t *testing.T) {
 			expect(t, c, of(accept), Hit, accept) // now each has a place beside the other
 		}
 		origin.want(t, asked)
-		if err := c.Purge(Purge{Scope: ScopeKey, Site: "s", Name: "a"}); err != nil {
+		if err := c.Purge(purge.Purge{Scope: purge.Key, Site: "s", Name: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, accept := range []string{"a", "b", "c"} {

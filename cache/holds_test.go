@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 
 	"pkgedge/cache/fsys"
-	"pkgedge/cache/policy"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 )
 
@@ -82,7 +80,7 @@ func TestHoldsWhatIsBeingFetched(t *testing.T) {
 		wait := clients(c, 1, func(int) *Query { return q })
 		<-asked
 		wantHeld(t, c, "a", true)
-		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: "g", Soft: true}); err != nil {
+		if err := c.Purge(purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: "g", Soft: true}); err != nil {
 			t.Fatal(err)
 		}
 		close(gate)
@@ -132,95 +130,6 @@ func TestHoldsNothingAfterAFetchThatFailed(t *testing.T) {
 	})
 }
 
-func TestManyPurgesTakeFewSyncs(t *testing.T) {
-	dir := t.TempDir()
-	sys, syncs := fsys.System(), 0
-	sync := sys.Sync
-	sys.Sync = func(f *os.File) error { syncs++; return sync(f) }
-	p, err := openPurges(sys, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []Purge
-	for i := range 1000 {
-		all = append(all, Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint("name-", i), Soft: true})
-	}
-	before := p.now()
-	largest := 0
-	write := p.journal.sys.Write
-	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
-		largest = max(largest, len(b))
-		return write(f, b, off)
-	}
-	if syncs = 0; p.add(all...) != nil || syncs > 50 || largest > 4096 {
-		t.Errorf("%d syncs, the largest write %d bytes", syncs, largest)
-	}
-	if syncs = 0; p.add() != nil || syncs != 0 {
-		t.Errorf("no purge took %d syncs", syncs)
-	}
-	if err := p.close(); err != nil {
-		t.Fatal(err)
-	}
-	again := openedPurges(t, dir)
-	for i := range 1000 {
-		if m := again.mark(store.Key{Site: "s", ID: "x", Group: fmt.Sprint("name-", i), Metadata: true}, before); m != policy.MarkedStale {
-			t.Fatalf("%d is %v after a restart", i, m)
-		}
-	}
-	if m := again.mark(store.Key{Site: "s", ID: "x", Group: "other", Metadata: true}, before); m != policy.NotMarked {
-		t.Errorf("another is %v", m)
-	}
-}
-
-func TestAPurgeOfASitesMetadata(t *testing.T) {
-	dir := t.TempDir()
-	p := openedPurges(t, dir)
-	before := p.now()
-	p.mustAdd(t, Purge{Scope: ScopeSiteMetadata, Site: "s", Soft: true})
-	check := func(p *purges) {
-		t.Helper()
-		for k, want := range map[store.Key]policy.Mark{
-			{Site: "s", ID: "packument/a", Group: "a", Metadata: true}: policy.MarkedStale,
-			{Site: "s", ID: "keys", Metadata: true}:                    policy.MarkedStale,
-			{Site: "s", ID: "tarball/a", Group: "a"}:                   policy.NotMarked,
-			{Site: "t", ID: "packument/a", Group: "a", Metadata: true}: policy.NotMarked,
-		} {
-			if got := p.mark(k, before); got != want {
-				t.Errorf("%v is %v", k, got)
-			}
-			if got := p.mark(k, p.now()); got != policy.NotMarked {
-				t.Errorf("%v is %v when it came later", k, got)
-			}
-		}
-	}
-	check(p)
-	if err := p.close(); err != nil {
-		t.Fatal(err)
-	}
-	check(openedPurges(t, dir))
-}
-
-// The numbers of the scopes are in the journals of earlier edges.
-func TestScopesKeepTheirNumbersInTheJournal(t *testing.T) {
-	dir := t.TempDir()
-	lines := []string{
-		`{"seq":10,"scope":1,"site":"one"}`, `{"seq":11,"scope":2,"site":"s","name":"group"}`, `{"seq":12,"scope":3,"site":"s","name":"meta","soft":true}`,
-		`{"seq":13,"scope":4,"site":"s","name":"key"}`, `{"seq":14,"scope":5,"site":"five","soft":true}`, `{"seq":15,"scope":99,"site":"s","name":"of a later edge"}`,
-	}
-	if err := os.WriteFile(filepath.Join(dir, "purges"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := openedPurges(t, dir)
-	for k, want := range map[store.Key]policy.Mark{
-		{Site: "one", ID: "x"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "group"}: policy.MarkedGone, {Site: "s", ID: "x", Group: "meta", Metadata: true}: policy.MarkedStale,
-		{Site: "s", ID: "key"}: policy.MarkedGone, {Site: "five", ID: "x", Metadata: true}: policy.MarkedStale, {Site: "s", ID: "y", Group: "z", Metadata: true}: policy.NotMarked,
-	} {
-		if got := p.mark(k, 1); got != want {
-			t.Errorf("%v is %v; want %v", k, got, want)
-		}
-	}
-}
-
 // What a change of a feed costs that concerns nothing here, and one that does.
 func BenchmarkHolds(b *testing.B) {
 	c := opened(b, nil)
@@ -228,16 +137,5 @@ func BenchmarkHolds(b *testing.B) {
 	for b.Loop() {
 		i++
 		c.Holds(store.Key{Site: "s", ID: fmt.Sprint("packument/name-", i)})
-	}
-}
-
-func BenchmarkPurge(b *testing.B) {
-	c := opened(b, nil)
-	i := 0
-	for b.Loop() {
-		i++
-		if err := c.Purge(Purge{Scope: ScopeGroupMetadata, Site: "s", Name: fmt.Sprint(i % 1000), Soft: true}); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/purge"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -231,7 +232,7 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 			}
 			defer s.Release()
 			raw := s.Body.(*openEntry).raw
-			serve(w, raw.file, raw.base, s.Size())
+			serve(w, raw.File, raw.Base, s.Size())
 			return
 		}
 		f, err := os.Open(d.path(k.Sum()))
@@ -297,15 +298,15 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 }
 
 func purgeOfMillion(b *testing.B, dir string) {
-	p, err := openPurges(fsys.System(), b.TempDir())
+	p, err := purge.Open(fsys.System(), b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.close()
+	defer p.Close()
 	var all []time.Duration
 	for i := range 200 {
 		t := time.Now()
-		if err := p.add(Purge{Scope: ScopeGroup, Site: "npm", Name: fmt.Sprint(i)}); err != nil {
+		if err := p.Add(purge.Purge{Scope: purge.Group, Site: "npm", Name: fmt.Sprint(i)}); err != nil {
 			b.Fatal(err)
 		}
 		all = append(all, time.Since(t))

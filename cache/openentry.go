@@ -5,13 +5,14 @@ import (
 	"io/fs"
 	"sync/atomic"
 
+	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
 )
 
 // openEntry is the open file of a stored response, and the response's Body.
 type openEntry struct {
 	store.Entry
-	raw      fileBody // unchecked
+	raw      fsys.At // unchecked
 	info     fs.FileInfo
 	changed  int64   // when the file was changed
 	vouched  bool    // its bytes have been checked since
@@ -30,8 +31,8 @@ func (o *openEntry) Section(off, n int64) (io.Reader, error) {
 	if o.chunks != nil {
 		return o.chunks.reader(off, off+n), nil
 	}
-	_, err := o.raw.file.Seek(o.raw.base+off, io.SeekStart)
-	return o.raw.file, err
+	_, err := o.raw.File.Seek(o.raw.Base+off, io.SeekStart)
+	return o.raw.File, err
 }
 
 func (o *openEntry) Bytes() ([]byte, bool) { return nil, false }
@@ -40,5 +41,5 @@ func (o *openEntry) Close() error {
 	if o.released.Swap(true) {
 		return nil
 	}
-	return o.raw.file.Close()
+	return o.raw.File.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/purge"
 )
 
 // owned asks for "a" on behalf of an owner, "" for nobody.
@@ -108,10 +109,10 @@ func TestWhoIsRefusedHasNothingToFallBackOn(t *testing.T) {
 }
 
 func TestPurgeCoversEveryOwner(t *testing.T) {
-	for name, purge := range map[string]Purge{
-		"key":   {Scope: ScopeKey, Site: "s", Name: "a"},
-		"group": {Scope: ScopeGroup, Site: "s", Name: "g"},
-		"site":  {Scope: ScopeSite, Site: "s"},
+	for name, purge := range map[string]purge.Purge{
+		"key":   {Scope: purge.Key, Site: "s", Name: "a"},
+		"group": {Scope: purge.Group, Site: "s", Name: "g"},
+		"site":  {Scope: purge.Site, Site: "s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, c *Cache) {

@@ -9,10 +9,11 @@ import (
 
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
+	"pkgedge/cache/purge"
 )
 
 // published is what a publish purges.
-var published = Purge{Scope: ScopeGroupMetadata, Site: "s", Name: "g", Soft: true}
+var published = purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: "g", Soft: true}
 
 // Who asks after a publish is not answered with the 404 of a fetch that began
 // before, whether or not that 404 is known yet.

@@ -60,9 +60,9 @@ func (d *disk) scrubFile(sum store.Sum, p *scrubPace) {
 	}
 	defer f.Close()
 	k := store.Key{Site: h.Meta.Site, ID: h.Meta.Key}
-	file := &fileBody{d.sys.Read, f, 0}
+	file := d.sys.At(f, 0)
 	if _, err = record.ReadSums(file, &h); err == nil {
-		err = record.Verify(&paced{&fileBody{d.sys.Read, f, record.BodyOffset(h.SlotLog)}, p}, h.Meta)
+		err = record.Verify(&paced{d.sys.At(f, record.BodyOffset(h.SlotLog)), p}, h.Meta)
 	}
 	switch {
 	case errors.Is(err, errStopped):

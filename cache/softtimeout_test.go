@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pkgedge/cache/policy"
+	"pkgedge/cache/purge"
 )
 
 // A master that hangs makes nobody wait long who can have a stale answer, and
@@ -98,7 +99,7 @@ func TestWhoeverLosesItsStaleAnswerWaits(t *testing.T) {
 			done := make(chan got, 1)
 			go func() { done <- get(c, &q) }()
 			pass(100 * time.Millisecond)
-			if err := c.Purge(Purge{Scope: ScopeAll}); err != nil {
+			if err := c.Purge(purge.Purge{Scope: purge.All}); err != nil {
 				t.Fatal(err)
 			}
 			if g := <-done; g.outcome != Missed || g.body != "new" {

@@ -23,33 +23,51 @@ type arrow struct{ to, why string }
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
 	"edge": {
-		{"cache", "it opens the cache and asks it for responses"},
-		{"cache/budget", "the memory budget sets the collector's limit"},
-		{"cache/policy", "a site's lifetimes are a policy.Rule"},
-		{"cache/store", "a request names a store.Key"},
-		{"edge/admin", "it serves the admin API"},
-		{"edge/config", "it runs a configuration"},
-		{"edge/conditional", "it answers ranges and preconditions"},
-		{"edge/limit", "a request is charged to its client's budget"},
-		{"edge/lockfile", "edge purge checks package names"},
-		{"edge/report", "it fills in its status, and prints that of another"},
-		{"edge/warm", "edge warm is a command"},
-		{"edge/redact", "it rewrites bodies that it passes on"},
-		{"origin", "each site has its masters"},
-		{"origin/feed", "it follows a registry's change feed"},
-		{"origin/kind", "a request is a kind.Route"},
-		{"origin/kinds", "it hands the list of kinds to the configuration"},
-		{"origin/sample", "without a master it starts sample masters"},
-		{"tls", "it serves TLS"},
+		{"edge/command", "main calls it"},
 	},
-	"edge/admin": nil,
+	"edge/admin": {
+		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
+	"edge/changes": {
+		{"edge/config", "a feed has its URL and mode there"},
+		{"edge/site", "a change is put in force by its site"},
+		{"origin/feed", "it follows a registry's change feed"},
+	},
 	"edge/conditional": {
 		{"cache/policy", "ranges and dates are parsed as the cache does"},
 	},
 	"edge/config": {
+		{"edge/config/node", "it reads nodes with lines"},
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
+	},
+	"edge/command": {
+		{"edge/admin", "commands call the admin API of a running edge"},
+		{"edge/config", "check and serve read a configuration"},
+		{"edge/daemon", "serve runs it"},
+		{"edge/lockfile", "edge purge checks package names"},
+		{"edge/report", "edge status prints a status"},
+		{"edge/warm", "edge warm is a command"},
+		{"origin/kinds", "check and serve read the settings of every kind"},
+	},
+	"edge/config/node": nil,
+	"edge/daemon": {
+		{"cache", "it opens the cache, and purges it for an operator"},
+		{"cache/budget", "the memory budget sets the collector's limit"},
+		{"cache/purge", "an operator's words become a purge"},
+		{"edge/admin", "it serves the admin API"},
+		{"edge/changes", "it runs feeds and webhooks"},
+		{"edge/config", "it runs a configuration"},
+		{"edge/limit", "it gives the proxy the budgets of clients"},
+		{"edge/proxy", "it serves the proxy"},
+		{"edge/report", "it fills in the status"},
+		{"edge/server", "it opens listeners"},
+		{"edge/site", "it builds sites"},
+		{"origin", "the sites share its memory for documents, and it shows and drains masters"},
+		{"origin/feed", "it shows the feeds' figures"},
+		{"origin/sample", "without a master it starts sample masters"},
+		{"tls", "it serves TLS"},
 	},
 	"edge/edgetest": nil,
 	"edge/limit":    nil,
@@ -59,7 +77,29 @@ var arrows = map[string][]arrow{
 		{"origin", "it shows the masters"},
 		{"origin/feed", "it shows the change feed"},
 	},
+	"edge/proxy": {
+		{"cache", "it asks the cache for responses"},
+		{"cache/policy", "a client's Cache-Control and Range become a policy.Request"},
+		{"edge/changes", "it hands webhooks their messages"},
+		{"edge/conditional", "it answers ranges and preconditions"},
+		{"edge/limit", "a request costs a hit or a miss"},
+		{"edge/redact", "a busy Redactor is a reason to fail"},
+		{"edge/site", "a request is for a site"},
+		{"origin", "a failure is answered by its cause"},
+		{"origin/kind", "a request is a kind.Route"},
+	},
 	"edge/redact": nil,
+	"edge/server": nil,
+	"edge/site": {
+		{"cache", "it makes queries and purges"},
+		{"cache/policy", "its lifetimes are a policy.Rule"},
+		{"cache/purge", "a write or a change becomes a purge"},
+		{"cache/store", "a route has a store.Key"},
+		{"edge/config", "it is built from a config.Site"},
+		{"edge/redact", "it bounds how many of its bodies are rewritten at a time"},
+		{"origin", "it has masters"},
+		{"origin/kind", "a request is a kind.Route"},
+	},
 	"edge/warm": {
 		{"edge/lockfile", "it reads lockfiles"},
 		{"edge/report", "its summary has byte counts, and reasons of foreign servers"},
@@ -68,6 +108,7 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/fsys", "the disk tier calls the file system through it"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
+		{"cache/purge", "Get asks whether a purge covers a stored response"},
 		{"cache/record", "the disk tier's files have its format"},
 		{"cache/sieve", "the disk tier evicts by it"},
 		{"cache/store", "Get looks a stored response up"},
@@ -76,6 +117,14 @@ var arrows = map[string][]arrow{
 	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
+	"cache/fsys/fsystest": {
+		{"cache/fsys", "it makes the system calls fail"},
+	},
+	"cache/purge": {
+		{"cache/fsys", "the journal is a file"},
+		{"cache/policy", "a purge leaves a policy.Mark"},
+		{"cache/store", "a purge covers a store.Key"},
+	},
 	"cache/record": {
 		{"cache/policy", "a Meta has a policy.Span"},
 		{"cache/store", "a file holds a store.Meta"},
@@ -123,9 +172,26 @@ var arrows = map[string][]arrow{
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
 	"edge": {
+		{"origin/kinds", "no name of a kind may be compared"},
+	},
+	"edge/changes": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "a site of a kind"},
+	},
+	"edge/daemon": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/redact", "a body that is too large to be rewritten"},
+		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
+		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"edge/server": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/site": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "a site of a kind"},
 	},
 	"edge/config": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -137,6 +203,12 @@ var testArrows = map[string][]arrow{
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 	},
+	"edge/command": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/config/node": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
 	"edge/warm": {
 		{"edge/edgetest", "helpers that rooms share"},
 		{"origin/sample", "a registry that is no edge"},
@@ -144,7 +216,11 @@ var testArrows = map[string][]arrow{
 	},
 	"cache": {
 		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/fsys/fsystest", "a file system in trouble"},
 		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/purge": {
+		{"cache/fsys/fsystest", "a file system in trouble"},
 	},
 	"cache/record": {
 		{"cache/policy/policytest", "stored responses in one line"},
@@ -330,7 +406,7 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		pkg  pkg
 		want string // "" is no fault
 	}{
-		{"edge imports the cache", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/cache", "net/http"}}, ""},
+		{"the daemon opens the cache", pkg{ImportPath: "pkgedge/edge/daemon", Imports: []string{"pkgedge/cache", "net/http"}}, ""},
 		{"cache imports the origin", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin"}}, "pkgedge/cache imports pkgedge/origin"},
 		{"cache imports the vocabulary", pkg{ImportPath: "pkgedge/cache", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/cache imports pkgedge/origin/kind"},
 		{"origin imports the cache", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/cache"}}, "pkgedge/origin imports pkgedge/cache"},
@@ -339,14 +415,14 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"origin serves samples", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample"}}, "pkgedge/origin imports pkgedge/origin/sample"},
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},
-		{"tests of edge inject faults", pkg{ImportPath: "pkgedge/edge", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
+		{"tests of the daemon inject faults", pkg{ImportPath: "pkgedge/edge/daemon", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
 		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
 		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
 		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},
 		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},
 		{"a kind imports another", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/files"}}, "pkgedge/origin/npm imports pkgedge/origin/files"},
 		{"a kind opens files", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"os"}}, "pkgedge/origin/npm is pure and imports os"},
-		{"edge follows feeds", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/feed"}}, ""},
+		{"changes follows feeds", pkg{ImportPath: "pkgedge/edge/changes", Imports: []string{"pkgedge/origin/feed"}}, ""},
 		{"a feed knows kinds", pkg{ImportPath: "pkgedge/origin/feed", Imports: []string{"pkgedge/origin/kind"}}, "pkgedge/origin/feed imports pkgedge/origin/kind"},
 		{"a room nobody named", pkg{ImportPath: "pkgedge/util"}, "util is no room of the house: give it a place in arrows, and in docs/decisions/0001"},
 		{"a kind imports a part of itself", pkg{ImportPath: "pkgedge/origin/npm", Imports: []string{"pkgedge/origin/npm/deep"}}, ""},

@@ -15,10 +15,6 @@ import (
 	"syscall"
 )
 
-// Plain says that the client's request goes forward as it is and the response
-// comes back as it is: the files kind, whose policy is the origin's.
-func (a *Ask) Plain() bool { return a.Route.Transparent }
-
 // request builds what a master is asked.
 func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, error) {
 	method := http.MethodGet
@@ -41,7 +37,7 @@ func (p *pool) request(ctx context.Context, m *master, a Ask) (*http.Request, er
 	}
 	transport.Forward(req.Header, a.Header)
 	switch {
-	case a.Plain():
+	case a.Route.Transparent:
 	case a.Route.Class == kind.Metadata:
 		// Always the full document: the edge makes the abbreviated one, and a
 		// master that cannot make it would be asked twice.

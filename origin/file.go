@@ -52,7 +52,7 @@ func (s *Site) fetchFile(ctx context.Context, a Ask, sink Sink) error {
 				return next, errUnasked
 			}
 			return accepted, sink.Respond(r.StatusCode, r.Header, 0)
-		case a.Plain():
+		case a.Route.Transparent:
 			return s.stream(r, t)
 		case r.StatusCode != http.StatusOK:
 			return s.relay(r, sink)

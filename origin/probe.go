@@ -53,7 +53,7 @@ type learnt struct {
 
 // learn notes what could be probed with.
 func (p *pool) learn(m *master, a *Ask, size int64) {
-	if _, private := a.Header["Authorization"]; private || p.probe.Path != "" && !p.isFiles() || a.Plain() || !p.probes() {
+	if _, private := a.Header["Authorization"]; private || p.probe.Path != "" && !p.isFiles() || a.Route.Transparent || !p.probes() {
 		return
 	}
 	path := a.Route.Path

@@ -72,7 +72,7 @@ const never = time.Duration(math.MaxInt64)
 // plain origin asks is that client's own, and is asked once; and of what was
 // just written a replica might be sooner, and have less to tell.
 func (p *pool) hedgeAfter(a *Ask, usable int, way stance) time.Duration {
-	if a.Plain() || usable < 2 || way == first {
+	if a.Route.Transparent || usable < 2 || way == first {
 		return never
 	}
 	if classOf(a.Route) == forFiles {
@@ -124,7 +124,7 @@ func (p *pool) send(ctx context.Context, m *master, a Ask, hedge bool) *reply {
 		return r
 	}
 	do := m.client.Do
-	if a.Plain() {
+	if a.Route.Transparent {
 		do = p.transport.RoundTrip // redirects are the client's to follow
 	}
 	begun := time.Now()
@@ -140,7 +140,7 @@ func (p *pool) send(ctx context.Context, m *master, a Ask, hedge bool) *reply {
 			m.rooms[r.class].answered(p.roomAt(m, r.class))
 		}
 		r.slow = p.timed(m, r.class, took)
-		if a.Plain() {
+		if a.Route.Transparent {
 			transport.Localize(r.resp.Header, req.URL, m.base, p.publicBase)
 		} else {
 			for _, word := range transport.Sanitize(r.resp, a.Route.Class == kind.File, time.Now()) {
@@ -192,7 +192,7 @@ func (r *reply) judge(last, alone bool, use func(context.Context, *master, *http
 	}
 	verdict, err := accepted, error(nil)
 	switch status := r.resp.StatusCode; {
-	case transport.Failure(status) && !(last && r.a.Plain()):
+	case transport.Failure(status) && !(last && r.a.Route.Transparent):
 		verdict, err = next, &transport.StatusError{Status: status, RetryAfter: transport.RetryAfter(r.resp.Header)}
 	case transport.Absence(status) && !r.primary && alone:
 		verdict, err = absent, &transport.StatusError{Status: status}

@@ -47,7 +47,7 @@ func (s *Site) stream(r *http.Response, t *transfer) (try, error) {
 	if len(begin) == 0 && err != nil && err != io.EOF {
 		return next, err
 	}
-	if !t.ask.Plain() {
+	if !t.ask.Route.Transparent {
 		d, ok := t.want.digest(false)
 		if ok {
 			t.digest, t.check = d, newSum(d)

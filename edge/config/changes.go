@@ -3,47 +3,46 @@ package config
 import (
 	"net/url"
 
-	"go.yaml.in/yaml/v4"
-
+	"pkgedge/edge/config/node"
 	"pkgedge/origin/feed"
 )
 
-// Changes says how a site hears of what was published.
+// Changes says how a site learns of new versions.
 type Changes struct {
 	URL    *url.URL  // of the database whose _changes are followed; nil for no feed
 	Mode   feed.Mode // feed.Couch or feed.Poll
-	Secret string    // signs what is posted to /hooks/{site}; "" for no hook. A secret
+	Secret string    // signs the notifications posted to /hooks/{site}; "" for no hook. A secret
 }
 
-func (v value) changes(s *Site) {
-	v.object(fields{
-		"url": into(&s.Changes.URL, func(text string) (*url.URL, error) {
+func (d *decoder) changes(v node.Value, s *Site) {
+	v.Object(node.Fields{
+		"url": node.Into(&s.Changes.URL, func(text string) (*url.URL, error) {
 			if text == "" {
 				return nil, nil
 			}
 			return ParseBase(text)
 		}),
-		"mode": func(v value) {
-			if word, ok := v.oneOf(string(feed.Couch), string(feed.Poll)); ok {
+		"mode": func(v node.Value) {
+			if word, ok := v.OneOf(string(feed.Couch), string(feed.Poll)); ok {
 				s.Changes.Mode = feed.Mode(word)
 			}
 		},
-		"secret": func(v value) {
-			if text, ok := v.secret(); ok {
+		"secret": func(v node.Value) {
+			if text, ok := v.Secret(); ok {
 				s.Changes.Secret = text
 			}
 		},
 	})
 }
 
-// checkChanges checks what changes and the other keys of a site say together.
-func (v value) checkChanges(s *Site) {
-	if v.node.Kind == yaml.MappingNode && s.Kind.ChangePath == nil && s.Changes != (Changes{Mode: feed.Couch}) {
-		v.d.bad(v.path+".changes", "names packages, which a %s site has none of: remove the key", s.Kind.Name)
+// checkChanges compares changes with the other keys of a site.
+func (d *decoder) checkChanges(v node.Value, s *Site) {
+	if v.IsMapping() && s.Kind.ChangePath == nil && s.Changes != (Changes{Mode: feed.Couch}) {
+		d.Bad(v.Path+".changes", "names packages, which a %s site has none of: remove the key", s.Kind.Name)
 	}
 }
 
-// String is one line about a site's changes.
+// String describes the changes of a site.
 func (c Changes) String() string {
 	line := "no feed"
 	if c.URL != nil {

@@ -1,12 +1,11 @@
 package config
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"net/url"
 	"strings"
 	"testing"
 
+	"pkgedge/edge/edgetest"
 	"pkgedge/origin/feed"
 )
 

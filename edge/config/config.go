@@ -39,12 +39,12 @@ type Admin struct {
 	Token  string // bearer token for everything that changes state; "" when there is none
 }
 
-// CacheConfig bounds what is kept. Sizes are in bytes and above zero.
+// CacheConfig bounds the cache. Sizes are in bytes and above zero.
 type CacheConfig struct {
 	Memory      int64  // the memory tier
 	Disk        int64  // the disk tier
 	Dir         string // where the disk tier lives; created when missing
-	MaxObject   int64  // the largest file that is kept; at most Disk
+	MaxObject   int64  // the largest file that is stored; at most Disk
 	MaxMetadata int64  // the largest metadata document that is accepted, decoded
 }
 
@@ -61,28 +61,27 @@ type Site struct {
 	Fresh    Fresh
 	Stale    Stale
 
-	Changes Changes // how it hears of what was published; only for kinds with a ChangePath
+	Changes Changes // how it learns of new versions; only for kinds with a ChangePath
 
 	Scopes      []Scope    // parts of the names that have masters of their own; only for kinds that are Scoped
 	Credentials string     // Authorization that the edge itself reads with; "" for none. A secret
-	Authorized  Authorized // what becomes of a client's
+	Authorized  Authorized // treatment of a client's credential
 
 	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
 	Settings   kind.Settings // values of the keys that only this kind has
 }
 
-// Role says what a master is for.
+// Role is the part of a master in its site.
 type Role string
 
 // The roles of a master.
 const (
-	RolePrimary Role = "primary" // takes the writes; exactly one in a site
+	RolePrimary Role = "primary" // takes writes; exactly one in a site
 	RoleReplica Role = "replica"
 	RoleSpare   Role = "spare" // asked when no other is healthy
 )
 
-// Probe is how a site's masters are asked whether they are well, see
-// origin.Probe. Every and Timeout are above zero, Fall and Rise at least 1.
+// Probe says how the health of a site's masters is probed, see origin.Probe. Every and Timeout are above zero, Fall and Rise at least 1.
 type Probe struct {
 	Path    string // "" for a choice of the edge's own
 	Every   time.Duration
@@ -104,22 +103,22 @@ type Timeouts struct {
 	Idle      time.Duration // between two pieces of a body
 }
 
-// Fresh is how long a response is used without asking a master, where the
-// master does not say. Zero means: always ask.
+// Fresh gives the lifetimes of responses without one. A response is used for its
+// lifetime without validation. Zero means: validate before each use.
 type Fresh struct {
 	Metadata time.Duration
 	Files    time.Duration
 	Missing  time.Duration // a 404
-	Override bool          // these win over what the master says
+	Override bool          // these win over the fields of the master
 }
 
-// Stale is how long beyond its freshness a response may still be used.
+// Stale says for how long after its lifetime a response may be used.
 type Stale struct {
-	WhileRevalidate time.Duration // at once, while a master is asked in the background
+	WhileRevalidate time.Duration // while it is validated in the background
 	IfError         time.Duration // when no master answers; may be kind.Forever
 
-	// Override makes the two hold even where a master says must-revalidate,
-	// proxy-revalidate, s-maxage or no-cache. A registry's default.
+	// Override has the two win over must-revalidate, proxy-revalidate, s-maxage and
+	// no-cache of a master. It is the default of a registry.
 	Override      bool
 	overrideGiven bool // only while the configuration is read
 }
@@ -153,7 +152,7 @@ const (
 	AccessOff    Access = "off"
 )
 
-// Log is what the edge writes about itself.
+// Log says which lines the edge writes, and how.
 type Log struct {
 	Level  slog.Level
 	Access Access
@@ -165,7 +164,7 @@ func Default(kinds []kind.Descriptor) *Config {
 	const listen = "127.0.0.1:8080"
 	site := NewSite(kinds)
 	site.Name = site.Kind.Name
-	site.settle()
+	site.applyDefaults()
 	return &Config{
 		Listen:    listen,
 		PublicURL: followListen(listen),
@@ -182,8 +181,8 @@ func Default(kinds []kind.Descriptor) *Config {
 	}
 }
 
-// NewSite is a site that no key has said anything about. It has no name,
-// and its lifetimes are unset until settle.
+// NewSite returns a site of which no key is set. It has no name, and its lifetimes
+// are unset until applyDefaults.
 func NewSite(kinds []kind.Descriptor) Site {
 	return Site{
 		Kind:     sampleKind(kinds),
@@ -199,8 +198,8 @@ func NewSite(kinds []kind.Descriptor) Site {
 // unset marks a lifetime that the configuration does not give.
 const unset time.Duration = -1
 
-// settle gives the lifetimes that were not given their kind's values.
-func (s *Site) settle() {
+// applyDefaults gives each lifetime that is unset the value of the kind.
+func (s *Site) applyDefaults() {
 	d := s.Kind.Defaults
 	if !s.Stale.overrideGiven {
 		s.Stale.Override = d.StaleOverride
@@ -222,36 +221,37 @@ func (s *Site) settle() {
 
 // Load reads and checks the configuration file at path, or checks the built-in
 // configuration when path is "". ${NAME} in a value is replaced by env. The
-// error, when there is one, is a [Mistakes] with everything that is wrong.
+// error, when there is one, is [node.Problems] with every problem.
 //
 // Load tries whether the cache directory can be written, but does not create
 // it.
 func Load(path string, kinds []kind.Descriptor, env func(string) (string, bool)) (*Config, error) {
-	d := &decoder{file: path, kinds: kinds, env: env}
+	d := newDecoder(path, kinds, env)
 	cfg := d.read()
 	if cfg != nil {
 		d.checkFiles(cfg)
 	}
-	if len(d.problems) > 0 {
-		return nil, d.sorted()
+	if d.Count() > 0 {
+		return nil, d.Problems()
 	}
 	return cfg, nil
 }
 
-// read is Load without a look at the files and directories that are named. It
-// returns nil when there is no configuration.
+// read reads the file, but not the files and directories that it names. It returns
+// nil when there is no configuration.
 func (d *decoder) read() *Config {
 	if d.file == "" {
 		return Default(d.kinds)
 	}
 	text, err := readLimited(d.file)
 	if err != nil {
-		d.problems = Problems{{File: d.file, Text: err.Error()}}
+		d.Bad("", "%v", err)
 		return nil
 	}
 	return d.config(text)
 }
 
+// readLimited reads a file of up to maxConfig bytes.
 func readLimited(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -268,7 +268,8 @@ func readLimited(path string) ([]byte, error) {
 	return text, nil
 }
 
-// cannot says what failed without repeating the path, which stands before it.
+// cannot says that an operation failed. It leaves out the path, which stands before
+// it in the text of a problem.
 func cannot(do string, err error) error {
 	if pe := (*os.PathError)(nil); errors.As(err, &pe) {
 		err = pe.Err
@@ -276,8 +277,8 @@ func cannot(do string, err error) error {
 	return fmt.Errorf("cannot %s: %w", do, err)
 }
 
-// SetListen moves the plain listener to addr, a host:port. PublicURL follows
-// where it was the one that follows from the old address.
+// SetListen moves the plain listener to addr, a host:port. A PublicURL that followed
+// from the old address follows from the new one.
 func (c *Config) SetListen(addr string) error {
 	if err := checkListen(addr); err != nil {
 		return err
@@ -303,7 +304,7 @@ func (c *Config) SetMasters(of *kind.Descriptor, urls []string) error {
 	masters := make([]Master, 0, len(urls))
 	for _, text := range urls {
 		u, err := ParseBase(text)
-		if err != nil && !strings.Contains(text, "@") { // what stands before it may be a password
+		if err != nil && !strings.Contains(text, "@") { // the text before it may be a password
 			err = fmt.Errorf("%q %w", text, err)
 		}
 		if err != nil {
@@ -334,8 +335,8 @@ func (c *Config) Public(s *Site) *url.URL {
 	return &u
 }
 
-// followListen is the public URL of an edge that listens on addr and was told
-// no other: loopback where addr is every address.
+// followListen returns the public URL of an edge that listens on addr and has no
+// public_url. An addr of every address gives loopback.
 func followListen(addr string) *url.URL {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -350,7 +351,7 @@ func followListen(addr string) *url.URL {
 	return &url.URL{Scheme: "http", Host: joinHost(host, port)}
 }
 
-// joinHost is net.JoinHostPort with an optional port.
+// joinHost joins a host and a port, which may be "".
 func joinHost(host, port string) string {
 	if port != "" {
 		return net.JoinHostPort(host, port)

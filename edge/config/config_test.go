@@ -1,10 +1,6 @@
 package config
 
 import (
-	"pkgedge/edge/edgetest"
-	"pkgedge/origin/kind"
-	"pkgedge/origin/kinds"
-
 	"log/slog"
 	"net/netip"
 	"os"
@@ -14,16 +10,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pkgedge/edge/config/node"
+	"pkgedge/edge/edgetest"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/kinds"
 )
 
 // allKinds are the kinds that the tests' configurations name.
 var allKinds = kinds.All()
 
 // decodeText reads text as config.yaml, without touching other files.
-func decodeText(text string, env func(string) (string, bool)) (*Config, Problems) {
-	d := &decoder{file: "config.yaml", kinds: allKinds, env: env}
+func decodeText(text string, env func(string) (string, bool)) (*Config, node.Problems) {
+	d := newDecoder("config.yaml", allKinds, env)
 	cfg := d.config([]byte(text))
-	return cfg, d.sorted()
+	return cfg, d.Problems()
 }
 
 func shipped(t *testing.T) string {
@@ -62,7 +63,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &decoder{kinds: allKinds, env: edgetest.NoEnv}
+	d := newDecoder("", allKinds, edgetest.NoEnv)
 	d.config(text)
 	for _, key := range strings.Fields(`listen public_url admin.listen admin.token
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
@@ -74,7 +75,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
 		log.level log.access`) {
-		if d.lines[key] == 0 {
+		if !d.Given(key) {
 			t.Errorf("config.yaml does not show %s", key)
 		}
 	}

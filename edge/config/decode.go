@@ -8,28 +8,41 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"pkgedge/edge/config/node"
+	"pkgedge/origin/kind"
 )
 
-// config reads a configuration from the text of a file, on top of the
-// defaults. It touches nothing but the text and the environment. It returns nil
-// when the text is not a YAML document.
+// decoder decodes a configuration file. It reads nodes, and no struct with tags,
+// because only nodes have lines.
+type decoder struct {
+	*node.Reader
+	file  string            // "" for the built-in configuration
+	kinds []kind.Descriptor // that a site can be of
+}
+
+func newDecoder(file string, kinds []kind.Descriptor, env func(string) (string, bool)) *decoder {
+	return &decoder{Reader: node.NewReader(file, env), file: file, kinds: kinds}
+}
+
+// config decodes the text of a file, on top of the defaults. It touches nothing but
+// the text and the environment. It returns nil when the text is not a YAML document.
 func (d *decoder) config(text []byte) *Config {
-	d.lines = map[string]int{}
 	cfg := Default(d.kinds)
-	root, ok := d.document(text)
+	root, ok := d.Document(text)
 	if !ok {
 		return nil
 	}
 	cfg.PublicURL = nil
-	root.object(fields{
-		"listen":     into(&cfg.Listen, parseListen),
-		"public_url": into(&cfg.PublicURL, ParseBase),
-		"admin":      func(v value) { v.admin(&cfg.Admin) },
-		"cache":      func(v value) { v.cache(&cfg.Cache) },
-		"sites":      func(v value) { v.sites(&cfg.Sites) },
-		"limits":     func(v value) { v.limits(&cfg.Limits) },
-		"tls":        func(v value) { v.tls(&cfg.TLS) },
-		"log":        func(v value) { v.log(&cfg.Log) },
+	root.Object(node.Fields{
+		"listen":     node.Into(&cfg.Listen, parseListen),
+		"public_url": node.Into(&cfg.PublicURL, ParseBase),
+		"admin":      func(v node.Value) { d.admin(v, &cfg.Admin) },
+		"cache":      func(v node.Value) { d.cache(v, &cfg.Cache) },
+		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
+		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
+		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
+		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
 	d.listeners(cfg)
 	return cfg
@@ -43,10 +56,10 @@ func parseListen(text string) (string, error) {
 	return text, checkListen(text)
 }
 
-// listeners checks what the listeners and the public URL say together.
+// listeners compares the listeners and the public URL with each other.
 func (d *decoder) listeners(cfg *Config) {
 	if cfg.Listen == "" && cfg.TLS.Listen == "" {
-		d.bad("listen", "is empty, and so is tls.listen: nothing would be served; give one of them an address")
+		d.Bad("listen", "is empty, and so is tls.listen: nothing would be served; give one of them an address")
 	}
 	taken := map[string]string{}
 	for _, l := range []struct{ key, addr string }{
@@ -56,14 +69,14 @@ func (d *decoder) listeners(cfg *Config) {
 			continue
 		}
 		if other, ok := taken[l.addr]; ok {
-			d.bad(l.key, "%s is already the address of %s: choose another port", l.addr, other)
+			d.Bad(l.key, "%s is already the address of %s: choose another port", l.addr, other)
 		}
 		taken[l.addr] = l.key
 	}
 	if cfg.PublicURL == nil && cfg.Listen != "" {
 		cfg.PublicURL = followListen(cfg.Listen)
-	} else if _, given := d.lines["public_url"]; cfg.PublicURL == nil && !given {
-		d.bad("public_url", "is missing, and there is no listen to take it from: write the base of the URLs clients are given")
+	} else if cfg.PublicURL == nil && !d.Given("public_url") {
+		d.Bad("public_url", "is missing, and there is no listen to take it from: write the base of the URLs clients are given")
 	}
 	for i, s := range cfg.Sites {
 		lists := map[string][]Master{".masters": s.Masters, ".files": s.Files}
@@ -73,52 +86,52 @@ func (d *decoder) listeners(cfg *Config) {
 		for key, masters := range lists {
 			for j, m := range masters {
 				if cfg.PublicURL != nil && *m.URL == *cfg.PublicURL {
-					d.bad(index(index("sites", i)+key, j)+".url", "is public_url, this edge itself: write the master's own URL")
+					d.Bad(index(index("sites", i)+key, j)+".url", "is public_url, this edge itself: write the master's own URL")
 				}
 			}
 		}
 	}
 }
 
-func (v value) admin(a *Admin) {
-	before := len(v.d.problems)
-	v.object(fields{
-		"listen": into(&a.Listen, parseListen),
-		"token": func(v value) {
-			text, ok := v.secret()
+func (d *decoder) admin(v node.Value, a *Admin) {
+	before := d.Count()
+	v.Object(node.Fields{
+		"listen": node.Into(&a.Listen, parseListen),
+		"token": func(v node.Value) {
+			text, ok := v.Secret()
 			if !ok {
 				return
 			}
 			if token, err := parseToken(text); err != nil {
-				v.bad("%v", err)
+				v.Bad("%v", err)
 			} else {
 				a.Token = token
 			}
 		},
 	})
-	if len(v.d.problems) == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
-		v.d.bad(v.path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
+	if d.Count() == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
+		d.Bad(v.Path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
 	}
 }
 
-func (v value) cache(c *CacheConfig) {
-	before := len(v.d.problems)
-	v.object(fields{
-		"memory":       into(&c.Memory, parseRoom),
-		"disk":         into(&c.Disk, parseRoom),
-		"dir":          into(&c.Dir, parseFile),
-		"max_object":   into(&c.MaxObject, parseRoom),
-		"max_metadata": into(&c.MaxMetadata, parseRoom),
+func (d *decoder) cache(v node.Value, c *CacheConfig) {
+	before := d.Count()
+	v.Object(node.Fields{
+		"memory":       node.Into(&c.Memory, parseCapacity),
+		"disk":         node.Into(&c.Disk, parseCapacity),
+		"dir":          node.Into(&c.Dir, parseFile),
+		"max_object":   node.Into(&c.MaxObject, parseCapacity),
+		"max_metadata": node.Into(&c.MaxMetadata, parseCapacity),
 	})
-	if _, given := v.d.lines[v.path+".max_object"]; !given {
+	if !d.Given(v.Path + ".max_object") {
 		c.MaxObject = min(c.MaxObject, c.Disk)
-	} else if len(v.d.problems) == before && c.MaxObject > c.Disk {
-		v.d.bad(v.path+".max_object", "%s is more than cache.disk (%s): such a file could never be kept", formatSize(c.MaxObject), formatSize(c.Disk))
+	} else if d.Count() == before && c.MaxObject > c.Disk {
+		d.Bad(v.Path+".max_object", "%s is more than cache.disk (%s): such a file could never be kept", formatSize(c.MaxObject), formatSize(c.Disk))
 	}
 }
 
-// parseRoom reads a size above zero.
-func parseRoom(text string) (int64, error) {
+// parseCapacity reads a size above zero.
+func parseCapacity(text string) (int64, error) {
 	n, err := parseSize(text)
 	if err == nil && n == 0 {
 		err = errors.New("must be above zero: write a size such as 256MiB")
@@ -133,60 +146,60 @@ func parseFile(text string) (string, error) {
 	return text, nil
 }
 
-func (v value) limits(l *Limits) {
-	v.object(fields{
-		"rate":            into(&l.Rate, parseRate),
-		"burst":           into(&l.Burst, parseBurst),
-		"exempt":          all(&l.Exempt, parsePrefix),
-		"trusted_proxies": all(&l.TrustedProxies, parsePrefix),
+func (d *decoder) limits(v node.Value, l *Limits) {
+	v.Object(node.Fields{
+		"rate":            node.Into(&l.Rate, parseRate),
+		"burst":           node.Into(&l.Burst, parseBurst),
+		"exempt":          node.All(&l.Exempt, parsePrefix),
+		"trusted_proxies": node.All(&l.TrustedProxies, parsePrefix),
 	})
 	if l.Rate > 0 && l.Burst == 0 {
 		l.Burst = int(min(max(1, math.Ceil(10*l.Rate)), math.MaxInt32))
 	}
 }
 
-func (v value) tls(t *TLS) {
+func (d *decoder) tls(v node.Value, t *TLS) {
 	optional := func(text string) (string, error) { return text, nil }
-	v.object(fields{
-		"listen":  into(&t.Listen, parseListen),
-		"domains": all(&t.Domains, parseDomain),
-		"email":   into(&t.Email, optional),
-		"ca": into(&t.CA, func(text string) (string, error) {
+	v.Object(node.Fields{
+		"listen":  node.Into(&t.Listen, parseListen),
+		"domains": node.All(&t.Domains, parseDomain),
+		"email":   node.Into(&t.Email, optional),
+		"ca": node.Into(&t.CA, func(text string) (string, error) {
 			if text == "" {
 				return "", nil
 			}
 			return parseDirectory(text)
 		}),
-		"certificate": func(v value) {
-			v.object(fields{"cert": into(&t.Cert, optional), "key": into(&t.Key, optional)})
+		"certificate": func(v node.Value) {
+			v.Object(node.Fields{"cert": node.Into(&t.Cert, optional), "key": node.Into(&t.Key, optional)})
 			if t.Cert != "" && t.Key == "" {
-				v.d.bad(v.path+".key", "is missing: a certificate needs its private key")
+				d.Bad(v.Path+".key", "is missing: a certificate needs its private key")
 			}
 			if t.Key != "" && t.Cert == "" {
-				v.d.bad(v.path+".cert", "is missing: a private key needs its certificate")
+				d.Bad(v.Path+".cert", "is missing: a private key needs its certificate")
 			}
 		},
 	})
 	pair := t.Cert != "" || t.Key != ""
 	switch {
 	case pair && len(t.Domains) > 0:
-		v.d.bad(v.path+".certificate", "there are tls.domains too: keep the static pair or the domains, not both")
+		d.Bad(v.Path+".certificate", "there are tls.domains too: keep the static pair or the domains, not both")
 	case t.Listen == "" && (pair || len(t.Domains) > 0):
-		v.d.bad(v.path+".listen", "is empty, so no certificate would be used: write an address such as :443")
-	case t.Listen != "" && !pair && len(t.Domains) == 0 && v.d.lines[v.path+".domains[0]"] == 0:
-		v.d.bad(v.path+".listen", "there is no certificate to serve: set tls.domains or tls.certificate")
+		d.Bad(v.Path+".listen", "is empty, so no certificate would be used: write an address such as :443")
+	case t.Listen != "" && !pair && len(t.Domains) == 0 && !d.Given(v.Path+".domains[0]"):
+		d.Bad(v.Path+".listen", "there is no certificate to serve: set tls.domains or tls.certificate")
 	}
 }
 
-func (v value) log(l *Log) {
-	v.object(fields{
-		"level": func(v value) {
-			if word, ok := v.oneOf("debug", "info", "warn", "error"); ok {
+func (d *decoder) log(v node.Value, l *Log) {
+	v.Object(node.Fields{
+		"level": func(v node.Value) {
+			if word, ok := v.OneOf("debug", "info", "warn", "error"); ok {
 				_ = l.Level.UnmarshalText([]byte(word)) // slog knows these four words
 			}
 		},
-		"access": func(v value) {
-			if word, ok := v.oneOf(string(AccessJSON), string(AccessCommon), string(AccessOff)); ok {
+		"access": func(v node.Value) {
+			if word, ok := v.OneOf(string(AccessJSON), string(AccessCommon), string(AccessOff)); ok {
 				l.Access = Access(word)
 			}
 		},
@@ -196,7 +209,7 @@ func (v value) log(l *Log) {
 // checkFiles tries the directory and the files that cfg names.
 func (d *decoder) checkFiles(cfg *Config) {
 	if err := tryDir(cfg.Cache.Dir); err != nil {
-		d.bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
+		d.Bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
 	}
 	t := cfg.TLS
 	if t.Cert == "" || t.Key == "" {
@@ -205,7 +218,7 @@ func (d *decoder) checkFiles(cfg *Config) {
 	readable := true
 	for _, f := range []struct{ key, name string }{{"cert", t.Cert}, {"key", t.Key}} {
 		if _, err := readLimited(f.name); err != nil {
-			d.bad("tls.certificate."+f.key, "%s: %v", f.name, err)
+			d.Bad("tls.certificate."+f.key, "%s: %v", f.name, err)
 			readable = false
 		}
 	}
@@ -213,7 +226,7 @@ func (d *decoder) checkFiles(cfg *Config) {
 		return
 	}
 	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
-		d.bad("tls.certificate", "%s and %s are not a pair: %v", t.Cert, t.Key, err)
+		d.Bad("tls.certificate", "%s and %s are not a pair: %v", t.Cert, t.Key, err)
 	}
 }
 

@@ -3,11 +3,12 @@ package config
 import (
 	"fmt"
 	"maps"
-	"pkgedge/origin/kind"
 	"reflect"
 	"slices"
 	"strings"
 	"unicode"
+
+	"pkgedge/origin/kind"
 )
 
 // startOnly are the keys that are used when the edge starts and then no more.

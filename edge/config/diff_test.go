@@ -2,10 +2,11 @@ package config
 
 import (
 	"fmt"
-	"pkgedge/origin/kinds"
 	"reflect"
 	"slices"
 	"testing"
+
+	"pkgedge/origin/kinds"
 )
 
 // Each key is either in force after a reload, or refused by its name.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"pkgedge/edge/config/node"
 	"pkgedge/origin/kind"
 )
 
@@ -24,24 +25,24 @@ func kindNames(kinds []kind.Descriptor) []string {
 
 // kindKeys are values whose keys only some kinds have. They are read after the
 // rest of a site, for its kind may stand below them.
-type kindKeys map[string]value
+type kindKeys map[string]node.Value
 
 // addKindKeys adds the keys of all kinds to those of a site. A key with a dot in
 // its name lies in a mapping.
-func addKindKeys(known fields, kinds []kind.Descriptor) kindKeys {
+func addKindKeys(known node.Fields, kinds []kind.Descriptor) kindKeys {
 	given := make(kindKeys)
-	mappings := make(map[string]fields)
+	mappings := make(map[string]node.Fields)
 	for _, d := range kinds {
 		for _, key := range d.Keys {
-			read := func(v value) { given[key.Name] = v }
+			read := func(v node.Value) { given[key.Name] = v }
 			first, rest, nested := strings.Cut(key.Name, ".")
 			if !nested {
 				known[first] = read
 				continue
 			}
 			if mappings[first] == nil {
-				mappings[first] = make(fields)
-				known[first] = func(v value) { v.object(mappings[first]) }
+				mappings[first] = make(node.Fields)
+				known[first] = func(v node.Value) { v.Object(mappings[first]) }
 			}
 			mappings[first][rest] = read
 		}
@@ -50,12 +51,12 @@ func addKindKeys(known fields, kinds []kind.Descriptor) kindKeys {
 }
 
 // settings reads the keys of a site's kind, and refuses those of other kinds.
-func (v value) settings(of *kind.Descriptor, given kindKeys) kind.Settings {
+func (d *decoder) settings(v node.Value, of *kind.Descriptor, given kindKeys) kind.Settings {
 	var settings kind.Settings
 	for name, value := range given {
 		named := func(k kind.Key) bool { return k.Name == name }
 		if i := slices.IndexFunc(of.Keys, named); i >= 0 {
-			if read := value.setting(&of.Keys[i]); len(read) > 0 {
+			if read := d.setting(value, &of.Keys[i]); len(read) > 0 {
 				if settings == nil {
 					settings = make(kind.Settings)
 				}
@@ -63,11 +64,11 @@ func (v value) settings(of *kind.Descriptor, given kindKeys) kind.Settings {
 			}
 			continue
 		}
-		for _, other := range v.d.kinds {
+		for _, other := range d.kinds {
 			if i := slices.IndexFunc(other.Keys, named); i >= 0 {
 				key := &other.Keys[i]
-				if first, _, _ := strings.Cut(name, "."); len(value.setting(key)) > 0 {
-					v.d.bad(v.path+"."+first, key.Foreign, of.Name)
+				if first, _, _ := strings.Cut(name, "."); len(d.setting(value, key)) > 0 {
+					d.Bad(v.Path+"."+first, key.Foreign, of.Name)
 				}
 				break
 			}
@@ -77,7 +78,7 @@ func (v value) settings(of *kind.Descriptor, given kindKeys) kind.Settings {
 }
 
 // setting reads the value of a kind's key as kind.Settings has it.
-func (v value) setting(key *kind.Key) []string {
+func (d *decoder) setting(v node.Value, key *kind.Key) []string {
 	check := func(text string) (string, error) {
 		if key.Check == nil {
 			return text, nil
@@ -88,19 +89,19 @@ func (v value) setting(key *kind.Key) []string {
 	switch key.Type {
 	case kind.List:
 		var list []string
-		all(&list, check)(v)
+		node.All(&list, check)(v)
 		return list
 	case kind.Flag:
-		if set, ok := v.flag(); ok && set {
+		if set, ok := v.Flag(); ok && set {
 			text = "true"
 		}
 	case kind.Duration:
 		var d time.Duration
-		if into(&d, parseDuration)(v); d > 0 {
+		if node.Into(&d, parseDuration)(v); d > 0 {
 			text = d.String()
 		}
 	default:
-		into(&text, check)(v)
+		node.Into(&text, check)(v)
 	}
 	if text == "" {
 		return nil

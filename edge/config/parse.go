@@ -8,15 +8,16 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
-	"pkgedge/origin/kind"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"pkgedge/origin/kind"
 )
 
-// The words of config.yaml and of the command line, one function each. Their
-// errors say what is wanted, and never repeat a secret.
+// Each function of this file parses one sort of value. Its errors say how to write
+// the value, and never repeat a secret.
 
 var units = []struct {
 	name  string
@@ -58,7 +59,7 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10) + "B"
 }
 
-// parseDuration reads what time.ParseDuration does, and days of 24 hours in
+// parseDuration reads the durations of time.ParseDuration, with days of 24 hours in
 // front: "5m", "1d12h".
 func parseDuration(text string) (time.Duration, error) {
 	bad := fmt.Errorf("%q is not a duration: write 10s, 5m, 24h or 30d", text)

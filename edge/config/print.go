@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Print writes what the edge would run, for a person to check. It leaves
-// secrets out.
+// Print writes the settings that the edge would run with, for a person to check.
+// It leaves secrets out.
 func (c *Config) Print(out io.Writer) error {
 	w := bufio.NewWriter(out) // its Flush returns the first error
 	row := func(name, format string, args ...any) {
@@ -102,8 +102,8 @@ func (c *Config) Print(out io.Writer) error {
 	return w.Flush()
 }
 
-// restrictions are a label and a text for each key of the kind, and for the
-// minimum age of releases, by their labels.
+// restrictions returns a label and a text for each key of the kind, and for the
+// minimum age of releases, sorted by label.
 func (s *Site) restrictions() (rows [][2]string) {
 	if s.MinimumAge > 0 {
 		rows = append(rows, [2]string{"releases", fmt.Sprintf("published at least %s ago", formatDuration(s.MinimumAge))})
@@ -118,7 +118,7 @@ func (s *Site) restrictions() (rows [][2]string) {
 	return rows
 }
 
-// reads is one line about credentials.
+// reads describes the credentials that reads are sent with.
 func reads(own string, a Authorized) string {
 	switch {
 	case own != "":
@@ -131,7 +131,7 @@ func reads(own string, a Authorized) string {
 	return "with the client's credential, validated before each use"
 }
 
-// String is one line about the encrypted listener.
+// String describes the encrypted listener.
 func (t TLS) String() string {
 	switch {
 	case t.Listen == "":
@@ -144,7 +144,7 @@ func (t TLS) String() string {
 	return fmt.Sprintf("%s, certificates for %s", t.Listen, strings.Join(t.Domains, ", "))
 }
 
-// String is one line about the probes of a site's masters.
+// String describes the probes of a site's masters.
 func (p Probe) String() string {
 	path := p.Path
 	if path == "" {
@@ -154,7 +154,7 @@ func (p Probe) String() string {
 		path, formatDuration(p.Every), formatDuration(p.Timeout), p.Fall, p.Rise)
 }
 
-// String is one line about the budget of a client.
+// String describes the budget of a client.
 func (l Limits) String() string {
 	if l.Rate == 0 {
 		return "off"

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"errors"
 	"io"
 	"os"
@@ -10,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pkgedge/edge/config/node"
+	"pkgedge/edge/edgetest"
 )
 
 func TestMistakes(t *testing.T) {
@@ -209,7 +210,7 @@ tls:
 lgo: {}
 `)
 	_, err := Load(path, allKinds, edgetest.NoEnv)
-	var mistakes Problems
+	var mistakes node.Problems
 	if !errors.As(err, &mistakes) {
 		t.Fatalf("the error is %T: %v", err, err)
 	}

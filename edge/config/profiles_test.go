@@ -1,11 +1,11 @@
 package config
 
 import (
-	"pkgedge/edge/edgetest"
-
 	"os"
 	"strings"
 	"testing"
+
+	"pkgedge/edge/edgetest"
 )
 
 // The files of docs/profiles.md run as they stand.

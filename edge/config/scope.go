@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"pkgedge/edge/config/node"
 )
 
 // Scope is a part of an npm site's names that is kept at masters of its own.
@@ -19,20 +19,20 @@ type Scope struct {
 	Authorized  Authorized // as a site's
 }
 
-// Authorized says how a read that carries Authorization is treated.
+// Authorized says how a read with an Authorization field is treated.
 type Authorized string
 
 // The ways to treat a read that carries Authorization.
 const (
 	AuthorizedRevalidate Authorized = "revalidate" // stored for that credential, and a master asked before each use
 	AuthorizedCache      Authorized = "cache"      // stored for that credential, and used while it is fresh
-	AuthorizedIgnore     Authorized = "ignore"     // the credential is dropped: whatever is here, anybody may read
+	AuthorizedIgnore     Authorized = "ignore"     // the credential is dropped: all clients may read all that is stored
 )
 
-// setAuthorized gives what no key has said anything about its value. Where the
-// edge has a credential of its own, the client's is of no use. And a site with
-// private scopes does not show its other masters the token that npm sends with
-// every request.
+// setAuthorized gives a value to each Authorized that no key has set. Where the edge
+// has a credential of its own, the client's is of no use. And a site with private
+// scopes does not show its other masters the token that npm sends with every
+// request.
 func (s *Site) setAuthorized() {
 	for i := range s.Scopes {
 		s.Scopes[i].Authorized = settled(s.Scopes[i].Authorized, s.Scopes[i].Credentials != "")
@@ -40,6 +40,8 @@ func (s *Site) setAuthorized() {
 	s.Authorized = settled(s.Authorized, s.Credentials != "" || len(s.Scopes) > 0)
 }
 
+// settled returns a, or its default. drop says that the client's credential is not
+// for these masters.
 func settled(a Authorized, drop bool) Authorized {
 	switch {
 	case a != "":
@@ -50,64 +52,59 @@ func settled(a Authorized, drop bool) Authorized {
 	return AuthorizedRevalidate
 }
 
-func (v value) scopes(dst *[]Scope) {
-	if !v.is(yaml.MappingNode, `a mapping of scopes: { "@acme": { masters: [...] } }`) {
-		return
-	}
+func (d *decoder) scopes(v node.Value, dst *[]Scope) {
 	var scopes []Scope
-	for _, e := range v.entries() {
-		path := v.path + "." + e.key.Value
-		v.d.lines[path] = e.key.Line
-		name, err := parseScope(e.key.Value)
+	v.Keys(`a mapping of scopes: { "@acme": { masters: [...] } }`, func(key string, v node.Value) {
+		name, err := parseScope(key)
 		if err != nil {
-			v.d.bad(path, "%v", err)
+			v.Bad("%v", err)
 		}
 		if slices.ContainsFunc(scopes, func(s Scope) bool { return s.Name == name }) {
-			v.d.bad(path, "%s is there twice: names differ by more than letter case", name)
+			v.Bad("%s is there twice: names differ by more than letter case", name)
 		}
 		s := Scope{Name: name}
-		v.d.value(e.value, path).scope(&s)
+		d.scope(v, &s)
 		scopes = append(scopes, s)
-	}
+	})
 	*dst = scopes
 }
 
-func (v value) scope(s *Scope) {
-	v.object(fields{
-		"masters":     func(v value) { s.Masters = v.masters() },
-		"files":       func(v value) { s.Files = v.masters() },
-		"credentials": into(&s.Credentials, parseCredentials),
-		"authorized":  func(v value) { v.authorized(&s.Authorized) },
+func (d *decoder) scope(v node.Value, s *Scope) {
+	v.Object(node.Fields{
+		"masters":     func(v node.Value) { s.Masters = d.masters(v) },
+		"files":       func(v node.Value) { s.Files = d.masters(v) },
+		"credentials": node.Into(&s.Credentials, parseCredentials),
+		"authorized":  func(v node.Value) { d.authorized(v, &s.Authorized) },
 	})
-	if v.node.Kind == yaml.MappingNode && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
-		v.d.bad(v.path+".masters", "is missing: a scope has masters of its own, in the form of the site's")
+	if v.IsMapping() && len(s.Masters) == 0 && !d.Given(v.Path+".masters[0]") {
+		d.Bad(v.Path+".masters", "is missing: a scope has masters of its own, in the form of the site's")
 	}
 }
 
-func (v value) authorized(dst *Authorized) {
-	if word, ok := v.oneOf(string(AuthorizedRevalidate), string(AuthorizedCache), string(AuthorizedIgnore)); ok {
+func (d *decoder) authorized(v node.Value, dst *Authorized) {
+	if word, ok := v.OneOf(string(AuthorizedRevalidate), string(AuthorizedCache), string(AuthorizedIgnore)); ok {
 		*dst = Authorized(word)
 	}
 }
 
-// checkAuthorized says where the keys about credentials contradict the others.
-func (v value) checkAuthorized(s *Site) {
+// checkAuthorized compares the keys about credentials with the other keys.
+func (d *decoder) checkAuthorized(v node.Value, s *Site) {
 	if len(s.Scopes) > 0 && !s.Kind.Scoped {
-		v.d.bad(v.path+".scopes", "belongs to npm's names, which a %s site has none of: remove the key", s.Kind.Name)
+		d.Bad(v.Path+".scopes", "belongs to npm's names, which a %s site has none of: remove the key", s.Kind.Name)
 	}
 	for key, set := range map[string]bool{".credentials": s.Credentials != "", ".authorized": s.Authorized != ""} {
 		if set && s.Kind.Transparent {
-			v.d.bad(v.path+key, "is not for a %s site, which does what its origin says: remove the key", s.Kind.Name)
+			d.Bad(v.Path+key, "is not for a %s site, which does what its origin says: remove the key", s.Kind.Name)
 		}
 	}
 	contradicts := func(path string, c string, a Authorized) {
 		if c != "" && a != "" && a != AuthorizedIgnore {
-			v.d.bad(path+".authorized", "%s needs the client's credential, and credentials replaces it: remove one of the two keys", a)
+			d.Bad(path+".authorized", "%s needs the client's credential, and credentials replaces it: remove one of the two keys", a)
 		}
 	}
-	contradicts(v.path, s.Credentials, s.Authorized)
+	contradicts(v.Path, s.Credentials, s.Authorized)
 	for _, scope := range s.Scopes {
-		contradicts(v.path+".scopes."+scope.Name, scope.Credentials, scope.Authorized)
+		contradicts(v.Path+".scopes."+scope.Name, scope.Credentials, scope.Authorized)
 	}
 }
 
@@ -123,7 +120,7 @@ func parseScope(text string) (string, error) {
 }
 
 // parseCredentials reads the value of an Authorization field; one word alone is
-// a bearer token. It never repeats what it read.
+// a bearer token. Its errors do not repeat the text.
 func parseCredentials(text string) (string, error) {
 	switch {
 	case text == "":
@@ -136,7 +133,7 @@ func parseCredentials(text string) (string, error) {
 	return text, nil
 }
 
-// open lists what of the site is read with the edge's own credentials.
+// open lists the parts of the site that are read with the edge's own credentials.
 func (s *Site) open() (parts []string) {
 	if s.Credentials != "" {
 		parts = append(parts, "the site")

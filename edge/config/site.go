@@ -9,37 +9,35 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
+	"pkgedge/edge/config/node"
 	"pkgedge/origin/kind"
 )
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-func (v value) sites(dst *[]Site) {
+func (d *decoder) sites(v node.Value, dst *[]Site) {
 	var sites []Site
-	v.each(func(v value) {
-		s := NewSite(v.d.kinds)
-		v.site(&s)
-		s.settle()
+	v.Each(func(v node.Value) {
+		s := NewSite(d.kinds)
+		d.site(v, &s)
+		s.applyDefaults()
 		for i, other := range sites {
 			if s.Name != "" && s.Name == other.Name {
-				v.d.bad(v.path+".name", "%q is already the name of %s: give each site its own", s.Name, index("sites", i))
+				d.Bad(v.Path+".name", "%q is already the name of %s: give each site its own", s.Name, index("sites", i))
 			}
 			if where, ok := collide(&s, &other); ok {
-				v.d.bad(v.path+".path", "%s is already the path of %s on %s: change one path, or give the sites different hosts", s.Path, index("sites", i), where)
+				d.Bad(v.Path+".path", "%s is already the path of %s on %s: change one path, or give the sites different hosts", s.Path, index("sites", i), where)
 			}
 		}
 		sites = append(sites, s)
 	})
-	if v.node.Kind == yaml.SequenceNode && len(sites) == 0 {
-		v.bad("is empty: write a site, or remove the key for the built-in one")
+	if v.IsList() && len(sites) == 0 {
+		v.Bad("is empty: write a site, or remove the key for the built-in one")
 	}
 	*dst = sites
 }
 
-// collide says whether a and b would answer the same requests, and on which
-// host. One path inside another is no collision: the longer one wins there. A
+// collide says whether a and b serve the same URLs, and on which host. One path inside another is no collision: the longer one wins there. A
 // site with hosts wins over one without.
 func collide(a, b *Site) (where string, ok bool) {
 	if a.Path != b.Path {
@@ -55,79 +53,79 @@ func collide(a, b *Site) (where string, ok bool) {
 	return a.Hosts[i], true
 }
 
-func (v value) site(s *Site) {
-	known := fields{
-		"name": into(&s.Name, parseSiteName),
-		"kind": func(v value) {
-			if word, ok := v.oneOf(kindNames(v.d.kinds)...); ok {
-				s.Kind = kind.ByName(v.d.kinds, word)
+func (d *decoder) site(v node.Value, s *Site) {
+	known := node.Fields{
+		"name": node.Into(&s.Name, parseSiteName),
+		"kind": func(v node.Value) {
+			if word, ok := v.OneOf(kindNames(d.kinds)...); ok {
+				s.Kind = kind.ByName(d.kinds, word)
 			}
 		},
-		"path":    into(&s.Path, parseSitePath),
-		"hosts":   all(&s.Hosts, parseHost),
-		"masters": func(v value) { s.Masters = v.masters() },
-		"files":   func(v value) { s.Files = v.masters() },
-		"probe": func(v value) {
-			v.object(fields{
-				"path":    into(&s.Probe.Path, parseProbePath),
-				"every":   into(&s.Probe.Every, parseWait),
-				"timeout": into(&s.Probe.Timeout, parseWait),
-				"fall":    into(&s.Probe.Fall, parseTimes),
-				"rise":    into(&s.Probe.Rise, parseTimes),
+		"path":    node.Into(&s.Path, parseSitePath),
+		"hosts":   node.All(&s.Hosts, parseHost),
+		"masters": func(v node.Value) { s.Masters = d.masters(v) },
+		"files":   func(v node.Value) { s.Files = d.masters(v) },
+		"probe": func(v node.Value) {
+			v.Object(node.Fields{
+				"path":    node.Into(&s.Probe.Path, parseProbePath),
+				"every":   node.Into(&s.Probe.Every, parseWait),
+				"timeout": node.Into(&s.Probe.Timeout, parseWait),
+				"fall":    node.Into(&s.Probe.Fall, parseTimes),
+				"rise":    node.Into(&s.Probe.Rise, parseTimes),
 			})
 		},
-		"changes":     func(v value) { v.changes(s) },
-		"scopes":      func(v value) { v.scopes(&s.Scopes) },
-		"credentials": into(&s.Credentials, parseCredentials),
-		"authorized":  func(v value) { v.authorized(&s.Authorized) },
-		"minimum_age": into(&s.MinimumAge, parseDuration),
-		"timeouts": func(v value) {
-			v.object(fields{
-				"connect":    into(&s.Timeouts.Connect, parseWait),
-				"first_byte": into(&s.Timeouts.FirstByte, parseWait),
-				"idle":       into(&s.Timeouts.Idle, parseWait),
+		"changes":     func(v node.Value) { d.changes(v, s) },
+		"scopes":      func(v node.Value) { d.scopes(v, &s.Scopes) },
+		"credentials": node.Into(&s.Credentials, parseCredentials),
+		"authorized":  func(v node.Value) { d.authorized(v, &s.Authorized) },
+		"minimum_age": node.Into(&s.MinimumAge, parseDuration),
+		"timeouts": func(v node.Value) {
+			v.Object(node.Fields{
+				"connect":    node.Into(&s.Timeouts.Connect, parseWait),
+				"first_byte": node.Into(&s.Timeouts.FirstByte, parseWait),
+				"idle":       node.Into(&s.Timeouts.Idle, parseWait),
 			})
 		},
-		"fresh": func(v value) {
-			v.object(fields{
-				"metadata": into(&s.Fresh.Metadata, parseDuration),
-				"files":    into(&s.Fresh.Files, parseDuration),
-				"missing":  into(&s.Fresh.Missing, parseDuration),
-				"override": func(v value) {
-					if set, ok := v.flag(); ok {
+		"fresh": func(v node.Value) {
+			v.Object(node.Fields{
+				"metadata": node.Into(&s.Fresh.Metadata, parseDuration),
+				"files":    node.Into(&s.Fresh.Files, parseDuration),
+				"missing":  node.Into(&s.Fresh.Missing, parseDuration),
+				"override": func(v node.Value) {
+					if set, ok := v.Flag(); ok {
 						s.Fresh.Override = set
 					}
 				},
 			})
 		},
-		"stale": func(v value) {
-			v.object(fields{
-				"while_revalidate": into(&s.Stale.WhileRevalidate, parseDuration),
-				"if_error":         into(&s.Stale.IfError, parseLife),
-				"override": func(v value) {
-					if set, ok := v.flag(); ok {
+		"stale": func(v node.Value) {
+			v.Object(node.Fields{
+				"while_revalidate": node.Into(&s.Stale.WhileRevalidate, parseDuration),
+				"if_error":         node.Into(&s.Stale.IfError, parseLife),
+				"override": func(v node.Value) {
+					if set, ok := v.Flag(); ok {
 						s.Stale.Override, s.Stale.overrideGiven = set, true
 					}
 				},
 			})
 		},
 	}
-	own := addKindKeys(known, v.d.kinds)
-	v.object(known)
-	if v.node.Kind != yaml.MappingNode {
+	own := addKindKeys(known, d.kinds)
+	v.Object(known)
+	if !v.IsMapping() {
 		return
 	}
-	if _, given := v.d.lines[v.path+".name"]; !given {
-		v.d.bad(v.path+".name", "is missing: name the site, for logs and metrics")
+	if !d.Given(v.Path + ".name") {
+		d.Bad(v.Path+".name", "is missing: name the site, for logs and metrics")
 	}
-	if !s.Kind.Samples && len(s.Masters) == 0 && v.d.lines[v.path+".masters[0]"] == 0 {
-		v.d.bad(v.path+".masters", "is empty: a %s site needs a master; only %s has embedded samples", s.Kind.Name, sampleKind(v.d.kinds).Name)
+	if !s.Kind.Samples && len(s.Masters) == 0 && !d.Given(v.Path+".masters[0]") {
+		d.Bad(v.Path+".masters", "is empty: a %s site needs a master; only %s has embedded samples", s.Kind.Name, sampleKind(d.kinds).Name)
 	}
-	s.Settings = v.settings(s.Kind, own)
-	v.checkAuthorized(s)
-	v.checkChanges(s)
+	s.Settings = d.settings(v, s.Kind, own)
+	d.checkAuthorized(v, s)
+	d.checkChanges(v, s)
 	if s.MinimumAge > 0 && !s.Kind.Dated {
-		v.d.bad(v.path+".minimum_age", "knows packages and versions, which a %s site has none of: remove the key", s.Kind.Name)
+		d.Bad(v.Path+".minimum_age", "knows packages and versions, which a %s site has none of: remove the key", s.Kind.Name)
 	}
 }
 
@@ -171,52 +169,52 @@ func parseLife(text string) (time.Duration, error) {
 }
 
 // masters reads a list of masters and puts the primary first.
-func (v value) masters() []Master {
+func (d *decoder) masters(v node.Value) []Master {
 	var masters []Master
-	before, primary := len(v.d.problems), -1
-	v.each(func(v value) {
+	before, primary := d.Count(), -1
+	v.Each(func(v node.Value) {
 		var m Master
-		v.master(&m)
+		d.master(v, &m)
 		if m.Role == RolePrimary && primary >= 0 {
-			v.d.bad(v.path+".role", "two primaries; only one master takes the writes: make this one a replica")
+			d.Bad(v.Path+".role", "two primaries; only one master takes the writes: make this one a replica")
 		} else if m.Role == RolePrimary {
 			primary = len(masters)
 		}
 		if m.URL != nil && slices.ContainsFunc(masters, func(o Master) bool { return *o.URL == *m.URL }) {
-			v.d.bad(v.path+".url", "%s is listed twice: remove one", m.URL)
+			d.Bad(v.Path+".url", "%s is listed twice: remove one", m.URL)
 		}
 		if m.URL != nil {
 			masters = append(masters, m)
 		}
 	})
-	if len(v.d.problems) > before || len(masters) == 0 {
+	if d.Count() > before || len(masters) == 0 {
 		return masters
 	}
 	if primary < 0 {
-		v.bad("no primary: give the master that takes the writes role: primary")
+		v.Bad("no primary: give the master that takes the writes role: primary")
 		return masters
 	}
 	first := masters[primary]
 	return slices.Insert(slices.Delete(masters, primary, primary+1), 0, first)
 }
 
-func (v value) master(m *Master) {
+func (d *decoder) master(v node.Value, m *Master) {
 	var u *url.URL
-	v.object(fields{
-		"url": into(&u, ParseBase),
-		"role": func(v value) {
-			if word, ok := v.oneOf(string(RolePrimary), string(RoleReplica), string(RoleSpare)); ok {
+	v.Object(node.Fields{
+		"url": node.Into(&u, ParseBase),
+		"role": func(v node.Value) {
+			if word, ok := v.OneOf(string(RolePrimary), string(RoleReplica), string(RoleSpare)); ok {
 				m.Role = Role(word)
 			}
 		},
 	})
 	m.URL = u
-	if v.node.Kind != yaml.MappingNode {
+	if !v.IsMapping() {
 		return
 	}
 	for _, key := range []string{".url", ".role"} {
-		if _, given := v.d.lines[v.path+key]; !given {
-			v.d.bad(v.path+key, `is missing: a master is { url: "https://registry.example", role: primary }`)
+		if !d.Given(v.Path + key) {
+			d.Bad(v.Path+key, `is missing: a master is { url: "https://registry.example", role: primary }`)
 		}
 	}
 }

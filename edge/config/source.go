@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"pkgedge/edge/config/node"
 	"pkgedge/origin/kind"
 )
 
-// usualConfig is the file that is used when none is named, if it is there.
+// usualConfig is the file that is read when none is named, if it exists.
 const usualConfig = "config.yaml"
 
-// Source is where a configuration comes from: a file, and what the command line
-// says in place of it. It is asked again at each reload.
+// Source is the origin of a configuration: a file, and the flags of the command
+// line that override it. Each reload reads it again.
 type Source struct {
 	Path    string // "" for the built-in one, until there is a config.yaml
 	Listen  string
@@ -22,8 +24,8 @@ type Source struct {
 	Env     func(string) (string, bool)
 }
 
-// find settles which file it is. Once there was one, nothing else will do: a
-// file that is gone is a problem, and not a wish for the built-in configuration.
+// find chooses the file. A file that was found once is required from then on: when
+// it is gone, that is a problem, and no wish for the built-in configuration.
 func (s *Source) find() {
 	if s.Path != "" {
 		return
@@ -33,7 +35,7 @@ func (s *Source) find() {
 	}
 }
 
-// Name is the file in words.
+// Name returns the path of the file, or "built in".
 func (s *Source) Name() string { return cmp.Or(s.Path, "built in") }
 
 // Load reads and checks the configuration for the first time.
@@ -49,23 +51,23 @@ func (s *Source) Load() (*Config, error) {
 	return cfg, nil
 }
 
-// Reload reads it for an edge that runs, and returns the lines of its keys too.
-// The cache's directory is that edge's own, and what the files of a certificate
-// hold is found out when they are put to use.
+// Reload reads the configuration for an edge that runs, and returns the lines of
+// its keys too. It does not try the cache directory, which that edge has open, nor
+// the files of a certificate, which are checked when they are loaded.
 func (s *Source) Reload() (*Config, map[string]int, error) {
 	s.find()
-	d := &decoder{file: s.Path, kinds: s.Kinds, env: s.Env}
+	d := newDecoder(s.Path, s.Kinds, s.Env)
 	cfg := d.read()
-	if len(d.problems) > 0 {
-		return nil, nil, d.sorted()
+	if d.Count() > 0 {
+		return nil, nil, d.Problems()
 	}
 	if err := s.override(cfg); err != nil {
 		return nil, nil, err
 	}
-	return cfg, d.lines, nil
+	return cfg, d.Lines(), nil
 }
 
-// override applies the command line.
+// override applies the flags of the command line.
 func (s *Source) override(cfg *Config) error {
 	if s.Listen != "" {
 		if err := cfg.SetListen(s.Listen); err != nil {
@@ -80,7 +82,7 @@ func (s *Source) override(cfg *Config) error {
 	return nil
 }
 
-// Problem is one about a key of the file.
+// Problem words a problem in a key of the file.
 func (s *Source) Problem(lines map[string]int, key, text string) string {
-	return Problem{File: s.Name(), Line: lines[key], Key: key, Text: text}.String()
+	return node.Problem{File: s.Name(), Line: lines[key], Key: key, Text: text}.String()
 }

@@ -8,7 +8,7 @@ import (
 	"pkgedge/cache/budget"
 )
 
-// Warnings says what is allowed but may not be meant, one line each.
+// Warnings lists settings that are allowed, but may not be meant. Each is a line.
 func (c *Config) Warnings() []string {
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }

@@ -37,7 +37,6 @@ func WriteFile(t testing.TB, path, text string) {
 }
 
 // MakePair writes a certificate for loopback and its key into dir.
-// makePair writes a certificate for 127.0.0.1 and its key.
 func MakePair(t testing.TB, dir, name string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

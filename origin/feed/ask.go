@@ -162,7 +162,7 @@ func refusal(r *http.Response) *statusError {
 	return e
 }
 
-// cut shortens what a server wrote.
+// cut shortens a text of the server.
 func cut(text string) string { return text[:min(len(text), 200)] }
 
 // changes is the URL of the feed, with a query.
@@ -192,7 +192,7 @@ func (f *Follower) now(ctx context.Context) (sequence, error) {
 	return "", fmt.Errorf("cannot find the feed's end: %w", errors.Join(errs...))
 }
 
-// glance asks for what comes after the end, which is nothing.
+// glance asks for the changes after the end, of which there are none.
 func (f *Follower) glance(ctx context.Context) (sequence, error) {
 	a, err := f.ask(ctx, f.changes(url.Values{"since": {"now"}, "limit": {"1"}}), pageTime, errSlow)
 	if err != nil {

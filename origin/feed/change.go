@@ -13,13 +13,11 @@ import (
 type Change struct {
 	Name    string
 	Deleted bool
-	Rev     string // "" where the row has none
 }
 
 const (
 	maxRow      = 64 << 10 // bytes of a row
-	maxName     = 255      // bytes; what a file system can hold, and more than a registry takes
-	maxRev      = 128      // bytes; a longer one is dropped
+	maxName     = 255      // bytes; as many as a file system can hold, and more than a registry takes
 	maxSequence = 8 << 10  // bytes; a cluster's name each of its shards
 )
 
@@ -87,13 +85,12 @@ type row struct {
 	Seq     sequence `json:"seq"`
 	ID      string   `json:"id"`
 	Deleted bool     `json:"deleted"`
-	Changes []struct {
-		Rev string `json:"rev"`
-	} `json:"changes"`
+
+	Changes []struct{} `json:"changes"` // read only because a row with another type of them is broken
 
 	Last sequence `json:"last_seq"`
 
-	broken bool // it could not be read, but for what is here
+	broken bool // it could not be read, but for the fields that are set
 }
 
 // parseRow reads a row.
@@ -104,8 +101,8 @@ func parseRow(raw []byte) (r row) {
 	return salvage(raw)
 }
 
-// salvage takes from a row that cannot be read what it begins with: the sequence
-// and the name, if they are there. Whether it is a deletion may be in the rest, and
+// salvage takes the sequence and the name from the beginning of a row that cannot
+// be read, if they are there. Whether it is a deletion may be in the rest, and
 // is assumed.
 func salvage(raw []byte) row {
 	r := row{broken: true, Deleted: true}
@@ -119,7 +116,7 @@ func salvage(raw []byte) row {
 		if err != nil || d.Decode(&value) != nil {
 			break
 		}
-		switch key { // what has another type is not there
+		switch key { // a value of another type is not there
 		case "id":
 			_ = json.Unmarshal(value, &r.ID)
 		case "seq":
@@ -129,14 +126,10 @@ func salvage(raw []byte) row {
 	return r
 }
 
-// change is what the row says of a package. ok is false for what is none, such as
-// a design document.
+// change is the change of a package that the row tells of. ok is false for a row
+// about something else, such as a design document.
 func (r *row) change() (c Change, ok bool) {
-	c = Change{Name: r.ID, Deleted: r.Deleted}
-	if len(r.Changes) > 0 && len(r.Changes[0].Rev) <= maxRev {
-		c.Rev = r.Changes[0].Rev
-	}
-	return c, ValidName(r.ID)
+	return Change{Name: r.ID, Deleted: r.Deleted}, ValidName(r.ID)
 }
 
 // ValidName says whether name may be a package's: it is no design document and

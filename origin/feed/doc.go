@@ -8,7 +8,7 @@
 // sequence to go on from, it begins at the feed's present end, and says that
 // everything stored before is in doubt.
 //
-// # What may be relied on
+// # Guarantees
 //
 // [Follower.Live] is true while the feed is caught up and heard from. It is false
 // from the moment that anything goes wrong: a connection that breaks, an answer
@@ -37,13 +37,16 @@
 // The first two are [Couch]; a follower begins with pages, changes to the
 // continuous form when it has caught up, and to longpoll where that gets nothing.
 //
-// # What is bounded
+// # Bounds
 //
 // Lines, rows, pages, names, sequences, and each wait for the server. A row that
 // cannot be read, such as one of more than 64 KiB, is counted in [Status]. Where it
 // begins with a name, that package is taken for deleted, which puts the most in
 // doubt; where it does not, everything is put in doubt, once for the rows that come
 // together.
+//
+// The package knows no cache and no site: changes go to functions of its [Config].
+// Its only lock guards the fields of the status, and nothing is called under it.
 //
 // https://docs.couchdb.org/en/stable/api/database/changes.html
 package feed

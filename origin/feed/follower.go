@@ -22,7 +22,7 @@ const (
 	Poll  Mode = "poll"  // plain pages only: the public replication API
 )
 
-// Config describes a feed and what becomes of its changes.
+// Config describes a feed, and says where its changes go.
 type Config struct {
 	// URL is that of the database, such as https://registry.example/registry, or
 	// of its _changes. Its credentials, if any, are not sent.
@@ -36,8 +36,8 @@ type Config struct {
 	// Path is the file that the sequence is kept in, beside which files are made.
 	Path string
 
-	// For names what the changes are put in force in, and may be empty. A sequence
-	// that was stored for something else is not gone on from.
+	// For names the stored responses that the changes are put in force in, and may be
+	// empty. A sequence that was stored for other ones is not gone on from.
 	For string
 
 	// Apply puts changes in force, up to 1,000 at a time, some of them perhaps
@@ -141,7 +141,7 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// leave stores what is known, when Run ends.
+// leave stores the sequence when Run ends.
 func (f *Follower) leave() {
 	f.down(errors.New("stopped"))
 	if f.dirty {
@@ -154,7 +154,7 @@ func (f *Follower) leave() {
 
 // follow goes on from where we are until something goes wrong.
 func (f *Follower) follow(ctx context.Context) error {
-	f.batch, f.next, f.unknown = f.batch[:0], f.at, false // what was not applied comes again
+	f.batch, f.next, f.unknown = f.batch[:0], f.at, false // changes that were not applied come again
 	err := f.resume(ctx)
 	for err == nil {
 		switch {
@@ -185,7 +185,7 @@ func (f *Follower) resume(ctx context.Context) error {
 			return err
 		}
 	}
-	end, asked := sequence(""), false // of the feed, where a page does not say what is to come
+	end, asked := sequence(""), false // of the feed, where a page does not say how many rows are to come
 	for {
 		before := f.at
 		p, err := f.page(ctx, nil)
@@ -225,7 +225,7 @@ func (f *Follower) aside(ctx context.Context, ask func(context.Context) (sequenc
 }
 
 // begin starts at the feed's end. That is found first, so that nothing is between
-// it and what is put in doubt.
+// it and the responses that are put in doubt.
 func (f *Follower) begin(ctx context.Context) error {
 	seq, err := f.now(ctx)
 	if err != nil {
@@ -323,7 +323,7 @@ func (f *Follower) longpoll(ctx context.Context) error {
 	return nil
 }
 
-// listen reads a stream until it ends. What answers then may be another database,
+// listen reads a stream until it ends. The server that answers then may have another database,
 // or far ahead.
 func (f *Follower) listen(ctx context.Context) error {
 	began := time.Now()
@@ -343,8 +343,8 @@ func (f *Follower) listen(ctx context.Context) error {
 	return err
 }
 
-// refuses: the server does not want what it was asked, which was right a moment
-// ago but for the form.
+// refuses: the server refuses the request, which was right a moment ago but for the
+// form.
 func refuses(err error) bool {
 	var refused *statusError
 	if !errors.As(err, &refused) || refused.unknownSince() {

@@ -261,8 +261,8 @@ func TestAStreamThatEndsIsOpenedAgain(t *testing.T) {
 	})
 }
 
-// The sequence is stored after its changes are in force, and what could not be
-// put in force comes again.
+// The sequence is stored after its changes are in force, and a change that could
+// not be put in force comes again.
 func TestChangesComeUntilTheyAreInForce(t *testing.T) {
 	modes(t, func(t *testing.T, mode Mode, opaque bool) {
 		d := newDatabase("old")

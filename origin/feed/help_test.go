@@ -234,7 +234,7 @@ func over(t *testing.T, h http.Handler) http.RoundTripper {
 	return tr
 }
 
-// told is a follower, and what it has told.
+// told is a follower with the changes that it has handed over.
 type told struct {
 	*Follower
 	t      *testing.T

@@ -22,7 +22,7 @@ var (
 	errNoStream = errors.New("the server does not stream")
 )
 
-// page is what follows the rows of a page.
+// page is the end of a page, behind its rows.
 type page struct {
 	rows    int
 	last    sequence
@@ -38,7 +38,7 @@ func readPage(body io.Reader, take func(*row) error) (p page, err error) {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-			if limited.N <= 0 && p.rows > 0 { // what was read counts
+			if limited.N <= 0 && p.rows > 0 { // the rows that were read count
 				err = nil
 				return
 			}
@@ -108,7 +108,7 @@ func delim(d *json.Decoder, want json.Delim) error {
 	return err
 }
 
-// syntax says whether err is about what was read, and not about the reading.
+// syntax reports whether err is about the bytes that were read, and not about the reading.
 func syntax(err error) bool {
 	var bad *json.SyntaxError
 	var odd *json.UnmarshalTypeError

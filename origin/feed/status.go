@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Status is what is known of a feed.
+// Status is the state of a feed.
 type Status struct {
 	URL      string `json:"url"`
 	Mode     Mode   `json:"mode"`
@@ -36,7 +36,7 @@ func (s *Status) Age(now time.Time) time.Duration {
 // Live says whether the feed is caught up and heard from.
 func (f *Follower) Live() bool { return f.live.Load() }
 
-// Status returns what is known now.
+// Status returns the state of the feed now.
 func (f *Follower) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()

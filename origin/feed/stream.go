@@ -39,7 +39,7 @@ func (l *lines) next() (*row, error) {
 	if l.known {
 		return &r, nil
 	}
-	switch { // what the first line is tells what all of this is
+	switch { // the first line tells the form of the whole answer
 	case bytes.HasPrefix(line, []byte(`{"results"`)):
 		return nil, errNoStream
 	case r.broken && r.ID == "":

@@ -151,8 +151,8 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	})
 }
 
-// Whatever shows that the sequence means something else now puts all in doubt,
-// once, and the feed is followed from its end.
+// Each sign that the sequence means something else now puts all in doubt, once, and
+// the feed is followed from its end.
 func TestResetIsNoticed(t *testing.T) {
 	again := func(d *database) { d.replace("x"); d.echo = false }
 	for name, tt := range map[string]struct {

@@ -1,6 +1,3 @@
-// Package kinds is the line where kinds of registry are registered: a new one is a
-// folder under origin, and an entry here. It knows nothing of them but their
-// descriptors.
 package kinds
 
 import (

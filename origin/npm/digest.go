@@ -51,7 +51,7 @@ func fileOf(file kind.Route) string {
 	if !ok || file.Endpoint != endpointTarball {
 		return ""
 	}
-	name, _, _ = strings.Cut(name, keyMark)
+	name, _, _ = strings.Cut(name, suffixByte)
 	if before, after, found := cutEscapedSlash(name); found {
 		return before + "/" + after
 	}

@@ -41,14 +41,10 @@ func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 		case second == "login" || second == "done":
 			return secret(passEndpoint(r, "login", path), "/-/v1/"+second)
 		}
-	case "whoami":
-		return passEndpoint(r, "whoami", path)
-	case "org":
-		return ofAccount(passEndpoint(r, "org", path), rest)
-	case "team":
-		return ofAccount(passEndpoint(r, "team", path), rest)
-	case "stage":
-		return passEndpoint(r, "stage", path)
+	case "whoami", "stage":
+		return passEndpoint(r, first, path)
+	case "org", "team":
+		return ofAccount(passEndpoint(r, first, path), rest)
 	case "_view":
 		return passEndpoint(r, "view", path)
 	}
@@ -90,10 +86,8 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 		return secret(passEndpoint(r, "tokens", path), "/-/npm/v1/tokens/***")
 	case "user":
 		return ofNoScope(passEndpoint(r, "user", path))
-	case "hooks":
-		return passEndpoint(r, "hooks", path)
-	case "oidc":
-		return passEndpoint(r, "oidc", path)
+	case "hooks", "oidc":
+		return passEndpoint(r, first, path)
 	}
 	return passEndpoint(r, "other", path)
 }

@@ -48,7 +48,7 @@ func (k *Kind) with(p Policy) *Kind {
 	}
 	under := *k
 	under.policy = own
-	under.setMark()
+	under.setSuffix()
 	return &under
 }
 
@@ -128,13 +128,13 @@ func (p *policy) apply(r *kind.Route) {
 		return
 	}
 	sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
-	mark := keyMark + hex.EncodeToString(sum[:8])
+	suffix := suffixByte + hex.EncodeToString(sum[:8])
 	if r.Class.Cacheable() {
-		r.Key += mark
+		r.Key += suffix
 	}
 	for i := range r.Invalidates {
 		if t := &r.Invalidates[i]; t.Scope == kind.OneKey {
-			t.Name += mark
+			t.Name += suffix
 		}
 	}
 }

@@ -18,7 +18,7 @@ type Kind struct {
 	base   string // public base of the tarball URLs, escaped for a JSON string
 	time   bool   // the abbreviated form has the times of the versions
 	policy *policy
-	mark   string // of the three, for the keys of the documents that depend on them
+	suffix string // of the three, for the keys of the documents that depend on them
 }
 
 var _ kind.Kind = (*Kind)(nil)
@@ -28,7 +28,7 @@ var _ kind.Kind = (*Kind)(nil)
 // "https://h.example/registry". A trailing slash is dropped.
 func newKind(publicBase string) *Kind {
 	k := &Kind{base: packument.QuoteInner(strings.TrimRight(publicBase, "/"))}
-	k.setMark()
+	k.setSuffix()
 	return k
 }
 
@@ -38,25 +38,25 @@ func newKind(publicBase string) *Kind {
 func (k *Kind) withTime() *Kind {
 	own := *k
 	own.time = true
-	own.setMark()
+	own.setSuffix()
 	return &own
 }
 
-// keyMark begins what is added to the key of a stored response that depends on
+// suffixByte begins the end of the key of a stored response that depends on
 // more than its name. No file name has that byte.
-const keyMark = "\x01"
+const suffixByte = "\x01"
 
 // documents counts the ways in which packuments have been prepared. It grows when
 // another document comes of the same packument.
 const documents = 1
 
-// setMark names the options in the keys of packuments. The stored documents are
+// setSuffix names the options in the keys of packuments. The stored documents are
 // ready to be served and depend on the options, and a master that answers 304 would
 // confirm them for ever. A document that was stored under another configuration is
 // not served until that comes back.
-func (k *Kind) setMark() {
+func (k *Kind) setSuffix() {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%t\n%s", documents, k.base, k.time, k.policy.minimumAge()))
-	k.mark = keyMark + hex.EncodeToString(sum[:8])
+	k.suffix = suffixByte + hex.EncodeToString(sum[:8])
 }
 
 // Endpoints as Route names them in Route.Endpoint. Those that Prepare or Lists
@@ -170,11 +170,11 @@ func isRevision(path string) bool {
 func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 	var s string
 	if n.scope == "" {
-		s = "packument/" + n.base + k.mark + "/" + n.base
+		s = "packument/" + n.base + k.suffix + "/" + n.base
 	} else {
-		s = "packument/" + n.scope + "/" + n.base + k.mark + "/" + n.scope + "%2f" + n.base
+		s = "packument/" + n.scope + "/" + n.base + k.suffix + "/" + n.scope + "%2f" + n.base
 	}
-	r := split(s, endpointPackument, n, len(k.mark))
+	r := split(s, endpointPackument, n, len(k.suffix))
 	r.Variant, r.InFeed = variant, true
 	return r
 }

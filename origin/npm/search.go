@@ -17,8 +17,8 @@ func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) 
 	r := packument.NewReader(body)
 	var out []byte
 	done := 0 // how much of the body is in out
-	err := each(&r, func(key string) error {
-		if key != "objects" || r.Kind() != jsontext.KindBeginArray {
+	err := r.Each(func(key []byte) error {
+		if string(key) != "objects" || r.Kind() != jsontext.KindBeginArray {
 			_, err := r.Value()
 			return err
 		}
@@ -39,22 +39,6 @@ func FilterSearch(body []byte, withheld func(name string) bool) ([]byte, error) 
 		return body, nil
 	}
 	return append(out, body[done:]...), nil
-}
-
-// each reads an object. It calls visit at each value, which must read it.
-func each(r *packument.Reader, visit func(key string) error) error {
-	if err := r.Object(); err != nil {
-		return err
-	}
-	for {
-		key, _, ok, err := r.Next()
-		if err != nil || !ok {
-			return err
-		}
-		if err := visit(string(key)); err != nil {
-			return err
-		}
-	}
 }
 
 // found reads the array of results of a search and returns the array without the
@@ -100,14 +84,15 @@ func foundNames(element []byte) (names []string) {
 	}
 	r := packument.NewReader(element)
 	// It has been read before, so there is no error.
-	_ = each(&r, func(key string) error {
-		if key != "package" || r.Kind() != jsontext.KindBeginObject {
+	_ = r.Each(func(key []byte) error {
+		if string(key) != "package" || r.Kind() != jsontext.KindBeginObject {
 			_, err := r.Value()
 			return err
 		}
-		return each(&r, func(key string) error {
+		return r.Each(func(key []byte) error {
+			isName := string(key) == "name"
 			v, err := r.StringValue()
-			if key == "name" && v != (packument.Span{}) {
+			if isName && v != (packument.Span{}) {
 				names = append(names, string(r.Unquote(element[v.From:v.To])))
 			}
 			return err

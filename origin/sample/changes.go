@@ -22,14 +22,14 @@ type event struct {
 	deleted bool
 }
 
-// news wakes those who wait for content.
-type news struct {
+// notifier wakes the requests that wait for content.
+type notifier struct {
 	mu   sync.Mutex
 	wake chan struct{} // nil while nobody waits
 }
 
-// next is closed when there is news.
-func (n *news) next() <-chan struct{} {
+// changed returns a channel that is closed at the next change.
+func (n *notifier) changed() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.wake == nil {
@@ -38,7 +38,7 @@ func (n *news) next() <-chan struct{} {
 	return n.wake
 }
 
-func (n *news) tell() {
+func (n *notifier) notify() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.wake != nil {
@@ -146,7 +146,7 @@ func (m *Master) await(x *Exchange, seq int, wait time.Duration) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	for {
-		wake := m.store.news.next()
+		wake := m.store.notifier.changed()
 		if rows, _ := m.content().since(seq, 1); len(rows) > 0 {
 			return
 		}
@@ -173,7 +173,7 @@ func (m *Master) stream(x *Exchange, a *Answer, seq int, asked url.Values) {
 	maps.Copy(x.Writer.Header(), a.Fields)
 	x.Writer.WriteHeader(a.Status)
 	for {
-		wake := m.store.news.next()
+		wake := m.store.notifier.changed()
 		rows, last := m.content().since(seq, math.MaxInt)
 		for _, r := range rows {
 			line, _ := json.Marshal(r) // numbers and texts

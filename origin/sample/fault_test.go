@@ -23,7 +23,7 @@ func broken(t *testing.T, path string, wrongs ...faults.Fault) (c *http.Client, 
 	t.Helper()
 	m, s := serve(t, samples(t))
 	c = client(t)
-	c.Transport.(*http.Transport).DisableKeepAlives = true // it logs what is left of a wrong length
+	c.Transport.(*http.Transport).DisableKeepAlives = true // it logs the rest of a body of a wrong length
 	right = send(t, c, "GET", s.URL()+path, "")
 	m.Break(faults.Any, wrongs...)
 	return c, s.URL() + path, right

@@ -96,7 +96,7 @@ func decode[T any](t *testing.T, raw []byte) T {
 	return v
 }
 
-// packument is what the tests look at in one.
+// packument has the members that the tests look at.
 type packument struct {
 	ID       string            `json:"_id"`
 	Rev      string            `json:"_rev"`

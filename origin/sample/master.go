@@ -51,17 +51,17 @@ func NewMaster(store *Store, o Options) *Master {
 	return m
 }
 
-// Store is what the master serves.
+// Store returns the store that the master serves.
 func (m *Master) Store() *Store { return m.store }
 
 // Lag makes the master read the content as it is now until [Master.CatchUp],
 // as a replica does that no longer follows. Writes still go to the store.
 func (m *Master) Lag() { m.behind.Store(m.store.content.Load()) }
 
-// CatchUp ends what [Master.Lag] began.
+// CatchUp ends a [Master.Lag].
 func (m *Master) CatchUp() {
 	m.behind.Store(nil)
-	m.store.news.tell()
+	m.store.notifier.notify()
 }
 
 func (m *Master) content() *content {

@@ -32,7 +32,7 @@ func newNPM(t *testing.T, url string) npm {
 	return npm{home: t.TempDir(), url: url}
 }
 
-// run runs npm in a folder and returns what it printed on standard output.
+// run runs npm in a folder and returns its standard output.
 func (n npm) run(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	cmd := n.command(t, dir, args...)

@@ -148,7 +148,7 @@ func compressed(body []byte) []byte {
 	return out.Bytes()
 }
 
-// write answers what changes a package.
+// write answers the requests that change a package.
 func (m *Master) write(w *Answer, q *query, name string, rest []string) {
 	var err error
 	switch {

@@ -117,7 +117,7 @@ var kept = []string{
 	"funding", "cpu", "os",
 }
 
-// abbreviate keeps of a manifest what an installation needs. Like the public
+// abbreviate keeps the members of a manifest that an installation needs. Like the public
 // registry, it marks install scripts, which the full form does not.
 func abbreviate(manifest map[string]json.RawMessage) map[string]json.RawMessage {
 	out := make(map[string]json.RawMessage, len(kept))

@@ -94,7 +94,7 @@ func (sub *submission) time(key string, other time.Time) time.Time {
 }
 
 // submit carries out PUT of a package document: with attachments it publishes,
-// without them it edits what the document names (deprecate, star).
+// without them it edits the versions that the document names (deprecate, star).
 func (s *Store) submit(sub *submission) error {
 	return s.write(func(next *content) error {
 		now := time.Now()

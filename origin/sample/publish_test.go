@@ -12,7 +12,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// document is what a client publishes: one version of made with its tarball.
+// document is that of a publish: one version of made with its tarball.
 func document(number string, tarball []byte, edit func(dist, attachment map[string]any)) string {
 	dist := map[string]any{
 		"integrity": sample.Integrity(tarball), "shasum": sample.Shasum(tarball),
@@ -181,8 +181,8 @@ func TestDistTagsAreReadWrittenAndRemoved(t *testing.T) {
 	}
 }
 
-// FuzzPut puts any document onto a package: nothing panics, what is refused
-// changes nothing, and what is taken leaves a packument that can be read.
+// FuzzPut puts any document onto a package: nothing panics, a refused document
+// changes nothing, and an accepted one leaves a packument that can be read.
 func FuzzPut(f *testing.F) {
 	f.Add([]byte(document("1.0.0", []byte("tarball"), nil)))
 	f.Add([]byte(`{"name":"made","dist-tags":null,"versions":null,"_attachments":null,"time":null}`))

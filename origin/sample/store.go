@@ -27,14 +27,14 @@ var (
 const PrivateScope = "@edge-private"
 
 // Store is the content that one or more masters serve. It is safe for
-// concurrent use; its size is bounded only by what is put into it.
+// concurrent use; its size is bounded only by the packages in it.
 type Store struct {
 	content  atomic.Pointer[content]
 	accounts accounts
 
 	mu sync.Mutex // serialises writers; readers take content as it is
 
-	news news // there is new content
+	notifier notifier // there is new content
 }
 
 // content is one state of a store. It is never changed, only replaced, so a
@@ -250,7 +250,7 @@ func (s *Store) write(edit func(next *content) error) error {
 	}
 	next.events = now.changed(next.packages)
 	s.content.Store(next)
-	s.news.tell()
+	s.notifier.notify()
 	return nil
 }
 

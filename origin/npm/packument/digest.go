@@ -64,8 +64,8 @@ func (w *rewriter) strongest(integrity []byte) (kind.Digest, bool) {
 	return kind.Digest{}, false
 }
 
-// names are the names of the tarball of the version just read, as routes have them.
-func (w *rewriter) names() [][]byte {
+// fileNames are the names of the tarball of the version just read, as routes have them.
+func (w *rewriter) fileNames() [][]byte {
 	switch {
 	case len(w.file) == 0:
 		return nil

@@ -74,7 +74,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if err := s.remember(from.Summary); err != nil {
+	if err := s.completeSummary(from.Summary); err != nil {
 		return nil, err
 	}
 	s.finishShort()
@@ -96,17 +96,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 // scan reads the top level. Where a name occurs twice the last one counts, as
 // for every JSON reader that meets the documents.
 func (s *packumentScan) scan() error {
-	if err := s.Object(); err != nil {
-		return err
-	}
-	for {
-		key, _, ok, err := s.Next()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return s.End()
-		}
+	err := s.Each(func(key []byte) (err error) {
 		switch string(key) {
 		case "name":
 			s.name, err = s.matches(s.want)
@@ -126,10 +116,12 @@ func (s *packumentScan) scan() error {
 		default:
 			_, err = s.Value()
 		}
-		if err != nil {
-			return err
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	return s.End()
 }
 
 // check returns an error unless the source is the packument asked for.

@@ -70,6 +70,23 @@ func (r *Reader) Next() (key []byte, m member, ok bool, err error) {
 	return r.Unquote(v), m, true, nil
 }
 
+// Each reads an object. It calls visit at each value, which visit must read; the
+// name is valid until then.
+func (r *Reader) Each(visit func(name []byte) error) error {
+	if err := r.Object(); err != nil {
+		return err
+	}
+	for {
+		name, _, ok, err := r.Next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := visit(name); err != nil {
+			return err
+		}
+	}
+}
+
 // Value reads the next value, of any kind.
 func (r *Reader) Value() (Span, error) {
 	v, err := r.dec.ReadValue()

@@ -76,12 +76,12 @@ func Find(summary []byte, file string) (f File, ok bool) {
 	return f, true
 }
 
-// note puts the version just read, n bytes at an offset of the full document,
+// addVersion puts the version just read, n bytes at an offset of the full document,
 // into the summary.
-func (s *packumentScan) note(at, n int64) {
+func (s *packumentScan) addVersion(at, n int64) {
 	s.summary.AddSpan("at", s.number, at, n)
 	s.summary.Add("version", s.number, nothing)
-	for _, file := range s.names() {
+	for _, file := range s.fileNames() {
 		d := s.digest(s.current.sums)
 		if d.Algorithm == "" {
 			s.summary.Add("bare", file, nothing)
@@ -92,8 +92,8 @@ func (s *packumentScan) note(at, n int64) {
 	}
 }
 
-// remember completes the summary, and compares it with the one before.
-func (s *packumentScan) remember(before []byte) error {
+// completeSummary completes the summary, and compares it with the one before.
+func (s *packumentScan) completeSummary(before []byte) error {
 	modified := s.timeModified
 	if modified == (Span{}) {
 		modified = s.modified
@@ -181,17 +181,14 @@ func generation(rev string) (int64, bool) {
 func tagsOf(object []byte) map[string]string {
 	r := NewReader(object)
 	tags := map[string]string{}
-	if r.Object() != nil {
-		return nil
-	}
-	for {
-		key, _, ok, err := r.Next()
-		if err != nil || !ok {
-			return tags
-		}
+	// An error ends it: a value that is no object has no tags.
+	_ = r.Each(func(key []byte) error {
 		tag := string(key)
-		if s, err := r.StringValue(); err == nil && s != (Span{}) {
+		s, err := r.StringValue()
+		if err == nil && s != (Span{}) {
 			tags[tag] = string(r.Unquote(object[s.From:s.To]))
 		}
-	}
+		return err
+	})
+	return tags
 }

@@ -11,25 +11,17 @@ import (
 // error page.
 func Verbatim(body []byte, member string) ([]kind.Document, error) {
 	r := NewReader(body)
-	if err := r.Object(); err != nil {
-		return nil, err
-	}
 	var failed, found bool
-	for {
-		key, _, ok, err := r.Next()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			break
-		}
+	err := r.Each(func(key []byte) error {
 		failed = failed || string(key) == "error"
 		found = found || string(key) == member
-		if _, err := r.Value(); err != nil {
-			return nil, err
-		}
+		_, err := r.Value()
+		return err
+	})
+	if err == nil {
+		err = r.End()
 	}
-	if err := r.End(); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if failed && !found {

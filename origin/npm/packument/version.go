@@ -44,11 +44,11 @@ func fieldOf(key []byte) field {
 
 // versionScan collects the facts of one version. It is used again for the next one.
 type versionScan struct {
-	members  []member // those the abbreviated form has, in the order of the source
-	note     int      // where in members "deprecated" is, -1 if nowhere
-	script   bool     // "scripts" has one that runs on install
-	declared bool     // "hasInstallScript" is true
-	sums     sums     // the digests in "dist"
+	members      []member // those the abbreviated form has, in the order of the source
+	deprecatedAt int      // where in members "deprecated" is, -1 if nowhere
+	script       bool     // "scripts" has one that runs on install
+	declared     bool     // "hasInstallScript" is true
+	sums         sums     // the digests in "dist"
 }
 
 // versions reads the member "versions". In the abbreviated form a second one
@@ -99,14 +99,14 @@ func (s *packumentScan) version(from int) error {
 	s.short.copy(from, open)
 	s.shortMembers()
 	s.short.copy(s.Offset()-1, s.Offset())
-	s.note(at, s.at(s.Offset())-at)
+	s.addVersion(at, s.at(s.Offset())-at)
 	return nil
 }
 
 // versionMembers collects the members of a version, to its end.
 func (s *packumentScan) versionMembers() error {
 	v := &s.current
-	*v = versionScan{members: v.members[:0], note: -1}
+	*v = versionScan{members: v.members[:0], deprecatedAt: -1}
 	s.splices = s.splices[:0]
 	s.clear()
 	for {
@@ -127,12 +127,12 @@ func (s *packumentScan) versionMembers() error {
 		case deprecated:
 			var text Span
 			text, err = s.StringValue()
-			if v.note >= 0 {
-				v.members = slices.Delete(v.members, v.note, v.note+1)
-				v.note = -1
+			if v.deprecatedAt >= 0 {
+				v.members = slices.Delete(v.members, v.deprecatedAt, v.deprecatedAt+1)
+				v.deprecatedAt = -1
 			}
 			if text.To-text.From > len(`""`) {
-				v.note = len(v.members)
+				v.deprecatedAt = len(v.members)
 				f = copied
 			}
 		default:

@@ -108,7 +108,7 @@ func Set(name, value string) Fault {
 // HugeHeader adds a header with a value of n bytes.
 func HugeHeader(n int) Fault { return Set("X-Huge", strings.Repeat("h", n)) }
 
-// Replace answers 200 with a body, whatever was asked for, instead of carrying
+// Replace answers 200 with a body, to any request, instead of carrying
 // out the request.
 func Replace(body []byte) Fault {
 	return Fault{instead: func(*http.Request) *sample.Answer {
@@ -156,7 +156,7 @@ func refuse(a *sample.Answer, status int, why string) {
 	a.Body, _ = json.Marshal(map[string]string{"error": why}) // a text always can be
 }
 
-// NotModified answers 304, whatever the request's conditions, instead of
+// NotModified answers 304, under any conditions of the request, instead of
 // carrying it out.
 func NotModified() Fault {
 	return Fault{instead: func(*http.Request) *sample.Answer {

@@ -6,7 +6,7 @@ import (
 )
 
 // Gate lets a fault go on step by step, at the word of a test. It is safe for
-// concurrent use, and all who wait at it share its steps.
+// concurrent use, and all faults that wait at it share its steps.
 type Gate struct {
 	mu      sync.Mutex
 	steps   int

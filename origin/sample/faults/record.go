@@ -59,14 +59,14 @@ func Suffix(suffix string) Match {
 // Method picks requests by their method.
 func Method(method string) Match { return func(r Record) bool { return r.Method == method } }
 
-// All picks what each of its parts picks.
+// All picks the requests that each of its parts picks.
 func All(parts ...Match) Match {
 	return func(r Record) bool {
 		return !slices.ContainsFunc(parts, func(m Match) bool { return !m(r) })
 	}
 }
 
-// Line is what [Master.Counts] counts by.
+// Line is one of the things that [Master.Counts] counts.
 type Line struct{ Method, Path, Variant string }
 
 // journal keeps the newest requests.
@@ -137,7 +137,7 @@ func (m *Master) Counts() map[Line]int {
 	return out
 }
 
-// Forget empties what Requests, Count, Counts and Arrived look at.
+// Forget empties the record that Requests, Count, Counts and Arrived look at.
 func (m *Master) Forget() {
 	m.journal.mu.Lock()
 	defer m.journal.mu.Unlock()

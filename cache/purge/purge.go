@@ -1,0 +1,203 @@
+package purge
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
+)
+
+// Scope says how much a purge covers.
+type Scope uint8
+
+const (
+	All           Scope = iota // every stored response
+	Site                       // a site's
+	Group                      // a group's: a package's metadata and files
+	GroupMetadata              // the metadata of a group
+	Key                        // one key
+	SiteMetadata               // the metadata of a site; older edges ignore its lines
+)
+
+// Purge names stored responses that must not be used any more.
+type Purge struct {
+	Scope Scope  `json:"scope"`
+	Site  string `json:"site,omitempty"` // unless ScopeAll
+	Name  string `json:"name,omitempty"` // the group or the key's ID
+	Soft  bool   `json:"soft,omitempty"` // stale at once, rather than gone
+}
+
+// maxMarks bounds the purges remembered one by one, to about 40 MB. When there
+// are more, they are folded into one that covers everything older, as stale, and
+// as gone up to the newest hard one: costly, and never wrong.
+const maxMarks = 1 << 18
+
+// Sequence remembers what was purged, as a sequence number per name: a stored
+// response is covered when its fill began before the purge. So a purge is one
+// map write however much it covers, and it also covers fills under way.
+//
+// With a directory each purge is on disk before it is acknowledged, and the
+// sequence goes on growing across restarts, whatever the clock does.
+type Sequence struct {
+	seq    atomic.Uint64 // what a fill that begins now is born with
+	newest atomic.Uint64 // of the newest purge
+	limit  int           // of marks
+
+	mu    sync.RWMutex
+	marks map[target]marked
+	floor marked // covers everything
+
+	// add serialises purges, so that the journal has them in order. It is held
+	// over the journal's I/O, which mu is not. Lock order: adding, then mu.
+	adding  sync.Mutex
+	journal *journal // nil keeps purges in memory only
+}
+
+type target struct {
+	scope      Scope
+	site, name string
+}
+
+// marked holds the newest purge of each sort.
+type marked struct{ gone, stale uint64 }
+
+func (m *marked) add(seq uint64, soft bool) {
+	if soft {
+		m.stale = max(m.stale, seq)
+		return
+	}
+	m.gone = max(m.gone, seq)
+}
+
+func (m marked) covers(born uint64) policy.Mark {
+	switch {
+	case born < m.gone:
+		return policy.MarkedGone
+	case born < m.stale:
+		return policy.MarkedStale
+	}
+	return policy.NotMarked
+}
+
+// Open reads the journal in dir; "" keeps purges in memory only.
+func Open(sys fsys.Calls, dir string) (*Sequence, error) {
+	p := newPurges(maxMarks)
+	if dir == "" {
+		return p, nil
+	}
+	j, err := openJournal(sys, filepath.Join(dir, "purges"), p)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the purges of %q: %w", dir, err)
+	}
+	p.journal = j
+	return p, nil
+}
+
+func newPurges(limit int) *Sequence { return &Sequence{limit: limit, marks: make(map[target]marked)} }
+
+// replay applies a line of the journal.
+func (p *Sequence) replay(l journalLine) {
+	p.seq.Store(max(p.seq.Load(), l.Seq))
+	if !l.Start {
+		p.newest.Store(max(p.newest.Load(), l.Seq))
+		p.apply(l.Seq, l.Purge)
+	}
+}
+
+// lose covers all that a purge up to seq, which nobody remembers, may have.
+func (p *Sequence) lose(seq uint64) {
+	p.newest.Store(max(p.newest.Load(), seq))
+	p.apply(seq, Purge{Scope: All})
+}
+
+// Now is the sequence that a fill beginning at this moment is born with.
+func (p *Sequence) Now() uint64 { return p.seq.Load() }
+
+// Add puts purges in force. When it returns nil, they are on disk and no look-up
+// that starts afterwards sees what they cover unmarked.
+func (p *Sequence) Add(all ...Purge) error {
+	p.adding.Lock()
+	defer p.adding.Unlock()
+	seq, lines := p.seq.Load(), make([]journalLine, 0, len(all))
+	// In force before it is durable: were it the other way round, a crash
+	// between the two could only forget a purge nobody was told of, but a
+	// look-up during a slow fsync would still see the old bytes.
+	for _, u := range all {
+		seq++
+		p.apply(seq, u)
+		lines = append(lines, journalLine{Seq: seq, Purge: u})
+	}
+	p.newest.Store(seq)
+	p.seq.Store(seq)
+	if p.journal == nil {
+		return nil
+	}
+	if err := p.journal.add(lines...); err != nil {
+		return fmt.Errorf("purge is in force but not on disk, a restart would forget it: %w", err)
+	}
+	p.mu.RLock()
+	marks := len(p.marks)
+	p.mu.RUnlock()
+	if p.journal.lines > 2*marks+compactAfter {
+		p.journal.compactSoon(&p.adding, p.limit)
+	}
+	return nil
+}
+
+func (p *Sequence) apply(seq uint64, u Purge) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if u.Scope == All {
+		p.floor.add(seq, u.Soft)
+		return
+	}
+	t := target{u.Scope, u.Site, u.Name}
+	m := p.marks[t]
+	m.add(seq, u.Soft)
+	if len(p.marks) >= p.limit {
+		p.fold(seq)
+	}
+	p.marks[t] = m
+}
+
+// fold forgets the single marks and covers everything older instead.
+func (p *Sequence) fold(seq uint64) {
+	for _, m := range p.marks {
+		p.floor.gone = max(p.floor.gone, m.gone)
+	}
+	p.floor.stale = seq
+	clear(p.marks)
+}
+
+// Mark says what purges have done to a response of k that was born then.
+func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
+	if born >= p.newest.Load() {
+		return policy.NotMarked
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	worst := p.floor.covers(born)
+	worst = max(worst, p.marks[target{Key, k.Site, k.ID}].covers(born))
+	worst = max(worst, p.marks[target{scope: Site, site: k.Site}].covers(born))
+	if k.Group != "" {
+		worst = max(worst, p.marks[target{Group, k.Site, k.Group}].covers(born))
+		if k.Metadata {
+			worst = max(worst, p.marks[target{GroupMetadata, k.Site, k.Group}].covers(born))
+		}
+	}
+	if k.Metadata {
+		worst = max(worst, p.marks[target{scope: SiteMetadata, site: k.Site}].covers(born))
+	}
+	return worst
+}
+
+func (p *Sequence) Close() error {
+	if p.journal == nil {
+		return nil
+	}
+	return p.journal.close()
+}

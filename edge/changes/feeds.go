@@ -1,0 +1,163 @@
+package changes
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pkgedge/edge/config"
+	"pkgedge/edge/site"
+	"pkgedge/origin/feed"
+)
+
+// Freshness is how long a packument is used without asking while the feed is live.
+// It has an end, for it mends whatever no feed told.
+const Freshness = 12 * time.Hour
+
+// Feeds are the change feeds of all sites. They go on across reloads that leave
+// them alone.
+type Feeds struct {
+	dir     string // where each feed's place is kept
+	log     *slog.Logger
+	running sync.WaitGroup // also of those that have been replaced
+
+	mu      sync.Mutex
+	current map[string]*Subscription // by site: those that were started last
+	ending  map[string]*Subscription // were told to end and may not have; of each site the last
+}
+
+// NewFeeds has no feed yet.
+func NewFeeds(dir string, log *slog.Logger) *Feeds {
+	return &Feeds{dir: dir, log: log}
+}
+
+// Subscription is a feed that is followed for a site.
+type Subscription struct {
+	*feed.Follower
+	config  config.Changes
+	form    string                    // see site.Form
+	unclean bool                      // the cache was not closed: stored responses may predate the feed's place
+	site    atomic.Pointer[site.Site] // the one that serves
+	stop    context.CancelFunc        // nil until it is started
+	done    chan struct{}
+}
+
+// Subscribe returns the subscription that a site is to have, whose packuments are
+// stored in that form: the current one, if it is the same. Changes that were told
+// while packuments had another form are not in force for those of before, which
+// may come back. unclean is for a new one: see Subscription. It is not started
+// before Run. It is nil for a site without a feed.
+func (f *Feeds) Subscribe(conf *config.Site, form string, unclean bool) *Subscription {
+	if conf.Changes.URL == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.current[conf.Name]; s != nil && s.form == form && s.config.Mode == conf.Changes.Mode && *s.config.URL == *conf.Changes.URL {
+		return s
+	}
+	s := &Subscription{config: conf.Changes, form: form, unclean: unclean, done: make(chan struct{})}
+	s.Follower = feed.New(feed.Config{
+		URL: conf.Changes.URL, Mode: conf.Changes.Mode, For: form,
+		Transport: feed.NewTransport(conf.Timeouts.Connect),
+		Path:      filepath.Join(f.dir, "feed-"+conf.Name+".json"),
+		Apply:     func(_ context.Context, changes []feed.Change) error { return s.site.Load().Apply(inSiteTerms(changes)) },
+		Reset:     func(context.Context, string) error { return s.site.Load().InvalidateMetadata() },
+		Log:       f.log.With("site", conf.Name),
+	})
+	return s
+}
+
+// Run follows the feeds of the sites that serve now, and ends the others. It waits
+// for none: a subscription that replaces another one waits for its end itself, for
+// both write one file.
+func (f *Feeds) Run(serving map[*site.Site]*Subscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next := make(map[string]*Subscription)
+	for at, s := range serving {
+		if s == nil {
+			continue
+		}
+		s.site.Store(at)
+		next[at.Name] = s
+		if before := f.current[at.Name]; before != s {
+			f.running.Add(1)
+			s.start(cmp.Or(before, f.ending[at.Name]), f.running.Done)
+		}
+	}
+	maps.DeleteFunc(f.ending, func(_ string, s *Subscription) bool { return s.ended() })
+	for name, s := range f.current {
+		if next[name] == s {
+			continue
+		}
+		s.stop()
+		if f.ending == nil {
+			f.ending = make(map[string]*Subscription)
+		}
+		f.ending[name] = s
+	}
+	f.current = next
+}
+
+// Close ends all feeds, and waits until they have stored their places.
+func (f *Feeds) Close() {
+	f.Run(nil)
+	f.running.Wait()
+}
+
+// inSiteTerms leaves out the sequence and the revision of each change.
+func inSiteTerms(changes []feed.Change) []site.Change {
+	all := make([]site.Change, len(changes))
+	for i, c := range changes {
+		all[i] = site.Change{Package: c.Name, Deleted: c.Deleted}
+	}
+	return all
+}
+
+// Done is closed when the subscription has ended.
+func (s *Subscription) Done() <-chan struct{} { return s.done }
+
+// ended reports whether the subscription has ended.
+func (s *Subscription) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// start follows the feed once before, which may be nil, has ended. It calls ended
+// at its own end.
+func (s *Subscription) start(before *Subscription, ended func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() {
+		defer ended()
+		defer close(s.done)
+		if before != nil {
+			<-before.done
+		}
+		if s.unclean {
+			// Responses that were evicted before a change may be back, unpurged. The
+			// purge is in force in any case, and the next unclean stop repeats it.
+			_ = s.site.Load().InvalidateMetadata()
+		}
+		s.Follower.Run(ctx)
+	}()
+}
+
+// State is what is known of the feed, nil of none.
+func (s *Subscription) State() *feed.Status {
+	if s == nil {
+		return nil
+	}
+	state := s.Status()
+	return &state
+}

@@ -1,0 +1,45 @@
+package command
+
+import (
+	"fmt"
+	"net/url"
+
+	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
+)
+
+// URLs of an edge whose configuration names no address.
+const (
+	usualAdmin = "http://127.0.0.1:8081"
+	usualEdge  = "http://127.0.0.1:8080"
+)
+
+// adminFlags locate the admin listener of a running edge.
+type adminFlags struct {
+	Admin string `placeholder:"URL" help:"Admin listener of the edge. Default: http://127.0.0.1:8081."`
+	Token string `placeholder:"TOKEN" help:"Its bearer token. Default: the environment variable EDGE_ADMIN_TOKEN, which does not show in the list of processes."`
+}
+
+// baseURL reads the URL that a flag was given.
+func baseURL(flag, text string) (*url.URL, error) {
+	u, err := config.ParseBase(text)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("%s: %q %w", flag, text, err)}
+	}
+	return u, nil
+}
+
+// client returns the client that the flags describe. The caller closes it.
+func (f adminFlags) client(env func(string) (string, bool)) (*admin.Client, error) {
+	if f.Admin == "" {
+		f.Admin = usualAdmin
+	}
+	base, err := baseURL("--admin", f.Admin)
+	if err != nil {
+		return nil, err
+	}
+	if f.Token == "" {
+		f.Token, _ = env("EDGE_ADMIN_TOKEN")
+	}
+	return admin.NewClient(base.String(), f.Token), nil
+}

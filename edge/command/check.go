@@ -1,0 +1,33 @@
+package command
+
+import (
+	"fmt"
+	"io"
+
+	"pkgedge/edge/config"
+	"pkgedge/origin/kinds"
+)
+
+// checkCommand is "edge check".
+type checkCommand struct {
+	Config string `placeholder:"FILE" help:"Configuration. Default: config.yaml here, else the built-in one."`
+}
+
+// run prints the settings that the configuration would run with.
+func (c *checkCommand) run(stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	from := config.Source{Path: c.Config, Kinds: kinds.All(), Env: env}
+	cfg, err := from.Load()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	fmt.Fprintf(stdout, "%-11s %s\n", "config", from.Name())
+	if err := cfg.Print(stdout); err != nil {
+		fmt.Fprintln(stderr, "edge:", err)
+		return exitError
+	}
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintln(stderr, "warning:", w)
+	}
+	return exitOK
+}

@@ -1,0 +1,101 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1 // something failed while running
+	exitUsage = 2 // the command line or the configuration is wrong
+)
+
+// commands is the command line.
+type commands struct {
+	Serve  serveCommand  `cmd:"" default:"withargs" help:"Serve (the default command)."`
+	Check  checkCommand  `cmd:"" help:"Check the configuration and print what would run."`
+	Status statusCommand `cmd:"" help:"Print the status of a running edge; fail when it is not ready."`
+	Purge  purgeCommand  `cmd:"" help:"Make a running edge forget packages, URLs or everything."`
+	Warm   warmCommand   `cmd:"" help:"Fetch through an edge what lockfiles name, and verify it."`
+
+	Drain   drainCommand  `cmd:"" help:"Take a master out of a running edge's rotation."`
+	Undrain drainCommand  `cmd:"" help:"Put a drained master back."`
+	Reload  reloadCommand `cmd:"" help:"Have a running edge read its configuration again."`
+
+	Help struct {
+		Command []string `arg:"" optional:"" help:"Command to explain."`
+	} `cmd:"" help:"Explain edge, or one command."`
+	Version struct{} `cmd:"" help:"Print the version."`
+}
+
+// Run executes the command line args and returns the exit code. The end of ctx ends
+// any command.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	var line commands
+	explained := false
+	parser, err := kong.New(&line,
+		kong.Name("edge"),
+		kong.Description("A cache in front of a package registry, which answers on when every master is down."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { explained = true }), // --help calls it
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "edge:", err)
+		return exitError
+	}
+	parsed, err := parser.Parse(args)
+	if explained {
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "edge: %v; see edge help\n", err)
+		return exitUsage
+	}
+	switch strings.Fields(parsed.Command())[0] {
+	case "help":
+		return Run(ctx, append(line.Help.Command, "--help"), stdout, stderr, env)
+	case "version":
+		fmt.Fprintln(stdout, "edge", Version())
+		return exitOK
+	case "check":
+		return line.Check.run(stdout, stderr, env)
+	case "status":
+		return line.Status.run(ctx, stdout, stderr, env)
+	case "purge":
+		return line.Purge.run(ctx, stdout, stderr, env)
+	case "warm":
+		return line.Warm.run(ctx, stdout, stderr, env)
+	case "drain":
+		return line.Drain.run(ctx, true, stdout, stderr, env)
+	case "undrain":
+		return line.Undrain.run(ctx, false, stdout, stderr, env)
+	case "reload":
+		return line.Reload.run(ctx, stdout, stderr, env)
+	}
+	return line.Serve.run(ctx, stdout, stderr, env)
+}
+
+// A usageError is a mistake in the command line or in the configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitFor prints the error and returns the exit code for it.
+func exitFor(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "edge:", err)
+	if errors.As(err, &usageError{}) {
+		return exitUsage
+	}
+	return exitError
+}

@@ -1,0 +1,102 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"pkgedge/edge/admin"
+	"pkgedge/edge/lockfile"
+	"pkgedge/edge/report"
+)
+
+// purgeCommand is "edge purge".
+type purgeCommand struct {
+	Names []string `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, URL, or path of a URL; in all its variants."`
+	All   bool     `help:"Everything; with --site, everything of that site."`
+	Site  string   `placeholder:"NAME" help:"Only in the site of that name."`
+	Soft  bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
+	adminFlags
+}
+
+// run purges one name after the other, and goes on after a failure.
+func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	purges, err := c.purges()
+	if err != nil {
+		return exitFor(err, stderr)
+	}
+	client, err := c.client(env)
+	if err != nil {
+		return exitFor(err, stderr)
+	}
+	defer client.Close()
+	code := exitOK
+	for _, p := range purges {
+		if err := client.Purge(ctx, p); err != nil {
+			code = exitFor(fmt.Errorf("cannot purge %s: %w", purgeText(p), err), stderr)
+			continue
+		}
+		kept := ""
+		if p.Soft {
+			kept = ", kept as stale"
+		}
+		fmt.Fprintf(stdout, "purged %s%s\n", purgeText(p), kept)
+	}
+	return code
+}
+
+// purges reads the arguments.
+func (c *purgeCommand) purges() ([]admin.Purge, error) {
+	switch {
+	case c.All && len(c.Names) > 0:
+		return nil, usageError{errors.New("--all means everything: name nothing beside it")}
+	case c.All:
+		return []admin.Purge{{All: c.Site == "", Site: c.Site, Soft: c.Soft}}, nil
+	case len(c.Names) == 0:
+		return nil, usageError{errors.New("name a package or a URL, or say --all; see edge help purge")}
+	}
+	var purges []admin.Purge
+	for _, name := range c.Names {
+		p := admin.Purge{Site: c.Site, Soft: c.Soft}
+		if strings.HasPrefix(name, "/") || strings.Contains(name, "://") {
+			p.URL = name
+		} else {
+			var err error
+			if p.Package, err = packageName(name); err != nil {
+				return nil, usageError{err}
+			}
+		}
+		purges = append(purges, p)
+	}
+	return purges, nil
+}
+
+// packageName reads a package name in any of the spellings of a URL, such as
+// "@scope%2fname".
+func packageName(text string) (string, error) {
+	name, err := url.PathUnescape(text)
+	if err == nil && lockfile.ValidName(name) {
+		return name, nil
+	}
+	if at := strings.LastIndexByte(name, '@'); at > 0 && lockfile.ValidName(name[:at]) {
+		return "", fmt.Errorf("%q names a version: a package is purged as a whole, write %s", text, name[:at])
+	}
+	return "", fmt.Errorf("%q is no package name, and no URL, which begins with / or has ://", text)
+}
+
+// purgeText names the subject of a purge.
+func purgeText(p admin.Purge) string {
+	name := report.Printable(p.Package + p.URL)
+	switch {
+	case p.All:
+		return "everything"
+	case name == "":
+		return "everything of site " + p.Site
+	case p.Site != "":
+		return name + " of site " + p.Site
+	}
+	return name
+}

@@ -1,0 +1,53 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"pkgedge/edge/config"
+	"pkgedge/edge/daemon"
+	"pkgedge/origin/kinds"
+)
+
+// serveCommand is "edge serve".
+type serveCommand struct {
+	Config string   `placeholder:"FILE" help:"Configuration. Default: config.yaml here, else the built-in one."`
+	Master []string `placeholder:"URL" sep:"none" help:"Master of the npm site, in place of those configured. Repeatable: the first is the primary, the others are replicas."`
+	Listen string   `placeholder:"ADDR" help:"Address of the HTTP listener, such as 127.0.0.1:8080. public_url follows, unless it says something else."`
+}
+
+// run serves until ctx ends.
+func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	from := config.Source{Path: c.Config, Listen: c.Listen, Masters: c.Master, Kinds: kinds.All(), Env: env}
+	cfg, err := from.Load()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	log := newLog(stderr, level)
+	for _, w := range cfg.Warnings() {
+		log.Warn(w)
+	}
+	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: Version(), Out: stdout, Log: log, Level: level})
+	if err != nil {
+		fmt.Fprintln(stderr, "edge:", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// newLog returns a log that writes text to a terminal, and JSON elsewhere.
+func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return slog.New(slog.NewTextHandler(w, options))
+		}
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

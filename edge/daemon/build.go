@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"pkgedge/edge/changes"
+	"pkgedge/edge/config"
+	"pkgedge/edge/limit"
+	"pkgedge/edge/proxy"
+	"pkgedge/edge/site"
+	"pkgedge/origin/sample"
+)
+
+// generation is one configuration at work. It is immutable once it serves.
+type generation struct {
+	proxy.Snapshot
+	cfg     *config.Config
+	limiter *limit.Limiter
+	feeds   map[*site.Site]*changes.Subscription // nil for a site without a feed
+}
+
+// build makes a generation of a configuration. Everything that has not changed
+// since old, which may be nil, is taken from there.
+func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error) {
+	g := &generation{cfg: cfg, limiter: limiterOf(cfg, old), feeds: make(map[*site.Site]*changes.Subscription)}
+	g.Snapshot = proxy.Snapshot{
+		Cache:    d.cache,
+		Limiter:  g.limiter,
+		Metrics:  d.metrics,
+		Webhooks: &d.webhooks,
+		Access:   d.accessLog(cfg.Log.Access),
+		Trusted:  cfg.Limits.TrustedProxies,
+		Identity: d.identity,
+		Names:    []string{strings.ToLower(cfg.PublicURL.Host), cfg.Listen},
+		Lease:    site.NewLease(),
+	}
+	for i := range cfg.Sites {
+		s, err := d.buildSite(g, &cfg.Sites[i], old)
+		if err != nil {
+			g.abandon()
+			return nil, err
+		}
+		g.Sites = append(g.Sites, s)
+		g.Names = append(g.Names, s.Hosts...)
+	}
+	g.Sites.Sort()
+	return g, nil
+}
+
+// buildSite returns the site that old has, or a new one that knows what that knew.
+func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*site.Site, error) {
+	var before *site.Site
+	if old != nil {
+		before, _ = old.Sites.Named(conf.Name)
+	}
+	if before != nil && sameSite(old.cfg, g.cfg, conf) {
+		before.Lease.Acquire() // old has it
+		g.feeds[before] = old.feeds[before]
+		return before, nil
+	}
+	withMasters := *conf
+	if len(conf.Masters) == 0 {
+		var err error
+		if withMasters.Masters, err = d.sampleMasters(); err != nil {
+			return nil, err
+		}
+	}
+	s, err := site.New(g.cfg, &withMasters, site.Deps{
+		Cache: d.cache, Documents: d.documents, Identity: d.identity, Log: d.log, Observe: d.metrics.Origin,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if before != nil {
+		s.Adopt(before)
+	}
+	if conf.Changes.URL != nil {
+		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Unclean())
+		fresh := changes.Freshness
+		if conf.MinimumAge > 0 {
+			fresh = 0 // releases come of age without a change in the feed
+		}
+		s.Follow(sub, fresh)
+		g.feeds[s] = sub
+	}
+	return s, nil
+}
+
+// sameSite reports whether a site would be built as old has it, so that it can go
+// on as it is: its connections, and its knowledge of its masters.
+func sameSite(old, cfg *config.Config, s *config.Site) bool {
+	i := slices.IndexFunc(old.Sites, func(o config.Site) bool { return o.Name == s.Name })
+	return i >= 0 && old.Sites[i].Equal(s) &&
+		old.Public(&old.Sites[i]).String() == cfg.Public(s).String() && old.Cache.MaxMetadata == cfg.Cache.MaxMetadata
+}
+
+// limiterOf keeps the clients' budgets where nothing about them has changed.
+func limiterOf(c *config.Config, old *generation) *limit.Limiter {
+	of := func(l config.Limits) limit.Config {
+		return limit.Config{Rate: l.Rate, Burst: l.Burst, Exempt: l.Exempt}
+	}
+	if old != nil && reflect.DeepEqual(of(old.cfg.Limits), of(c.Limits)) {
+		return old.limiter
+	}
+	return limit.New(of(c.Limits))
+}
+
+// accessLog returns the log in its configured form, nil for none.
+func (d *Daemon) accessLog(form config.Access) *proxy.AccessLog {
+	switch form {
+	case config.AccessJSON:
+		return proxy.NewJSONLog(d.out)
+	case config.AccessCommon:
+		return proxy.NewCommonLog(d.out)
+	}
+	return nil
+}
+
+// sampleMasters are the embedded masters, for a site that names none. They are
+// started for the first site that needs them.
+func (d *Daemon) sampleMasters() ([]config.Master, error) {
+	roles := []config.Role{config.RolePrimary, config.RoleReplica}
+	if len(d.samples) == 0 {
+		store, err := sample.Samples()
+		if err != nil {
+			return nil, fmt.Errorf("cannot make the sample packages: %w", err)
+		}
+		for range roles {
+			m, err := sample.NewMaster(store, sample.Options{}).Start()
+			if err != nil {
+				return nil, fmt.Errorf("cannot start a sample master: %w", err)
+			}
+			d.samples = append(d.samples, m)
+		}
+	}
+	var masters []config.Master
+	for i, m := range d.samples {
+		u, err := url.Parse(m.URL())
+		if err != nil {
+			return nil, err
+		}
+		masters = append(masters, config.Master{URL: u, Role: roles[i]})
+	}
+	return masters, nil
+}

@@ -1,0 +1,236 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/cache/budget"
+	"pkgedge/edge/admin"
+	"pkgedge/edge/changes"
+	"pkgedge/edge/config"
+	"pkgedge/edge/proxy"
+	"pkgedge/edge/server"
+	"pkgedge/origin"
+	"pkgedge/origin/sample"
+	"pkgedge/tls"
+)
+
+// Options are all that a daemon is given.
+type Options struct {
+	Config  *config.Config
+	Source  config.Source  // where the configuration came from, and is read again
+	Version string         // of the build
+	Out     io.Writer      // for the access log and the welcome
+	Log     *slog.Logger   // for everything else
+	Level   *slog.LevelVar // of Log
+}
+
+// Daemon is the whole program at work: everything that a configuration starts.
+type Daemon struct {
+	cfg       *config.Config // of the first generation
+	source    config.Source
+	log       *slog.Logger
+	level     *slog.LevelVar
+	out       io.Writer
+	version   string
+	started   time.Time
+	identity  string // this edge's name in Via and CDN-Loop
+	handler   proxy.Handler
+	metrics   *admin.Metrics
+	cache     *cache.Cache
+	documents *origin.Documents
+	samples   []*sample.Server // embedded masters; once started they stay
+	certs     *tls.Manager     // nil without TLS
+	server    *server.Server
+	feeds     *changes.Feeds
+	webhooks  changes.Webhooks
+	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
+
+	reloading chan struct{} // a slot for the one that changes the configuration
+	reloads   reloadLog
+	retiring  sync.WaitGroup // generations that were replaced
+
+	mu          sync.Mutex
+	generations []*generation // the last one serves; the others still have requests or fetches
+}
+
+// newDaemon makes a daemon that has opened nothing yet.
+func newDaemon(o Options) *Daemon {
+	return &Daemon{
+		cfg: o.Config, source: o.Source, out: &lockedWriter{to: o.Out}, log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
+		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1),
+	}
+}
+
+// lockedWriter is for the access logs of several generations at once.
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lockedWriter) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(line)
+}
+
+var (
+	errStarting = errors.New("starting")
+	errDraining = errors.New("draining")
+)
+
+// Run serves a configuration until ctx is done, and then drains. SIGHUP has the
+// configuration read again.
+func Run(ctx context.Context, o Options) error {
+	d := newDaemon(o)
+	ctx, stop := context.WithCancel(ctx)
+	var signals sync.WaitGroup
+	defer signals.Wait()
+	defer stop()
+	defer d.close()
+	d.unready.Store(&errStarting)
+	hups := newHangups()
+	defer hups.stop()
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	d.unready.Store(nil)
+	signals.Go(func() { d.reloadOnHangup(ctx, hups, stop) })
+	return d.server.Run(ctx, func() { d.unready.Store(&errDraining) })
+}
+
+// start opens everything, or says what cannot be opened.
+func (d *Daemon) start(ctx context.Context) error {
+	if err := d.openCache(func(op string, err error) { d.log.Warn("cache trouble", "op", op, "error", err) }); err != nil {
+		return err
+	}
+	shares := budget.Split(d.cfg.Cache.Memory)
+	limitMemory(shares.Limit)
+	d.documents = origin.NewDocuments(shares.Documents, d.cache)
+	d.registerMetrics()
+	g, err := d.build(d.cfg, nil)
+	if err != nil {
+		return err
+	}
+	d.use(g)
+	d.reloads.accepted(d.source.Name(), d.started)
+	if err := d.listen(ctx); err != nil {
+		return err
+	}
+	return welcome(d.out, d.cfg, len(d.samples) > 0)
+}
+
+func (d *Daemon) openCache(notify func(op string, err error)) (err error) {
+	c := d.cfg.Cache
+	d.cache, err = cache.Open(cache.Config{Memory: c.Memory, Disk: c.Disk, Dir: c.Dir, MaxObject: c.MaxObject, Notify: notify})
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	return nil
+}
+
+// listen opens the listeners and gives each its handler.
+func (d *Daemon) listen(ctx context.Context) error {
+	if d.cfg.Listen != "" {
+		l, err := d.server.Open(ctx, "listen", d.cfg.Listen)
+		if err != nil {
+			return err
+		}
+		l.Handler = &d.handler
+	}
+	if d.cfg.Admin.Listen != "" {
+		l, err := d.server.Open(ctx, "admin.listen", d.cfg.Admin.Listen)
+		if err != nil {
+			return err
+		}
+		l.Handler = admin.New(admin.Config{
+			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
+			Purger: purger{d}, Drainer: drainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
+			Metrics: d.metrics.Handler(), Logger: d.log,
+		})
+	}
+	if d.cfg.TLS.Listen == "" {
+		return nil
+	}
+	l, err := d.server.Open(ctx, "tls.listen", d.cfg.TLS.Listen)
+	if err != nil {
+		return err
+	}
+	d.certs, err = tls.New(tls.Config{
+		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
+		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
+		Dir:    filepath.Join(d.cfg.Cache.Dir, "certificates"),
+		Listen: l.Addr().String(), Logger: d.log,
+	})
+	if err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	l.Handler, l.TLS = &d.handler, d.certs.TLSConfig()
+	if err := d.certs.Start(ctx); err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	return nil
+}
+
+// closeLimit is how long requests that were cut may take to notice.
+const closeLimit = 5 * time.Second
+
+// close stops what start opened, in the other order. Requests have ended.
+func (d *Daemon) close() {
+	d.reloading <- struct{}{} // a reload under way ends first, and there is none after
+	d.server.Close()
+	if d.certs != nil {
+		d.certs.Close()
+	}
+	d.feeds.Close()
+	if d.cache != nil {
+		if err := d.cache.Close(); err != nil {
+			d.log.Warn("cache did not close cleanly", "error", err)
+		}
+	}
+	if g := d.serving(); g != nil {
+		d.retire(g, nil)
+	}
+	retired := make(chan struct{})
+	go func() {
+		defer close(retired)
+		d.retiring.Wait()
+	}()
+	select {
+	case <-retired:
+	case <-time.After(closeLimit): // a request that was cut has not noticed yet
+	}
+	for _, s := range d.samples {
+		s.Close()
+	}
+}
+
+// ready says why /readyz says no, nil when the edge serves.
+func (d *Daemon) ready() error {
+	if why := d.unready.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// limitMemory has the collector work harder rather than let memory pass the
+// budget: without it the garbage of a storm of misses counts several times as much
+// as the stored responses (docs/decisions/0008 has the figures). GOMEMLIMIT wins.
+func limitMemory(limit int64) {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(limit)
+	}
+}

@@ -1,0 +1,234 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pkgedge/edge/admin"
+	"pkgedge/edge/config"
+	"pkgedge/edge/report"
+	"pkgedge/edge/site"
+	"pkgedge/tls"
+)
+
+// A reload builds a new generation from the file, has requests begin with it, and
+// stops the old one once it has no user:
+//
+//	file ──► cfg ──► may all of it change? ──► build ──► certificate ──► use ──► retire the old
+//	           └──────────── no: every reason, and the old goes on ◄──┘
+//
+// Nothing is dropped: a request keeps the generation that it began with, and so
+// does a fetch, which may outlive its request (docs/decisions/0010).
+
+// maxRetiring is how many earlier generations may still have requests. They are
+// small. The bound is there so that reloads in a loop do not pile up masters'
+// connections.
+const maxRetiring = 16
+
+// reloader reloads for the admin listener.
+type reloader struct{ *Daemon }
+
+// Reload reads the configuration again, and puts it to work or says why not.
+func (r reloader) Reload(ctx context.Context) (admin.Reloaded, error) { return r.reload(ctx) }
+
+// reload is for one at a time. Its error is an *admin.Refused or ErrNotNow.
+func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
+	release, err := d.lockReload(ctx)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	defer release()
+	if err := d.ready(); err != nil {
+		return admin.Reloaded{}, fmt.Errorf("%w: the edge is %w", admin.ErrNotNow, err)
+	}
+	begun := time.Now()
+	done, err := d.replace()
+	refused := (*admin.Refused)(nil)
+	switch {
+	case err == nil:
+		d.reloads.accepted(done.Config, begun)
+		d.log.Info("reloaded", "config", done.Config, "changed", strings.Join(orNothing(done.Changed), ", "), "took", time.Since(begun).Round(time.Microsecond))
+		for _, w := range done.Warnings {
+			d.log.Warn(w)
+		}
+	case errors.As(err, &refused):
+		d.reloads.refused(refused.Mistakes, begun)
+		for _, m := range refused.Mistakes {
+			d.log.Error("reload refused, the configuration in use stays", "mistake", m)
+		}
+	default:
+		d.log.Error("reload failed, the configuration in use stays", "error", err)
+	}
+	return done, err
+}
+
+// lockReload waits until no other caller changes the configuration. The caller
+// releases it.
+func (d *Daemon) lockReload(ctx context.Context) (release func(), err error) {
+	select {
+	case d.reloading <- struct{}{}:
+		return func() { <-d.reloading }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", admin.ErrNotNow, context.Cause(ctx))
+	}
+}
+
+// replace puts a new configuration in the place of the one in use.
+func (d *Daemon) replace() (admin.Reloaded, error) {
+	cfg, lines, err := d.source.Reload()
+	if err != nil {
+		return admin.Reloaded{}, &admin.Refused{Mistakes: strings.Split(err.Error(), "\n")}
+	}
+	old := d.serving()
+	changed, fixed := config.Compare(old.cfg, cfg)
+	if len(fixed) > 0 {
+		refused := new(admin.Refused)
+		for _, key := range fixed {
+			refused.Mistakes = append(refused.Mistakes, d.source.Problem(lines, key, "cannot change while the edge runs: restart to change "+key))
+		}
+		return admin.Reloaded{}, refused
+	}
+	if len(d.allGenerations()) > maxRetiring {
+		return admin.Reloaded{}, fmt.Errorf("%w: %d earlier configurations still have requests", admin.ErrNotNow, maxRetiring)
+	}
+	next, err := d.build(cfg, old)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	if d.certs != nil {
+		renewed, err := d.certs.Reload(tls.Certificate{Cert: cfg.TLS.Cert, Key: cfg.TLS.Key})
+		if err != nil {
+			next.abandon()
+			return admin.Reloaded{}, &admin.Refused{Mistakes: []string{d.source.Problem(lines, "tls.certificate", err.Error())}}
+		}
+		if renewed {
+			changed = append(changed, "the certificate")
+		}
+	}
+	d.level.Set(cfg.Log.Level)
+	d.use(next)
+	d.retire(old, next)
+	return admin.Reloaded{Config: d.source.Name(), Changed: orEmpty(changed), Warnings: cfg.Warnings()}, nil
+}
+
+// use has requests begin with g.
+func (d *Daemon) use(g *generation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.generations = append(d.generations, g)
+	d.handler.Use(&g.Snapshot)
+	d.feeds.Run(g.feeds)
+}
+
+// retire stops g once its requests have ended, and those of its sites that next
+// has not once their fetches have ended too. next is nil for none.
+func (d *Daemon) retire(g, next *generation) {
+	removed := g.Sites
+	if next != nil {
+		removed = slices.DeleteFunc(slices.Clone(g.Sites), func(s *site.Site) bool { return slices.Contains(next.Sites, s) })
+	}
+	d.retiring.Go(func() {
+		g.Lease.Release()
+		<-g.Lease.Ended()
+		for _, s := range g.Sites {
+			s.Lease.Release()
+		}
+		for _, s := range removed {
+			<-s.Lease.Ended()
+			s.Close()
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.generations = slices.DeleteFunc(d.generations, func(other *generation) bool { return other == g })
+	})
+}
+
+// serving is the generation that requests begin with, nil before there is one.
+func (d *Daemon) serving() *generation {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.generations) == 0 {
+		return nil
+	}
+	return d.generations[len(d.generations)-1]
+}
+
+// allGenerations are the one that serves, which is the last, and the earlier ones
+// that still have requests or fetches.
+func (d *Daemon) allGenerations() []*generation {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.generations)
+}
+
+// retiringSites are the sites of that name which only earlier generations have.
+func (d *Daemon) retiringSites(name string) []*site.Site {
+	all := d.allGenerations()
+	if len(all) == 0 {
+		return nil
+	}
+	var retiring []*site.Site
+	now, _ := all[len(all)-1].Sites.Named(name)
+	for _, g := range all[:len(all)-1] {
+		if s, ok := g.Sites.Named(name); ok && s != now && !slices.Contains(retiring, s) {
+			retiring = append(retiring, s)
+		}
+	}
+	return retiring
+}
+
+// abandon stops a generation that never served.
+func (g *generation) abandon() {
+	for _, s := range g.Sites {
+		s.Lease.Release()
+		select {
+		case <-s.Lease.Ended():
+			s.Close()
+		default: // the generation in use has it too
+		}
+	}
+}
+
+// reloadLog is the last reload that was accepted, and the one that was refused
+// since, if any.
+type reloadLog struct {
+	mu  sync.Mutex
+	now report.Config
+}
+
+func (l *reloadLog) status() report.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+func (l *reloadLog) accepted(file string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = report.Config{File: file, Read: at.UTC().Truncate(time.Second)}
+}
+
+func (l *reloadLog) refused(problems []string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now.Refused, l.now.Mistakes = at.UTC().Truncate(time.Second), problems
+}
+
+func orNothing(words []string) []string {
+	if len(words) == 0 {
+		return []string{"nothing"}
+	}
+	return words
+}
+
+func orEmpty(words []string) []string {
+	if words == nil {
+		return []string{}
+	}
+	return words
+}

@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"slices"
+	"time"
+
+	"pkgedge/edge/report"
+)
+
+// status is the answer to GET /status.
+func (d *Daemon) status() any {
+	g := d.serving()
+	s := report.Status{
+		Ready: true, Version: d.version, At: time.Now().UTC().Truncate(time.Second), Started: d.started.UTC().Truncate(time.Second),
+		Config: d.reloads.status(), Cache: report.CacheStatus(d.cache.Usage(), d.cfg.Cache.Memory, d.cfg.Cache.Disk),
+	}
+	if err := d.ready(); err != nil {
+		s.Ready, s.Why = false, err.Error()
+	}
+	answers := make(map[string]map[string]int64)
+	d.metrics.Served(func(site, outcome string, n int64) {
+		if answers[site] == nil {
+			answers[site] = make(map[string]int64)
+		}
+		answers[site][outcome] = n
+	})
+	s.Config.Ending = len(d.allGenerations()) - 1
+	for i := range g.cfg.Sites {
+		conf := &g.cfg.Sites[i]
+		st := report.Site{Name: conf.Name, Kind: conf.Kind.Name, Writes: conf.Kind.Writes, Public: g.cfg.Public(conf).String(), Answers: answers[conf.Name]}
+		if site, ok := g.Sites.Named(conf.Name); ok {
+			st.Changes = g.feeds[site].State()
+			for _, p := range poolsOf(site) {
+				if p.Scope == "" {
+					st.Add(p.PoolStatus)
+					continue
+				}
+				n := slices.IndexFunc(st.Scopes, func(sc report.Scope) bool { return sc.Name == p.Scope })
+				if n < 0 {
+					n = len(st.Scopes)
+					st.Scopes = append(st.Scopes, report.Scope{Name: p.Scope})
+				}
+				st.Scopes[n].Add(p.PoolStatus)
+			}
+		}
+		s.Sites = append(s.Sites, st)
+	}
+	return s
+}

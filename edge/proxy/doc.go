@@ -1,0 +1,19 @@
+// Package proxy answers the requests of package clients. The life of a request is
+// six files:
+//
+//   - handler.go: [Handler.ServeHTTP] finds the site and the route, charges the
+//     client, and asks the cache
+//   - respond.go: a stored response becomes status, fields and ranges
+//   - body.go: its bytes go out, in pieces with a deadline each
+//   - pass.go: a request that is never stored is forwarded
+//   - failure.go: everything else is answered with a reason
+//   - accesslog.go: the request is written down
+//
+// A request ends in one [cache.Outcome], which access log, metrics and Cache-Status
+// share. It keeps to the [Snapshot] that it began with, however often the
+// configuration is replaced meanwhile.
+//
+// The package knows nothing of listeners and configuration files, and of masters
+// only the errors that they end in. It has no lock but that of the access log's
+// writer. One goroutine serves a request.
+package proxy

@@ -1,0 +1,190 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"pkgedge/cache"
+	"pkgedge/edge/redact"
+	"pkgedge/origin"
+)
+
+// errClientLeft is the error of a request whose client did not wait for the answer.
+var errClientLeft = errors.New("client left")
+
+// defaultRetry is what clients are told to wait when no master answers and none
+// asked for more.
+const defaultRetry = 5 * time.Second
+
+// fail answers when no response could be had. Which master failed, and how, is for
+// the log: a client learns the sort of failure, that it is not its fault, and when
+// to come back.
+func (x *exchange) fail(err error) {
+	x.err = err
+	if x.r.Context().Err() != nil {
+		x.err = errClientLeft
+		x.status = 499 // for the log alone, with the number that nginx gives it
+		x.outcome = cache.Failed
+		return
+	}
+	h := x.header()
+	h.Set("Via", "1.1 edge")
+	var down *origin.Unavailable
+	status, why, reason := http.StatusBadGateway, proxyError(err), "no registry master gave a usable answer"
+	switch {
+	case errors.Is(err, cache.ErrUnavailable):
+		h.Set("Proxy-Status", "edge; error=proxy_internal_response")
+		x.refuse(cache.Failed, http.StatusGatewayTimeout, "not stored, and the request forbids to fetch it")
+		return
+	case errors.Is(err, cache.ErrClosed), errors.Is(err, context.Canceled):
+		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge is stopping"
+	case errors.Is(err, redact.ErrBusy):
+		status, why, reason = http.StatusServiceUnavailable, "proxy_internal_error", "this edge reads too many large requests at a time"
+	case errors.Is(err, origin.ErrDrained):
+		status, reason = http.StatusServiceUnavailable, "the primary master, which alone takes this request, is drained for maintenance"
+	case errors.As(err, &down):
+		status, reason = http.StatusServiceUnavailable, "no registry master can be reached, and nothing is stored for this request"
+		if down.Timeout {
+			status = http.StatusGatewayTimeout
+		}
+	}
+	wait := defaultRetry
+	if down != nil {
+		wait = max(wait, down.RetryAfter)
+	}
+	h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
+	h.Set("Proxy-Status", "edge; error="+why)
+	x.refuse(cache.Failed, status, reason)
+}
+
+// write sends a small complete response.
+func (x *exchange) write(status int, body []byte) {
+	h := x.header()
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.extendDeadline()
+	x.status = status
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		n, _ := x.w.Write(body)
+		x.sent = int64(n)
+	}
+}
+
+// refuse answers with an error in the form that package clients print.
+func (x *exchange) refuse(o cache.Outcome, status int, reason string) {
+	x.outcome = o
+	h := x.header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cache-Status", "edge; detail="+detail(o, x.err))
+	if status < 500 { // a worse status has its own reason, see fail
+		h.Set("Proxy-Status", "edge; error=http_request_error")
+	}
+	body, _ := json.Marshal(struct {
+		Error string `json:"error"`
+	}{reason})
+	x.write(status, append(body, '\n'))
+}
+
+// limited answers a client that has spent its budget.
+func (x *exchange) limited(wait time.Duration) {
+	x.header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
+	x.refuse(cache.Limited, http.StatusTooManyRequests, "too many requests: wait and try again")
+}
+
+// proxyError names the failure as RFC 9209 section 2.3 does. Where several
+// masters failed, the last one tried counts.
+func proxyError(err error) string {
+	rest := "http_protocol_error" // a master's answer was accepted, and then was none
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) {
+		rest = "destination_unavailable"
+		if len(down.Tried) > 0 {
+			err = down.Tried[len(down.Tried)-1]
+		}
+	}
+	if why := connectionError(err); why != "" {
+		return why
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // no more bytes came
+		return "connection_read_timeout"
+	case isTimeout(err): // not even the response's fields
+		return "http_response_timeout"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "http_response_incomplete"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+		return "connection_terminated"
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum):
+		return "http_response_content_coding"
+	}
+	switch text := err.Error(); { // net/http has no types for these
+	case strings.Contains(text, "server response headers exceeded"):
+		return "http_response_header_section_size"
+	case strings.Contains(text, "unsupported transfer encoding"):
+		return "http_response_transfer_coding"
+	case strings.Contains(text, "HTTP/1.x transport connection broken"):
+		return "http_protocol_error"
+	}
+	return rest
+}
+
+// connectionError names what kept a connection from being made, "" when it
+// stood.
+func connectionError(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return "dns_timeout"
+	case errors.As(err, &dns):
+		return "dns_error"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection_refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "destination_ip_unroutable"
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return "connection_timeout"
+	case strings.Contains(err.Error(), "TLS handshake timeout"):
+		return "connection_timeout"
+	}
+	return tlsError(err)
+}
+
+// tlsError names what went wrong in a handshake, "" for anything else.
+func tlsError(err error) string {
+	var (
+		certificate *tls.CertificateVerificationError
+		invalid     x509.CertificateInvalidError
+		unknown     x509.UnknownAuthorityError
+		name        x509.HostnameError
+		alert       tls.AlertError
+		record      tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &certificate), errors.As(err, &invalid), errors.As(err, &unknown), errors.As(err, &name):
+		return "tls_certificate_error"
+	case errors.As(err, &alert):
+		return "tls_alert_received"
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return "tls_protocol_error"
+	}
+	return ""
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,329 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/cache/policy"
+	"pkgedge/edge/changes"
+	"pkgedge/edge/conditional"
+	"pkgedge/edge/limit"
+	"pkgedge/edge/site"
+	"pkgedge/origin/kind"
+)
+
+// Handler is the public listeners' http.Handler.
+type Handler struct {
+	current atomic.Pointer[Snapshot]
+}
+
+// Use has requests begin with s from now on.
+func (h *Handler) Use(s *Snapshot) { h.current.Store(s) }
+
+// acquire returns the snapshot that a request keeps to until it releases its
+// lease. ok is false once the edge is closed.
+func (h *Handler) acquire() (s *Snapshot, ok bool) {
+	for {
+		s = h.current.Load()
+		if s.Lease.Acquire() {
+			return s, true
+		}
+		if h.current.Load() == s {
+			return nil, false
+		}
+	}
+}
+
+// Snapshot is one configuration at work. It is immutable once it is used.
+type Snapshot struct {
+	Sites    site.Table
+	Cache    *cache.Cache
+	Limiter  Limiter
+	Metrics  Metrics
+	Webhooks *changes.Webhooks
+	Access   *AccessLog
+	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
+	Identity string         // this edge's name in Via and CDN-Loop
+	Names    []string       // host[:port] that an absolute-form request may name
+	Lease    *site.Lease    // its requests
+}
+
+// Metrics counts requests.
+type Metrics interface {
+	Begin() // a request has arrived
+	End()   // it has been answered
+	// Observe is told of each answer: its outcome's word, the bytes of its body, and
+	// its time.
+	Observe(site, outcome string, bytes int64, took time.Duration)
+}
+
+// Limiter is the budgets of clients. It never waits.
+type Limiter interface {
+	// Take charges a client for a request that costs as much as a hit. ok is false
+	// when the client has spent its budget, and retryAfter says for how long.
+	Take(client netip.Addr, now time.Time) (retryAfter time.Duration, ok bool)
+	// Charge takes more off a client's budget, which may end up below zero.
+	Charge(client netip.Addr, now time.Time, cost int)
+}
+
+// exchange is one request and its answer. One goroutine uses it.
+type exchange struct {
+	*Snapshot
+	w        http.ResponseWriter
+	r        *http.Request
+	control  *http.ResponseController
+	start    time.Time
+	client   netip.Addr
+	site     *site.Site // nil until the request has found one
+	path     string     // below the site's prefix
+	route    kind.Route
+	upstream *site.Upstream // the masters that are asked
+	private  bool           // the answer is for the request's credential alone
+
+	// For log, metrics and Cache-Status.
+	outcome cache.Outcome
+	status  int
+	sent    int64 // body bytes
+	err     error
+}
+
+// ServeHTTP is the life of a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s, ok := h.acquire()
+	if !ok {
+		panic(http.ErrAbortHandler) // the edge is closed, and with it the connection
+	}
+	defer s.Lease.Release()
+	x := s.begin(w, r)
+	defer x.end()
+	if !x.addressed() || x.webhook() || !x.find() || !x.admit() {
+		return // it has been answered
+	}
+	switch x.route.Class {
+	case kind.Metadata, kind.File:
+		if x.site.Kind.Transparent && conditional.ForOrigin(r.Header) {
+			x.pass()
+		} else {
+			x.cached()
+		}
+	case kind.PassPrimary, kind.PassAny:
+		x.pass()
+	case kind.Local:
+		x.local()
+	default: // Refuse, Off
+		x.refuse(cache.Refused, x.route.Reply.Status, x.route.Reply.Text)
+	}
+}
+
+func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{Snapshot: s, w: w, r: r, control: http.NewResponseController(w), start: time.Now()}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		x.client = limit.ClientAddr(peer.Addr(), r.Header["X-Forwarded-For"], s.Trusted)
+	}
+	s.Metrics.Begin()
+	return x
+}
+
+// end writes down the answer. It runs also when the body was broken off by a
+// panic, which goes on to net/http.
+func (x *exchange) end() {
+	x.Metrics.End()
+	name := ""
+	if x.site != nil {
+		name = x.site.Name
+	}
+	took := time.Since(x.start)
+	x.Metrics.Observe(name, x.outcome.String(), x.sent, took)
+	x.Access.log(x, name, took)
+}
+
+func (x *exchange) header() http.Header { return x.w.Header() }
+
+// addressed reports whether the request is for this edge to answer: it has not
+// passed it before, and is not meant for another proxy or host.
+func (x *exchange) addressed() bool {
+	switch {
+	case listed(x.r.Header["Cdn-Loop"], x.Identity) || listed(x.r.Header["Via"], x.Identity): // RFC 8586 section 2
+		x.header().Set("Proxy-Status", "edge; error=proxy_loop_detected")
+		x.refuse(cache.Looped, http.StatusLoopDetected, "this request has passed this edge before: a master points back at it")
+	case x.r.Method == http.MethodConnect || x.r.Method == http.MethodTrace:
+		x.header().Set("Allow", "GET, HEAD, PUT, POST, DELETE")
+		x.refuse(cache.Refused, http.StatusMethodNotAllowed, "method not allowed")
+	case x.foreign():
+		x.refuse(cache.Refused, http.StatusMisdirectedRequest, "this edge is not a proxy for other hosts")
+	default:
+		return true
+	}
+	return false
+}
+
+// listed looks for a token among the members of a list field.
+func listed(lines []string, token string) bool {
+	for _, line := range lines {
+		for member := range strings.SplitSeq(line, ",") {
+			member, _, _ = strings.Cut(member, ";")
+			if slices.Contains(strings.Fields(member), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// foreign reports whether an absolute-form request target (RFC 9112 section 3.2.2)
+// names another host.
+func (x *exchange) foreign() bool {
+	u := x.r.URL
+	if u.Host == "" && u.Scheme == "" {
+		return false
+	}
+	return !slices.Contains(x.Names, strings.ToLower(u.Host))
+}
+
+// webhook answers a registry's message of a change. It reports false for every
+// other request.
+func (x *exchange) webhook() bool {
+	name, ok := changes.SiteOf(x.r)
+	if !ok {
+		return false
+	}
+	s, ok := x.Sites.Named(name)
+	if !ok {
+		return false
+	}
+	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
+	if wait, ok := x.Limiter.Take(x.client, x.start); !ok {
+		x.limited(wait)
+		return true
+	}
+	if s.WebhookSecret == "" {
+		x.refuse(cache.Refused, http.StatusNotFound, "no hook is set up here: set changes.secret")
+		return true
+	}
+	x.chargeMiss() // a change costs a fetch
+	status, reason, err := x.Webhooks.Receive(x.w, x.r, s, s.WebhookSecret)
+	x.err = err
+	if status != http.StatusNoContent {
+		x.refuse(cache.Refused, status, reason)
+		return true
+	}
+	x.outcome = cache.Local
+	x.header().Set("Cache-Control", "no-store")
+	x.header().Set("Cache-Status", "edge; detail="+cache.Local.String())
+	x.sendHeader(http.StatusNoContent)
+	return true
+}
+
+// find names the site and the route.
+func (x *exchange) find() (ok bool) {
+	if x.site, x.path, ok = x.Sites.Find(x.r.Host, x.r.URL.EscapedPath()); !ok {
+		x.refuse(cache.Refused, http.StatusNotFound, "no site is served here")
+		return false
+	}
+	x.route = x.site.Route(x.r.Method, x.path, x.r.URL.RawQuery, x.r.Header)
+	return true
+}
+
+// admit charges the client for the request, and names the masters it is for.
+func (x *exchange) admit() (ok bool) {
+	if wait, ok := x.Limiter.Take(x.client, x.start); !ok {
+		x.limited(wait)
+		return false
+	}
+	if x.upstream, ok = x.site.Upstream(x.route); !ok {
+		x.refuse(cache.Refused, http.StatusBadRequest, "this names several private scopes: ask for one at a time")
+	}
+	return ok
+}
+
+// chargeMiss charges the client for a request to a master, whatever came of it: a
+// flood of names that do not exist, or of writes, costs as much as one of misses.
+func (x *exchange) chargeMiss() {
+	x.Limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
+}
+
+// cached answers a request whose response may be stored.
+func (x *exchange) cached() {
+	q := x.query()
+	a, err := x.Cache.Get(x.r.Context(), q)
+	if err != nil || a.Forward != "" {
+		x.chargeMiss()
+	}
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	if x.route.Subdocument.Name != "" {
+		var ok bool
+		if a, ok = x.subdocument(q, a); !ok {
+			return
+		}
+	}
+	defer a.Close()
+	if x.route.Class == kind.File && !x.oldEnough(q, a) {
+		return
+	}
+	x.outcome = a.Outcome
+	x.respond(a)
+}
+
+// query asks the cache for the route's response. A transparent site is a cache as
+// RFC 9111 has it, and obeys its clients and its origin.
+func (x *exchange) query() *cache.Query {
+	q := x.site.Query(x.upstream, x.route, x.r.Header)
+	if x.route.Subdocument.Name == "" { // else a range of the bytes as they are
+		q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
+	}
+	x.private = q.Request.Owner != ""
+	if x.site.Kind.Transparent {
+		q.Request.Method = x.r.Method
+		q.Request.Control = policy.RequestControl(x.r.Header)
+		q.Request.Header = x.r.Header
+		_, q.Request.Authorized = x.r.Header["Authorization"]
+		if x.r.Method == http.MethodGet {
+			q.Request.Ranges, _ = policy.ParseRange(x.r.Header["Range"])
+		}
+		q.Interim = x.interim
+	}
+	return q
+}
+
+// encodings is a set of content codings in the cache's terms.
+func encodings(c conditional.Codings) (set cache.Encoding) {
+	if c.Gzip {
+		set |= cache.Gzip
+	}
+	if c.Zstd {
+		set |= cache.Zstd
+	}
+	return set
+}
+
+// oldEnough reports whether a file is of a release of the site's minimum age, and
+// answers if it is not.
+func (x *exchange) oldEnough(q *cache.Query, a *cache.Answer) bool {
+	switch reason, err := x.site.Withheld(x.r.Context(), q, a); {
+	case err != nil:
+		x.fail(err)
+	case reason != "":
+		x.chargeMiss() // a master was asked for a newer list
+		x.refuse(cache.Refused, http.StatusUnavailableForLegalReasons, reason)
+	default:
+		return true
+	}
+	return false
+}
+
+// local answers without the cache and the masters.
+func (x *exchange) local() {
+	x.outcome = cache.Local
+	x.header().Set("Content-Type", x.route.Reply.ContentType)
+	x.header().Set("Cache-Control", "no-store")
+	x.header().Set("Cache-Status", "edge; detail="+cache.Local.String())
+	x.write(x.route.Reply.Status, []byte(x.route.Reply.Text))
+}

@@ -1,0 +1,217 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httputil"
+
+	"pkgedge/cache"
+	"pkgedge/cache/policy"
+	"pkgedge/edge/redact"
+	"pkgedge/origin/kind"
+)
+
+// pass forwards a request whose response is never stored: publish, login, search,
+// audit and all that the kind does not know. Bodies stream both ways. A write that succeeded
+// makes what it changed stale before the client hears of it, so that the writer
+// reads its own write.
+func (x *exchange) pass() {
+	x.outcome = cache.Passed
+	x.chargeMiss()
+	if err := x.redactRequest(); errors.Is(err, redact.ErrBusy) {
+		x.fail(err)
+		return
+	} else if err != nil {
+		x.err = err
+		x.refuse(cache.Refused, http.StatusBadRequest, "cannot take private packages out of this request, so it goes nowhere: "+err.Error())
+		return
+	}
+	proxy := httputil.ReverseProxy{
+		Transport: x.upstream.Pass(x.route),
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+			p.SetXForwarded()
+			if x.route.Filters {
+				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // what filter can undo
+			}
+		},
+		ModifyResponse: x.passed,
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
+			x.fail(err)
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // the access log has it
+	}
+	w := x.w
+	if !x.r.ProtoAtLeast(1, 1) {
+		w = finalOnly{w}
+	}
+	proxy.ServeHTTP(w, x.r)
+}
+
+// redactRequest takes out of the request all that lies in private scopes of other
+// masters than those it is for. npm names the scope of a project in a field of
+// every request, and every package of a project in the body of an audit. It also
+// has one token for the edge, which masters that are read without one must not
+// see.
+func (x *exchange) redactRequest() error {
+	if !x.site.HasScopes() {
+		return nil
+	}
+	for _, name := range x.site.Kind.PrivateFields {
+		delete(x.r.Header, name)
+	}
+	if x.route.Class == kind.PassAny && x.upstream.DropsCredentials() {
+		delete(x.r.Header, "Authorization")
+		delete(x.r.Header, "Cookie")
+	}
+	if !x.route.Strips || x.r.Body == nil || x.r.Body == http.NoBody {
+		return nil
+	}
+	elsewhere := func(scope string) bool { return x.site.Elsewhere(scope, x.upstream) }
+	return x.site.Redactor.Request(x.r, x.control.SetReadDeadline, func(body []byte) ([]byte, error) {
+		return x.site.Names.Strip(x.route, body, elsewhere)
+	})
+}
+
+// redactResponse takes withheld packages out of a response.
+func (x *exchange) redactResponse(resp *http.Response) error {
+	if !x.route.Filters || resp.StatusCode != http.StatusOK || x.r.Method == http.MethodHead {
+		return nil
+	}
+	return x.site.Redactor.Response(x.r.Context(), resp, func(body []byte) ([]byte, error) {
+		return x.site.Names.Filter(x.route, body)
+	})
+}
+
+// finalOnly keeps interim responses from clients that do not know them (RFC 9110
+// section 15.2).
+type finalOnly struct{ http.ResponseWriter }
+
+func (w finalOnly) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w finalOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// passed sees the response before the client does.
+func (x *exchange) passed(resp *http.Response) error {
+	x.status = resp.StatusCode
+	h := resp.Header
+	if h["Content-Type"] == nil {
+		x.header()["Content-Type"] = nil // else net/http would guess one
+	}
+	delete(h, "Proxy-Authentication-Info") // ends here too, which ReverseProxy does not know
+	h["Via"] = append(h["Via"], "1.1 edge")
+	why := "bypass"
+	if m := x.r.Method; m != http.MethodGet && m != http.MethodHead {
+		why = "method"
+	}
+	h["Cache-Status"] = append(h["Cache-Status"], "edge; fwd="+why+"; detail="+cache.Passed.String())
+	if err := x.redactResponse(resp); err != nil {
+		return err
+	}
+	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}
+	if len(x.route.Invalidates) > 0 && resp.StatusCode < 400 {
+		// The write has happened, whatever becomes of the mark.
+		x.upstream.Wrote(x.route.Invalidates)
+		x.err = x.site.Invalidate(x.upstream, append(x.located(h), x.route.Invalidates...))
+	}
+	if x.describesGet(resp) {
+		return x.keep(resp)
+	}
+	return nil
+}
+
+// located returns what the Location and Content-Location of a write's response
+// name of this site, which the write has changed too (RFC 9111 section 4.4).
+func (x *exchange) located(h http.Header) []kind.Invalidation {
+	var marks []kind.Invalidation
+	for _, name := range []string{"Location", "Content-Location"} {
+		u, err := x.r.URL.Parse(h.Get(name))
+		if err != nil || h.Get(name) == "" || u.Host != "" && u.Host != x.r.Host {
+			continue
+		}
+		path, ok := x.site.Below(x.r.Host, u.EscapedPath())
+		if !ok {
+			continue
+		}
+		r := x.site.Route(http.MethodGet, path, u.RawQuery, http.Header{})
+		if r.Class.Cacheable() {
+			marks = append(marks, kind.Invalidation{Scope: kind.OneKey, Name: r.Key})
+		}
+	}
+	return marks
+}
+
+// counted counts a passed body and notes why it ended early.
+type counted struct {
+	io.ReadCloser
+	*exchange
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.sent += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
+	}
+	return n, err
+}
+
+// keptPost is the largest response to a POST, in bytes, that is kept for GET.
+const keptPost = 64 << 10
+
+// describesGet: the response to a POST is also what a GET would be answered, as
+// its Content-Location says, for as long as it states (RFC 9110 section 9.3.3).
+func (x *exchange) describesGet(resp *http.Response) bool {
+	if !x.site.Kind.Transparent || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
+		resp.ContentLength < 0 || resp.ContentLength > keptPost {
+		return false
+	}
+	u, err := x.r.URL.Parse(resp.Header.Get("Content-Location"))
+	here := resp.Header.Get("Content-Location") != "" && err == nil &&
+		(u.Host == "" || u.Host == x.r.Host) && u.RequestURI() == x.r.URL.RequestURI()
+	return here && policy.StatesLifetime(resp.Header)
+}
+
+// keep stores the response to a POST as that of a GET.
+func (x *exchange) keep(resp *http.Response) error {
+	body := make([]byte, resp.ContentLength)
+	if _, err := io.ReadFull(resp.Body, body); err != nil {
+		return err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{bytes.NewReader(body), resp.Body}
+	r := *x.r
+	r.Method = http.MethodGet
+	route := x.site.Route(r.Method, x.path, r.URL.RawQuery, r.Header)
+	_, authorized := x.r.Header["Authorization"]
+	// What was not kept costs a fetch later, and nothing now.
+	_ = x.Cache.Put(x.r.Context(), &cache.Query{
+		Key: x.site.Key(x.upstream, route), Rule: x.site.Rule(x.upstream, route), Fetcher: given{resp, body},
+		Request: policy.Request{Method: http.MethodGet, Header: r.Header, Control: policy.NoDirectives(), Authorized: authorized},
+	})
+	return nil
+}
+
+// given is a response that is at hand.
+type given struct {
+	resp *http.Response
+	body []byte
+}
+
+func (g given) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
+	if err := fill.Respond(g.resp.StatusCode, g.resp.Header, int64(len(g.body))); err != nil {
+		return err
+	}
+	_, err := fill.Write(g.body)
+	return err
+}

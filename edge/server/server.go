@@ -1,0 +1,172 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	// Longer than the 60 to 75 s after which clients and proxies drop a
+	// keep-alive connection themselves: one that the edge closes while a
+	// request is on its way costs npm and pnpm 10 s.
+	idleTimeout    = 120 * time.Second
+	maxHeaderBytes = 32 << 10
+	maxStreams     = 250 // concurrent HTTP/2 requests of one connection
+	drainLimit     = 30 * time.Second
+)
+
+// Server owns the edge's listeners. Requests have no total time limit, since a slow
+// client of a large tarball is in its right: a handler sets a write deadline for
+// each step of progress.
+type Server struct {
+	DrainLimit time.Duration // how long requests in flight may take to finish
+
+	log       *slog.Logger
+	listeners []*Listener
+}
+
+// Listener is one address. Its Handler and TLS are set before Run.
+type Listener struct {
+	net.Listener
+	Handler http.Handler
+	TLS     *tls.Config // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
+
+	key string // the address's key in the configuration
+}
+
+// New returns a server without listeners.
+func New(log *slog.Logger) *Server {
+	return &Server{DrainLimit: drainLimit, log: log}
+}
+
+// Open listens on addr, which the configuration calls key. Close gives the
+// address back where Run is not reached.
+func (s *Server) Open(ctx context.Context, key, addr string) (*Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is in use by another process: stop it, or choose another address: %w", key, addr, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: this user may not listen on %s: choose a port above 1023, or grant the right: %w", key, addr, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: %s is not an address of this machine: %w", key, addr, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w", key, addr, err)
+	}
+	l := &Listener{Listener: ln, key: key, Handler: http.NotFoundHandler()}
+	s.listeners = append(s.listeners, l)
+	return l, nil
+}
+
+// Close closes every listener that Run has not closed.
+func (s *Server) Close() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
+
+// Run serves until ctx is done or a listener fails, and then drains. First
+// unready is called, so that load balancers are told; then the listeners close
+// and idle connections with them; then requests in flight have the limit to
+// finish. The admin listener goes last: it is watched while the others drain.
+// The error is nil after a clean drain.
+func (s *Server) Run(ctx context.Context, unready func()) error {
+	// What a request does outlives the signal to drain.
+	base := context.WithoutCancel(ctx)
+	failures := make(chan error, len(s.listeners))
+	var public, admin []*http.Server
+	var serving sync.WaitGroup
+	for _, l := range s.listeners {
+		h := s.httpServer(base, l)
+		if l.key == "admin.listen" {
+			admin = append(admin, h)
+		} else {
+			public = append(public, h)
+		}
+		serving.Go(func() {
+			if err := l.serve(h); !errors.Is(err, http.ErrServerClosed) {
+				failures <- fmt.Errorf("%s: cannot serve: %w", l.key, err)
+			}
+		})
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-failures:
+	}
+	s.log.Info("draining", "limit", s.DrainLimit)
+	unready()
+	limited, cancel := context.WithTimeout(base, s.DrainLimit)
+	defer cancel()
+	drained := errors.Join(drain(limited, public), drain(limited, admin))
+	serving.Wait()
+	return errors.Join(failed, drained)
+}
+
+func (l *Listener) serve(h *http.Server) error {
+	if l.TLS != nil {
+		return h.ServeTLS(l.Listener, "", "")
+	}
+	return h.Serve(l.Listener)
+}
+
+func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(l.TLS != nil)
+	return &http.Server{
+		Handler:           l.Handler,
+		TLSConfig:         l.TLS,
+		Protocols:         &protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
+	}
+}
+
+// drain shuts servers down at once, and cuts what is left when ctx is done.
+func drain(ctx context.Context, servers []*http.Server) error {
+	errs := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, h := range servers {
+		wg.Go(func() {
+			err := h.Shutdown(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				h.Close()
+				err = fmt.Errorf("drain: requests were cut that did not finish in time: %w", err)
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// errorLog passes on what net/http reports. A failed handshake is a stranger's
+// affair, and there are many.
+type errorLog struct{ log *slog.Logger }
+
+func (e errorLog) Write(line []byte) (int, error) {
+	level := slog.LevelWarn
+	if bytes.Contains(line, []byte("TLS handshake error")) {
+		level = slog.LevelDebug
+	}
+	e.log.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	return len(line), nil
+}

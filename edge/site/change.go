@@ -1,0 +1,105 @@
+package site
+
+import (
+	"errors"
+	"net/http"
+
+	"pkgedge/cache/purge"
+	"pkgedge/cache/store"
+	"pkgedge/origin/kind"
+)
+
+// Change is a change of a package that a registry tells of.
+type Change struct {
+	Package string
+	Deleted bool
+}
+
+// ErrNoPackage is for a change that names no package of the site.
+var ErrNoPackage = errors.New("names no package of this site")
+
+// effect is what a change is about, in the terms of the cache and of the masters.
+type effect struct {
+	from  *Upstream
+	key   store.Key // of the packument
+	mark  kind.Invalidation
+	purge purge.Purge
+}
+
+// resolve finds the stored responses that a change is about. ok is false for a name
+// that the site has nothing of.
+func (s *Site) resolve(c Change) (effect, bool) {
+	if s.Kind.ChangePath == nil {
+		return effect{}, false
+	}
+	r := s.Route(http.MethodGet, s.Kind.ChangePath(c.Package), "", http.Header{})
+	from, ok := s.Upstream(r)
+	if !ok || !r.InFeed || r.Group != c.Package {
+		return effect{}, false
+	}
+	p := purge.Purge{Scope: purge.GroupMetadata, Site: s.Name, Name: r.Group, Soft: true}
+	if c.Deleted { // with its files
+		p.Scope = purge.Group
+	}
+	return effect{from, s.Key(from, r), kind.Invalidation{Scope: kind.GroupMetadata, Name: r.Group}, p}, true
+}
+
+// Apply puts changes of a feed in force. When it returns, no older response is
+// served as fresh.
+func (s *Site) Apply(changes []Change) error {
+	for _, c := range changes {
+		if e, ok := s.resolve(c); ok {
+			e.from.Wrote([]kind.Invalidation{e.mark})
+		}
+	}
+	return s.cache.Purge(s.purges(changes)...)
+}
+
+// purges lists the purges that changes need. A packument that is neither stored
+// nor being fetched needs none: a later fetch gets the new state, from the primary
+// first until a replica has followed (docs/decisions/0007). A deletion is rare and
+// always needs one, for files may be stored without it.
+func (s *Site) purges(changes []Change) (all []purge.Purge) {
+	for _, c := range changes {
+		if e, ok := s.resolve(c); ok && (c.Deleted || s.cache.Holds(e.key)) {
+			all = append(all, e.purge)
+		}
+	}
+	return all
+}
+
+// ApplyPushed puts one change in force that a registry pushed. Pushes are rare, so
+// that the cache is not asked whether anything is stored: responses that only one
+// credential may have would not be found.
+func (s *Site) ApplyPushed(c Change) error {
+	e, ok := s.resolve(c)
+	if !ok {
+		return ErrNoPackage
+	}
+	e.from.Wrote([]kind.Invalidation{e.mark})
+	return s.cache.Purge(e.purge)
+}
+
+// InvalidateMetadata makes all metadata of the site stale.
+func (s *Site) InvalidateMetadata() error {
+	return s.cache.Purge(purge.Purge{Scope: purge.SiteMetadata, Site: s.Name, Soft: true})
+}
+
+// Invalidate makes stale what a successful write at u changed.
+func (s *Site) Invalidate(u *Upstream, marks []kind.Invalidation) error {
+	for _, m := range marks {
+		p := purge.Purge{Site: s.Name, Name: m.Name, Soft: true}
+		switch m.Scope {
+		case kind.GroupMetadata:
+			p.Scope = purge.GroupMetadata
+		case kind.GroupAll:
+			p.Scope = purge.Group
+		case kind.OneKey:
+			p.Scope, p.Name = purge.Key, s.Key(u, kind.Route{Key: m.Name}).ID
+		}
+		if err := s.cache.Purge(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

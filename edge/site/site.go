@@ -1,0 +1,220 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/cache/policy"
+	"pkgedge/edge/config"
+	"pkgedge/edge/redact"
+	"pkgedge/origin"
+	"pkgedge/origin/kind"
+)
+
+// Site is one registry as the edge serves it. It is immutable once it serves,
+// and safe for concurrent use.
+type Site struct {
+	Name          string
+	Hosts         []string // lower case; empty for any
+	Kind          *kind.Descriptor
+	Names         kind.Redactor    // takes names out of bodies; nil where the kind has no such routes
+	Redactor      *redact.Redactor // of the bodies that pass
+	WebhookSecret string           // signs the messages of its webhook; "" for none
+	Lease         *Lease           // its users: the configurations that serve it, and fetches
+
+	prefix        string               // begins and ends with "/"
+	own           Upstream             // the site's own masters
+	scopes        map[string]*Upstream // those of its private scopes, by the scopes' names
+	cache         *cache.Cache
+	metadata      policy.Rule
+	files         policy.Rule
+	releases      releases
+	feed          Feed          // nil for none
+	feedFreshness time.Duration // lifetime of a followed document while the feed is live
+}
+
+// Feed tells of changes of the site's packages.
+type Feed interface {
+	// Live reports whether every change is known within about a second. While it
+	// is not, the usual lifetimes hold.
+	Live() bool
+}
+
+// Deps are what all sites share.
+type Deps struct {
+	Cache     *cache.Cache
+	Documents *origin.Documents
+	Identity  string // this edge's name in Via and CDN-Loop
+	Log       *slog.Logger
+	Observe   func(site, master, result string) // is told how each request to a master ended
+}
+
+// New returns a site, whose masters are supervised until Close.
+func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
+	t := &Site{
+		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(), Lease: NewLease(),
+		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache,
+	}
+	t.releases.age = s.MinimumAge
+	t.WebhookSecret = s.Changes.Secret
+	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
+	if err := t.connect(&t.own, cfg, s, &own, 0, deps); err != nil {
+		return nil, err
+	}
+	first := len(s.Masters) + len(s.Files)
+	for i := range s.Scopes {
+		from, u := &s.Scopes[i], new(Upstream)
+		if err := t.connect(u, cfg, s, from, first, deps); err != nil {
+			t.Close()
+			return nil, err
+		}
+		t.scopes[from.Name] = u
+		first += len(from.Masters) + len(from.Files)
+	}
+	t.Names, _ = t.own.Kind.(kind.Redactor)
+	t.metadata, t.files = rules(s)
+	return t, nil
+}
+
+// connect makes u the masters of the site, or of one of its scopes. The first of
+// them has that number in the status.
+func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from *config.Scope, first int, deps Deps) error {
+	name := strings.TrimSuffix(conf.Name+" "+from.Name, " ")
+	age := conf.MinimumAge
+	if from.Name != "" {
+		age = 0 // a private scope has no strangers' releases
+	}
+	o, err := origin.New(origin.Config{
+		Site:        name,
+		Kind:        *s.Kind,
+		PublicBase:  cfg.Public(conf).String(),
+		Masters:     upstreams(from.Masters),
+		Files:       upstreams(from.Files),
+		First:       first,
+		Credentials: from.Credentials,
+		Probe:       origin.Probe(conf.Probe),
+		Log:         deps.Log,
+		Timeouts:    origin.Timeouts{Connect: conf.Timeouts.Connect, FirstByte: conf.Timeouts.FirstByte, Idle: conf.Timeouts.Idle},
+		MaxMetadata: cfg.Cache.MaxMetadata,
+		Documents:   deps.Documents,
+		Identity:    deps.Identity,
+		MinimumAge:  age,
+		Settings:    conf.Settings,
+		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
+			return s.digests(ctx, u, list, h, renew)
+		},
+		Observe: func(master, result string) { deps.Observe(conf.Name, master, result) },
+	})
+	if err != nil {
+		return fmt.Errorf("site %s: %w", name, err)
+	}
+	*u = Upstream{Site: o, Scope: from.Name, authorized: from.Authorized, lease: s.Lease}
+	if from.Name != "" || from.Credentials != "" {
+		u.keyPrefix = strings.TrimPrefix(from.Name+" "+ownerOf([]string{from.Credentials})+" ", " ")
+	}
+	return nil
+}
+
+func upstreams(masters []config.Master) []origin.Upstream {
+	all := make([]origin.Upstream, len(masters))
+	for i, m := range masters {
+		all[i] = origin.Upstream{URL: m.URL, Primary: m.Role == config.RolePrimary, Spare: m.Role == config.RoleSpare}
+	}
+	return all
+}
+
+// Follow gives the site its feed, before it serves. Followed documents then have
+// the lifetime fresh while the feed is live; 0 leaves them their usual one.
+func (s *Site) Follow(feed Feed, fresh time.Duration) { s.feed, s.feedFreshness = feed, fresh }
+
+// Below returns the part of an escaped path under the site's prefix, with its
+// leading slash. ok is false for a request that is not this site's.
+func (s *Site) Below(host, path string) (below string, ok bool) {
+	if len(s.Hosts) > 0 && !slices.Contains(s.Hosts, hostname(host)) {
+		return "", false
+	}
+	if path == s.prefix[:len(s.prefix)-1] { // the prefix without its slash
+		return "/", true
+	}
+	if !strings.HasPrefix(path, s.prefix) {
+		return "", false
+	}
+	return path[len(s.prefix)-1:], true
+}
+
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		hostport = host
+	}
+	return strings.ToLower(hostport)
+}
+
+// Route names what is asked for by a request for a path below the site.
+func (s *Site) Route(method, path, query string, h http.Header) kind.Route {
+	return s.own.Route(kind.Request{Method: method, Path: path, Query: query, Header: h})
+}
+
+// Adopt takes over the knowledge that old, the site in an earlier configuration,
+// has of the masters.
+func (s *Site) Adopt(old *Site) {
+	before := old.Upstreams()
+	for _, u := range s.Upstreams() {
+		if i := slices.IndexFunc(before, func(b *Upstream) bool { return b.Scope == u.Scope }); i >= 0 {
+			u.Adopt(before[i].Site, func(path string) bool { return s.owns(u, path) })
+		}
+	}
+}
+
+// owns reports whether a path below the site is for u, as the scopes are now.
+func (s *Site) owns(u *Upstream, path string) bool {
+	now, ok := s.Upstream(s.Route(http.MethodGet, path, "", http.Header{}))
+	return ok && now == u
+}
+
+// Close ends the supervision of the masters. No request may be under way.
+func (s *Site) Close() {
+	for _, u := range s.Upstreams() {
+		u.Close()
+	}
+}
+
+// Table is the sites of one configuration. The longest prefix is first, and of
+// equal ones those bound to host names.
+type Table []*Site
+
+// Sort brings the sites into the order in which they are looked for.
+func (t Table) Sort() {
+	slices.SortStableFunc(t, func(a, b *Site) int {
+		if d := len(b.prefix) - len(a.prefix); d != 0 {
+			return d
+		}
+		return len(b.Hosts) - len(a.Hosts)
+	})
+}
+
+// Find returns a request's site and the path below its prefix, as escaped as it
+// came.
+func (t Table) Find(host, escapedPath string) (s *Site, below string, ok bool) {
+	for _, s := range t {
+		if below, ok := s.Below(host, escapedPath); ok {
+			return s, below, true
+		}
+	}
+	return nil, "", false
+}
+
+// Named returns the site of a name.
+func (t Table) Named(name string) (*Site, bool) {
+	i := slices.IndexFunc(t, func(s *Site) bool { return s.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return t[i], true
+}
