@@ -140,7 +140,29 @@ var arrows = map[string][]arrow{
 	},
 	"tls": nil,
 	"origin": {
+		{"origin/counted", "a site's memory is shared by configurations"},
+		{"origin/fetch", "it fetches for the cache"},
+		{"origin/health", "it hands configured masters down, and their status up"},
 		{"origin/kind", "masters are asked for a kind.Route"},
+		{"origin/pool", "a site has one pool or two"},
+		{"origin/transport", "its timeouts are the transport's"},
+	},
+	"origin/counted": nil,
+	"origin/fetch": {
+		{"origin/health", "an unusable answer is a health.Blame"},
+		{"origin/kind", "a kind checks and rewrites documents"},
+		{"origin/pool", "a pool asks the masters"},
+		{"origin/transport", "an answer may be a transport.StatusError"},
+	},
+	"origin/health": {
+		{"origin/counted", "the health of a master is shared by configurations"},
+		{"origin/kind", "a request's class comes from its kind.Route"},
+		{"origin/transport", "probes are sent to masters"},
+	},
+	"origin/pool": {
+		{"origin/counted", "a pool's memory is shared by configurations"},
+		{"origin/health", "masters are chosen by their health"},
+		{"origin/kind", "a request is for a kind.Route"},
 		{"origin/transport", "requests are sent to masters"},
 	},
 	"origin/kinds": {
@@ -165,7 +187,12 @@ var arrows = map[string][]arrow{
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
-	"origin/feed":      nil,
+	"origin/feed": nil,
+	"origin/origintest": {
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+		{"origin/transport", "timeouts that no test reaches"},
+	},
 	"origin/transport": nil,
 }
 
@@ -198,8 +225,27 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 	},
 	"origin": {
+		{anyKind, "a site of each kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/fetch": {
 		{"origin/kinds", "a site of each kind"},
 		{anyKind, "a site of each kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/health": {
+		{anyKind, "the probes of a kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/pool": {
+		{anyKind, "routes to ask for"},
+		{"origin/fetch", "a fetcher, for tests of both together"},
+		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 	},

@@ -2,12 +2,13 @@ package fetch
 
 import (
 	"context"
-	"pkgedge/origin/health"
-	"pkgedge/origin/kind"
-	"pkgedge/origin/pool"
 	"slices"
 	"sync"
 	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
 )
 
 const (

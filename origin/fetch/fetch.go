@@ -50,10 +50,11 @@ type Config struct {
 	Files       Masters // for files
 	Writes      *pool.RecentWrites
 	Documents   *Documents
-	Deferred    *Deferred    // nil for a memory of its own
-	Digests     DigestSource // nil where no file has a digest
-	MaxMetadata int64        // bytes of a decoded document
-	Policed     bool         // some files may be withheld
+	Deferred    *Deferred     // nil for a memory of its own
+	Digests     DigestSource  // nil where no file has a digest
+	MaxMetadata int64         // bytes of a decoded document
+	Policed     bool          // some files may be withheld
+	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
 	Log         *slog.Logger
 }
 
@@ -67,7 +68,7 @@ type Fetcher struct {
 	deferred       *Deferred
 	digests        DigestSource
 	maxMetadata    int64
-	digestWait     time.Duration // see digestWait
+	digestWait     time.Duration
 	policed        bool
 	log            *slog.Logger
 }
@@ -83,10 +84,13 @@ func New(cfg Config) *Fetcher {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.DigestWait == 0 {
+		cfg.DigestWait = digestWait
+	}
 	return &Fetcher{
 		site: cfg.Site, kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
 		documents: cfg.Documents, deferred: cfg.Deferred, digests: cfg.Digests, maxMetadata: cfg.MaxMetadata,
-		digestWait: digestWait, policed: cfg.Policed, log: cfg.Log,
+		digestWait: cfg.DigestWait, policed: cfg.Policed, log: cfg.Log,
 	}
 }
 

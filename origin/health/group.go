@@ -132,7 +132,8 @@ func (g *Group) inheritOutage() {
 	g.downAt.Store(since.UnixNano())
 }
 
-func (g *Group) key() string { return g.cfg.Site + "\x00" + g.cfg.Pool + "\x00" }
+// Key names the pool in a registry.
+func (g *Group) Key() string { return g.cfg.Site + "\x00" + g.cfg.Pool + "\x00" }
 
 // Start begins to probe, until Close.
 func (g *Group) Start() {

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
+
 	"pkgedge/origin/kind"
 	"pkgedge/origin/transport"
-	"time"
 )
 
 // Probe is how masters are asked whether they are well. The zero Probe asks

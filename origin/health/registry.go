@@ -39,7 +39,7 @@ func newHost(name string) *host {
 
 // join has a group share what is known of its pool and its masters.
 func (r *Registry) join(g *Group) {
-	key := g.key()
+	key := g.Key()
 	g.shared = r.pools.Acquire(key, func() *shared { return new(shared) })
 	for _, m := range g.masters {
 		name := m.Base.Redacted()
@@ -49,7 +49,7 @@ func (r *Registry) join(g *Group) {
 
 // leave undoes join.
 func (r *Registry) leave(g *Group) {
-	key := g.key()
+	key := g.Key()
 	for _, m := range g.masters {
 		r.hosts.Release(key + m.name)
 	}

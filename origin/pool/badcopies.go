@@ -1,10 +1,11 @@
 package pool
 
 import (
-	"pkgedge/origin/health"
 	"slices"
 	"sync"
 	"time"
+
+	"pkgedge/origin/health"
 )
 
 // badCopies remember which master sent a wrong file, to ask it last for that file.

@@ -3,10 +3,11 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"pkgedge/origin/health"
-	"pkgedge/origin/transport"
 	"slices"
 	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/transport"
 )
 
 var (

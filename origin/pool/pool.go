@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
@@ -15,8 +14,9 @@ import (
 
 // Config describes a pool.
 type Config struct {
-	health.Config // without its Transport
+	health.Config // without its Registry and Transport
 
+	Registry   *Registry // nil to share nothing
 	Timeouts   transport.Timeouts
 	PublicBase string        // URL under which clients reach the site, without a final slash
 	Writes     *RecentWrites // shared by all pools of a site
@@ -42,18 +42,6 @@ type Pool struct {
 	*memory
 }
 
-// memory is what a pool remembers beside the health of its masters.
-type memory struct {
-	badCopies       *badCopies
-	waits           health.Latencies // for first bytes, at all masters
-	hedges, retries *budget
-	hedged, retried atomic.Int64 // for metrics
-}
-
-func newMemory() *memory {
-	return &memory{badCopies: newBadCopies(), hedges: newHedges(), retries: newRetries()}
-}
-
 // New returns a pool that does not probe before Start.
 func New(cfg Config) *Pool {
 	if cfg.Observe == nil {
@@ -71,15 +59,21 @@ func New(cfg Config) *Pool {
 	if cfg.Writes == nil {
 		cfg.Writes = NewRecentWrites()
 	}
-	p := &Pool{cfg: cfg, transport: transport.New(cfg.Timeouts), memory: newMemory()}
+	if cfg.Registry == nil {
+		cfg.Registry = new(Registry)
+	}
+	p := &Pool{cfg: cfg, transport: transport.New(cfg.Timeouts)}
 	p.cfg.Transport = p.transport
+	p.cfg.Config.Registry = &cfg.Registry.masters
 	p.Group = health.NewGroup(p.cfg.Config)
+	p.memory = cfg.Registry.memories.Acquire(p.Key(), newMemory)
 	return p
 }
 
 // Close ends the probes. Requests under way may go on.
 func (p *Pool) Close() {
 	p.Group.Close()
+	p.cfg.Registry.memories.Release(p.Key())
 	p.transport.CloseIdleConnections()
 }
 

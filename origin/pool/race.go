@@ -5,11 +5,12 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
+	"time"
+
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/transport"
-	"strconv"
-	"time"
 )
 
 // race is one fetch, and the masters that are asked for it. The first usable answer

@@ -65,8 +65,8 @@ const (
 	primaryAlone                   // ask the primary first, and nobody else before it has failed
 )
 
-// errUnshown is a document that still has what a write took away.
-var errUnshown = fmt.Errorf("%w: the primary has removed something since", kind.ErrOlder)
+// errUnshown is a document that still has something which a write took away.
+var errUnshown = &health.Blame{Word: "older", Err: fmt.Errorf("%w: the primary has removed something since", kind.ErrOlder)}
 
 // NewRecentWrites returns writes that nothing was added to.
 func NewRecentWrites() *RecentWrites {

@@ -6,10 +6,11 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"strconv"
+
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/transport"
-	"strconv"
 )
 
 // Request is one fetch.
