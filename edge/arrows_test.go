@@ -183,7 +183,14 @@ var arrows = map[string][]arrow{
 	"origin/kind/kindtest/shelf": {
 		{"origin/kind", "a throw-away kind implements kind.Kind"},
 	},
-	"origin/sample": nil,
+	"origin/sample": {
+		{"origin/sample/account", "logins and tokens"},
+		{"origin/sample/ordered", "documents keep the order of their members"},
+		{"origin/sample/tarball", "a version has a tarball and its digests"},
+	},
+	"origin/sample/account": nil,
+	"origin/sample/ordered": nil,
+	"origin/sample/tarball": nil,
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
@@ -191,6 +198,7 @@ var arrows = map[string][]arrow{
 	"origin/origintest": {
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 		{"origin/transport", "timeouts that no test reaches"},
 	},
 	"origin/transport": nil,
@@ -212,6 +220,7 @@ var testArrows = map[string][]arrow{
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 	"edge/server": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -235,6 +244,7 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 	"origin/health": {
 		{anyKind, "the probes of a kind"},
@@ -289,6 +299,7 @@ var testArrows = map[string][]arrow{
 		{"origin/kind", "the sample masters are held to the vocabulary"},
 		{anyKind, "the sample masters are held to a kind's reading of their documents"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 }
 
@@ -300,9 +311,9 @@ const anyKind = "origin/*"
 // alone may import.
 const partOfKind = "origin/*/*"
 
-// impure lists what a room without network or disk cannot need. Times it may be
-// given, and reads in documents, so that package time is another matter: see
-// TestPureRoomsHaveNoClock.
+// impure lists the packages that a room without network or disk cannot need. It may
+// be given times, and reads them in documents, so that package time is another
+// matter: see TestPureRoomsHaveNoClock.
 var impure = []string{"net", "os", "os/exec", "os/signal", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "unsafe"}
 
 // pure lists the rooms that must do without it.
@@ -314,7 +325,8 @@ type pkg struct {
 	Imports, TestImports, XTestImports []string
 }
 
-// clock is what package time has that is not a function of its arguments.
+// clock matches the functions of package time that depend on more than their
+// arguments.
 var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker|Local)\b`)
 
 func TestPureRoomsHaveNoClock(t *testing.T) {
@@ -430,7 +442,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport", "counted", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {
@@ -462,7 +474,7 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},
 		{"tests of the daemon inject faults", pkg{ImportPath: "pkgedge/edge/daemon", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
-		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
+		{"tests of pool use samples", pkg{ImportPath: "pkgedge/origin/pool", TestImports: []string{"pkgedge/origin/sample"}}, ""},
 		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
 		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},
 		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},

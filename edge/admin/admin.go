@@ -8,11 +8,10 @@ import (
 	"net/http"
 )
 
-// Config is what the listener is made of. All but Token and Listen are
-// required.
+// Config has the parts of the API. All but Token and Listen are required.
 type Config struct {
-	// Token is the bearer token for everything that changes state. Without one
-	// only loopback peers may.
+	// Token is the bearer token of requests that change state. Without one only
+	// loopback peers may change state.
 	Token string
 	// Listen is the address of the listener, such as "127.0.0.1:8081". Its host
 	// is accepted in the Host header besides loopback names.
@@ -23,13 +22,13 @@ type Config struct {
 	Drainer Drainer
 	// Reloader reads the configuration again.
 	Reloader Reloader
-	// Status returns what /status shows, as a value for [encoding/json].
+	// Status returns the document of /status, as a value for [encoding/json].
 	Status func() any
-	// Ready returns nil, or why no traffic should be sent here now.
+	// Ready returns nil, or the reason for a load balancer to send no traffic.
 	Ready func() error
 	// Metrics answers /metrics; see [Metrics.Handler].
 	Metrics http.Handler
-	// Logger is told of each purge, and of each master drained.
+	// Logger gets a line for each purge, and for each master drained.
 	Logger *slog.Logger
 }
 
@@ -49,7 +48,7 @@ POST /reload   read the configuration again
 Each POST answers JSON that says what was done, or {"error": "…"}.
 `
 
-// New returns the handler of the admin listener.
+// New returns the handler of the API.
 func New(cfg Config) http.Handler {
 	g := newGuard(cfg.Token, cfg.Listen)
 	mux := http.NewServeMux()
@@ -77,7 +76,7 @@ func New(cfg Config) http.Handler {
 	return g.names(routes{mux})
 }
 
-// routes is a mux whose own refusals are JSON as all others are.
+// routes is a mux whose own refusals are JSON, too.
 type routes struct{ *http.ServeMux }
 
 func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +88,7 @@ func (m routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.ServeMux.ServeHTTP(w, r)
 }
 
-// refusal puts the mux's own text as JSON. Allow goes through.
+// refusal turns a refusal of the mux into JSON. It keeps the Allow field.
 type refusal struct {
 	http.ResponseWriter
 	request *http.Request
@@ -103,9 +102,10 @@ func (w *refusal) WriteHeader(status int) {
 	refuse(w.ResponseWriter, status, reason)
 }
 
-// Write drops the text.
+// Write drops the text of the mux.
 func (w *refusal) Write(text []byte) (int, error) { return len(text), nil }
 
+// text answers with plain text.
 func text(w http.ResponseWriter, status int, body string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
@@ -115,6 +115,7 @@ func text(w http.ResponseWriter, status int, body string) {
 	io.WriteString(w, body)
 }
 
+// answer answers with v as JSON.
 func answer(w http.ResponseWriter, status int, v any) {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
@@ -132,7 +133,7 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Write(body.Bytes())
 }
 
-// refuse answers with an error in one line.
+// refuse answers with an error, which is one line.
 func refuse(w http.ResponseWriter, status int, reason string) {
 	answer(w, status, struct {
 		Error string `json:"error"`

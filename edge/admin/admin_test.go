@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// purger records what it is asked, and answers err.
+// purger records the purges, and answers err.
 type purger struct {
 	err  error
 	seen []Purge
@@ -35,7 +35,7 @@ func config(p *purger) Config {
 	}
 }
 
-// request is one from this machine, with header lines "Name: value".
+// request makes a request from this machine, with header lines "Name: value".
 func request(method, target, body string, header ...string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Host = "127.0.0.1:8081"

@@ -60,7 +60,7 @@ func (c *Client) Status(ctx context.Context) ([]byte, *report.Status, error) {
 	return text, doc, nil
 }
 
-// Purge has the edge forget what p names.
+// Purge has the edge forget the responses that p names.
 func (c *Client) Purge(ctx context.Context, p Purge) error {
 	_, err := c.call(ctx, http.MethodPost, "/purge", p)
 	return err

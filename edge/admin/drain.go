@@ -9,34 +9,34 @@ import (
 )
 
 // A Drainer takes masters out of rotation and puts them back. Drain returns once
-// no new request goes to a drained master; those under way finish. The master is
-// its number in the status, its URL, or the host of that. The error wraps
-// [ErrUnknownSite], [ErrUnknownMaster] or [ErrAmbiguousMaster] when the request
-// is to blame.
+// no new request goes to a drained master. Requests under way finish. A master is
+// named by its number in the status, by its URL, or by the host of its URL. The
+// error wraps [ErrUnknownSite], [ErrUnknownMaster] or [ErrAmbiguousMaster] for a
+// name that does not fit.
 type Drainer interface {
 	Drain(ctx context.Context, site, master string, drained bool) (Rotation, error)
 }
 
-// What a [Drainer] cannot find.
+// Errors of a [Drainer].
 var (
 	ErrUnknownMaster   = errors.New("unknown master")      // answered 404
 	ErrAmbiguousMaster = errors.New("names more than one") // answered 400
 )
 
-// Rotation is what became of a drain, or of its opposite.
+// Rotation describes a drain, or its opposite.
 type Rotation struct {
 	Site    string `json:"site"`
 	Drained bool   `json:"drained"`
-	// Masters are those that were named: one, or a host's entries among the
-	// masters of the site, of its files and of its scopes.
+	// Masters are the masters that were named: one, or all entries of a host among
+	// the masters of the site, of its files and of its scopes.
 	Masters []Master `json:"masters"`
 	// Left are the masters of the same pools that get requests now.
 	Left []Master `json:"left"`
-	// Warnings say what does not work any more, a line each.
+	// Warnings say which requests fail from now on, a line each.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Master is one of them.
+// Master is a master of a [Rotation].
 type Master struct {
 	N        int    `json:"n"`
 	URL      string `json:"url"`
@@ -74,6 +74,7 @@ func (h *drains) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// word names the change, for the log.
 func (h *drains) word() string {
 	if h.drained {
 		return "drain"

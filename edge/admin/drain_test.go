@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// drainer records what it is asked, and answers err.
+// drainer records the drains, and answers err.
 type drainer struct {
 	err  error
 	seen []string

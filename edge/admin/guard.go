@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// guard decides who is heard.
+// guard decides which requests are answered. See the comment of the package.
 type guard struct {
-	open   bool              // no token: this machine only
-	token  [sha256.Size]byte // hashed, so that comparing tells nothing of its length
+	open   bool              // there is no token: only this machine changes state
+	token  [sha256.Size]byte // hashed, so that the time to compare tells nothing of its length
 	host   string            // of the listener
 	origin *http.CrossOriginProtection
 }
@@ -26,8 +26,8 @@ func newGuard(token, listen string) *guard {
 	}
 }
 
-// names refuses, where there is no token, requests for names that are not this
-// machine's.
+// names refuses requests whose Host is not a name of this machine, unless there is
+// a token.
 func (g *guard) names(next http.Handler) http.Handler {
 	if !g.open {
 		return next
@@ -41,6 +41,7 @@ func (g *guard) names(next http.Handler) http.Handler {
 	})
 }
 
+// ours says whether a Host names this machine.
 func (g *guard) ours(host string) bool {
 	h := hostOf(host)
 	if h == "localhost" || h != "" && h == g.host {
@@ -50,7 +51,7 @@ func (g *guard) ours(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// hostOf is the host of "host:port" or "host", in lower case, without brackets.
+// hostOf returns the host of "host:port" or "host", in lower case, without brackets.
 func hostOf(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
@@ -59,7 +60,7 @@ func hostOf(hostport string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// changes lets through only those who may change state.
+// changes refuses requests without the authority to change state.
 func (g *guard) changes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := g.origin.Check(r); err != nil {
@@ -78,12 +79,13 @@ func (g *guard) changes(next http.Handler) http.Handler {
 	})
 }
 
+// local says whether a peer is this machine.
 func local(remote string) bool {
 	peer, err := netip.ParseAddrPort(remote)
 	return err == nil && peer.Addr().Unmap().IsLoopback()
 }
 
-// knows compares in a time that tells nothing of the token.
+// knows says whether the field has the token. Its time tells nothing of the token.
 func (g *guard) knows(authorization string) bool {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	sum := sha256.Sum256([]byte(strings.TrimLeft(token, " ")))

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,9 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are what /metrics shows, on a registry of their own. Labels are the
-// names of sites and masters, from the configuration, and words from fixed sets;
-// never a package. Its methods may be called concurrently.
+// Metrics are the metrics of /metrics. Their labels are the names of sites and
+// masters, from the configuration, and words from fixed sets. A package is never a
+// label. The methods may be called concurrently.
 type Metrics struct {
 	registry *prometheus.Registry
 	inFlight prometheus.Gauge
@@ -26,9 +28,9 @@ type (
 	originLabels struct{ site, master, result string }
 )
 
-// served is what one answer adds to.
+// served are the counters of an answer.
 type served struct {
-	count    *atomic.Int64 // the same as requests, which cannot be read
+	count    *atomic.Int64 // counts as requests does, which cannot be read
 	requests prometheus.Counter
 	bytes    prometheus.Counter
 	seconds  prometheus.Observer
@@ -84,8 +86,8 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// Observe counts one answer of site: its outcome, a word from a fixed set, the
-// bytes of body sent, and how long it took. It allocates nothing once a pair of
+// Observe counts an answer of site: its outcome, which is a word from a fixed set,
+// the bytes of its body, and its duration. It allocates nothing once a pair of
 // labels has been seen.
 func (m *Metrics) Observe(site, outcome string, bytes int64, d time.Duration) {
 	c := m.served.get(servedLabels{site, outcome})
@@ -116,7 +118,7 @@ func (m *Metrics) Begin() { m.inFlight.Inc() }
 // End is called once for each Begin.
 func (m *Metrics) End() { m.inFlight.Dec() }
 
-// Gauge shows, under name, what f returns at each collection. It panics when
+// Gauge registers a gauge that has the value of f at each collection. It panics when
 // the name is malformed or taken.
 func (m *Metrics) Gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
@@ -125,12 +127,12 @@ func (m *Metrics) Gauge(name, help string, f func() float64) {
 // Emit is called with a value and one text for each label.
 type Emit func(value float64, labels ...string)
 
-// Gauges shows, under name, each value that f emits at a collection.
+// Gauges registers a gauge that has, at each collection, the values that f emits.
 func (m *Metrics) Gauges(name, help string, labels []string, f func(Emit)) {
 	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue, f})
 }
 
-// Counters is Gauges for values that only grow.
+// Counters registers a counter in the way of [Metrics.Gauges].
 func (m *Metrics) Counters(name, help string, labels []string, f func(Emit)) {
 	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, f})
 }
@@ -153,4 +155,48 @@ func (r *reading) Collect(to chan<- prometheus.Metric) {
 // Handler answers /metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// maxChildren bounds the sets of labels of a metric. Sites and masters come from the
+// configuration and words from fixed sets, so that only a bug in the edge exceeds
+// it. Further sets are counted under empty labels.
+const maxChildren = 4096
+
+// children maps labels to their counters. A lookup of labels that were seen before
+// takes no lock.
+type children[L comparable, C any] struct {
+	resolve func(L) C
+	mu      sync.Mutex              // held while known is replaced
+	known   atomic.Pointer[map[L]C] // replaced, never changed
+}
+
+// get returns the counter of those labels.
+func (c *children[L, C]) get(labels L) C {
+	if known := c.known.Load(); known != nil {
+		if child, ok := (*known)[labels]; ok {
+			return child
+		}
+	}
+	return c.add(labels)
+}
+
+// add returns the counter of labels that were not seen before.
+func (c *children[L, C]) add(labels L) C {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := make(map[L]C)
+	if old := c.known.Load(); old != nil {
+		if len(*old) >= maxChildren {
+			var none L
+			labels = none
+		}
+		if child, ok := (*old)[labels]; ok {
+			return child
+		}
+		known = maps.Clone(*old)
+	}
+	child := c.resolve(labels)
+	known[labels] = child
+	c.known.Store(&known)
+	return child
 }

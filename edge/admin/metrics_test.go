@@ -24,7 +24,7 @@ func TestMetricsShowWhatWasCounted(t *testing.T) {
 	m := NewMetrics("v1.2.3")
 	m.Observe("npm", "hit", 100, time.Millisecond)
 	m.Observe("npm", "hit", 200, 2*time.Second)
-	m.Observe("npm", "miss", -1, time.Second) // a length nobody knew
+	m.Observe("npm", "miss", -1, time.Second) // of unknown length
 	m.Origin("npm", "a", "ok")
 	m.Origin("npm", "a", "ok")
 	m.Origin("npm", "b", "timeout")

@@ -12,38 +12,37 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// maxPurgeBody is the size a purge's body may have, in bytes. The longest thing
-// it can name is a URL.
+// maxPurgeBody is the largest body of a purge, in bytes. Its longest member is a URL.
 const maxPurgeBody = 16 << 10
 
-// A Purger makes the edge forget. Purge returns once what it names is not served
-// any more, not even by a fill that began before; or, when soft, once it counts
-// as stale. Its error wraps [ErrUnknownSite] or [ErrUnknownName] when the
-// request is to blame.
+// A Purger makes the edge forget stored responses. Purge returns once none of the
+// responses that p names is served any more, not even by a fill that began before.
+// After a soft purge they count as stale. The error wraps [ErrUnknownSite] or
+// [ErrUnknownName] for a name that does not fit.
 type Purger interface {
-	Purge(ctx context.Context, what Purge) error
+	Purge(ctx context.Context, p Purge) error
 }
 
-// What a [Purger] cannot find.
+// Errors of a [Purger].
 var (
 	ErrUnknownSite = errors.New("unknown site")                   // answered 404
 	ErrUnknownName = errors.New("not a name this edge can store") // answered 400
 )
 
-// Purge names what to forget: one of Package, URL and All, or a Site alone,
-// which means all of it. Site beside Package or URL narrows them to that site.
+// Purge names the responses to forget: one of Package, URL and All, or a Site alone,
+// which means all of that site. Site beside Package or URL narrows them to the site.
 type Purge struct {
 	Site    string `json:"site,omitzero"`
 	Package string `json:"package,omitzero"`
 	// URL is an absolute http or https URL, or a path.
 	URL string `json:"url,omitzero"`
 	All bool   `json:"all,omitzero"`
-	// Soft keeps the bytes, as stale: they are asked for again before use, and
-	// still serve when no master answers.
+	// Soft keeps the responses, as stale: they are validated before use, and still
+	// serve when no master answers.
 	Soft bool `json:"soft,omitzero"`
 }
 
-// check says what is wrong with p.
+// check finds mistakes in p.
 func (p Purge) check() error {
 	switch {
 	case p.Package != "" && p.URL != "":
@@ -72,9 +71,9 @@ type purges struct {
 }
 
 func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var what Purge
+	var p Purge
 	body := http.MaxBytesReader(w, r.Body, maxPurgeBody)
-	if err := json.UnmarshalRead(body, &what, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.UnmarshalRead(body, &p, json.RejectUnknownMembers(true)); err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit))
 			return
@@ -82,28 +81,29 @@ func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "cannot read the purge: "+err.Error())
 		return
 	}
-	if err := what.check(); err != nil {
+	if err := p.check(); err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 
-	err := h.purger.Purge(r.Context(), what)
+	err := h.purger.Purge(r.Context(), p)
 	switch {
 	case err == nil:
-		h.logger.LogAttrs(r.Context(), slog.LevelInfo, "purged", what.attrs(r)...)
+		h.logger.LogAttrs(r.Context(), slog.LevelInfo, "purged", p.attrs(r)...)
 		answer(w, http.StatusOK, struct {
 			Purged Purge `json:"purged"`
-		}{what})
+		}{p})
 	case errors.Is(err, ErrUnknownSite):
 		refuse(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, ErrUnknownName):
 		refuse(w, http.StatusBadRequest, err.Error())
 	default:
-		h.logger.LogAttrs(r.Context(), slog.LevelError, "purge failed", append(what.attrs(r), slog.Any("error", err))...)
+		h.logger.LogAttrs(r.Context(), slog.LevelError, "purge failed", append(p.attrs(r), slog.Any("error", err))...)
 		refuse(w, http.StatusInternalServerError, "cannot purge: "+err.Error())
 	}
 }
 
+// attrs describes p for the log.
 func (p Purge) attrs(r *http.Request) []slog.Attr {
 	return []slog.Attr{
 		slog.String("site", p.Site),

@@ -6,21 +6,21 @@ import (
 	"net/http"
 )
 
-// A Reloader has the edge read its configuration again. Reload returns once the
-// new one serves. Its error is a [*Refused] when the configuration is to blame,
-// and wraps [ErrNotNow] when the edge is; the one in use stays then.
+// A Reloader has the edge read its configuration again. Reload returns once the new
+// configuration serves. With an error the old one stays: a [*Refused] for a
+// configuration with mistakes, and an [ErrNotNow] for an edge that cannot reload now.
 type Reloader interface {
 	Reload(ctx context.Context) (Reloaded, error)
 }
 
-// Reloaded is what a reload changed.
+// Reloaded describes a reload.
 type Reloaded struct {
 	Config   string   `json:"config"`  // the file, or "built in"
 	Changed  []string `json:"changed"` // keys, such as "limits.rate" or "site npm: masters"
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Refused is a configuration that cannot be used. The edge has logged it.
+// Refused is the error of a configuration with mistakes. The edge has logged them.
 type Refused struct {
 	Mistakes []string // a line each, with file, line and key
 }
@@ -29,7 +29,7 @@ func (r *Refused) Error() string {
 	return "the new configuration is refused, and the one in use stays"
 }
 
-// ErrNotNow is answered 503.
+// ErrNotNow is the error of an edge that cannot reload now. It is answered 503.
 var ErrNotNow = errors.New("not now")
 
 // reloads answers POST /reload.

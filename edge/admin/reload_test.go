@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// reloader counts what it is asked, and answers err.
+// reloader counts the reloads, and answers err.
 type reloader struct {
 	err  error
 	seen int

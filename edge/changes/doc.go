@@ -3,8 +3,8 @@
 // that the registry posts ([Webhooks]).
 //
 // It subscribes a site to its feed, across reloads, and hands each change on to the
-// site. How a feed is read is package feed's matter, and what a change makes stale
-// is the site's. It knows nothing of the cache, of lifetimes, or of clients'
+// site. Package feed reads the feed, and the site knows which responses a change makes
+// stale. It knows nothing of the cache, of lifetimes, or of clients'
 // requests for packages.
 //
 // The locks of Feeds and Webhooks are independent. Neither is held while a site is

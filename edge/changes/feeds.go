@@ -16,7 +16,7 @@ import (
 )
 
 // Freshness is how long a packument is used without asking while the feed is live.
-// It has an end, for it mends whatever no feed told.
+// It has an end, which mends every change that no feed told.
 const Freshness = 12 * time.Hour
 
 // Feeds are the change feeds of all sites. They go on across reloads that leave
@@ -153,7 +153,7 @@ func (s *Subscription) start(before *Subscription, ended func()) {
 	}()
 }
 
-// State is what is known of the feed, nil of none.
+// State describes the feed. It is nil without a subscription.
 func (s *Subscription) State() *feed.Status {
 	if s == nil {
 		return nil

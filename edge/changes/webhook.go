@@ -70,12 +70,9 @@ func (h *Webhooks) remember(site, mac string, now time.Time) {
 	h.applied = append(h.applied, message{site, mac, now})
 }
 
-// SiteOf returns the name of the site that a request is a webhook's message for. ok
-// is false for a request that may be for a package: GET /hooks/npm asks for a
-// version of the package "hooks".
-func SiteOf(r *http.Request) (name string, ok bool) {
-	name, ok = strings.CutPrefix(r.URL.EscapedPath(), webhookPath)
-	return name, ok && r.Method != http.MethodGet && r.Method != http.MethodHead
+// SiteOf returns the name of the site whose webhook has a path.
+func SiteOf(escapedPath string) (name string, ok bool) {
+	return strings.CutPrefix(escapedPath, webhookPath)
 }
 
 // Receive takes a message for a site whose messages are signed with secret, and

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// What was told is remembered for an hour, for each site, and of the last few
-// thousand.
+// A message is remembered for an hour, by site, and only the last few thousand are.
 func TestMemoryOfHooks(t *testing.T) {
 	var h Webhooks
 	now := time.Now()

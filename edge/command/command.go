@@ -63,7 +63,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 	case "help":
 		return Run(ctx, append(line.Help.Command, "--help"), stdout, stderr, env)
 	case "version":
-		fmt.Fprintln(stdout, "edge", Version())
+		fmt.Fprintln(stdout, "edge", version())
 		return exitOK
 	case "check":
 		return line.Check.run(stdout, stderr, env)

@@ -4,7 +4,7 @@
 //   - serve.go and check.go read the configuration.
 //   - status.go, purge.go, drain.go and reload.go call the admin API of a running
 //     edge; admin.go has their flags.
-//   - warm.go fetches through an edge, and asks the admin API for its URL.
+//   - warm.go fetches through an edge, and reads its URL from the admin API.
 //
 // A command reads flags, calls another package and prints. It has no rules of its
 // own: caching, masters and packages are not its business. Exit code 1 means that

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"pkgedge/edge/config"
 	"pkgedge/edge/daemon"
@@ -33,7 +32,7 @@ func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: Version(), Out: stdout, Log: log, Level: level})
+	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: version(), Out: stdout, Log: log, Level: level})
 	if err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError
@@ -44,10 +43,8 @@ func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 // newLog returns a log that writes text to a terminal, and JSON elsewhere.
 func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, options))
-		}
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }

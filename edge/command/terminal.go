@@ -5,15 +5,18 @@ import (
 	"os"
 )
 
-// isTerminal reports whether w is a terminal that can go back in a line.
-func isTerminal(w io.Writer, env func(string) (string, bool)) bool {
+// isTerminal says whether w is a terminal.
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
-	if term, _ := env("TERM"); term == "" || term == "dumb" {
-		return false
-	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// rewritesLines says whether the terminal can go back in a line.
+func rewritesLines(env func(string) (string, bool)) bool {
+	term, _ := env("TERM")
+	return term != "" && term != "dumb"
 }

@@ -8,7 +8,15 @@ import (
 )
 
 func TestABufferIsNoTerminal(t *testing.T) {
-	if isTerminal(&bytes.Buffer{}, edgetest.EnvOf(map[string]string{"TERM": "xterm"})) {
+	if isTerminal(&bytes.Buffer{}) {
 		t.Error("a buffer is a terminal")
+	}
+}
+
+func TestADumbTerminalRewritesNoLines(t *testing.T) {
+	for term, want := range map[string]bool{"xterm": true, "dumb": false, "": false} {
+		if got := rewritesLines(edgetest.EnvOf(map[string]string{"TERM": term})); got != want {
+			t.Errorf("TERM %q rewrites lines: %t; want %t", term, got, want)
+		}
 	}
 }

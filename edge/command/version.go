@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Version names the build of this program.
-func Version() string {
+// version names the build of this program.
+func version() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionOf(info)
 }

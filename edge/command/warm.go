@@ -39,7 +39,7 @@ func (c *warmCommand) run(ctx context.Context, stdout, stderr io.Writer, env fun
 		return exitFor(err, stderr)
 	}
 	tally := warm.Run(ctx, plan, warm.Options{
-		Edge: base, Jobs: c.Jobs, Timeout: c.Timeout, Progress: stderr, Terminal: isTerminal(stderr, env),
+		Edge: base, Jobs: c.Jobs, Timeout: c.Timeout, Progress: stderr, Terminal: isTerminal(stderr) && rewritesLines(env),
 	})
 	if err := tally.Print(stdout, base); err != nil {
 		return exitFor(err, stderr)

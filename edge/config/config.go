@@ -26,7 +26,7 @@ type Config struct {
 	Listen    string   // host:port of the plain HTTP listener; "" when there is none
 	PublicURL *url.URL // base of the URLs clients are given; http or https, no trailing slash
 	Admin     Admin
-	Cache     CacheConfig
+	Cache     Cache
 	Sites     []Site // at least one
 	Limits    Limits
 	TLS       TLS
@@ -39,8 +39,8 @@ type Admin struct {
 	Token  string // bearer token for everything that changes state; "" when there is none
 }
 
-// CacheConfig bounds the cache. Sizes are in bytes and above zero.
-type CacheConfig struct {
+// Cache bounds the cache. Sizes are in bytes and above zero.
+type Cache struct {
 	Memory      int64  // the memory tier
 	Disk        int64  // the disk tier
 	Dir         string // where the disk tier lives; created when missing
@@ -78,7 +78,7 @@ type Role string
 const (
 	RolePrimary Role = "primary" // takes writes; exactly one in a site
 	RoleReplica Role = "replica"
-	RoleSpare   Role = "spare" // asked when no other is healthy
+	RoleSpare   Role = "spare" // gets requests when no other master is healthy
 )
 
 // Probe says how the health of a site's masters is probed, see origin.Probe. Every and Timeout are above zero, Fall and Rise at least 1.
@@ -169,7 +169,7 @@ func Default(kinds []kind.Descriptor) *Config {
 		Listen:    listen,
 		PublicURL: followListen(listen),
 		Admin:     Admin{Listen: "127.0.0.1:8081"},
-		Cache: CacheConfig{
+		Cache: Cache{
 			Memory:      256 << 20,
 			Disk:        10 << 30,
 			Dir:         "./edge-cache",

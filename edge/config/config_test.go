@@ -117,7 +117,7 @@ log: { level: debug, access: common }
 	}
 	want := []any{
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
-		CacheConfig{1e9, 20 << 30, "/var/cache", 3 << 30, 4096},
+		Cache{1e9, 20 << 30, "/var/cache", 3 << 30, 4096},
 		"main", "/registry/", []string{"npm.example", "2001:db8::1"},
 		Timeouts{time.Second, 2 * time.Second, 90 * time.Second},
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true},

@@ -114,7 +114,7 @@ func (d *decoder) admin(v node.Value, a *Admin) {
 	}
 }
 
-func (d *decoder) cache(v node.Value, c *CacheConfig) {
+func (d *decoder) cache(v node.Value, c *Cache) {
 	before := d.Count()
 	v.Object(node.Fields{
 		"memory":       node.Into(&c.Memory, parseCapacity),

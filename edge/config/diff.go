@@ -11,16 +11,16 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// startOnly are the keys that are used when the edge starts and then no more.
+// startOnly lists the keys that need a restart.
 var startOnly = []string{
 	"listen", "admin.listen", "admin.token",
 	"cache.memory", "cache.disk", "cache.dir", "cache.max_object",
 	"tls.listen", "tls.domains", "tls.email", "tls.ca",
 }
 
-// Compare names the keys in which two configurations differ: those that may
-// change while the edge runs, and those that are fixed until it is started
-// again. Values are not told, for some are secrets.
+// Compare names the keys in which two configurations differ: changed are keys that
+// a reload applies, and fixed are keys that need a restart. It returns no values, for
+// some are secrets.
 func Compare(old, cfg *Config) (changed, fixed []string) {
 	for _, key := range differences("", reflect.ValueOf(*old), reflect.ValueOf(*cfg)) {
 		switch key {
@@ -77,8 +77,8 @@ func (s *Site) Equal(other *Site) bool {
 	return len(differences("", reflect.ValueOf(*s), reflect.ValueOf(*other))) == 0
 }
 
-// differences names the fields in which two structs differ as the keys of the
-// file do, those of structs inside them included.
+// differences lists the fields in which two structs differ, by the names of their
+// keys in the file. It descends into structs.
 func differences(prefix string, a, b reflect.Value) []string {
 	var keys []string
 	for i := range a.NumField() {
@@ -125,7 +125,7 @@ func differentSettings(prefix string, a, b kind.Settings) []string {
 	return keys
 }
 
-// keyOf writes a field's name as a key: "PublicURL" is "public_url".
+// keyOf returns the key of a field: "PublicURL" is "public_url".
 func keyOf(field string) string {
 	var b strings.Builder
 	runes := []rune(field)

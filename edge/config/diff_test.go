@@ -27,7 +27,7 @@ func TestSameConfigurationHasNoDifference(t *testing.T) {
 	}
 }
 
-// A key of a kind is told by the name that it has in the file.
+// A key of a kind is named as in the file.
 func TestKeysOfAKindAreCompared(t *testing.T) {
 	const form = "sites: [{ name: npm, minimum_age: 1h, deny: [%s], abbreviated: { time: %s } }]\n"
 	old := mustDecode(t, fmt.Sprintf(form, "left", "true"))

@@ -9,12 +9,13 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// sampleKind is the kind of the embedded samples, which is that of a site whose
-// kind is not given. There is one.
+// sampleKind returns the kind of the embedded samples. It is the kind of a site that
+// has no key "kind".
 func sampleKind(kinds []kind.Descriptor) *kind.Descriptor {
 	return &kinds[slices.IndexFunc(kinds, func(d kind.Descriptor) bool { return d.Samples })]
 }
 
+// kindNames lists the words of the key "kind".
 func kindNames(kinds []kind.Descriptor) []string {
 	names := make([]string, len(kinds))
 	for i, d := range kinds {

@@ -172,7 +172,7 @@ func ParseBase(text string) (*url.URL, error) {
 	const want = "write an absolute URL such as https://registry.example"
 	u, err := url.Parse(text)
 	if err != nil {
-		// The error repeats the text, and that may hold a password.
+		// The error repeats the text, and that may contain a password.
 		if ue := (*url.Error)(nil); errors.As(err, &ue) {
 			err = ue.Err
 		}

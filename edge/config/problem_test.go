@@ -13,14 +13,14 @@ import (
 	"pkgedge/edge/edgetest"
 )
 
-func TestMistakes(t *testing.T) {
+func TestProblems(t *testing.T) {
 	const site = "sites:\n  - name: npm\n"
 	const masters = site + "    masters:\n"
 	const acme = "{ masters: [{ url: 'http://a.example', role: primary }] }"
 	for _, tt := range []struct {
 		rule string
 		text string
-		want string // of the only mistake: how it begins, after "config.yaml"
+		want string // of the only problem: how it begins, after "config.yaml"
 	}{
 		{"unknown key with a near one", "log: { level: info }\nchache: {}\n", ":2: chache: unknown key: did you mean cache?"},
 		{"unknown key with none near", "cache:\n  colour: red\n", ":2: cache.colour: unknown key: the keys here are dir, disk, max_metadata, max_object, memory"},
@@ -169,9 +169,9 @@ func TestMistakes(t *testing.T) {
 		{"anchor inside itself", "sites: &x [*x]\n", ":1: sites[0]: must be a mapping of keys, not a list"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			_, mistakes := decodeText(tt.text, edgetest.NoEnv)
-			if len(mistakes) != 1 || !strings.HasPrefix(mistakes.Error(), "config.yaml"+tt.want) {
-				t.Errorf("got  %v\nwant config.yaml%s…", mistakes, tt.want)
+			_, problems := decodeText(tt.text, edgetest.NoEnv)
+			if len(problems) != 1 || !strings.HasPrefix(problems.Error(), "config.yaml"+tt.want) {
+				t.Errorf("got  %v\nwant config.yaml%s…", problems, tt.want)
 			}
 		})
 	}
@@ -179,18 +179,18 @@ func TestMistakes(t *testing.T) {
 
 func TestPasswordIsNotRepeated(t *testing.T) {
 	for _, u := range []string{"http://me:hunter2@a.example", "http://me:hunter2%zz@a.example", "me:hunter2@a.example"} {
-		_, mistakes := decodeText("public_url: "+u+"\n", edgetest.NoEnv)
-		if len(mistakes) != 1 || strings.Contains(mistakes.Error(), "hunter2") {
-			t.Errorf("%s: %v", u, mistakes)
+		_, problems := decodeText("public_url: "+u+"\n", edgetest.NoEnv)
+		if len(problems) != 1 || strings.Contains(problems.Error(), "hunter2") {
+			t.Errorf("%s: %v", u, problems)
 		}
 	}
-	_, mistakes := decodeText("admin: { token: \"${T}\" }\n", edgetest.EnvOf(map[string]string{"T": "hunter2 "}))
-	if len(mistakes) != 1 || strings.Contains(mistakes.Error(), "hunter2") {
-		t.Errorf("token: %v", mistakes)
+	_, problems := decodeText("admin: { token: \"${T}\" }\n", edgetest.EnvOf(map[string]string{"T": "hunter2 "}))
+	if len(problems) != 1 || strings.Contains(problems.Error(), "hunter2") {
+		t.Errorf("token: %v", problems)
 	}
 }
 
-func TestEveryMistakeIsReportedAtOnceByLine(t *testing.T) {
+func TestEveryProblemIsReportedAtOnceByLine(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config.yaml")
 	edgetest.WriteFile(t, path, `listen: 8080
@@ -210,8 +210,8 @@ tls:
 lgo: {}
 `)
 	_, err := Load(path, allKinds, edgetest.NoEnv)
-	var mistakes node.Problems
-	if !errors.As(err, &mistakes) {
+	var problems node.Problems
+	if !errors.As(err, &problems) {
 		t.Fatalf("the error is %T: %v", err, err)
 	}
 	var got []string
@@ -290,20 +290,20 @@ func FuzzLoad(f *testing.F) {
 	f.Add("? {a: b}\n: [c, \"${\"]\n---\nx\n")
 	f.Add("cache: { disk: 1, max_object: 9223372036854775807B }\nlimits: { rate: 1e300 }\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		cfg, mistakes := decodeText(text, edgetest.EnvOf(map[string]string{"N": "v"}))
-		if cfg == nil && len(mistakes) == 0 {
-			t.Fatal("neither a configuration nor a mistake")
+		cfg, problems := decodeText(text, edgetest.EnvOf(map[string]string{"N": "v"}))
+		if cfg == nil && len(problems) == 0 {
+			t.Fatal("neither a configuration nor a problem")
 		}
-		if len(mistakes) > 0 {
+		if len(problems) > 0 {
 			lines := 1
 			for _, r := range text {
 				if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) { // line breaks in YAML
 					lines++
 				}
 			}
-			for _, m := range mistakes {
+			for _, m := range problems {
 				if m.Line < 0 || m.Line > lines+1 || m.Text == "" {
-					t.Errorf("odd mistake in a file of %d lines: %+v", lines, m)
+					t.Errorf("odd problem in a file of %d lines: %+v", lines, m)
 				}
 			}
 			return

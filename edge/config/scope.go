@@ -10,7 +10,7 @@ import (
 	"pkgedge/edge/config/node"
 )
 
-// Scope is a part of an npm site's names that is kept at masters of its own.
+// Scope is a part of an npm site's names that has masters of its own.
 type Scope struct {
 	Name        string     // "@acme", in lower case
 	Masters     []Master   // as a site's; at least one
@@ -24,7 +24,7 @@ type Authorized string
 
 // The ways to treat a read that carries Authorization.
 const (
-	AuthorizedRevalidate Authorized = "revalidate" // stored for that credential, and a master asked before each use
+	AuthorizedRevalidate Authorized = "revalidate" // stored for that credential, and validated before each use
 	AuthorizedCache      Authorized = "cache"      // stored for that credential, and used while it is fresh
 	AuthorizedIgnore     Authorized = "ignore"     // the credential is dropped: all clients may read all that is stored
 )
@@ -35,14 +35,14 @@ const (
 // request.
 func (s *Site) setAuthorized() {
 	for i := range s.Scopes {
-		s.Scopes[i].Authorized = settled(s.Scopes[i].Authorized, s.Scopes[i].Credentials != "")
+		s.Scopes[i].Authorized = authorizedOr(s.Scopes[i].Authorized, s.Scopes[i].Credentials != "")
 	}
-	s.Authorized = settled(s.Authorized, s.Credentials != "" || len(s.Scopes) > 0)
+	s.Authorized = authorizedOr(s.Authorized, s.Credentials != "" || len(s.Scopes) > 0)
 }
 
-// settled returns a, or its default. drop says that the client's credential is not
+// authorizedOr returns a, or its default. drop says that the client's credential is not
 // for these masters.
-func settled(a Authorized, drop bool) Authorized {
+func authorizedOr(a Authorized, drop bool) Authorized {
 	switch {
 	case a != "":
 		return a

@@ -110,7 +110,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 			})
 		},
 	}
-	own := addKindKeys(known, d.kinds)
+	given := addKindKeys(known, d.kinds)
 	v.Object(known)
 	if !v.IsMapping() {
 		return
@@ -121,7 +121,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 	if !s.Kind.Samples && len(s.Masters) == 0 && !d.Given(v.Path+".masters[0]") {
 		d.Bad(v.Path+".masters", "is empty: a %s site needs a master; only %s has embedded samples", s.Kind.Name, sampleKind(d.kinds).Name)
 	}
-	s.Settings = d.settings(v, s.Kind, own)
+	s.Settings = d.settings(v, s.Kind, given)
 	d.checkAuthorized(v, s)
 	d.checkChanges(v, s)
 	if s.MinimumAge > 0 && !s.Kind.Dated {

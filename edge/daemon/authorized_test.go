@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -34,9 +33,7 @@ func newAuthorized(t *testing.T, keys string) (*client, *watched) {
 func (c *client) read(path string, fields ...string) *answered {
 	c.t.Helper()
 	a := c.send(http.MethodGet, path, fields...)
-	for c.edge.cache.Usage().Flights > 0 && c.t.Context().Err() == nil {
-		runtime.Gosched()
-	}
+	c.edge.settle(c.t)
 	return a
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pkgedge/edge/changes"
 	"pkgedge/edge/edgetest"
@@ -19,7 +20,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// told hands on what the log says.
+// toldLog hands on the lines of a log.
 type toldLog struct{ lines chan string }
 
 func (l toldLog) Enabled(context.Context, slog.Level) bool { return true }
@@ -38,14 +39,16 @@ func (l toldLog) Handle(_ context.Context, r slog.Record) error {
 // wait returns when a line with that text has come.
 func (l toldLog) wait(t *testing.T, text string) string {
 	t.Helper()
-	for {
+	var before []string
+	for end := time.After(edgetest.Patience); ; {
 		select {
 		case line := <-l.lines:
 			if strings.Contains(line, text) {
 				return line
 			}
-		case <-t.Context().Done():
-			t.Fatalf("the log never says %q", text)
+			before = append(before, line)
+		case <-end:
+			t.Fatalf("the log does not say %q, but:\n%s", text, strings.Join(before, "\n"))
 		}
 	}
 }
@@ -122,7 +125,7 @@ func (s *informed) publish(t *testing.T, name, number string) {
 	s.log.wait(t, "in force changes=1 last="+name)
 }
 
-// asked counts what the masters are asked for while do runs.
+// asked counts the requests at the masters while do runs.
 func (s *informed) asked(do func()) int {
 	before := s.reads("/")
 	do()
@@ -163,8 +166,8 @@ func TestAPublishIsVisibleAtOnceWithAFeed(t *testing.T) {
 	}
 }
 
-// What the masters say must be asked about each time lives long while the feed is
-// live, and no longer than that; clients go on asking the edge.
+// A document that its masters want validated each time has a long life while the
+// feed is live, and no longer. Clients go on asking the edge.
 func TestLifetimesAreLongWhileTheFeedIsLive(t *testing.T) {
 	for _, mode := range []feed.Mode{feed.Couch, feed.Poll} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -199,8 +202,8 @@ func TestLifetimesAreLongWhileTheFeedIsLive(t *testing.T) {
 	}
 }
 
-// Clients are told what they would be without a feed, however long the edge uses
-// the answer.
+// Clients are told the lifetime that they would have without a feed, however long
+// the edge uses the answer.
 func TestClientsLifetimeDoesNotGrowWithAFeed(t *testing.T) {
 	for control, keys := range map[string]string{"public, max-age=300": "", "": "", "max-age=7": "fresh: { metadata: 5m, override: true }"} {
 		s := newInformed(t, feed.Couch, control, keys)
@@ -252,8 +255,8 @@ func TestTheFirstStartOfAFeedDoubtsWhatIsStored(t *testing.T) {
 	}
 }
 
-// A restart goes on where the last edge stopped: what was published meanwhile is
-// seen, and what was not is used as it is.
+// A restart goes on where the last edge stopped: a package that was published
+// meanwhile is fetched, and any other is used as it is.
 func TestARestartedEdgeIsToldWhatItMissed(t *testing.T) {
 	for _, mode := range []feed.Mode{feed.Couch, feed.Poll} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -280,8 +283,8 @@ func TestARestartedEdgeIsToldWhatItMissed(t *testing.T) {
 }
 
 // Of a replica that lags, nothing is used for longer than without a feed: whether
-// the edge has forgotten what was changed by a restart, a lost sequence, or because
-// of so many other changes.
+// the edge has forgotten the changes by a restart, a lost sequence, or because of so
+// many others.
 func TestALaggingReplicasDocumentHasNoLongLife(t *testing.T) {
 	const n = 10
 	name := func(i int) string { return fmt.Sprint("edge-p", i) }

@@ -47,7 +47,7 @@ func newBehind(t *testing.T, more ...string) *behind {
 	return b
 }
 
-// reads counts what both masters were asked for below a path.
+// reads counts the reads below a path at both masters.
 func (b *behind) reads(prefix string) int {
 	n := 0
 	for _, m := range b.masters {
@@ -226,8 +226,8 @@ func (b *behind) as(t *testing.T, token, method, path string) (status int, body 
 	return resp.StatusCode, string(text)
 }
 
-// Not even a master that calls a private answer public makes it so: what was
-// asked for with a credential is nobody else's.
+// Not even a master that calls a private answer public makes it so: the answer to a
+// credential is for no other.
 func TestAnswersToACredentialAreNotShared(t *testing.T) {
 	b := newBehind(t)
 	name := sample.PrivateScope + "/secret"

@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// What is passed on between client and origin, and what is not (RFC 9110
-// sections 7.6 and 15.2, RFC 9111 section 3.1).
+// The fields that are passed on between client and origin, and those that are not
+// (RFC 9110 sections 7.6 and 15.2, RFC 9111 section 3.1).
 
 func TestFields(t *testing.T) {
 	conform(t, slicesOf(responseFields(), requestFields(), interims()))

@@ -22,8 +22,8 @@ var proxyErrors = []string{
 // forwardReasons are those of RFC 9211 section 2.2.
 var forwardReasons = []string{"bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
 
-// checkHonest holds what a response says of itself against what is known of it:
-// asked is how often the origin was asked for this request and its copies.
+// checkHonest holds a response's own account against the facts: asked is how often
+// the origin was asked for this request and its copies.
 func checkHonest(t *testing.T, a *answered, asked int) {
 	t.Helper()
 	if a.Response == nil {
@@ -87,8 +87,8 @@ func checkParam(t *testing.T, a *answered, name string, value any) {
 	}
 }
 
-// checkProxyStatus: RFC 9209, on what the edge made by itself because something
-// failed, and on nothing else.
+// checkProxyStatus: RFC 9209 is for responses that the edge made by itself because
+// something failed, and for no others.
 func checkProxyStatus(t *testing.T, h http.Header, generated bool) {
 	t.Helper()
 	lines := h["Proxy-Status"]

@@ -10,8 +10,10 @@ import (
 	"sync"
 	"testing"
 
+	"pkgedge/edge/edgetest"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 // Ranges in the npm kind, of tarballs that are cold, on their way, stored, and
@@ -36,7 +38,7 @@ const tarballPath = "/edge-large/-/edge-large-1.0.0.tgz"
 func newRegistry(t *testing.T, cacheKeys string) *registry {
 	t.Helper()
 	store := sample.NewStore()
-	files := map[string][]byte{"noise": sample.Noise("range", tarballSize)}
+	files := map[string][]byte{"noise": tarball.Noise("range", tarballSize)}
 	if err := store.AddPackage("edge-large", sample.Version{Number: "1.0.0", Files: files}); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +164,7 @@ func TestRangesOfATarball(t *testing.T) {
 			t.Parallel()
 			r := newRegistry(t, "")
 			r.check(set)
-			r.check("") // the fill goes on for whoever comes
+			r.check("") // the fill goes on for the next client
 			if n := r.fetched(); n != 1 {
 				t.Errorf("fetched %d times", n)
 			}
@@ -202,19 +204,19 @@ func TestARangeIsAnsweredAsSoonAsItsBytesAreThere(t *testing.T) {
 	r.check("100-199") // the master has most of it still to send
 	r.check("90000000-")
 	for range 2 {
-		<-r.entered
+		edgetest.Receive(t, r.entered, "a request at the edge")
 	}
 	head, err := r.ask(http.MethodHead, "100-199")
 	if err != nil || head.StatusCode != http.StatusOK || head.ContentLength != int64(len(r.tarball)) {
 		t.Errorf("HEAD: %+v, %v", head, err)
 	}
-	<-r.entered
+	edgetest.Receive(t, r.entered, "a request at the edge")
 	var late sync.WaitGroup
 	for _, set := range []string{"-100", "1000000-"} {
 		late.Go(func() { r.check(set) })
 	}
 	for range 2 {
-		<-r.entered
+		edgetest.Receive(t, r.entered, "a request at the edge")
 	}
 	gate.Open()
 	late.Wait()

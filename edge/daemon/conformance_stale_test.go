@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Stale responses: RFC 9111 section 4.2.4, RFC 5861, and what an operator may
-// override.
+// Stale responses: RFC 9111 section 4.2.4, RFC 5861, and the operator's
+// overrides.
 
 func TestStale(t *testing.T) {
 	conform(t, slicesOf(whileRevalidating(), onError(), overridden()))

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -9,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"pkgedge/edge/edgetest"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
 
-// Cache-Status on what never came near the cache, and Proxy-Status on every
-// failure (RFC 9211, RFC 9209).
+// Cache-Status on responses without the cache, and Proxy-Status on every failure
+// (RFC 9211, RFC 9209).
 
 // client asks one edge.
 type client struct {
@@ -40,11 +42,17 @@ func (c *client) do(method, path string, fields ...string) *answered {
 	return a
 }
 
+// send sends a request, from any goroutine: a request that gets no answer fails the
+// test, and has status 0.
 func (c *client) send(method, path string, fields ...string) *answered {
 	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), method, c.edge.cfg.PublicURL.String()+path, nil)
+	ctx, cancel := context.WithTimeout(c.t.Context(), edgetest.Patience)
+	defer cancel()
+	none := &answered{Response: &http.Response{Header: make(http.Header)}}
+	req, err := http.NewRequestWithContext(ctx, method, c.edge.cfg.PublicURL.String()+path, nil)
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return none
 	}
 	for _, line := range fields {
 		name, value, _ := strings.Cut(line, ": ")
@@ -52,7 +60,8 @@ func (c *client) send(method, path string, fields ...string) *answered {
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return none
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

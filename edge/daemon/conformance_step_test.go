@@ -11,8 +11,8 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// step is one request, the origin's replies to what the edge makes of it, and
-// what the client must get. Without replies the origin must not be asked.
+// step is one request, the origin's replies to the edge's requests for it, and the
+// response that the client must get. Without replies the origin must not be asked.
 type step struct {
 	method, path string
 	fields       []string
@@ -79,15 +79,16 @@ func (s step) each() step { s.apart = true; return s }
 // failing says that the fetch fails although a reply came.
 func (s step) failing() step { s.fails = true; return s }
 
-// seen says what the origin's requests must hold: "Name: value", or "!Name".
+// seen lists the fields that the origin's requests must have: "Name: value", or "!Name".
 func (s step) seen(fields ...string) step { s.sees = fields; return s }
 
-// want says what the client must get: "Name: value", "Name: *", or "!Name".
+// want is the status and the fields that the client must get: "Name: value", "Name: *", or "!Name".
 func (s step) want(status int, fields ...string) step { s.status, s.wanted = status, fields; return s }
 
 func (s step) body(text string) step { s.content = &text; return s }
 
-// tells says what Cache-Status must hold of a request that comes alone.
+// tells lists the parameters that Cache-Status must have for a request that comes
+// alone.
 func (s step) tells(params ...string) step { s.says = params; return s }
 
 // hit is an answer from the store, fresh or stale.
@@ -98,7 +99,7 @@ func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(http.T
 
 func ahead(d time.Duration) string { return ago(-d) }
 
-// check looks at what every copy must get.
+// check looks at the parts of a response that are the same for every copy.
 func (s step) check(t *testing.T, a *answered) {
 	t.Helper()
 	if s.broken {
@@ -123,7 +124,7 @@ func (s step) check(t *testing.T, a *answered) {
 	checkFields(t, "the response", a.Header, shared)
 }
 
-// checkAlone looks at what only a client without company gets for sure.
+// checkAlone looks at the parts that only a client without company gets for sure.
 func (s step) checkAlone(t *testing.T, a *answered) {
 	t.Helper()
 	if a.Response == nil || s.broken {
@@ -157,8 +158,8 @@ func (s step) checkAlone(t *testing.T, a *answered) {
 	}
 }
 
-// checkForwardStatus: fwd-status is what the origin answered, and is left out
-// only where that is the response's own status (RFC 9211 section 2.3).
+// checkForwardStatus: fwd-status is the status of the origin's answer, and is left
+// out only where it is the response's own (RFC 9211 section 2.3).
 func (s step) checkForwardStatus(t *testing.T, a *answered) {
 	t.Helper()
 	if a.Response == nil || len(s.replies) == 0 || s.later || s.last().drop {

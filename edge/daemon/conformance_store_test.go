@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Storing: RFC 9111 section 3, and what makes a response fresh or stale.
+// Storing: RFC 9111 section 3, and the fields that make a response fresh or stale.
 
 func TestStoring(t *testing.T) {
 	conform(t, slicesOf(storable(), notStorable(), authorized(), lifetimes(), targeted()))

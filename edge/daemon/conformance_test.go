@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,15 +24,15 @@ import (
 	"pkgedge/origin/kinds"
 )
 
-// The conformance test is a table. A row is one rule of an RFC: what clients
-// ask one after the other, what the origin answers where it is asked at all,
-// and what the clients must get. Every row runs through the real handler, over
+// The conformance test is a table. A row is one rule of an RFC: requests of
+// clients one after the other, the origin's replies where it is asked at all, and
+// the responses that the clients must get. Every row runs through the real handler, over
 // real connections, in four modes: with the memory tier alone, and with every
 // answer from the disk by an edge that was closed and opened again in between;
 // each request by itself, and as a crowd of equal ones at once.
 //
-// No row waits for time to pass: what is to be stale comes with an Age, or dates
-// of its own.
+// No row waits for time to pass: a response that is to be stale comes with an
+// Age, or dates of its own.
 
 // row is one rule.
 type row struct {
@@ -110,7 +109,7 @@ type testEdge struct {
 }
 
 // newTestEdge opens an edge as Run does, on a free port, with the configuration in
-// text completed by what a test needs. It knows the kinds of the program, and
+// text completed for a test. It knows the kinds of the program, and
 // further ones.
 func newTestEdge(t testing.TB, text string, disk bool, further ...kind.Descriptor) *testEdge {
 	t.Helper()
@@ -225,7 +224,7 @@ func (r *rig) run(steps []step) {
 	}
 }
 
-// step sends the copies of one request and looks at what came of them. It
+// step sends the copies of one request and checks the responses. It
 // returns whether the first response said that it was stored.
 func (r *rig) step(i int, s step) (stored bool) {
 	r.mu.Lock()
@@ -267,10 +266,7 @@ func (r *rig) background(s step) {
 	if !s.later {
 		return
 	}
-	select {
-	case <-r.origin.answered():
-	case <-r.t.Context().Done():
-	}
+	edgetest.Receive(r.t, r.origin.answered(), "a validation in the background")
 }
 
 // answered is a response and how its body ended.
@@ -294,7 +290,9 @@ func (r *rig) send(s step) *answered {
 		body = strings.NewReader("content")
 	}
 	a := &answered{}
-	ctx := httptrace.WithClientTrace(r.t.Context(), &httptrace.ClientTrace{
+	limited, cancel := context.WithTimeout(r.t.Context(), edgetest.Patience)
+	defer cancel()
+	ctx := httptrace.WithClientTrace(limited, &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 			a.interim = append(a.interim, strconv.Itoa(code)+" "+h.Get("Link"))
 			return nil
@@ -318,16 +316,19 @@ func (r *rig) send(s step) *answered {
 	return a
 }
 
-// settle waits until the edge has ended what the step began.
+// settle waits until the edge has ended all that the step began.
 func (r *rig) settle() {
-	for r.edge.cache.Usage().Flights > 0 && r.t.Context().Err() == nil {
-		runtime.Gosched()
-	}
+	r.edge.settle(r.t)
 }
 
-// barrier makes the next step see the store: the memory tier takes what it is
-// given in order and later, so a sentinel that has arrived stands for all before
-// it; the disk tier is closed and opened.
+// settle waits until no fetch is under way.
+func (e *testEdge) settle(t testing.TB) {
+	t.Helper()
+	edgetest.Until(t, "the end of all fetches", func() bool { return e.cache.Usage().Flights == 0 })
+}
+
+// barrier makes the next step see the store: the memory tier takes responses
+// in order and later, so that a sentinel that has arrived stands for all before it; the disk tier is closed and opened.
 func (r *rig) barrier() {
 	if r.mode.disk {
 		if err := r.edge.cache.Close(); err != nil {
@@ -344,20 +345,17 @@ func (r *rig) barrier() {
 	r.mu.Lock()
 	r.entered, r.all = -1<<30, nil
 	r.mu.Unlock()
-	for r.t.Context().Err() == nil {
+	edgetest.Until(r.t, "a hit of the sentinel", func() bool {
 		a := r.send(get().at(path))
 		if a.err != nil {
 			r.t.Fatal(a.err)
 		}
-		if strings.HasPrefix(a.Header.Get("Cache-Status"), "edge; hit") {
-			return
-		}
-		runtime.Gosched()
-	}
+		return strings.HasPrefix(a.Header.Get("Cache-Status"), "edge; hit")
+	})
 }
 
-// storedTold compares what the store holds after the first step with what
-// Cache-Status said.
+// storedTold compares the contents of the store after the first step with the word
+// of Cache-Status.
 func (r *rig) storedTold(s step, told bool) {
 	if r.mode.copies > 1 || s.method != http.MethodGet || s.fails {
 		return

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Validation: conditional requests to the origin, what its answers do to the
-// stored response, and conditional requests of clients (RFC 9111 section 4.3, RFC
+// Validation: conditional requests to the origin, the effect of its answers on
+// the stored response, and conditional requests of clients (RFC 9111 section 4.3, RFC
 // 9110 section 13).
 
 func TestValidation(t *testing.T) {

@@ -6,14 +6,15 @@ import (
 	"testing"
 )
 
-// Which stored response a request selects, and what other requests do to it
-// (RFC 9111 sections 4.1, 4.3.5 and 4.4).
+// The stored response that a request selects, and the effect of other requests on
+// it (RFC 9111 sections 4.1, 4.3.5 and 4.4).
 
 func TestSelection(t *testing.T) {
 	conform(t, slicesOf(selections(), invalidations(), heads()))
 }
 
-// same and other are what Vary and two requests' fields lead to.
+// same and other are rows in which Vary and two requests' fields select one stored
+// response, or two.
 func same(rule, vary string, first, second []string) row {
 	return row{rfc: "9111 4.1", rule: rule, steps: []step{
 		get(first...).reply(200, "Cache-Control: max-age=3600", "Vary: "+vary),

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What is on the wire, for clients that are not Go's: RFC 9112.
+// The bytes on the wire, for clients that are not Go's: RFC 9112.
 
 // wire is an edge and an origin that answers by path.
 func wire(t *testing.T) (c net.Conn, begun func()) {

@@ -43,7 +43,7 @@ type Daemon struct {
 	source    config.Source
 	log       *slog.Logger
 	level     *slog.LevelVar
-	out       io.Writer
+	out       *proxy.LogWriter // for the access logs and the welcome
 	version   string
 	started   time.Time
 	identity  string // this edge's name in Via and CDN-Loop
@@ -70,22 +70,10 @@ type Daemon struct {
 // newDaemon makes a daemon that has opened nothing yet.
 func newDaemon(o Options) *Daemon {
 	return &Daemon{
-		cfg: o.Config, source: o.Source, out: &lockedWriter{to: o.Out}, log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
+		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1),
 	}
-}
-
-// lockedWriter is for the access logs of several generations at once.
-type lockedWriter struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (w *lockedWriter) Write(line []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(line)
 }
 
 var (
@@ -103,17 +91,17 @@ func Run(ctx context.Context, o Options) error {
 	defer stop()
 	defer d.close()
 	d.unready.Store(&errStarting)
-	hups := newHangups()
-	defer hups.stop()
+	hups, stopHangups := hangups()
+	defer stopHangups()
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	d.unready.Store(nil)
-	signals.Go(func() { d.reloadOnHangup(ctx, hups, stop) })
+	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
 	return d.server.Run(ctx, func() { d.unready.Store(&errDraining) })
 }
 
-// start opens everything, or says what cannot be opened.
+// start opens everything. Its error names the part that cannot be opened.
 func (d *Daemon) start(ctx context.Context) error {
 	if err := d.openCache(func(op string, err error) { d.log.Warn("cache trouble", "op", op, "error", err) }); err != nil {
 		return err
@@ -189,7 +177,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 // closeLimit is how long requests that were cut may take to notice.
 const closeLimit = 5 * time.Second
 
-// close stops what start opened, in the other order. Requests have ended.
+// close stops the parts that start opened, in the other order. Requests have ended.
 func (d *Daemon) close() {
 	d.reloading <- struct{}{} // a reload under way ends first, and there is none after
 	d.server.Close()

@@ -13,7 +13,7 @@ import (
 	"pkgedge/cache/purge"
 	"pkgedge/edge/edgetest"
 	"pkgedge/origin/kind"
-	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/tarball"
 )
 
 // tree is a master of a release tree.
@@ -90,7 +90,7 @@ func indexOf(versions ...string) string {
 func newDist(t *testing.T) (s *served, a, b *tree) {
 	t.Helper()
 	a, b = newTree(t), newTree(t)
-	body := string(sample.Noise("dist", 2<<20))
+	body := string(tarball.Noise("dist", 2<<20))
 	for _, tr := range []*tree{a, b} {
 		tr.release("v20.1.0", "node-v20.1.0.tar.xz", body)
 		tr.put("/index.json", indexOf("v20.1.0"))
@@ -103,7 +103,7 @@ func newDist(t *testing.T) (s *served, a, b *tree) {
 	return s, a, b
 }
 
-// stale makes what is stored for a path stale.
+// stale makes the stored response for a path stale.
 func (s *served) stale(t *testing.T, path string) {
 	t.Helper()
 	site := s.edge.serving().Sites[0]
@@ -224,8 +224,8 @@ func TestNewSignatureOfTheSameList(t *testing.T) {
 	}
 }
 
-// Release trees state one lifetime for all of their paths. What moves is used
-// for minutes, a list for longer the older it is, and a file of a release for a
+// Release trees state one lifetime for all of their paths. A document that
+// moves is used for minutes, a list for longer the older it is, and a file of a release for a
 // year.
 func TestLifetimesInAReleaseTree(t *testing.T) {
 	s, a, b := newDist(t)

@@ -18,8 +18,9 @@ import (
 	"pkgedge/origin/kinds"
 )
 
-// A reload that leaves the changes alone leaves the follower alone, whatever
-// becomes of the site; one that does not puts another in its place, which waits.
+// A reload that leaves the feed's keys alone leaves the subscription alone, also
+// where the site is built anew. Otherwise another subscription takes its place, and
+// waits for its end.
 func TestAReloadKeepsTheFollower(t *testing.T) {
 	s := newInformed(t, feed.Couch, "public, max-age=36000", "")
 	e := s.edge
@@ -59,7 +60,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 	if next == first {
 		t.Fatal("the mode has changed and the follower has not")
 	}
-	<-first.Done()
+	edgetest.Receive(t, first.Done(), "the end of the first subscription")
 	s.log.wait(t, "change feed: live")
 	if st := next.Status(); st.Resets != 0 || st.Mode != feed.Poll {
 		t.Errorf("the new follower begins anew: %+v", st)
@@ -69,15 +70,15 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 		t.Error("the new follower's changes are not heard")
 	}
 	fourth := reload(func(c *config.Site) { c.Changes = config.Changes{Mode: feed.Couch} })
-	<-next.Done()
+	edgetest.Receive(t, next.Done(), "the end of the second subscription")
 	own := fourth.Upstreams()[0]
 	if q := fourth.Query(own, fourth.Route("GET", "/a", "", http.Header{}), http.Header{}); e.feed() != nil || q.Rule.OK.Min != 0 {
 		t.Error("a site without a feed has one")
 	}
 }
 
-// What was changed while packuments were stored in another form is not known for
-// those of before, which come back with the configuration.
+// Packuments of an earlier form come back with the configuration. The changes of the
+// meantime were not put in force for them.
 func TestWhatWasStoredInAnotherFormIsInDoubt(t *testing.T) {
 	s := newInformed(t, feed.Couch, "public, max-age=36000", "")
 	form := func() string { return s.edge.serving().Sites[0].Form() }
@@ -159,7 +160,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	}
 }
 
-// What a power cut brought back is not what the feed's place says of it.
+// Responses that a power cut brought back may be older than the feed's place.
 func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
 	for _, unclean := range []bool{false, true} {
 		s := newServed(t, "")

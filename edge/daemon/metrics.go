@@ -13,24 +13,25 @@ import (
 func (d *Daemon) registerMetrics() {
 	for _, g := range []struct {
 		name, help string
-		value      func(cache.Usage) int64
+		value      func(*cache.Usage) float64
 	}{
-		{"edge_memory_bytes", "Bytes in the memory tier, overhead included.", func(u cache.Usage) int64 { return u.MemoryBytes }},
-		{"edge_memory_objects", "Stored responses in the memory tier.", func(u cache.Usage) int64 { return u.MemoryObjects }},
-		{"edge_disk_bytes", "Bytes in the disk tier.", func(u cache.Usage) int64 { return u.DiskBytes }},
-		{"edge_disk_objects", "Stored responses in the disk tier.", func(u cache.Usage) int64 { return u.DiskObjects }},
-		{"edge_flights", "Fetches under way.", func(u cache.Usage) int64 { return u.Flights }},
-		{"edge_evictions", "Stored responses evicted since the start.", func(u cache.Usage) int64 { return u.Evictions }},
-		{"edge_spoiled", "Cache files that failed a check since the start.", func(u cache.Usage) int64 { return u.Spoiled }},
-		{"edge_quarantined", "Cache files that failed a check and are kept aside now.", func(u cache.Usage) int64 { return u.Quarantined }},
-		{"edge_scrubbed", "Cache files that the scrubber has read since the start.", func(u cache.Usage) int64 { return u.Scrubbed }},
-		{"edge_disk_scan_percent", "How much of the disk tier the scan has counted; 100 when it is done.", func(u cache.Usage) int64 { return u.ScanPercent }},
+		{"edge_memory_bytes", "Bytes in the memory tier, overhead included.", func(u *cache.Usage) float64 { return float64(u.MemoryBytes) }},
+		{"edge_memory_objects", "Stored responses in the memory tier.", func(u *cache.Usage) float64 { return float64(u.MemoryObjects) }},
+		{"edge_disk_bytes", "Bytes in the disk tier.", func(u *cache.Usage) float64 { return float64(u.DiskBytes) }},
+		{"edge_disk_objects", "Stored responses in the disk tier.", func(u *cache.Usage) float64 { return float64(u.DiskObjects) }},
+		{"edge_flights", "Fetches under way.", func(u *cache.Usage) float64 { return float64(u.Flights) }},
+		{"edge_evictions", "Stored responses evicted since the start.", func(u *cache.Usage) float64 { return float64(u.Evictions) }},
+		{"edge_spoiled", "Cache files that failed a check since the start.", func(u *cache.Usage) float64 { return float64(u.Spoiled) }},
+		{"edge_quarantined", "Cache files that failed a check and are kept aside now.", func(u *cache.Usage) float64 { return float64(u.Quarantined) }},
+		{"edge_scrubbed", "Cache files that the scrubber has read since the start.", func(u *cache.Usage) float64 { return float64(u.Scrubbed) }},
+		{"edge_disk_scan_percent", "How much of the disk tier the scan has counted; 100 when it is done.", func(u *cache.Usage) float64 { return float64(u.ScanPercent) }},
+		{"edge_disk_paused", "1 while nothing is written to the disk tier, which is full or failing.", func(u *cache.Usage) float64 { return truth(u.DiskPaused) }},
 	} {
-		d.metrics.Gauge(g.name, g.help, func() float64 { return float64(g.value(d.cache.Usage())) })
+		d.metrics.Gauge(g.name, g.help, func() float64 {
+			u := d.cache.Usage()
+			return g.value(&u)
+		})
 	}
-	d.metrics.Gauge("edge_disk_paused", "1 while nothing is written to the disk tier, which is full or failing.", func() float64 {
-		return truth(d.cache.Usage().DiskPaused)
-	})
 	d.metrics.Gauge("edge_reload_refused", "1 when the last reload was refused: what runs is not what the file says.", func() float64 {
 		return truth(!d.reloads.status().Refused.IsZero())
 	})

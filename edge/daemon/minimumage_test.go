@@ -17,8 +17,8 @@ import (
 
 const abbreviatedType = "application/vnd.npm.install-v1+json"
 
-// under puts the edge under another configuration, with what it has stored, as a
-// restart does.
+// under puts the edge under another configuration, with all that it has stored,
+// as a restart does.
 func (s *served) under(t *testing.T, change func(*config.Config)) {
 	t.Helper()
 	cfg := *s.edge.cfg
@@ -74,8 +74,8 @@ func (s *served) expect(t *testing.T, when string, want map[string]int) {
 	}
 }
 
-// What was stored before the minimum age was set is not served either, from the
-// first request on, and is there again without it.
+// A file that was stored before the minimum age was set is not served either, from
+// the first request on, and is there again without it.
 func TestMinimumAgeWinsOverWhatIsStored(t *testing.T) {
 	s := withYoung(t)
 	aged := func(age time.Duration) func(*config.Config) {

@@ -40,7 +40,7 @@ func TestAuditsDoNotTellOfPrivatePackages(t *testing.T) {
 			t.Errorf("request %d tells %s", i, whole)
 		}
 	}
-	// What cannot be read cannot be sent.
+	// A body that cannot be read is not sent.
 	for _, a := range []*answered{
 		c.post(bulk, `{"left":["1.0.0"],`),
 		c.post(bulk, "not gzip", "Content-Encoding: gzip"),
@@ -55,7 +55,7 @@ func TestAuditsDoNotTellOfPrivatePackages(t *testing.T) {
 	}
 }
 
-// Without private scopes bodies stream, whatever they are.
+// Without private scopes all bodies stream.
 func TestAuditsPassUntouchedWithoutPrivateScopes(t *testing.T) {
 	public := newWatched(t, "", "left")
 	c := newTestClient(t, fmt.Sprintf(`sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }] }]`, public.url), false)
@@ -106,7 +106,7 @@ func TestPrivateScopesDoNotHearOfEachOther(t *testing.T) {
 	}
 }
 
-// Who dawdles over the body of an audit holds up nobody.
+// A client that dawdles over the body of an audit holds up no other.
 func TestSlowAuditsHoldUpNoOthers(t *testing.T) {
 	public, acme := newWatched(t, "", "left"), newWatched(t, "", "@acme/words")
 	c := newScoped(t, public, acme, "")

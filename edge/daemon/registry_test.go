@@ -131,7 +131,7 @@ func TestNewVersionIsFound(t *testing.T) {
 	}
 }
 
-// What is stored answers for a slow master, but not what it lacks: that is waited
+// A stored packument answers for a slow master. A version that it lacks is waited
 // for.
 func TestMissingVersionIsWaitedFor(t *testing.T) {
 	for name, keys := range map[string]string{
@@ -167,7 +167,7 @@ func TestMissingVersionIsWaitedFor(t *testing.T) {
 	}
 }
 
-// What is on the deny list is not served, wherever it is.
+// A package on the deny list is not served, from anywhere.
 func TestDenyList(t *testing.T) {
 	s := newServed(t, `deny: [edge-sample-greet, "@edge-sample/*", edge-sample-words@1.1.0]`)
 	for _, path := range []string{

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,11 +24,11 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// reloadable is an edge that runs what a file says.
+// reloadable is an edge with a configuration file.
 type reloadable struct {
 	*client
 	file string
-	head string // what the file begins with, and no reload may change
+	head string // the beginning of the file, which no reload may change
 }
 
 func newReloadable(t *testing.T, text string) *reloadable {
@@ -50,7 +49,7 @@ func (r *reloadable) write(text string) {
 	edgetest.WriteFile(r.t, r.file, r.head+text)
 }
 
-// reload has the edge run text, and returns what has changed.
+// reload has the edge run text, and returns the keys that have changed.
 func (r *reloadable) reload(text string) []string {
 	r.t.Helper()
 	r.write(text)
@@ -73,10 +72,10 @@ func (r *reloadable) settled() {
 	r.t.Helper()
 	all := r.edge.allGenerations()
 	for _, c := range all[:len(all)-1] {
-		<-c.Lease.Ended()
+		edgetest.Receive(r.t, c.Lease.Ended(), "the end of the requests of an earlier configuration")
 		for _, s := range c.Sites {
 			if now, _ := all[len(all)-1].Sites.Named(s.Name); s != now {
-				<-s.Lease.Ended()
+				edgetest.Receive(r.t, s.Lease.Ended(), "the end of the fetches of a site")
 			}
 		}
 	}
@@ -136,7 +135,7 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 	r := newReloadable(t, plainSite(old, ""))
 	answers := make(chan *answered)
 	go func() { answers <- r.send("GET", "/files/x") }()
-	<-arrived
+	edgetest.Receive(t, arrived, "a request at the master")
 	before := r.edge.serving()
 	r.reload(strings.ReplaceAll(plainSite(newOrigin(t, said("new")), ""), "/files/", "/other/"))
 	if a := r.send("GET", "/other/y"); a.body != "new" {
@@ -154,10 +153,10 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 		t.Errorf("%d configurations are ending; want 1", s.Config.Ending)
 	}
 	close(open)
-	if a := <-answers; a.StatusCode != 200 || a.body != "old" {
+	if a := edgetest.Receive(t, answers, "an answer"); a.StatusCode != 200 || a.body != "old" {
 		t.Errorf("the old request: %d %q", a.StatusCode, a.body)
 	}
-	<-before.Lease.Ended()
+	edgetest.Receive(t, before.Lease.Ended(), "the end of its requests")
 }
 
 // statusOf is a status before it is JSON.
@@ -185,14 +184,12 @@ func TestFetchesKeepTheConfigurationTheyBeganWith(t *testing.T) {
 	}))
 	r := newReloadable(t, plainSite(old, "stale: { while_revalidate: 1h, override: true }, "))
 	r.send("GET", "/files/x")
-	for r.edge.cache.Usage().Flights > 0 { // it is not stored before
-		runtime.Gosched()
-	}
+	r.edge.settle(t)          // it is not stored before
 	r.send("GET", "/files/x") // stale, and asked for in the background
-	<-arrived
+	edgetest.Receive(t, arrived, "a request at the master")
 	before := r.edge.serving()
 	r.reload(plainSite("http://127.0.0.1:1", ""))
-	<-before.Lease.Ended() // its requests have
+	edgetest.Receive(t, before.Lease.Ended(), "the end of its requests")
 	select {
 	case <-before.Sites[0].Lease.Ended():
 		t.Error("the old site has ended with a fetch under way")
@@ -202,7 +199,7 @@ func TestFetchesKeepTheConfigurationTheyBeganWith(t *testing.T) {
 		t.Errorf("%d configurations; want the one that serves and the one that ends", n)
 	}
 	close(open)
-	<-before.Sites[0].Lease.Ended()
+	edgetest.Receive(t, before.Sites[0].Lease.Ended(), "the end of its fetches")
 	if a := r.send("GET", "/files/x"); a.body != "second" {
 		t.Errorf("%d %q; want what the fetch brought", a.StatusCode, a.body)
 	}
@@ -232,7 +229,7 @@ func TestNothingIsDroppedWhileItReloads(t *testing.T) {
 		})
 	}
 	for i := range reloads {
-		<-each // requests are under way
+		edgetest.Receive(t, each, "a request under way")
 		r.reload(texts[(i+1)%2])
 		if a := r.send("GET", "/files/x"); a.body != fmt.Sprint((i+1)%2) {
 			t.Errorf("after reload %d: %q", i, a.body)
@@ -363,7 +360,7 @@ func TestDrainReachesEarlierConfigurations(t *testing.T) {
 	r := newReloadable(t, plainSite(master, ""))
 	answers := make(chan *answered)
 	go func() { answers <- r.send("GET", "/files/x") }()
-	<-arrived
+	edgetest.Receive(t, arrived, "a request at the master")
 	before := r.edge.serving().Sites[0]
 	r.reload(plainSite(master, "timeouts: { idle: 30s }, "))
 	done, err := drainer{r.edge.Daemon}.Drain(t.Context(), "site", "0", true)
@@ -377,7 +374,7 @@ func TestDrainReachesEarlierConfigurations(t *testing.T) {
 		t.Errorf("the status has %d under way; want 1", s.Sites[0].Masters[0].InFlight)
 	}
 	close(open)
-	<-answers
+	edgetest.Receive(t, answers, "an answer")
 }
 
 func TestBudgetsStayUnlessTheyChange(t *testing.T) {

@@ -70,7 +70,7 @@ func (w *watched) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.Master.ServeHTTP(rw, r)
 }
 
-// all is what the master was told so far, probes left out.
+// all are the requests that the master had so far, probes left out.
 func (w *watched) all() (all []told) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -187,7 +187,7 @@ func TestCredentialsStayWithTheirMasters(t *testing.T) {
 			t.Errorf("the scope's master was told %q with %s", r.authorization, r.uri)
 		}
 	}
-	// Nor with what passes and needs none: npm has one token for all of the edge.
+	// Nor with requests that pass and need none: npm has one token for all of the edge.
 	c.post("/-/npm/v1/security/advisories/bulk", `{"left":["1.0.0"]}`, "Authorization: Bearer theirs", "Cookie: a=b")
 	c.send(http.MethodGet, "/-/v1/search?text=left", "Authorization: Bearer theirs")
 	for _, r := range public.all() {
@@ -209,7 +209,7 @@ func TestCredentialsStayWithTheirMasters(t *testing.T) {
 	}
 }
 
-// What was stored before the scope was private came from strangers.
+// Packages that were stored before the scope was private came from strangers.
 func TestPrivateScopeForgetsWhatThePublicOneHad(t *testing.T) {
 	public, acme := newWatched(t, "", "@acme/words"), newWatched(t, "Bearer s3cret", "@acme/words")
 	c := newScoped(t, public, acme, "        credentials: s3cret\n")
@@ -251,7 +251,7 @@ func TestARequestOfTwoPrivateScopesIsRefused(t *testing.T) {
 	}
 }
 
-// What the edge read with its own credential is not there without it.
+// Responses that the edge read with its own credential are not there without it.
 func TestWhatACredentialFetchedGoesWithIt(t *testing.T) {
 	public, acme := newWatched(t, ""), newWatched(t, "Bearer s3cret", "@acme/words")
 	c := newScoped(t, public, acme, "        credentials: s3cret\n")
@@ -279,7 +279,7 @@ func TestWhatACredentialFetchedGoesWithIt(t *testing.T) {
 	}
 }
 
-// A minimum age is against what strangers publish.
+// A minimum age is against strangers' releases.
 func TestPrivateScopesHaveNoMinimumAge(t *testing.T) {
 	public, acme := newWatched(t, ""), newWatched(t, "")
 	now := time.Now()

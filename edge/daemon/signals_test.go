@@ -9,13 +9,14 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
 	"pkgedge/origin/kinds"
 )
 
-// lines are what a program has written, and news of it.
+// lines are the lines that a program has written, and a notice of each.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -36,7 +37,7 @@ func (l *lines) Write(p []byte) (int, error) {
 // wait waits until text has been written.
 func (l *lines) wait(t *testing.T, text string) {
 	t.Helper()
-	for {
+	for end := time.After(edgetest.Patience); ; {
 		l.mu.Lock()
 		all := l.text.String()
 		l.mu.Unlock()
@@ -45,14 +46,14 @@ func (l *lines) wait(t *testing.T, text string) {
 		}
 		select {
 		case <-l.news:
-		case <-t.Context().Done():
+		case <-end:
 			t.Fatalf("%q was never written:\n%s", text, all)
 		}
 	}
 }
 
-// A SIGHUP is a reload: of what is wrong nothing but lines in the log, and of what
-// is right the new configuration. It never ends the program.
+// A SIGHUP is a reload. A wrong configuration leads to lines in the log, and to
+// nothing else. It never ends the program.
 func TestHangupReloads(t *testing.T) {
 	edgetest.NoLeaks(t)
 	file := filepath.Join(t.TempDir(), "config.yaml")
@@ -83,7 +84,7 @@ func TestHangupReloads(t *testing.T) {
 	hangup("limits: { rate: 5 }\n")
 	errs.wait(t, `"msg":"reloaded","config":"`+file+`","changed":"limits.rate, limits.burst"`)
 	stop()
-	if err := <-ended; err != nil {
+	if err := edgetest.Receive(t, ended, "the end of the drain"); err != nil {
 		t.Errorf("%v:\n%s", err, errs.text.String())
 	}
 }

@@ -12,7 +12,7 @@ func (d *Daemon) status() any {
 	g := d.serving()
 	s := report.Status{
 		Ready: true, Version: d.version, At: time.Now().UTC().Truncate(time.Second), Started: d.started.UTC().Truncate(time.Second),
-		Config: d.reloads.status(), Cache: report.CacheStatus(d.cache.Usage(), d.cfg.Cache.Memory, d.cfg.Cache.Disk),
+		Config: d.reloads.status(), Cache: report.Cache{Usage: d.cache.Usage(), MemoryLimit: d.cfg.Cache.Memory, DiskLimit: d.cfg.Cache.Disk},
 	}
 	if err := d.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()

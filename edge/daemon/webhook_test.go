@@ -73,7 +73,7 @@ func TestAHookMakesAPublishVisible(t *testing.T) {
 	}
 }
 
-// Whoever overhears a hook can send it again, and nothing comes of it.
+// A message that a listener on the way sends again has no effect.
 func TestAHookToldAgainIsNotPutInForceAgain(t *testing.T) {
 	s := newServed(t, "changes: { secret: "+hookSecret+" }, fresh: { metadata: 10h, override: true }")
 	const path = "/edge-sample-words"
@@ -188,7 +188,8 @@ func TestAHookIsInNobodysWay(t *testing.T) {
 	}
 }
 
-// A hook costs what a miss does, and is refused when the client has spent that.
+// A message costs as much as a miss, and is refused when the client has spent its
+// budget.
 func TestHooksCountAgainstTheClientsLimit(t *testing.T) {
 	s := newServed(t, "changes: { secret: "+hookSecret+" } }]\nlimits: { rate: 0.001, burst: 25 }\n#")
 	for i, want := range []int{204, 403, 204, 429, 429} {

@@ -8,7 +8,7 @@ import (
 	"pkgedge/edge/config"
 )
 
-// welcome prints what to type next.
+// welcome prints the commands to type next.
 func welcome(out io.Writer, cfg *config.Config, samples bool) error {
 	site := &cfg.Sites[0]
 	if i := slices.IndexFunc(cfg.Sites, func(s config.Site) bool { return s.Kind.Samples }); i >= 0 {

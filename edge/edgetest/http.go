@@ -21,12 +21,12 @@ func NoLeaks(t *testing.T) {
 }
 
 // NewClient is an HTTP client with connections of its own, which are closed when
-// the test ends.
+// the test ends. A request fails that takes longer than Patience.
 func NewClient(t testing.TB, config *tls.Config) *http.Client {
 	t.Helper()
 	tr := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr}
+	return &http.Client{Transport: tr, Timeout: Patience}
 }
 
 // GetText gets a URL and reads the body.

@@ -67,7 +67,7 @@ func FuzzClientAddr(f *testing.F) {
 		if got := ClientAddr(stranger, values, proxies); got != stranger {
 			t.Fatalf("ClientAddr(%q) = %v believed a stranger", values, got)
 		}
-		// What a client writes further left never changes who a proxy saw.
+		// Entries that a client writes further left never change the address.
 		if !within(proxies, got) {
 			forged := append([]string{"203.0.113.77, 10.0.0.9"}, values...)
 			if again := ClientAddr(peer, forged, proxies); again != got {

@@ -2,15 +2,14 @@
 //
 // Every client has a bucket of tokens ([rate.Limiter]) that fills at
 // [Config.Rate] tokens a second up to [Config.Burst]. A request costs [Hit] when
-// it arrives, which [Limiter.Take] charges or refuses, and what it turned out to
-// cost above that is charged by [Limiter.Charge] as soon as it is known: a miss
-// makes a master work and costs [Miss] in all. Charging afterwards may leave a
+// it arrives, which [Limiter.Take] charges or refuses. A miss makes a master work and
+// costs [Miss] in all: [Limiter.Charge] charges the rest as soon as it is known. Charging afterwards may leave a
 // bucket below zero; the client then waits until it has paid its debt. Since
 // Take lets at most a burst through at once, the debt is bounded by the burst
 // times Miss. Nothing in this package ever waits.
 //
-// A client is an IPv4 address, or a whole IPv6 /64, which is what one subscriber
-// is given and can draw addresses from at will. An IPv4 address that arrives
+// A client is an IPv4 address, or a whole IPv6 /64: one subscriber has that many
+// addresses, and may use any of them. An IPv4 address that arrives
 // mapped into IPv6 is the IPv4 client.
 //
 // # A table that cannot be outgrown
@@ -24,7 +23,7 @@
 //
 // The trade: while more clients are active than there are slots, within the time
 // an empty bucket takes to fill, a stranger may start with less than a full
-// bucket and may be refused for what another spent. A client whose bucket was
+// bucket and may be refused because another has spent it. A client whose bucket was
 // full again when it lost its slot notices nothing, and hands a full bucket on.
 // Choose [Config.MaxClients] well above the number of clients seen in
 // burst÷rate seconds; a slot costs about 210 bytes.

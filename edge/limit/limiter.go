@@ -9,13 +9,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What a request costs, in tokens.
+// Costs of a request, in tokens.
 const (
-	// Hit is what every request pays on arrival, and all that an answer from
-	// the cache costs.
+	// Hit is the cost of every request, charged on arrival. An answer from the cache
+	// costs no more.
 	Hit = 1
-	// Miss is what a request costs in all when a master had to answer it:
-	// after [Limiter.Take], charge Miss-Hit more.
+	// Miss is the whole cost of a request that a master had to answer: after
+	// [Limiter.Take], charge Miss-Hit more.
 	Miss = 10
 )
 
@@ -23,7 +23,7 @@ const (
 // about 13 MiB once all slots are in use.
 const DefaultMaxClients = 1 << 16
 
-// Config says what a client may spend.
+// Config gives the budget of a client.
 type Config struct {
 	// Rate is how many tokens a client earns each second. Zero, or anything
 	// else that is not a positive finite number, turns the limit off.
@@ -43,7 +43,7 @@ type Limiter struct {
 	rate   rate.Limit
 	burst  int
 	exempt []netip.Prefix
-	seed   maphash.Seed // so that nobody can aim at one shard
+	seed   maphash.Seed // so that a client cannot aim at one shard
 	shards []shard      // a power of two
 }
 
@@ -136,7 +136,7 @@ func wait(tokens float64, per rate.Limit) time.Duration {
 	return time.Duration(min(max(seconds, 1), day)) * time.Second
 }
 
-// key is what tells clients apart.
+// key returns the address that stands for a client.
 func key(client netip.Addr) netip.Addr {
 	if !client.Is6() {
 		return client

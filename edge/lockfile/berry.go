@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// berry reads the yarn.lock of Yarn 2 and later. A resolution is what the entry
-// stands for:
+// berry reads the yarn.lock of Yarn 2 and later. A resolution names the
+// package of an entry:
 //
 //	name@npm:1.0.0
 //	name@npm:1.0.0::__archiveUrl=https%3A%2F%2Fregistry.example%2F…

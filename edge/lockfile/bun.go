@@ -66,7 +66,7 @@ func (l *list) bunEntry(entry []jsontext.Value) error {
 	return nil
 }
 
-// blankExtensions blanks what JSON does not have and bun.lock does: comments, and
+// blankExtensions blanks the parts of bun.lock that JSON does not have: comments, and
 // commas before a closing bracket. Offsets stay as they are.
 func blankExtensions(data []byte) {
 	comma := -1 // where the last token is a comma

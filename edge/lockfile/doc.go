@@ -1,6 +1,6 @@
-// Package lockfile reads the lockfiles of package clients: which versions of
-// which packages of a registry an install will fetch, and what their tarballs
-// must hash to. It is pure: bytes in, values out.
+// Package lockfile reads the lockfiles of package clients: the packages and versions
+// of a registry that an install will fetch, and the digests of their tarballs. It is
+// pure: bytes in, values out.
 //
 // # Forms
 //
@@ -15,14 +15,13 @@
 //     Yarn makes itself, not of tarballs, and are not read;
 //   - Bun: bun.lock, the text. The binary bun.lockb is refused.
 //
-// # What is a package
+// # Packages
 //
-// Only what comes from a registry. Workspaces, links, folders, Git repositories,
+// A package is an entry that a registry serves. Workspaces, links, folders, Git repositories,
 // runtimes, tarballs at other URLs and packages bundled inside another are
 // skipped, and counted. An alias is read as the package it stands for. Patches
 // of Berry are skipped too: the package they patch has an entry of its own.
 //
-// Lockfiles come from anywhere, and what is read here ends up in URLs: an entry
-// whose name, version or file name is not of the registry's alphabet is skipped
-// as well.
+// Lockfiles are foreign text, and their names become parts of URLs: an entry whose
+// name, version or file name is not of the registry's alphabet is skipped as well.
 package lockfile

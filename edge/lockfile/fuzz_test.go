@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fuzz holds one form's parser to what users of the package rely on.
+// fuzz checks the promises of the package for the parser of one form.
 func fuzz(f *testing.F, form Form, parse func(*list, []byte) error) {
 	files, err := os.ReadDir("testdata")
 	if err != nil {
@@ -69,7 +69,7 @@ func FuzzBun(f *testing.F) {
 	})
 }
 
-// FuzzRead covers what decides between the forms.
+// FuzzRead covers the choice between the forms.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`/**/{"lockfileVersion": 1, "workspaces": {}, "packages": {"a": [,]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

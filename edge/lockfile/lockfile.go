@@ -13,7 +13,7 @@ import (
 // some 5 MB.
 const MaxSize = 64 << 20
 
-// Why a lockfile cannot be read, besides syntax errors.
+// Errors of [Read], besides errors of syntax.
 var (
 	ErrTooLarge = fmt.Errorf("larger than %d MiB", MaxSize>>20)
 	ErrUnknown  = errors.New("not a lockfile of npm, pnpm, Yarn or Bun")
@@ -31,7 +31,7 @@ const (
 	Bun   Form = "Bun"
 )
 
-// Lockfile is what a lockfile names.
+// Lockfile lists the packages of a lockfile.
 type Lockfile struct {
 	Form     Form
 	Packages []Package // sorted by all their fields, each once
@@ -42,8 +42,8 @@ type Lockfile struct {
 type Package struct {
 	Name    string // "@scope/name"
 	Version string
-	// Integrity is what the tarball must hash to: SRI, with one hash or several,
-	// such as "sha512-…". Yarn 1's fragment is written "sha1-…". It is empty when
+	// Integrity is the digest of the tarball: SRI, with one hash or several, such as
+	// "sha512-…". Yarn 1's fragment is written "sha1-…". It is empty when
 	// none is recorded, and may be anything that a lockfile can hold.
 	Integrity string
 	// File is the last segment of the tarball's URL, when that is recorded.
@@ -87,7 +87,7 @@ func Read(r io.Reader) (*Lockfile, error) {
 	return &Lockfile{Form: form, Packages: l.sorted(), Skipped: l.skipped}, nil
 }
 
-// recognise tells the form by what only that form has.
+// recognise tells the form by a mark that no other form has.
 func recognise(data []byte) (Form, error) {
 	if bytes.HasPrefix(data, []byte("#!")) && bytes.Contains(data[:min(len(data), 100)], []byte("bun-lockfile-format")) {
 		return "", ErrBinary
@@ -108,7 +108,7 @@ func recognise(data []byte) (Form, error) {
 	return "", ErrUnknown
 }
 
-// list collects what a lockfile names.
+// list collects the packages of a lockfile.
 type list struct {
 	seen    map[Package]struct{}
 	skipped int

@@ -22,7 +22,7 @@ const (
 	words110 = "sha512-G0gPduVvQX2EuL3yIV9FeMAF1NYG9R5fx7nGmlPDg0yXfmnNNEkYBMm81P7or2d2yRcdIFc07i/V3hkhDfLyXw=="
 )
 
-// project is what the fixtures' project resolves to: an alias of words 0.9.0, a
+// project lists the packages of the fixtures' project: an alias of words 0.9.0, a
 // workspace that wants words 1.0.0 exactly, a folder, and the sample app.
 var project = []Package{
 	{"@edge-sample/colour", "1.1.0", colour, "colour-1.1.0.tgz"},
@@ -40,7 +40,7 @@ func TestWhatEachClientWrites(t *testing.T) {
 	for _, tt := range []struct {
 		file    string
 		form    Form
-		keep    func(*Package) // what of project this form records
+		keep    func(*Package) // drops the fields that this form does not record
 		without string         // the version of words that this client chose not to need
 		skipped int
 	}{
@@ -144,7 +144,7 @@ func TestWhatCannotBeReadSaysWhy(t *testing.T) {
 	}
 }
 
-// spaces is that many bytes of white space, more than anyone holds in memory.
+// spaces is that many bytes of white space, too many to keep in memory.
 type spaces struct{ left int64 }
 
 func (s *spaces) Read(p []byte) (int, error) {

@@ -20,7 +20,7 @@ type pnpmEntry struct {
 }
 
 // pnpm reads pnpm-lock.yaml. pnpm 11 and later put a first document in front,
-// with what the project's settings need, in the same form.
+// of the same form, with the packages that the settings of the project need.
 func (l *list) pnpm(data []byte) error {
 	loader, err := newLoader(data)
 	if err != nil {
@@ -62,7 +62,7 @@ func (l *list) pnpmEntry(id string, major int, e pnpmEntry) {
 	l.add(Package{Name: name, Version: version, Integrity: e.Resolution.Integrity, File: file})
 }
 
-// pnpmSpec reads the key of an entry. What stands for its peers is cut off:
+// pnpmSpec reads the key of an entry. The part for its peers is cut off:
 //
 //	5:  /name/1.0.0_peer@1.0.0    registry.example/name/1.0.0
 //	6:  /name@1.0.0(peer@1.0.0)   registry.example/name@1.0.0

@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// yarnEntry is what Yarn 1 resolved some patterns to.
+// yarnEntry is the package that Yarn 1 resolved some patterns to.
 type yarnEntry struct {
 	pattern, version, resolved, integrity string
 }
@@ -66,7 +66,8 @@ func yarnPattern(head string) (string, error) {
 	return first, nil
 }
 
-// field takes "key value" or "key:", the head of a table that nobody needs.
+// field takes "key value" or "key:". The second is the head of a table, which is not
+// needed.
 func (e *yarnEntry) field(line string) error {
 	key, value, _ := strings.Cut(line, " ")
 	into := map[string]*string{"version": &e.version, "resolved": &e.resolved, "integrity": &e.integrity}[key]

@@ -10,21 +10,35 @@ import (
 	"time"
 )
 
+// LogWriter is for the access logs of several snapshots at once: it takes one line
+// at a time.
+type LogWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+// NewLogWriter writes to another writer.
+func NewLogWriter(to io.Writer) *LogWriter { return &LogWriter{to: to} }
+
+func (w *LogWriter) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(line)
+}
+
 // AccessLog writes a line for each request. A nil AccessLog writes none.
 type AccessLog struct {
-	json *slog.Logger // nil for the common form
-
-	mu     sync.Mutex // of the common form
-	common io.Writer
+	json   *slog.Logger // nil for the common form
+	common *LogWriter
 }
 
 // NewJSONLog writes a JSON object for each request.
-func NewJSONLog(to io.Writer) *AccessLog {
+func NewJSONLog(to *LogWriter) *AccessLog {
 	return &AccessLog{json: slog.New(slog.NewJSONHandler(to, nil))}
 }
 
 // NewCommonLog writes a line in the Common Log Format for each request.
-func NewCommonLog(to io.Writer) *AccessLog { return &AccessLog{common: to} }
+func NewCommonLog(to *LogWriter) *AccessLog { return &AccessLog{common: to} }
 
 // log writes x's line. A path that holds a secret is written as its kind says.
 func (l *AccessLog) log(x *exchange, site string, took time.Duration) {
@@ -40,11 +54,8 @@ func (l *AccessLog) log(x *exchange, site string, took time.Duration) {
 		client = "-"
 	}
 	if l.json == nil {
-		line := fmt.Sprintf("%s - - [%s] %q %d %d\n", client, x.start.Format("02/Jan/2006:15:04:05 -0700"),
+		fmt.Fprintf(l.common, "%s - - [%s] %q %d %d\n", client, x.start.Format("02/Jan/2006:15:04:05 -0700"),
 			x.r.Method+" "+path+" "+x.r.Proto, x.status, x.sent)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		io.WriteString(l.common, line)
 		return
 	}
 	attrs := []slog.Attr{

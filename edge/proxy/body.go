@@ -76,7 +76,7 @@ func (x *exchange) copy(from io.Reader, n int64, live bool) error {
 	return nil
 }
 
-// forward moves what is there, and no more than max bytes.
+// forward moves the bytes that are there, and no more than max.
 func (x *exchange) forward(from io.Reader, max int64) (int64, error) {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)

@@ -25,8 +25,8 @@ import (
 // errClientLeft is the error of a request whose client did not wait for the answer.
 var errClientLeft = errors.New("client left")
 
-// defaultRetry is what clients are told to wait when no master answers and none
-// asked for more.
+// defaultRetry is the time that clients are told to wait when no master answers and
+// none asked for more.
 const defaultRetry = 5 * time.Second
 
 // fail answers when no response could be had. Which master failed, and how, is for
@@ -141,7 +141,7 @@ func proxyError(err error) string {
 	return rest
 }
 
-// connectionError names what kept a connection from being made, "" when it
+// connectionError names the reason for which no connection was made, "" when it
 // stood.
 func connectionError(err error) string {
 	var dns *net.DNSError
@@ -163,7 +163,7 @@ func connectionError(err error) string {
 	return tlsError(err)
 }
 
-// tlsError names what went wrong in a handshake, "" for anything else.
+// tlsError names the fault of a handshake, "" for any other error.
 func tlsError(err error) string {
 	var (
 		certificate *tls.CertificateVerificationError

@@ -188,7 +188,10 @@ func (x *exchange) foreign() bool {
 // webhook answers a registry's message of a change. It reports false for every
 // other request.
 func (x *exchange) webhook() bool {
-	name, ok := changes.SiteOf(x.r)
+	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
+		return false // GET /hooks/npm asks for a version of the package "hooks"
+	}
+	name, ok := changes.SiteOf(x.r.URL.EscapedPath())
 	if !ok {
 		return false
 	}
@@ -241,7 +244,7 @@ func (x *exchange) admit() (ok bool) {
 	return ok
 }
 
-// chargeMiss charges the client for a request to a master, whatever came of it: a
+// chargeMiss charges the client for a request to a master, also without an answer: a
 // flood of names that do not exist, or of writes, costs as much as one of misses.
 func (x *exchange) chargeMiss() {
 	x.Limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)

@@ -16,9 +16,9 @@ import (
 )
 
 // pass forwards a request whose response is never stored: publish, login, search,
-// audit and all that the kind does not know. Bodies stream both ways. A write that succeeded
-// makes what it changed stale before the client hears of it, so that the writer
-// reads its own write.
+// audit and every request that the kind does not know. Bodies stream both ways. A
+// write that succeeded makes the stored responses stale that it changed, before the
+// client hears of it, so that the writer reads its own write.
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
 	x.chargeMiss()
@@ -36,10 +36,10 @@ func (x *exchange) pass() {
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 			p.SetXForwarded()
 			if x.route.Filters {
-				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // what filter can undo
+				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // the coding that Redactor can undo
 			}
 		},
-		ModifyResponse: x.passed,
+		ModifyResponse: x.modifyResponse,
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
 			x.fail(err)
 		},
@@ -99,8 +99,8 @@ func (w finalOnly) WriteHeader(status int) {
 
 func (w finalOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// passed sees the response before the client does.
-func (x *exchange) passed(resp *http.Response) error {
+// modifyResponse sees the response before the client does.
+func (x *exchange) modifyResponse(resp *http.Response) error {
 	x.status = resp.StatusCode
 	h := resp.Header
 	if h["Content-Type"] == nil {
@@ -116,20 +116,21 @@ func (x *exchange) passed(resp *http.Response) error {
 	if err := x.redactResponse(resp); err != nil {
 		return err
 	}
-	resp.Body = &counted{ReadCloser: resp.Body, exchange: x}
+	resp.Body = &countedBody{ReadCloser: resp.Body, exchange: x}
 	if len(x.route.Invalidates) > 0 && resp.StatusCode < 400 {
-		// The write has happened, whatever becomes of the mark.
+		// The write has happened, even if it cannot be recorded here.
 		x.upstream.Wrote(x.route.Invalidates)
 		x.err = x.site.Invalidate(x.upstream, append(x.located(h), x.route.Invalidates...))
 	}
 	if x.describesGet(resp) {
-		return x.keep(resp)
+		return x.storeForGet(resp)
 	}
 	return nil
 }
 
-// located returns what the Location and Content-Location of a write's response
-// name of this site, which the write has changed too (RFC 9111 section 4.4).
+// located returns the stored responses of this site that the Location and
+// Content-Location of a write's response name. The write has changed them too (RFC
+// 9111 section 4.4).
 func (x *exchange) located(h http.Header) []kind.Invalidation {
 	var marks []kind.Invalidation
 	for _, name := range []string{"Location", "Content-Location"} {
@@ -149,13 +150,13 @@ func (x *exchange) located(h http.Header) []kind.Invalidation {
 	return marks
 }
 
-// counted counts a passed body and notes why it ended early.
-type counted struct {
+// countedBody counts the bytes of a passed body and records why it ended early.
+type countedBody struct {
 	io.ReadCloser
 	*exchange
 }
 
-func (c *counted) Read(p []byte) (int, error) {
+func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.sent += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -164,14 +165,14 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// keptPost is the largest response to a POST, in bytes, that is kept for GET.
-const keptPost = 64 << 10
+// maxStoredPost is the largest response to a POST, in bytes, that is stored for GET.
+const maxStoredPost = 64 << 10
 
-// describesGet: the response to a POST is also what a GET would be answered, as
+// describesGet reports whether the response to a POST is also the answer to a GET, as
 // its Content-Location says, for as long as it states (RFC 9110 section 9.3.3).
 func (x *exchange) describesGet(resp *http.Response) bool {
 	if !x.site.Kind.Transparent || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
-		resp.ContentLength < 0 || resp.ContentLength > keptPost {
+		resp.ContentLength < 0 || resp.ContentLength > maxStoredPost {
 		return false
 	}
 	u, err := x.r.URL.Parse(resp.Header.Get("Content-Location"))
@@ -180,8 +181,8 @@ func (x *exchange) describesGet(resp *http.Response) bool {
 	return here && policy.StatesLifetime(resp.Header)
 }
 
-// keep stores the response to a POST as that of a GET.
-func (x *exchange) keep(resp *http.Response) error {
+// storeForGet stores the response to a POST as that of a GET.
+func (x *exchange) storeForGet(resp *http.Response) error {
 	body := make([]byte, resp.ContentLength)
 	if _, err := io.ReadFull(resp.Body, body); err != nil {
 		return err
@@ -194,24 +195,24 @@ func (x *exchange) keep(resp *http.Response) error {
 	r.Method = http.MethodGet
 	route := x.site.Route(r.Method, x.path, r.URL.RawQuery, r.Header)
 	_, authorized := x.r.Header["Authorization"]
-	// What was not kept costs a fetch later, and nothing now.
+	// A response that cannot be stored costs a fetch later, and nothing now.
 	_ = x.Cache.Put(x.r.Context(), &cache.Query{
-		Key: x.site.Key(x.upstream, route), Rule: x.site.Rule(x.upstream, route), Fetcher: given{resp, body},
+		Key: x.site.Key(x.upstream, route), Rule: x.site.Rule(x.upstream, route), Fetcher: fetched{resp, body},
 		Request: policy.Request{Method: http.MethodGet, Header: r.Header, Control: policy.NoDirectives(), Authorized: authorized},
 	})
 	return nil
 }
 
-// given is a response that is at hand.
-type given struct {
+// fetched is a Fetcher of a response that is at hand.
+type fetched struct {
 	resp *http.Response
 	body []byte
 }
 
-func (g given) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
-	if err := fill.Respond(g.resp.StatusCode, g.resp.Header, int64(len(g.body))); err != nil {
+func (f fetched) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
+	if err := fill.Respond(f.resp.StatusCode, f.resp.Header, int64(len(f.body))); err != nil {
 		return err
 	}
-	_, err := fill.Write(g.body)
+	_, err := fill.Write(f.body)
 	return err
 }

@@ -35,7 +35,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Status == http.StatusOK && size >= 0 {
 		var wanted []conditional.Span
 		ok := false
-		if x.r.Method == http.MethodGet {
+		if x.r.Method == http.MethodGet && len(x.r.Header["Range"]) > 0 {
 			wanted, ok = conditional.Spans(x.r.Header, x.header(), size)
 		}
 		if a.Span != nil {
@@ -113,7 +113,7 @@ func (x *exchange) sendHeader(status int) {
 	x.w.WriteHeader(status)
 }
 
-// fields copies the stored response's fields and adds the edge's.
+// fields sets the stored response's fields and the edge's own.
 func (x *exchange) fields(a *cache.Answer) {
 	h := x.header()
 	for name, values := range a.Header {
@@ -178,7 +178,7 @@ func (x *exchange) lifetime(a *cache.Answer) string {
 	return string(b)
 }
 
-// cacheStatus tells how the answer came about (RFC 9211).
+// cacheStatus is the history of the answer (RFC 9211).
 func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
@@ -224,9 +224,9 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (narrowed *cache
 		if a.Status != http.StatusOK {
 			return a, true
 		}
-		memo, err := a.Other(x.r.Context(), kind.Summary)
+		summary, err := a.Other(x.r.Context(), kind.Summary)
 		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Subdocument.Name))), 36)
-		if from, n, ok := kind.FindSubdocument(memo, x.route.Subdocument.Name); ok && a.Narrow(from, n, name) {
+		if from, n, ok := kind.FindSubdocument(summary, x.route.Subdocument.Name); ok && a.Narrow(from, n, name) {
 			if x.route.Subdocument.ContentType != "" {
 				a.Part.ContentType = x.route.Subdocument.ContentType
 			}
@@ -245,7 +245,7 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (narrowed *cache
 		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing.Default:
 			x.refuse(outcome, http.StatusNotFound, x.route.Subdocument.Missing)
 			return nil, false
-		default: // however long it takes: the stored document does not tell what it lacks
+		default: // without a time limit: the stored document does not list the parts that it lacks
 			q.Request.Control.NoCache, q.SoftTimeout = true, 0
 		}
 		if a, err = x.Cache.Get(x.r.Context(), q); err != nil {

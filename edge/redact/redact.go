@@ -47,7 +47,7 @@ func New() *Redactor {
 	return &Redactor{reading: make(chan struct{}, maxConcurrent), decoding: make(chan struct{}, maxConcurrent)}
 }
 
-// Request replaces the body of r by what change makes of it. setDeadline bounds
+// Request replaces the body of r by the changed one. setDeadline bounds
 // reads from the client. The error is [ErrBusy] when too many large bodies are
 // read already.
 func (d *Redactor) Request(r *http.Request, setDeadline func(time.Time) error, change Change) error {
@@ -70,7 +70,7 @@ func (d *Redactor) Request(r *http.Request, setDeadline func(time.Time) error, c
 	return nil
 }
 
-// Response replaces the body of resp by what change makes of it, and deletes the
+// Response replaces the body of resp by the changed one, and deletes the
 // fields that described the old one.
 func (d *Redactor) Response(ctx context.Context, resp *http.Response, change Change) error {
 	raw, err := d.readAll(ctx, &limitedReader{resp.Body, time.Now().Add(timeLimit)})

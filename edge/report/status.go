@@ -62,21 +62,11 @@ type Pools struct {
 	Files   []origin.MasterStatus `json:"files,omitempty"` // masters for files alone
 }
 
-// Cache is a cache.Usage and the limits of its tiers.
+// Cache is the usage of a cache, and the limits of its tiers.
 type Cache struct {
-	MemoryBytes   int64 `json:"memory_bytes"`
-	MemoryLimit   int64 `json:"memory_limit"`
-	MemoryObjects int64 `json:"memory_objects"`
-	DiskBytes     int64 `json:"disk_bytes"`
-	DiskLimit     int64 `json:"disk_limit"`
-	DiskObjects   int64 `json:"disk_objects"`
-	Flights       int64 `json:"flights"`
-	Evictions     int64 `json:"evictions"`
-	Spoiled       int64 `json:"spoiled"`
-	Quarantined   int64 `json:"quarantined"`
-	Scrubbed      int64 `json:"scrubbed"`
-	DiskPaused    bool  `json:"disk_paused"`
-	ScanPercent   int64 `json:"scan_percent"`
+	cache.Usage
+	MemoryLimit int64 `json:"memory_limit"`
+	DiskLimit   int64 `json:"disk_limit"`
 }
 
 // Parse reads the document. Members that a newer edge adds are ignored.
@@ -109,15 +99,5 @@ func (s *Pools) Add(p origin.PoolStatus) {
 		s.Masters = p.Masters
 	} else {
 		s.Files = p.Masters
-	}
-}
-
-// CacheStatus describes a cache whose tiers have those limits.
-func CacheStatus(u cache.Usage, memory, disk int64) Cache {
-	return Cache{
-		MemoryBytes: u.MemoryBytes, MemoryLimit: memory, MemoryObjects: u.MemoryObjects,
-		DiskBytes: u.DiskBytes, DiskLimit: disk, DiskObjects: u.DiskObjects,
-		Flights: u.Flights, Evictions: u.Evictions, Spoiled: u.Spoiled, Quarantined: u.Quarantined, Scrubbed: u.Scrubbed,
-		DiskPaused: u.DiskPaused, ScanPercent: u.ScanPercent,
 	}
 }

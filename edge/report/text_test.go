@@ -18,7 +18,7 @@ func before(d time.Duration) time.Time { return at.Add(-d) }
 
 func quietStatus() *Status {
 	probe := &origin.ProbeStatus{Path: "/left-pad/latest", At: before(3 * time.Second), Result: "ok", Age: 3}
-	return &Status{
+	s := &Status{
 		Ready: true, Version: "v1.2.3", At: at, Started: before(75 * time.Hour),
 		Config: Config{File: "config.yaml", Read: before(10 * time.Minute)},
 		Sites: []Site{{
@@ -30,11 +30,12 @@ func quietStatus() *Status {
 				{N: 1, URL: "https://b.example", Role: "replica", State: "healthy", Share: 1, Probe: probe},
 			}},
 		}},
-		Cache: Cache{
-			MemoryBytes: 100 << 20, MemoryLimit: 256 << 20, MemoryObjects: 1, DiskBytes: 5 << 30, DiskLimit: 10 << 30, DiskObjects: 12345,
-			Evictions: 17, Flights: 2, ScanPercent: 100,
-		},
+		Cache: Cache{MemoryLimit: 256 << 20, DiskLimit: 10 << 30},
 	}
+	c := &s.Cache
+	c.MemoryBytes, c.MemoryObjects, c.DiskBytes, c.DiskObjects = 100<<20, 1, 5<<30, 12345
+	c.Evictions, c.Flights, c.ScanPercent = 17, 2, 100
+	return s
 }
 
 // nightStatus describes an edge in which everything is wrong.

@@ -2,6 +2,6 @@
 // they drain together, the admin listener last. It sets the timeouts and bounds of
 // connections.
 //
-// It knows nothing of what its handlers do, and has no lock: one goroutine opens,
+// It knows nothing of its handlers' work, and has no lock: one goroutine opens,
 // then one runs.
 package server

@@ -84,7 +84,7 @@ func (s *Server) Close() {
 // finish. The admin listener goes last: it is watched while the others drain.
 // The error is nil after a clean drain.
 func (s *Server) Run(ctx context.Context, unready func()) error {
-	// What a request does outlives the signal to drain.
+	// Requests under way outlive the signal to drain.
 	base := context.WithoutCancel(ctx)
 	failures := make(chan error, len(s.listeners))
 	var public, admin []*http.Server
@@ -140,7 +140,8 @@ func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 	}
 }
 
-// drain shuts servers down at once, and cuts what is left when ctx is done.
+// drain shuts servers down at once, and cuts the requests that are left when ctx is
+// done.
 func drain(ctx context.Context, servers []*http.Server) error {
 	errs := make([]error, len(servers))
 	var wg sync.WaitGroup
@@ -158,8 +159,8 @@ func drain(ctx context.Context, servers []*http.Server) error {
 	return errors.Join(errs...)
 }
 
-// errorLog passes on what net/http reports. A failed handshake is a stranger's
-// affair, and there are many.
+// errorLog passes on the reports of net/http. A failed handshake is a stranger's
+// fault, and there are many.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {

@@ -15,12 +15,12 @@ import (
 	"pkgedge/edge/edgetest"
 )
 
-// startedServer is a server that runs, and what a test needs of it.
+// startedServer is a server that runs, and its events.
 type startedServer struct {
 	*Server
 	stop    context.CancelFunc
 	unready chan struct{} // closed when load balancers are told
-	done    chan error    // what run returned
+	done    chan error    // the result of Run
 }
 
 func startServer(t *testing.T, s *Server) *startedServer {
@@ -41,11 +41,10 @@ func openLoopback(t *testing.T, s *Server, key string, h http.HandlerFunc) *List
 	return l
 }
 
-// waitRefused waits until addr takes no connections. Another process may take the
-// address over: then it has been given back, and a minute is enough.
+// waitRefused waits until addr takes no connections.
 func waitRefused(t *testing.T, addr string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(edgetest.Patience); ; {
 		conn, err := net.Dial("tcp", addr)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return
@@ -82,9 +81,9 @@ func TestDrainFinishesWhatIsInFlightAndRefusesNewRequests(t *testing.T) {
 		resp, body, err := edgetest.GetText(t, c, "http://"+public.Addr().String())
 		answers <- answer{resp, body, err}
 	}()
-	inFlight := <-began
+	inFlight := edgetest.Receive(t, began, "a request")
 	st.stop()
-	<-st.unready
+	edgetest.Receive(t, st.unready, "the call of unready")
 	waitRefused(t, public.Addr().String())
 	if err := inFlight.Err(); err != nil {
 		t.Errorf("the drain cancels a request in flight: %v", err)
@@ -98,11 +97,11 @@ func TestDrainFinishesWhatIsInFlightAndRefusesNewRequests(t *testing.T) {
 	default:
 	}
 	close(finish)
-	got := <-answers
+	got := edgetest.Receive(t, answers, "an answer")
 	if got.err != nil || got.body != "whole" || !got.resp.Close {
 		t.Errorf("the request in flight got %+v; want it whole, and the connection closed", got)
 	}
-	if err := <-st.done; err != nil {
+	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {
 		t.Errorf("run returned %v after a clean drain", err)
 	}
 	waitRefused(t, admin.Addr().String())
@@ -145,12 +144,12 @@ func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
 		_, _, err := edgetest.GetText(t, c, "http://"+l.Addr().String())
 		failed <- err
 	}()
-	<-began
+	edgetest.Receive(t, began, "a request")
 	st.stop()
-	if err := <-st.done; !errors.Is(err, context.DeadlineExceeded) {
+	if err := edgetest.Receive(t, st.done, "the end of Run"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("run returned %v; want that requests were cut", err)
 	}
-	if err := <-failed; err == nil {
+	if err := edgetest.Receive(t, failed, "the end of the request"); err == nil {
 		t.Error("a request that was cut ended well")
 	}
 }
@@ -175,7 +174,7 @@ func TestListenerThatFailsEndsTheOthers(t *testing.T) {
 	openLoopback(t, s, "listen", nil)
 	broken := openLoopback(t, s, "tls.listen", nil)
 	broken.Listener.Close()
-	if err := <-startServer(t, s).done; err == nil || !strings.HasPrefix(err.Error(), "tls.listen: cannot serve: ") {
+	if err := edgetest.Receive(t, startServer(t, s).done, "the end of Run"); err == nil || !strings.HasPrefix(err.Error(), "tls.listen: cannot serve: ") {
 		t.Errorf("run returned %v", err)
 	}
 }
@@ -221,7 +220,7 @@ func TestProtocols(t *testing.T) {
 		t.Errorf("HTTP/2 without TLS is answered: %q", body)
 	}
 	st.stop()
-	if err := <-st.done; err != nil {
+	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {
 		t.Errorf("run returned %v", err)
 	}
 }
@@ -246,7 +245,7 @@ func TestHeadersAreBounded(t *testing.T) {
 		t.Errorf("headers of %d bytes got %s", 2*maxHeaderBytes, resp.Status)
 	}
 	st.stop()
-	if err := <-st.done; err != nil {
+	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {
 		t.Errorf("run returned %v", err)
 	}
 }

@@ -18,7 +18,7 @@ type Change struct {
 // ErrNoPackage is for a change that names no package of the site.
 var ErrNoPackage = errors.New("names no package of this site")
 
-// effect is what a change is about, in the terms of the cache and of the masters.
+// effect is the effect of a change on the cache and on the masters.
 type effect struct {
 	from  *Upstream
 	key   store.Key // of the packument
@@ -85,7 +85,7 @@ func (s *Site) InvalidateMetadata() error {
 	return s.cache.Purge(purge.Purge{Scope: purge.SiteMetadata, Site: s.Name, Soft: true})
 }
 
-// Invalidate makes stale what a successful write at u changed.
+// Invalidate makes the stored responses stale that a successful write at u changed.
 func (s *Site) Invalidate(u *Upstream, marks []kind.Invalidation) error {
 	for _, m := range marks {
 		p := purge.Purge{Site: s.Name, Name: m.Name, Soft: true}

@@ -81,8 +81,8 @@ func backlog(t testing.TB, s *Site, n int) []Change {
 	return all
 }
 
-// Of a backlog, what is stored becomes stale and nothing else is marked: the feed
-// names millions of packages.
+// Of a backlog, stored packuments become stale and no other names are marked: the
+// feed names millions of packages.
 func TestABacklogPurgesWhatIsStored(t *testing.T) {
 	s := newTestSite(t, "")
 	all := backlog(t, s, 2000)
@@ -137,7 +137,7 @@ func BenchmarkBacklog(b *testing.B) {
 	}
 }
 
-// The long life is for what the feed names, and for nothing else.
+// The long life is for the documents that the feed names, and for no others.
 func TestWhatAFeedNames(t *testing.T) {
 	const feedFreshness = 12 * time.Hour
 	s := newTestSite(t, "")
@@ -179,7 +179,7 @@ func TestAnUnpublishReachesTheFiles(t *testing.T) {
 	}
 }
 
-// After a reload masters are probed with what is still theirs.
+// After a reload masters are probed with paths that are still theirs.
 func TestWhatMastersAreProbedWithAfterAReload(t *testing.T) {
 	s := newTestSite(t, `scopes: { "@acme": { masters: [{ url: "http://127.0.0.1:1", role: primary }] } }`)
 	for path, own := range map[string]bool{"/left/latest": true, "/@acme%2fwords/latest": false, "/@acmeco%2fx/latest": true} {

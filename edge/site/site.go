@@ -47,7 +47,7 @@ type Feed interface {
 	Live() bool
 }
 
-// Deps are what all sites share.
+// Deps are the parts that all sites share.
 type Deps struct {
 	Cache     *cache.Cache
 	Documents *origin.Documents
@@ -162,7 +162,7 @@ func hostname(hostport string) string {
 	return strings.ToLower(hostport)
 }
 
-// Route names what is asked for by a request for a path below the site.
+// Route is the route of a request for a path below the site.
 func (s *Site) Route(method, path, query string, h http.Header) kind.Route {
 	return s.own.Route(kind.Request{Method: method, Path: path, Query: query, Header: h})
 }

@@ -30,7 +30,7 @@ type Upstream struct {
 }
 
 // Upstream returns the masters of a route: those of the private scope that it
-// names, and no others, whatever they answer; else the site's own. ok is false
+// names, and no others, even if they fail; else the site's own. ok is false
 // for a route that names several private scopes, for none of them may learn of
 // the others.
 func (s *Site) Upstream(r kind.Route) (u *Upstream, ok bool) {

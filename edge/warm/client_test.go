@@ -95,7 +95,7 @@ func TestWarmKeepsEverythingBackMeanwhile(t *testing.T) {
 			c.packument(t.Context(), wantedPackage{name: "a"})
 			close(done)
 		}()
-		synctest.Wait() // a has been told to wait
+		synctest.Wait() // the request for a waits
 		c.packument(t.Context(), wantedPackage{name: "b"})
 		<-done
 	})

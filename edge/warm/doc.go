@@ -4,7 +4,7 @@
 //
 //   - plan.go reads lockfiles into a [Plan] that names each thing once.
 //   - warm.go has [Run]: packages at once, each packument before its tarballs.
-//   - client.go asks the edge. A 429, or a 503 with Retry-After, pauses every
+//   - client.go sends requests to the edge. A 429, or a 503 with Retry-After, pauses every
 //     request until the time it names.
 //   - packument.go reads digests from a packument, digest.go compares them.
 //   - tally.go counts and prints the summary, progress.go shows how far a run is.

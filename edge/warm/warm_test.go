@@ -249,7 +249,7 @@ func TestWarmAsksNoMoreThanJobsAtOnce(t *testing.T) {
 		wanted[fmt.Sprintf("p%d@1.0.0", i)] = ""
 	}
 	go func() {
-		for range jobs { // all of them are held at once
+		for range jobs { // all of them wait at once
 			<-arrived
 		}
 		close(release)
@@ -286,7 +286,7 @@ func TestWarmEndsWhenItIsInterrupted(t *testing.T) {
 	}
 }
 
-// The sample masters are a registry that is not the edge. Berry's lockfile holds
+// The sample masters are a registry that is not the edge. Berry's lockfile has
 // no digests of theirs.
 func TestWarmWithARegistry(t *testing.T) {
 	store, err := sample.Samples()

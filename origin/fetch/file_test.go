@@ -19,6 +19,7 @@ import (
 	"pkgedge/origin/pool"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 	"pkgedge/origin/transport"
 )
 
@@ -77,7 +78,7 @@ func TestFileArrivesWhole(t *testing.T) {
 func TestFileOfUnknownLength(t *testing.T) {
 	for _, size := range []int{100, smallFile, smallFile + 1, 3 * smallFile} {
 		for _, flip := range []bool{false, true} {
-			want := sample.Noise("x", size)
+			want := tarball.Noise("x", size)
 			url := origintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				http.NewResponseController(w).Flush() // no Content-Length then
 				body := want
@@ -496,7 +497,7 @@ func TestFileIsRevalidated(t *testing.T) {
 }
 
 func TestTailIsAlwaysHeld(t *testing.T) {
-	want := sample.Noise("tail", 5*heldTail+17)
+	want := tarball.Noise("tail", 5*heldTail+17)
 	for _, pieces := range [][]int{
 		{1}, {7, 4096}, {heldTail}, {heldTail - 1, 1}, {heldTail + 1}, {2*heldTail + 5}, {len(want)}, {heldTail, 1, heldTail - 1},
 	} {

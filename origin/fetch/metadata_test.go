@@ -19,8 +19,8 @@ import (
 	"pkgedge/origin/kind"
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/pool"
-	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 	"pkgedge/origin/transport"
 )
 
@@ -345,7 +345,7 @@ func TestReadUpTo(t *testing.T) {
 	for _, size := range []int{0, 1, limit - 1, limit, limit + 1, 3 * limit} {
 		for _, hint := range []int64{-1, 0, 5, int64(size), 10 * limit, 1 << 62} {
 			for _, given := range []int{0, 100} {
-				src := sample.Noise("x", size)
+				src := tarball.Noise("x", size)
 				head := min(given, size)
 				got, whole, err := readUpTo(iotestOneByteFirst(src[head:]), bytes.Clone(src[:head]), hint, limit)
 				if err != nil {

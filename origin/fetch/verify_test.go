@@ -14,12 +14,13 @@ import (
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 // Without a digest, gzip's own checksum and length must hold.
 func TestFramingIsVerified(t *testing.T) {
 	never := func(c *setup) { c.Digests = nil }
-	small, large := zipped(sample.Noise("x", 1000)), zipped(sample.Noise("x", 3*smallFile))
+	small, large := zipped(tarball.Noise("x", 1000)), zipped(tarball.Noise("x", 3*smallFile))
 	for name, spoil := range map[string]func(b []byte) []byte{
 		"as it is":           func(b []byte) []byte { return b },
 		"two members":        func(b []byte) []byte { return append(bytes.Clone(b), b...) },

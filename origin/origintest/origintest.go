@@ -16,6 +16,7 @@ import (
 
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 	"pkgedge/origin/transport"
 )
 
@@ -237,7 +238,7 @@ func (w *Two) AddLarge(t *testing.T) []byte {
 	t.Helper()
 	const small = 1 << 20
 	err := w.Store.AddPackage("large", sample.Version{
-		Number: "1.0.0", Files: map[string][]byte{"data.bin": sample.Noise("large", 3*small)},
+		Number: "1.0.0", Files: map[string][]byte{"data.bin": tarball.Noise("large", 3*small)},
 	})
 	if err != nil {
 		t.Fatal(err)

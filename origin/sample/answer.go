@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"pkgedge/origin/sample/ordered"
 )
 
 // Answer is a whole response before it is sent. It is a ResponseWriter, for the
@@ -50,7 +52,7 @@ func (a *Answer) bodiless() bool {
 
 // say writes a small JSON answer that nothing may keep.
 func say(w *Answer, status int, v any) {
-	body, err := encode(v)
+	body, err := ordered.Encode(v)
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"Internal error"}`)
 	}

@@ -20,5 +20,9 @@
 // A master has a change feed at /_changes, in CouchDB's plain, longpoll and
 // continuous forms.
 //
-// Package sample/faults puts a master in trouble, for tests.
+// Package sample/faults puts a master in trouble, for tests. This package knows
+// nothing of the edge: it is on the other side of the network.
+//
+// Lock order: Store.mu before notifier.mu. Every other lock is held alone, and reads
+// of the content take none.
 package sample

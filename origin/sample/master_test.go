@@ -13,6 +13,7 @@ import (
 
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 func TestEverySampleTarballHasItsDigestsBelowItsMaster(t *testing.T) {
@@ -37,7 +38,7 @@ func TestEverySampleTarballHasItsDigestsBelowItsMaster(t *testing.T) {
 				t.Errorf("%s@%s has no time", name, number)
 			}
 			body := send(t, c, "GET", v.Dist.Tarball, "", auth).body
-			if sample.Integrity(body) != v.Dist.Integrity || sample.Shasum(body) != v.Dist.Shasum {
+			if tarball.Integrity(body) != v.Dist.Integrity || tarball.Shasum(body) != v.Dist.Shasum {
 				t.Errorf("digests of %s@%s are not those of its tarball", name, number)
 			}
 			tarballs++

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 // npm runs the real client, with nothing of the user's: home, cache, prefix
@@ -179,9 +179,9 @@ func TestNPMPublishesDeprecatesTagsAndUnpublishes(t *testing.T) {
 		if doc.Tags["latest"] != "1.0.1" || len(doc.Versions) != 2 {
 			t.Fatalf("%s after publish: %+v", name, doc)
 		}
-		tarball := doc.Versions["1.0.0"].Dist.Tarball
-		if got := send(t, c, "GET", tarball, ""); sample.Integrity(got.body) != doc.Versions["1.0.0"].Dist.Integrity {
-			t.Errorf("%s: %d, with other bytes", tarball, got.status)
+		where := doc.Versions["1.0.0"].Dist.Tarball
+		if got := send(t, c, "GET", where, ""); tarball.Integrity(got.body) != doc.Versions["1.0.0"].Dist.Integrity {
+			t.Errorf("%s: %d, with other bytes", where, got.status)
 		}
 
 		n.must(t, dir, "deprecate", name+"@1.0.0", "use the next one")
@@ -209,11 +209,11 @@ func TestNPMPublishesDeprecatesTagsAndUnpublishes(t *testing.T) {
 		if doc := get(name); len(doc.Versions) != 1 || doc.Tags["latest"] != "1.0.0" {
 			t.Errorf("after unpublish: %+v", doc)
 		}
-		if got := send(t, c, "GET", strings.Replace(tarball, "1.0.0.tgz", "1.0.1.tgz", 1), ""); got.status != 404 {
+		if got := send(t, c, "GET", strings.Replace(where, "1.0.0.tgz", "1.0.1.tgz", 1), ""); got.status != 404 {
 			t.Errorf("the unpublished tarball: %d", got.status)
 		}
 		n.must(t, dir, "unpublish", name, "--force")
-		for _, url := range []string{s.URL() + "/" + name, tarball} {
+		for _, url := range []string{s.URL() + "/" + name, where} {
 			if got := send(t, c, "GET", url, ""); got.status != 404 {
 				t.Errorf("%s after unpublish: %d", url, got.status)
 			}

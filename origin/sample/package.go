@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pkgedge/origin/sample/ordered"
 )
 
 // packages answers below /{name}.
 func (m *Master) packages(w *Answer, q *query, name string, rest []string) {
-	_, known := m.store.accounts.user(q.token())
+	_, known := m.store.accounts.User(q.token())
 	if !known && (private(name) || !q.reads()) {
 		unauthorized(w)
 		return
@@ -65,7 +67,7 @@ func (m *Master) version(w *Answer, q *query, name, wanted string) {
 		say(w, http.StatusNotFound, "version not found: "+wanted)
 		return
 	}
-	doc, err := encode(v.manifest)
+	doc, err := ordered.Encode(v.manifest)
 	if err != nil {
 		fail(w, err)
 		return
@@ -92,7 +94,7 @@ func (m *Master) document(w *Answer, q *query, f form, name string, modified tim
 func (m *Master) file(w *Answer, q *query, f *file) {
 	name, _ := split(strings.Split(strings.Trim(q.path, "/"), "/"))
 	if private(name) {
-		if _, known := m.store.accounts.user(q.token()); !known {
+		if _, known := m.store.accounts.User(q.token()); !known {
 			unauthorized(w)
 			return
 		}

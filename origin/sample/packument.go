@@ -1,7 +1,6 @@
 package sample
 
 import (
-	"bytes"
 	"crypto/md5"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"time"
+
+	"pkgedge/origin/sample/ordered"
 )
 
 // home stands for the base URL of whichever master answers. Stored documents
@@ -74,35 +75,35 @@ func (p *packument) resolve(wanted string) (version, bool) {
 func (p *packument) seal(now time.Time) error {
 	p.rev++
 	p.modified = now
-	full, abbreviated := new(object), new(object)
-	times := new(object)
-	times.field("created", stamp(p.created))
-	times.field("modified", stamp(p.modified))
-	long, short := new(object), new(object)
+	full, abbreviated := new(ordered.Object), new(ordered.Object)
+	times := new(ordered.Object)
+	times.Field("created", stamp(p.created))
+	times.Field("modified", stamp(p.modified))
+	long, short := new(ordered.Object), new(ordered.Object)
 	for _, v := range p.versions {
-		long.field(v.number, v.manifest)
-		short.field(v.number, abbreviate(v.manifest))
-		times.field(v.number, stamp(v.published))
+		long.Field(v.number, v.manifest)
+		short.Field(v.number, abbreviate(v.manifest))
+		times.Field(v.number, stamp(v.published))
 	}
 
-	full.field("_id", p.name)
-	full.field("_rev", p.revision())
-	full.field("name", p.name)
-	full.field("dist-tags", p.tags)
-	full.nest("versions", long)
-	full.nest("time", times)
+	full.Field("_id", p.name)
+	full.Field("_rev", p.revision())
+	full.Field("name", p.name)
+	full.Field("dist-tags", p.tags)
+	full.Nest("versions", long)
+	full.Nest("time", times)
 	for _, key := range slices.Sorted(maps.Keys(p.extra)) {
-		full.field(key, p.extra[key])
+		full.Field(key, p.extra[key])
 	}
 
-	abbreviated.field("name", p.name)
-	abbreviated.field("modified", stamp(p.modified))
-	abbreviated.field("dist-tags", p.tags)
-	abbreviated.nest("versions", short)
+	abbreviated.Field("name", p.name)
+	abbreviated.Field("modified", stamp(p.modified))
+	abbreviated.Field("dist-tags", p.tags)
+	abbreviated.Nest("versions", short)
 
 	var err1, err2 error
-	p.full, err1 = full.bytes()
-	p.abbreviated, err2 = abbreviated.bytes()
+	p.full, err1 = full.Bytes()
+	p.abbreviated, err2 = abbreviated.Bytes()
 	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("cannot render packument for %q: %w", p.name, err)
 	}
@@ -166,91 +167,13 @@ func readVersion(name, number string, raw json.RawMessage) (version, error) {
 // setDist gives v its dist, with the tarball below home.
 func (v *version) setDist(name string, dist map[string]json.RawMessage) error {
 	var err error
-	if dist["tarball"], err = encode(home + tarballPath(name, v.file)); err != nil {
+	if dist["tarball"], err = ordered.Encode(home + tarballPath(name, v.file)); err != nil {
 		return err
 	}
-	v.manifest["dist"], err = encode(dist)
+	v.manifest["dist"], err = ordered.Encode(dist)
 	return err
 }
 
 func tarballPath(name, file string) string { return "/" + name + "/-/" + file }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-// object writes a JSON object whose members keep the order they came in.
-type object struct {
-	buf bytes.Buffer
-	err error
-}
-
-func (o *object) field(key string, value any) {
-	if raw, err := encode(value); err != nil {
-		o.err = errors.Join(o.err, err)
-	} else {
-		o.put(key, raw)
-	}
-}
-
-func (o *object) nest(key string, value *object) {
-	if raw, err := value.bytes(); err != nil {
-		o.err = errors.Join(o.err, err)
-	} else {
-		o.put(key, raw)
-	}
-}
-
-func (o *object) put(key string, raw []byte) {
-	name, err := encode(key)
-	o.err = errors.Join(o.err, err)
-	if o.buf.Len() > 0 {
-		o.buf.WriteByte(',')
-	}
-	o.buf.Write(name)
-	o.buf.WriteByte(':')
-	o.buf.Write(raw)
-}
-
-func (o *object) bytes() ([]byte, error) {
-	return slices.Concat([]byte("{"), o.buf.Bytes(), []byte("}")), o.err
-}
-
-// encode is json.Marshal without its HTML escapes, which no registry writes.
-func encode(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
-}
-
-// member is one member of a JSON object.
-type member struct {
-	key string
-	raw json.RawMessage
-}
-
-// members reads a JSON object in its own order.
-func members(raw []byte) ([]member, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil {
-		return nil, err
-	} else if t != json.Delim('{') {
-		return nil, fmt.Errorf("not a JSON object but %v", t)
-	}
-	var out []member
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		m := member{key: t.(string)} // the decoder lets nothing else be a key
-		if err := dec.Decode(&m.raw); err != nil {
-			return nil, err
-		}
-		out = append(out, m)
-	}
-	_, err := dec.Token()
-	return out, err
-}

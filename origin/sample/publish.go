@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pkgedge/origin/sample/ordered"
+	"pkgedge/origin/sample/tarball"
 )
 
 // submission is a package document that a client sent.
@@ -15,7 +18,7 @@ type submission struct {
 	name        string
 	rev         string
 	tags        map[string]string
-	versions    []member
+	versions    []ordered.Member
 	listed      bool // it has "versions" at all
 	times       map[string]time.Time
 	extra       map[string]json.RawMessage
@@ -34,14 +37,14 @@ func readSubmission(body []byte) (*submission, error) {
 		tags: map[string]string{}, extra: map[string]json.RawMessage{},
 		times: map[string]time.Time{}, attachments: map[string]attachment{},
 	}
-	fields, err := members(body)
+	fields, err := ordered.Members(body)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read document: %w: %w", ErrInvalid, err)
 	}
 	var id string
 	for _, f := range fields {
 		if err := sub.take(f, &id); err != nil {
-			return nil, fmt.Errorf("cannot read %q: %w: %w", f.key, ErrInvalid, err)
+			return nil, fmt.Errorf("cannot read %q: %w: %w", f.Key, ErrInvalid, err)
 		}
 	}
 	if sub.name == "" {
@@ -54,25 +57,25 @@ func readSubmission(body []byte) (*submission, error) {
 }
 
 // take reads one field of the document.
-func (sub *submission) take(f member, id *string) (err error) {
-	switch f.key {
+func (sub *submission) take(f ordered.Member, id *string) (err error) {
+	switch f.Key {
 	case "_id":
-		return json.Unmarshal(f.raw, id)
+		return json.Unmarshal(f.Raw, id)
 	case "name":
-		return json.Unmarshal(f.raw, &sub.name)
+		return json.Unmarshal(f.Raw, &sub.name)
 	case "_rev":
-		return json.Unmarshal(f.raw, &sub.rev)
+		return json.Unmarshal(f.Raw, &sub.rev)
 	case "dist-tags":
-		return json.Unmarshal(f.raw, &sub.tags)
+		return json.Unmarshal(f.Raw, &sub.tags)
 	case "versions":
 		sub.listed = true
-		sub.versions, err = members(f.raw)
+		sub.versions, err = ordered.Members(f.Raw)
 		return err
 	case "time":
-		return json.Unmarshal(f.raw, &sub.times)
+		return json.Unmarshal(f.Raw, &sub.times)
 	case "_attachments":
 		var named map[string]attachment
-		if err := json.Unmarshal(f.raw, &named); err != nil {
+		if err := json.Unmarshal(f.Raw, &named); err != nil {
 			return err
 		}
 		for name, a := range named {
@@ -80,7 +83,7 @@ func (sub *submission) take(f member, id *string) (err error) {
 		}
 	case "access":
 	default:
-		sub.extra[f.key] = f.raw
+		sub.extra[f.Key] = f.Raw
 	}
 	return nil
 }
@@ -129,7 +132,7 @@ func (s *Store) submit(sub *submission) error {
 func (sub *submission) publish(p *packument, files map[string]*file, now time.Time) error {
 	added := 0
 	for _, m := range sub.versions {
-		v, err := readVersion(p.name, m.key, m.raw)
+		v, err := readVersion(p.name, m.Key, m.Raw)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
@@ -137,8 +140,8 @@ func (sub *submission) publish(p *packument, files map[string]*file, now time.Ti
 		if !attached {
 			continue // one of the versions before, sent along
 		}
-		if _, ok := p.version(m.key); ok {
-			return fmt.Errorf("cannot publish over %s@%s: %w", p.name, m.key, ErrExists)
+		if _, ok := p.version(m.Key); ok {
+			return fmt.Errorf("cannot publish over %s@%s: %w", p.name, m.Key, ErrExists)
 		}
 		where := tarballPath(p.name, v.file)
 		if _, ok := files[where]; ok {
@@ -170,9 +173,9 @@ func (v version) verify(a attachment) error {
 		return fmt.Errorf("not a version: %q", v.number)
 	case a.Length != int64(len(a.Data)):
 		return fmt.Errorf("length is %d, %d bytes came", a.Length, len(a.Data))
-	case dist.Integrity != Integrity(a.Data):
+	case dist.Integrity != tarball.Integrity(a.Data):
 		return fmt.Errorf("integrity is not %q", dist.Integrity)
-	case dist.Shasum != Shasum(a.Data):
+	case dist.Shasum != tarball.Shasum(a.Data):
 		return fmt.Errorf("shasum is not %q", dist.Shasum)
 	}
 	return nil
@@ -181,13 +184,13 @@ func (v version) verify(a attachment) error {
 // edit changes the manifests of versions that p has. Their dist stays ours.
 func (sub *submission) edit(p *packument) error {
 	for _, m := range sub.versions {
-		i := slices.IndexFunc(p.versions, func(v version) bool { return v.number == m.key })
+		i := slices.IndexFunc(p.versions, func(v version) bool { return v.number == m.Key })
 		if i < 0 {
-			return fmt.Errorf("no tarball of %s@%s came: %w", p.name, m.key, ErrInvalid)
+			return fmt.Errorf("no tarball of %s@%s came: %w", p.name, m.Key, ErrInvalid)
 		}
-		edited := version{number: m.key, published: p.versions[i].published, file: p.versions[i].file}
-		if err := json.Unmarshal(m.raw, &edited.manifest); err != nil || edited.manifest == nil {
-			return fmt.Errorf("cannot read %s@%s: %w", p.name, m.key, ErrInvalid)
+		edited := version{number: m.Key, published: p.versions[i].published, file: p.versions[i].file}
+		if err := json.Unmarshal(m.Raw, &edited.manifest); err != nil || edited.manifest == nil {
+			return fmt.Errorf("cannot read %s@%s: %w", p.name, m.Key, ErrInvalid)
 		}
 		edited.manifest["dist"] = p.versions[i].manifest["dist"]
 		p.versions[i] = edited
@@ -232,7 +235,7 @@ func (s *Store) replace(sub *submission, rev string) error {
 	return s.change(sub.name, rev, func(p *packument) error {
 		if sub.listed {
 			p.versions = slices.DeleteFunc(p.versions, func(v version) bool {
-				return !slices.ContainsFunc(sub.versions, func(m member) bool { return m.key == v.number })
+				return !slices.ContainsFunc(sub.versions, func(m ordered.Member) bool { return m.Key == v.number })
 			})
 			p.tags = map[string]string{}
 		}

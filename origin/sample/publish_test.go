@@ -10,17 +10,18 @@ import (
 
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 // document is that of a publish: one version of made with its tarball.
-func document(number string, tarball []byte, edit func(dist, attachment map[string]any)) string {
+func document(number string, packed []byte, edit func(dist, attachment map[string]any)) string {
 	dist := map[string]any{
-		"integrity": sample.Integrity(tarball), "shasum": sample.Shasum(tarball),
+		"integrity": tarball.Integrity(packed), "shasum": tarball.Shasum(packed),
 		"tarball": "http://edge.example/other/made/-/made-" + number + ".tgz",
 	}
 	attachment := map[string]any{
 		"content_type": "application/octet-stream",
-		"data":         base64.StdEncoding.EncodeToString(tarball), "length": len(tarball),
+		"data":         base64.StdEncoding.EncodeToString(packed), "length": len(packed),
 	}
 	if edit != nil {
 		edit(dist, attachment)
@@ -43,7 +44,7 @@ func TestPublishChecksWhatItTakes(t *testing.T) {
 	_, s := serve(t, store)
 	c := client(t)
 	auth := "Authorization: Bearer " + store.Grant("maker")
-	tarball := sample.Noise("made", 1000)
+	tarball := tarball.Noise("made", 1000)
 	if got := send(t, c, "PUT", s.URL()+"/made", document("1.0.0", tarball, nil), auth); got.status != 201 {
 		t.Fatalf("publish: %d %s", got.status, got.body)
 	}

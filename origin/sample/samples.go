@@ -2,6 +2,8 @@ package sample
 
 import (
 	"fmt"
+
+	"pkgedge/origin/sample/tarball"
 )
 
 // Samples makes a store with the sample packages:
@@ -83,7 +85,7 @@ func payload() []Version {
 		Number: "1.0.0", Description: "Some 300 kB that do not compress.",
 		Files: map[string][]byte{
 			"index.js": []byte("module.exports = require('path').join(__dirname, 'data.bin');\n"),
-			"data.bin": Noise("edge-sample-payload", 300_000),
+			"data.bin": tarball.Noise("edge-sample-payload", 300_000),
 		},
 	}}
 }

@@ -38,7 +38,7 @@ func (m *Master) service(w *Answer, q *query, parts []string) {
 }
 
 func (m *Master) whoami(w *Answer, q *query) {
-	user, ok := m.store.accounts.user(q.token())
+	user, ok := m.store.accounts.User(q.token())
 	if !ok {
 		unauthorized(w)
 		return
@@ -51,7 +51,7 @@ func (m *Master) whoami(w *Answer, q *query) {
 func (m *Master) login(w *Answer, q *query, user string) {
 	id := "org.couchdb.user:" + user
 	if q.reads() {
-		if !m.store.accounts.known(user) {
+		if !m.store.accounts.Known(user) {
 			missing(w)
 			return
 		}
@@ -69,7 +69,7 @@ func (m *Master) login(w *Answer, q *query, user string) {
 		refuse(w, http.StatusBadRequest, "Bad user document")
 		return
 	}
-	token := m.store.accounts.login(user, asked.Password)
+	token := m.store.accounts.LogIn(user, asked.Password)
 	if token == "" {
 		unauthorized(w)
 		return
@@ -78,11 +78,11 @@ func (m *Master) login(w *Answer, q *query, user string) {
 }
 
 func (m *Master) logout(w *Answer, q *query, token string) {
-	if _, known := m.store.accounts.user(q.token()); !known {
+	if _, known := m.store.accounts.User(q.token()); !known {
 		unauthorized(w)
 		return
 	}
-	m.store.accounts.revoke(token)
+	m.store.accounts.Revoke(token)
 	say(w, http.StatusOK, map[string]bool{"ok": true})
 }
 
@@ -92,7 +92,7 @@ func (m *Master) tags(w *Answer, q *query, name string, rest []string) {
 		missing(w)
 		return
 	}
-	if _, known := m.store.accounts.user(q.token()); !known && (private(name) || !q.reads()) {
+	if _, known := m.store.accounts.User(q.token()); !known && (private(name) || !q.reads()) {
 		unauthorized(w)
 		return
 	}

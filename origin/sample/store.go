@@ -13,6 +13,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pkgedge/origin/sample/account"
+	"pkgedge/origin/sample/ordered"
+	"pkgedge/origin/sample/tarball"
 )
 
 // Errors of a Store, matched with [errors.Is].
@@ -30,7 +34,7 @@ const PrivateScope = "@edge-private"
 // concurrent use; its size is bounded only by the packages in it.
 type Store struct {
 	content  atomic.Pointer[content]
-	accounts accounts
+	accounts account.Accounts
 
 	mu sync.Mutex // serialises writers; readers take content as it is
 
@@ -92,7 +96,7 @@ func (s *Store) AddPackage(name string, versions ...Version) error {
 		}
 		for _, v := range versions {
 			if v.Published.IsZero() {
-				v.Published = packed.AddDate(0, 0, len(p.versions))
+				v.Published = tarball.Time.AddDate(0, 0, len(p.versions))
 			}
 			if err := v.publish(p, next.files); err != nil {
 				return fmt.Errorf("cannot add %s@%s: %w", name, v.Number, err)
@@ -137,7 +141,7 @@ func (v Version) publish(p *packument, files map[string]*file) error {
 	}
 	maps.Copy(tree, v.Files)
 	tree["package.json"] = append(inside, '\n')
-	tarball, err := Tarball(tree)
+	packed, err := tarball.Pack(tree)
 	if err != nil {
 		return err
 	}
@@ -149,13 +153,13 @@ func (v Version) publish(p *packument, files map[string]*file) error {
 	base := p.name[strings.LastIndex(p.name, "/")+1:] + "-" + v.Number + ".tgz"
 	manifest["_id"] = p.name + "@" + v.Number
 	manifest["dist"] = map[string]any{
-		"integrity": Integrity(tarball), "shasum": Shasum(tarball), "tarball": base,
+		"integrity": tarball.Integrity(packed), "shasum": tarball.Shasum(packed), "tarball": base,
 		"fileCount": len(tree), "unpackedSize": unpacked,
 	}
 	if v.Deprecated != "" {
 		manifest["deprecated"] = v.Deprecated
 	}
-	raw, err := encode(manifest)
+	raw, err := ordered.Encode(manifest)
 	if err != nil {
 		return err
 	}
@@ -165,7 +169,7 @@ func (v Version) publish(p *packument, files map[string]*file) error {
 	}
 	made.published = v.Published
 	p.versions = append(p.versions, made)
-	files[tarballPath(p.name, base)] = tarballFile(tarball, v.Published)
+	files[tarballPath(p.name, base)] = tarballFile(packed, v.Published)
 	for _, tag := range v.Tags {
 		p.tags[tag] = v.Number
 	}
@@ -176,7 +180,7 @@ func (v Version) publish(p *packument, files map[string]*file) error {
 		if text == "" {
 			continue
 		}
-		if p.extra[key], err = encode(text); err != nil {
+		if p.extra[key], err = ordered.Encode(text); err != nil {
 			return err
 		}
 	}
@@ -200,7 +204,7 @@ func tarballFile(body []byte, modified time.Time) *file {
 // keeps one off. A nil header is that of a tarball. AddFile keeps body and
 // header, which must not change afterwards.
 func (s *Store) AddFile(path string, body []byte, header http.Header) error {
-	f := tarballFile(body, packed)
+	f := tarballFile(body, tarball.Time)
 	if header != nil {
 		f.header = http.Header{"Content-Type": f.header["Content-Type"], "Etag": f.header["Etag"]}
 		for key, values := range header {
@@ -224,14 +228,14 @@ func (s *Store) AddPackument(doc []byte) error {
 	p := &packument{name: sub.name, tags: map[string]string{}, extra: sub.extra}
 	maps.Copy(p.tags, sub.tags) // which is nil where the document has null
 	for _, m := range sub.versions {
-		v, err := readVersion(sub.name, m.key, m.raw)
+		v, err := readVersion(sub.name, m.Key, m.Raw)
 		if err != nil {
 			return fmt.Errorf("cannot add packument: %w", err)
 		}
-		v.published = sub.time(m.key, packed)
+		v.published = sub.time(m.Key, tarball.Time)
 		p.versions = append(p.versions, v)
 	}
-	p.created, p.modified = sub.time("created", packed), sub.time("modified", packed)
+	p.created, p.modified = sub.time("created", tarball.Time), sub.time("modified", tarball.Time)
 	return s.write(func(next *content) error {
 		next.packages[p.name] = p
 		return p.seal(p.modified)
@@ -273,3 +277,7 @@ func private(name string) bool { return strings.HasPrefix(name, PrivateScope+"/"
 
 // etag is a strong validator, an MD5 as the public registry's is.
 func etag(body []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(body)) }
+
+// Grant makes a bearer token for a user, known to the store or not. It returns ""
+// once the store holds 10,000 tokens.
+func (s *Store) Grant(user string) (token string) { return s.accounts.Grant(user) }

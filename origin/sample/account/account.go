@@ -1,4 +1,4 @@
-package sample
+package account
 
 import (
 	"crypto/rand"
@@ -10,23 +10,23 @@ import (
 // maxAccounts bounds the users, and the tokens, that logins make.
 const maxAccounts = 10_000
 
-// accounts are the users of a store and the tokens they hold.
-type accounts struct {
+// Accounts are the users of a store and the tokens they hold.
+type Accounts struct {
 	mu        sync.Mutex
 	passwords map[string][32]byte // SHA-256, by user
 	tokens    map[string]string   // user by token
 }
 
-// Grant makes a bearer token for a user, whom it need not know. It returns ""
-// once a store holds 10,000 tokens.
-func (s *Store) Grant(user string) (token string) {
-	s.accounts.mu.Lock()
-	defer s.accounts.mu.Unlock()
-	return s.accounts.grant(user)
+// Grant makes a bearer token for a user, known or not. It returns "" once there are
+// 10,000 tokens.
+func (a *Accounts) Grant(user string) (token string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.grant(user)
 }
 
 // grant is Grant with mu held.
-func (a *accounts) grant(user string) string {
+func (a *Accounts) grant(user string) string {
 	if a.tokens == nil {
 		a.tokens = map[string]string{}
 	}
@@ -38,9 +38,9 @@ func (a *accounts) grant(user string) string {
 	return token
 }
 
-// login makes the user, or checks the password of one that exists, and grants
+// LogIn makes the user, or checks the password of one that exists, and grants
 // a token, which is "" where it does not.
-func (a *accounts) login(user, password string) string {
+func (a *Accounts) LogIn(user, password string) string {
 	sum := sha256.Sum256([]byte(password))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -58,24 +58,24 @@ func (a *accounts) login(user, password string) string {
 	return a.grant(user)
 }
 
-// user is whom a token belongs to.
-func (a *accounts) user(token string) (string, bool) {
+// User returns the user of a token.
+func (a *Accounts) User(token string) (string, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	user, ok := a.tokens[token]
 	return user, ok
 }
 
-// known says whether a user has logged in before.
-func (a *accounts) known(user string) bool {
+// Known says whether a user has logged in before.
+func (a *Accounts) Known(user string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, ok := a.passwords[user]
 	return ok
 }
 
-// revoke ends a token.
-func (a *accounts) revoke(token string) {
+// Revoke ends a token.
+func (a *Accounts) Revoke(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.tokens, token)

@@ -1,4 +1,4 @@
-package sample
+package tarball
 
 import (
 	"archive/tar"
@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// packed is the modification time of every tarball entry. A fixed one makes the
+// Time is the modification time of every tarball entry. A fixed one makes the
 // same files give the same bytes.
-var packed = time.Date(2024, time.March, 1, 12, 0, 0, 0, time.UTC)
+var Time = time.Date(2024, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// Tarball packs files, named by their paths below "package/", as a registry
+// Pack packs files, named by their paths below "package/", as a registry
 // carries them: a gzipped tar with package.json first and the others in order
 // of name. The same files always give the same bytes. Files below bin/ are
 // executable. The error is that of a name that tar cannot hold.
-func Tarball(files map[string][]byte) ([]byte, error) {
+func Pack(files map[string][]byte) ([]byte, error) {
 	names := slices.SortedFunc(maps.Keys(files), func(a, b string) int {
 		return cmp.Or(manifestLast(a)-manifestLast(b), cmp.Compare(a, b))
 	})
@@ -41,7 +41,7 @@ func Tarball(files map[string][]byte) ([]byte, error) {
 		if strings.HasPrefix(name, "bin/") {
 			mode = 0o755
 		}
-		head := tar.Header{Name: "package/" + name, Mode: mode, Size: int64(len(files[name])), ModTime: packed}
+		head := tar.Header{Name: "package/" + name, Mode: mode, Size: int64(len(files[name])), ModTime: Time}
 		if err := pack.WriteHeader(&head); err != nil {
 			return nil, fmt.Errorf("cannot pack %q: %w", name, err)
 		}
