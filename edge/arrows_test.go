@@ -158,7 +158,29 @@ var arrows = map[string][]arrow{
 	},
 	"tls": nil,
 	"origin": {
+		{"origin/counted", "a site's memory is shared by configurations"},
+		{"origin/fetch", "it fetches for the cache"},
+		{"origin/health", "it hands configured masters down, and their status up"},
 		{"origin/kind", "masters are asked for a kind.Route"},
+		{"origin/pool", "a site has one pool or two"},
+		{"origin/transport", "its timeouts are the transport's"},
+	},
+	"origin/counted": nil,
+	"origin/fetch": {
+		{"origin/health", "an unusable answer is a health.Blame"},
+		{"origin/kind", "a kind checks and rewrites documents"},
+		{"origin/pool", "a pool asks the masters"},
+		{"origin/transport", "an answer may be a transport.StatusError"},
+	},
+	"origin/health": {
+		{"origin/counted", "the health of a master is shared by configurations"},
+		{"origin/kind", "a request's class comes from its kind.Route"},
+		{"origin/transport", "probes are sent to masters"},
+	},
+	"origin/pool": {
+		{"origin/counted", "a pool's memory is shared by configurations"},
+		{"origin/health", "masters are chosen by their health"},
+		{"origin/kind", "a request is for a kind.Route"},
 		{"origin/transport", "requests are sent to masters"},
 	},
 	"origin/kinds": {
@@ -190,7 +212,13 @@ var arrows = map[string][]arrow{
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
-	"origin/feed":      nil,
+	"origin/feed": nil,
+	"origin/origintest": {
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
+		{"origin/transport", "timeouts that no test reaches"},
+	},
 	"origin/transport": nil,
 }
 
@@ -224,11 +252,30 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 	},
 	"origin": {
+		{anyKind, "a site of each kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/fetch": {
 		{"origin/kinds", "a site of each kind"},
 		{anyKind, "a site of each kind"},
+		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"origin/health": {
+		{anyKind, "the probes of a kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/pool": {
+		{anyKind, "routes to ask for"},
+		{"origin/fetch", "a fetcher, for tests of both together"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -433,7 +480,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport", "counted", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {
@@ -465,7 +512,7 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},
 		{"tests of the daemon inject faults", pkg{ImportPath: "pkgedge/edge/daemon", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
-		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
+		{"tests of pool use samples", pkg{ImportPath: "pkgedge/origin/pool", TestImports: []string{"pkgedge/origin/sample"}}, ""},
 		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
 		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},
 		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},
