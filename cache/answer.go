@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
@@ -148,4 +149,55 @@ func (q *Query) part(m *store.Meta) (store.Part, bool) {
 		}
 	}
 	return best, rank >= 0
+}
+
+// errNotShared: the flight's response is not this request's to use.
+var errNotShared = errors.New("response is not to be shared")
+
+// mayBeMissing says that the answer is, or may turn out to be, that there is no
+// such thing.
+func mayBeMissing(f *flight) bool {
+	m := f.Head().Meta
+	return m == nil || policy.IsMissing(m.Status)
+}
+
+// takes says whether a request may wait for the flight. Once the response is
+// there, a request that comes later is given it only as it would be from the
+// store (RFC 9111 section 4): a response that must be validated each time serves
+// those who waited for it and nobody after.
+func takes(f *flight, q *Query) bool {
+	m := f.Head().Meta
+	return m == nil || policy.Decide(time.Now(), &m.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
+}
+
+// answer is the answer of one of the flight's readers.
+func answer(f *flight, q *Query, r *reader, leader bool, now time.Time) (*Answer, error) {
+	h := f.Head()
+	if !leader && (!h.Shared || !h.Meta.Selects(q.Request.Header)) {
+		return nil, errNotShared
+	}
+	part, ok := q.part(h.Meta)
+	if !ok {
+		return nil, errNoVariant
+	}
+	a := &Answer{
+		Meta: h.Meta, Part: part, reader: r,
+		Outcome: Missed, Forward: h.Forward, ForwardStatus: h.Status, Kept: h.Kept,
+		TTL: h.Meta.TTL(now, q.Rule), Age: h.Meta.Age(now),
+	}
+	if leader && len(h.Uncached) > 0 {
+		whole := *h.Meta
+		whole.Header = h.Meta.Header.Clone()
+		maps.Copy(whole.Header, h.Uncached)
+		a.Meta = &whole
+	}
+	switch {
+	case h.Stored != nil && h.Forward == "":
+		a.Outcome = Hit
+	case !leader:
+		a.Outcome = Collapsed
+	case h.Stored != nil:
+		a.Outcome = Revalidated
+	}
+	return a, nil
 }

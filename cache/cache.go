@@ -57,10 +57,6 @@ type Cache struct {
 	closed  bool
 }
 
-// flightKey names a flight: the stored response it fills, and the range where
-// it fetches only that.
-type flightKey struct{ site, id, part string }
-
 // cooling is how long a failed flight keeps further validations of its key
 // from being tried.
 const cooling = time.Second

@@ -25,9 +25,9 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place store.Key, alone bool
 		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(softTimeout), ErrSoftTimeout)
 		defer cancel()
 	}
-	if err = f.await(wait, q.Interim); err == nil {
+	if err = f.await(wait, q.tell); err == nil {
 		var a *Answer
-		if a, err = f.answer(q, r, leader, time.Now()); err == nil {
+		if a, err = answer(f, q, r, leader, time.Now()); err == nil {
 			return a, nil
 		}
 	}
@@ -53,7 +53,7 @@ func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) 
 		if err := f.failure(); err != nil && why == policy.Validate && !errors.Is(err, errDeserted) {
 			return nil, nil, false, fmt.Errorf("%w: %w", errCooling, err)
 		}
-		if !f.takes(q) {
+		if !takes(f, q) {
 			continue
 		}
 		if r, ok := f.join(); ok {
@@ -90,14 +90,13 @@ func (c *Cache) refresh(q *Query, place store.Key) {
 // publish must not be answered with the 404 that was on its way before. While the
 // status is not known that costs a file one more fetch for each such purge.
 func (c *Cache) purged(f *flight, k store.Key) bool {
-	k.Metadata = k.Metadata || f.mayBeMissing()
+	k.Metadata = k.Metadata || mayBeMissing(f)
 	return c.purges.Mark(k, f.born) != policy.NotMarked
 }
 
 // flight makes a flight. c.mu is held.
 func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
-	f := newFlight(c.base, id, c.purges.Now())
-	f.overflow, f.window.afloat = c.memory.Overflow, c.memory.Buffers
+	f := newFlight(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
 	if !alone {
 		c.flights[id] = f
 	}
@@ -188,4 +187,11 @@ func (c *Cache) safely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (
 		}
 	}()
 	return fetcher.Fetch(ctx, ask, w)
+}
+
+// tell passes an interim response on.
+func (q *Query) tell(status int, h map[string][]string) {
+	if q.Interim != nil {
+		q.Interim(status, h)
+	}
 }

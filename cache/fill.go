@@ -157,18 +157,11 @@ func (w *Fill) begin(status int, h http.Header) {
 	}
 	w.meta = m
 	kept := policy.Storable(w.q.Rule, w.q.Request, status, h)
-	w.f.mu.Lock()
-	defer w.f.mu.Unlock()
-	w.f.unkept = unkept(h, m.Header)
-	w.f.result.status = status
-	w.f.result.kept = kept
-	w.f.result.useful = kept
-	w.f.result.shared = kept && !w.q.Request.Authorized
+	w.f.begin(status, uncached(h, m.Header), kept, kept && !w.q.Request.Authorized)
 }
 
-// unkept is what of a response's end-to-end fields is for the first client
-// only.
-func unkept(h, kept http.Header) http.Header {
+// uncached are the end-to-end fields of a response that only the first client gets.
+func uncached(h, kept http.Header) http.Header {
 	var out http.Header
 	for name, values := range policy.EndToEnd(h) {
 		if _, ok := kept[name]; !ok {
@@ -184,7 +177,7 @@ func unkept(h, kept http.Header) http.Header {
 // create opens a writer in the store for a response to be kept, and for a held
 // one in any case.
 func (w *Fill) create(size int64) {
-	if w.f.result.kept {
+	if w.f.Head().Kept {
 		w.meta.Site, w.meta.Key = w.place.Site, w.place.ID
 		if wr, err := w.c.store.Create(w.place, w.meta, size); err == nil {
 			w.f.setWriter(wr)

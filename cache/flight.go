@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
-	"net/http"
 	"sync"
 	"time"
 
-	"pkgedge/cache/policy"
+	"pkgedge/cache/budget"
 	"pkgedge/cache/store"
 )
+
+// flightKey names a flight: the stored response that it fills, and the range where it
+// fetches only that.
+type flightKey struct{ site, id, part string }
 
 // flight is one fetch and everyone who waits for it. The fill writes, readers
 // read each at its own offset, and neither waits for the other: a reader that
@@ -32,12 +34,10 @@ type flight struct {
 
 	mu         sync.Mutex
 	state      state
-	err        error        // why it failed
-	interims   []interim    // 1xx responses so far
-	meta       *store.Meta  // from headers on
-	unkept     http.Header  // fields of the response that only its first reader gets
-	stored     *store.Entry // the result when the response was already stored: validated, or found fresh
-	result     result       // what happened at the origin
+	err        error     // why it failed
+	interims   []interim // 1xx responses so far
+	head       Head
+	useful     bool         // the response is worth finishing when every reader has left
 	writer     store.Writer // the bytes; nil without a tier that takes them
 	overflowed bool         // the writer is one of overflow
 	inStore    int64        // bytes readable in writer
@@ -57,26 +57,30 @@ const (
 	failed
 )
 
-// result is what a flight's answers tell about the origin.
-type result struct {
-	forward string // why it was asked; "" when it was not
-	status  int
-	kept    bool
-	shared  bool // others than the first may have the response
-	useful  bool // worth finishing when everybody has left
+// Head is what a flight publishes of its response.
+type Head struct {
+	Meta     *store.Meta         // from headers on; nil before
+	Stored   *store.Entry        // the response when it was stored already: validated, or found fresh
+	Uncached map[string][]string // fields of the response that only its first reader gets
+
+	Forward string // why the origin was asked; "" when it was not
+	Status  int    // of the origin's response
+	Kept    bool   // the response is stored
+	Shared  bool   // others than the first reader may have the response
 }
 
 var (
-	// errNotShared: the flight's response is not this request's to use.
-	errNotShared = errors.New("response is not to be shared")
 	// errPassed: a reader went back to bytes that are kept nowhere.
 	errPassed = errors.New("bytes have passed")
 	// errDeserted ends a fill whose response nobody reads or keeps.
 	errDeserted = errors.New("every client left")
 )
 
-func newFlight(base context.Context, id flightKey, born uint64) *flight {
-	f := &flight{id: id, born: born, begun: time.Now(), wake: make(chan struct{}), readers: make(map[*reader]struct{})}
+// newFlight makes a flight whose fill ends with base. Its bytes in memory are counted by
+// buffers, and overflow makes the writer of a held response that no tier takes.
+func newFlight(base context.Context, id flightKey, born uint64, buffers *budget.Buffers, overflow func() store.Writer) *flight {
+	f := &flight{id: id, born: born, begun: time.Now(), wake: make(chan struct{}), readers: make(map[*reader]struct{}), overflow: overflow}
+	f.window.buffers = buffers
 	f.ctx, f.cancel = context.WithCancelCause(base)
 	return f
 }
@@ -99,24 +103,6 @@ func (f *flight) join() (*reader, bool) {
 	return r, true
 }
 
-// mayBeMissing says that the answer is, or may turn out to be, that there is no
-// such thing.
-func (f *flight) mayBeMissing() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.meta == nil || policy.IsMissing(f.meta.Status)
-}
-
-// takes says whether a request may wait for the flight. Once the response is
-// there, a request that comes later is given it only as it would be from the
-// store (RFC 9111 section 4): a response that must be validated each time serves
-// those who waited for it and nobody after.
-func (f *flight) takes(q *Query) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.meta == nil || policy.Decide(time.Now(), &f.meta.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
-}
-
 func (r *reader) close() {
 	r.leave()
 	r.flight.letGo()
@@ -129,7 +115,7 @@ func (r *reader) leave() {
 	defer f.mu.Unlock()
 	delete(f.readers, r)
 	f.news() // the window may have waited for this reader
-	if len(f.readers) == 0 && !f.over && f.state == headers && !f.result.useful {
+	if len(f.readers) == 0 && !f.over && f.state == headers && !f.useful {
 		f.cancel(errDeserted)
 	}
 }
@@ -151,8 +137,8 @@ func (f *flight) letGo() {
 		f.mu.Unlock()
 		return
 	}
-	writer, stored := f.writer, f.stored
-	f.writer, f.stored = nil, nil
+	writer, stored := f.writer, f.head.Stored
+	f.writer, f.head.Stored = nil, nil
 	f.window.drop()
 	f.mu.Unlock()
 	if writer != nil {
@@ -164,12 +150,12 @@ func (f *flight) letGo() {
 // interim is a 1xx response.
 type interim struct {
 	status int
-	header http.Header
+	header map[string][]string
 }
 
 // await waits until there is something to answer with, and hands interim
 // responses on meanwhile.
-func (f *flight) await(ctx context.Context, tell func(int, http.Header)) error {
+func (f *flight) await(ctx context.Context, tell func(int, map[string][]string)) error {
 	told := 0
 	for {
 		f.mu.Lock()
@@ -179,9 +165,7 @@ func (f *flight) await(ctx context.Context, tell func(int, http.Header)) error {
 		f.mu.Unlock()
 		told += len(news)
 		for _, i := range news {
-			if tell != nil {
-				tell(i.status, i.header)
-			}
+			tell(i.status, i.header)
 		}
 		if state == failed {
 			return err
@@ -216,6 +200,13 @@ func (f *flight) finished(ctx context.Context) error {
 	}
 }
 
+// Head returns what the flight has published so far.
+func (f *flight) Head() Head {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.head
+}
+
 // failure is the error of a flight that failed.
 func (f *flight) failure() error {
 	f.mu.Lock()
@@ -245,8 +236,8 @@ func (b *boundReader) Read(p []byte) (int, error) {
 		f.mu.Lock()
 		body := io.ReaderAt(f.writer)
 		end := f.inStore
-		if f.stored != nil {
-			body, end = f.stored.Body, f.stored.Size()
+		if f.head.Stored != nil {
+			body, end = f.head.Stored.Body, f.head.Stored.Size()
 		}
 		switch {
 		case b.off < end:
@@ -286,35 +277,5 @@ func (b *boundReader) Read(p []byte) (int, error) {
 	}
 }
 
-// answer is one reader's answer.
-func (f *flight) answer(q *Query, r *reader, leader bool, now time.Time) (*Answer, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !leader && (!f.result.shared || !f.meta.Selects(q.Request.Header)) {
-		return nil, errNotShared
-	}
-	part, ok := q.part(f.meta)
-	if !ok {
-		return nil, errNoVariant
-	}
-	a := &Answer{
-		Meta: f.meta, Part: part, reader: r,
-		Outcome: Missed, Forward: f.result.forward, ForwardStatus: f.result.status, Kept: f.result.kept,
-		TTL: f.meta.TTL(now, q.Rule), Age: f.meta.Age(now),
-	}
-	if leader && len(f.unkept) > 0 {
-		whole := *f.meta
-		whole.Header = f.meta.Header.Clone()
-		maps.Copy(whole.Header, f.unkept)
-		a.Meta = &whole
-	}
-	switch {
-	case f.stored != nil && f.result.forward == "":
-		a.Outcome = Hit
-	case !leader:
-		a.Outcome = Collapsed
-	case f.stored != nil:
-		a.Outcome = Revalidated
-	}
-	return a, nil
-}
+// whole is the key without the range that is fetched.
+func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"io"
-	"net/http"
 
 	"pkgedge/cache/store"
 )
@@ -27,24 +26,33 @@ func (f *flight) setOverflow() {
 func (f *flight) because(reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.result.forward = reason
+	f.head.Forward = reason
 }
 
-// setStatus records the origin's status where that is not the response's.
-func (f *flight) setStatus(status int) {
+// begin records a response that arrives: the status of the origin's, the fields that only
+// the first reader gets, whether it is stored, and whether others may have it.
+func (f *flight) begin(status int, uncached map[string][]string, kept, shared bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.result.status = status
+	f.head.Status, f.head.Uncached, f.head.Kept, f.head.Shared = status, uncached, kept, shared
+	f.useful = kept
 }
 
 // unkeep adds a field that only the first reader gets.
 func (f *flight) unkeep(name string, values []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.unkept == nil {
-		f.unkept = make(http.Header)
+	if f.head.Uncached == nil {
+		f.head.Uncached = make(map[string][]string)
 	}
-	f.unkept[name] = values
+	f.head.Uncached[name] = values
+}
+
+// setStatus records the origin's status where that is not the response's.
+func (f *flight) setStatus(status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Status = status
 }
 
 // maxInterim bounds the interim responses of one fetch that are passed on.
@@ -64,17 +72,17 @@ func (f *flight) tell(i interim) {
 func (f *flight) notKept() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.result.kept, f.result.useful = false, false
+	f.head.Kept, f.useful = false, false
 }
 
 // release lets readers begin.
 func (f *flight) release(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.meta = m
+	f.head.Meta = m
 	f.state = headers
 	f.news()
-	if len(f.readers) == 0 && !f.result.useful && !f.result.kept {
+	if len(f.readers) == 0 && !f.useful && !f.head.Kept {
 		f.cancel(errDeserted)
 	}
 }
@@ -131,7 +139,7 @@ func (f *flight) toHeap(p []byte) error {
 	failed := f.writer
 	f.writer, f.overflowed = heap, true
 	f.inStore = size
-	f.result.kept = false
+	f.head.Kept = false
 	f.mu.Unlock()
 	failed.Abort()
 	return err
@@ -145,7 +153,7 @@ func (f *flight) spill(p []byte) error {
 	if f.windowed() == 0 {
 		f.window.start = f.inStore
 	}
-	f.result.useful = false
+	f.useful = false
 	for len(p) > 0 {
 		if len(f.readers) == 0 {
 			f.cancel(errDeserted)
@@ -187,7 +195,7 @@ func (f *flight) slowest() int64 {
 
 // commit makes the response visible in the store, if it is to be kept.
 func (f *flight) commit(m *store.Meta) {
-	if !f.result.kept || f.writer == nil {
+	if !f.head.Kept || f.writer == nil {
 		return
 	}
 	if err := f.writer.Commit(m); err != nil {
@@ -199,7 +207,7 @@ func (f *flight) commit(m *store.Meta) {
 func (f *flight) finish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.meta = m
+	f.head.Meta = m
 	f.end(done)
 }
 
@@ -208,9 +216,9 @@ func (f *flight) finish(m *store.Meta) {
 func (f *flight) finishStored(s *store.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.stored = s
-	f.meta = s.Meta
-	f.result.shared = true
+	f.head.Stored = s
+	f.head.Meta = s.Meta
+	f.head.Shared = true
 	f.end(done)
 }
 

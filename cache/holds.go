@@ -42,6 +42,3 @@ func (c *Cache) filled(f *flight) {
 		delete(c.filling, id)
 	}
 }
-
-// whole is the key without the range that is fetched.
-func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"pkgedge/cache/budget"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -252,69 +250,6 @@ func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 		expectEnd(t, r, gone)
 		close(gate)
 	})
-}
-
-func TestWindowTrim(t *testing.T) {
-	text := storetest.Payload(1, 3*budget.BlockSize)
-	a := budget.NewBuffers(maxWindow)
-	w := window{start: 100, afloat: a}
-	if n := w.put(text); n != len(text) {
-		t.Fatalf("%d bytes fit", n)
-	}
-	for _, slowest := range []int64{0, 100, 100 + budget.BlockSize - 1} {
-		if w.trim(slowest); len(w.slabs) != 3 {
-			t.Errorf("passed to %d: %d slabs", slowest, len(w.slabs))
-		}
-	}
-	w.trim(100 + budget.BlockSize + 5)
-	if w.start != 100+budget.BlockSize+5 || w.has(w.start-1) || !w.has(w.start) || !w.has(100+3*budget.BlockSize-1) || w.has(100+3*budget.BlockSize) {
-		t.Errorf("from %d: %d bytes", w.start, w.size)
-	}
-	if left := a.Left.Load(); len(w.slabs) != 2 || left != maxWindow-budget.BlockSize {
-		t.Errorf("%d slabs, %d bytes are left", len(w.slabs), left)
-	}
-	p := make([]byte, 2*budget.BlockSize)
-	for off := w.start; off < 100+3*budget.BlockSize; {
-		n := w.copy(p, off)
-		if want := text[off-100:]; n == 0 || !bytes.Equal(p[:n], want[:n]) {
-			t.Fatalf("from %d: %d other bytes", off, n)
-		}
-		off += int64(n)
-	}
-	w.trim(100 + 3*budget.BlockSize)
-	if n := w.put(text); n != len(text) || w.start != 100+3*budget.BlockSize {
-		t.Errorf("from %d: %d bytes fit", w.start, n)
-	}
-	w.drop()
-	if left := a.Left.Load(); left != maxWindow {
-		t.Errorf("%d bytes are left", left)
-	}
-}
-
-// Windows are bounded one by one and all together, and each has a least.
-func TestWindowsShareABound(t *testing.T) {
-	a := budget.NewBuffers(maxWindow)
-	text := make([]byte, 2*maxWindow)
-	one, two, three := window{afloat: a}, window{afloat: a}, window{afloat: a}
-	if n := one.put(text); n != maxWindow {
-		t.Errorf("the first holds %d bytes, want %d", n, maxWindow)
-	}
-	if n := two.put(text); n != 2*budget.BlockSize {
-		t.Errorf("the second holds %d bytes, want what is left, %d", n, 2*budget.BlockSize)
-	}
-	if n := three.put(text); n != budget.BlockSize {
-		t.Errorf("the third holds %d bytes, want the least, %d", n, budget.BlockSize)
-	}
-	one.drop()
-	if n := budget.BlockSize + three.put(text); n != maxWindow {
-		t.Errorf("with room, the third holds %d bytes, want %d", n, maxWindow)
-	}
-	two.drop()
-	three.drop()
-	three.drop()
-	if n := a.Left.Load(); n != maxWindow {
-		t.Errorf("%d bytes are left of %d", n, maxWindow)
-	}
 }
 
 // A directory that goes away under the edge, or a disk that fails, costs speed
