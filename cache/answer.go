@@ -100,8 +100,7 @@ func (a *Answer) Live() bool { return a.reader != nil }
 // bytes, or any error, means that the body cannot be completed.
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 	if a.reader != nil {
-		a.reader.seek(a.Part.Offset + off)
-		return &boundReader{ctx, a.reader}, nil
+		return a.reader.from(ctx, a.Part.Offset+off), nil
 	}
 	return a.Stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }

@@ -44,7 +44,7 @@ func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) 
 	if c.closed {
 		return nil, nil, false, ErrClosed
 	}
-	id := flightKey{place.Site, place.ID, ""}
+	id := flightKey{site: place.Site, id: place.ID}
 	for _, part := range []string{"", q.span()} { // a fill of the whole serves for a part of it
 		id.part = part
 		if f = c.flights[id]; f == nil || alone || c.purged(f, q.Key) {
@@ -76,7 +76,7 @@ func (q *Query) span() string {
 
 // refresh validates in the background, unless that is under way.
 func (c *Cache) refresh(q *Query, place store.Key) {
-	id := flightKey{place.Site, place.ID, ""}
+	id := flightKey{site: place.Site, id: place.ID}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[id]; c.closed || f != nil && !c.purged(f, q.Key) {

@@ -271,7 +271,7 @@ func (w *Fill) end(err error) {
 }
 
 // Interim passes a 1xx response on to the clients that are waiting.
-func (w *Fill) Interim(status int, h http.Header) { w.f.tell(interim{status, h}) }
+func (w *Fill) Interim(status int, h http.Header) { w.f.tell(status, h) }
 
 func (w *Fill) commit() {
 	if w.q.Request.Method == http.MethodHead {

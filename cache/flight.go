@@ -223,6 +223,12 @@ func (f *flight) news() {
 	}
 }
 
+// from reads the flight's bytes from off on, and waits no longer than ctx.
+func (r *reader) from(ctx context.Context, off int64) io.Reader {
+	r.seek(off)
+	return &boundReader{ctx, r}
+}
+
 // boundReader reads a flight's bytes for one client, and waits no longer than
 // that client does.
 type boundReader struct {

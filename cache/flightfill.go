@@ -59,11 +59,11 @@ func (f *flight) setStatus(status int) {
 const maxInterim = 8
 
 // tell passes an interim response on.
-func (f *flight) tell(i interim) {
+func (f *flight) tell(status int, h map[string][]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.state == waiting && len(f.interims) < maxInterim {
-		f.interims = append(f.interims, i)
+		f.interims = append(f.interims, interim{status, h})
 		f.news()
 	}
 }

@@ -24,7 +24,7 @@ import "pkgedge/cache/store"
 // seen on disk, or by the second look at memory.
 func (c *Cache) Holds(k store.Key) bool {
 	c.mu.Lock()
-	filling := c.filling[flightKey{k.Site, k.ID, ""}] > 0
+	filling := c.filling[flightKey{site: k.Site, id: k.ID}] > 0
 	c.mu.Unlock()
 	if filling {
 		return true
