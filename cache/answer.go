@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 )
@@ -56,7 +57,7 @@ type Answer struct {
 	Err error // what went wrong at the origin, for HitError
 
 	Stored *store.Entry
-	reader *reader
+	reader *flight.Reader
 }
 
 // reason says why a request goes forward, in the words of RFC 9211 section 2.2.
@@ -100,7 +101,7 @@ func (a *Answer) Live() bool { return a.reader != nil }
 // bytes, or any error, means that the body cannot be completed.
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 	if a.reader != nil {
-		return a.reader.from(ctx, a.Part.Offset+off), nil
+		return a.reader.From(ctx, a.Part.Offset+off), nil
 	}
 	return a.Stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }
@@ -109,7 +110,7 @@ func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 func (a *Answer) Close() {
 	a.Stored.Release()
 	if a.reader != nil {
-		a.reader.close()
+		a.reader.Close()
 	}
 }
 
@@ -155,7 +156,7 @@ var errNotShared = errors.New("response is not to be shared")
 
 // mayBeMissing says that the answer is, or may turn out to be, that there is no
 // such thing.
-func mayBeMissing(f *flight) bool {
+func mayBeMissing(f *flight.Flight) bool {
 	m := f.Head().Meta
 	return m == nil || policy.IsMissing(m.Status)
 }
@@ -164,13 +165,13 @@ func mayBeMissing(f *flight) bool {
 // there, a request that comes later is given it only as it would be from the
 // store (RFC 9111 section 4): a response that must be validated each time serves
 // those who waited for it and nobody after.
-func takes(f *flight, q *Query) bool {
+func takes(f *flight.Flight, q *Query) bool {
 	m := f.Head().Meta
 	return m == nil || policy.Decide(time.Now(), &m.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
 }
 
 // answer is the answer of one of the flight's readers.
-func answer(f *flight, q *Query, r *reader, leader bool, now time.Time) (*Answer, error) {
+func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.Time) (*Answer, error) {
 	h := f.Head()
 	if !leader && (!h.Shared || !h.Meta.Selects(q.Request.Header)) {
 		return nil, errNotShared

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -42,7 +43,7 @@ func (l *large) Fetch(ctx context.Context, _ Ask, fill *Fill) error {
 // tooLarge lets nothing of more than 100 kB be kept.
 func tooLarge(cfg *Config) { cfg.MaxObject = 100_000 }
 
-var largeText = sync.OnceValue(func() string { return string(storetest.Payload(1, 2*maxWindow+500_000)) })
+var largeText = sync.OnceValue(func() string { return string(storetest.Payload(1, 2*flight.MaxWindow+500_000)) })
 
 func newLarge() *large { return &large{text: largeText(), size: -1} }
 
@@ -75,12 +76,12 @@ func TestWindowIsBounded(t *testing.T) {
 	windowed(t, func(t *testing.T, c *Cache, l *large) {
 		a, r := begun(t, c, query("a", l))
 		synctest.Wait()
-		if l.sent > maxWindow+c.storeable() || l.sent < maxWindow/2 {
+		if l.sent > flight.MaxWindow+c.storeable() || l.sent < flight.MaxWindow/2 {
 			t.Errorf("the origin was let send %d bytes to nobody", l.sent)
 		}
 		expectRead(t, r, l.text[:100_000])
 		synctest.Wait()
-		if l.sent > maxWindow+c.storeable()+200_000 {
+		if l.sent > flight.MaxWindow+c.storeable()+200_000 {
 			t.Errorf("the origin was let send %d bytes, 100000 are read", l.sent)
 		}
 		rest, err := io.ReadAll(r)
@@ -108,7 +109,7 @@ func TestWindowReadersShareIt(t *testing.T) {
 			done <- string(b)
 		}()
 		synctest.Wait()
-		if l.sent > maxWindow+c.storeable() {
+		if l.sent > flight.MaxWindow+c.storeable() {
 			t.Errorf("%d bytes were sent, the slow reader has none", l.sent)
 		}
 		expectRead(t, slow, l.text)
@@ -173,7 +174,7 @@ func TestWindowDesertedFillIsCancelled(t *testing.T) {
 		expectRead(t, r, l.text[:1000])
 		a.Close()
 		settle(c)
-		if !errors.Is(l.ended, errDeserted) {
+		if !errors.Is(l.ended, flight.ErrDeserted) {
 			t.Errorf("the fill ended with %v", l.ended)
 		}
 		if l.sent == len(l.text) {
@@ -199,10 +200,10 @@ func TestWindowSeek(t *testing.T) {
 		expectRead(t, r, l.text[len(l.text)-100:])
 		expectEnd(t, r, io.EOF)
 		// Back to what is kept nowhere: an error, and no early end.
-		if r, err = a.Body(t.Context(), int64(len(l.text))-maxWindow-1000); err != nil {
+		if r, err = a.Body(t.Context(), int64(len(l.text))-flight.MaxWindow-1000); err != nil {
 			t.Fatal(err)
 		}
-		expectEnd(t, r, errPassed)
+		expectEnd(t, r, flight.ErrPassed)
 	})
 }
 
@@ -221,7 +222,7 @@ func TestWindowOfAStalledOrigin(t *testing.T) {
 		}
 		a.Close()
 		settle(c)
-		if !errors.Is(ended, errDeserted) {
+		if !errors.Is(ended, flight.ErrDeserted) {
 			t.Errorf("ended with %v", ended)
 		}
 	})

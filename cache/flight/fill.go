@@ -1,4 +1,4 @@
-package cache
+package flight
 
 import (
 	"context"
@@ -9,37 +9,37 @@ import (
 
 // The fill's side of a flight. One goroutine calls these.
 
-func (f *flight) setWriter(w store.Writer) {
+func (f *Flight) SetWriter(w store.Writer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer = w
 }
 
-// setOverflow has the body of a held response go to memory that no tier counts.
-func (f *flight) setOverflow() {
+// SetOverflow has the body of a held response go to memory that no tier counts.
+func (f *Flight) SetOverflow() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer, f.overflowed = f.overflow(), true
 }
 
-// because records why the origin is asked.
-func (f *flight) because(reason string) {
+// SetReason records why the origin is asked.
+func (f *Flight) SetReason(reason string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Forward = reason
 }
 
-// begin records a response that arrives: the status of the origin's, the fields that only
+// Begin records a response that arrives: the status of the origin's, the fields that only
 // the first reader gets, whether it is stored, and whether others may have it.
-func (f *flight) begin(status int, uncached map[string][]string, kept, shared bool) {
+func (f *Flight) Begin(status int, uncached map[string][]string, kept, shared bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Status, f.head.Uncached, f.head.Kept, f.head.Shared = status, uncached, kept, shared
 	f.useful = kept
 }
 
-// unkeep adds a field that only the first reader gets.
-func (f *flight) unkeep(name string, values []string) {
+// AddUncached adds a field that only the first reader gets.
+func (f *Flight) AddUncached(name string, values []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.head.Uncached == nil {
@@ -48,67 +48,67 @@ func (f *flight) unkeep(name string, values []string) {
 	f.head.Uncached[name] = values
 }
 
-// setStatus records the origin's status where that is not the response's.
-func (f *flight) setStatus(status int) {
+// SetStatus records the origin's status where that is not the response's.
+func (f *Flight) SetStatus(status int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Status = status
 }
 
-// maxInterim bounds the interim responses of one fetch that are passed on.
-const maxInterim = 8
+// MaxInterim bounds the interim responses of one fetch that are passed on.
+const MaxInterim = 8
 
-// tell passes an interim response on.
-func (f *flight) tell(status int, h map[string][]string) {
+// Interim passes an interim response on.
+func (f *Flight) Interim(status int, h map[string][]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.state == waiting && len(f.interims) < maxInterim {
+	if f.state == waiting && len(f.interims) < MaxInterim {
 		f.interims = append(f.interims, interim{status, h})
-		f.news()
+		f.notify()
 	}
 }
 
-// notKept records that no tier takes the response after all.
-func (f *flight) notKept() {
+// Uncache records that no tier takes the response after all.
+func (f *Flight) Uncache() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Kept, f.useful = false, false
 }
 
-// release lets readers begin.
-func (f *flight) release(m *store.Meta) {
+// Release lets readers begin.
+func (f *Flight) Release(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Meta = m
 	f.state = headers
-	f.news()
+	f.notify()
 	if len(f.readers) == 0 && !f.useful && !f.head.Kept {
-		f.cancel(errDeserted)
+		f.Cancel(ErrDeserted)
 	}
 }
 
-// written is how many body bytes have been taken.
-func (f *flight) written() int64 {
+// Written is how many body bytes have been taken.
+func (f *Flight) Written() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.inStore + f.windowed()
 }
 
-func (f *flight) windowed() int64 {
+func (f *Flight) windowed() int64 {
 	if f.window.start == 0 && f.window.size == 0 {
 		return 0
 	}
 	return f.window.start + int64(f.window.size) - f.inStore
 }
 
-// write takes bytes of the body, into the store as long as that takes them and
+// Write takes bytes of the body, into the store as long as that takes them and
 // into the window from then on.
-func (f *flight) write(p []byte, held bool, limit int64) error {
+func (f *Flight) Write(p []byte, held bool, limit int64) error {
 	if f.writer != nil && f.windowed() == 0 && (f.overflowed || f.inStore+int64(len(p)) <= limit) {
 		n, err := f.writer.Write(p)
 		f.mu.Lock()
 		f.inStore += int64(n)
-		f.news()
+		f.notify()
 		f.mu.Unlock()
 		if err == nil {
 			return nil
@@ -118,13 +118,13 @@ func (f *flight) write(p []byte, held bool, limit int64) error {
 	if held {
 		return f.toHeap(p)
 	}
-	f.notKept()
+	f.Uncache()
 	return f.spill(p)
 }
 
 // toHeap moves a held response, which is bounded, into memory when the store
 // fails under it: it was going to be released whole, so it still can.
-func (f *flight) toHeap(p []byte) error {
+func (f *Flight) toHeap(p []byte) error {
 	if f.overflowed {
 		return store.ErrNoSpace
 	}
@@ -147,7 +147,7 @@ func (f *flight) toHeap(p []byte) error {
 
 // spill puts bytes into the window, waiting for readers to make room. Without
 // readers nobody could ever have them.
-func (f *flight) spill(p []byte) error {
+func (f *Flight) spill(p []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.windowed() == 0 {
@@ -156,8 +156,8 @@ func (f *flight) spill(p []byte) error {
 	f.useful = false
 	for len(p) > 0 {
 		if len(f.readers) == 0 {
-			f.cancel(errDeserted)
-			return errDeserted
+			f.Cancel(ErrDeserted)
+			return ErrDeserted
 		}
 		n := f.window.put(p)
 		if n == 0 {
@@ -166,7 +166,7 @@ func (f *flight) spill(p []byte) error {
 		}
 		if n > 0 {
 			p = p[n:]
-			f.news()
+			f.notify()
 			continue
 		}
 		f.waiting = true
@@ -174,18 +174,18 @@ func (f *flight) spill(p []byte) error {
 		f.mu.Unlock()
 		select {
 		case <-wake:
-		case <-f.ctx.Done():
+		case <-f.Context.Done():
 		}
 		f.mu.Lock()
-		if f.ctx.Err() != nil {
-			return context.Cause(f.ctx)
+		if f.Context.Err() != nil {
+			return context.Cause(f.Context)
 		}
 	}
 	return nil
 }
 
 // slowest is the offset that every reader has passed. f.mu is held.
-func (f *flight) slowest() int64 {
+func (f *Flight) slowest() int64 {
 	low := f.window.start + int64(f.window.size)
 	for r := range f.readers {
 		low = min(low, r.off)
@@ -193,27 +193,27 @@ func (f *flight) slowest() int64 {
 	return low
 }
 
-// commit makes the response visible in the store, if it is to be kept.
-func (f *flight) commit(m *store.Meta) {
+// Commit makes the response visible in the store, if it is to be kept.
+func (f *Flight) Commit(m *store.Meta) {
 	if !f.head.Kept || f.writer == nil {
 		return
 	}
 	if err := f.writer.Commit(m); err != nil {
-		f.notKept()
+		f.Uncache()
 	}
 }
 
-// finish ends a fill that succeeded.
-func (f *flight) finish(m *store.Meta) {
+// Finish ends a fill that succeeded.
+func (f *Flight) Finish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Meta = m
 	f.end(done)
 }
 
-// finishStored ends a fill whose answer is a stored response, which the flight
+// FinishStored ends a fill whose answer is a stored response, which the flight
 // takes over.
-func (f *flight) finishStored(s *store.Entry) {
+func (f *Flight) FinishStored(s *store.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Stored = s
@@ -222,8 +222,8 @@ func (f *flight) finishStored(s *store.Entry) {
 	f.end(done)
 }
 
-// fail ends a fill that did not succeed.
-func (f *flight) fail(err error) {
+// Fail ends a fill that did not succeed.
+func (f *Flight) Fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
@@ -231,8 +231,8 @@ func (f *flight) fail(err error) {
 }
 
 // end is for finish and fail; f.mu is held.
-func (f *flight) end(s state) {
+func (f *Flight) end(s state) {
 	f.state = s
-	f.over = true
-	f.news()
+	f.finished = true
+	f.notify()
 }

@@ -1,11 +1,11 @@
-package cache
+package flight
 
 import "pkgedge/cache/budget"
 
-// maxWindow bounds the bytes that a fill keeps in memory when no tier takes
+// MaxWindow bounds the bytes that a fill keeps in memory when no tier takes
 // them, because the disk is full, or broken, or the object too large. The first
 // block is its own; all others are counted in buffers.
-const maxWindow = 4 << 20
+const MaxWindow = 4 << 20
 
 // window holds the part of a body that is in memory only. The fill waits while
 // it is full, and bytes leave it when every reader has passed them; a reader
@@ -68,7 +68,7 @@ func (w *window) put(p []byte) (n int) {
 
 func (w *window) grow() bool {
 	switch {
-	case len(w.blocks) == maxWindow/budget.BlockSize:
+	case len(w.blocks) == MaxWindow/budget.BlockSize:
 		return false
 	case len(w.blocks) > 0 && !w.buffers.Take(budget.BlockSize):
 		return false

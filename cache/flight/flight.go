@@ -1,4 +1,4 @@
-package cache
+package flight
 
 import (
 	"context"
@@ -11,26 +11,26 @@ import (
 	"pkgedge/cache/store"
 )
 
-// flightKey names a flight: the stored response that it fills, and the range where it
+// Key names a flight: the stored response that it fills, and the range where it
 // fetches only that.
-type flightKey struct{ site, id, part string }
+type Key struct{ Site, ID, Part string }
 
-// flight is one fetch and everyone who waits for it. The fill writes, readers
+// Flight is one fetch and everyone who waits for it. The fill writes, readers
 // read each at its own offset, and neither waits for the other: a reader that
 // is slow or leaves changes nothing for the rest.
 //
 // States move one way: waiting, then headers, then done or failed; a held
 // response goes from waiting to done at once.
-type flight struct {
-	id   flightKey
-	born uint64 // the purge sequence when it began
+type Flight struct {
+	Key  Key
+	Born uint64 // the purge sequence when it began
 
-	begun time.Time
+	Begun time.Time
 
 	overflow func() store.Writer // for a body that no tier takes
 
-	ctx    context.Context // the fill's own; never a request's
-	cancel context.CancelCauseFunc
+	Context context.Context // the fill's own; never a request's
+	Cancel  context.CancelCauseFunc
 
 	mu         sync.Mutex
 	state      state
@@ -42,10 +42,10 @@ type flight struct {
 	overflowed bool         // the writer is one of overflow
 	inStore    int64        // bytes readable in writer
 	window     window       // the bytes after those
-	readers    map[*reader]struct{}
+	readers    map[*Reader]struct{}
 	wake       chan struct{} // closed and replaced when there is news
 	waiting    bool          // somebody holds wake
-	over       bool          // the fill has ended
+	finished   bool          // the fill has ended
 }
 
 type state uint8
@@ -71,69 +71,69 @@ type Head struct {
 
 var (
 	// errPassed: a reader went back to bytes that are kept nowhere.
-	errPassed = errors.New("bytes have passed")
-	// errDeserted ends a fill whose response nobody reads or keeps.
-	errDeserted = errors.New("every client left")
+	ErrPassed = errors.New("bytes have passed")
+	// ErrDeserted ends a fill whose response nobody reads or keeps.
+	ErrDeserted = errors.New("every client left")
 )
 
-// newFlight makes a flight whose fill ends with base. Its bytes in memory are counted by
+// New makes a flight whose fill ends with base. Its bytes in memory are counted by
 // buffers, and overflow makes the writer of a held response that no tier takes.
-func newFlight(base context.Context, id flightKey, born uint64, buffers *budget.Buffers, overflow func() store.Writer) *flight {
-	f := &flight{id: id, born: born, begun: time.Now(), wake: make(chan struct{}), readers: make(map[*reader]struct{}), overflow: overflow}
+func New(base context.Context, id Key, born uint64, buffers *budget.Buffers, overflow func() store.Writer) *Flight {
+	f := &Flight{Key: id, Born: born, Begun: time.Now(), wake: make(chan struct{}), readers: make(map[*Reader]struct{}), overflow: overflow}
 	f.window.buffers = buffers
-	f.ctx, f.cancel = context.WithCancelCause(base)
+	f.Context, f.Cancel = context.WithCancelCause(base)
 	return f
 }
 
-// reader is one client's place in a flight's bytes.
-type reader struct {
-	flight *flight
+// Reader is one client's place in a flight's bytes.
+type Reader struct {
+	flight *Flight
 	off    int64
 }
 
-// join adds a reader. ok is false when bytes it needs have gone.
-func (f *flight) join() (*reader, bool) {
+// Join adds a reader. ok is false when bytes it needs have gone.
+func (f *Flight) Join() (*Reader, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.state == failed || f.over && len(f.readers) == 0 || f.window.start > f.inStore {
+	if f.state == failed || f.finished && len(f.readers) == 0 || f.window.start > f.inStore {
 		return nil, false
 	}
-	r := &reader{flight: f}
+	r := &Reader{flight: f}
 	f.readers[r] = struct{}{}
 	return r, true
 }
 
-func (r *reader) close() {
+func (r *Reader) Close() {
 	r.leave()
-	r.flight.letGo()
+	r.flight.Drop()
 }
 
 // leave gives up the reader's place.
-func (r *reader) leave() {
+func (r *Reader) leave() {
 	f := r.flight
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.readers, r)
-	f.news() // the window may have waited for this reader
-	if len(f.readers) == 0 && !f.over && f.state == headers && !f.useful {
-		f.cancel(errDeserted)
+	f.notify() // the window may have waited for this reader
+	if len(f.readers) == 0 && !f.finished && f.state == headers && !f.useful {
+		f.Cancel(ErrDeserted)
 	}
 }
 
 // seek moves the reader. The fill may have waited for it to pass the bytes
 // between.
-func (r *reader) seek(off int64) {
+func (r *Reader) seek(off int64) {
 	r.flight.mu.Lock()
 	defer r.flight.mu.Unlock()
 	r.off = off
-	r.flight.news()
+	r.flight.notify()
 }
 
-// letGo ends the writer once the fill and every reader have left. Removing a file
+// Drop ends the writer once the fill and every reader have left. Removing a file
 // can take long, and c.mu is held by who waits for f.mu, so neither is held then.
-func (f *flight) letGo() {
+func (f *Flight) Drop() {
 	f.mu.Lock()
-	if !f.over || len(f.readers) > 0 {
+	if !f.finished || len(f.readers) > 0 {
 		f.mu.Unlock()
 		return
 	}
@@ -153,9 +153,9 @@ type interim struct {
 	header map[string][]string
 }
 
-// await waits until there is something to answer with, and hands interim
+// Await waits until there is something to answer with, and hands interim
 // responses on meanwhile.
-func (f *flight) await(ctx context.Context, tell func(int, map[string][]string)) error {
+func (f *Flight) Await(ctx context.Context, tell func(int, map[string][]string)) error {
 	told := 0
 	for {
 		f.mu.Lock()
@@ -181,11 +181,11 @@ func (f *flight) await(ctx context.Context, tell func(int, map[string][]string))
 	}
 }
 
-// finished waits for the end of the fill.
-func (f *flight) finished(ctx context.Context) error {
+// Wait waits for the end of the fill.
+func (f *Flight) Wait(ctx context.Context) error {
 	for {
 		f.mu.Lock()
-		over, err := f.over, f.err
+		over, err := f.finished, f.err
 		f.waiting = true
 		wake := f.wake
 		f.mu.Unlock()
@@ -201,21 +201,21 @@ func (f *flight) finished(ctx context.Context) error {
 }
 
 // Head returns what the flight has published so far.
-func (f *flight) Head() Head {
+func (f *Flight) Head() Head {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.head
 }
 
-// failure is the error of a flight that failed.
-func (f *flight) failure() error {
+// Err is the error of a flight that failed.
+func (f *Flight) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
 }
 
-// news wakes whoever waits for a change. f.mu is held.
-func (f *flight) news() {
+// notify wakes whoever waits for a change. f.mu is held.
+func (f *Flight) notify() {
 	if f.waiting {
 		close(f.wake)
 		f.wake = make(chan struct{})
@@ -223,8 +223,8 @@ func (f *flight) news() {
 	}
 }
 
-// from reads the flight's bytes from off on, and waits no longer than ctx.
-func (r *reader) from(ctx context.Context, off int64) io.Reader {
+// From reads the flight's bytes from off on, and waits no longer than ctx.
+func (r *Reader) From(ctx context.Context, off int64) io.Reader {
 	r.seek(off)
 	return &boundReader{ctx, r}
 }
@@ -233,7 +233,7 @@ func (r *reader) from(ctx context.Context, off int64) io.Reader {
 // that client does.
 type boundReader struct {
 	ctx context.Context
-	*reader
+	*Reader
 }
 
 func (b *boundReader) Read(p []byte) (int, error) {
@@ -259,12 +259,12 @@ func (b *boundReader) Read(p []byte) (int, error) {
 		case f.window.has(b.off):
 			n := f.window.copy(p, b.off)
 			b.off += int64(n)
-			f.news()
+			f.notify()
 			f.mu.Unlock()
 			return n, nil
 		case b.off < f.window.start:
 			f.mu.Unlock()
-			return 0, errPassed
+			return 0, ErrPassed
 		case f.state == done:
 			f.mu.Unlock()
 			return 0, io.EOF
@@ -283,5 +283,5 @@ func (b *boundReader) Read(p []byte) (int, error) {
 	}
 }
 
-// whole is the key without the range that is fetched.
-func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }
+// Whole is the key without the range that is fetched.
+func (id Key) Whole() Key { return Key{id.Site, id.ID, ""} }

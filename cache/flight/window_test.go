@@ -1,4 +1,4 @@
-package cache
+package flight
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 
 func TestWindowTrim(t *testing.T) {
 	text := storetest.Payload(1, 3*budget.BlockSize)
-	a := budget.NewBuffers(maxWindow)
+	a := budget.NewBuffers(MaxWindow)
 	w := window{start: 100, buffers: a}
 	if n := w.put(text); n != len(text) {
 		t.Fatalf("%d bytes fit", n)
@@ -24,7 +24,7 @@ func TestWindowTrim(t *testing.T) {
 	if w.start != 100+budget.BlockSize+5 || w.has(w.start-1) || !w.has(w.start) || !w.has(100+3*budget.BlockSize-1) || w.has(100+3*budget.BlockSize) {
 		t.Errorf("from %d: %d bytes", w.start, w.size)
 	}
-	if left := a.Left.Load(); len(w.blocks) != 2 || left != maxWindow-budget.BlockSize {
+	if left := a.Left.Load(); len(w.blocks) != 2 || left != MaxWindow-budget.BlockSize {
 		t.Errorf("%d blocks, %d bytes are left", len(w.blocks), left)
 	}
 	p := make([]byte, 2*budget.BlockSize)
@@ -40,18 +40,18 @@ func TestWindowTrim(t *testing.T) {
 		t.Errorf("from %d: %d bytes fit", w.start, n)
 	}
 	w.drop()
-	if left := a.Left.Load(); left != maxWindow {
+	if left := a.Left.Load(); left != MaxWindow {
 		t.Errorf("%d bytes are left", left)
 	}
 }
 
 // Windows are bounded one by one and all together, and each has a least.
 func TestWindowsShareABound(t *testing.T) {
-	a := budget.NewBuffers(maxWindow)
-	text := make([]byte, 2*maxWindow)
+	a := budget.NewBuffers(MaxWindow)
+	text := make([]byte, 2*MaxWindow)
 	one, two, three := window{buffers: a}, window{buffers: a}, window{buffers: a}
-	if n := one.put(text); n != maxWindow {
-		t.Errorf("the first holds %d bytes, want %d", n, maxWindow)
+	if n := one.put(text); n != MaxWindow {
+		t.Errorf("the first holds %d bytes, want %d", n, MaxWindow)
 	}
 	if n := two.put(text); n != 2*budget.BlockSize {
 		t.Errorf("the second holds %d bytes, want what is left, %d", n, 2*budget.BlockSize)
@@ -60,13 +60,13 @@ func TestWindowsShareABound(t *testing.T) {
 		t.Errorf("the third holds %d bytes, want the least, %d", n, budget.BlockSize)
 	}
 	one.drop()
-	if n := budget.BlockSize + three.put(text); n != maxWindow {
-		t.Errorf("with room, the third holds %d bytes, want %d", n, maxWindow)
+	if n := budget.BlockSize + three.put(text); n != MaxWindow {
+		t.Errorf("with room, the third holds %d bytes, want %d", n, MaxWindow)
 	}
 	two.drop()
 	three.drop()
 	three.drop()
-	if n := a.Left.Load(); n != maxWindow {
-		t.Errorf("%d bytes are left of %d", n, maxWindow)
+	if n := a.Left.Load(); n != MaxWindow {
+		t.Errorf("%d bytes are left of %d", n, MaxWindow)
 	}
 }
