@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 )
 
@@ -57,6 +58,8 @@ type resident struct {
 	sum  store.Sum
 	data []byte
 	sole bool // there is no copy on disk, or not with this Meta
+
+	visit sieve.Visit // of the copy on disk
 }
 
 func newResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *resident {

@@ -26,7 +26,7 @@ func (t *tiers) Get(k store.Key) *store.Entry {
 	sum := k.Sum()
 	r, ticket := t.memory.get(k, sum)
 	if r != nil {
-		t.disk.index.Touch(sum) // else what memory answers would look unused on disk
+		t.disk.index.Touch(sum, &r.visit) // else what memory answers would look unused on disk
 		if r.sole {
 			t.saveSoon(r)
 		}
