@@ -54,7 +54,7 @@ type Answer struct {
 
 	Err error // what went wrong at the origin, for HitError
 
-	stored *store.Entry
+	Stored *store.Entry
 	reader *reader
 }
 
@@ -79,10 +79,10 @@ func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, plac
 
 // Bytes is the answer's body when it is in memory.
 func (a *Answer) Bytes() ([]byte, bool) {
-	if a.stored == nil {
+	if a.Stored == nil {
 		return nil, false
 	}
-	data, ok := a.stored.Body.Bytes()
+	data, ok := a.Stored.Body.Bytes()
 	if !ok {
 		return nil, false
 	}
@@ -102,12 +102,12 @@ func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 		a.reader.seek(a.Part.Offset + off)
 		return &boundReader{ctx, a.reader}, nil
 	}
-	return a.stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
+	return a.Stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }
 
 // Close lets go of what the answer holds.
 func (a *Answer) Close() {
-	a.stored.Release()
+	a.Stored.Release()
 	if a.reader != nil {
 		a.reader.close()
 	}

@@ -97,7 +97,7 @@ func (c *Cache) purged(f *flight, k store.Key) bool {
 // flight makes a flight. c.mu is held.
 func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 	f := newFlight(c.base, id, c.purges.Now())
-	f.memory, f.window.afloat = c.memory, c.memory.afloat
+	f.overflow, f.window.afloat = c.memory.Overflow, c.memory.Buffers
 	if !alone {
 		c.flights[id] = f
 	}

@@ -193,7 +193,7 @@ func (w *Fill) create(size int64) {
 		w.f.notKept()
 	}
 	if w.held {
-		w.f.setWriter(&heapWriter{memory: w.c.memory})
+		w.f.setOverflow()
 	}
 }
 

@@ -25,26 +25,27 @@ type flight struct {
 
 	begun time.Time
 
-	memory *memory // what it holds by itself is counted there
+	overflow func() store.Writer // for a body that no tier takes
 
 	ctx    context.Context // the fill's own; never a request's
 	cancel context.CancelCauseFunc
 
-	mu       sync.Mutex
-	state    state
-	err      error        // why it failed
-	interims []interim    // 1xx responses so far
-	meta     *store.Meta  // from headers on
-	unkept   http.Header  // fields of the response that only its first reader gets
-	stored   *store.Entry // the result when the response was already stored: validated, or found fresh
-	result   result       // what happened at the origin
-	writer   store.Writer // the bytes; nil without a tier that takes them
-	inStore  int64        // bytes readable in writer
-	window   window       // the bytes after those
-	readers  map[*reader]struct{}
-	wake     chan struct{} // closed and replaced when there is news
-	waiting  bool          // somebody holds wake
-	over     bool          // the fill has ended
+	mu         sync.Mutex
+	state      state
+	err        error        // why it failed
+	interims   []interim    // 1xx responses so far
+	meta       *store.Meta  // from headers on
+	unkept     http.Header  // fields of the response that only its first reader gets
+	stored     *store.Entry // the result when the response was already stored: validated, or found fresh
+	result     result       // what happened at the origin
+	writer     store.Writer // the bytes; nil without a tier that takes them
+	overflowed bool         // the writer is one of overflow
+	inStore    int64        // bytes readable in writer
+	window     window       // the bytes after those
+	readers    map[*reader]struct{}
+	wake       chan struct{} // closed and replaced when there is news
+	waiting    bool          // somebody holds wake
+	over       bool          // the fill has ended
 }
 
 type state uint8

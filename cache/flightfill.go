@@ -16,6 +16,13 @@ func (f *flight) setWriter(w store.Writer) {
 	f.writer = w
 }
 
+// setOverflow has the body of a held response go to memory that no tier counts.
+func (f *flight) setOverflow() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writer, f.overflowed = f.overflow(), true
+}
+
 // because records why the origin is asked.
 func (f *flight) because(reason string) {
 	f.mu.Lock()
@@ -89,8 +96,7 @@ func (f *flight) windowed() int64 {
 // write takes bytes of the body, into the store as long as that takes them and
 // into the window from then on.
 func (f *flight) write(p []byte, held bool, limit int64) error {
-	_, onHeap := f.writer.(*heapWriter)
-	if f.writer != nil && f.windowed() == 0 && (onHeap || f.inStore+int64(len(p)) <= limit) {
+	if f.writer != nil && f.windowed() == 0 && (f.overflowed || f.inStore+int64(len(p)) <= limit) {
 		n, err := f.writer.Write(p)
 		f.mu.Lock()
 		f.inStore += int64(n)
@@ -111,18 +117,20 @@ func (f *flight) write(p []byte, held bool, limit int64) error {
 // toHeap moves a held response, which is bounded, into memory when the store
 // fails under it: it was going to be released whole, so it still can.
 func (f *flight) toHeap(p []byte) error {
-	if _, already := f.writer.(*heapWriter); already {
+	if f.overflowed {
 		return store.ErrNoSpace
 	}
-	heap := &heapWriter{memory: f.memory}
-	_, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore))
+	heap := f.overflow()
+	size, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore))
 	if err == nil {
-		_, err = heap.Write(p)
+		var n int
+		n, err = heap.Write(p)
+		size += int64(n)
 	}
 	f.mu.Lock()
 	failed := f.writer
-	f.writer = heap
-	f.inStore = heap.size
+	f.writer, f.overflowed = heap, true
+	f.inStore = size
 	f.result.kept = false
 	f.mu.Unlock()
 	failed.Abort()

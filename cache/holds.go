@@ -30,7 +30,7 @@ func (c *Cache) Holds(k store.Key) bool {
 		return true
 	}
 	sum := k.Sum()
-	return c.memory.has(sum) || c.disk != nil && (c.disk.has(sum) || c.memory.has(sum))
+	return c.memory.Has(sum) || c.disk != nil && (c.disk.Has(sum) || c.memory.Has(sum))
 }
 
 // filled ends what begin counted.

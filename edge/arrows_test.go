@@ -106,14 +106,32 @@ var arrows = map[string][]arrow{
 	},
 	"cache": {
 		{"cache/budget", "the memory budget is split when the cache is opened"},
-		{"cache/fsys", "the disk tier calls the file system through it"},
+		{"cache/disk", "it opens the disk tier"},
+		{"cache/fsys", "it hands the system calls to the disk tier and the purges"},
+		{"cache/memory", "it opens the memory tier"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
 		{"cache/purge", "Get asks whether a purge covers a stored response"},
-		{"cache/record", "the disk tier's files have its format"},
-		{"cache/sieve", "the disk tier evicts by it"},
 		{"cache/store", "Get looks a stored response up"},
+		{"cache/tier", "the two tiers are one store"},
 	},
-	"cache/budget":            nil,
+	"cache/budget": nil,
+	"cache/disk": {
+		{"cache/fsys", "it calls the file system through it"},
+		{"cache/record", "its files have that format"},
+		{"cache/sieve", "it evicts by it"},
+		{"cache/store", "it is a store.Store"},
+	},
+	"cache/memory": {
+		{"cache/budget", "it has a share of the memory budget"},
+		{"cache/sieve", "a copy in memory keeps when its file was touched"},
+		{"cache/store", "it is a store.Store"},
+	},
+	"cache/tier": {
+		{"cache/disk", "it is behind memory"},
+		{"cache/memory", "it is before the disk"},
+		{"cache/record", "a Meta that no file takes is told by its error"},
+		{"cache/store", "it is a store.Store"},
+	},
 	"cache/fsys":              nil,
 	"cache/policy":            nil,
 	"cache/policy/policytest": nil,
@@ -135,12 +153,35 @@ var arrows = map[string][]arrow{
 	},
 	"cache/store/storetest": {
 		{"cache/policy", "it makes a Meta"},
+		{"cache/fsys/fsystest", "it makes a disk tier pause"},
 		{"cache/policy/policytest", "header fields in one line"},
 		{"cache/store", "it is the contract of a Store"},
 	},
 	"tls": nil,
 	"origin": {
+		{"origin/counted", "a site's memory is shared by configurations"},
+		{"origin/fetch", "it fetches for the cache"},
+		{"origin/health", "it hands configured masters down, and their status up"},
 		{"origin/kind", "masters are asked for a kind.Route"},
+		{"origin/pool", "a site has one pool or two"},
+		{"origin/transport", "its timeouts are the transport's"},
+	},
+	"origin/counted": nil,
+	"origin/fetch": {
+		{"origin/health", "an unusable answer is a health.Blame"},
+		{"origin/kind", "a kind checks and rewrites documents"},
+		{"origin/pool", "a pool asks the masters"},
+		{"origin/transport", "an answer may be a transport.StatusError"},
+	},
+	"origin/health": {
+		{"origin/counted", "the health of a master is shared by configurations"},
+		{"origin/kind", "a request's class comes from its kind.Route"},
+		{"origin/transport", "probes are sent to masters"},
+	},
+	"origin/pool": {
+		{"origin/counted", "a pool's memory is shared by configurations"},
+		{"origin/health", "masters are chosen by their health"},
+		{"origin/kind", "a request is for a kind.Route"},
 		{"origin/transport", "requests are sent to masters"},
 	},
 	"origin/kinds": {
@@ -172,7 +213,13 @@ var arrows = map[string][]arrow{
 	"origin/sample/faults": {
 		{"origin/sample", "it puts sample masters in trouble"},
 	},
-	"origin/feed":      nil,
+	"origin/feed": nil,
+	"origin/origintest": {
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "tarballs that no package has"},
+		{"origin/transport", "timeouts that no test reaches"},
+	},
 	"origin/transport": nil,
 }
 
@@ -206,11 +253,30 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 	},
 	"origin": {
+		{anyKind, "a site of each kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/fetch": {
 		{"origin/kinds", "a site of each kind"},
 		{anyKind, "a site of each kind"},
+		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"origin/health": {
+		{anyKind, "the probes of a kind"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/pool": {
+		{anyKind, "routes to ask for"},
+		{"origin/fetch", "a fetcher, for tests of both together"},
+		{"origin/origintest", "masters to ask"},
+		{"origin/sample", "masters to ask"},
+		{"origin/sample/faults", "masters in trouble"},
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -224,8 +290,27 @@ var testArrows = map[string][]arrow{
 		{"origin/sample/faults", "its masters"},
 	},
 	"cache": {
-		{"cache/policy/policytest", "stored responses in one line"},
 		{"cache/fsys/fsystest", "a file system in trouble"},
+		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/record", "errors of damaged files"},
+		{"cache/store/storetest", "stored responses in one line"},
+	},
+	"cache/disk": {
+		{"cache/budget", "the size of an index entry"},
+		{"cache/fsys/fsystest", "a file system in trouble"},
+		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/purge", "a benchmark of a million objects purges"},
+		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/memory": {
+		{"cache/policy/policytest", "stored responses in one line"},
+		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/tier": {
+		{"cache/budget", "it opens tiers"},
+		{"cache/fsys", "it opens tiers"},
+		{"cache/fsys/fsystest", "a file system in trouble"},
+		{"cache/policy/policytest", "stored responses in one line"},
 		{"cache/store/storetest", "the contract of a Store"},
 	},
 	"cache/purge": {
@@ -395,7 +480,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport", "counted", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {
@@ -427,7 +512,7 @@ func TestForbiddenFindsTheArrow(t *testing.T) {
 		{"origin injects faults", pkg{ImportPath: "pkgedge/origin", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/origin imports pkgedge/origin/sample/faults"},
 		{"edge injects faults", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/sample/faults"}}, "pkgedge/edge imports pkgedge/origin/sample/faults"},
 		{"tests of the daemon inject faults", pkg{ImportPath: "pkgedge/edge/daemon", TestImports: []string{"pkgedge/origin/sample/faults"}}, ""},
-		{"tests of origin use samples", pkg{ImportPath: "pkgedge/origin", TestImports: []string{"pkgedge/origin/sample"}}, ""},
+		{"tests of pool use samples", pkg{ImportPath: "pkgedge/origin/pool", TestImports: []string{"pkgedge/origin/sample"}}, ""},
 		{"tests of origin use the cache", pkg{ImportPath: "pkgedge/origin", XTestImports: []string{"pkgedge/cache"}}, "tests of pkgedge/origin import pkgedge/cache"},
 		{"external tests import their package", pkg{ImportPath: "pkgedge/cache", XTestImports: []string{"pkgedge/cache"}}, ""},
 		{"edge imports a kind", pkg{ImportPath: "pkgedge/edge", Imports: []string{"pkgedge/origin/npm"}}, "pkgedge/edge imports pkgedge/origin/npm"},

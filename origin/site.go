@@ -1,15 +1,16 @@
 package origin
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
+	"pkgedge/origin/fetch"
+	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
-	"pkgedge/origin/transport"
+	"pkgedge/origin/pool"
 )
 
 // Config describes a site's origin.
@@ -23,14 +24,17 @@ type Config struct {
 	Credentials string     // Authorization of every fetch and probe, instead of the client's; "" for none
 	Probe       Probe
 	Timeouts    Timeouts
-	MaxMetadata int64      // bytes of a decoded metadata document
-	Documents   *Documents // shared by all sites; nil for a bound of its own
-	Identity    string     // this edge's name in Via and CDN-Loop
+	MaxMetadata int64        // bytes of a decoded metadata document
+	Documents   *Documents   // shared by all sites; nil for a bound of its own
+	Identity    string       // this edge's name in Via and CDN-Loop
+	Digests     DigestSource // nil where no file has a digest
 
-	// Digests returns the document that lists a file's digest, see
-	// kind.Kind.Lists. With renew it is validated with a master first.
-	// h is the fields of the request for the file.
-	Digests func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
+	// Registry keeps the site's knowledge over a reload; nil to keep none.
+	Registry *Registry
+
+	// Owns says whether a path is for these masters: it may have become another
+	// site's since it was fetched. nil is for any path.
+	Owns func(path string) bool
 
 	MinimumAge time.Duration // see kind.Options
 	Settings   kind.Settings // of the kind's own keys
@@ -43,75 +47,31 @@ type Config struct {
 	// begins and ends, and of every file that is not what it should be. It may be
 	// nil.
 	Log *slog.Logger
-}
 
-// Upstream is one master as configured.
-type Upstream struct {
-	URL     *url.URL // may have a base path
-	Primary bool     // takes the writes; exactly one
-	Spare   bool     // asked when no other is healthy
-}
-
-// Timeouts bound every wait for a master.
-type Timeouts = transport.Timeouts
-
-// Sink takes the response to a fetch. A streamed response is one Respond and
-// then Writes; a held one is a Hold, and then for each part a Part and Writes,
-// and is released when the fetch returns nil. A Respond with status 304 says
-// that the response asked about still holds. An error of any method means that
-// the response is not wanted, and ends the fetch.
-type Sink interface {
-	Respond(status int, h http.Header, size int64) error
-	Hold(status int, h http.Header, parts int) error
-	Part(variant, contentType, encoding string) error
-	Write(p []byte) (int, error)
-}
-
-// Ask is one fetch.
-type Ask struct {
-	Route kind.Route
-
-	// Header holds fields of the client's request to be sent along, and is nil
-	// where a response must not depend on the client.
-	Header http.Header
-
-	// ETag and LastModified are validators from an earlier response; both empty
-	// for an unconditional request.
-	ETag, LastModified string
-
-	// Memo is what the kind noted of the stored response that the answer would
-	// replace, nil for none.
-	Memo []byte
-
-	// Stale says that there is something to answer with if this fails. Such a
-	// fetch is given up sooner than others where masters are short of room.
-	Stale bool
-
-	// Followed says that a feed announces each change of the metadata, so that what
-	// the primary says of it lives long. The primary is asked first while nobody
-	// waits for it, and what another master says is marked with Age.
-	Followed bool
-
-	// The rest is for plain routes.
-	Head           bool                            // a HEAD, not a GET
-	Range, IfRange string                          // ask for a part of the representation
-	Interim        func(status int, h http.Header) // is told of 1xx responses; may be nil
+	random       func(below int) int // for tests, as in health.Config
+	latencyFloor time.Duration       // for tests, as in pool.Config
 }
 
 // Site is the origin of one site. It is safe for concurrent use.
 type Site struct {
 	kind.Kind
-	pool        *pool
-	files       *pool // for files; the same one, unless they have masters of their own
-	documents   *Documents
-	digests     func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
-	maxMetadata int64
-	patience    time.Duration // see digestPatience
-	policed     bool          // some files may be withheld
-	held        held
+	*fetch.Fetcher
+	cfg    Config
+	pool   *pool.Pool
+	files  *pool.Pool // for files; the same one, unless they have masters of their own
+	memory *memory
 }
 
-// New returns a site's origin.
+// The names of a site's pools.
+const (
+	poolOfAll   = "masters"
+	poolOfFiles = "files"
+)
+
+// ErrUnknownMaster: a site has no such master.
+var ErrUnknownMaster = errors.New("unknown master")
+
+// New returns a site's origin, which does not probe before Start.
 func New(cfg Config) (*Site, error) {
 	if cfg.Kind.New == nil {
 		return nil, fmt.Errorf("no such kind of site: %q", cfg.Kind.Name)
@@ -120,50 +80,108 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, ok := k.(kind.Withholder)
 	if len(cfg.Masters) == 0 {
 		return nil, fmt.Errorf("a site needs a master")
 	}
-	s := &Site{
-		Kind:        k,
-		pool:        newPool(cfg, poolOfAll, cfg.Masters, cfg.First),
-		documents:   cfg.Documents,
-		digests:     cfg.Digests,
-		patience:    digestPatience,
-		maxMetadata: cfg.MaxMetadata,
-		policed:     ok && w.Withholds(),
+	if cfg.Registry == nil {
+		cfg.Registry = new(Registry)
 	}
-	if s.documents == nil {
-		s.documents = NewDocuments(64<<20, unlimited{})
-	}
+	s := &Site{Kind: k, cfg: cfg, memory: cfg.Registry.sites.Acquire(cfg.Site, newMemory)}
+	s.pool = s.newPool(poolOfAll, cfg.Masters, cfg.First)
 	s.files = s.pool
 	if len(cfg.Files) > 0 {
-		s.files = newPool(cfg, poolOfFiles, cfg.Files, cfg.First+len(cfg.Masters))
-		s.files.pins = s.pool.pins
+		s.files = s.newPool(poolOfFiles, cfg.Files, cfg.First+len(cfg.Masters))
 	}
-	for _, p := range s.pools() {
-		p.start()
-	}
+	w, ok := k.(kind.Withholder)
+	s.Fetcher = fetch.New(fetch.Config{
+		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: &s.memory.deferred,
+		Documents: cfg.Documents, Digests: cfg.Digests, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+	})
 	return s, nil
 }
 
-// Close ends the probes and lets go of idle connections. Fetches have ended.
-func (s *Site) Close() {
+func (s *Site) newPool(name string, masters []Upstream, first int) *pool.Pool {
+	return pool.New(pool.Config{
+		Config: health.Config{
+			Site: s.cfg.Site, Pool: name, Masters: masters, First: first, Files: name == poolOfFiles,
+			Probe: s.cfg.Probe, Ping: s.cfg.Kind.Ping, ProbePath: s.cfg.Kind.ProbePath, Owns: s.cfg.Owns,
+			Identity: s.cfg.Identity, Credential: s.cfg.Credentials, Log: s.cfg.Log, Random: s.cfg.random,
+		},
+		Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
+		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor,
+	})
+}
+
+// pools are the site's, that of its files last.
+func (s *Site) pools() []*pool.Pool {
+	if s.files == s.pool {
+		return []*pool.Pool{s.pool}
+	}
+	return []*pool.Pool{s.pool, s.files}
+}
+
+// Start begins to probe the masters, until Close.
+func (s *Site) Start() {
 	for _, p := range s.pools() {
-		p.close()
+		p.Start()
 	}
 }
 
-// Fetch asks the masters and writes the response to sink.
-func (s *Site) Fetch(ctx context.Context, a Ask, sink Sink) error {
-	var err error
-	if a.Route.Class == kind.Metadata {
-		err = s.fetchMetadata(ctx, a, sink)
-	} else {
-		err = s.fetchFile(ctx, a, sink)
+// Close ends the probes, and releases the site's part of the registry. Fetches under
+// way may go on.
+func (s *Site) Close() {
+	for _, p := range s.pools() {
+		p.Close()
 	}
-	if err != nil {
-		return fmt.Errorf("cannot fetch %s %q: %w", a.Route.Endpoint, a.Route.Key, err)
+	s.cfg.Registry.sites.Release(s.cfg.Site)
+}
+
+// Pass sends requests of a class that is never stored to the masters, see
+// pool.Pool.Pass.
+func (s *Site) Pass(r kind.Route) http.RoundTripper { return s.pool.Pass(r) }
+
+// Wrote says that the groups and keys of marks have changed at the primary, by a
+// client or by the registry's own account. Reads of them ask the primary first for
+// a while, see pool.RecentWrites.
+func (s *Site) Wrote(marks []kind.Invalidation) {
+	now := time.Now()
+	for _, m := range marks {
+		s.memory.writes.Add(m.Name, now)
+	}
+}
+
+// Written says that the object of a route was changed a moment ago: no older answer
+// will do while the primary can give one.
+func (s *Site) Written(r kind.Route) bool { return s.memory.writes.Concerns(r, time.Now()) }
+
+// Outage is for how long no master for a class of requests could be asked, 0
+// when one can.
+func (s *Site) Outage(c kind.Class, now time.Time) time.Duration {
+	if c == kind.File {
+		return s.files.Outage(now)
+	}
+	return s.pool.Outage(now)
+}
+
+// Drain takes a master out of rotation, or back in. Requests under way finish; a
+// drained primary takes no writes either. The name is the master's number in
+// [Site.Status], or the host of its URL. The error wraps ErrUnknownMaster.
+func (s *Site) Drain(name string, drained bool) error {
+	found := false
+	for _, p := range s.pools() {
+		found = p.Drain(name, drained) || found
+	}
+	if !found {
+		return fmt.Errorf("%w: %q", ErrUnknownMaster, name)
 	}
 	return nil
+}
+
+// Status is what is known of the masters, pool by pool.
+func (s *Site) Status() []PoolStatus {
+	var all []PoolStatus
+	for _, p := range s.pools() {
+		all = append(all, p.Status())
+	}
+	return all
 }

@@ -51,7 +51,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	return g, nil
 }
 
-// buildSite returns the site that old has, or a new one that adopts its knowledge.
+// buildSite returns the site that old has, or a new one. What is known of the masters is in d.masters.
 func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*site.Site, error) {
 	var before *site.Site
 	if old != nil {
@@ -70,13 +70,10 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 		}
 	}
 	s, err := site.New(g.cfg, &withMasters, site.Deps{
-		Cache: d.cache, Documents: d.documents, Identity: d.identity, Log: d.log, Observe: d.metrics.Origin,
+		Cache: d.cache, Documents: d.documents, Masters: &d.masters, Identity: d.identity, Log: d.log, Observe: d.metrics.Origin,
 	})
 	if err != nil {
 		return nil, err
-	}
-	if before != nil {
-		s.Adopt(before)
 	}
 	if conf.Changes.URL != nil {
 		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Unclean())

@@ -51,6 +51,7 @@ type Daemon struct {
 	metrics   *admin.Metrics
 	cache     *cache.Cache
 	documents *origin.Documents
+	masters   origin.Registry  // the knowledge of masters, which outlives generations
 	samples   []*sample.Server // embedded masters; once started they stay
 	certs     *tls.Manager     // nil without TLS
 	server    *server.Server

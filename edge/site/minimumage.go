@@ -20,7 +20,7 @@ func (s *Site) Withheld(ctx context.Context, q *cache.Query, a *cache.Answer) (r
 	if f.route.Class != kind.File || f.from.Scope != "" || a.Status >= http.StatusMultipleChoices || s.releases.oldEnough(q.Key.ID, a.ResponseTime) {
 		return "", nil
 	}
-	reason, err = f.from.Withheld(ctx, origin.Ask{Route: f.route, Header: f.forwarded})
+	reason, err = f.from.Withheld(ctx, origin.Request{Route: f.route, Header: f.forwarded})
 	if err == nil && reason == "" {
 		s.releases.add(q.Key.ID)
 	}

@@ -72,10 +72,12 @@ func (s *Site) feedLifetime(u *Upstream, r kind.Route) time.Duration {
 }
 
 // ClientLifetime is the lifetime that a client is told. It asks as often as if
-// there were no feed, for the feed does not reach it.
+// there were no feed, for the feed does not reach it: after the lifetime that the
+// response had on arrival, not after the rest of it, since the feed has confirmed
+// the response until now.
 func (s *Site) ClientLifetime(r kind.Route, a *cache.Answer) time.Duration {
 	if s.feed == nil || !r.InFeed {
 		return a.TTL
 	}
-	return min(a.TTL, a.Lifetime(s.metadata))
+	return min(a.TTL, a.Response.TTL(a.ResponseTime, s.metadata))
 }

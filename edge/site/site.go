@@ -51,7 +51,8 @@ type Feed interface {
 type Deps struct {
 	Cache     *cache.Cache
 	Documents *origin.Documents
-	Identity  string // this edge's name in Via and CDN-Loop
+	Masters   *origin.Registry // the knowledge of masters, which outlives configurations
+	Identity  string           // this edge's name in Via and CDN-Loop
 	Log       *slog.Logger
 	Observe   func(site, master, result string) // is told how each request to a master ended
 }
@@ -80,6 +81,9 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	}
 	t.Names, _ = t.own.Kind.(kind.Redactor)
 	t.metadata, t.files = rules(s)
+	for _, u := range t.Upstreams() {
+		u.Start()
+	}
 	return t, nil
 }
 
@@ -104,6 +108,8 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 		Timeouts:    origin.Timeouts{Connect: conf.Timeouts.Connect, FirstByte: conf.Timeouts.FirstByte, Idle: conf.Timeouts.Idle},
 		MaxMetadata: cfg.Cache.MaxMetadata,
 		Documents:   deps.Documents,
+		Registry:    deps.Masters,
+		Owns:        func(path string) bool { return s.owns(u, path) },
 		Identity:    deps.Identity,
 		MinimumAge:  age,
 		Settings:    conf.Settings,
@@ -159,17 +165,6 @@ func hostname(hostport string) string {
 // Route is the route of a request for a path below the site.
 func (s *Site) Route(method, path, query string, h http.Header) kind.Route {
 	return s.own.Route(kind.Request{Method: method, Path: path, Query: query, Header: h})
-}
-
-// Adopt takes over the knowledge that old, the site in an earlier configuration,
-// has of the masters.
-func (s *Site) Adopt(old *Site) {
-	before := old.Upstreams()
-	for _, u := range s.Upstreams() {
-		if i := slices.IndexFunc(before, func(b *Upstream) bool { return b.Scope == u.Scope }); i >= 0 {
-			u.Adopt(before[i].Site, func(path string) bool { return s.owns(u, path) })
-		}
-	}
 }
 
 // owns reports whether a path below the site is for u, as the scopes are now.

@@ -195,8 +195,8 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) err
 	if ask.Header == nil {
 		ask.Header = f.forwarded
 	}
-	err := f.from.Fetch(ctx, origin.Ask{
-		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Memo: ask.Memo, Stale: ask.Stale,
+	err := f.from.Fetch(ctx, origin.Request{
+		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
 	}, fill)
 	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {

@@ -2,9 +2,10 @@ package npm
 
 import (
 	"net/http"
+	"testing"
+
 	"pkgedge/origin/kind"
 	"pkgedge/origin/npm/packument"
-	"testing"
 )
 
 func TestVariantFollowsAccept(t *testing.T) {

@@ -101,3 +101,16 @@ func Join(base *url.URL, path string) string {
 }
 
 func basePath(u *url.URL) string { return strings.TrimSuffix(u.EscapedPath(), "/") }
+
+// CacheControl is a Cache-Control in place of that of h. no-transform stays: it is
+// about the content, and no shorter lifetime lifts it (RFC 9110 section 7.7).
+func CacheControl(h http.Header, value string) string {
+	for _, line := range slices.Concat(h["Cache-Control"], h["Cdn-Cache-Control"]) {
+		for directive := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(directive), "no-transform") {
+				return value + ", no-transform"
+			}
+		}
+	}
+	return value
+}

@@ -1,0 +1,71 @@
+package fetch
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
+)
+
+const (
+	// deferFor is how many seconds a deferred document is not asked for again.
+	deferFor = "60"
+	// longestDeferral is how long one is deferred at most: its files may never come.
+	longestDeferral = 15 * time.Minute
+	// maxDeferred bounds the number of deferred documents.
+	maxDeferred = 64
+)
+
+// Deferred are the documents that are not used yet, by key.
+type Deferred struct {
+	mu    sync.Mutex
+	since map[string]deferral
+}
+
+// deferral is why a document is deferred, and since when.
+type deferral struct {
+	needs []string
+	begun time.Time
+}
+
+// early says that a document promises files that its master does not have yet, and
+// that the stored document is to be used a little longer.
+func (f *Fetcher) early(ctx context.Context, m *health.Master, a pool.Request, docs []kind.Document) bool {
+	var needs []string
+	for _, d := range docs {
+		needs = append(needs, d.Needs...)
+	}
+	if len(needs) == 0 || f.deferred.overdue(a.Route.Key, needs, time.Now()) {
+		return false
+	}
+	for _, path := range needs {
+		if !f.headCompanion(ctx, m, a, path) {
+			f.masters.Observe(m, "early")
+			return true
+		}
+	}
+	return false
+}
+
+// overdue says whether a document has been deferred for those needs long enough.
+func (d *Deferred) overdue(key string, needs []string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if old, ok := d.since[key]; ok && slices.Equal(old.needs, needs) {
+		return now.Sub(old.begun) >= longestDeferral
+	}
+	if d.since == nil {
+		d.since = make(map[string]deferral)
+	}
+	for k, old := range d.since {
+		if len(d.since) >= maxDeferred || now.Sub(old.begun) > 2*longestDeferral {
+			delete(d.since, k)
+		}
+	}
+	d.since[key] = deferral{needs, now}
+	return false
+}

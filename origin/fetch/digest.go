@@ -1,0 +1,142 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
+)
+
+// digestWait is how long a file that is at hand waits for its digest. Masters
+// of files that are well must not hang with those of metadata.
+const digestWait = 2 * time.Second
+
+// expectation is the digest that a file must have, found out while the file
+// itself is asked for. One goroutine uses it.
+type expectation struct {
+	look    func(renew bool) found // nil where nothing lists the file
+	first   chan found             // what is stored says, or what a master has where nothing is
+	newer   chan found             // what a master has now, nil where that is not being asked
+	known   *found
+	unsure  bool          // whether there is a digest: the list that might have it cannot be had
+	longest time.Duration // for each of them,
+	late    bool          // and none after it has been in vain
+	cancel  context.CancelFunc
+}
+
+type found struct {
+	digest kind.Digest
+	ok     bool
+	err    error // the list cannot be had
+}
+
+var errNoDigest = errors.New("the list of digests does not come")
+
+// expect begins to find out a file's digest.
+func (f *Fetcher) expect(ctx context.Context, a pool.Request) *expectation {
+	lists := f.kind.Lists(a.Route)
+	if len(lists) == 0 || f.digests == nil {
+		return &expectation{cancel: func() {}}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	e := &expectation{longest: f.digestWait, cancel: cancel}
+	if f.policed {
+		e.longest = math.MaxInt64 // it may not be served without
+	}
+	e.look = func(renew bool) (all found) {
+		for _, list := range lists {
+			doc, err := f.digests(ctx, list, a.Header, renew)
+			if err != nil {
+				all.err = errors.Join(all.err, err)
+				continue
+			}
+			d, ok := f.kind.Digest(a.Route, doc)
+			return found{digest: d, ok: ok}
+		}
+		return all
+	}
+	e.first = e.begin(false)
+	return e
+}
+
+// begin looks while others do something else.
+func (e *expectation) begin(renew bool) chan found {
+	ch := make(chan found, 1)
+	go func() { ch <- e.look(renew) }()
+	return ch
+}
+
+// wait waits for what is looked for; ok is false when it takes too long.
+func (e *expectation) wait(ch chan found) (f found, ok bool) {
+	select {
+	case f = <-ch:
+		return f, true
+	default:
+	}
+	if e.late {
+		return found{err: errNoDigest}, false
+	}
+	timer := time.NewTimer(e.longest)
+	defer timer.Stop()
+	select {
+	case f = <-ch:
+		return f, true
+	case <-timer.C:
+		e.late = true
+		return found{err: errNoDigest}, false
+	}
+}
+
+// stop ends what is still being looked for.
+func (e *expectation) stop() { e.cancel() }
+
+// get waits for what is known, and with renew asks for the newest list first.
+// What was known stays known where no newer list can be had.
+func (e *expectation) get(renew bool) found {
+	if e.look == nil {
+		return found{}
+	}
+	if e.known == nil {
+		f, ok := e.wait(e.first)
+		e.unsure = f.err != nil
+		if !ok {
+			return f
+		}
+		e.known = &f
+		// What is not listed may be newer than the list.
+		renew = renew || !f.ok && f.err == nil
+	}
+	if renew {
+		if e.newer == nil {
+			e.newer = e.begin(true)
+		}
+		f, ok := e.wait(e.newer)
+		if ok {
+			e.newer = nil
+		}
+		if f.ok {
+			e.known = &f
+		}
+		e.unsure = !e.known.ok && f.err != nil
+	}
+	return *e.known
+}
+
+// digest is the file's digest; ok is false when none is known.
+func (e *expectation) digest(renew bool) (d kind.Digest, ok bool) {
+	f := e.get(renew)
+	return f.digest, f.ok && f.digest.Algorithm != ""
+}
+
+// withheld says why the file must not be served, "" when it may. A release that
+// is new to the stored list, or has come of age, is looked for in a newer one.
+func (e *expectation) withheld() (why string, err error) {
+	f := e.get(false)
+	if f.ok && f.digest.Withheld != "" {
+		f = e.get(true)
+	}
+	return f.digest.Withheld, f.err
+}

@@ -1,0 +1,334 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"pkgedge/origin/origintest"
+	"pkgedge/origin/pool"
+	"pkgedge/origin/sample/faults"
+)
+
+// purse lends up to what it has.
+type purse struct {
+	mu   sync.Mutex
+	left int64
+	most int64 // that was lent at a time
+	lent int64
+}
+
+func (p *purse) Lend(n int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left < n {
+		return false
+	}
+	p.left -= n
+	p.lent += n
+	p.most = max(p.most, p.lent)
+	return true
+}
+
+func (p *purse) Repay(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left += n
+	p.lent -= n
+}
+
+func sharing(d *Documents) option { return func(c *setup) { c.Documents = d } }
+
+// allGivenBack fails the test unless nothing is taken.
+func allGivenBack(t *testing.T, d *Documents) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left != d.size || d.loan || len(d.coders) != 0 || len(d.queue) != 0 {
+		t.Errorf("%d bytes of %d are left, a loan: %t, %d compressing, %d waiting", d.left, d.size, d.loan, len(d.coders), len(d.queue))
+	}
+}
+
+// within returns Documents of exactly that size.
+func within(size int64, lender Lender) *Documents {
+	d := NewDocuments(size, lender)
+	d.size, d.left = size, size
+	return d
+}
+
+// A document many times larger than the bound is served all the same, of every
+// site, while others take what there is.
+func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
+	huge := faults.Packument("big", 800)
+	for _, tt := range []struct {
+		name string
+		body []byte
+		zip  bool
+		size bool // the length is declared
+	}{
+		{"identity", huge, false, true},
+		{"identity, chunked", huge, false, false},
+		{"gzip", zipped(huge), true, true},
+		{"gzip, chunked", zipped(huge), true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			url := origintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if tt.zip {
+					w.Header().Set("Content-Encoding", "gzip")
+				}
+				if tt.size {
+					w.Header().Set("Content-Length", strconv.Itoa(len(tt.body)))
+				}
+				w.Write(tt.body)
+			})
+			lender := &purse{left: 64 << 20}
+			d := within(50<<10, lender)
+			var wg sync.WaitGroup
+			for range 2 {
+				b := newBehind(t, []string{url}, sharing(d))
+				wg.Go(func() {
+					r, err := b.get(t, "/big")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					origintest.Same(t, "gzip", gunzip(t, r.Find(t, "full", "gzip")), r.Find(t, "full", ""))
+				})
+			}
+			wg.Wait()
+			allGivenBack(t, d)
+			// One at a time: the document, twice where it had to grow, its compressed
+			// form, and what is noted.
+			if need := int64(len(huge)); lender.most < need || lender.most > 4*need || lender.lent != 0 {
+				t.Errorf("%d bytes were lent at a time, for a document of %d, and %d still are", lender.most, need, lender.lent)
+			}
+		})
+	}
+}
+
+// What is accepted is served, one at a time, whatever the budget.
+func TestDocumentThatNobodyLendsTo(t *testing.T) {
+	w := origintest.NewTwo(t)
+	if err := w.Store.AddPackument(faults.Packument("big", largeVersions)); err != nil {
+		t.Fatal(err)
+	}
+	d := within(50<<10, &purse{left: 100 << 10})
+	b := newBehind(t, w.URLs, sharing(d))
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			r, err := b.get(t, "/big")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			origintest.Same(t, "gzip", gunzip(t, r.Find(t, "full", "gzip")), r.Find(t, "full", ""))
+		})
+	}
+	all.Wait()
+	allGivenBack(t, d)
+}
+
+func TestDocumentsComeInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := within(100, &purse{left: 1000})
+		enter := func(n int64) (p *place, in chan *place) {
+			in = make(chan *place, 1)
+			go func() {
+				p, err := d.enter(t.Context(), n)
+				if err != nil {
+					t.Error(err)
+				}
+				in <- p
+			}()
+			synctest.Wait()
+			select {
+			case p = <-in:
+			default:
+			}
+			return p, in
+		}
+		one, _ := enter(60)
+		if one == nil {
+			t.Fatal("the first waits")
+		}
+		large, isLarge := enter(500) // all there is
+		small, isSmall := enter(10)
+		if large != nil || small != nil {
+			t.Fatal("one passed who has to wait, or overtook who was there first")
+		}
+		one.leave()
+		large = <-isLarge
+		synctest.Wait()
+		if len(isSmall) != 0 || large.taken != 100 {
+			t.Fatalf("with %d bytes taken, another enters", large.taken)
+		}
+		large.leave()
+		small = <-isSmall
+		small.leave()
+		allGivenBack(t, d)
+	})
+}
+
+func TestDocumentsWaitEndsWithTheFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := within(100, &purse{})
+		one, err := d.enter(t.Context(), 90)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		over := errors.New("over")
+		done := make(chan error)
+		go func() { _, err := d.enter(ctx, 50); done <- err }()
+		synctest.Wait()
+		behind := make(chan *place, 1)
+		go func() { p, _ := d.enter(t.Context(), 10); behind <- p }()
+		synctest.Wait()
+		cancel(over)
+		if err := <-done; !errors.Is(err, over) {
+			t.Errorf("err = %v; want %v", err, over)
+		}
+		(<-behind).leave() // who waited behind it need not any more
+		one.leave()
+		allGivenBack(t, d)
+	})
+}
+
+// Of two that need more than there is, each could wait for what the other has.
+func TestDocumentsBeyondTheBoundOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lender := &purse{left: 1000}
+		d := within(100, lender)
+		one, _ := d.enter(t.Context(), 50)
+		two, _ := d.enter(t.Context(), 50)
+		if err := one.reserve(t.Context(), 50); err != nil || lender.lent != 0 {
+			t.Fatalf("%v; %d bytes were lent for nothing", err, lender.lent)
+		}
+		if err := one.reserve(t.Context(), 500); err != nil || lender.lent != 450 {
+			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
+		}
+		done := make(chan error, 1)
+		go func() { done <- two.reserve(t.Context(), 400) }()
+		synctest.Wait()
+		if len(done) > 0 {
+			t.Fatal("two have loans")
+		}
+		if err := one.reserve(t.Context(), 600); err != nil || lender.lent != 550 {
+			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		over := errors.New("over")
+		three, _ := d.enter(t.Context(), 0)
+		gone := make(chan error, 1)
+		go func() { gone <- three.reserve(ctx, 400) }()
+		synctest.Wait()
+		cancel(over)
+		if err := <-gone; !errors.Is(err, over) {
+			t.Errorf("err = %v; want %v", err, over)
+		}
+		three.leave()
+		one.leave()
+		if err := <-done; err != nil || lender.lent != 350 {
+			t.Errorf("%v; %d bytes were lent", err, lender.lent)
+		}
+		two.leave()
+		allGivenBack(t, d)
+		if lender.lent != 0 {
+			t.Errorf("%d bytes are still lent", lender.lent)
+		}
+	})
+}
+
+// Whoever has the loan may read from a master that drips. Others go on as soon as
+// anybody else leaves, in the order in which they came.
+func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lender := &purse{left: 1000}
+		d := within(100, lender)
+		large, _ := d.enter(t.Context(), 70)
+		drips, _ := d.enter(t.Context(), 10)
+		if err := drips.reserve(t.Context(), 60); err != nil || lender.lent != 50 {
+			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
+		}
+		growing := []struct {
+			name string
+			n    int64
+			*place
+			done chan error
+		}{
+			{name: "one that only a loan can help", n: 101},
+			{name: "a large one", n: 80},
+			{name: "a small one that came later", n: 5},
+		}
+		done := func() (names []string) {
+			synctest.Wait()
+			for _, g := range growing {
+				if len(g.done) > 0 {
+					names = append(names, g.name)
+				}
+			}
+			return names
+		}
+		for i := range growing {
+			g := &growing[i]
+			g.done = make(chan error, 1)
+			g.place, _ = d.enter(t.Context(), 0)
+		}
+		for _, g := range growing {
+			go func() { g.done <- g.reserve(t.Context(), g.n) }()
+			synctest.Wait()
+		}
+		origintest.Equal(t, "before there is enough for the first", done(), nil)
+		large.leave()
+		origintest.Equal(t, "once there is memory", done(), []string{"a large one", "a small one that came later"})
+		// Who has the loan takes what is free, too.
+		if err := drips.reserve(t.Context(), 65); err != nil || lender.lent != 50 {
+			t.Errorf("%v; %d bytes are lent", err, lender.lent)
+		}
+		drips.leave()
+		if names := done(); len(names) != len(growing) {
+			t.Errorf("once there is a loan: %q", names)
+		}
+		for _, g := range growing {
+			if err := <-g.done; err != nil {
+				t.Errorf("%s: %v", g.name, err)
+			}
+			g.leave()
+		}
+		allGivenBack(t, d)
+		if lender.lent != 0 {
+			t.Errorf("%d bytes are still lent", lender.lent)
+		}
+	})
+}
+
+// A fill has its place until every variant is written.
+func TestDocumentHasItsPlaceUntilItIsWritten(t *testing.T) {
+	w := origintest.NewTwo(t)
+	d := within(1<<20, &purse{})
+	b := newBehind(t, w.URLs[:1], sharing(d))
+	r := &origintest.Recorder{Refuse: errors.New("seen enough")}
+	r.OnHold = func() {
+		if d.left == d.size || len(d.coders) != 1 {
+			t.Errorf("%d bytes of %d are left, %d compressing", d.left, d.size, len(d.coders))
+		}
+	}
+	if err := b.Fetch(t.Context(), pool.Request{Route: b.route(aPackument)}, r); !errors.Is(err, r.Refuse) {
+		t.Fatal(err)
+	}
+	allGivenBack(t, d)
+}
+
+func TestCodersAreBounded(t *testing.T) {
+	for _, size := range []int64{8 << 20, 29 << 20, 1 << 30} {
+		d := NewDocuments(size, unlimited{})
+		if n := int64(cap(d.coders)); n < 1 || n > 1 && n*coder > size/2 || d.size != max(1<<20, size-n*coder) {
+			t.Errorf("%d: %d compress at a time, and %d bytes are left to documents", size, n, d.size)
+		}
+	}
+}

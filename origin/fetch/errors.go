@@ -1,0 +1,40 @@
+package fetch
+
+import (
+	"errors"
+	"fmt"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+)
+
+// The faults of an answer, each with its word for the metrics and its blame.
+var (
+	// errDigest: a file does not have the digest that the metadata states.
+	errDigest = &health.Blame{Word: "digest", Did: "answered with a wrong file", Err: errors.New("digest does not match")}
+	// errFile: an answer that cannot be the file, whatever its digest.
+	errFile = &health.Blame{Word: "file", Did: "answered with an unusable file", Err: errors.New("unusable file")}
+	// errUnasked is a 304 to a request without validators.
+	errUnasked = &health.Blame{Word: "unasked", Did: didMetadata, Err: errors.New("304 to an unconditional request")}
+
+	errMetadata = &health.Blame{Word: "metadata", Did: didMetadata, Err: errors.New("unusable metadata")}
+	errGzip     = &health.Blame{Word: "gzip", Did: didMetadata, Err: fmt.Errorf("%w: bad gzip", errMetadata)}
+	// A document too large for us is not its master's fault.
+	errTooLarge = &health.Blame{Word: "large", Err: fmt.Errorf("%w: too large", errMetadata)}
+	errLarge    = &health.Blame{Word: "large", Err: errors.New("too large")}
+)
+
+const didMetadata = "answered with unusable metadata"
+
+// unprepared is the error for a document that a kind does not accept. A master that
+// merely lags is as well as it was.
+func unprepared(err error) error {
+	wrapped := fmt.Errorf("%w: %w", errMetadata, err)
+	switch {
+	case errors.Is(err, kind.ErrLost):
+		return &health.Blame{Word: "lost", Err: wrapped}
+	case errors.Is(err, kind.ErrOlder):
+		return &health.Blame{Word: "older", Err: wrapped}
+	}
+	return wrapped
+}

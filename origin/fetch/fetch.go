@@ -1,0 +1,109 @@
+package fetch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
+)
+
+// Sink takes the response to a fetch. A streamed response is one Respond and
+// then Writes. A held one is a Hold, and then for each part a Part and Writes; it
+// is released when the fetch returns nil. A Respond with status 304 confirms the
+// stored response. An error of any method means that the response is not wanted,
+// and ends the fetch.
+type Sink interface {
+	Respond(status int, h http.Header, size int64) error
+	Hold(status int, h http.Header, parts int) error
+	Part(variant, contentType, encoding string) error
+	Write(p []byte) (int, error)
+}
+
+// Masters are asked for documents and files.
+type Masters interface {
+	// Each asks masters until use accepts a response.
+	Each(ctx context.Context, r pool.Request, use pool.Use) error
+	// Send asks one master, which is answering already, for something that goes
+	// with its answer. cancel ends ctx.
+	Send(ctx context.Context, cancel context.CancelCauseFunc, m *health.Master, r *pool.Request) (*http.Response, error)
+	// Observe tells the metrics of something at a master.
+	Observe(m *health.Master, word string)
+	// BadCopy has a master asked last for a file.
+	BadCopy(m *health.Master, key string)
+}
+
+// DigestSource returns the document that lists a file's digest, see
+// kind.Kind.Lists. With renew it is validated with a master first. h is the fields
+// of the request for the file.
+type DigestSource func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
+
+// Config describes a site's fetcher.
+type Config struct {
+	Site        string // its name, for the log
+	Kind        kind.Kind
+	Masters     Masters
+	Files       Masters // for files
+	Writes      *pool.RecentWrites
+	Documents   *Documents
+	Deferred    *Deferred     // nil for a memory of its own
+	Digests     DigestSource  // nil where no file has a digest
+	MaxMetadata int64         // bytes of a decoded document
+	Policed     bool          // some files may be withheld
+	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
+	Log         *slog.Logger
+}
+
+// Fetcher fetches for one site. It is safe for concurrent use.
+type Fetcher struct {
+	site           string
+	kind           kind.Kind
+	masters, files Masters
+	writes         *pool.RecentWrites
+	documents      *Documents
+	deferred       *Deferred
+	digests        DigestSource
+	maxMetadata    int64
+	digestWait     time.Duration
+	policed        bool
+	log            *slog.Logger
+}
+
+// New returns a fetcher.
+func New(cfg Config) *Fetcher {
+	if cfg.Deferred == nil {
+		cfg.Deferred = new(Deferred)
+	}
+	if cfg.Documents == nil {
+		cfg.Documents = NewDocuments(64<<20, unlimited{})
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.DigestWait == 0 {
+		cfg.DigestWait = digestWait
+	}
+	return &Fetcher{
+		site: cfg.Site, kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
+		documents: cfg.Documents, deferred: cfg.Deferred, digests: cfg.Digests, maxMetadata: cfg.MaxMetadata,
+		digestWait: cfg.DigestWait, policed: cfg.Policed, log: cfg.Log,
+	}
+}
+
+// Fetch asks the masters and writes the response to sink.
+func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
+	var err error
+	if r.Route.Class == kind.Metadata {
+		err = f.fetchMetadata(ctx, r, sink)
+	} else {
+		err = f.fetchFile(ctx, r, sink)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, r.Route.Key, err)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
+)
+
+const (
+	// smallFile is the size up to which a file with a known digest is read
+	// whole and checked before its first byte goes out, so that a wrong one
+	// costs the client nothing but a wait.
+	smallFile = 1 << 20
+	// heldTail is how much of a larger file is kept back until the digest is
+	// right. A client that never gets it sees a broken connection.
+	heldTail = 64 << 10
+	// copyBuffer is the size of a read from a master.
+	copyBuffer = 64 << 10
+)
+
+// fetchFile streams a file, and lets it end only when it is right.
+func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) error {
+	want := f.expect(ctx, a)
+	defer want.stop()
+	switch why, err := f.withheld(want); {
+	case err != nil:
+		return err
+	case why != "":
+		return refuse(sink, why)
+	}
+	t := &transfer{sink: sink, ask: a, want: want, size: -1}
+	err := f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
+		switch {
+		case r.StatusCode == http.StatusNotModified:
+			if a.ETag == "" && a.LastModified == "" {
+				return pool.Next, errUnasked
+			}
+			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
+		case a.Route.Transparent:
+			return f.stream(r, t)
+		case r.StatusCode != http.StatusOK:
+			return f.relay(r, sink)
+		}
+		verdict, err := f.right(r, t)
+		if t.unsure && err == nil {
+			f.files.Observe(m, "unchecked")
+		}
+		f.suspect(m, t, err)
+		return verdict, err
+	})
+	for t.interrupted(ctx, err) {
+		err = f.resume(ctx, t)
+	}
+	return err
+}
+
+// Withheld says why a file that is stored must not be served, "" when it may.
+func (f *Fetcher) Withheld(ctx context.Context, a pool.Request) (why string, err error) {
+	want := f.expect(ctx, a)
+	defer want.stop()
+	return f.withheld(want)
+}
+
+func (f *Fetcher) withheld(want *expectation) (why string, err error) {
+	if !f.policed {
+		return "", nil
+	}
+	if why, err = want.withheld(); err != nil {
+		return "", fmt.Errorf("cannot tell whether it may be served: %w", err)
+	}
+	return why, nil
+}
+
+// right passes on a file that is right.
+func (f *Fetcher) right(r *http.Response, t *transfer) (pool.Verdict, error) {
+	if r.ContentLength <= smallFile {
+		return f.small(r, t)
+	}
+	return f.stream(r, t)
+}
+
+// suspect remembers that a master sent a wrong file, and tells; or that it broke
+// off, and the rest is to be asked of another one.
+func (f *Fetcher) suspect(m *health.Master, t *transfer, err error) {
+	key := t.ask.Route.Key
+	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
+	if wrong || t.broken != nil {
+		f.files.BadCopy(m, key)
+	}
+	if wrong {
+		f.log.Warn("a master sent a wrong file", "site", f.site, "master", m.Name(), "file", key, "error", err)
+	}
+}
+
+// refuse answers that the site's policy withholds a file.
+func refuse(sink Sink, why string) error {
+	body := fmt.Appendf(nil, "{\"error\":%q}\n", why)
+	h := http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}
+	if err := sink.Respond(http.StatusUnavailableForLegalReasons, h, int64(len(body))); err != nil {
+		return err
+	}
+	_, err := sink.Write(body)
+	return err
+}
+
+// small reads a file whole and checks it before anything is released. A size
+// that was not declared may turn out large.
+func (f *Fetcher) small(r *http.Response, t *transfer) (pool.Verdict, error) {
+	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, smallFile)
+	if err != nil {
+		return pool.Next, err
+	}
+	if !whole {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
+		return f.stream(r, t)
+	}
+	d, err := check(t.ask.Route, r.Header, body, t.want)
+	if err != nil {
+		return pool.Next, err
+	}
+	t.describe(r.Header, d)
+	if err := t.sink.Respond(r.StatusCode, r.Header, int64(len(body))); err != nil {
+		return pool.Accepted, err
+	}
+	_, err = t.sink.Write(body)
+	return pool.Accepted, err
+}
+
+// check compares a whole file with its digest, and returns that, if one is
+// known. Before it calls the file wrong it asks for the digest anew, for the
+// stored metadata may be the older one.
+func check(file kind.Route, h http.Header, body []byte, want *expectation) (d kind.Digest, err error) {
+	for _, renew := range []bool{false, true} {
+		d, ok := want.digest(renew)
+		if !ok {
+			if err := plausible(file, h, body); err != nil || !framed(file) {
+				return d, err
+			}
+			f := newFraming()
+			f.Write(body)
+			return d, f.verify()
+		}
+		v := newSum(d)
+		v.Write(body)
+		if err = v.verify(); err == nil {
+			return d, nil
+		}
+	}
+	return d, err
+}
+
+// plausible looks at the beginning of a file of which no digest is known. An
+// empty one and a page for people are the two ways in which masters in trouble
+// answer 200.
+func plausible(file kind.Route, h http.Header, begin []byte) error {
+	if len(begin) == 0 {
+		return fmt.Errorf("%w: it is empty", errFile)
+	}
+	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" && !strings.HasSuffix(file.Path, ".html") {
+		return fmt.Errorf("%w: it is a page of HTML", errFile)
+	}
+	if framed(file) && !bytes.HasPrefix([]byte("\x1f\x8b"), begin[:min(2, len(begin))]) {
+		return fmt.Errorf("%w: it is not gzip", errFile)
+	}
+	return nil
+}
+
+// framed: the file's name says that it is gzip, which has a checksum and a
+// length of its own (RFC 1952).
+func framed(file kind.Route) bool {
+	return strings.HasSuffix(file.Path, ".tgz") || strings.HasSuffix(file.Path, ".tar.gz")
+}
+
+// describe says what is known of a file's bytes before the first of them:
+// Repr-Digest (RFC 9530), and an ETag where the master gives none. That is
+// strong, for the bytes are what the digest says, and is the edge's own: no
+// master is asked about it.
+//
+// A file whose digest could not be had is kept for longestUntil, and loses its
+// validators: then it is fetched again, and checked.
+func (t *transfer) describe(h http.Header, d kind.Digest) {
+	h.Del("Repr-Digest")
+	h.Del("Content-Digest")
+	if d.Algorithm == "" {
+		if t.unsure = t.want.unsure; t.unsure {
+			expireAt(h, time.Now().Add(longestUntil))
+		}
+		return
+	}
+	t.unsure = false
+	switch d.Algorithm {
+	case "sha512":
+		h.Set("Repr-Digest", "sha-512=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
+	case "sha256":
+		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
+	}
+	if s, ok := t.sink.(interface{ Tag(etag string) }); ok && h.Get("Etag") == "" {
+		s.Tag(`"` + d.Algorithm + "-" + base64.RawURLEncoding.EncodeToString(d.Sum[:min(18, len(d.Sum))]) + `"`)
+	}
+}

@@ -1,0 +1,259 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
+	"pkgedge/origin/transport"
+)
+
+// fetchMetadata reads a document whole, has the kind check and rewrite it, and
+// hands on every variant. Until then nothing has been released, so that any
+// failure means another master.
+func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) error {
+	if len(a.Route.Companions) > 0 {
+		a.ETag, a.LastModified = "", "" // a 304 says nothing of what is beside it
+	}
+	lost := false // a replica has said that something is gone
+	begun := time.Now()
+	return f.masters.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
+		switch {
+		case r.StatusCode == http.StatusNotModified:
+			if a.ETag == "" && a.LastModified == "" {
+				return pool.Next, errUnasked
+			}
+			if err := f.writes.Answered(&a, begun, m, r.Header, nil, false); err != nil {
+				return pool.Next, err
+			}
+			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
+		case r.StatusCode != http.StatusOK:
+			return f.relay(r, sink)
+		}
+		p, err := f.documents.enter(ctx, expected(r)+int64(len(a.Summary)))
+		if err != nil {
+			return pool.Next, err
+		}
+		defer p.leave()
+		body, err := f.readDocument(ctx, r, p)
+		if err != nil {
+			return pool.Next, err
+		}
+		from := kind.Source{Body: body, Summary: a.Summary, Now: time.Now()}
+		if from.Companions, err = f.fetchCompanions(ctx, m, a); err != nil {
+			return pool.Next, err
+		}
+		docs, err := f.kind.Prepare(a.Route, from)
+		if errors.Is(err, kind.ErrLost) && !errors.Is(err, kind.ErrOlder) && (m.Primary || lost) {
+			from.Summary = nil
+			docs, err = f.kind.Prepare(a.Route, from)
+		}
+		if err != nil {
+			lost = lost || errors.Is(err, kind.ErrLost)
+			return pool.Next, unprepared(err)
+		}
+		if err := f.writes.Answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
+			return pool.Next, err
+		}
+		if f.early(ctx, m, a, docs) {
+			return pool.Accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {transport.CacheControl(r.Header, "max-age="+deferFor)}}, 0)
+		}
+		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)
+	})
+}
+
+// relay hands on a refusal in the registry's own words: small, and never
+// rewritten. Other statuses than 200 that are no refusal promise something that
+// was not asked for.
+func (f *Fetcher) relay(r *http.Response, sink Sink) (pool.Verdict, error) {
+	const longest = 64 << 10
+	if r.StatusCode < 400 {
+		return pool.Next, &transport.StatusError{Status: r.StatusCode}
+	}
+	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, longest)
+	if err != nil {
+		return pool.Next, err
+	}
+	h := r.Header.Clone()
+	h.Del("Content-Length")
+	h.Del("Content-Encoding")
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		zr, err := gzip.NewReader(bytes.NewReader(body))
+		if whole = whole && err == nil; whole {
+			body, whole, err = readUpTo(zr, nil, 0, longest)
+			whole = whole && err == nil
+		}
+	default:
+		whole = false
+	}
+	if !whole { // half a document says less than none
+		h.Set("Content-Type", "application/json")
+		body = fmt.Appendf(nil, "{\"error\":%q}\n", http.StatusText(r.StatusCode))
+	}
+	if err := sink.Respond(r.StatusCode, h, int64(len(body))); err != nil {
+		return pool.Accepted, err
+	}
+	_, err = sink.Write(body)
+	return pool.Accepted, err
+}
+
+// usual is how many times its compressed size a packument has, or less.
+const usual = 12
+
+// expected is the memory that a response seems to need, in bytes.
+func expected(r *http.Response) int64 {
+	const unknown = 256 << 10
+	switch n := r.ContentLength; {
+	case n < 0:
+		return unknown
+	case r.Header.Get("Content-Encoding") == "":
+		return n + n/8
+	case n < 1<<40:
+		return n * usual
+	}
+	return unknown
+}
+
+// readDocument reads and decodes a body, in the memory of p.
+func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *place) ([]byte, error) {
+	raw, whole, err := p.read(ctx, r.Body, r.ContentLength, f.maxMetadata, 0)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", errMetadata, err)
+	case !whole:
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, f.maxMetadata)
+	}
+	doc := raw
+	switch coding := r.Header.Get("Content-Encoding"); coding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		zr, err := gzip.NewReader(bytes.NewReader(raw))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errGzip, err)
+		}
+		doc, whole, err = p.read(ctx, zr, decodedSize(raw), f.maxMetadata, int64(cap(raw)))
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%w: %w", errMetadata, err)
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w", errGzip, err)
+		case !whole:
+			return nil, fmt.Errorf("%w: more than %d bytes once decoded", errTooLarge, f.maxMetadata)
+		}
+	default:
+		return nil, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
+	}
+	// What is noted of a packument is about a tenth of it; where some of it may be
+	// withheld, it is written anew.
+	n := int64(cap(doc))
+	if f.policed {
+		n += n
+	}
+	if err := p.reserve(ctx, n+n/8); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMetadata, err)
+	}
+	return doc, nil
+}
+
+// decodedSize is what a gzip stream's trailer says (RFC 1952, ISIZE), as far as it
+// can be true.
+func decodedSize(raw []byte) int64 {
+	if len(raw) < 18 {
+		return 0
+	}
+	const most = 1032 // times the compressed size, by the format of deflate
+	return min(int64(binary.LittleEndian.Uint32(raw[len(raw)-4:])), most*int64(len(raw)))
+}
+
+// readUpTo appends to buf from r. whole is false when there is more than limit.
+func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool, err error) {
+	if want := min(max(hint, 64<<10), limit) + 1; int64(cap(buf)) < want {
+		grown := make([]byte, len(buf), want)
+		copy(grown, buf)
+		buf = grown
+	}
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case err == io.EOF:
+			return buf, int64(len(buf)) <= limit, nil
+		case err != nil:
+			return buf, false, err
+		case int64(len(buf)) > limit:
+			return buf, false, nil
+		}
+	}
+}
+
+// writeVariants hands on each document in each coding. The master's validators
+// stay in the fields, for revalidation; what described its body does not.
+func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, sink Sink) error {
+	if err := acquire(ctx, f.documents.coders); err != nil {
+		return err
+	}
+	defer func() { <-f.documents.coders }()
+	h := r.Header.Clone()
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest", "Vary", "Accept-Ranges"} {
+		h.Del(name)
+	}
+	if until := firstUntil(docs); !until.IsZero() {
+		expireAt(h, until)
+	}
+	if err := sink.Hold(http.StatusOK, h, 3*len(docs)); err != nil {
+		return err
+	}
+	for _, d := range docs {
+		for _, c := range codingsFor(d) {
+			if err := sink.Part(d.Variant, d.ContentType, c.name); err != nil {
+				return err
+			}
+			if err := c.write(sink, d); err != nil {
+				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
+			}
+		}
+	}
+	return nil
+}
+
+// firstUntil is when the first of the documents would be made anew, zero for
+// never.
+func firstUntil(docs []kind.Document) (first time.Time) {
+	for _, d := range docs {
+		if !d.Until.IsZero() && (first.IsZero() || d.Until.Before(first)) {
+			first = d.Until
+		}
+	}
+	return first
+}
+
+// longestUntil bounds the lifetime of a response that changes by itself.
+const longestUntil = 5 * time.Minute
+
+// expireAt makes a response stale at a moment, or after longestUntil where that
+// is sooner. Its validators go: a 304 would keep what is to be made anew.
+func expireAt(h http.Header, until time.Time) {
+	now := time.Now()
+	left := max(0, min(until.Sub(now), longestUntil))
+	h.Set("Cache-Control", transport.CacheControl(h, "public, max-age="+strconv.Itoa(int(left/time.Second))))
+	for _, name := range []string{"Etag", "Last-Modified", "Expires", "Age", "Cdn-Cache-Control"} {
+		h.Del(name)
+	}
+	h.Set("Date", now.UTC().Format(http.TimeFormat))
+}

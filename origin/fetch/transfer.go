@@ -1,0 +1,203 @@
+package fetch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/pool"
+	"pkgedge/origin/transport"
+)
+
+// transfer is a file on its way from masters to a sink. Where the digest is
+// known, what one master began another may complete: the digest is of all the
+// bytes together.
+type transfer struct {
+	sink Sink
+	ask  pool.Request
+	want *expectation
+
+	digest kind.Digest
+	check  verifier // nil where nothing is known of the bytes
+	unsure bool     // whether there is a digest
+	held   []byte   // the last bytes, kept back: always some, and at most heldTail
+	off    int64    // bytes taken so far
+	size   int64    // of the file, -1 when it is not known
+	etag   string   // the master's, when it is strong
+
+	broken  error // why the master's last bytes did not come
+	refused error // why the sink takes no more
+	resumes int
+}
+
+// maxResumes is how often one transfer is taken up again.
+const maxResumes = 4
+
+// stream passes a file on as it comes, its last bytes only when it is right.
+func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
+	// Nothing is released before there is a first byte: a master that sends
+	// fields and no more can be passed over.
+	body := bufio.NewReaderSize(r.Body, copyBuffer)
+	begin, err := body.Peek(2)
+	if len(begin) == 0 && err != nil && err != io.EOF {
+		return pool.Next, err
+	}
+	if !t.ask.Route.Transparent {
+		d, ok := t.want.digest(false)
+		if ok {
+			t.digest, t.check = d, newSum(d)
+		} else if err := plausible(t.ask.Route, r.Header, begin); err != nil {
+			return pool.Next, err
+		} else if framed(t.ask.Route) {
+			t.check = newFraming()
+		}
+		t.describe(r.Header, d)
+	}
+	t.size = r.ContentLength
+	if tag := r.Header.Get("Etag"); !strings.HasPrefix(tag, "W/") {
+		t.etag = tag
+	}
+	if err := t.sink.Respond(r.StatusCode, r.Header, r.ContentLength); err != nil {
+		t.end()
+		return pool.Accepted, err
+	}
+	return pool.Accepted, t.take(body)
+}
+
+// take copies from a master to the end, and verifies.
+func (t *transfer) take(body io.WriterTo) error {
+	t.broken = nil
+	if _, err := body.WriteTo(t); err != nil {
+		if t.refused != nil {
+			t.end()
+			return t.refused
+		}
+		if t.broken = err; t.digest.Algorithm == "" {
+			t.end()
+		}
+		return err
+	}
+	if t.check == nil {
+		return nil
+	}
+	err := t.check.verify()
+	if err != nil && t.digest.Algorithm != "" {
+		// As in check; a sum by another algorithm cannot be had any more.
+		if d, ok := t.want.digest(true); ok && d.Algorithm == t.digest.Algorithm {
+			t.check.(*sum).want = d
+			err = t.check.verify()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.sink.Write(t.held)
+	return err
+}
+
+// end lets go of a transfer that will not be completed.
+func (t *transfer) end() {
+	if t.check != nil {
+		t.check.stop()
+	}
+}
+
+// Write takes the next bytes of the file, and lets all but the last of them go.
+func (t *transfer) Write(p []byte) (int, error) {
+	t.off += int64(len(p))
+	if t.check == nil {
+		return t.pass(p)
+	}
+	t.check.Write(p)
+	if len(t.held)+len(p) <= heldTail {
+		t.held = append(t.held, p...)
+		return len(p), nil
+	}
+	if _, err := t.pass(t.held); err != nil {
+		return 0, err
+	}
+	keep := p
+	if over := len(p) - heldTail; over > 0 {
+		if _, err := t.pass(p[:over]); err != nil {
+			return 0, err
+		}
+		keep = p[over:]
+	}
+	t.held = append(t.held[:0], keep...)
+	return len(p), nil
+}
+
+func (t *transfer) pass(p []byte) (int, error) {
+	n, err := t.sink.Write(p)
+	t.refused = err
+	return n, err
+}
+
+// interrupted says whether a transfer that ended with err can be taken up again
+// where it broke off.
+func (t *transfer) interrupted(ctx context.Context, err error) bool {
+	return err != nil && t.broken != nil && t.digest.Algorithm != "" && ctx.Err() == nil && t.resumes < maxResumes
+}
+
+// resume asks for the rest of a file (RFC 9110 section 14.2). A master that has
+// another representation, by its own account, sends the whole; then what has
+// been taken already is skipped, and the digest tells whether it was the same.
+func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
+	t.resumes++
+	a := t.ask
+	a.ETag, a.LastModified = "", ""
+	a.Range, a.IfRange = "bytes="+strconv.FormatInt(t.off, 10)+"-", t.etag
+	broken := t.broken
+	err := f.files.Each(ctx, a, func(_ context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
+		body := bufio.NewReaderSize(r.Body, copyBuffer)
+		switch {
+		case r.StatusCode == http.StatusPartialContent:
+			if err := t.continues(r.Header); err != nil {
+				return pool.Next, err
+			}
+		case r.StatusCode == http.StatusOK:
+			if n, err := io.CopyN(io.Discard, body, t.off); err != nil {
+				return pool.Next, fmt.Errorf("%w: it ends after %d bytes: %w", errFile, n, noEOF(err))
+			}
+		default:
+			return pool.Next, &transport.StatusError{Status: r.StatusCode}
+		}
+		if _, err := body.Peek(1); err != nil && err != io.EOF {
+			return pool.Next, err
+		}
+		err := t.take(body)
+		f.suspect(m, t, err)
+		return pool.Accepted, err
+	})
+	if err != nil && t.broken == broken { // nobody had the rest
+		t.broken = nil
+		return errors.Join(broken, err)
+	}
+	return err
+}
+
+// continues says whether a 206 begins where the transfer broke off, in a file of
+// the same size.
+func (t *transfer) continues(h http.Header) error {
+	value := h.Get("Content-Range")
+	span, total, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
+	first, _, _ := strings.Cut(span, "-")
+	if first != strconv.FormatInt(t.off, 10) || t.size >= 0 && total != "*" && total != strconv.FormatInt(t.size, 10) {
+		return fmt.Errorf("%w: asked for the bytes from %d of %d on, got %q", errFile, t.off, t.size, value)
+	}
+	return nil
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,118 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"pkgedge/origin/transport"
+)
+
+// Blame is an error of a request together with its cause: the metrics' word for
+// it, and the deed of the master, if it is to blame.
+type Blame struct {
+	Word       string // for metrics, one of a small set: "timeout", "refused", "digest"
+	Did        string // the master's deed, in words that follow "was"; "" where the master is not to blame
+	Unanswered bool   // not even a response's fields came
+	Err        error
+}
+
+func (b *Blame) Error() string { return b.Err.Error() }
+func (b *Blame) Unwrap() error { return b.Err }
+
+// Guilty says whether the master is to blame.
+func (b *Blame) Guilty() bool { return b.Did != "" }
+
+// alike says whether two requests failed in the same way.
+func (b *Blame) alike(o *Blame) bool { return b.Did == o.Did && b.Unanswered == o.Unanswered }
+
+// Slow is the blame for an answer that came, but far later than those of other
+// masters.
+func Slow() *Blame { return &Blame{Word: "slow", Did: "answered too slowly"} }
+
+// Unanswered is the blame for a request that got no response.
+func Unanswered(err error) *Blame {
+	b := &Blame{Unanswered: true, Err: err}
+	switch f := inTransit(err); {
+	case f.always != "": // the master did answer
+		b.Word, b.Did, b.Unanswered = f.word, f.always, false
+	case f.before != "":
+		b.Word, b.Did = f.word, f.before
+	default:
+		b.Word, b.Did = Word(err), "not answered"
+	}
+	return b
+}
+
+// Answered is the blame for a response that was no good. It blames nobody where
+// the master is as well as it was: one that lags, or has a document too large for
+// us.
+func Answered(err error) *Blame {
+	b := &Blame{Word: Word(err), Err: err}
+	var own *Blame
+	switch status, f := (*transport.StatusError)(nil), inTransit(err); {
+	case err == nil:
+	case errors.As(err, &status):
+		if !transport.Absence(status.Status) {
+			b.Did = "answered " + strconv.Itoa(status.Status)
+		}
+	case f.word != "":
+		b.Did = f.always + f.amid
+	case errors.As(err, &own):
+		b.Did = own.Did
+	}
+	return b
+}
+
+// Word puts an error into one of a few words, for metrics.
+func Word(err error) string {
+	var status *transport.StatusError
+	var own *Blame
+	switch f := inTransit(err); {
+	case errors.As(err, &status):
+		return strconv.Itoa(status.Status)
+	case f.word != "":
+		return f.word
+	case errors.As(err, &own):
+		return own.Word
+	}
+	return "error"
+}
+
+// transit is one way in which a request fails on its way. The deed depends on
+// whether the response's fields had come.
+type transit struct {
+	word         string
+	before, amid string // the deed before the fields and in the body; "" for no blame
+	always       string // the deed, where it tells that the master did answer
+}
+
+// inTransit is what an error of the transport means; zero for any other error.
+func inTransit(err error) transit {
+	switch {
+	case err == nil:
+		return transit{}
+	case errors.Is(err, transport.ErrIdle):
+		return transit{word: "stalled", amid: "stalled mid-body"}
+	case errors.Is(err, transport.ErrDrip):
+		return transit{word: "drip"}
+	case transport.IsTimeout(err):
+		return transit{word: "timeout", before: "not answered in time", amid: "cut mid-body"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return transit{word: "refused", before: "refused a connection"}
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return transit{word: "cut", before: "cut off before an answer", amid: "cut mid-body"}
+	case errors.Is(err, transport.ErrRedirects):
+		return transit{word: "redirects", always: "redirected in circles"}
+	case errors.Is(err, transport.ErrPrivate):
+		return transit{word: "private", always: "redirected to a private address"}
+	case errors.Is(err, context.Canceled): // nobody waits for it any more
+		return transit{word: "abandoned"}
+	case strings.Contains(err.Error(), "server response headers exceeded"): // net/http has no type for it
+		return transit{word: "fields", always: "answered with too long a header"}
+	}
+	return transit{}
+}

@@ -1,0 +1,16 @@
+// Package health knows which masters of a pool are well, and how busy they are.
+//
+// A [Group] is the masters of one pool of one site. It learns from two sources:
+// requests report how they ended ([Group.Failed], [Group.Answered]), and a probe
+// loop asks each master regularly. Both are passive data for the caller, who
+// chooses: [Group.Candidates] lists the masters with the trust that each has
+// earned. A [Limiter] bounds the requests of each class that a master has at a
+// time, and opens slowly. When no master is left the group is in an outage.
+//
+// The package knows nothing of caches and documents, and does not choose a master.
+// A request reports an error as a [Blame], which the code that sees the error
+// makes.
+//
+// Lock order: Group.mu, then Limiter.mu or Latency.mu. No lock is held during I/O:
+// log lines are collected under Group.mu and written after it.
+package health

@@ -1,0 +1,382 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pkgedge/origin/npm"
+	"pkgedge/origin/origintest"
+	"pkgedge/origin/transport"
+)
+
+var (
+	unanswered  = &Blame{Did: "not answered in time", Unanswered: true}
+	cutBody     = &Blame{Did: "cut mid-body"}
+	answered503 = &Blame{Did: "answered 503"}
+)
+
+// groupOf has masters named a, b, c, … in that order, with these roles: primary,
+// replica and spare.
+func groupOf(roles string, change func(*Config)) *Group {
+	cfg := Config{
+		Site: "npm", Pool: "masters", Ping: npm.Descriptor().Ping, ProbePath: npm.Descriptor().ProbePath,
+		Transport: transport.New(transport.Timeouts{}), Random: func(int) int { return 0 },
+	}
+	for i, r := range roles {
+		u := &url.URL{Scheme: "https", Host: string(rune('a'+i)) + ".example"}
+		cfg.Masters = append(cfg.Masters, Upstream{URL: u, Primary: r == 'p', Spare: r == 's'})
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	return NewGroup(cfg)
+}
+
+// named is the master of that letter.
+func (g *Group) named(letter string) *Master {
+	i := slices.IndexFunc(g.masters, func(m *Master) bool { return m.Base.Host == letter+".example" })
+	return g.masters[i]
+}
+
+// order are the letters of the masters by trust: first those to ask, then spares,
+// then those in doubt, and after a bar the hopeless.
+func (g *Group) order() string {
+	var tiers [4]string
+	for _, c := range g.Candidates() {
+		tier := map[Trust]int{Trusted: 0, Doubted: 2, Hopeless: 3}[c.Trust]
+		if c.Trust == Trusted && c.Spare {
+			tier = 1
+		}
+		tiers[tier] += c.Base.Host[:1]
+	}
+	expected := tiers[0] + tiers[1] + tiers[2]
+	if tiers[3] == "" {
+		return expected
+	}
+	return expected + "|" + tiers[3]
+}
+
+func (g *Group) state(letter string) MasterStatus {
+	for _, m := range g.Status().Masters {
+		if strings.Contains(m.URL, "//"+letter+".") {
+			return m
+		}
+	}
+	return MasterStatus{}
+}
+
+// step is something that happens to a master, named by its letter, and then how
+// it stands and the order in which masters are asked.
+type step struct {
+	what  string // "a unanswered", "a cut", "a 503", "a ok", "a probed", "a unprobed", "a drain", "a undrain" or "wait"
+	times int
+	wait  time.Duration
+	state string // of the master
+	order string
+}
+
+func (s step) apply(t *testing.T, g *Group) {
+	if s.what == "wait" {
+		<-time.After(s.wait)
+	}
+	letter, what, _ := strings.Cut(s.what, " ")
+	for range max(1, s.times) {
+		switch what {
+		case "unanswered":
+			g.Failed(g.named(letter), unanswered)
+		case "cut":
+			g.Failed(g.named(letter), cutBody)
+		case "503":
+			g.Failed(g.named(letter), answered503)
+		case "ok":
+			g.Answered(g.named(letter))
+		case "probed":
+			g.recordProbe(g.named(letter), "/-/ping", nil)
+		case "unprobed":
+			g.recordProbe(g.named(letter), "/-/ping", context.DeadlineExceeded)
+		}
+	}
+	if s.state != "" {
+		name, want, _ := strings.Cut(s.state, " ")
+		if got := g.state(name).State; got != want {
+			t.Errorf("after %s: %s is %s, want %s", s.what, name, got, want)
+		}
+	}
+	if got := g.order(); got != s.order {
+		t.Errorf("after %s %d: masters are asked in the order %q, want %q", s.what, s.times, got, s.order)
+	}
+}
+
+func TestMastersGoAndComeBack(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		roles string
+		probe bool
+		steps []step
+	}{
+		{"one that does not answer is asked last for a while", "prr", true, []step{
+			{what: "a unanswered", state: "a suspect", order: "bca"},
+			{what: "b unanswered", state: "b suspect", order: "cab"},
+			{what: "wait", wait: suspicion, state: "a healthy", order: "abc"},
+		}},
+		{"until it answers", "pr", true, []step{
+			{what: "a unanswered", order: "ba"},
+			{what: "a ok", state: "a healthy", order: "ab"},
+		}},
+		{"what is answered badly once is no matter", "pr", true, []step{
+			{what: "a cut", times: 4, state: "a healthy", order: "ab"},
+			{what: "a ok", order: "ab"},
+			{what: "a cut", times: 4, state: "a healthy", order: "ab"},
+		}},
+		{"five in a row are", "pr", true, []step{
+			{what: "a cut", times: 5, state: "a out", order: "b|a"},
+		}},
+		{"of any sort", "pr", true, []step{
+			{what: "a cut", times: 2, order: "ab"},
+			{what: "a 503", times: 2, order: "ab"},
+			{what: "a cut", state: "a out", order: "b|a"},
+		}},
+		{"the last master is never put out for bad answers", "pr", true, []step{
+			{what: "a cut", times: 5, state: "a out", order: "b|a"},
+			{what: "b cut", times: 50, state: "b healthy", order: "b|a"},
+		}},
+		{"nor more than half of them", "prrr", true, []step{
+			{what: "a 503", times: 5, order: "bcd|a"},
+			{what: "b 503", times: 5, order: "cd|ab"},
+			{what: "c 503", times: 5, state: "c healthy", order: "cd|ab"},
+		}},
+		{"but all are out that do not answer", "pr", true, []step{
+			{what: "a unanswered", times: 5, state: "a out", order: "b|a"},
+			{what: "b unanswered", times: 4, state: "b suspect", order: "b|a"},
+			{what: "b unanswered", state: "b out", order: ""},
+		}},
+		{"probes put out what requests do not meet", "pr", true, []step{
+			{what: "a unprobed", times: 2, state: "a healthy", order: "ab"},
+			{what: "a probed", order: "ab"},
+			{what: "a unprobed", times: 2, order: "ab"},
+			{what: "a unprobed", state: "a out", order: "b|a"},
+		}},
+		{"and bring back, by and by", "pr", true, []step{
+			{what: "a unprobed", times: 3, state: "a out", order: "b|a"},
+			{what: "a probed", times: 5, state: "a out", order: "ba"}, // not before its rest, but for want of others
+			{what: "wait", wait: shortBackoff, state: "a out", order: "ba"},
+			{what: "a probed", state: "a recovering", order: "ab"},
+			{what: "wait", wait: slowStart, state: "a healthy", order: "ab"},
+		}},
+		{"one that fails again as it comes back rests longer", "pr", true, []step{
+			{what: "a unprobed", times: 3, state: "a out", order: "b|a"},
+			{what: "wait", wait: shortBackoff, order: "b|a"},
+			{what: "a probed", times: 2, state: "a recovering", order: "ab"},
+			{what: "a unanswered", state: "a out", order: "b|a"},
+			{what: "wait", wait: shortBackoff, order: "b|a"},
+			{what: "a probed", times: 2, state: "a out", order: "ba"},
+			{what: "wait", wait: shortBackoff, order: "ba"},
+			{what: "a probed", state: "a recovering", order: "ab"},
+			{what: "a unprobed", state: "a out", order: "b|a"},
+		}},
+		{"one that rests is better than none", "pr", true, []step{
+			{what: "a cut", times: 5, order: "b|a"},
+			{what: "a probed", times: 2, state: "a out", order: "ba"},
+			{what: "b unanswered", times: 5, state: "b out", order: "a|b"},
+			{what: "a unanswered", state: "a out", order: ""},
+		}},
+		{"in an outage one good probe is enough", "pr", true, []step{
+			{what: "a unanswered", times: 5, order: "b|a"},
+			{what: "b unanswered", times: 5, order: ""},
+			{what: "b probed", state: "b recovering", order: "b|a"},
+		}},
+		{"without probes it is time that brings back", "pr", false, []step{
+			{what: "a unanswered", times: 5, state: "a out", order: "b|a"},
+			{what: "b unanswered", times: 5, state: "b out", order: ""},
+			{what: "wait", wait: shortBackoff, state: "a recovering", order: "ab"},
+			{what: "a unanswered", order: "b|a"},
+		}},
+		{"a spare is asked when no other is healthy", "prs", true, []step{
+			{what: "a ok", order: "abc"},
+			{what: "a unanswered", order: "bca"},
+			{what: "b unanswered", order: "cab"},
+			{what: "a unanswered", times: 4, order: "cb|a"},
+			{what: "b unanswered", times: 4, order: "c|ab"},
+			{what: "wait", wait: shortBackoff, order: "c|ab"},
+			{what: "a probed", times: 2, state: "a recovering", order: "ac|b"}, // and hands back
+		}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := groupOf(tt.roles, func(c *Config) {
+					if tt.probe {
+						c.Probe = Probe{Every: time.Minute, Timeout: time.Second, Fall: 3, Rise: 2}
+					}
+				})
+				for _, s := range tt.steps {
+					s.apply(t, g)
+				}
+			})
+		})
+	}
+}
+
+func TestStatusSaysWhyInWords(t *testing.T) {
+	for _, tt := range []struct {
+		why string
+		do  func(g *Group, m *Master)
+	}{
+		{"5 requests in a row were cut mid-body", func(g *Group, m *Master) {
+			for range 5 {
+				g.Failed(m, cutBody)
+			}
+		}},
+		{"5 requests in a row failed, the last was cut mid-body", func(g *Group, m *Master) {
+			for range 4 {
+				g.Failed(m, answered503)
+			}
+			g.Failed(m, cutBody)
+		}},
+		{"5 requests in a row were not answered in time", func(g *Group, m *Master) {
+			for range 5 {
+				g.Failed(m, unanswered)
+			}
+		}},
+		{"3 probes of /x timed out after 2s", func(g *Group, m *Master) {
+			for range 3 {
+				g.recordProbe(m, "/x", context.DeadlineExceeded)
+			}
+		}},
+		{"3 probes of /x answered 502", func(g *Group, m *Master) {
+			for range 3 {
+				g.recordProbe(m, "/x", &transport.StatusError{Status: 502})
+			}
+		}},
+		{"3 probes of /x answered with something that is not JSON", func(g *Group, m *Master) {
+			for range 3 {
+				g.recordProbe(m, "/x", errProbe)
+			}
+		}},
+		{"3 probes of /x failed: odd", func(g *Group, m *Master) {
+			for range 3 {
+				g.recordProbe(m, "/x", errors.New("odd"))
+			}
+		}},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := groupOf("pr", func(c *Config) { c.Probe = Probe{Every: time.Minute, Timeout: 2 * time.Second, Fall: 3, Rise: 2} })
+				<-time.After(time.Second)
+				tt.do(g, g.Primary())
+				if got := g.state("a"); got.Why != tt.why || got.State != "out" || !got.Since.Equal(time.Now()) || got.Up() || got.Share != 0 {
+					t.Errorf("status %+v; want it out since now, because %q", got, tt.why)
+				}
+			})
+		})
+	}
+}
+
+// events keeps the log's messages.
+type events struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (e *events) Enabled(context.Context, slog.Level) bool { return true }
+func (e *events) WithAttrs([]slog.Attr) slog.Handler       { return e }
+func (e *events) WithGroup(string) slog.Handler            { return e }
+func (e *events) Handle(_ context.Context, r slog.Record) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r.Level > slog.LevelDebug {
+		e.all = append(e.all, r.Message)
+	}
+	return nil
+}
+
+func TestOutageBeginsAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heard := &events{}
+		g := groupOf("pr", func(c *Config) {
+			c.Probe = Probe{Every: time.Minute, Timeout: time.Second, Fall: 1, Rise: 2}
+			c.Log = slog.New(heard)
+		})
+		g.recordProbe(g.masters[0], "/-/ping", context.DeadlineExceeded)
+		if !g.Status().Outage.IsZero() {
+			t.Error("an outage with a master left")
+		}
+		g.recordProbe(g.masters[1], "/-/ping", &transport.StatusError{Status: 503})
+		<-time.After(7 * time.Second)
+		if got := g.Outage(time.Now()); got != 7*time.Second {
+			t.Errorf("in an outage for %v; want 7s", got)
+		}
+		if why := errors.Join(g.Reasons()...); !g.Down() || !strings.Contains(why.Error(), "https://b.example: 1 probe of /-/ping answered 503") {
+			t.Errorf("down %v, because %v", g.Down(), why)
+		}
+		g.recordProbe(g.masters[1], "/-/ping", nil)
+		if got := g.Outage(time.Now()); got != 0 {
+			t.Errorf("the outage goes on for %v", got)
+		}
+		if st := g.Status(); !st.Outage.IsZero() || st.Outages != 1 {
+			t.Errorf("%+v", st)
+		}
+		origintest.Equal(t, "log", heard.all, []string{
+			"master is out", "master is out", "outage: every master is out, answering from the store",
+			"master is recovering", "outage is over",
+		})
+	})
+}
+
+func TestDrainedMasterGetsNothing(t *testing.T) {
+	g := groupOf("prs", nil)
+	for _, tt := range []struct {
+		name    string
+		drained bool
+		order   string
+	}{
+		{"1", true, "ac"},
+		{"1", true, "ac"},
+		{"a.example", true, "c"},
+		{"2", true, ""},
+		{"1", false, "b"},
+		{"0", false, "ab"},
+		{"c.example", false, "abc"},
+	} {
+		if !g.Drain(tt.name, tt.drained) {
+			t.Fatalf("there is no %s", tt.name)
+		}
+		if got := g.order(); got != tt.order {
+			t.Errorf("after Drain(%s, %v): %q; want %q", tt.name, tt.drained, got, tt.order)
+		}
+	}
+	for _, name := range []string{"3", "-1", "", "x.example", "https://a.example"} {
+		if g.Drain(name, true) {
+			t.Errorf("there is a %q", name)
+		}
+	}
+}
+
+func TestShareGrowsWithTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf("pr", nil)
+		for range inARow {
+			g.Failed(g.Primary(), unanswered)
+		}
+		<-time.After(shortBackoff)
+		var got []float64
+		g.order()
+		for range 4 {
+			got = append(got, g.state("a").Share)
+			if room := g.limit(g.Primary(), ForFiles); room != max(leastWidth, int(g.state("a").Share*256)) {
+				t.Errorf("%d requests at a share of %v", room, g.state("a").Share)
+			}
+			<-time.After(slowStart / 2)
+		}
+		if want := []float64{0.1, 0.55, 1, 1}; !slices.Equal(got, want) {
+			t.Errorf("shares %v; want %v", got, want)
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"pkgedge/origin/kind"
+)
+
+// ErrBusy: a master has as many requests as it may have, and as many wait.
+var ErrBusy = errors.New("has too many requests already")
+
+// Limiter bounds the requests of one class that one master has at a time, so
+// that trouble with files leaves places for metadata, and the other way round.
+// Requests that find it full wait in a queue, first in, first out, which is bounded
+// too.
+//
+// It opens slowly: a master that has had little to do is not sent everything at
+// once by an edge whose cache is empty. It begins with firstWidth. While it is more
+// than half full it grows by one with each answer that begins, and while it is full
+// in slowStart in any case, if answers come; a limit that delays nothing teaches
+// it nothing. It shrinks again when it is not used (as a congestion window does,
+// RFC 5681 and RFC 7661).
+//
+// It delays, and refuses nobody for its slow opening: a request that would be refused
+// only because it has not grown enough yet is let in.
+type Limiter struct {
+	mu    sync.Mutex
+	busy  int
+	queue []*waiter // first come first
+
+	open  int       // how many it has grown to take, 0 before the first
+	since time.Time // while it is full: from when on time counts towards its growth
+	used  time.Time // when more than half of that was last in use
+}
+
+// waiter is a request in the queue.
+type waiter struct {
+	ready   chan struct{} // closed when the queue is left
+	refused bool          // because the master was ejected
+}
+
+// Class tells apart the requests that have a limiter of their own at a master.
+type Class uint8
+
+const (
+	ForMetadata Class = iota
+	ForFiles
+	ForPass
+	classes
+)
+
+// ClassOf is the class of a route's requests.
+func ClassOf(r kind.Route) Class {
+	switch r.Class {
+	case kind.Metadata:
+		return ForMetadata
+	case kind.File:
+		return ForFiles
+	}
+	return ForPass
+}
+
+// maxConcurrent is how many requests a master has at a time, by class. They are far more
+// than a healthy master needs. A master that hangs fills them, or an edge that comes
+// back with an empty cache.
+var maxConcurrent = [classes]int{ForMetadata: 64, ForFiles: 256, ForPass: 128}
+
+const (
+	// maxQueue is how many requests of a class may wait. While a limiter is not
+	// wide open, those may wait too that a wide one would have let in.
+	maxQueue = 256
+	// leastWidth is the limit at a master that has just come back, see slowStart.
+	leastWidth = 4
+	// firstWidth is how far a limiter is open at first.
+	firstWidth = 8
+	// narrowing is how long a limiter goes without being half full before it loses
+	// half of its width.
+	narrowing = time.Minute
+)
+
+// acquire takes a place of at most limit. Where there is none it waits up to
+// longest, and not at all with none of that. The error is ErrBusy or ctx's
+// cause.
+func (l *Limiter) acquire(ctx context.Context, limit int, longest time.Duration) error {
+	l.mu.Lock()
+	l.shrink(time.Now())
+	width := l.width(limit)
+	if l.busy < width && len(l.queue) == 0 {
+		l.add(limit)
+		l.mu.Unlock()
+		return nil
+	}
+	if longest <= 0 || len(l.queue) >= maxQueue+limit-width {
+		l.mu.Unlock()
+		return ErrBusy
+	}
+	w := &waiter{ready: make(chan struct{})}
+	l.queue = append(l.queue, w)
+	l.mu.Unlock()
+
+	late := time.NewTimer(longest)
+	defer late.Stop()
+	err := ErrBusy
+	select {
+	case <-w.ready:
+		return w.result()
+	case <-late.C:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.queue, w)
+	if i < 0 {
+		return w.result() // it became ready at the same moment
+	}
+	l.queue = slices.Delete(l.queue, i, i+1)
+	if err == ErrBusy && l.busy < limit {
+		l.add(limit)
+		return nil
+	}
+	return err
+}
+
+func (w *waiter) result() error {
+	if w.refused {
+		return ErrBusy
+	}
+	return nil
+}
+
+// width is how many of limit may be inside. l.mu is held.
+func (l *Limiter) width(limit int) int { return min(limit, max(l.open, firstWidth)) }
+
+// add counts one in. l.mu is held.
+func (l *Limiter) add(limit int) {
+	now := time.Now()
+	l.busy++
+	l.shrink(now)
+	if l.busy == l.width(limit) {
+		l.since = now // it was not full before
+	}
+}
+
+// shrink halves a width that has not been used for long. l.mu is held.
+func (l *Limiter) shrink(now time.Time) {
+	if 2*l.busy > l.open {
+		l.used = now
+	}
+	for l.open > firstWidth && now.Sub(l.used) >= narrowing {
+		l.open = max(l.open/2, firstWidth)
+		l.used = l.used.Add(narrowing)
+	}
+}
+
+// began says that the master has begun to answer one of the requests inside.
+func (l *Limiter) began(limit int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	width, gained := l.width(limit), 0
+	if 2*l.busy > width {
+		gained = 1
+	}
+	if now := time.Now(); l.busy >= width {
+		gained += int(float64(limit) * float64(now.Sub(l.since)) / float64(slowStart))
+		l.since = now
+	}
+	l.open = max(l.open, min(limit, width+gained))
+	l.admit(limit)
+}
+
+// release gives a place back.
+func (l *Limiter) release(limit int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.shrink(now)
+	l.busy--
+	l.since = now // a request without an answer has taught nothing
+	l.admit(limit)
+}
+
+// admit lets waiting requests in, as far as there are places. l.mu is held.
+func (l *Limiter) admit(limit int) {
+	for len(l.queue) > 0 && l.busy < l.width(limit) {
+		l.add(limit)
+		close(l.queue[0].ready)
+		l.queue = l.queue[1:]
+	}
+}
+
+// dismiss refuses all waiting requests: the master is out, and another one may answer
+// them.
+func (l *Limiter) dismiss() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.queue {
+		w.refused = true
+		close(w.ready)
+	}
+	l.queue = nil
+}
+
+// load is how many are inside and how many wait.
+func (l *Limiter) load() (inside, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.busy, len(l.queue)
+}

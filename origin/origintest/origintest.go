@@ -1,0 +1,252 @@
+// Package origintest has the masters, the sink and the comparisons that the tests of
+// the packages below origin share. Only tests import it.
+package origintest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
+	"pkgedge/origin/transport"
+)
+
+// PublicBase is the URL of a site under test.
+const PublicBase = "https://edge.example/npm"
+
+// Patient waits far longer than any test: where a time limit is the subject, the
+// test sets it.
+func Patient() transport.Timeouts {
+	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute}
+}
+
+// Two are two sample masters that share a store.
+type Two struct {
+	Store            *sample.Store
+	A, B             *faults.Master
+	AServer, BServer *sample.Server
+	AURL             string
+	URLs             []string
+}
+
+// NewTwo starts two masters.
+func NewTwo(t *testing.T) *Two {
+	t.Helper()
+	store, err := sample.Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Two{Store: store}
+	w.A, w.AServer = StartMaster(t, store)
+	w.B, w.BServer = StartMaster(t, store)
+	w.AURL = w.AServer.URL()
+	w.URLs = []string{w.AServer.URL(), w.BServer.URL()}
+	return w
+}
+
+// StartMaster starts one master.
+func StartMaster(t *testing.T, store *sample.Store, options ...faults.Option) (*faults.Master, *sample.Server) {
+	t.Helper()
+	m := faults.NewMaster(store, options...)
+	s, err := m.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return m, s
+}
+
+// Serve starts a master that is a function.
+func Serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// Download gets a URL past the edge, as it is.
+func Download(t *testing.T, url string) []byte {
+	t.Helper()
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d, %v", url, resp.StatusCode, err)
+	}
+	return body
+}
+
+// Last is the newest request that a master got.
+func Last(t *testing.T, m *faults.Master) faults.Record {
+	t.Helper()
+	all := m.Requests()
+	if len(all) == 0 {
+		t.Fatal("no request arrived")
+	}
+	return all[len(all)-1]
+}
+
+// Recorder is a fetch.Sink that keeps a response.
+type Recorder struct {
+	Responds int // calls of Respond and Hold
+	Status   int
+	Header   http.Header
+	Size     int64
+	ETag     string // as Tag gave it
+	Held     bool
+	Parts    []*Part
+	Refuse   error  // the answer to Respond and Hold
+	OnHold   func() // called by Hold
+
+	mu    sync.Mutex
+	Body  []byte // of a streamed response
+	grown chan struct{}
+}
+
+// Part is one part of a held response.
+type Part struct {
+	Variant, ContentType, Encoding string
+	Body                           []byte
+}
+
+func (r *Recorder) Respond(status int, h http.Header, size int64) error {
+	r.Responds++
+	r.Status, r.Header, r.Size = status, h, size
+	return r.Refuse
+}
+
+func (r *Recorder) Tag(etag string) { r.ETag = etag }
+
+func (r *Recorder) Hold(status int, h http.Header, _ int) error {
+	r.Responds++
+	r.Status, r.Header, r.Held = status, h, true
+	if r.OnHold != nil {
+		r.OnHold()
+	}
+	return r.Refuse
+}
+
+func (r *Recorder) Part(variant, contentType, encoding string) error {
+	r.Parts = append(r.Parts, &Part{Variant: variant, ContentType: contentType, Encoding: encoding})
+	return nil
+}
+
+func (r *Recorder) Write(p []byte) (int, error) {
+	if r.Held {
+		last := r.Parts[len(r.Parts)-1]
+		last.Body = append(last.Body, p...)
+		return len(p), nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Body = append(r.Body, p...)
+	if r.grown != nil {
+		close(r.grown)
+		r.grown = nil
+	}
+	return len(p), nil
+}
+
+// Await waits until n bytes of the body are there.
+func (r *Recorder) Await(t *testing.T, n int) {
+	t.Helper()
+	for {
+		r.mu.Lock()
+		have := len(r.Body)
+		if have >= n {
+			r.mu.Unlock()
+			return
+		}
+		if r.grown == nil {
+			r.grown = make(chan struct{})
+		}
+		grown := r.grown
+		r.mu.Unlock()
+		select {
+		case <-grown:
+		case <-t.Context().Done():
+			t.Fatalf("%d bytes came, want %d", have, n)
+		}
+	}
+}
+
+// Find returns the part of a variant in a coding.
+func (r *Recorder) Find(t *testing.T, variant, encoding string) []byte {
+	t.Helper()
+	for _, p := range r.Parts {
+		if p.Variant == variant && p.Encoding == encoding {
+			return p.Body
+		}
+	}
+	t.Fatalf("no part %q in coding %q", variant, encoding)
+	return nil
+}
+
+// Same compares two bodies.
+func Same(t *testing.T, what string, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s: %d bytes, want %d with other content (%.60q, want %.60q)", what, len(got), len(want), got, want)
+	}
+}
+
+// Equal compares two lists.
+func Equal(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %s; want %s", what, strings.Join(got, ", "), strings.Join(want, ", "))
+	}
+}
+
+// URLs parses the base URLs of masters.
+func URLs(t *testing.T, texts []string) (all []*url.URL) {
+	t.Helper()
+	for _, s := range texts {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+// LargeTarball is the path of the tarball that AddLarge adds.
+const LargeTarball = "/large/-/large-1.0.0.tgz"
+
+// AddLarge adds a package whose tarball is too large to be verified before its
+// first byte goes out, and returns the tarball.
+func (w *Two) AddLarge(t *testing.T) []byte {
+	t.Helper()
+	const small = 1 << 20
+	err := w.Store.AddPackage("large", sample.Version{
+		Number: "1.0.0", Files: map[string][]byte{"data.bin": tarball.Noise("large", 3*small)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := Download(t, w.AURL+LargeTarball)
+	if len(file) <= small {
+		t.Fatalf("%d bytes are not large", len(file))
+	}
+	w.A.Forget()
+	return file
+}

@@ -1,0 +1,48 @@
+package pool
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pkgedge/origin/health"
+)
+
+func TestBadCopiesAreBoundedAndPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newBadCopies()
+		p := poolOf("pr", nil)
+		a, b := p.named("a"), p.named("b")
+		order := func(key string) string {
+			o := []*health.Master{a, b}
+			d.moveLast(o, key, time.Now())
+			return letters(o, 2)
+		}
+		d.add(a, "x", time.Now())
+		if order("x") != "ba" || order("y") != "ab" {
+			t.Errorf("x %s, y %s", order("x"), order("y"))
+		}
+		// Each has its turn.
+		for _, next := range []struct {
+			wrong *health.Master
+			want  string
+		}{{b, "ab"}, {a, "ba"}, {b, "ab"}} {
+			<-time.After(time.Second)
+			if d.add(next.wrong, "x", time.Now()); order("x") != next.want {
+				t.Errorf("after %s was wrong: %s", next.wrong.Name(), order("x"))
+			}
+		}
+		<-time.After(badFor)
+		if order("x") != "ab" || len(d.until) != 0 {
+			t.Errorf("x %s later, and %d bad copies", order("x"), len(d.until))
+		}
+		for i := range 2 * maxBadCopies {
+			d.add(a, fmt.Sprint(i), time.Now())
+			<-time.After(time.Millisecond)
+		}
+		if len(d.until) > maxBadCopies || order(fmt.Sprint(2*maxBadCopies-1)) != "ba" || order("0") != "ab" {
+			t.Errorf("%d bad copies", len(d.until))
+		}
+	})
+}

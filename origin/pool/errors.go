@@ -1,0 +1,55 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/transport"
+)
+
+var (
+	// ErrUnavailable is wrapped by every Unavailable.
+	ErrUnavailable = errors.New("no master could answer")
+	// ErrOutage: no master was asked, for all are known to be out.
+	ErrOutage = errors.New("every master is out")
+	// ErrDrained: the primary, which alone takes this request, is drained.
+	ErrDrained = errors.New("the primary is drained")
+
+	// errOutrun: another master answered sooner.
+	errOutrun = errors.New("another master was sooner")
+	// errBudget: enough requests were sent twice of late.
+	errBudget = errors.New("the retry budget is spent")
+)
+
+// Unavailable says that no master gave a usable answer, and what each did.
+type Unavailable struct {
+	Timeout    bool          // the last one was waited for in vain: 504 rather than 503
+	RetryAfter time.Duration // as a master asked for, or 0
+	Tried      []error
+}
+
+func (u *Unavailable) Error() string {
+	return ErrUnavailable.Error() + ": " + errors.Join(u.Tried...).Error()
+}
+
+// Unwrap makes errors.Is see ErrUnavailable and what happened at each master.
+func (u *Unavailable) Unwrap() []error { return append([]error{ErrUnavailable}, u.Tried...) }
+
+func (u *Unavailable) add(m *health.Master, err error) {
+	var status *transport.StatusError
+	if errors.As(err, &status) && status.RetryAfter > 0 {
+		u.RetryAfter = max(u.RetryAfter, status.RetryAfter)
+	}
+	u.Timeout = transport.IsTimeout(err)
+	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.Name(), err))
+}
+
+// Unasked says that no master was asked, because those that could be have too many
+// requests already: it tells nothing of them.
+func (u *Unavailable) Unasked() bool {
+	ours := func(err error) bool { return errors.Is(err, health.ErrBusy) || errors.Is(err, errBudget) }
+	return len(u.Tried) > 0 && !slices.ContainsFunc(u.Tried, func(err error) bool { return !ours(err) })
+}

@@ -1,0 +1,241 @@
+package pool
+
+import (
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
+)
+
+// race is one fetch, and the masters that are asked for it. The first usable answer
+// wins.
+type race struct {
+	*Pool
+	req     *Request
+	order   []*health.Master
+	usable  int             // the first of order, which are expected to answer
+	ctx     context.Context // of every request of the race
+	cancel  context.CancelCauseFunc
+	replies chan *reply
+	asked   int // of order
+	pending int // without a reply so far
+}
+
+func newRace(ctx context.Context, p *Pool, req *Request, order []*health.Master, usable int) *race {
+	r := &race{Pool: p, req: req, order: order, usable: usable, replies: make(chan *reply, len(order))}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	return r
+}
+
+// finished: every master has been asked, and has replied.
+func (r *race) finished() bool { return r.asked == len(r.order) && r.pending == 0 }
+
+// askNext asks the next master.
+func (r *race) askNext() {
+	m, hedge := r.order[r.asked], r.pending > 0
+	r.asked++
+	r.pending++
+	go func() { r.replies <- r.send(r.ctx, m, r.req, hedge) }()
+}
+
+// end abandons the requests that have not been replied to.
+func (r *race) end() {
+	r.cancel(errOutrun)
+	for range r.pending {
+		go func() { (<-r.replies).close() }()
+	}
+}
+
+// enoughWaits is how many first bytes must have been waited for before their p95
+// means something.
+const enoughWaits = 128
+
+// leastHedge is the shortest wait before another master is asked, and
+// leastFileHedge that for a file. Below it a master that is merely busy would be
+// asked everything twice, and one request to a master for each document is worth
+// more than a fraction of a second.
+const (
+	leastHedge     = 250 * time.Millisecond
+	leastFileHedge = time.Second
+)
+
+// never is a wait that does not end.
+const never = time.Duration(math.MaxInt64)
+
+// hedgeAfter is how long the first of the usable masters has the field to
+// itself: until the answer takes longer than 95 of 100 do for metadata, and 99
+// of 100 for files. As long as too little is known of metadata for that, it is
+// half the time after which the master would be given up. What a client of a
+// plain origin asks is that client's own, and is asked once; and of what was
+// just written a replica might be sooner, and have less to tell.
+func (p *Pool) hedgeAfter(req *Request, usable int, pref readPreference) time.Duration {
+	if req.Route.Transparent || usable < 2 || pref == primaryAlone {
+		return never
+	}
+	if health.ClassOf(req.Route) == health.ForFiles {
+		return max(p.waits[health.ForFiles].Percentile(99, 1), leastFileHedge)
+	}
+	wait := p.waits[health.ForMetadata].Percentile(95, enoughWaits)
+	if wait == 0 {
+		wait = p.cfg.Timeouts.FirstByte / 2
+	}
+	return max(wait, leastHedge)
+}
+
+// hedge asks another master, if one is expected to answer and the budget allows.
+func (r *race) hedge() {
+	if r.asked < r.usable && r.hedges.spend(time.Now(), 0) {
+		r.hedged.Add(1)
+		r.askNext()
+	}
+}
+
+// reply is a master's response up to its fields, or why there is none.
+type reply struct {
+	*health.Master
+	pool   *Pool
+	req    *Request
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	resp   *http.Response
+	slow   bool
+	size   int64 // bytes of the body so far
+	err    error
+	fatal  bool // no master can be asked this
+	class  health.Class
+	inside bool // has a place at the master
+}
+
+// send asks one master, and waits for the fields of its response.
+func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge bool) *reply {
+	r := &reply{Master: m, pool: p, req: req, class: health.ClassOf(req.Route)}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	longest := p.cfg.Timeouts.FirstByte
+	if req.Stale || hedge {
+		longest = 0 // refusing this request costs nobody an answer
+	}
+	if r.err = p.Acquire(ctx, m, r.class, longest); r.err != nil {
+		p.Observe(m, "busy")
+		return r
+	}
+	r.inside = true
+	out, err := p.newRequest(r.ctx, m, req)
+	if err != nil {
+		r.err, r.fatal = err, true
+		return r
+	}
+	do := m.Client.Do
+	if req.Route.Transparent {
+		do = p.transport.RoundTrip // redirects are the client's to follow
+	}
+	begun := time.Now()
+	late := p.transport.AfterLongest(r.cancel) // redirects add up
+	r.resp, r.err = do(out)
+	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
+		r.err = transport.ErrLate
+	}
+	took := time.Since(begun)
+	switch {
+	case r.err == nil:
+		if !transport.Failure(r.resp.StatusCode) {
+			p.Began(m, r.class)
+		}
+		p.waits[r.class].Add(time.Now(), took)
+		r.slow = p.Answers(m, took)
+		if req.Route.Transparent {
+			transport.Localize(r.resp.Header, out.URL, m.Base, p.cfg.PublicBase)
+		} else {
+			for _, word := range transport.Sanitize(r.resp, req.Route.Class == kind.File, time.Now()) {
+				p.Observe(m, word)
+			}
+		}
+		r.resp.Body = &countedBody{p.transport.IdleBody(r.resp.Body, r.cancel), &r.size}
+	case context.Cause(ctx) == errOutrun && !hedge:
+		m.Took(took)
+		p.Observe(m, "outrun")
+		p.Failed(m, health.Slow())
+	case ctx.Err() != nil: // it is we who did not wait
+		p.Observe(m, "abandoned")
+	default:
+		m.Took(took)
+		blame := health.Unanswered(r.err)
+		p.Observe(m, blame.Word)
+		p.Failed(m, blame)
+	}
+	return r
+}
+
+// judge looks at the status, lets use look at the rest, and notes what the
+// master was worth. last says that no other will be asked, and alone that no
+// other has said that there is no such thing.
+func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
+	defer r.close()
+	if r.err != nil {
+		if r.fatal {
+			return Accepted, r.err
+		}
+		return Next, r.err
+	}
+	verdict, err := Accepted, error(nil)
+	switch status := r.resp.StatusCode; {
+	case transport.Failure(status) && !(last && r.req.Route.Transparent):
+		verdict, err = Next, &transport.StatusError{Status: status, RetryAfter: transport.RetryAfter(r.resp.Header)}
+	case transport.Absence(status) && !r.Primary && alone:
+		verdict, err = Absent, &transport.StatusError{Status: status}
+	default:
+		verdict, err = use(r.ctx, r.Master, r.resp)
+	}
+	result := strconv.Itoa(r.resp.StatusCode)
+	if err != nil {
+		if cause := context.Cause(r.ctx); cause == transport.ErrIdle || cause == transport.ErrLate {
+			err = cause
+		}
+	}
+	blame := health.Answered(err)
+	if err != nil {
+		result = blame.Word
+	}
+	r.pool.Observe(r.Master, result)
+	switch {
+	case blame.Guilty():
+		r.pool.Failed(r.Master, blame)
+	case r.slow:
+		r.pool.Failed(r.Master, health.Slow())
+	case err == nil || verdict == Absent:
+		r.pool.Answered(r.Master)
+		if r.resp.StatusCode == http.StatusOK && verdict == Accepted {
+			_, private := r.req.Header["Authorization"]
+			r.pool.Learn(r.Master, r.req.Route, private, r.size)
+		}
+	}
+	return verdict, err
+}
+
+// close gives back what the reply holds.
+func (r *reply) close() {
+	if r.resp != nil {
+		transport.Drain(r.resp.Body, r.cancel)
+	}
+	r.cancel(nil)
+	if r.inside {
+		r.pool.Release(r.Master, r.class)
+	}
+}
+
+// countedBody counts the bytes that are read.
+type countedBody struct {
+	io.ReadCloser
+	n *int64
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	*c.n += int64(n)
+	return n, err
+}

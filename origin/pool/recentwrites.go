@@ -1,0 +1,299 @@
+package pool
+
+import (
+	"bytes"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
+)
+
+// RecentWrites are the writes of late to one site. Until another master has shown
+// the change, reads of it go to the primary. They are safe for concurrent use.
+type RecentWrites struct {
+	some atomic.Bool // false while there never was one
+	seed maphash.Seed
+	mu   sync.Mutex
+	of   map[string]*write // by the name of a group or a key
+}
+
+// write is one write, and the answers seen since.
+type write struct {
+	at    time.Time     // of the write
+	key   string        // of the document that the primary has given since, "" for none so far
+	memo  uint64        // that document's, see sum; 0 where it has none
+	fewer bool          // it lacks what was there before: who still has that looks newer
+	trial time.Time     // when another master may be tried
+	wait  time.Duration // from then to the next trial
+}
+
+const (
+	// strictFor is how long after a write files of it are asked of the primary
+	// first, and clients wait for an answer rather than have a stale one.
+	strictFor = time.Minute
+	// longestWrite is how long after a write its metadata is read from the primary
+	// at most: a master that shows nothing by then never will.
+	longestWrite = time.Hour
+	// firstTrial is how long after the primary has shown a change another master
+	// is tried. The time doubles with each trial, so that there are ten at most.
+	firstTrial = 5 * time.Second
+	// maxWrites bounds them; beyond it the oldest ones make room.
+	maxWrites = 4096
+	// A document of which it is not known whether it has the change is fresh for
+	// ten seconds: it may come out of a cache, and is treated like what does.
+	briefly, relayed = "public, max-age=11", "1"
+)
+
+// readPreference is the order of masters that a write asks of a read. Of two
+// preferences the later one holds.
+type readPreference uint8
+
+const (
+	anyMaster       readPreference = iota
+	tryReplica                     // ask another master first, to see whether it has the change
+	primaryCompared                // ask the primary first; what another one says can be compared
+	primaryAlone                   // ask the primary first, and nobody else before it has failed
+)
+
+// errUnshown is a document that still has something which a write took away.
+var errUnshown = &health.Blame{Word: "older", Err: fmt.Errorf("%w: the primary has removed something since", kind.ErrOlder)}
+
+// NewRecentWrites returns writes that nothing was added to.
+func NewRecentWrites() *RecentWrites {
+	return &RecentWrites{seed: maphash.MakeSeed(), of: make(map[string]*write)}
+}
+
+// Concerns says that the object of a route was changed a moment ago: no older answer
+// will do while the primary can give one.
+func (s *RecentWrites) Concerns(r kind.Route, now time.Time) bool {
+	return slices.ContainsFunc(s.about(r, now), func(w write) bool { return now.Sub(w.at) < strictFor })
+}
+
+// Add says that something of that name, a group or a key, has changed at the
+// primary. Reads of it ask the primary before any other master, until another
+// master shows the change too: for an hour at most, and files for a minute. Other
+// masters are tried in passing, by ten reads at most. An answer that one of them
+// gives before the primary has answered is kept for ten seconds.
+func (s *RecentWrites) Add(name string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.of) >= maxWrites { // an eighth at a time: a feed adds many
+		byAge := slices.SortedFunc(maps.Keys(s.of), func(a, b string) int { return s.of[a].at.Compare(s.of[b].at) })
+		for _, n := range byAge[:maxWrites/8] {
+			delete(s.of, n)
+		}
+	}
+	s.of[name] = &write{at: now, wait: firstTrial}
+	s.some.Store(true)
+}
+
+// about are copies of the writes that concern a route.
+func (s *RecentWrites) about(r kind.Route, now time.Time) (found []write) {
+	if !s.some.Load() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(r, now, func(_ string, p *write) { found = append(found, *p) })
+	return found
+}
+
+// each calls do for the writes that concern a route. s.mu is held.
+func (s *RecentWrites) each(r kind.Route, now time.Time, do func(name string, p *write)) {
+	for _, name := range []string{r.Group, r.Key} {
+		p, ok := s.of[name]
+		if ok && now.Sub(p.at) >= longestWrite {
+			delete(s.of, name)
+		} else if ok {
+			do(name, p)
+		}
+	}
+}
+
+// preference says how to go about a read. Only one whose stored document is the one
+// that the primary gave can try another master: there is something to compare
+// with.
+func (s *RecentWrites) preference(r *Request, now time.Time) readPreference {
+	found := s.about(r.Route, now)
+	if len(found) == 0 {
+		return anyMaster
+	}
+	if r.Route.Class != kind.Metadata {
+		if slices.ContainsFunc(found, func(p write) bool { return now.Sub(p.at) < strictFor }) {
+			return primaryAlone
+		}
+		return anyMaster
+	}
+	was := s.sum(r.Summary)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := anyMaster
+	s.each(r.Route, now, func(_ string, p *write) {
+		switch {
+		case p.key != r.Route.Key || was == 0 || was != p.memo:
+			is = primaryAlone
+		case r.Followed || now.Before(p.trial): // of the former the primary's word is worth more
+			is = max(is, primaryCompared)
+		default:
+			is = max(is, tryReplica)
+			p.trial = now.Add(p.wait)
+			p.wait *= 2
+		}
+	})
+	return is
+}
+
+// arrange puts the masters that are expected to answer a read in the order of its
+// preference.
+func (pref readPreference) arrange(usable []*health.Master) {
+	i := slices.IndexFunc(usable, func(m *health.Master) bool { return m.Primary })
+	if pref == anyMaster || i < 0 {
+		return
+	}
+	toFront(usable, i)
+	if pref == tryReplica && len(usable) > 1 {
+		usable[0], usable[1] = usable[1], usable[0]
+	}
+}
+
+// judgement is what becomes of an answer to a read of something written.
+type judgement uint8
+
+const (
+	current   judgement = iota // it has the write, or is no older than what has
+	uncertain                  // it may be from before: fresh for ten seconds
+	outdated                   // it is from before
+)
+
+// compare judges what a master other than the primary answers after a write, by
+// the sums of the memos (0 for not known) of what the primary has given since,
+// of what is stored, and of the answer. The answer has been found no older than
+// what is stored (docs/decisions/0006). fewer says that the primary's lacks
+// something that was there before, so that an older one looks newer.
+func compare(primary, stored, answer uint64, fewer bool) judgement {
+	switch {
+	case primary == 0:
+		return uncertain
+	case answer == primary:
+		return current
+	case answer == 0: // a date was confirmed, of whatever is stored
+		if stored == primary {
+			return current
+		}
+		return uncertain
+	case fewer:
+		return outdated
+	case stored == primary:
+		return current
+	}
+	return uncertain
+}
+
+// Answered takes note of a master's answer to a read of metadata, and changes its
+// fields h where they promise too much. docs is what its document has become, nil
+// for a 304. fewer says that they lack something that is stored, or that nothing
+// is. The error is that the answer is from before a write.
+func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h http.Header, docs []kind.Document, fewer bool) error {
+	if a.Followed && !m.Primary {
+		ofAnother(h)
+	}
+	now := time.Now()
+	if len(s.about(a.Route, now)) == 0 {
+		return nil
+	}
+	stored := s.sum(a.Summary)
+	answer := s.sumOf(docs)
+	if docs == nil && (m.Primary || a.ETag != "") { // a date does not name one document
+		answer = stored
+	}
+	if m.Primary {
+		s.shown(a.Route, begun, now, answer, fewer)
+		return nil
+	}
+	switch s.judge(a.Route, now, stored, answer) {
+	case uncertain:
+		h.Set("Cache-Control", transport.CacheControl(h, briefly))
+		h.Del("Expires")
+		h.Del("Cdn-Cache-Control")
+		h.Set("Age", relayed)
+	case outdated:
+		return errUnshown
+	}
+	return nil
+}
+
+// ofAnother marks an answer that is not the primary's like one out of a cache, so
+// that it has its usual lifetime and not that of what a feed announces: a replica
+// may lag by a change that was announced before.
+func ofAnother(h http.Header) {
+	first, _, _ := strings.Cut(h.Get("Age"), ",")
+	if n, err := strconv.Atoi(strings.TrimSpace(first)); err != nil || n < 1 {
+		h.Set("Age", relayed)
+	}
+}
+
+// shown notes what the primary gave to a read that began then.
+func (s *RecentWrites) shown(r kind.Route, begun, now time.Time, memo uint64, fewer bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(r, now, func(_ string, p *write) {
+		if begun.Before(p.at) {
+			return // it may not have been there yet
+		}
+		if p.key != r.Key {
+			p.trial = now.Add(firstTrial)
+		}
+		p.key, p.memo, p.fewer = r.Key, memo, p.fewer || fewer
+	})
+}
+
+// judge compares an answer with all writes that concern it; the worst counts. A
+// write that another master has shown is over.
+func (s *RecentWrites) judge(r kind.Route, now time.Time, stored, answer uint64) (worst judgement) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each(r, now, func(name string, p *write) {
+		primary := p.memo
+		if p.key != r.Key {
+			primary = 0 // what it gave was another document
+		}
+		v := compare(primary, stored, answer, p.fewer)
+		if v == current && answer != 0 {
+			delete(s.of, name)
+		}
+		worst = max(worst, v)
+	})
+	return worst
+}
+
+// sum tells memos apart; 0 is for none.
+func (s *RecentWrites) sum(memo []byte) uint64 {
+	if len(memo) == 0 {
+		return 0
+	}
+	return maphash.Bytes(s.seed, memo)
+}
+
+// sumOf is the sum of the memo among documents.
+func (s *RecentWrites) sumOf(docs []kind.Document) uint64 {
+	for _, d := range docs {
+		if d.Variant == kind.Summary {
+			var memo bytes.Buffer
+			if _, err := d.Body.WriteTo(&memo); err != nil {
+				return 0
+			}
+			return s.sum(memo.Bytes())
+		}
+	}
+	return 0
+}

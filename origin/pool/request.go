@@ -1,0 +1,118 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strconv"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
+)
+
+// Request is one fetch.
+type Request struct {
+	Route kind.Route
+
+	// Header holds fields of the client's request to be sent along, and is nil
+	// where a response must not depend on the client.
+	Header http.Header
+
+	// ETag and LastModified are validators from an earlier response; both empty
+	// for an unconditional request.
+	ETag, LastModified string
+
+	// Summary is the kind's summary of the stored response that the answer would
+	// replace, nil for none.
+	Summary []byte
+
+	// Stale says that there is something to answer with if this fails. Such a
+	// fetch is given up sooner than others where masters are short of room.
+	Stale bool
+
+	// Followed says that a feed announces each change of the metadata, so that an
+	// answer of the primary lives long. The primary is asked first while nobody
+	// waits for it, and the answer of another master is marked with Age.
+	Followed bool
+
+	// The rest is for transparent routes.
+	Head           bool                            // a HEAD, not a GET
+	Range, IfRange string                          // ask for a part of the representation
+	Interim        func(status int, h http.Header) // is told of 1xx responses; may be nil
+}
+
+// newRequest builds the HTTP request to a master.
+func (p *Pool) newRequest(ctx context.Context, m *health.Master, r *Request) (*http.Request, error) {
+	method := http.MethodGet
+	if r.Head {
+		method = http.MethodHead
+	}
+	if r.Interim != nil {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+				if status != http.StatusContinue && status != http.StatusSwitchingProtocols {
+					r.Interim(status, http.Header(h))
+				}
+				return nil
+			},
+		})
+	}
+	req, err := http.NewRequestWithContext(ctx, method, m.URL(r.Route.Path), nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask %s: %w", m.Name(), err)
+	}
+	transport.Forward(req.Header, r.Header)
+	switch {
+	case r.Route.Transparent:
+	case r.Route.Class == kind.Metadata:
+		// Always the full document: the edge makes the abbreviated one, and a
+		// master that cannot make it would be asked twice.
+		req.Header.Set("Accept", "application/json")
+		req.Header.Set("Accept-Encoding", "gzip")
+	default:
+		req.Header.Set("Accept", "*/*")
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	if r.ETag != "" {
+		req.Header.Set("If-None-Match", r.ETag)
+	}
+	if r.LastModified != "" {
+		req.Header.Set("If-Modified-Since", r.LastModified)
+	}
+	if r.Range != "" {
+		req.Header.Set("Range", r.Range)
+	}
+	if r.IfRange != "" {
+		req.Header.Set("If-Range", r.IfRange)
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "pkgedge")
+	}
+	transport.Identify(req.Header, p.cfg.Identity)
+	transport.Authorize(req.Header, p.cfg.Credential)
+	return req, nil
+}
+
+// Send sends a request for a document that goes with the answer of a master, and
+// that has the place of that answer. cancel ends ctx.
+func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *health.Master, r *Request) (*http.Response, error) {
+	req, err := p.newRequest(ctx, m, r)
+	if err != nil {
+		return nil, err
+	}
+	late := p.transport.AfterLongest(cancel)
+	resp, err := m.Client.Do(req)
+	if late.Stop(); err != nil {
+		if context.Cause(ctx) == transport.ErrLate {
+			err = transport.ErrLate
+		}
+		p.Observe(m, health.Word(err))
+		return nil, err
+	}
+	p.Observe(m, strconv.Itoa(resp.StatusCode))
+	resp.Body = p.transport.IdleBody(resp.Body, cancel)
+	return resp, nil
+}
