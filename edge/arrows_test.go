@@ -128,6 +128,7 @@ var arrows = map[string][]arrow{
 	},
 	"cache/memory": {
 		{"cache/budget", "it has a share of the memory budget"},
+		{"cache/sieve", "a copy in memory keeps when its file was touched"},
 		{"cache/store", "it is a store.Store"},
 	},
 	"cache/tier": {
@@ -297,7 +298,6 @@ var testArrows = map[string][]arrow{
 		{"cache/fsys/fsystest", "a file system in trouble"},
 		{"cache/policy/policytest", "stored responses in one line"},
 		{"cache/record", "errors of damaged files"},
-		{"cache/sieve", "a benchmark of eviction"},
 		{"cache/store/storetest", "stored responses in one line"},
 	},
 	"cache/disk": {

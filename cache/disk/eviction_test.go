@@ -108,7 +108,7 @@ type sievePolicy struct {
 
 func (p *sievePolicy) ask(r asked) bool {
 	if p.index.Has(r.sum) {
-		p.index.Touch(r.sum)
+		p.index.Touch(r.sum, new(sieve.Visit))
 		return true
 	}
 	worth := visitsOf(store.Key{Metadata: r.metadata && p.favour})

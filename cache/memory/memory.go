@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
 )
 
@@ -57,6 +58,8 @@ type Resident struct {
 	Sum      store.Sum
 	Data     []byte
 	OnlyHere bool // there is no copy on disk, or not with this Meta
+
+	Visit sieve.Visit // of the copy on disk
 }
 
 func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *Resident {

@@ -27,7 +27,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 	sum := k.Sum()
 	r, ticket := t.Memory.Lookup(k, sum)
 	if r != nil {
-		t.Disk.Index.Touch(sum) // else what memory answers would look unused on disk
+		t.Disk.Index.Touch(sum, &r.Visit) // else what memory answers would look unused on disk
 		if r.OnlyHere {
 			t.saveSoon(r)
 		}
