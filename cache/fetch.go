@@ -108,12 +108,7 @@ func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 func (c *Cache) begin(f *flight, q *Query, place store.Key) {
 	own := *q // the client's may be gone before the fill is
 	c.filling[f.id.whole()]++
-	release := func() {}
-	if h, ok := q.Fetcher.(Holder); ok {
-		release = h.Hold()
-	}
 	c.wg.Go(func() {
-		defer release()
 		defer c.filled(f)
 		c.fill(f, &own, place)
 	})
