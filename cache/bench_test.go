@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"pkgedge/cache/purge"
-	"pkgedge/cache/sieve"
-	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
 
@@ -47,21 +45,6 @@ func BenchmarkGetHitMemory(b *testing.B) { benchmarkHits(b, 4<<10, nil) }
 // More than the memory tier takes: each hit opens a file, reads its head and
 // all of its body.
 func BenchmarkGetHitDisk(b *testing.B) { benchmarkHits(b, 256<<10, nil) }
-
-func BenchmarkIndexTouch(b *testing.B) {
-	x := sieve.New()
-	sums := make([]store.Sum, 1<<16)
-	for i := range sums {
-		sums[i] = store.Sum(storetest.Payload(i, len(store.Sum{})))
-		x.Commit(sums[i], 4096, sieve.FileVisits)
-	}
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for i := 0; pb.Next(); i++ {
-			x.Touch(sums[i&(len(sums)-1)])
-		}
-	})
-}
 
 func BenchmarkPurge(b *testing.B) {
 	c := opened(b, nil)

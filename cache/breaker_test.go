@@ -2,9 +2,9 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,33 +13,12 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-func TestBreaker(t *testing.T) {
-	var b breaker
-	now := policytest.Epoch
-	for _, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute, time.Minute} {
-		if b.open(now) {
-			t.Fatal("open before it tripped")
-		}
-		if have := b.trip(now); have != want {
-			t.Errorf("pauses %v, want %v", have, want)
-		}
-		if b.trip(now) != 0 || !b.open(now.Add(want-1)) {
-			t.Error("not one pause")
-		}
-		b.heal(now) // a commit that began before
-		now = now.Add(want)
-	}
-	b.heal(now)
-	if have := b.trip(now); have != shortestPause {
-		t.Errorf("healed, and pauses %v", have)
-	}
-}
 
 // broken says how a disk fails at present.
 type broken struct {
@@ -68,7 +47,9 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 				b := &broken{}
 				var mu sync.Mutex
 				told := 0
+				sys, h := fsys.System(), fsystest.NewHooks()
 				c := opened(t, func(cfg *Config) {
+					cfg.calls = h.System()
 					cfg.Notify = func(op string, err error) {
 						mu.Lock()
 						defer mu.Unlock()
@@ -76,17 +57,16 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 					}
 				})
 				settle(c)
-				sys := c.disk.sys
 				switch op {
 				case "create":
-					c.disk.sys.Open = func(path string, flag int) (*os.File, error) {
+					h.Open = func(path string, flag int) (*os.File, error) {
 						if err := b.now(); err != nil && flag&os.O_CREATE != 0 {
 							return nil, err
 						}
 						return sys.Open(path, flag)
 					}
 				case "write":
-					c.disk.sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
+					h.Write = func(f *os.File, p []byte, off int64) (int, error) {
 						if err := b.now(); err != nil {
 							n, _ := sys.Write(f, p[:len(p)/2], off)
 							return n, err
@@ -94,7 +74,7 @@ func onBroken(t *testing.T, test func(t *testing.T, c *Cache, b *broken, told fu
 						return sys.Write(f, p, off)
 					}
 				case "rename":
-					c.disk.sys.Rename = func(from, to string) error {
+					h.Rename = func(from, to string) error {
 						if err := b.now(); err != nil {
 							return err
 						}
@@ -133,7 +113,7 @@ func TestBrokenDiskCostsNoAnswer(t *testing.T) {
 			// What was stored is served all along.
 			expect(t, c, query("before", failing()), Hit, large)
 			b.set(nil)
-			pass(longestPause)
+			pass(time.Minute)
 			if c.Usage().DiskPaused {
 				t.Errorf("%v: still pausing", errno)
 			}
@@ -162,11 +142,11 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 		settle(c)
 		expect(t, c, q, Hit, "small")
 		pass(2 * time.Minute)
-		c.disk.breaker.trip(time.Now())
 		expect(t, c, q, Revalidated, "small")
 		settle(c)
 		expect(t, c, q, Hit, "small")
 		origin.want(t, 2)
+		b.set(nil) // for the journal of purges
 		if err := c.Purge(purge.Purge{Scope: purge.All}); err != nil {
 			t.Fatal(err)
 		}
@@ -188,20 +168,20 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		expect(t, c, query("a", failing()), Hit, "small")
 		storetest.Expect(t, c.disk, k, 0, nil)
 		b.set(nil)
-		pass(longestPause)
+		pass(time.Minute)
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() { expect(t, c, query("a", failing()), Hit, "small") })
 		}
 		wg.Wait()
 		settle(c)
-		s, _ := c.memory.get(k, k.Sum())
-		if s == nil || s.sole {
+		s, _ := c.memory.Lookup(k, k.Sum())
+		if s == nil || s.OnlyHere {
 			t.Errorf("in memory: %v", s)
 		}
 		storetest.Expect(t, c.disk, k, s.ID, []byte("small"))
-		if used, _ := files(t, c.disk.dir); used != c.disk.used() || c.disk.reserved.Load() != 0 {
-			t.Errorf("%d bytes, counted %d", used, c.disk.used())
+		if used, _ := storetest.Files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.Path(k.Sum()))))); used != c.disk.Used() {
+			t.Errorf("%d bytes, counted %d", used, c.disk.Used())
 		}
 	})
 }
@@ -217,7 +197,10 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 1")
 		settle(c)
 		pass(2 * time.Minute)
-		c.disk.breaker.trip(time.Now())
+		b.set(syscall.ENOSPC)
+		expect(t, c, query("trips it", always(200, "x", "Cache-Control: max-age=3600")), Missed, "x")
+		settle(c)
+		b.set(nil)
 		expect(t, c, query("a", origin), Missed, "version 2")
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 2")
@@ -227,40 +210,4 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Hit, "version 3")
 		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
 	})
-}
-
-func TestOpenOnADiskThatCannotBeWrittenTo(t *testing.T) {
-	for _, tt := range []struct {
-		errno syscall.Errno
-		opens bool
-	}{
-		{syscall.EROFS, false},
-		{syscall.EACCES, false},
-		{syscall.EIO, false},
-		{syscall.ENOSPC, true}, // that passes
-		{syscall.EDQUOT, true},
-	} {
-		dir := t.TempDir()
-		openedDisk(t, dir, 1<<20).close()
-		sys := fsys.System()
-		sys.Open = func(path string, flag int) (*os.File, error) {
-			if strings.HasSuffix(path, "/try") {
-				return nil, &os.PathError{Op: "open", Path: path, Err: tt.errno}
-			}
-			return os.OpenFile(path, flag, 0o600)
-		}
-		d, err := openDisk(sys, dir, 1<<20, func(string, error) {})
-		if tt.opens != (err == nil) {
-			t.Errorf("%v: %v", tt.errno, err)
-		}
-		if err == nil {
-			if !d.breaker.open(time.Now()) {
-				t.Errorf("%v: written to all the same", tt.errno)
-			}
-			d.close()
-		} else if !errors.Is(err, tt.errno) || !strings.Contains(err.Error(), "cannot write to the cache directory") {
-			t.Errorf("%v: unclear: %v", tt.errno, err)
-		}
-		openedDisk(t, dir, 1<<20) // the lock was given back
-	}
 }

@@ -9,10 +9,14 @@ import (
 	"time"
 
 	"pkgedge/cache/budget"
+	"pkgedge/cache/disk"
+	"pkgedge/cache/flight"
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/memory"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
+	"pkgedge/cache/tier"
 )
 
 // Config says how large a cache is and where it lives.
@@ -21,6 +25,10 @@ type Config struct {
 	Disk      int64  // bytes of the disk tier; 0 for none
 	Dir       string // the disk tier's directory, which it owns
 	MaxObject int64  // bytes; larger bodies pass through unkept
+
+	// calls are the file system's, for a test that makes some of them fail; nil for the
+	// real ones.
+	calls *fsys.Calls
 
 	// Notify is told of trouble that costs speed and no answer: a file that
 	// cannot be read, a full disk. It may be nil; it must not block.
@@ -31,8 +39,8 @@ type Config struct {
 // key make one fetch. It is safe for concurrent use.
 type Cache struct {
 	store     store.Store
-	memory    *memory
-	disk      *disk
+	memory    *memory.Store
+	disk      *disk.Store
 	purges    *purge.Sequence
 	ids       lastID
 	maxObject int64
@@ -45,14 +53,10 @@ type Cache struct {
 	scrubber sync.WaitGroup
 
 	mu      sync.Mutex
-	flights map[flightKey]*flight
-	filling map[flightKey]int // fills under way, also those for one client alone
+	flights map[flight.Key]*flight.Flight
+	filling map[flight.Key]int // fills under way, also those for one client alone
 	closed  bool
 }
-
-// flightKey names a flight: the stored response it fills, and the range where
-// it fetches only that.
-type flightKey struct{ site, id, part string }
 
 // cooling is how long a failed flight keeps further validations of its key
 // from being tried.
@@ -75,37 +79,41 @@ var (
 
 // Open makes a cache. An unusable directory is an error here, and never later.
 func Open(cfg Config) (*Cache, error) {
-	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flightKey]*flight), filling: make(map[flightKey]int)}
+	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flight.Key]*flight.Flight), filling: make(map[flight.Key]int)}
 	if c.notify == nil {
 		c.notify = func(string, error) {}
 	}
+	calls := fsys.System()
+	if cfg.calls != nil {
+		calls = *cfg.calls
+	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
 	var err error
-	if c.memory, err = newMemory(budget.Split(cfg.Memory)); err != nil {
+	if c.memory, err = memory.New(budget.Split(cfg.Memory)); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
 	}
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
-		if c.disk, err = openDisk(fsys.System(), cfg.Dir, cfg.Disk, c.notify); err != nil {
-			c.memory.close()
+		if c.disk, err = disk.Open(calls, cfg.Dir, cfg.Disk, c.notify); err != nil {
+			c.memory.Close()
 			return nil, err
 		}
-		c.memory.beside = func() int64 { return budget.IndexEntry * c.disk.index.Count.Load() }
-		c.disk.indexable = budget.Split(cfg.Memory).Files()
-		c.store = &tiers{memory: c.memory, disk: c.disk, background: c.background}
+		c.memory.IndexOverhead = func() int64 { return budget.IndexEntry * c.disk.Index.Count.Load() }
+		c.disk.MaxFiles = budget.Split(cfg.Memory).Files()
+		c.store = &tier.Store{Memory: c.memory, Disk: c.disk, Background: c.background}
 		dir = cfg.Dir
 	}
-	if c.purges, err = purge.Open(fsys.System(), dir); err != nil {
-		c.memory.close()
+	if c.purges, err = purge.Open(calls, dir); err != nil {
+		c.memory.Close()
 		if c.disk != nil {
-			c.disk.close()
+			c.disk.Close()
 		}
 		return nil, err
 	}
 	if c.disk != nil {
-		c.wg.Go(func() { c.disk.scan(c.base.Done()) })
-		c.scrubber.Go(func() { c.disk.scrub(c.base.Done()) })
+		c.wg.Go(func() { c.disk.Scan(c.base.Done()) })
+		c.scrubber.Go(func() { c.disk.Scrub(c.base.Done()) })
 	}
 	return c, nil
 }
@@ -128,9 +136,9 @@ func (c *Cache) Close() error {
 	c.stop(ErrClosed)
 	c.wg.Wait()
 	c.scrubber.Wait()
-	c.memory.close()
+	c.memory.Close()
 	if c.disk != nil {
-		return errors.Join(c.purges.Close(), c.disk.close())
+		return errors.Join(c.purges.Close(), c.disk.Close())
 	}
 	return c.purges.Close()
 }
@@ -187,8 +195,8 @@ func (c *Cache) Put(ctx context.Context, q *Query) error {
 	if err != nil {
 		return err
 	}
-	r.close() // nobody reads: what no tier takes must not wait for it
-	return f.finished(ctx)
+	r.Close() // nobody reads: what no tier takes must not wait for it
+	return f.Wait(ctx)
 }
 
 // alone: a response to this request is nobody else's.
@@ -242,7 +250,7 @@ func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answ
 		s.Release()
 		return nil, errNoVariant
 	}
-	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), stored: s}, nil
+	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
 }
 
 // standIn says that a stored response answers if the origin does not, so that a
@@ -299,20 +307,16 @@ func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
 // Lend has the memory tier let go of n bytes at once, and spare them for a use
 // outside of the cache until they are given to Repay. It is false, and nothing is
 // lent, where the tier has not that many.
-func (c *Cache) Lend(n int64) bool { return c.memory.lend(n) }
+func (c *Cache) Lend(n int64) bool { return c.memory.Shrink(n) }
 
 // Repay ends a loan of n bytes.
-func (c *Cache) Repay(n int64) { c.memory.repay(n) }
+func (c *Cache) Repay(n int64) { c.memory.Grow(n) }
 
-// Unclean says that the disk tier has what an edge left that was not closed: it was
-// killed, or lost its power. After that, files may be back that had been evicted,
-// whose removal was never made durable. So whoever left out a purge because nothing
-// was held has to make up for it, and has all the time until Close: the next cache
-// is told again unless this one is asked.
+// Unclean says that the disk tier has what an edge left that was not closed, see
+// disk.Store.
 func (c *Cache) Unclean() bool {
 	if c.disk == nil {
 		return false
 	}
-	c.disk.asked.Store(true)
-	return c.disk.unclean
+	return c.disk.Unclean()
 }

@@ -323,7 +323,7 @@ func TestRestartKeepsTheCache(t *testing.T) {
 				expect(t, c, q, Missed, text[id])
 			}
 			settle(c)
-			if u := c.Usage(); u.DiskObjects != 3 || !u.Scanned || u.DiskBytes < 300_000 || u.Spoiled != 0 {
+			if u := c.Usage(); u.DiskObjects != 3 || u.ScanPercent != 100 || u.DiskBytes < 300_000 || u.Spoiled != 0 {
 				t.Errorf("round %d: %+v", round, u)
 			}
 			if err := c.Close(); err != nil {

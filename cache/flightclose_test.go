@@ -3,11 +3,13 @@ package cache
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 )
@@ -22,10 +24,10 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 	})
 	for _, tt := range []struct {
 		rule  string
-		begin func(c *Cache)
+		begin func(c *Cache, h *fsystest.Hooks)
 	}{
-		{"at the end of a fill that failed", func(c *Cache) { get(c, query("a", breaking)) }},
-		{"when the last client leaves", func(c *Cache) {
+		{"at the end of a fill that failed", func(c *Cache, _ *fsystest.Hooks) { get(c, query("a", breaking)) }},
+		{"when the last client leaves", func(c *Cache, _ *fsystest.Hooks) {
 			a, err := c.Get(context.Background(), query("a", breaking))
 			if err != nil {
 				return // it came too late to read anything
@@ -33,19 +35,26 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 			c.wg.Wait()
 			a.Close()
 		}},
-		{"when a held response moves into memory", func(c *Cache) {
+		{"when a held response moves into memory", func(c *Cache, h *fsystest.Hooks) {
 			get(c, query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
-				c.disk.sys.Write = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+				write := h.Write
+				h.Write = func(f *os.File, p []byte, off int64) (int, error) {
+					if filepath.Base(filepath.Dir(f.Name())) == "tmp" {
+						return 0, syscall.EIO
+					}
+					return write(f, p, off)
+				}
 				return hold(fill, map[string]string{"": "held"})
 			})))
 		}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			c := opened(t, nil)
+			h := fsystest.NewHooks()
+			c := opened(t, func(cfg *Config) { cfg.calls = h.System() })
 			c.wg.Wait() // the scan has a look at the disk too
 			removing, hang := make(chan struct{}, 1), make(chan struct{})
-			remove := c.disk.sys.Remove
-			c.disk.sys.Remove = func(path string) error {
+			remove := h.Remove
+			h.Remove = func(path string) error {
 				if strings.Contains(path, "tmp") {
 					removing <- struct{}{}
 					<-hang
@@ -53,13 +62,13 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 				return remove(path)
 			}
 			begun, joined := make(chan struct{}), make(chan struct{})
-			go func() { defer close(begun); tt.begin(c) }()
+			go func() { defer close(begun); tt.begin(c, h) }()
 			<-removing
 			go func() {
 				defer close(joined)
 				q := query("a", always(200, "x"))
 				if _, r, _, err := c.join(q, q.Key, false, policy.Validate); err == nil {
-					r.close()
+					r.Close()
 				}
 			}()
 			select {

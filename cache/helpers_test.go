@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,6 +14,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
 )
 
 // asking is a GET with the given Cache-Control, "" for none.
@@ -88,25 +86,10 @@ func opened(t testing.TB, change func(*Config)) *Cache {
 			t.Errorf("cannot close: %v", err)
 		}
 		if cfg.Disk > 0 {
-			clean(t, cfg.Dir)
+			storetest.Clean(t, cfg.Dir)
 		}
 	})
 	return c
-}
-
-// clean fails the test when something in a cache's directory is half done, or
-// still held open.
-func clean(t testing.TB, dir string) {
-	t.Helper()
-	if left, err := filepath.Glob(filepath.Join(dir, "tmp", "*")); err != nil || len(left) > 0 {
-		t.Errorf("temporary files are left: %v %v", left, err)
-	}
-	open, _ := os.ReadDir("/proc/self/fd") // where there is one
-	for _, fd := range open {
-		if name, err := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); err == nil && strings.HasPrefix(name, dir+"/") {
-			t.Errorf("still open: %s", name)
-		}
-	}
 }
 
 func memoryOnly(cfg *Config) { cfg.Disk, cfg.Memory = 0, 96<<20 }
@@ -134,7 +117,7 @@ func query(id string, from Fetcher) *Query {
 // given.
 func settle(c *Cache) {
 	c.wg.Wait()
-	c.memory.values.Wait()
+	c.memory.Wait()
 }
 
 // body reads the whole of an answer.
@@ -183,9 +166,4 @@ func expect(t testing.TB, c *Cache, q *Query, outcome Outcome, text string) {
 	if g.err != nil || g.outcome != outcome || g.body != text {
 		t.Errorf("got %v, want {%v %q}", g, outcome, text)
 	}
-}
-
-// tiersOf are two tiers that do at once what can be done in the background.
-func tiersOf(m *memory, d *disk) *tiers {
-	return &tiers{memory: m, disk: d, background: func(work func()) bool { work(); return true }}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"pkgedge/cache/disk"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
@@ -50,17 +51,17 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=60")), Missed, "A")
 		settle(c)
 	})
-	d, err := openDisk(fsys.System(), dir, 1<<20, func(string, error) {})
+	d, err := disk.Open(fsys.System(), dir, 1<<20, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.close()
+	defer d.Close()
 	sum := store.Key{Site: "s", ID: "a"}.Sum()
-	if d.index.Has(sum) || !d.has(sum) || d.has(store.Key{Site: "s", ID: "b"}.Sum()) {
-		t.Errorf("index %v, disk %v", d.index.Has(sum), d.has(sum))
+	if d.Index.Has(sum) || !d.Has(sum) || d.Has(store.Key{Site: "s", ID: "b"}.Sum()) {
+		t.Errorf("index %v, disk %v", d.Index.Has(sum), d.Has(sum))
 	}
-	d.sys.Open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
-	if !d.has(sum) {
+	d.Sys.Open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
+	if !d.Has(sum) {
 		t.Error("what cannot be told is a no")
 	}
 }

@@ -84,7 +84,7 @@ func storm(b *testing.B, total, disk int64) {
 		}
 	})
 	b.StopTimer()
-	used, _ := c.memory.used()
+	used := c.memory.Usage().MemoryBytes
 	c.stop(ErrClosed)
 	<-done
 	b.ReportMetric(float64(most.Load())/(1<<20), "MiB-RSS")
@@ -101,7 +101,7 @@ func watchRSS(ctx context.Context) (most *atomic.Int64, done chan struct{}) {
 	go func() {
 		defer close(done)
 		for t := time.NewTicker(10 * time.Millisecond); ctx.Err() == nil; <-t.C {
-			most.Store(max(most.Load(), rss()))
+			most.Store(max(most.Load(), storetest.RSS()))
 		}
 	}()
 	return most, done

@@ -2,51 +2,17 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
-
-// pauseDisk has nothing written to disk, until mend.
-func pauseDisk(d *disk) (mend func()) {
-	d.breaker.trip(time.Now())
-	return func() {
-		d.breaker.mu.Lock()
-		defer d.breaker.mu.Unlock()
-		d.breaker.until = time.Time{}
-	}
-}
-
-// evictAll empties the disk tier.
-func evictAll(t *testing.T, d *disk) {
-	t.Helper()
-	for {
-		sum, size, ok := d.index.Evict()
-		if !ok {
-			return
-		}
-		if err := d.unlink(sum, size); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// idOf is the ID of what is stored, 0 for nothing.
-func idOf(s store.Store, k store.Key) uint64 {
-	have := s.Get(k)
-	if have == nil {
-		return 0
-	}
-	defer have.Release()
-	return have.ID
-}
 
 // The disk may evict what memory has a copy of. A validation must not lose that.
 func TestValidationKeepsTheLastCopy(t *testing.T) {
@@ -60,89 +26,29 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		}))
 		expect(t, c, q, Missed, "A")
 		settle(c)
-		evictAll(t, c.disk)
+		storetest.EvictAll(t, c.disk)
 		pass(2 * time.Minute)
 		expect(t, c, q, Revalidated, "A")
 		settle(c)
 		expect(t, c, query("a", failing()), Hit, "A") // and that hit has it written
 		settle(c)
-		storetest.Expect(t, c.disk, q.Key, idOf(c.store, q.Key), []byte("A"))
+		storetest.Expect(t, c.disk, q.Key, storetest.IDOf(c.store, q.Key), []byte("A"))
 	})
-}
-
-// But not when the disk has another response by now.
-func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	storetest.Write(t, s, k, storetest.Meta(k, 1, one), one)
-	m.values.Wait()
-	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
-	if err := s.Freshen(k, 1, storetest.Meta(k, 3, one)); !errors.Is(err, store.ErrGone) {
-		t.Errorf("err = %v", err)
-	}
-	m.values.Wait()
-	storetest.Expect(t, s, k, 2, two)
-}
-
-// What went to memory while the disk was paused is refused when that has a newer
-// response by then.
-func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	mend := pauseDisk(d)
-	w, err := s.Create(k, storetest.Meta(k, 1, one), 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	w.Write(one)
-	mend()
-	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two) // and no copy in memory
-	if err := w.Commit(storetest.Meta(k, 1, one)); !errors.Is(err, store.ErrGone) {
-		t.Errorf("err = %v; want errGone", err)
-	}
-	storetest.Expect(t, s, k, 2, two)
-}
-
-// One that memory has all the same is forgotten when it turns out, and does not
-// cost each hit a file.
-func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
-	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
-	m.put(k, storetest.Meta(k, 1, one), one, true)
-	m.values.Wait()
-	files, open := 0, d.sys.Open
-	d.sys.Open = func(path string, flag int) (*os.File, error) {
-		if flag&os.O_CREATE != 0 {
-			files++
-		}
-		return open(path, flag)
-	}
-	s.Get(k).Release() // finds out
-	for range 3 {
-		storetest.Expect(t, s, k, 2, two)
-	}
-	if files != 1 {
-		t.Errorf("%d files were begun", files)
-	}
 }
 
 // A hit in memory does not wait until the disk has what it missed; Close does.
 // Until it is written Holds knows of it, whatever memory lets go of.
 func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := opened(t, nil)
+		h := fsystest.NewHooks()
+		c := opened(t, func(cfg *Config) { cfg.calls = h.System() })
 		k := store.Key{Site: "s", ID: "a"}
-		mend := pauseDisk(c.disk)
+		mend := storetest.Pause(t, c.disk, h)
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=3600")), Missed, "A")
 		settle(c)
 		mend()
-		hang, renames, rename := make(chan struct{}), 0, c.disk.sys.Rename
-		c.disk.sys.Rename = func(from, to string) error {
+		hang, renames, rename := make(chan struct{}), 0, h.Rename
+		h.Rename = func(from, to string) error {
 			if strings.Contains(to, "objects") {
 				renames++
 				<-hang
@@ -153,14 +59,14 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 			expect(t, c, query("a", failing()), Hit, "A")
 		}
 		synctest.Wait()
-		c.memory.forget(k.Sum()) // as evicted
+		c.memory.Forget(k.Sum()) // as evicted
 		if !c.Holds(k) {
 			t.Error("Holds says no, and then it is stored")
 		}
 		close(hang)
 		settle(c)
-		storetest.Expect(t, c.disk, k, idOf(c.disk, k), []byte("A"))
-		if !c.Holds(k) || len(c.memory.shard(k.Sum()).moving) != 0 {
+		storetest.Expect(t, c.disk, k, storetest.IDOf(c.disk, k), []byte("A"))
+		if !c.Holds(k) {
 			t.Error("the copy is not counted right")
 		}
 		if renames < 1 || renames > 2 { // the directory may be made between two
@@ -169,86 +75,23 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// What memory let go of before it is written is not: nobody was told that it is held.
-func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	var later func()
-	s := &tiers{memory: m, disk: d, background: func(work func()) bool { later = work; return true }}
-	k := store.Key{Site: "s", ID: "a"}
-	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
-	m.values.Wait()
-	s.Get(k).Release()
-	m.forget(k.Sum())
-	later()
-	storetest.Expect(t, d, k, 0, nil)
-	if s.saving.Load() {
-		t.Error("nothing else is ever written")
-	}
-}
-
-func TestNothingIsSavedAfterClose(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := &tiers{memory: m, disk: d, background: func(func()) bool { return false }}
-	k := store.Key{Site: "s", ID: "a"}
-	m.put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
-	m.values.Wait()
-	storetest.Expect(t, s, k, 1, []byte("A"))
-	storetest.Expect(t, d, k, 0, nil)
-	if s.saving.Load() {
-		t.Error("nothing else is ever written")
-	}
-	c, err := Open(Config{Memory: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	if c.background(func() { t.Error("it runs") }) {
-		t.Error("work begins after Close")
-	}
-}
-
-// A file that is evicted while it is read is not kept in memory: Holds may have said
-// no meanwhile, and then nobody purges it.
-func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
-	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
-	s := tiersOf(m, d)
-	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
-	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	read, once := d.sys.Read, false
-	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
-		n, err := read(f, p, off)
-		if !once && strings.Contains(f.Name(), "objects") {
-			once = true
-			evictAll(t, d)
-			if m.has(k.Sum()) || d.has(k.Sum()) {
-				t.Error("still held")
-			}
-		}
-		return n, err
-	}
-	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
-	m.values.Wait()
-	storetest.Expect(t, s, k, 0, nil)
-	if sh := m.shard(k.Sum()); len(sh.ids) != 0 || len(sh.moving) != 0 {
-		t.Errorf("memory has %v and %v", sh.ids, sh.moving)
-	}
-}
-
 // Holds sees a response that moves from disk to memory, whichever it looks at first:
 // it is called while the response moves, or it moves between its looks.
 func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
+	h := fsystest.NewHooks()
 	stored := func(t *testing.T) *Cache {
-		c := opened(t, nil)
+		*h = *fsystest.NewHooks()
+		c := opened(t, func(cfg *Config) { cfg.calls = h.System() })
 		settle(c)
 		storetest.Write(t, c.disk, k, storetest.Meta(k, 1, b), b)
 		return c
 	}
 	// opening runs before and after once, around an opening of the file when that is so.
-	opening := func(d *disk, so func() bool, before, after func()) {
-		open, once := d.sys.Open, false
-		d.sys.Open = func(path string, flag int) (*os.File, error) {
-			if once || !strings.Contains(path, "objects") || flag != readOnly || !so() {
+	opening := func(so func() bool, before, after func()) {
+		open, once := h.Open, false
+		h.Open = func(path string, flag int) (*os.File, error) {
+			if once || !strings.Contains(path, "objects") || flag != os.O_RDONLY || !so() {
 				return open(path, flag)
 			}
 			once = true
@@ -261,26 +104,37 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	t.Run("while", func(t *testing.T) {
 		c := stored(t)
 		held := false
-		opening(c.disk, func() bool { return c.memory.has(k.Sum()) }, func() {}, func() {
-			evictAll(t, c.disk) // it has been seen there for the last time
+		opening(func() bool { return c.memory.Has(k.Sum()) }, func() {}, func() {
+			storetest.EvictAll(t, c.disk) // it has been seen there for the last time
 			held = c.Holds(k)
 		})
 		c.store.Get(k).Release()
-		c.memory.values.Wait()
+		c.memory.Wait()
 		if !held || !c.Holds(k) {
 			t.Errorf("held %v, and after that %v", held, c.Holds(k))
 		}
 	})
 	t.Run("between", func(t *testing.T) {
 		c := stored(t)
-		opening(c.disk, func() bool { return true }, func() {
+		opening(func() bool { return true }, func() {
 			c.store.Get(k).Release()
-			evictAll(t, c.disk)
+			storetest.EvictAll(t, c.disk)
 		}, func() {})
 		if !c.Holds(k) {
 			t.Error("Holds says no")
 		}
-		c.memory.values.Wait()
+		c.memory.Wait()
 		storetest.Expect(t, c.memory, k, 1, b)
 	})
+}
+
+func TestNothingRunsAfterClose(t *testing.T) {
+	c, err := Open(Config{Memory: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if c.background(func() { t.Error("it runs") }) {
+		t.Error("work begins after Close")
+	}
 }

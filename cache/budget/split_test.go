@@ -23,3 +23,10 @@ func TestShares(t *testing.T) {
 }
 
 const leastAfloat = 16 * BlockSize
+
+func TestIndexHasItsPartOfTheTier(t *testing.T) {
+	s := Split(LeastMemory)
+	if n := s.Files(); n < 50_000 || n*IndexEntry > s.Tier/16*15 {
+		t.Errorf("%d files, of a share of %d", n, s.Tier)
+	}
+}

@@ -7,6 +7,6 @@
 // The package knows keys, and nothing of tiers, fills or HTTP. With a directory it keeps
 // a journal, and a purge is on disk before Add returns.
 //
-// Lock order: adding, then mu. The journal's I/O happens under adding, which look-ups
-// never take; mu is held for map access alone.
+// A look-up takes no lock: it finds marks by hash in a table of atomics. Sequence.adding is
+// the only lock. It is held over the journal's I/O.
 package purge

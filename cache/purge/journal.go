@@ -296,7 +296,7 @@ func (j *journal) fill(p *Sequence) error {
 		}
 		return err
 	}
-	if err := put(target{}, p.floor); err != nil {
+	if err := put(target{}, p.table.Load().floor.load()); err != nil {
 		return err
 	}
 	for t, m := range p.marks {

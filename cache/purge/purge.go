@@ -2,6 +2,7 @@ package purge
 
 import (
 	"fmt"
+	"hash/maphash"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,7 @@ type Purge struct {
 	Soft  bool   `json:"soft,omitempty"` // stale at once, rather than gone
 }
 
-// maxMarks bounds the purges remembered one by one, to about 40 MB. When there
+// maxMarks bounds the purges remembered one by one, to about 55 MB. When there
 // are more, they are folded into one that covers everything older, as stale, and
 // as gone up to the newest hard one: costly, and never wrong.
 const maxMarks = 1 << 18
@@ -47,14 +48,13 @@ type Sequence struct {
 	newest atomic.Uint64 // of the newest purge
 	limit  int           // of marks
 
-	mu    sync.RWMutex
-	marks map[target]marked
-	floor marked // covers everything
+	table atomic.Pointer[table] // finds the marks, without a lock
 
-	// add serialises purges, so that the journal has them in order. It is held
-	// over the journal's I/O, which mu is not. Lock order: adding, then mu.
+	// adding serialises purges, so that the journal has them in order. It is held over
+	// the journal's I/O, and no look-up takes it.
 	adding  sync.Mutex
-	journal *journal // nil keeps purges in memory only
+	marks   map[target]marked // what the table has, by name, for the journal
+	journal *journal          // nil keeps purges in memory only
 }
 
 type target struct {
@@ -97,7 +97,11 @@ func Open(sys fsys.Calls, dir string) (*Sequence, error) {
 	return p, nil
 }
 
-func newPurges(limit int) *Sequence { return &Sequence{limit: limit, marks: make(map[target]marked)} }
+func newPurges(limit int) *Sequence {
+	p := &Sequence{limit: limit, marks: make(map[target]marked)}
+	p.table.Store(newTable(maphash.MakeSeed(), marked{}, minSlots))
+	return p
+}
 
 // replay applies a line of the journal.
 func (p *Sequence) replay(l journalLine) {
@@ -139,38 +143,40 @@ func (p *Sequence) Add(all ...Purge) error {
 	if err := p.journal.add(lines...); err != nil {
 		return fmt.Errorf("purge is in force but not on disk, a restart would forget it: %w", err)
 	}
-	p.mu.RLock()
-	marks := len(p.marks)
-	p.mu.RUnlock()
-	if p.journal.lines > 2*marks+compactAfter {
+	if p.journal.lines > 2*len(p.marks)+compactAfter {
 		p.journal.compactSoon(&p.adding, p.limit)
 	}
 	return nil
 }
 
+// apply puts a purge in force. p.adding is held, or nobody else has p yet.
 func (p *Sequence) apply(seq uint64, u Purge) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	var m marked
+	m.add(seq, u.Soft)
 	if u.Scope == All {
-		p.floor.add(seq, u.Soft)
+		p.table.Load().floor.add(m)
 		return
 	}
 	t := target{u.Scope, u.Site, u.Name}
-	m := p.marks[t]
-	m.add(seq, u.Soft)
+	all := p.marks[t]
+	all.add(seq, u.Soft)
 	if len(p.marks) >= p.limit {
 		p.fold(seq)
 	}
-	p.marks[t] = m
+	p.marks[t] = all
+	now := p.table.Load()
+	p.table.Store(now.add(now.hash(t), all))
 }
 
 // fold forgets the single marks and covers everything older instead.
 func (p *Sequence) fold(seq uint64) {
+	was := p.table.Load()
+	floor := marked{gone: was.floor.load().gone, stale: seq}
 	for _, m := range p.marks {
-		p.floor.gone = max(p.floor.gone, m.gone)
+		floor.gone = max(floor.gone, m.gone)
 	}
-	p.floor.stale = seq
 	clear(p.marks)
+	p.table.Store(newTable(was.seed, floor, minSlots))
 }
 
 // Mark says what purges have done to a response of k that was born then.
@@ -178,21 +184,7 @@ func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
 	if born >= p.newest.Load() {
 		return policy.NotMarked
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	worst := p.floor.covers(born)
-	worst = max(worst, p.marks[target{Key, k.Site, k.ID}].covers(born))
-	worst = max(worst, p.marks[target{scope: Site, site: k.Site}].covers(born))
-	if k.Group != "" {
-		worst = max(worst, p.marks[target{Group, k.Site, k.Group}].covers(born))
-		if k.Metadata {
-			worst = max(worst, p.marks[target{GroupMetadata, k.Site, k.Group}].covers(born))
-		}
-	}
-	if k.Metadata {
-		worst = max(worst, p.marks[target{scope: SiteMetadata, site: k.Site}].covers(born))
-	}
-	return worst
+	return p.table.Load().covers(k, born)
 }
 
 func (p *Sequence) Close() error {

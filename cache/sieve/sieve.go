@@ -38,6 +38,11 @@ type Set struct {
 // shard is one shard. Entries live in a slice and link by position, and the map
 // holds no pointers: a million entries cost the garbage collector nothing.
 type shard struct {
+	// epoch grows when an entry loses credit or a new one is made. It changes under mu, and
+	// Touch reads it without. The padding keeps it off the line that mu writes.
+	epoch atomic.Uint64
+	_     [56]byte
+
 	mu      sync.Mutex
 	at      map[[16]byte]int32
 	entries []entry
@@ -70,6 +75,7 @@ func New() *Set {
 	for i := range x.shards {
 		x.shards[i].at, x.shards[i].leaving = make(map[[16]byte]int32), make(map[[16]byte]int64)
 		x.shards[i].entries = make([]entry, 1)
+		x.shards[i].epoch.Store(1)
 	}
 	return x
 }
@@ -185,6 +191,7 @@ func (x *Set) insert(s *shard, sum [16]byte, size int64, worth uint8) {
 	s.entries[newest].prev = i
 	s.entries[0].next = i
 	s.at[sum] = i
+	s.epoch.Add(1)
 	x.tally(s, &s.entries[i], 1)
 }
 
@@ -207,14 +214,24 @@ func (x *Set) Hit(sum [16]byte, worth uint8, changed int64) (vouched, known bool
 	return changed != 0 && e.changed == changed, true
 }
 
-// Touch marks a hit, wherever it was answered from.
-func (x *Set) Touch(sum [16]byte) {
+// Visit is the last time that an entry was touched through it. It belongs to a copy of the
+// file that answers in the file's place. The zero Visit has touched nothing.
+type Visit struct{ epoch atomic.Uint64 }
+
+// Touch marks a hit, wherever it was answered from. A hit after which the entry has all its
+// credit still, because no entry of its shard has lost any since the last Touch through v,
+// takes no lock and writes nothing.
+func (x *Set) Touch(sum [16]byte, v *Visit) {
 	s := x.shard(sum)
+	if v.epoch.Load() == s.epoch.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
 		s.entries[i].credit = s.entries[i].worth
 	}
+	v.epoch.Store(s.epoch.Load())
 }
 
 // Has says whether a file is recorded.
@@ -310,6 +327,7 @@ func (x *Set) evictFrom(s *shard, spared bool) ([16]byte, int64, bool) {
 			return sum, size, true
 		}
 		e.credit--
+		s.epoch.Add(1)
 		i = e.prev
 	}
 }

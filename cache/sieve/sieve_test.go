@@ -26,21 +26,21 @@ func TestSieve(t *testing.T) {
 		want []byte
 	}{
 		{"the oldest leaves first", func(x *Set) {}, []byte{1, 2, 3, 4, 5}},
-		{"what was hit stays longer", func(x *Set) { x.Touch(name(1)); x.Touch(name(3)) }, []byte{2, 4, 5, 1, 3}},
-		{"two hits are one", func(x *Set) { x.Touch(name(1)); x.Touch(name(1)) }, []byte{2, 3, 4, 5, 1}},
+		{"what was hit stays longer", func(x *Set) { x.Touch(name(1), new(Visit)); x.Touch(name(3), new(Visit)) }, []byte{2, 4, 5, 1, 3}},
+		{"two hits are one", func(x *Set) { x.Touch(name(1), new(Visit)); x.Touch(name(1), new(Visit)) }, []byte{2, 3, 4, 5, 1}},
 		{"all hit: the oldest", func(x *Set) {
 			for i := range byte(6) {
-				x.Touch(name(i))
+				x.Touch(name(i), new(Visit))
 			}
 		}, []byte{1, 2, 3, 4, 5}},
 		{"the hand goes on where it stopped", func(x *Set) {
-			x.Touch(name(1))
+			x.Touch(name(1), new(Visit))
 			x.Evict() // 2
-			x.Touch(name(3))
+			x.Touch(name(3), new(Visit))
 			x.Commit(name(6), 10, FileVisits)
 		}, []byte{4, 5, 6, 1, 3}},
 		{"a survivor of one round is not spared the next", func(x *Set) {
-			x.Touch(name(1))
+			x.Touch(name(1), new(Visit))
 			x.Evict() // 2, and 1 has lost its bit
 			for range 3 {
 				x.Evict() // 3, 4, 5
@@ -49,7 +49,7 @@ func TestSieve(t *testing.T) {
 		}, []byte{1, 6}},
 		{"what is removed is not evicted", func(x *Set) { x.Remove(name(1)); x.Remove(name(4)); x.Remove(name(9)) }, []byte{2, 3, 5}},
 		{"what the hand stands at is removed", func(x *Set) {
-			x.Touch(name(1))
+			x.Touch(name(1), new(Visit))
 			x.Evict()         // 2; the hand stands at 3
 			x.Remove(name(3)) //
 		}, []byte{4, 5, 1}},
@@ -59,16 +59,16 @@ func TestSieve(t *testing.T) {
 		{"metadata is passed by once, and after a hit twice", func(x *Set) {
 			x.Commit(name(6), 10, MetadataVisits)
 			x.Commit(name(7), 10, MetadataVisits)
-			x.Touch(name(6))
+			x.Touch(name(6), new(Visit))
 		}, []byte{1, 2, 3, 4, 5, 7, 6}},
 		{"one-hit wonders pass by what was asked for twice", func(x *Set) {
-			x.Touch(name(1))
-			x.Touch(name(2))
+			x.Touch(name(1), new(Visit))
+			x.Touch(name(2), new(Visit))
 			for i := range byte(50) {
 				x.Commit(name(100+i), 10, FileVisits)
 				x.Evict()
-				x.Touch(name(1))
-				x.Touch(name(2))
+				x.Touch(name(1), new(Visit))
+				x.Touch(name(2), new(Visit))
 			}
 			for _, i := range []byte{1, 2} {
 				if !x.Has(name(i)) {
@@ -109,7 +109,7 @@ func TestMetadataOutlivesFiles(t *testing.T) {
 		}
 		for i := range byte(150) {
 			for j := range byte(200) {
-				x.Touch(name(j))
+				x.Touch(name(j), new(Visit))
 			}
 			if sum, _, _ := x.Evict(); sum != name(200) {
 				x.Commit(name(i+20), 10, FileVisits)
@@ -150,5 +150,49 @@ func TestIndexCounts(t *testing.T) {
 	}
 	if len(seen) != 1000 || x.Used.Load() != 0 {
 		t.Errorf("%d left, %d bytes remain", len(seen), x.Used.Load())
+	}
+}
+
+// A Visit spares the lock only as long as the entry has all its credit.
+func TestTouchThroughOneVisit(t *testing.T) {
+	x, visit := New(), new(Visit)
+	for i := range byte(4) {
+		x.Commit(name(i), 10, FileVisits)
+	}
+	x.Touch(name(0), visit)
+	x.Touch(name(0), visit) // nothing has changed, and nothing is written
+	x.Evict()               // 1, and 0 has lost its credit
+	x.Touch(name(0), visit)
+	if have := evicted(x); !slices.Equal(have, []byte{2, 3, 0}) {
+		t.Errorf("left in the order %v: a touch after the hand passed was lost", have)
+	}
+	x.Touch(name(0), visit) // of nothing
+	x.Commit(name(0), 10, FileVisits)
+	x.Commit(name(1), 10, FileVisits)
+	x.Touch(name(0), visit)
+	if have := evicted(x); !slices.Equal(have, []byte{1, 0}) {
+		t.Errorf("left in the order %v: a touch after a new commit was lost", have)
+	}
+}
+
+func BenchmarkTouch(b *testing.B) {
+	x := New()
+	sums, visits := make([][16]byte, 1<<16), make([]Visit, 1<<16)
+	for i := range sums {
+		sums[i] = [16]byte{0: byte(i), 1: byte(i >> 8)}
+		x.Commit(sums[i], 4096, FileVisits)
+	}
+	for _, bm := range []struct {
+		name string
+		mask int
+	}{{"one entry", 0}, {"many entries", len(sums) - 1}} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					x.Touch(sums[i&bm.mask], &visits[i&bm.mask])
+				}
+			})
+		})
 	}
 }

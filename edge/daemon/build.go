@@ -51,7 +51,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 }
 
 // buildSite returns the site that old has, or a new one. The knowledge of masters is
-// in d.masters either way.
+// in d.masters, and outlives both.
 func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*site.Site, error) {
 	var before *site.Site
 	if old != nil {

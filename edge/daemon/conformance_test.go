@@ -220,8 +220,9 @@ func (r *rig) settle() {
 	r.edge.settle(r.t)
 }
 
-// barrier makes the next step see the store: the memory tier takes responses
-// in order and later, so that a sentinel that has arrived stands for all before it; the disk tier is closed and opened.
+// barrier makes the next step see the store. The memory tier takes responses in
+// order and later, so that a sentinel that has arrived stands for all before it. The
+// disk tier is closed and opened.
 func (r *rig) barrier() {
 	if r.mode.disk {
 		if err := r.edge.cache.Close(); err != nil {

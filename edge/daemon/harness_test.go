@@ -25,8 +25,7 @@ type testEdge struct {
 }
 
 // newTestEdge opens an edge as Run does, on a free port, with the configuration in
-// text completed for a test. It knows the kinds of the program, and
-// further ones.
+// text completed for a test. It knows the kinds of the program, and further ones.
 func newTestEdge(t testing.TB, text string, disk bool, further ...kind.Descriptor) *testEdge {
 	t.Helper()
 	cfg := configured(t, "admin: { listen: '' }\nlog: { access: 'off' }\n"+text, further...)

@@ -42,7 +42,8 @@ func (d *Daemon) registerMetrics() {
 	d.registerFeeds()
 }
 
-// registerMasters registers the figures of the masters. The label pool tells the masters of a site from those for files alone.
+// registerMasters registers the figures of the masters. The label pool tells the
+// masters of a site from those for files alone.
 func (d *Daemon) registerMasters() {
 	pools := func(each func(site string, p *origin.PoolStatus)) {
 		g := d.serving()

@@ -1,0 +1,45 @@
+package disk
+
+import (
+	"io"
+	"io/fs"
+	"sync/atomic"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
+)
+
+// Entry is the open file of a stored response, and the response's Body.
+type Entry struct {
+	store.Entry
+	raw      fsys.At // unchecked
+	Info     fs.FileInfo
+	Changed  int64   // when the file was changed
+	verified bool    // its bytes have been checked since
+	chunks   *chunks // checks the bytes while they are read; nil where that is not needed
+	released atomic.Bool
+}
+
+func (o *Entry) ReadAt(p []byte, off int64) (int, error) {
+	if o.chunks != nil {
+		return o.chunks.ReadAt(p, off)
+	}
+	return o.raw.ReadAt(p, off)
+}
+
+func (o *Entry) Section(off, n int64) (io.Reader, error) {
+	if o.chunks != nil {
+		return o.chunks.reader(off, off+n), nil
+	}
+	_, err := o.raw.File.Seek(o.raw.Base+off, io.SeekStart)
+	return o.raw.File, err
+}
+
+func (o *Entry) Bytes() ([]byte, bool) { return nil, false }
+
+func (o *Entry) Close() error {
+	if o.released.Swap(true) {
+		return nil
+	}
+	return o.raw.File.Close()
+}

@@ -1,0 +1,252 @@
+package disk
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"pkgedge/cache/fsys/fsystest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
+)
+
+// TestDiskFaults makes each call of a life fail once, in each way, and kills the
+// edge at each. Every earlier commit is readable afterwards, nothing partial is,
+// the counts are right, and nothing is left open.
+func TestDiskFaults(t *testing.T) {
+	met := map[string]bool{}
+	for name, live := range map[string]func(*life){"small": (*life).small, "large": (*life).large} {
+		for _, kind := range []*fsystest.Faults{{}, {Short: true}, {Killed: true}, {Killed: true, Short: true}} {
+			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.Killed, kind.Short), func(t *testing.T) {
+				meetFaults(t, live, kind, met)
+			})
+		}
+	}
+	for _, op := range []string{"open", "create", "mkdir", "rename", "remove", "list", "stat", "chmod", "read", "write", "sync", "space"} {
+		if !met[op] {
+			t.Errorf("no %s failed: %v", op, slices.Collect(maps.Keys(met)))
+		}
+	}
+}
+
+// meetFaults lives once for each call of a life.
+func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
+	dry := &fsystest.Faults{}
+	d, err := Open(dry.Calls(), t.TempDir(), 8<<20, func(string, error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dry.Count = 0
+	h := newHistory()
+	live(&life{Store: d, history: h})
+	calls := dry.Count
+	h.check(t, d, true)
+	d.Close()
+	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
+	dir := t.TempDir()
+	for at := 1; at <= calls; at++ {
+		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
+		d, err := Open(f.Calls(), dir, 8<<20, func(string, error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Count, f.FailAt = 0, at
+		h := newHistory()
+		live(&life{Store: d, history: h, stop: f.Gone})
+		met[f.Failed] = true
+		f.FailAt = 0
+		if !kind.Killed {
+			h.check(t, d, true) // the fault has passed
+			used, count := storetest.Files(t, dir)
+			if have := d.Used() + d.reserved.Load(); have < used || d.Index.Count.Load() < int64(count) {
+				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.Index.Count.Load())
+			}
+		}
+		d.Close()
+		if d, err = Open(fsystest.Quick(), dir, 8<<20, func(string, error) {}); err != nil {
+			t.Fatal(err)
+		}
+		h.check(t, d, true)
+		d.Scan(nil)
+		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.Index.Count.Load() {
+			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.Index.Count.Load())
+		}
+		for name := range h.bodies {
+			k := store.Key{Site: "s", ID: name}
+			if s := d.Get(k); s != nil {
+				s.Release()
+				d.Remove(k, s.ID)
+			}
+		}
+		d.Close()
+		storetest.Clean(t, dir)
+		for i := range directories {
+			os.Remove(filepath.Join(dir, "objects", directory(i)))
+		}
+		if t.Failed() {
+			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)
+		}
+	}
+}
+
+// A power cut leaves files short, empty or with holes: each is a miss, and the
+// others are what they were.
+func TestDiskPowerCut(t *testing.T) {
+	for _, cut := range []struct {
+		name string
+		file func(b []byte) []byte
+	}{
+		{"empty", func(b []byte) []byte { return nil }},
+		{"half", func(b []byte) []byte { return b[:len(b)/2] }},
+		{"one byte less", func(b []byte) []byte { return b[:len(b)-1] }},
+		{"all holes", func(b []byte) []byte { return make([]byte, len(b)) }},
+		{"holes at the end", func(b []byte) []byte { return append(b[:len(b)/2:len(b)/2], make([]byte, len(b)-len(b)/2)...) }},
+		{"holes in front", func(b []byte) []byte { return append(make([]byte, len(b)/2), b[len(b)/2:]...) }},
+		{"the last block", func(b []byte) []byte {
+			keep := (len(b) - 1) &^ 4095
+			return append(b[:keep:keep], make([]byte, len(b)-keep)...)
+		}},
+	} {
+		t.Run(cut.name, func(t *testing.T) {
+			dir := t.TempDir()
+			h := newHistory()
+			d := openedDisk(t, dir, 8<<20)
+			(&life{Store: d, history: h}).small()
+			victim := d.Path(store.Key{Site: "s", ID: "large"}.Sum())
+			d.Close()
+			b, err := os.ReadFile(victim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(victim, cut.file(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d = openedDisk(t, dir, 8<<20)
+			storetest.Expect(t, d, store.Key{Site: "s", ID: "large"}, 0, nil)
+			delete(h.bodies, "large")
+			h.check(t, d, true)
+			if left, _ := os.ReadDir(filepath.Join(dir, "quarantine")); len(left) != 1 || d.quarantine.count() != 1 {
+				t.Errorf("%d files are in quarantine, counted %d, want 1", len(left), d.quarantine.count())
+			}
+			d.Scan(nil)
+			if used, _ := storetest.Files(t, dir); d.Used() != used+d.quarantine.bytes.Load() || d.quarantine.bytes.Load() == 0 {
+				t.Errorf("%d bytes, counted %d, of them %d in quarantine", used, d.Used(), d.quarantine.bytes.Load())
+			}
+		})
+	}
+}
+
+func TestDiskQuarantineIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	d := openedDisk(t, dir, 64<<20)
+	spoil := func(i, size int) {
+		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, size)
+		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
+		storetest.Flip(t, d.Path(k.Sum()), -1)
+		storetest.Expect(t, d, k, 0, nil)
+	}
+	for i := range 30 {
+		spoil(i, 100)
+	}
+	spoil(30, 2<<20) // more than a 64th
+	left, err := os.ReadDir(filepath.Join(dir, "quarantine"))
+	if err != nil || len(left) != maxQuarantined || d.quarantine.count() != maxQuarantined || d.corrupt.Load() != 31 {
+		t.Errorf("%d files kept aside, counted %d of %d spoiled; want %d of 31: %v", len(left), d.quarantine.count(), d.corrupt.Load(), maxQuarantined, err)
+	}
+	used := d.quarantine.bytes.Load()
+	d.Close()
+	d = openedDisk(t, dir, 64<<20)
+	if d.quarantine.count() != maxQuarantined || d.quarantine.bytes.Load() != used {
+		t.Errorf("after a restart %d files of %d bytes, want %d of %d", d.quarantine.count(), d.quarantine.bytes.Load(), maxQuarantined, used)
+	}
+	for i := range 4 {
+		spoil(100+i, 400_000)
+	}
+	if have := d.quarantine.bytes.Load(); have > d.limit/64 || d.quarantine.count() != 2 {
+		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.count(), d.limit/64)
+	}
+}
+
+// A file that cannot be removed still takes its room.
+func TestDiskCountsWhatItCannotRemove(t *testing.T) {
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
+	for name, lose := range map[string]func(d *Store){
+		"evicted":     func(d *Store) { d.evictTo(0, 10) },
+		"removed":     func(d *Store) { d.Remove(k, 1) },
+		"quarantined": func(d *Store) { d.limit, d.quarantine.limit = 0, 0; storetest.Flip(t, d.Path(k.Sum()), -1); d.Get(k) },
+		"aborted": func(d *Store) {
+			w, err := d.Create(k, storetest.Meta(k, 2, b), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Write(b)
+			w.Abort()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := openHere(t, t.TempDir())
+			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+			d.Sys.Remove = func(string) error { return syscall.EIO }
+			d.quarantine.sys.Remove = d.Sys.Remove
+			lose(d)
+			want := int64(1)
+			if name == "aborted" {
+				want = 2
+			}
+			if have := d.Used() + d.reserved.Load(); have < want*onDisk(10_000) {
+				t.Errorf("%d bytes are counted, %d files are there", have, want)
+			}
+			if !d.Breaker.Open(time.Now()) {
+				t.Error("it goes on writing")
+			}
+		})
+	}
+}
+
+// Between the choice of what to evict and its removal, it may have been replaced.
+func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 8<<20)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	sum, size, _ := d.Index.Evict()
+	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
+	if err := d.unlink(sum, size); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Expect(t, d, k, 2, b)
+}
+
+// Who found damage holds no turn: the file may be another one by now, and what
+// cannot be read is not known to be damaged.
+func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 8<<20)
+	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	replaced := d.Get(k)
+	defer replaced.Release()
+	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
+	stored := d.Get(k)
+	defer stored.Release()
+	d.SetAside(k.Sum(), replaced.Body.(*Entry).Info)
+	d.SetAside(k.Sum(), nil) // its head was damaged, and is not any more
+	real := d.Sys.Read
+	d.Sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+	d.SetAside(k.Sum(), stored.Body.(*Entry).Info)
+	storetest.Expect(t, d, k, 0, nil)
+	d.Sys.Read = real
+	storetest.Expect(t, d, k, 2, b)
+	if d.corrupt.Load() != 0 {
+		t.Errorf("%d spoiled", d.corrupt.Load())
+	}
+	// A freshening meanwhile leaves the file, and its damage.
+	if err := d.Freshen(k, 2, storetest.Meta(k, 3, b)); err != nil {
+		t.Fatal(err)
+	}
+	d.SetAside(k.Sum(), stored.Body.(*Entry).Info)
+	storetest.Expect(t, d, k, 0, nil)
+}

@@ -1,0 +1,82 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
+)
+
+// Freshen replaces the Meta and leaves the body where it is.
+func (d *Store) Freshen(k store.Key, old uint64, m *store.Meta) error {
+	raw := record.EncodeMeta(m)
+	err := d.freshen(k, old, m, raw, false)
+	if !errors.Is(err, record.ErrTooLarge) || len(raw) > 1<<record.MaxSlotLog {
+		return err
+	}
+	room := onDisk(int64(len(raw)))
+	if err := d.reserve(room, 0); err != nil { // which takes turns
+		return fmt.Errorf("cannot freshen: %w", err)
+	}
+	defer d.reserved.Add(-room)
+	return d.freshen(k, old, m, raw, true)
+}
+
+// freshen writes a Meta into the slot that does not hold the present one; with
+// room for it, also behind the body.
+func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room bool) error {
+	sum := k.Sum()
+	turn := d.KeyLock(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	f, h, info, err := d.peek(sum, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return store.ErrAbsent
+	}
+	if err != nil {
+		return fmt.Errorf("cannot freshen: %w", err)
+	}
+	defer f.Close()
+	if h.Meta.ID != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
+		return store.ErrGone
+	}
+	vouched := d.Index.Vouched(sum, fsys.ChangeTime(info))
+	if !record.Fits(raw, h.SlotLog) {
+		if !room {
+			return record.ErrTooLarge
+		}
+		if raw, err = d.writeTail(sum, f, &h, info.Size(), raw); err != nil {
+			d.failed("freshen", err)
+			return err
+		}
+	}
+	if k.Metadata && info.Mode()&metadataMode == 0 {
+		d.Sys.Chmod(f, fsys.FileMode|metadataMode) // an older edge's; without it, the next start knows it less well
+	}
+	slot, at := h.OtherSlot(raw)
+	if _, err := d.Sys.Write(f, slot, at); err != nil {
+		d.failed("freshen", err)
+		return fmt.Errorf("cannot freshen: %w", err)
+	}
+	if vouched { // the change was ours, and left the body
+		d.Index.Vouch(sum, d.changeTime(f))
+	}
+	return nil
+}
+
+// writeTail writes a Meta behind the end, and returns what its slot is to hold.
+// The turn is held, and room was made.
+func (d *Store) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64, raw []byte) ([]byte, error) {
+	at := h.TailRoom(int64(len(raw)))
+	d.Index.Discover(sum, onDisk(size), sieve.FileVisits)
+	d.Index.Resize(sum, onDisk(max(size, at.End())))
+	if _, err := d.Sys.Write(f, raw, at.Off); err != nil {
+		return nil, fmt.Errorf("cannot freshen: %w", err)
+	}
+	return record.EncodeTailSlot(at.Off, raw), nil
+}

@@ -1,0 +1,169 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/sieve"
+)
+
+// Open takes possession of dir, which must be writable and not in use.
+func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (*Store, error) {
+	d := &Store{
+		Dir: dir, limit: limit, MaxFiles: math.MaxInt64, Sys: sys, Notify: seldom(notify), Index: sieve.New(),
+		checks:     checks{running: make(map[checked]*check)},
+		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
+		watermark:  watermark{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
+		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
+		chunkBufs:  sync.Pool{New: func() any { return new([record.ChunkSize]byte) }},
+	}
+	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make the cache directory: %w", err)
+		}
+	}
+	var err error
+	if d.lock, err = sys.Open(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR); err != nil {
+		return nil, fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	if err := d.prepare(); err != nil {
+		d.lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// prepare makes a directory ready that may be an earlier edge's.
+func (d *Store) prepare() error {
+	switch err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", d.Dir)
+	case err != nil:
+		return fmt.Errorf("cannot lock the cache directory %q: %w", d.Dir, err)
+	}
+	if err := d.checkFormat(); err != nil {
+		return err
+	}
+	if err := errors.Join(d.sweep(), d.quarantine.find()); err != nil {
+		d.Notify("start", fmt.Errorf("cannot clean up: %w", err))
+	}
+	d.Index.Unseen.Store(max(0, d.known()-d.quarantine.bytes.Load()))
+	return errors.Join(d.begin(), d.try())
+}
+
+// closedMark is what the lock file holds after a close.
+const closedMark = "closed\n"
+
+// begin finds out whether the earlier edge was closed, and forgets that.
+func (d *Store) begin() error {
+	have := make([]byte, len(closedMark))
+	d.Sys.Read(d.lock, have, 0) // what cannot be read was not closed
+	d.unclean = string(have) != closedMark && d.Index.Unseen.Load() > 0
+	err := d.Sys.Cut(d.lock, 0)
+	if err == nil {
+		err = d.Sys.Sync(d.lock)
+	}
+	if err != nil && !fsys.IsFull(err) {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
+}
+
+// sweep removes what a stopped edge was writing, which was never committed. What
+// stays takes its room.
+func (d *Store) sweep() error {
+	left, errs := d.Sys.List(filepath.Join(d.Dir, "tmp"))
+	for _, e := range left {
+		err := d.Sys.Remove(filepath.Join(d.Dir, "tmp", e.Name()))
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		errs = errors.Join(errs, err)
+		if info, err := e.Info(); err == nil {
+			d.reserved.Add(onDisk(info.Size()))
+		}
+	}
+	return errs
+}
+
+// known is what the files of an earlier edge take, in bytes, no less than that.
+func (d *Store) known() int64 {
+	if have, err := d.Sys.List(filepath.Join(d.Dir, "objects")); err == nil && len(have) == 0 {
+		return 0
+	}
+	return d.watermark.read()
+}
+
+// try finds out whether files can be made. A full disk is trouble that passes.
+func (d *Store) try() error {
+	path := filepath.Join(d.Dir, "tmp", "try")
+	f, err := d.Sys.Open(path, os.O_CREATE|os.O_RDWR)
+	if err == nil {
+		err = errors.Join(f.Close(), d.Sys.Remove(path))
+	}
+	if fsys.IsFull(err) {
+		d.failed("start", err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
+}
+
+func (d *Store) checkFormat() error {
+	f, err := d.Sys.Open(filepath.Join(d.Dir, "format"), os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		if fsys.IsFull(err) {
+			return nil
+		}
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	defer f.Close()
+	have := make([]byte, 20)
+	size, err := d.Sys.Read(f, have, 0)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("cannot read the cache directory: %w", err)
+	}
+	// A power cut may have left anything here. Every cache file says its format
+	// too, so only a number that is not ours counts.
+	switch n, err := strconv.Atoi(strings.TrimSpace(string(have[:size]))); {
+	case err == nil && n > diskFormat:
+		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
+			d.Dir, n, diskFormat)
+	case err == nil && n == diskFormat:
+		return nil
+	}
+	// An older edge reads none of what this one writes, and is refused from now on.
+	if err = d.Sys.Cut(f, 0); err == nil {
+		_, err = d.Sys.Write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
+	}
+	if err != nil && !fsys.IsFull(err) {
+		return fmt.Errorf("cannot write to the cache directory: %w", err)
+	}
+	return nil
+}
+
+func (d *Store) Close() error {
+	if d.closed.Swap(true) {
+		return nil // the directory may be another one's by now
+	}
+	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)
+	if !d.unclean || d.asked.Load() {
+		if _, err := d.Sys.Write(d.lock, []byte(closedMark), 0); err == nil {
+			d.Sys.Sync(d.lock) // after which what was evicted stays evicted
+		}
+	}
+	return d.lock.Close()
+}

@@ -1,0 +1,159 @@
+package disk
+
+import (
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"time"
+
+	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
+)
+
+// directories is how many there are below objects.
+const directories = 256
+
+func directory(i int) string { return hex.EncodeToString([]byte{byte(i)}) }
+
+// sumOf is the sum that a file is named by.
+func sumOf(dir, name string) (sum store.Sum, ok bool) {
+	if len(name) != 2*len(sum)-2 {
+		return sum, false
+	}
+	n, err := hex.Decode(sum[:], []byte(dir+name))
+	return sum, err == nil && n == len(sum)
+}
+
+// scanStep is how many files the scan asks about before it rests, for as long as
+// they took: at most half a disk's and half a processor's time is spent on it.
+const scanStep = 256
+
+// scanAgain is how long the scan waits at first for a directory that could not
+// be read.
+const scanAgain = 10 * time.Millisecond
+
+// Scan fills the index with the files an earlier edge left. Until it is done,
+// files are served all the same, what they take is known only as a whole, and
+// those not seen yet are not evicted. A directory that cannot be read, or a file of
+// it, is tried again later.
+func (d *Store) Scan(stop <-chan struct{}) {
+	p := scanPace{began: time.Now(), left: scanStep}
+	todo := make([]int, directories)
+	for i := range todo {
+		todo[i] = i
+	}
+	for wait := scanAgain; ; wait = min(2*wait, time.Minute) {
+		var failed []int
+		for _, i := range todo {
+			err := d.scanDirectory(directory(i), &p, stop)
+			if stopped(stop, 0) {
+				return
+			}
+			if err != nil {
+				d.Notify("scan", err)
+				failed = append(failed, i)
+				continue
+			}
+			d.scanned.Add(1)
+		}
+		if todo = failed; len(todo) == 0 {
+			break
+		}
+		if stopped(stop, wait) {
+			return
+		}
+	}
+	d.Index.Unseen.Store(0)
+	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, d.watermark.step())
+	d.evictTo(d.limit, d.MaxFiles)
+}
+
+// scanDirectory records the files of a directory, and evicts where they are more
+// than the index may have.
+func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
+	entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if sum, ok := sumOf(dir, e.Name()); ok {
+			if unread := d.scanFile(sum, e); unread != nil {
+				err = unread
+			}
+			d.evictTo(math.MaxInt64, d.MaxFiles)
+		}
+		if p.rest(stop) {
+			break
+		}
+	}
+	return err
+}
+
+// scanFile records a file, unless it has gone. The turn is held so that it does
+// not go in between.
+func (d *Store) scanFile(sum store.Sum, e fs.DirEntry) error {
+	turn := d.KeyLock(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	info, err := e.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.Index.Discover(sum, onDisk(info.Size()), worthOf(info))
+	return nil
+}
+
+func worthOf(info fs.FileInfo) uint8 {
+	if info.Mode()&metadataMode != 0 {
+		return sieve.MetadataVisits
+	}
+	return sieve.FileVisits
+}
+
+// scanPace rests after every scanStep files, for as long as they took.
+type scanPace struct {
+	began time.Time
+	left  int
+}
+
+// rest counts a file, and says whether stop came.
+func (p *scanPace) rest(stop <-chan struct{}) bool {
+	if p.left--; p.left > 0 {
+		return false
+	}
+	if stopped(stop, time.Since(p.began)) {
+		return true
+	}
+	p.began, p.left = time.Now(), scanStep
+	return false
+}
+
+// stopped waits, and says whether stop came meanwhile.
+func stopped(stop <-chan struct{}, wait time.Duration) bool {
+	if wait <= 0 {
+		select {
+		case <-stop:
+			return true
+		default:
+			return false
+		}
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-stop:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// metadataMode is the sticky bit, which means nothing for a file. Here it says that
+// the file's response is metadata, so that the scan knows without opening the file. It
+// is a hint. A file that has lost it is metadata again from its next hit on.
+const metadataMode = fs.ModeSticky

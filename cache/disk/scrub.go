@@ -1,0 +1,116 @@
+package disk
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+)
+
+// The scrubber reads every file once in a while, for bytes that rot where no
+// look-up checks them: below the file system, which leaves no change time. It
+// reads no faster than scrubRate, an eighth of that while clients read from the
+// disk too, one file at a time, and rests between rounds.
+const (
+	scrubRate  = 8 << 20 // bytes per second
+	scrubYield = 8
+	scrubEvery = 24 * time.Hour
+)
+
+// Scrub reads everything, again and again.
+func (d *Store) Scrub(stop <-chan struct{}) {
+	p := &scrubPace{disk: d, stop: stop, rate: scrubRate}
+	for !stopped(stop, time.Minute) { // a start has better things to do
+		for i := range directories {
+			entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", directory(i)))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				d.Notify("scrub", err)
+			}
+			for _, e := range entries {
+				if sum, ok := sumOf(directory(i), e.Name()); ok {
+					d.scrubFile(sum, p)
+				}
+				if stopped(stop, 0) {
+					return
+				}
+			}
+			if stopped(stop, 0) {
+				return
+			}
+		}
+		if stopped(stop, scrubEvery) {
+			return
+		}
+	}
+}
+
+// scrubFile checks one file.
+func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
+	if p.rest(record.FrontSize) != nil {
+		return
+	}
+	f, h, info, err := d.front(sum, readOnly)
+	if err != nil {
+		return // gone, or condemned
+	}
+	defer f.Close()
+	k := store.Key{Site: h.Meta.Site, ID: h.Meta.Key}
+	file := d.Sys.At(f, 0)
+	if _, err = record.ReadSums(file, &h); err == nil {
+		err = record.Verify(&paced{d.Sys.At(f, record.BodyOffset(h.SlotLog)), p}, h.Meta)
+	}
+	switch {
+	case errors.Is(err, errStopped):
+		return
+	case k.Sum() != sum, record.IsDamage(err):
+		d.SetAside(sum, info)
+	case err != nil:
+		d.Notify("scrub", err)
+	default:
+		d.Index.Vouch(sum, fsys.ChangeTime(info))
+	}
+	d.scrubbed.Add(1)
+}
+
+// errStopped ends what is done in the background.
+var errStopped = errors.New("the cache is closing")
+
+// scrubPace says how fast the scrubber may read.
+type scrubPace struct {
+	disk    *Store
+	stop    <-chan struct{}
+	rate    time.Duration // bytes per second
+	lookups int64         // when it rested last
+}
+
+// rest takes the time that reading n bytes may take.
+func (p *scrubPace) rest(n int) error {
+	wait := time.Duration(n) * time.Second / p.rate
+	if lookups := p.disk.lookups.Load(); lookups != p.lookups {
+		p.lookups = lookups
+		wait *= scrubYield
+	}
+	if stopped(p.stop, wait) {
+		return errStopped
+	}
+	return nil
+}
+
+// paced is a body that is read at a pace.
+type paced struct {
+	io.ReaderAt
+	pace *scrubPace
+}
+
+func (p *paced) ReadAt(b []byte, off int64) (int, error) {
+	n, err := p.ReaderAt.ReadAt(b, off)
+	if rest := p.pace.rest(n); rest != nil {
+		err = rest
+	}
+	return n, err
+}

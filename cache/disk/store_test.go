@@ -1,0 +1,26 @@
+package disk
+
+import (
+	"testing"
+
+	"pkgedge/cache/fsys"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
+)
+
+func TestDiskIsAStore(t *testing.T) {
+	storetest.Test(t, func(t *testing.T) (store.Store, func()) { return openedDisk(t, t.TempDir(), 64<<20), func() {} })
+}
+
+func openedDisk(t testing.TB, dir string, limit int64) *Store {
+	t.Helper()
+	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.Close()
+		storetest.Clean(t, dir)
+	})
+	return d
+}

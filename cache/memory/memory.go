@@ -1,0 +1,358 @@
+package memory
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/ristretto/v2"
+
+	"pkgedge/cache/budget"
+	"pkgedge/cache/sieve"
+	"pkgedge/cache/store"
+)
+
+// Store keeps small stored responses in ristretto.
+//
+// ristretto drops writes, reorders them, and can bring a deleted value back
+// (PITFALLS section 1 measured all three). So it decides nothing here: its key
+// is (sum, Meta.ID), under which exactly one immutable value can ever exist, and
+// current says which ID is the stored one. What ristretto does not have is a
+// miss; what it still has of an older ID is never asked for.
+type Store struct {
+	values  *ristretto.Cache[uint64, *Resident]
+	largest int64 // bytes; larger responses are not kept here
+	shards  [64]currents
+
+	// Buffers also has what ristretto was given and has not decided on yet: it
+	// counts none of that, and its queue is long.
+	Buffers *budget.Buffers
+
+	share         int64        // what values may hold, less what is lent and beside
+	borrowed      atomic.Int64 // bytes
+	IndexOverhead func() int64 // what the disk tier's index takes
+}
+
+// currents maps sums to the ID of the stored response, for those that were
+// given to ristretto. ristretto's evictions remove entries, which bounds it.
+type currents struct {
+	mu sync.Mutex
+	// changes counts puts and forgets. A copy made from the disk is only taken
+	// when nothing changed since the look-up that missed: otherwise
+	//
+	//	reader: misses in memory, opens v1 on disk
+	//	writer: commits v2, put; v2 is evicted from memory
+	//	reader: puts v1 — and memory would answer with it
+	changes uint64
+	ids     map[store.Sum]uint64
+	moving  map[store.Sum]int // copied from one tier to the other at this moment, see Holds
+}
+
+// Resident is a response in memory, and its own Body. It is immutable, so that a hit
+// hands out the one Entry that it has.
+type Resident struct {
+	store.Entry
+	Key      store.Key
+	Sum      store.Sum
+	Data     []byte
+	OnlyHere bool // there is no copy on disk, or not with this Meta
+
+	Visit sieve.Visit // of the copy on disk
+}
+
+func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *Resident {
+	r := &Resident{Key: k, Sum: sum, Data: data, OnlyHere: sole}
+	r.Entry = store.Entry{Meta: m, Body: r}
+	return r
+}
+
+// ReadAt, Section, Bytes and Close make a resident a Body.
+func (r *Resident) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(r.Data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, r.Data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (r *Resident) Section(off, n int64) (io.Reader, error) {
+	return bytes.NewReader(r.Data[off : off+n]), nil
+}
+
+func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
+
+func (r *Resident) Close() error { return nil }
+
+// cost is what a resident takes, to which ristretto adds 56 bytes.
+func (r *Resident) cost() int64 { return int64(cap(r.Data)) + r.Overhead() }
+
+// Alloc makes a body's bytes with the capacity that the allocator gives them, so
+// that cap says what they take.
+func Alloc(size int64) []byte { return slices.Grow([]byte(nil), int(size))[:size] }
+
+const (
+	// queuing is what a fill takes that waits for ristretto.
+	queuing = 16 << 10
+)
+
+// meanObject is the size the counters are planned for: registries' small
+// objects are packument variants and small tarballs.
+const meanObject = 16 << 10
+
+func New(s budget.Shares) (*Store, error) {
+	m := &Store{
+		largest:       max(s.Tier/64, 64<<10), // about a hundredth of the budget
+		Buffers:       budget.NewBuffers(s.Afloat),
+		IndexOverhead: func() int64 { return 0 },
+	}
+	for i := range m.shards {
+		m.shards[i].ids, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
+	}
+	// About 30 counters for each object that fits: the sketch's four rows
+	// carry the information of one (PITFALLS section 1 has the hit ratios).
+	counters := max(30*s.Tier/meanObject, 10_000)
+	m.share = max(s.Tier-5*counters, budget.MinTier)
+	drop := func(item *ristretto.Item[*Resident]) {
+		if r := item.Value; r != nil {
+			m.shard(r.Sum).drop(r.Sum, r.ID)
+		}
+	}
+	var err error
+	m.values, err = ristretto.NewCache(&ristretto.Config[uint64, *Resident]{
+		NumCounters: counters,
+		MaxCost:     m.share,
+		BufferItems: 64,
+		OnEvict:     drop,
+		OnReject:    drop,
+		Cost: func(r *Resident) int64 { // called when an item leaves the queue
+			m.Buffers.Release(r.cost() + queuing)
+			return r.cost()
+		},
+	})
+	return m, err
+}
+
+func (m *Store) shard(s store.Sum) *currents { return &m.shards[s[15]%64] }
+
+func (c *currents) drop(s store.Sum, id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ids[s] == id {
+		delete(c.ids, s)
+	}
+}
+
+// slot mixes the sum, which is already a digest, with the ID.
+func slot(s store.Sum, id uint64) uint64 {
+	h := id * 0x9e3779b97f4a7c15
+	for i := range 8 {
+		h ^= uint64(s[i]) << (8 * i)
+	}
+	return h
+}
+
+// Lookup returns the response, or a ticket for promote.
+func (m *Store) Lookup(k store.Key, sum store.Sum) (*Resident, uint64) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	id, ok := c.ids[sum]
+	ticket := c.changes
+	c.mu.Unlock()
+	if !ok {
+		return nil, ticket
+	}
+	r, ok := m.values.Get(slot(sum, id))
+	if !ok || r.ID != id || r.Key.Site != k.Site || r.Key.ID != k.ID {
+		return nil, ticket
+	}
+	return r, ticket
+}
+
+// Takes says whether a response is small enough.
+func (m *Store) Takes(meta *store.Meta) bool {
+	return meta.Size()+meta.Overhead() <= m.largest
+}
+
+// Put keeps a response that was committed. sole says that the disk has no copy.
+func (m *Store) Put(k store.Key, meta *store.Meta, data []byte, sole bool) {
+	sum := k.Sum()
+	c := m.shard(sum)
+	c.mu.Lock()
+	c.changes++
+	before, had := c.ids[sum]
+	newer := before < meta.ID
+	if newer {
+		c.ids[sum] = meta.ID
+	}
+	c.mu.Unlock()
+	if !newer {
+		return
+	}
+	m.set(NewResident(k, sum, meta, data, sole))
+	if had {
+		m.values.Del(slot(sum, before)) // nobody asks for it again, and it would count until evicted
+	}
+}
+
+func (m *Store) set(r *Resident) {
+	m.resize()
+	n := r.cost() + queuing
+	if m.Buffers.Take(n) {
+		if m.values.Set(slot(r.Sum, r.ID), r, 0) {
+			return
+		}
+		m.Buffers.Release(n)
+	}
+	m.shard(r.Sum).drop(r.Sum, r.ID)
+}
+
+// Promote keeps a copy of a response read from the disk, if nothing changed
+// since the look-up that gave the ticket, and returns the copy to serve.
+func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
+	r := NewResident(k, k.Sum(), meta, data, false)
+	m.values.Get(slot(r.Sum, meta.ID)) // it is not there, and counts as asked for: ristretto admits by that
+	c := m.shard(r.Sum)
+	c.mu.Lock()
+	taken := c.changes == ticket && c.ids[r.Sum] < meta.ID
+	if taken {
+		c.ids[r.Sum] = meta.ID
+	}
+	c.mu.Unlock()
+	if taken {
+		m.set(r)
+	}
+	return &r.Entry
+}
+
+// Freshen renews the Meta of the response with the old ID, if that is held here
+// and the current one.
+func (m *Store) Freshen(k store.Key, old uint64, meta *store.Meta) error {
+	return m.Renew(k, old, meta, true)
+}
+
+// Renew is Freshen; sole says that the disk does not have the new Meta.
+func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) error {
+	sum := k.Sum()
+	r, ok := m.values.Get(slot(sum, old))
+	if !ok || r.ID != old || !store.SameBytes(r.Meta, meta) {
+		return store.ErrGone
+	}
+	c := m.shard(sum)
+	c.mu.Lock()
+	current := c.ids[sum] == old
+	if current {
+		c.changes++
+		c.ids[sum] = meta.ID
+	}
+	c.mu.Unlock()
+	if !current {
+		return store.ErrGone
+	}
+	m.set(NewResident(k, sum, meta, r.Data, sole))
+	m.values.Del(slot(sum, old))
+	m.Wait() // as in Commit
+	return nil
+}
+
+// Saved records that the disk has a copy now.
+func (m *Store) Saved(r *Resident) {
+	if m.Current(r.Sum, r.ID) {
+		m.set(NewResident(r.Key, r.Sum, r.Meta, r.Data, false))
+	}
+}
+
+// Current says that the response with that ID is here.
+func (m *Store) Current(sum store.Sum, id uint64) bool {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids[sum] == id
+}
+
+// BeginCopy begins, and moved ends, a copy from one tier to the other.
+func (m *Store) BeginCopy(sum store.Sum) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moving[sum]++
+}
+
+func (m *Store) EndCopy(sum store.Sum) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.moving[sum]--; c.moving[sum] == 0 {
+		delete(c.moving, sum)
+	}
+}
+
+// OnlyHere says that the response with that ID is here, and nowhere else.
+func (m *Store) OnlyHere(sum store.Sum, id uint64) bool {
+	r, ok := m.values.Get(slot(sum, id))
+	return ok && r.OnlyHere && r.Sum == sum && r.ID == id
+}
+
+func (m *Store) Forget(sum store.Sum) {
+	c := m.shard(sum)
+	c.mu.Lock()
+	id, ok := c.ids[sum]
+	delete(c.ids, sum)
+	c.changes++
+	c.mu.Unlock()
+	if ok {
+		m.values.Del(slot(sum, id))
+	}
+}
+
+// Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
+// itself, for an edge without a disk tier.
+func (m *Store) Get(k store.Key) *store.Entry {
+	if r, _ := m.Lookup(k, k.Sum()); r != nil {
+		return &r.Entry
+	}
+	return nil
+}
+
+func (m *Store) Remove(k store.Key, id uint64) {
+	sum := k.Sum()
+	m.shard(sum).drop(sum, id)
+	m.values.Del(slot(sum, id))
+}
+
+// Wait waits until ristretto has taken the responses that it was given.
+func (m *Store) Wait() { m.values.Wait() }
+
+// Close must come after the last put: ristretto panics on a Set that races with
+// its Close.
+func (m *Store) Close() { m.values.Close() }
+
+// Has says that a response is here, or was until a moment ago, or is being copied
+// to or from the disk.
+func (m *Store) Has(sum store.Sum) bool {
+	c := m.shard(sum)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.ids[sum]
+	return ok || c.moving[sum] > 0
+}
+
+// Usage is what the memory tier holds.
+type Usage struct {
+	MemoryBytes   int64 `json:"memory_bytes"`
+	MemoryObjects int64 `json:"memory_objects"`
+}
+
+func (m *Store) Usage() Usage {
+	u := Usage{MemoryBytes: m.values.MaxCost() - m.values.RemainingCost()}
+	for i := range m.shards {
+		m.shards[i].mu.Lock()
+		u.MemoryObjects += int64(len(m.shards[i].ids))
+		m.shards[i].mu.Unlock()
+	}
+	return u
+}

@@ -1,0 +1,78 @@
+package memory
+
+import (
+	"io"
+	"sync"
+
+	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
+)
+
+// Overflow is a Writer for a held response that no tier takes. It takes what
+// the memory tier can spare when there is nothing else: a full disk costs speed
+// and no answer.
+type Overflow struct {
+	memory *Store
+
+	mu    sync.RWMutex
+	slabs []*budget.Block
+	size  int64
+	lent  int64 // of its bytes, those that the tier spares
+}
+
+func (w *Overflow) Write(p []byte) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n < len(p) {
+		if w.size == int64(len(w.slabs))*budget.BlockSize {
+			if err := w.grow(); err != nil {
+				return n, err
+			}
+		}
+		m := copy(w.slabs[len(w.slabs)-1][w.size%budget.BlockSize:], p[n:])
+		w.size += int64(m)
+		n += m
+	}
+	return n, nil
+}
+
+func (w *Overflow) grow() error {
+	if len(w.slabs) > 0 && !w.memory.Buffers.Take(budget.BlockSize) {
+		if !w.memory.Shrink(budget.BlockSize) {
+			return store.ErrNoSpace
+		}
+		w.lent += budget.BlockSize
+	}
+	w.slabs = append(w.slabs, w.memory.Buffers.Block())
+	return nil
+}
+
+func (w *Overflow) ReadAt(p []byte, off int64) (n int, err error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for n < len(p) && off < w.size {
+		at := off % budget.BlockSize
+		m := copy(p[n:], w.slabs[off/budget.BlockSize][at:min(budget.BlockSize, at+w.size-off)])
+		n, off = n+m, off+int64(m)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (w *Overflow) Commit(*store.Meta) error { return store.ErrNoSpace }
+
+func (w *Overflow) Abort() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.slabs {
+		w.memory.Buffers.Recycle(c)
+	}
+	w.memory.Buffers.Release(int64(max(0, len(w.slabs)-1))*budget.BlockSize - w.lent)
+	w.memory.Grow(w.lent)
+	w.slabs, w.size, w.lent = nil, 0, 0
+}
+
+// Overflow returns a Writer for a body that no tier takes.
+func (m *Store) Overflow() store.Writer { return &Overflow{memory: m} }

@@ -1,0 +1,89 @@
+package memory
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"pkgedge/cache/store"
+)
+
+func (m *Store) Create(k store.Key, _ *store.Meta, size int64) (store.Writer, error) {
+	w := &memoryWriter{memory: m, key: k}
+	if size > m.largest || !w.grow(max(size, 0)) {
+		return nil, store.ErrNoSpace
+	}
+	return w, nil
+}
+
+// memoryWriter collects a small body.
+type memoryWriter struct {
+	memory *Store
+	key    store.Key
+
+	mu    sync.RWMutex
+	data  []byte
+	taken int64 // of afloat
+}
+
+// grow makes room for size bytes in all. w.mu is held, or nobody else has w.
+func (w *memoryWriter) grow(size int64) bool {
+	if size <= int64(cap(w.data)) {
+		return true
+	}
+	data := slices.Grow(w.data, int(size)-len(w.data))
+	if more := int64(cap(data)) - w.taken; !w.memory.Buffers.Take(more) {
+		return false
+	}
+	w.taken = int64(cap(data))
+	w.data = data
+	return true
+}
+
+func (w *memoryWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if size := int64(len(w.data) + len(p)); size > w.memory.largest || !w.grow(size) {
+		return 0, store.ErrNoSpace
+	}
+	w.data = append(w.data, p...)
+	return len(p), nil
+}
+
+func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if off >= int64(len(w.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, w.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (w *memoryWriter) Commit(m *store.Meta) error {
+	if !w.memory.Takes(m) {
+		return store.ErrNoSpace
+	}
+	if m.Size() != int64(len(w.data)) {
+		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
+	}
+	data := w.data // nobody writes to it any more
+	if cap(data) > len(data)+len(data)/8 {
+		data = bytes.Clone(data) // what is kept has no room to grow
+	}
+	w.Abort()
+	w.memory.Put(w.key, m, data, true)
+	w.memory.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
+	return nil
+}
+
+// Abort gives back what was taken; what was written can still be read.
+func (w *memoryWriter) Abort() {
+	w.memory.Buffers.Release(w.taken)
+	w.taken = 0
+}

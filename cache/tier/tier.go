@@ -1,0 +1,183 @@
+package tier
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"pkgedge/cache/disk"
+	"pkgedge/cache/memory"
+	"pkgedge/cache/record"
+	"pkgedge/cache/store"
+)
+
+// Store is the memory tier in front of the disk tier. The disk decides what is
+// stored, and memory holds copies of it. While nothing can be written to disk,
+// small responses are kept in memory alone; when one leaves it, what the disk
+// had before is back, no fresher than it was. Those that are asked for after the
+// pause are written then.
+type Store struct {
+	Memory *memory.Store
+	Disk   *disk.Store
+
+	Background func(work func()) bool // false when there is none any more
+	saving     atomic.Bool
+}
+
+func (t *Store) Get(k store.Key) *store.Entry {
+	sum := k.Sum()
+	r, ticket := t.Memory.Lookup(k, sum)
+	if r != nil {
+		t.Disk.Index.Touch(sum, &r.Visit) // else what memory answers would look unused on disk
+		if r.OnlyHere {
+			t.saveSoon(r)
+		}
+		return &r.Entry
+	}
+	s := t.Disk.Find(k, sum)
+	if s == nil || !t.Memory.Takes(s.Meta) {
+		return t.Disk.Checked(sum, s)
+	}
+	size := s.Size()
+	if !t.Memory.Buffers.Take(size) {
+		return t.Disk.Checked(sum, s)
+	}
+	defer t.Memory.Buffers.Release(size)
+	defer s.Release()
+	data := memory.Alloc(size)
+	if n, err := s.Body.ReadAt(data, 0); n < len(data) {
+		t.Disk.Notify("read", err)
+		return nil
+	}
+	if !store.Intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
+		t.Disk.SetAside(sum, s.Info)
+		return nil
+	}
+	t.Disk.Index.Vouch(sum, s.Changed)
+	t.Memory.BeginCopy(sum)
+	defer t.Memory.EndCopy(sum)
+	if !t.Disk.StillStored(sum, s.Info) { // gone meanwhile, and perhaps nobody was told of a change, see Holds
+		return &memory.NewResident(k, sum, s.Meta, data, false).Entry
+	}
+	return t.Memory.Promote(ticket, k, s.Meta, data)
+}
+
+// saveSoon has a response written to disk that was kept in memory alone while
+// that could not be written to. One at a time is enough: the rest is written at
+// its next hit.
+func (t *Store) saveSoon(r *memory.Resident) {
+	if t.Disk.Paused() || !t.saving.CompareAndSwap(false, true) {
+		return
+	}
+	begun := t.Background(func() {
+		defer t.saving.Store(false)
+		t.save(r)
+	})
+	if !begun {
+		t.saving.Store(false)
+	}
+}
+
+func (t *Store) save(r *memory.Resident) {
+	t.Memory.BeginCopy(r.Sum)
+	defer t.Memory.EndCopy(r.Sum)
+	if !t.Memory.Current(r.Sum, r.ID) { // it left memory meanwhile, see Holds
+		return
+	}
+	w, err := t.Disk.Create(r.Key, r.Meta, r.Size())
+	if err != nil {
+		return
+	}
+	defer w.Abort()
+	if _, err := w.Write(r.Data); err != nil {
+		return
+	}
+	switch err := w.Commit(r.Meta); {
+	case err == nil:
+		t.Memory.Saved(r)
+	case errors.Is(err, store.ErrGone): // the disk has a newer one
+		t.Memory.Remove(r.Key, r.ID)
+	}
+}
+
+func (t *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
+	w, err := t.Disk.Create(k, draft, size)
+	if errors.Is(err, record.ErrTooLarge) {
+		return nil, err
+	}
+	if err == nil {
+		return &tieredWriter{Writer: w, key: k, memory: t.Memory}, nil
+	}
+	if w, err = t.Memory.Create(k, draft, size); err != nil {
+		return nil, err
+	}
+	return &soleWriter{Writer: w, key: k, disk: t.Disk}, nil
+}
+
+func (t *Store) Freshen(k store.Key, old uint64, m *store.Meta) error {
+	err := t.Disk.Freshen(k, old, m)
+	replaced := errors.Is(err, store.ErrGone) && !errors.Is(err, store.ErrAbsent)
+	if errors.Is(err, record.ErrTooLarge) || replaced && !t.Memory.OnlyHere(k.Sum(), old) {
+		t.Memory.Forget(k.Sum())
+		return err
+	}
+	// Memory can do better than a disk that cannot be written to, or has evicted
+	// what memory has a copy of.
+	if t.Memory.Renew(k, old, m, err != nil) == nil {
+		return nil
+	}
+	t.Memory.Forget(k.Sum()) // also refuses a copy of the old Meta on its way here
+	return err
+}
+
+func (t *Store) Remove(k store.Key, id uint64) {
+	t.Disk.Remove(k, id)
+	t.Memory.Forget(k.Sum())
+}
+
+type tieredWriter struct {
+	store.Writer
+	key    store.Key
+	memory *memory.Store
+}
+
+func (w *tieredWriter) Commit(m *store.Meta) error {
+	// The small ones are copied before the rename: afterwards the file belongs
+	// to the disk tier, which may evict it.
+	var data []byte
+	size := m.Size()
+	if w.memory.Takes(m) && w.memory.Buffers.Take(size) {
+		data = memory.Alloc(size)
+		if _, err := w.ReadAt(data, 0); err != nil {
+			data = nil
+		}
+		defer w.memory.Buffers.Release(size)
+	}
+	if err := w.Writer.Commit(m); err != nil {
+		return err
+	}
+	if data == nil {
+		w.memory.Forget(w.key.Sum())
+		return nil
+	}
+	w.memory.Put(w.key, m, data, false)
+	return nil
+}
+
+// soleWriter writes to memory alone. The disk could be written to again meanwhile,
+// and have a newer response by the end.
+type soleWriter struct {
+	store.Writer
+	key  store.Key
+	disk *disk.Store
+}
+
+func (w *soleWriter) Commit(m *store.Meta) error {
+	sum := w.key.Sum()
+	turn := w.disk.KeyLock(sum)
+	turn.Lock()
+	defer turn.Unlock()
+	if w.disk.Newer(sum, m) {
+		return store.ErrGone
+	}
+	return w.Writer.Commit(m)
+}

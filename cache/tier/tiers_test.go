@@ -1,0 +1,138 @@
+package tier
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"pkgedge/cache/fsys/fsystest"
+	"pkgedge/cache/store"
+	"pkgedge/cache/store/storetest"
+)
+
+// But not when the disk has another response by now.
+func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
+	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	s := tiersOf(m, d)
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	storetest.Write(t, s, k, storetest.Meta(k, 1, one), one)
+	m.Wait()
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
+	if err := s.Freshen(k, 1, storetest.Meta(k, 3, one)); !errors.Is(err, store.ErrGone) {
+		t.Errorf("err = %v", err)
+	}
+	m.Wait()
+	storetest.Expect(t, s, k, 2, two)
+}
+
+// What went to memory while the disk was paused is refused when that has a newer
+// response by then.
+func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
+	synctest.Test(t, neverAnswerWithTheOlderOfTwo)
+}
+
+func neverAnswerWithTheOlderOfTwo(t *testing.T) {
+	h := fsystest.NewHooks()
+	m, d := openedMemory(t), hookedDisk(t, h)
+	s := tiersOf(m, d)
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	mend := storetest.Pause(t, d, h)
+	w, err := s.Create(k, storetest.Meta(k, 1, one), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	w.Write(one)
+	mend()
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two) // and no copy in memory
+	if err := w.Commit(storetest.Meta(k, 1, one)); !errors.Is(err, store.ErrGone) {
+		t.Errorf("err = %v; want errGone", err)
+	}
+	storetest.Expect(t, s, k, 2, two)
+}
+
+// One that memory has all the same is forgotten when it turns out, and does not
+// cost each hit a file.
+func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
+	h := fsystest.NewHooks()
+	m, d := openedMemory(t), hookedDisk(t, h)
+	s := tiersOf(m, d)
+	k, one, two := store.Key{Site: "s", ID: "a"}, []byte("one"), []byte("two")
+	storetest.Write(t, d, k, storetest.Meta(k, 2, two), two)
+	m.Put(k, storetest.Meta(k, 1, one), one, true)
+	m.Wait()
+	files, open := 0, h.Open
+	h.Open = func(path string, flag int) (*os.File, error) {
+		if flag&os.O_CREATE != 0 {
+			files++
+		}
+		return open(path, flag)
+	}
+	s.Get(k).Release() // finds out
+	for range 3 {
+		storetest.Expect(t, s, k, 2, two)
+	}
+	if files != 1 {
+		t.Errorf("%d files were begun", files)
+	}
+}
+
+// What memory let go of before it is written is not: nobody was told that it is held.
+func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
+	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	var later func()
+	s := &Store{Memory: m, Disk: d, Background: func(work func()) bool { later = work; return true }}
+	k := store.Key{Site: "s", ID: "a"}
+	m.Put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
+	m.Wait()
+	s.Get(k).Release()
+	m.Forget(k.Sum())
+	later()
+	storetest.Expect(t, d, k, 0, nil)
+	if s.saving.Load() {
+		t.Error("nothing else is ever written")
+	}
+}
+
+// A file that is evicted while it is read is not kept in memory: Holds may have said
+// no meanwhile, and then nobody purges it.
+func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
+	h := fsystest.NewHooks()
+	m, d := openedMemory(t), hookedDisk(t, h)
+	s := tiersOf(m, d)
+	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
+	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+	read, once := h.Read, false
+	h.Read = func(f *os.File, p []byte, off int64) (int, error) {
+		n, err := read(f, p, off)
+		if !once && strings.Contains(f.Name(), "objects") {
+			once = true
+			storetest.EvictAll(t, d)
+			if m.Has(k.Sum()) || d.Has(k.Sum()) {
+				t.Error("still held")
+			}
+		}
+		return n, err
+	}
+	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
+	m.Wait()
+	storetest.Expect(t, s, k, 0, nil)
+	if m.Has(k.Sum()) {
+		t.Error("memory has it")
+	}
+}
+
+func TestNothingIsSavedAfterClose(t *testing.T) {
+	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
+	s := &Store{Memory: m, Disk: d, Background: func(func()) bool { return false }}
+	k := store.Key{Site: "s", ID: "a"}
+	m.Put(k, storetest.Meta(k, 1, []byte("A")), []byte("A"), true)
+	m.Wait()
+	storetest.Expect(t, s, k, 1, []byte("A"))
+	storetest.Expect(t, d, k, 0, nil)
+	if s.saving.Load() {
+		t.Error("nothing else is ever written")
+	}
+}
