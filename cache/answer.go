@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 )
@@ -55,7 +57,7 @@ type Answer struct {
 	Err error // what went wrong at the origin, for HitError
 
 	Stored *store.Entry
-	reader *reader
+	reader *flight.Reader
 }
 
 // reason says why a request goes forward, in the words of RFC 9211 section 2.2.
@@ -99,8 +101,7 @@ func (a *Answer) Live() bool { return a.reader != nil }
 // bytes, or any error, means that the body cannot be completed.
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 	if a.reader != nil {
-		a.reader.seek(a.Part.Offset + off)
-		return &boundReader{ctx, a.reader}, nil
+		return a.reader.From(ctx, a.Part.Offset+off), nil
 	}
 	return a.Stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }
@@ -109,7 +110,7 @@ func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 func (a *Answer) Close() {
 	a.Stored.Release()
 	if a.reader != nil {
-		a.reader.close()
+		a.reader.Close()
 	}
 }
 
@@ -148,4 +149,55 @@ func (q *Query) part(m *store.Meta) (store.Part, bool) {
 		}
 	}
 	return best, rank >= 0
+}
+
+// errNotShared: the flight's response is not this request's to use.
+var errNotShared = errors.New("response is not to be shared")
+
+// mayBeMissing says that the answer is, or may turn out to be, that there is no
+// such thing.
+func mayBeMissing(f *flight.Flight) bool {
+	m := f.Head().Meta
+	return m == nil || policy.IsMissing(m.Status)
+}
+
+// takes says whether a request may wait for the flight. Once the response is
+// there, a request that comes later is given it only as it would be from the
+// store (RFC 9111 section 4): a response that must be validated each time serves
+// those who waited for it and nobody after.
+func takes(f *flight.Flight, q *Query) bool {
+	m := f.Head().Meta
+	return m == nil || policy.Decide(time.Now(), &m.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
+}
+
+// answer is the answer of one of the flight's readers.
+func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.Time) (*Answer, error) {
+	h := f.Head()
+	if !leader && (!h.Shared || !h.Meta.Selects(q.Request.Header)) {
+		return nil, errNotShared
+	}
+	part, ok := q.part(h.Meta)
+	if !ok {
+		return nil, errNoVariant
+	}
+	a := &Answer{
+		Meta: h.Meta, Part: part, reader: r,
+		Outcome: Missed, Forward: h.Forward, ForwardStatus: h.Status, Kept: h.Kept,
+		TTL: h.Meta.TTL(now, q.Rule), Age: h.Meta.Age(now),
+	}
+	if leader && len(h.Uncached) > 0 {
+		whole := *h.Meta
+		whole.Header = h.Meta.Header.Clone()
+		maps.Copy(whole.Header, h.Uncached)
+		a.Meta = &whole
+	}
+	switch {
+	case h.Stored != nil && h.Forward == "":
+		a.Outcome = Hit
+	case !leader:
+		a.Outcome = Collapsed
+	case h.Stored != nil:
+		a.Outcome = Revalidated
+	}
+	return a, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/disk"
+	"pkgedge/cache/flight"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/memory"
 	"pkgedge/cache/policy"
@@ -52,14 +53,10 @@ type Cache struct {
 	scrubber sync.WaitGroup
 
 	mu      sync.Mutex
-	flights map[flightKey]*flight
-	filling map[flightKey]int // fills under way, also those for one client alone
+	flights map[flight.Key]*flight.Flight
+	filling map[flight.Key]int // fills under way, also those for one client alone
 	closed  bool
 }
-
-// flightKey names a flight: the stored response it fills, and the range where
-// it fetches only that.
-type flightKey struct{ site, id, part string }
 
 // cooling is how long a failed flight keeps further validations of its key
 // from being tried.
@@ -82,7 +79,7 @@ var (
 
 // Open makes a cache. An unusable directory is an error here, and never later.
 func Open(cfg Config) (*Cache, error) {
-	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flightKey]*flight), filling: make(map[flightKey]int)}
+	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flight.Key]*flight.Flight), filling: make(map[flight.Key]int)}
 	if c.notify == nil {
 		c.notify = func(string, error) {}
 	}
@@ -198,8 +195,8 @@ func (c *Cache) Put(ctx context.Context, q *Query) error {
 	if err != nil {
 		return err
 	}
-	r.close() // nobody reads: what no tier takes must not wait for it
-	return f.finished(ctx)
+	r.Close() // nobody reads: what no tier takes must not wait for it
+	return f.Wait(ctx)
 }
 
 // alone: a response to this request is nobody else's.

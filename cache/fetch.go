@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 )
@@ -22,46 +23,46 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place store.Key, alone bool
 	wait := ctx
 	if softTimeout > 0 {
 		var cancel context.CancelFunc
-		wait, cancel = context.WithDeadlineCause(ctx, f.begun.Add(softTimeout), ErrSoftTimeout)
+		wait, cancel = context.WithDeadlineCause(ctx, f.Begun.Add(softTimeout), ErrSoftTimeout)
 		defer cancel()
 	}
-	if err = f.await(wait, q.Interim); err == nil {
+	if err = f.Await(wait, q.tell); err == nil {
 		var a *Answer
-		if a, err = f.answer(q, r, leader, time.Now()); err == nil {
+		if a, err = answer(f, q, r, leader, time.Now()); err == nil {
 			return a, nil
 		}
 	}
-	r.close()
+	r.Close()
 	return nil, err
 }
 
 // join returns the flight to wait for and a place in it. Where a validation
 // failed a moment ago its error is the answer: the stored response is as good
 // as it was, and masters in trouble are not asked at the rate of the requests.
-func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) (f *flight, r *reader, leader bool, err error) {
+func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) (f *flight.Flight, r *flight.Reader, leader bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, nil, false, ErrClosed
 	}
-	id := flightKey{place.Site, place.ID, ""}
+	id := flight.Key{Site: place.Site, ID: place.ID}
 	for _, part := range []string{"", q.span()} { // a fill of the whole serves for a part of it
-		id.part = part
+		id.Part = part
 		if f = c.flights[id]; f == nil || alone || c.purged(f, q.Key) {
 			continue
 		}
-		if err := f.failure(); err != nil && why == policy.Validate && !errors.Is(err, errDeserted) {
+		if err := f.Err(); err != nil && why == policy.Validate && !errors.Is(err, flight.ErrDeserted) {
 			return nil, nil, false, fmt.Errorf("%w: %w", errCooling, err)
 		}
-		if !f.takes(q) {
+		if !takes(f, q) {
 			continue
 		}
-		if r, ok := f.join(); ok {
+		if r, ok := f.Join(); ok {
 			return f, r, false, nil
 		}
 	}
 	f = c.flight(q, id, alone)
-	r, _ = f.join() // before the fill, which may fail at once
+	r, _ = f.Join() // before the fill, which may fail at once
 	c.begin(f, q, place)
 	return f, r, true, nil
 }
@@ -76,7 +77,7 @@ func (q *Query) span() string {
 
 // refresh validates in the background, unless that is under way.
 func (c *Cache) refresh(q *Query, place store.Key) {
-	id := flightKey{place.Site, place.ID, ""}
+	id := flight.Key{Site: place.Site, ID: place.ID}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f := c.flights[id]; c.closed || f != nil && !c.purged(f, q.Key) {
@@ -89,15 +90,14 @@ func (c *Cache) refresh(q *Query, place store.Key) {
 // cover it: that a file is missing is the group's metadata, see lookup, and a
 // publish must not be answered with the 404 that was on its way before. While the
 // status is not known that costs a file one more fetch for each such purge.
-func (c *Cache) purged(f *flight, k store.Key) bool {
-	k.Metadata = k.Metadata || f.mayBeMissing()
-	return c.purges.Mark(k, f.born) != policy.NotMarked
+func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
+	k.Metadata = k.Metadata || mayBeMissing(f)
+	return c.purges.Mark(k, f.Born) != policy.NotMarked
 }
 
 // flight makes a flight. c.mu is held.
-func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
-	f := newFlight(c.base, id, c.purges.Now())
-	f.overflow, f.window.afloat = c.memory.Overflow, c.memory.Buffers
+func (c *Cache) flight(q *Query, id flight.Key, alone bool) *flight.Flight {
+	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
 	if !alone {
 		c.flights[id] = f
 	}
@@ -105,9 +105,9 @@ func (c *Cache) flight(q *Query, id flightKey, alone bool) *flight {
 }
 
 // begin starts a flight's fill. c.mu is held.
-func (c *Cache) begin(f *flight, q *Query, place store.Key) {
+func (c *Cache) begin(f *flight.Flight, q *Query, place store.Key) {
 	own := *q // the client's may be gone before the fill is
-	c.filling[f.id.whole()]++
+	c.filling[f.Key.Whole()]++
 	release := func() {}
 	if h, ok := q.Fetcher.(Holder); ok {
 		release = h.Hold()
@@ -120,11 +120,11 @@ func (c *Cache) begin(f *flight, q *Query, place store.Key) {
 }
 
 // drop takes a flight out of the map; a newer one for the same key stays.
-func (c *Cache) drop(f *flight) {
+func (c *Cache) drop(f *flight.Flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flights[f.id] == f {
-		delete(c.flights, f.id)
+	if c.flights[f.Key] == f {
+		delete(c.flights, f.Key)
 	}
 }
 
@@ -134,11 +134,11 @@ func (c *Cache) drop(f *flight) {
 //
 //	A: misses            joins flight 1          flight 1 commits, ends
 //	B:          misses                                                  begins flight 2
-func (c *Cache) fill(f *flight, q *Query, place store.Key) {
-	defer f.letGo() // last: nobody waits for a file to be closed
-	defer f.cancel(nil)
+func (c *Cache) fill(f *flight.Flight, q *Query, place store.Key) {
+	defer f.Drop() // last: nobody waits for a file to be closed
+	defer f.Cancel(nil)
 	defer func() {
-		if f.failure() != nil {
+		if f.Err() != nil {
 			time.AfterFunc(cooling, func() { c.drop(f) })
 			return
 		}
@@ -149,14 +149,14 @@ func (c *Cache) fill(f *flight, q *Query, place store.Key) {
 	w.base, w.mark, found = c.lookup(q)
 	why := policy.Decide(w.requested, w.base.Policy(), w.mark, q.Rule, q.Request)
 	if why == policy.Fresh {
-		f.finishStored(w.base)
+		f.FinishStored(w.base)
 		return
 	}
-	f.because(q.reason(w.requested, w.base.Policy(), w.mark, found))
+	f.SetReason(q.reason(w.requested, w.base.Policy(), w.mark, found))
 	w.asked = ask(why, w.base.Policy(), &q.Request)
 	w.asked.Stale = q.standIn(w.requested, w.base.Policy(), w.mark)
 	w.asked.Memo = memo(w.base, q.Memo)
-	w.end(c.safely(f.ctx, q.Fetcher, w.asked, w))
+	w.end(c.safely(f.Context, q.Fetcher, w.asked, w))
 }
 
 // ask says what is wanted of the origin.
@@ -188,4 +188,11 @@ func (c *Cache) safely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (
 		}
 	}()
 	return fetcher.Fetch(ctx, ask, w)
+}
+
+// tell passes an interim response on.
+func (q *Query) tell(status int, h map[string][]string) {
+	if q.Interim != nil {
+		q.Interim(status, h)
+	}
 }

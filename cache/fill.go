@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 )
@@ -67,7 +68,7 @@ func (p preferStale) Error() string { return "origin answered " + strconv.Itoa(p
 // is streamed, or Hold and then Part and Write for one that is released whole.
 type Fill struct {
 	c     *Cache
-	f     *flight
+	f     *flight.Flight
 	q     *Query
 	base  *store.Entry // the stored response that Ask's validators are of
 	mark  policy.Mark
@@ -127,9 +128,9 @@ func (w *Fill) open(size int64) {
 	if size <= w.c.maxObject {
 		w.create(size)
 	} else {
-		w.f.notKept()
+		w.f.Uncache()
 	}
-	w.f.release(w.meta)
+	w.f.Release(w.meta)
 }
 
 // Hold begins a response that is released when it is complete, with up to that
@@ -152,23 +153,16 @@ func refused(status int) bool {
 func (w *Fill) begin(status int, h http.Header) {
 	received := time.Now()
 	m := &store.Meta{
-		Site: w.place.Site, Key: w.place.ID, Born: w.f.born, ID: w.c.ids.next(received),
+		Site: w.place.Site, Key: w.place.ID, Born: w.f.Born, ID: w.c.ids.next(received),
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
 	w.meta = m
 	kept := policy.Storable(w.q.Rule, w.q.Request, status, h)
-	w.f.mu.Lock()
-	defer w.f.mu.Unlock()
-	w.f.unkept = unkept(h, m.Header)
-	w.f.result.status = status
-	w.f.result.kept = kept
-	w.f.result.useful = kept
-	w.f.result.shared = kept && !w.q.Request.Authorized
+	w.f.Begin(status, uncached(h, m.Header), kept, kept && !w.q.Request.Authorized)
 }
 
-// unkept is what of a response's end-to-end fields is for the first client
-// only.
-func unkept(h, kept http.Header) http.Header {
+// uncached are the end-to-end fields of a response that only the first client gets.
+func uncached(h, kept http.Header) http.Header {
 	var out http.Header
 	for name, values := range policy.EndToEnd(h) {
 		if _, ok := kept[name]; !ok {
@@ -184,16 +178,16 @@ func unkept(h, kept http.Header) http.Header {
 // create opens a writer in the store for a response to be kept, and for a held
 // one in any case.
 func (w *Fill) create(size int64) {
-	if w.f.result.kept {
+	if w.f.Head().Kept {
 		w.meta.Site, w.meta.Key = w.place.Site, w.place.ID
 		if wr, err := w.c.store.Create(w.place, w.meta, size); err == nil {
-			w.f.setWriter(wr)
+			w.f.SetWriter(wr)
 			return
 		}
-		w.f.notKept()
+		w.f.Uncache()
 	}
 	if w.held {
-		w.f.setOverflow()
+		w.f.SetOverflow()
 	}
 }
 
@@ -210,7 +204,7 @@ func (w *Fill) endPart() {
 		return
 	}
 	p := &w.meta.Parts[len(w.meta.Parts)-1]
-	p.Size = w.f.written() - p.Offset
+	p.Size = w.f.Written() - p.Offset
 	p.CRC = w.crc
 	w.crc = 0
 	w.size += p.Size
@@ -227,10 +221,10 @@ func (w *Fill) Write(p []byte) (int, error) {
 	if w.tag != nil {
 		w.tag.Write(p)
 	}
-	if w.declared >= 0 && w.f.written()+int64(len(p)) > w.declared && !w.held {
+	if w.declared >= 0 && w.f.Written()+int64(len(p)) > w.declared && !w.held {
 		return 0, errShort
 	}
-	return len(p), w.f.write(p, w.held, w.c.maxObject)
+	return len(p), w.f.Write(p, w.held, w.c.maxObject)
 }
 
 // renew ends in the stored response, freshened (RFC 9111 section 4.3.4). A
@@ -241,7 +235,7 @@ func (w *Fill) renew(h http.Header) error {
 	}
 	w.base = &store.Entry{Meta: w.freshen(h), Body: w.base.Body}
 	w.renewed = true
-	w.f.setStatus(http.StatusNotModified)
+	w.f.SetStatus(http.StatusNotModified)
 	return nil
 }
 
@@ -251,7 +245,7 @@ func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
 	m.Response = w.base.Freshened(h, w.requested, now)
-	m.ID, m.Born = w.c.ids.next(now), w.f.born
+	m.ID, m.Born = w.c.ids.next(now), w.f.Born
 	if err := w.c.store.Freshen(w.place, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)
 	}
@@ -262,15 +256,15 @@ func (w *Fill) freshen(h http.Header) *store.Meta {
 func (w *Fill) end(err error) {
 	switch {
 	case err != nil:
-		if cause := context.Cause(w.f.ctx); cause == errDeserted {
+		if cause := context.Cause(w.f.Context); cause == flight.ErrDeserted {
 			err = cause // and no trouble of the origin's
 		}
-		w.f.fail(err)
+		w.f.Fail(err)
 	case w.renewed:
-		w.f.finishStored(w.base)
+		w.f.FinishStored(w.base)
 		w.base = nil
 	case w.meta == nil:
-		w.f.fail(errors.New("fetch ended without a response"))
+		w.f.Fail(errors.New("fetch ended without a response"))
 	default:
 		w.commit()
 	}
@@ -278,24 +272,24 @@ func (w *Fill) end(err error) {
 }
 
 // Interim passes a 1xx response on to the clients that are waiting.
-func (w *Fill) Interim(status int, h http.Header) { w.f.tell(interim{status, h}) }
+func (w *Fill) Interim(status int, h http.Header) { w.f.Interim(status, h) }
 
 func (w *Fill) commit() {
 	if w.q.Request.Method == http.MethodHead {
-		w.f.finish(w.meta)
+		w.f.Finish(w.meta)
 		return
 	}
-	if !w.held && w.declared >= 0 && w.f.written() != w.declared {
-		w.f.fail(errShort)
+	if !w.held && w.declared >= 0 && w.f.Written() != w.declared {
+		w.f.Fail(errShort)
 		return
 	}
 	final := *w.meta // readers have the other one
 	final.Parts = slices.Clone(w.meta.Parts)
 	w.meta = &final
 	w.endPart()
-	w.f.commit(&final)
+	w.f.Commit(&final)
 	w.c.drop(w.f) // only now: a request in between found either the flight or the store
-	w.f.finish(&final)
+	w.f.Finish(&final)
 }
 
 // maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.

@@ -40,10 +40,10 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	whole.Del("Content-Range")
 	base := w.base
 	w.begin(http.StatusOK, whole)
-	w.f.setStatus(http.StatusPartialContent)
+	w.f.SetStatus(http.StatusPartialContent)
 	w.meta.Span = &part
 	if !exact || base == nil || !base.ContinuedBy(part, h) {
-		w.f.unkeep("Content-Range", h["Content-Range"]) // the client gets it in the origin's words
+		w.f.AddUncached("Content-Range", h["Content-Range"]) // the client gets it in the origin's words
 		w.open(part.Size)
 		return nil
 	}
@@ -64,9 +64,9 @@ type onlyWriter struct{ io.Writer }
 // 9111 section 4.3.5).
 func (w *Fill) head(status int, h http.Header, size int64) error {
 	w.begin(status, h)
-	w.f.notKept()
+	w.f.Uncache()
 	w.meta.Parts = []store.Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
-	w.f.release(w.meta)
+	w.f.Release(w.meta)
 	if w.base == nil || status != http.StatusOK {
 		return nil
 	}

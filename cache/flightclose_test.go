@@ -68,7 +68,7 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 				defer close(joined)
 				q := query("a", always(200, "x"))
 				if _, r, _, err := c.join(q, q.Key, false, policy.Validate); err == nil {
-					r.close()
+					r.Close()
 				}
 			}()
 			select {

@@ -1,6 +1,9 @@
 package cache
 
-import "pkgedge/cache/store"
+import (
+	"pkgedge/cache/flight"
+	"pkgedge/cache/store"
+)
 
 // Holds says whether a response for k is stored, in any tier, or being fetched:
 // whether a purge of k has anything to cover. It is for those who hear of far more
@@ -24,7 +27,7 @@ import "pkgedge/cache/store"
 // seen on disk, or by the second look at memory.
 func (c *Cache) Holds(k store.Key) bool {
 	c.mu.Lock()
-	filling := c.filling[flightKey{k.Site, k.ID, ""}] > 0
+	filling := c.filling[flight.Key{Site: k.Site, ID: k.ID}] > 0
 	c.mu.Unlock()
 	if filling {
 		return true
@@ -34,14 +37,11 @@ func (c *Cache) Holds(k store.Key) bool {
 }
 
 // filled ends what begin counted.
-func (c *Cache) filled(f *flight) {
+func (c *Cache) filled(f *flight.Flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id := f.id.whole()
+	id := f.Key.Whole()
 	if c.filling[id]--; c.filling[id] == 0 {
 		delete(c.filling, id)
 	}
 }
-
-// whole is the key without the range that is fetched.
-func (id flightKey) whole() flightKey { return flightKey{id.site, id.id, ""} }

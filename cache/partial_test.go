@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
@@ -224,7 +225,7 @@ func TestInterimIsPassedOn(t *testing.T) {
 		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
 			fill.Interim(103, policytest.Fields("Link: </a>"))
 			<-gate
-			for range 2 * maxInterim {
+			for range 2 * flight.MaxInterim {
 				fill.Interim(103, policytest.Fields("Link: </b>"))
 			}
 			return respond(fill, 200, "x", "Cache-Control: max-age=60")
@@ -245,8 +246,8 @@ func TestInterimIsPassedOn(t *testing.T) {
 				t.Errorf("got %v", g)
 			}
 		}
-		if len(told[0]) != maxInterim {
-			t.Errorf("%d interim responses, at most %d are passed on", len(told[0]), maxInterim)
+		if len(told[0]) != flight.MaxInterim {
+			t.Errorf("%d interim responses, at most %d are passed on", len(told[0]), flight.MaxInterim)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"pkgedge/cache/budget"
+	"pkgedge/cache/flight"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -44,7 +43,7 @@ func (l *large) Fetch(ctx context.Context, _ Ask, fill *Fill) error {
 // tooLarge lets nothing of more than 100 kB be kept.
 func tooLarge(cfg *Config) { cfg.MaxObject = 100_000 }
 
-var largeText = sync.OnceValue(func() string { return string(storetest.Payload(1, 2*maxWindow+500_000)) })
+var largeText = sync.OnceValue(func() string { return string(storetest.Payload(1, 2*flight.MaxWindow+500_000)) })
 
 func newLarge() *large { return &large{text: largeText(), size: -1} }
 
@@ -77,12 +76,12 @@ func TestWindowIsBounded(t *testing.T) {
 	windowed(t, func(t *testing.T, c *Cache, l *large) {
 		a, r := begun(t, c, query("a", l))
 		synctest.Wait()
-		if l.sent > maxWindow+c.storeable() || l.sent < maxWindow/2 {
+		if l.sent > flight.MaxWindow+c.storeable() || l.sent < flight.MaxWindow/2 {
 			t.Errorf("the origin was let send %d bytes to nobody", l.sent)
 		}
 		expectRead(t, r, l.text[:100_000])
 		synctest.Wait()
-		if l.sent > maxWindow+c.storeable()+200_000 {
+		if l.sent > flight.MaxWindow+c.storeable()+200_000 {
 			t.Errorf("the origin was let send %d bytes, 100000 are read", l.sent)
 		}
 		rest, err := io.ReadAll(r)
@@ -110,7 +109,7 @@ func TestWindowReadersShareIt(t *testing.T) {
 			done <- string(b)
 		}()
 		synctest.Wait()
-		if l.sent > maxWindow+c.storeable() {
+		if l.sent > flight.MaxWindow+c.storeable() {
 			t.Errorf("%d bytes were sent, the slow reader has none", l.sent)
 		}
 		expectRead(t, slow, l.text)
@@ -175,7 +174,7 @@ func TestWindowDesertedFillIsCancelled(t *testing.T) {
 		expectRead(t, r, l.text[:1000])
 		a.Close()
 		settle(c)
-		if !errors.Is(l.ended, errDeserted) {
+		if !errors.Is(l.ended, flight.ErrDeserted) {
 			t.Errorf("the fill ended with %v", l.ended)
 		}
 		if l.sent == len(l.text) {
@@ -201,10 +200,10 @@ func TestWindowSeek(t *testing.T) {
 		expectRead(t, r, l.text[len(l.text)-100:])
 		expectEnd(t, r, io.EOF)
 		// Back to what is kept nowhere: an error, and no early end.
-		if r, err = a.Body(t.Context(), int64(len(l.text))-maxWindow-1000); err != nil {
+		if r, err = a.Body(t.Context(), int64(len(l.text))-flight.MaxWindow-1000); err != nil {
 			t.Fatal(err)
 		}
-		expectEnd(t, r, errPassed)
+		expectEnd(t, r, flight.ErrPassed)
 	})
 }
 
@@ -223,7 +222,7 @@ func TestWindowOfAStalledOrigin(t *testing.T) {
 		}
 		a.Close()
 		settle(c)
-		if !errors.Is(ended, errDeserted) {
+		if !errors.Is(ended, flight.ErrDeserted) {
 			t.Errorf("ended with %v", ended)
 		}
 	})
@@ -252,69 +251,6 @@ func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 		expectEnd(t, r, gone)
 		close(gate)
 	})
-}
-
-func TestWindowTrim(t *testing.T) {
-	text := storetest.Payload(1, 3*budget.BlockSize)
-	a := budget.NewBuffers(maxWindow)
-	w := window{start: 100, afloat: a}
-	if n := w.put(text); n != len(text) {
-		t.Fatalf("%d bytes fit", n)
-	}
-	for _, slowest := range []int64{0, 100, 100 + budget.BlockSize - 1} {
-		if w.trim(slowest); len(w.slabs) != 3 {
-			t.Errorf("passed to %d: %d slabs", slowest, len(w.slabs))
-		}
-	}
-	w.trim(100 + budget.BlockSize + 5)
-	if w.start != 100+budget.BlockSize+5 || w.has(w.start-1) || !w.has(w.start) || !w.has(100+3*budget.BlockSize-1) || w.has(100+3*budget.BlockSize) {
-		t.Errorf("from %d: %d bytes", w.start, w.size)
-	}
-	if left := a.Left.Load(); len(w.slabs) != 2 || left != maxWindow-budget.BlockSize {
-		t.Errorf("%d slabs, %d bytes are left", len(w.slabs), left)
-	}
-	p := make([]byte, 2*budget.BlockSize)
-	for off := w.start; off < 100+3*budget.BlockSize; {
-		n := w.copy(p, off)
-		if want := text[off-100:]; n == 0 || !bytes.Equal(p[:n], want[:n]) {
-			t.Fatalf("from %d: %d other bytes", off, n)
-		}
-		off += int64(n)
-	}
-	w.trim(100 + 3*budget.BlockSize)
-	if n := w.put(text); n != len(text) || w.start != 100+3*budget.BlockSize {
-		t.Errorf("from %d: %d bytes fit", w.start, n)
-	}
-	w.drop()
-	if left := a.Left.Load(); left != maxWindow {
-		t.Errorf("%d bytes are left", left)
-	}
-}
-
-// Windows are bounded one by one and all together, and each has a least.
-func TestWindowsShareABound(t *testing.T) {
-	a := budget.NewBuffers(maxWindow)
-	text := make([]byte, 2*maxWindow)
-	one, two, three := window{afloat: a}, window{afloat: a}, window{afloat: a}
-	if n := one.put(text); n != maxWindow {
-		t.Errorf("the first holds %d bytes, want %d", n, maxWindow)
-	}
-	if n := two.put(text); n != 2*budget.BlockSize {
-		t.Errorf("the second holds %d bytes, want what is left, %d", n, 2*budget.BlockSize)
-	}
-	if n := three.put(text); n != budget.BlockSize {
-		t.Errorf("the third holds %d bytes, want the least, %d", n, budget.BlockSize)
-	}
-	one.drop()
-	if n := budget.BlockSize + three.put(text); n != maxWindow {
-		t.Errorf("with room, the third holds %d bytes, want %d", n, maxWindow)
-	}
-	two.drop()
-	three.drop()
-	three.drop()
-	if n := a.Left.Load(); n != maxWindow {
-		t.Errorf("%d bytes are left of %d", n, maxWindow)
-	}
 }
 
 // A directory that goes away under the edge, or a disk that fails, costs speed

@@ -107,6 +107,7 @@ var arrows = map[string][]arrow{
 	"cache": {
 		{"cache/budget", "the memory budget is split when the cache is opened"},
 		{"cache/disk", "it opens the disk tier"},
+		{"cache/flight", "concurrent misses share a flight"},
 		{"cache/fsys", "it hands the system calls to the disk tier and the purges"},
 		{"cache/memory", "it opens the memory tier"},
 		{"cache/policy", "Get acts on the verdicts of Decide"},
@@ -120,6 +121,10 @@ var arrows = map[string][]arrow{
 		{"cache/record", "its files have that format"},
 		{"cache/sieve", "it evicts by it"},
 		{"cache/store", "it is a store.Store"},
+	},
+	"cache/flight": {
+		{"cache/budget", "its bytes in memory are counted"},
+		{"cache/store", "its bytes go to a store.Writer"},
 	},
 	"cache/memory": {
 		{"cache/budget", "it has a share of the memory budget"},
@@ -301,6 +306,9 @@ var testArrows = map[string][]arrow{
 		{"cache/policy/policytest", "stored responses in one line"},
 		{"cache/purge", "a benchmark of a million objects purges"},
 		{"cache/store/storetest", "the contract of a Store"},
+	},
+	"cache/flight": {
+		{"cache/store/storetest", "bytes of a body"},
 	},
 	"cache/memory": {
 		{"cache/policy/policytest", "stored responses in one line"},

@@ -31,12 +31,16 @@ type reloadable struct {
 	head string // the beginning of the file, which no reload may change
 }
 
-func newReloadable(t *testing.T, text string) *reloadable {
+// newReloadable serves an edge, after prepare has changed it.
+func newReloadable(t *testing.T, text string, prepare ...func(*testEdge)) *reloadable {
 	t.Helper()
 	e := newTestEdge(t, text, true)
 	r := &reloadable{file: filepath.Join(t.TempDir(), "config.yaml")}
 	r.head = fmt.Sprintf("listen: %s\nadmin: { listen: '' }\nlog: { access: 'off' }\ncache: { memory: 1MiB, dir: %s }\n", e.cfg.Listen, e.cfg.Cache.Dir)
 	e.source = config.Source{Path: r.file, Kinds: kinds.All(), Env: edgetest.NoEnv}
+	for _, change := range prepare {
+		change(e)
+	}
 	serveEdge(t, e)
 	r.client = &client{t, e, &http.Transport{DisableCompression: true}}
 	t.Cleanup(r.transport.CloseIdleConnections)
@@ -472,13 +476,14 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := edgetest.MakePair(t, dir, "pair")
 	site := plainSite(newOrigin(t, said("x")), "") + fmt.Sprintf("\ntls: { listen: '127.0.0.1:0', certificate: { cert: %s, key: %s } }\n", cert, key)
-	r := newReloadable(t, site)
-	cfg := *r.edge.cfg
-	cfg.Listen = "" // serveEdge has that one
-	r.edge.cfg = &cfg
-	if err := r.edge.listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r := newReloadable(t, site, func(e *testEdge) {
+		cfg := *e.cfg
+		cfg.Listen = "" // newTestEdge has opened it
+		e.cfg = &cfg
+		if err := e.listen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if changed := r.reload(site); len(changed) != 0 {
 		t.Errorf("changed %q", changed)
 	}

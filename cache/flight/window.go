@@ -1,43 +1,43 @@
-package cache
+package flight
 
 import "pkgedge/cache/budget"
 
-// maxWindow bounds the bytes that a fill keeps in memory when no tier takes
+// MaxWindow bounds the bytes that a fill keeps in memory when no tier takes
 // them, because the disk is full, or broken, or the object too large. The first
-// slab is its own; all others are counted in afloat.
-const maxWindow = 4 << 20
+// block is its own; all others are counted in buffers.
+const MaxWindow = 4 << 20
 
 // window holds the part of a body that is in memory only. The fill waits while
 // it is full, and bytes leave it when every reader has passed them; a reader
 // that comes later cannot have them, and fetches for itself.
 type window struct {
-	start  int64 // the first byte's offset in the body
-	size   int   // bytes held
-	slabs  []*budget.Block
-	skip   int // of the first slab, the bytes that have left
-	afloat *budget.Buffers
+	start   int64 // the first byte's offset in the body
+	size    int   // bytes held
+	blocks  []*budget.Block
+	skip    int // of the first block, the bytes that have left
+	buffers *budget.Buffers
 }
 
 func (w *window) has(off int64) bool {
 	return off >= w.start && off < w.start+int64(w.size)
 }
 
-// copy copies what is held from off on, to the end of a slab at most.
+// copy copies what is held from off on, to the end of a block at most.
 func (w *window) copy(p []byte, off int64) int {
 	at := w.skip + int(off-w.start)
-	from := w.slabs[at/budget.BlockSize][at%budget.BlockSize:]
+	from := w.blocks[at/budget.BlockSize][at%budget.BlockSize:]
 	return copy(p, from[:min(len(from), w.skip+w.size-at)])
 }
 
-// trim drops what every reader has passed, slab by slab.
+// trim drops what every reader has passed, block by block.
 func (w *window) trim(slowest int64) {
 	n := int(min(max(0, slowest-w.start), int64(w.size)))
 	w.start += int64(n)
 	w.size -= n
 	w.skip += n
-	for w.skip >= budget.BlockSize && len(w.slabs) > 1 {
-		w.release(w.slabs[0])
-		w.slabs = w.slabs[1:]
+	for w.skip >= budget.BlockSize && len(w.blocks) > 1 {
+		w.release(w.blocks[0])
+		w.blocks = w.blocks[1:]
 		w.skip -= budget.BlockSize
 	}
 	if w.size == 0 {
@@ -46,9 +46,9 @@ func (w *window) trim(slowest int64) {
 }
 
 func (w *window) release(c *budget.Block) {
-	w.afloat.Recycle(c)
-	if len(w.slabs) > 1 {
-		w.afloat.Release(budget.BlockSize)
+	w.buffers.Recycle(c)
+	if len(w.blocks) > 1 {
+		w.buffers.Release(budget.BlockSize)
 	}
 }
 
@@ -56,10 +56,10 @@ func (w *window) release(c *budget.Block) {
 func (w *window) put(p []byte) (n int) {
 	for n < len(p) {
 		end := w.skip + w.size
-		if end == len(w.slabs)*budget.BlockSize && !w.grow() {
+		if end == len(w.blocks)*budget.BlockSize && !w.grow() {
 			break
 		}
-		m := copy(w.slabs[end/budget.BlockSize][end%budget.BlockSize:], p[n:])
+		m := copy(w.blocks[end/budget.BlockSize][end%budget.BlockSize:], p[n:])
 		w.size += m
 		n += m
 	}
@@ -68,20 +68,20 @@ func (w *window) put(p []byte) (n int) {
 
 func (w *window) grow() bool {
 	switch {
-	case len(w.slabs) == maxWindow/budget.BlockSize:
+	case len(w.blocks) == MaxWindow/budget.BlockSize:
 		return false
-	case len(w.slabs) > 0 && !w.afloat.Take(budget.BlockSize):
+	case len(w.blocks) > 0 && !w.buffers.Take(budget.BlockSize):
 		return false
 	}
-	w.slabs = append(w.slabs, w.afloat.Block())
+	w.blocks = append(w.blocks, w.buffers.Block())
 	return true
 }
 
 // drop lets go of everything.
 func (w *window) drop() {
-	for len(w.slabs) > 0 {
-		w.release(w.slabs[0])
-		w.slabs = w.slabs[1:]
+	for len(w.blocks) > 0 {
+		w.release(w.blocks[0])
+		w.blocks = w.blocks[1:]
 	}
-	w.slabs, w.size, w.skip = nil, 0, 0
+	w.blocks, w.size, w.skip = nil, 0, 0
 }

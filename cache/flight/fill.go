@@ -1,0 +1,238 @@
+package flight
+
+import (
+	"context"
+	"io"
+
+	"pkgedge/cache/store"
+)
+
+// The fill's side of a flight. One goroutine calls these.
+
+func (f *Flight) SetWriter(w store.Writer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writer = w
+}
+
+// SetOverflow has the body of a held response go to memory that no tier counts.
+func (f *Flight) SetOverflow() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.writer, f.overflowed = f.overflow(), true
+}
+
+// SetReason records why the origin is asked.
+func (f *Flight) SetReason(reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Forward = reason
+}
+
+// Begin records a response that arrives: the status of the origin's, the fields that only
+// the first reader gets, whether it is stored, and whether others may have it.
+func (f *Flight) Begin(status int, uncached map[string][]string, kept, shared bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Status, f.head.Uncached, f.head.Kept, f.head.Shared = status, uncached, kept, shared
+	f.useful = kept
+}
+
+// AddUncached adds a field that only the first reader gets.
+func (f *Flight) AddUncached(name string, values []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.head.Uncached == nil {
+		f.head.Uncached = make(map[string][]string)
+	}
+	f.head.Uncached[name] = values
+}
+
+// SetStatus records the origin's status where that is not the response's.
+func (f *Flight) SetStatus(status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Status = status
+}
+
+// MaxInterim bounds the interim responses of one fetch that are passed on.
+const MaxInterim = 8
+
+// Interim passes an interim response on.
+func (f *Flight) Interim(status int, h map[string][]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == waiting && len(f.interims) < MaxInterim {
+		f.interims = append(f.interims, interim{status, h})
+		f.notify()
+	}
+}
+
+// Uncache records that no tier takes the response after all.
+func (f *Flight) Uncache() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Kept, f.useful = false, false
+}
+
+// Release lets readers begin.
+func (f *Flight) Release(m *store.Meta) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Meta = m
+	f.state = headers
+	f.notify()
+	if len(f.readers) == 0 && !f.useful && !f.head.Kept {
+		f.Cancel(ErrDeserted)
+	}
+}
+
+// Written is how many body bytes have been taken.
+func (f *Flight) Written() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.inStore + f.windowed()
+}
+
+func (f *Flight) windowed() int64 {
+	if f.window.start == 0 && f.window.size == 0 {
+		return 0
+	}
+	return f.window.start + int64(f.window.size) - f.inStore
+}
+
+// Write takes bytes of the body, into the store as long as that takes them and
+// into the window from then on.
+func (f *Flight) Write(p []byte, held bool, limit int64) error {
+	if f.writer != nil && f.windowed() == 0 && (f.overflowed || f.inStore+int64(len(p)) <= limit) {
+		n, err := f.writer.Write(p)
+		f.mu.Lock()
+		f.inStore += int64(n)
+		f.notify()
+		f.mu.Unlock()
+		if err == nil {
+			return nil
+		}
+		p = p[n:]
+	}
+	if held {
+		return f.toHeap(p)
+	}
+	f.Uncache()
+	return f.spill(p)
+}
+
+// toHeap moves a held response, which is bounded, into memory when the store
+// fails under it: it was going to be released whole, so it still can.
+func (f *Flight) toHeap(p []byte) error {
+	if f.overflowed {
+		return store.ErrNoSpace
+	}
+	heap := f.overflow()
+	size, err := io.Copy(heap, io.NewSectionReader(f.writer, 0, f.inStore))
+	if err == nil {
+		var n int
+		n, err = heap.Write(p)
+		size += int64(n)
+	}
+	f.mu.Lock()
+	failed := f.writer
+	f.writer, f.overflowed = heap, true
+	f.inStore = size
+	f.head.Kept = false
+	f.mu.Unlock()
+	failed.Abort()
+	return err
+}
+
+// spill puts bytes into the window, waiting for readers to make room. Without
+// readers nobody could ever have them.
+func (f *Flight) spill(p []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.windowed() == 0 {
+		f.window.start = f.inStore
+	}
+	f.useful = false
+	for len(p) > 0 {
+		if len(f.readers) == 0 {
+			f.Cancel(ErrDeserted)
+			return ErrDeserted
+		}
+		n := f.window.put(p)
+		if n == 0 {
+			f.window.trim(f.slowest())
+			n = f.window.put(p)
+		}
+		if n > 0 {
+			p = p[n:]
+			f.notify()
+			continue
+		}
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		select {
+		case <-wake:
+		case <-f.Context.Done():
+		}
+		f.mu.Lock()
+		if f.Context.Err() != nil {
+			return context.Cause(f.Context)
+		}
+	}
+	return nil
+}
+
+// slowest is the offset that every reader has passed. f.mu is held.
+func (f *Flight) slowest() int64 {
+	low := f.window.start + int64(f.window.size)
+	for r := range f.readers {
+		low = min(low, r.off)
+	}
+	return low
+}
+
+// Commit makes the response visible in the store, if it is to be kept.
+func (f *Flight) Commit(m *store.Meta) {
+	if !f.head.Kept || f.writer == nil {
+		return
+	}
+	if err := f.writer.Commit(m); err != nil {
+		f.Uncache()
+	}
+}
+
+// Finish ends a fill that succeeded.
+func (f *Flight) Finish(m *store.Meta) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Meta = m
+	f.end(done)
+}
+
+// FinishStored ends a fill whose answer is a stored response, which the flight
+// takes over.
+func (f *Flight) FinishStored(s *store.Entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.Stored = s
+	f.head.Meta = s.Meta
+	f.head.Shared = true
+	f.end(done)
+}
+
+// Fail ends a fill that did not succeed.
+func (f *Flight) Fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+	f.end(failed)
+}
+
+// end is for finish and fail; f.mu is held.
+func (f *Flight) end(s state) {
+	f.state = s
+	f.finished = true
+	f.notify()
+}

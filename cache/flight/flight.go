@@ -1,0 +1,287 @@
+package flight
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"pkgedge/cache/budget"
+	"pkgedge/cache/store"
+)
+
+// Key names a flight: the stored response that it fills, and the range where it
+// fetches only that.
+type Key struct{ Site, ID, Part string }
+
+// Flight is one fetch and everyone who waits for it. The fill writes, readers
+// read each at its own offset, and neither waits for the other: a reader that
+// is slow or leaves changes nothing for the rest.
+//
+// States move one way: waiting, then headers, then done or failed; a held
+// response goes from waiting to done at once.
+type Flight struct {
+	Key  Key
+	Born uint64 // the purge sequence when it began
+
+	Begun time.Time
+
+	overflow func() store.Writer // for a body that no tier takes
+
+	Context context.Context // the fill's own; never a request's
+	Cancel  context.CancelCauseFunc
+
+	mu         sync.Mutex
+	state      state
+	err        error     // why it failed
+	interims   []interim // 1xx responses so far
+	head       Head
+	useful     bool         // the response is worth finishing when every reader has left
+	writer     store.Writer // the bytes; nil without a tier that takes them
+	overflowed bool         // the writer is one of overflow
+	inStore    int64        // bytes readable in writer
+	window     window       // the bytes after those
+	readers    map[*Reader]struct{}
+	wake       chan struct{} // closed and replaced when there is news
+	waiting    bool          // somebody holds wake
+	finished   bool          // the fill has ended
+}
+
+type state uint8
+
+const (
+	waiting state = iota
+	headers
+	done
+	failed
+)
+
+// Head is what a flight publishes of its response.
+type Head struct {
+	Meta     *store.Meta         // from headers on; nil before
+	Stored   *store.Entry        // the response when it was stored already: validated, or found fresh
+	Uncached map[string][]string // fields of the response that only its first reader gets
+
+	Forward string // why the origin was asked; "" when it was not
+	Status  int    // of the origin's response
+	Kept    bool   // the response is stored
+	Shared  bool   // others than the first reader may have the response
+}
+
+var (
+	// errPassed: a reader went back to bytes that are kept nowhere.
+	ErrPassed = errors.New("bytes have passed")
+	// ErrDeserted ends a fill whose response nobody reads or keeps.
+	ErrDeserted = errors.New("every client left")
+)
+
+// New makes a flight whose fill ends with base. Its bytes in memory are counted by
+// buffers, and overflow makes the writer of a held response that no tier takes.
+func New(base context.Context, id Key, born uint64, buffers *budget.Buffers, overflow func() store.Writer) *Flight {
+	f := &Flight{Key: id, Born: born, Begun: time.Now(), wake: make(chan struct{}), readers: make(map[*Reader]struct{}), overflow: overflow}
+	f.window.buffers = buffers
+	f.Context, f.Cancel = context.WithCancelCause(base)
+	return f
+}
+
+// Reader is one client's place in a flight's bytes.
+type Reader struct {
+	flight *Flight
+	off    int64
+}
+
+// Join adds a reader. ok is false when bytes it needs have gone.
+func (f *Flight) Join() (*Reader, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == failed || f.finished && len(f.readers) == 0 || f.window.start > f.inStore {
+		return nil, false
+	}
+	r := &Reader{flight: f}
+	f.readers[r] = struct{}{}
+	return r, true
+}
+
+func (r *Reader) Close() {
+	r.leave()
+	r.flight.Drop()
+}
+
+// leave gives up the reader's place.
+func (r *Reader) leave() {
+	f := r.flight
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.readers, r)
+	f.notify() // the window may have waited for this reader
+	if len(f.readers) == 0 && !f.finished && f.state == headers && !f.useful {
+		f.Cancel(ErrDeserted)
+	}
+}
+
+// seek moves the reader. The fill may have waited for it to pass the bytes
+// between.
+func (r *Reader) seek(off int64) {
+	r.flight.mu.Lock()
+	defer r.flight.mu.Unlock()
+	r.off = off
+	r.flight.notify()
+}
+
+// Drop ends the writer once the fill and every reader have left. Removing a file
+// can take long, and c.mu is held by who waits for f.mu, so neither is held then.
+func (f *Flight) Drop() {
+	f.mu.Lock()
+	if !f.finished || len(f.readers) > 0 {
+		f.mu.Unlock()
+		return
+	}
+	writer, stored := f.writer, f.head.Stored
+	f.writer, f.head.Stored = nil, nil
+	f.window.drop()
+	f.mu.Unlock()
+	if writer != nil {
+		writer.Abort()
+	}
+	stored.Release()
+}
+
+// interim is a 1xx response.
+type interim struct {
+	status int
+	header map[string][]string
+}
+
+// Await waits until there is something to answer with, and hands interim
+// responses on meanwhile.
+func (f *Flight) Await(ctx context.Context, tell func(int, map[string][]string)) error {
+	told := 0
+	for {
+		f.mu.Lock()
+		news, state, err := f.interims[told:], f.state, f.err
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		told += len(news)
+		for _, i := range news {
+			tell(i.status, i.header)
+		}
+		if state == failed {
+			return err
+		}
+		if state != waiting {
+			return nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Wait waits for the end of the fill.
+func (f *Flight) Wait(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		over, err := f.finished, f.err
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		if over {
+			return err
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Head returns what the flight has published so far.
+func (f *Flight) Head() Head {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.head
+}
+
+// Err is the error of a flight that failed.
+func (f *Flight) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// notify wakes whoever waits for a change. f.mu is held.
+func (f *Flight) notify() {
+	if f.waiting {
+		close(f.wake)
+		f.wake = make(chan struct{})
+		f.waiting = false
+	}
+}
+
+// From reads the flight's bytes from off on, and waits no longer than ctx.
+func (r *Reader) From(ctx context.Context, off int64) io.Reader {
+	r.seek(off)
+	return &boundReader{ctx, r}
+}
+
+// boundReader reads a flight's bytes for one client, and waits no longer than
+// that client does.
+type boundReader struct {
+	ctx context.Context
+	*Reader
+}
+
+func (b *boundReader) Read(p []byte) (int, error) {
+	f := b.flight
+	for {
+		f.mu.Lock()
+		body := io.ReaderAt(f.writer)
+		end := f.inStore
+		if f.head.Stored != nil {
+			body, end = f.head.Stored.Body, f.head.Stored.Size()
+		}
+		switch {
+		case b.off < end:
+			f.mu.Unlock()
+			n, err := body.ReadAt(p[:min(int64(len(p)), end-b.off)], b.off)
+			f.mu.Lock()
+			b.off += int64(n)
+			f.mu.Unlock()
+			if n > 0 {
+				err = nil
+			}
+			return n, err
+		case f.window.has(b.off):
+			n := f.window.copy(p, b.off)
+			b.off += int64(n)
+			f.notify()
+			f.mu.Unlock()
+			return n, nil
+		case b.off < f.window.start:
+			f.mu.Unlock()
+			return 0, ErrPassed
+		case f.state == done:
+			f.mu.Unlock()
+			return 0, io.EOF
+		case f.state == failed:
+			defer f.mu.Unlock()
+			return 0, f.err
+		}
+		f.waiting = true
+		wake := f.wake
+		f.mu.Unlock()
+		select {
+		case <-wake:
+		case <-b.ctx.Done():
+			return 0, context.Cause(b.ctx)
+		}
+	}
+}
+
+// Whole is the key without the range that is fetched.
+func (id Key) Whole() Key { return Key{id.Site, id.ID, ""} }
