@@ -108,12 +108,7 @@ func (c *Cache) flight(q *Query, id flight.Key, alone bool) *flight.Flight {
 func (c *Cache) begin(f *flight.Flight, q *Query, place store.Key) {
 	own := *q // the client's may be gone before the fill is
 	c.filling[f.Key.Whole()]++
-	release := func() {}
-	if h, ok := q.Fetcher.(Holder); ok {
-		release = h.Hold()
-	}
 	c.wg.Go(func() {
-		defer release()
 		defer c.filled(f)
 		c.fill(f, &own, place)
 	})

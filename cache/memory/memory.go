@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type Store struct {
 	values  *ristretto.Cache[uint64, *Resident]
 	largest int64 // bytes; larger responses are not kept here
 	shards  [64]currents
+	front   front
 
 	// Buffers also has what ristretto was given and has not decided on yet: it
 	// counts none of that, and its queue is long.
@@ -38,6 +40,11 @@ type Store struct {
 // currents maps sums to the ID of the stored response, for those that were
 // given to ristretto. ristretto's evictions remove entries, which bounds it.
 type currents struct {
+	// version grows with each change of an ID in ids. It changes under mu, and the
+	// front reads it without. The padding keeps it off the line that mu writes.
+	version atomic.Uint64
+	_       [56]byte
+
 	mu sync.Mutex
 	// changes counts puts and forgets. A copy made from the disk is only taken
 	// when nothing changed since the look-up that missed: otherwise
@@ -60,6 +67,9 @@ type Resident struct {
 	OnlyHere bool // there is no copy on disk, or not with this Meta
 
 	Visit sieve.Visit // of the copy on disk
+
+	shard   *currents
+	version atomic.Uint64 // of the shard, when this was the current response; see front
 }
 
 func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *Resident {
@@ -116,7 +126,8 @@ func New(s budget.Shares) (*Store, error) {
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one (PITFALLS section 1 has the hit ratios).
 	counters := max(30*s.Tier/meanObject, 10_000)
-	m.share = max(s.Tier-5*counters, budget.MinTier)
+	m.front = newFront(s.Tier / meanObject)
+	m.share = max(s.Tier-5*counters-m.front.size(), budget.MinTier)
 	drop := func(item *ristretto.Item[*Resident]) {
 		if r := item.Value; r != nil {
 			m.shard(r.Sum).drop(r.Sum, r.ID)
@@ -129,6 +140,11 @@ func New(s budget.Shares) (*Store, error) {
 		BufferItems: 64,
 		OnEvict:     drop,
 		OnReject:    drop,
+		OnExit: func(r *Resident) {
+			if r != nil {
+				m.front.drop(r)
+			}
+		},
 		Cost: func(r *Resident) int64 { // called when an item leaves the queue
 			m.Buffers.Release(r.cost() + queuing)
 			return r.cost()
@@ -144,6 +160,7 @@ func (c *currents) drop(s store.Sum, id uint64) {
 	defer c.mu.Unlock()
 	if c.ids[s] == id {
 		delete(c.ids, s)
+		c.version.Add(1)
 	}
 }
 
@@ -156,12 +173,22 @@ func slot(s store.Sum, id uint64) uint64 {
 	return h
 }
 
+// Hit returns the response if the front has it. It takes no lock and writes nothing, but
+// where it tells ristretto of the hit.
+func (m *Store) Hit(k store.Key) *Resident {
+	r := m.front.get(k)
+	if r != nil && rand.Uint32()%sampled == 0 {
+		m.values.Get(slot(r.Sum, r.ID))
+	}
+	return r
+}
+
 // Lookup returns the response, or a ticket for promote.
 func (m *Store) Lookup(k store.Key, sum store.Sum) (*Resident, uint64) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	id, ok := c.ids[sum]
-	ticket := c.changes
+	ticket, version := c.changes, c.version.Load()
 	c.mu.Unlock()
 	if !ok {
 		return nil, ticket
@@ -170,6 +197,7 @@ func (m *Store) Lookup(k store.Key, sum store.Sum) (*Resident, uint64) {
 	if !ok || r.ID != id || r.Key.Site != k.Site || r.Key.ID != k.ID {
 		return nil, ticket
 	}
+	m.front.put(r, version)
 	return r, ticket
 }
 
@@ -188,6 +216,7 @@ func (m *Store) Put(k store.Key, meta *store.Meta, data []byte, sole bool) {
 	newer := before < meta.ID
 	if newer {
 		c.ids[sum] = meta.ID
+		c.version.Add(1)
 	}
 	c.mu.Unlock()
 	if !newer {
@@ -201,6 +230,7 @@ func (m *Store) Put(k store.Key, meta *store.Meta, data []byte, sole bool) {
 
 func (m *Store) set(r *Resident) {
 	m.resize()
+	r.shard = m.shard(r.Sum)
 	n := r.cost() + queuing
 	if m.Buffers.Take(n) {
 		if m.values.Set(slot(r.Sum, r.ID), r, 0) {
@@ -208,7 +238,7 @@ func (m *Store) set(r *Resident) {
 		}
 		m.Buffers.Release(n)
 	}
-	m.shard(r.Sum).drop(r.Sum, r.ID)
+	r.shard.drop(r.Sum, r.ID)
 }
 
 // Promote keeps a copy of a response read from the disk, if nothing changed
@@ -221,6 +251,7 @@ func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byt
 	taken := c.changes == ticket && c.ids[r.Sum] < meta.ID
 	if taken {
 		c.ids[r.Sum] = meta.ID
+		c.version.Add(1)
 	}
 	c.mu.Unlock()
 	if taken {
@@ -248,6 +279,7 @@ func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) erro
 	if current {
 		c.changes++
 		c.ids[sum] = meta.ID
+		c.version.Add(1)
 	}
 	c.mu.Unlock()
 	if !current {
@@ -263,6 +295,7 @@ func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) erro
 func (m *Store) Saved(r *Resident) {
 	if m.Current(r.Sum, r.ID) {
 		m.set(NewResident(r.Key, r.Sum, r.Meta, r.Data, false))
+		m.shard(r.Sum).version.Add(1) // the front may have the one that is OnlyHere
 	}
 }
 
@@ -303,6 +336,7 @@ func (m *Store) Forget(sum store.Sum) {
 	id, ok := c.ids[sum]
 	delete(c.ids, sum)
 	c.changes++
+	c.version.Add(1)
 	c.mu.Unlock()
 	if ok {
 		m.values.Del(slot(sum, id))
@@ -312,6 +346,9 @@ func (m *Store) Forget(sum store.Sum) {
 // Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
 // itself, for an edge without a disk tier.
 func (m *Store) Get(k store.Key) *store.Entry {
+	if r := m.Hit(k); r != nil {
+		return &r.Entry
+	}
 	if r, _ := m.Lookup(k, k.Sum()); r != nil {
 		return &r.Entry
 	}

@@ -24,14 +24,13 @@ type Store struct {
 }
 
 func (t *Store) Get(k store.Key) *store.Entry {
+	if r := t.Memory.Hit(k); r != nil {
+		return t.hit(r)
+	}
 	sum := k.Sum()
 	r, ticket := t.Memory.Lookup(k, sum)
 	if r != nil {
-		t.Disk.Index.Touch(sum, &r.Visit) // else what memory answers would look unused on disk
-		if r.OnlyHere {
-			t.saveSoon(r)
-		}
-		return &r.Entry
+		return t.hit(r)
 	}
 	s := t.Disk.Find(k, sum)
 	if s == nil || !t.Memory.Takes(s.Meta) {
@@ -59,6 +58,15 @@ func (t *Store) Get(k store.Key) *store.Entry {
 		return &memory.NewResident(k, sum, s.Meta, data, false).Entry
 	}
 	return t.Memory.Promote(ticket, k, s.Meta, data)
+}
+
+// hit answers from memory.
+func (t *Store) hit(r *memory.Resident) *store.Entry {
+	t.Disk.Index.Touch(r.Sum, &r.Visit) // else what memory answers would look unused on disk
+	if r.OnlyHere {
+		t.saveSoon(r)
+	}
+	return &r.Entry
 }
 
 // saveSoon has a response written to disk that was kept in memory alone while
