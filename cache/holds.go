@@ -36,8 +36,8 @@ func (c *Cache) Holds(k store.Key) bool {
 	return c.memory.Has(sum) || c.disk != nil && (c.disk.Has(sum) || c.memory.Has(sum))
 }
 
-// filled ends what begin counted.
-func (c *Cache) filled(f *flight.Flight) {
+// fillDone ends the count that startFill began.
+func (c *Cache) fillDone(f *flight.Flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := f.Key.Whole()
