@@ -40,15 +40,24 @@ func (c *Cache) fetch(ctx context.Context, q *Query, place store.Key, alone bool
 // failed a moment ago its error is the answer: the stored response is as good
 // as it was, and masters in trouble are not asked at the rate of the requests.
 func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) (f *flight.Flight, r *flight.Reader, leader bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+	if f, r, leader, err = c.joinOrCount(q, place, alone, why); leader {
+		c.begin(f, q, place)
+	}
+	return f, r, leader, err
+}
+
+// joinOrCount is join, but that the caller begins the fill of a flight that it leads.
+func (c *Cache) joinOrCount(q *Query, place store.Key, alone bool, why policy.Verdict) (f *flight.Flight, r *flight.Reader, leader bool, err error) {
+	s := c.flights.shard(place.Site, place.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return nil, nil, false, ErrClosed
 	}
 	id := flight.Key{Site: place.Site, ID: place.ID}
 	for _, part := range []string{"", q.span()} { // a fill of the whole serves for a part of it
 		id.Part = part
-		if f = c.flights[id]; f == nil || alone || c.purged(f, q.Key) {
+		if f = s.joined[id]; f == nil || alone || c.purged(f, q.Key) {
 			continue
 		}
 		if err := f.Err(); err != nil && why == policy.Validate && !errors.Is(err, flight.ErrDeserted) {
@@ -61,9 +70,8 @@ func (c *Cache) join(q *Query, place store.Key, alone bool, why policy.Verdict) 
 			return f, r, false, nil
 		}
 	}
-	f = c.flight(q, id, alone)
+	f = c.flight(s, id, alone)
 	r, _ = f.Join() // before the fill, which may fail at once
-	c.begin(f, q, place)
 	return f, r, true, nil
 }
 
@@ -78,12 +86,16 @@ func (q *Query) span() string {
 // refresh validates in the background, unless that is under way.
 func (c *Cache) refresh(q *Query, place store.Key) {
 	id := flight.Key{Site: place.Site, ID: place.ID}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f := c.flights[id]; c.closed || f != nil && !c.purged(f, q.Key) {
+	s := c.flights.shard(id.Site, id.ID)
+	s.mu.Lock()
+	f := s.joined[id]
+	if s.closed || f != nil && !c.purged(f, q.Key) {
+		s.mu.Unlock()
 		return
 	}
-	c.begin(c.flight(q, id, false), q, place)
+	f = c.flight(s, id, false)
+	s.mu.Unlock()
+	c.begin(f, q, place)
 }
 
 // purged says that a purge since the flight began covers what it fetches, or may
@@ -95,37 +107,32 @@ func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 	return c.purges.Mark(k, f.Born) != policy.NotMarked
 }
 
-// flight makes a flight. c.mu is held.
-func (c *Cache) flight(q *Query, id flight.Key, alone bool) *flight.Flight {
+// flight makes a flight and counts its fill, which the caller begins. s.mu is held: a
+// flight is counted from the moment that it gets its place in the purge sequence, see
+// Holds, and Close waits for each that is counted before it closed s.
+func (c *Cache) flight(s *flightShard, id flight.Key, alone bool) *flight.Flight {
 	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
 	if !alone {
-		c.flights[id] = f
+		s.joined[id] = f
 	}
+	s.filling[id.Whole()]++
+	c.wg.Add(1)
 	return f
 }
 
-// begin starts a flight's fill. c.mu is held.
+// begin starts a flight's fill. No lock is held.
 func (c *Cache) begin(f *flight.Flight, q *Query, place store.Key) {
 	own := *q // the client's may be gone before the fill is
-	c.filling[f.Key.Whole()]++
 	release := func() {}
 	if h, ok := q.Fetcher.(Holder); ok {
 		release = h.Hold()
 	}
-	c.wg.Go(func() {
+	go func() {
+		defer c.wg.Done()
 		defer release()
-		defer c.filled(f)
+		defer c.flights.filled(f)
 		c.fill(f, &own, place)
-	})
-}
-
-// drop takes a flight out of the map; a newer one for the same key stays.
-func (c *Cache) drop(f *flight.Flight) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.flights[f.Key] == f {
-		delete(c.flights, f.Key)
-	}
+	}()
 }
 
 // fill is the life of a flight. It looks the response up once more, because
@@ -139,10 +146,10 @@ func (c *Cache) fill(f *flight.Flight, q *Query, place store.Key) {
 	defer f.Cancel(nil)
 	defer func() {
 		if f.Err() != nil {
-			time.AfterFunc(cooling, func() { c.drop(f) })
+			time.AfterFunc(cooling, func() { c.flights.drop(f) })
 			return
 		}
-		c.drop(f)
+		c.flights.drop(f)
 	}()
 	w := &Fill{c: c, f: f, q: q, place: place, declared: -1, requested: time.Now()}
 	var found store.Key

@@ -288,7 +288,7 @@ func (w *Fill) commit() {
 	w.meta = &final
 	w.endPart()
 	w.f.Commit(&final)
-	w.c.drop(w.f) // only now: a request in between found either the flight or the store
+	w.c.flights.drop(w.f) // only now: a request in between found either the flight or the store
 	w.f.Finish(&final)
 }
 
