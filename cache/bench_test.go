@@ -54,11 +54,14 @@ func BenchmarkGetHitMemoryAfterPurges(b *testing.B) {
 	q.Key.Group, q.Key.Metadata = "some-package", true
 	get(c, q)
 	settle(c)
-	for i := range 1000 {
-		if err := c.Purge(purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: fmt.Sprint("package-", i), Soft: true}); err != nil {
-			b.Fatal(err)
-		}
+	many := make([]purge.Purge, 1000)
+	for i := range many {
+		many[i] = purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: fmt.Sprint("package-", i), Soft: true}
 	}
+	if err := c.Purge(many...); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

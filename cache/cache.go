@@ -38,7 +38,7 @@ type Config struct {
 // key make one fetch. It is safe for concurrent use.
 //
 // Lock order: a shard of flights, then the mu of a Flight. mu stands alone. None of them
-// is held while a store, a Fetcher or a Holder is called, and a hit takes none.
+// is held while a store or a Fetcher is called, and a hit takes none.
 type Cache struct {
 	store     store.Store
 	memory    *memory.Store

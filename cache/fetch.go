@@ -123,13 +123,8 @@ func (c *Cache) flight(s *flightShard, id flight.Key, alone bool) *flight.Flight
 // begin starts a flight's fill. No lock is held.
 func (c *Cache) begin(f *flight.Flight, q *Query, place store.Key) {
 	own := *q // the client's may be gone before the fill is
-	release := func() {}
-	if h, ok := q.Fetcher.(Holder); ok {
-		release = h.Hold()
-	}
 	go func() {
 		defer c.wg.Done()
-		defer release()
 		defer c.flights.filled(f)
 		c.fill(f, &own, place)
 	}()

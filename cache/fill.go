@@ -26,13 +26,6 @@ type Fetcher interface {
 	Fetch(ctx context.Context, ask Ask, fill *Fill) error
 }
 
-// A Holder is a Fetcher that something else could end before its Fetch: a fetch
-// begins a moment after the request it is for, and may outlive it. Hold is called
-// while that request is under way, and what it returns when the fetch is over.
-type Holder interface {
-	Hold() (release func())
-}
-
 // Ask is what the cache wants of the origin.
 type Ask struct {
 	Head bool // a HEAD, not a GET

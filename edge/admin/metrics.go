@@ -18,7 +18,7 @@ import (
 // label. The methods may be called concurrently.
 type Metrics struct {
 	registry *prometheus.Registry
-	inFlight prometheus.Gauge
+	inFlight atomic.Int64
 	served   children[servedLabels, served]
 	origin   children[originLabels, prometheus.Counter]
 }
@@ -55,10 +55,6 @@ func NewMetrics(version string) *Metrics {
 		Name: "edge_origin_requests_total",
 		Help: "Requests to masters, by how they ended.",
 	}, []string{"site", "master", "result"})
-	inFlight := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "edge_requests_in_flight",
-		Help: "Requests of clients being answered now.",
-	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "edge_build_info",
 		Help:        "Always 1; the labels name the build.",
@@ -66,7 +62,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 
-	m := &Metrics{registry: prometheus.NewRegistry(), inFlight: inFlight}
+	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.served.resolve = func(l servedLabels) served {
 		return served{
 			count:    new(atomic.Int64),
@@ -79,10 +75,11 @@ func NewMetrics(version string) *Metrics {
 		return fetches.WithLabelValues(l.site, l.master, l.result)
 	}
 	m.registry.MustRegister(
-		requests, bytes, seconds, fetches, inFlight, build,
+		requests, bytes, seconds, fetches, build,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.Gauge("edge_requests_in_flight", "Requests of clients being answered now.", func() float64 { return float64(m.InFlight()) })
 	return m
 }
 
@@ -113,10 +110,13 @@ func (m *Metrics) Origin(site, master, result string) {
 }
 
 // Begin counts a client's request as being answered, until End.
-func (m *Metrics) Begin() { m.inFlight.Inc() }
+func (m *Metrics) Begin() { m.inFlight.Add(1) }
 
 // End is called once for each Begin.
-func (m *Metrics) End() { m.inFlight.Dec() }
+func (m *Metrics) End() { m.inFlight.Add(-1) }
+
+// InFlight is how many requests are being answered.
+func (m *Metrics) InFlight() int64 { return m.inFlight.Load() }
 
 // Gauge registers a gauge that has the value of f at each collection. It panics when
 // the name is malformed or taken.

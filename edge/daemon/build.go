@@ -36,12 +36,11 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Trusted:  cfg.Limits.TrustedProxies,
 		Identity: d.identity,
 		Names:    []string{strings.ToLower(cfg.PublicURL.Host), cfg.Listen},
-		Lease:    site.NewLease(),
 	}
 	for i := range cfg.Sites {
 		s, err := d.buildSite(g, &cfg.Sites[i], old)
 		if err != nil {
-			g.abandon()
+			g.closeSites(old)
 			return nil, err
 		}
 		g.Sites = append(g.Sites, s)
@@ -59,7 +58,6 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 		before, _ = old.Sites.Named(conf.Name)
 	}
 	if before != nil && sameSite(old.cfg, g.cfg, conf) {
-		before.Lease.Acquire() // old has it
 		g.feeds[before] = old.feeds[before]
 		return before, nil
 	}

@@ -188,7 +188,7 @@ func TestALoopEndsAndIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.use(g)
-	e.retire(old, g)
+	old.closeSites(g)
 	serveEdge(t, e)
 	c := &client{t, e, &http.Transport{}}
 	t.Cleanup(c.transport.CloseIdleConnections)

@@ -61,10 +61,7 @@ type Daemon struct {
 
 	reloading chan struct{} // a slot for the one that changes the configuration
 	reloads   reloadLog
-	retiring  sync.WaitGroup // generations that were replaced
-
-	mu          sync.Mutex
-	generations []*generation // the last one serves; the others still have requests or fetches
+	current   atomic.Pointer[generation] // nil before there is one
 }
 
 // newDaemon makes a daemon that has opened nothing yet.
@@ -191,19 +188,19 @@ func (d *Daemon) close() {
 		}
 	}
 	if g := d.serving(); g != nil {
-		d.retire(g, nil)
+		g.closeSites(nil)
 	}
-	retired := make(chan struct{})
-	go func() {
-		defer close(retired)
-		d.retiring.Wait()
-	}()
-	select {
-	case <-retired:
-	case <-time.After(closeLimit): // a request that was cut has not noticed yet
-	}
+	d.awaitRequests()
 	for _, s := range d.samples {
 		s.Close()
+	}
+}
+
+// awaitRequests waits until requests that were cut have noticed it, and are in the
+// access log.
+func (d *Daemon) awaitRequests() {
+	for late := time.Now().Add(closeLimit); d.metrics.InFlight() > 0 && time.Now().Before(late); {
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -17,15 +17,10 @@ import (
 // drainer takes masters out of rotation for an operator.
 type drainer struct{ *Daemon }
 
-// Drain does it in the configuration that serves and in those whose requests
-// have not ended, so that none of them turns to the master any more.
-func (d drainer) Drain(ctx context.Context, name, master string, drained bool) (admin.Rotation, error) {
-	// Without it a reload under way would carry the old state over.
-	release, err := d.lockReload(ctx)
-	if err != nil {
-		return admin.Rotation{}, err
-	}
-	defer release()
+// Drain does it in the configuration that serves. Earlier ones whose requests have
+// not ended know the same masters, so that none of them turns to the master any
+// more.
+func (d drainer) Drain(_ context.Context, name, master string, drained bool) (admin.Rotation, error) {
 	g := d.serving()
 	s, ok := g.Sites.Named(name)
 	if !ok {
@@ -40,9 +35,6 @@ func (d drainer) Drain(ctx context.Context, name, master string, drained bool) (
 		return admin.Rotation{}, err
 	}
 	for _, m := range named {
-		for _, old := range d.retiringSites(name) {
-			drainURL(old, m.URL, drained)
-		}
 		for _, u := range s.Upstreams() {
 			_ = u.Drain(strconv.Itoa(m.N), drained) // one of them has it
 		}
@@ -72,18 +64,6 @@ func mastersNamed(s *site.Site, name string) ([]origin.MasterStatus, error) {
 		return nil, fmt.Errorf("%q %w master of site %s: use a number: %s", name, admin.ErrAmbiguousMaster, s.Name, strings.Join(all, ", "))
 	}
 	return found, nil
-}
-
-// drainURL finds the master by its URL: in an earlier configuration its number may
-// have been another.
-func drainURL(s *site.Site, master string, drained bool) {
-	for _, p := range poolsOf(s) {
-		for _, m := range p.Masters {
-			if m.URL == master {
-				_ = p.Upstream.Drain(strconv.Itoa(m.N), drained)
-			}
-		}
-	}
 }
 
 // rotation tells how the masters that were named have changed, and which are left.

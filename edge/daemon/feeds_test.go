@@ -38,7 +38,7 @@ func TestAReloadKeepsTheFollower(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.use(next)
-		e.retire(now, next)
+		now.closeSites(next)
 		return next.Sites[0]
 	}
 	second := reload(func(c *config.Site) { c.Stale.WhileRevalidate = time.Second })

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 
@@ -83,11 +82,7 @@ func (e *testEdge) openTestCache(t testing.TB) {
 // built anew.
 func (e *testEdge) reopenCache(t testing.TB) {
 	t.Helper()
-	old := e.serving()
 	e.openTestCache(t)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.generations = slices.DeleteFunc(e.generations, func(g *generation) bool { return g == old })
 }
 
 // serveEdge serves e's listener until the test ends.

@@ -12,23 +12,18 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/edge/report"
-	"pkgedge/edge/site"
 	"pkgedge/tls"
 )
 
 // A reload builds a new generation from the file, has requests begin with it, and
-// stops the old one once it has no user:
+// ends the supervision of the masters by the old one:
 //
-//	file ──► cfg ──► may all of it change? ──► build ──► certificate ──► use ──► retire the old
+//	file ──► cfg ──► may all of it change? ──► build ──► certificate ──► use ──► close the old
 //	           └──────────── no: every reason, and the old goes on ◄──┘
 //
 // Nothing is dropped: a request keeps the generation that it began with, and so
-// does a fetch, which may outlive its request (docs/decisions/0010).
-
-// maxRetiring is how many earlier generations may still have requests. They are
-// small. The bound is there so that reloads in a loop do not pile up masters'
-// connections.
-const maxRetiring = 16
+// does a fetch, which may outlive its request (docs/decisions/0010). The old and
+// the new generation know the same masters (docs/decisions/0014).
 
 // reloader reloads for the admin listener.
 type reloader struct{ *Daemon }
@@ -93,9 +88,6 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 		}
 		return admin.Reloaded{}, refused
 	}
-	if len(d.allGenerations()) > maxRetiring {
-		return admin.Reloaded{}, fmt.Errorf("%w: %d earlier configurations still have requests", admin.ErrNotNow, maxRetiring)
-	}
 	next, err := d.build(cfg, old)
 	if err != nil {
 		return admin.Reloaded{}, err
@@ -103,7 +95,7 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 	if d.certs != nil {
 		renewed, err := d.certs.Reload(tls.Certificate{Cert: cfg.TLS.Cert, Key: cfg.TLS.Key})
 		if err != nil {
-			next.abandon()
+			next.closeSites(old)
 			return admin.Reloaded{}, &admin.Refused{Mistakes: []string{d.source.Problem(lines, "tls.certificate", err.Error())}}
 		}
 		if renewed {
@@ -112,84 +104,26 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 	}
 	d.level.Set(cfg.Log.Level)
 	d.use(next)
-	d.retire(old, next)
+	old.closeSites(next)
 	return admin.Reloaded{Config: d.source.Name(), Changed: orEmpty(changed), Warnings: cfg.Warnings()}, nil
 }
 
 // use has requests begin with g.
 func (d *Daemon) use(g *generation) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.generations = append(d.generations, g)
+	d.current.Store(g)
 	d.handler.Use(&g.Snapshot)
 	d.feeds.Run(g.feeds)
 }
 
-// retire stops g once its requests have ended, and those of its sites that next
-// has not once their fetches have ended too. next is nil for none.
-func (d *Daemon) retire(g, next *generation) {
-	removed := g.Sites
-	if next != nil {
-		removed = slices.DeleteFunc(slices.Clone(g.Sites), func(s *site.Site) bool { return slices.Contains(next.Sites, s) })
-	}
-	d.retiring.Go(func() {
-		g.Lease.Release()
-		<-g.Lease.Ended()
-		for _, s := range g.Sites {
-			s.Lease.Release()
-		}
-		for _, s := range removed {
-			<-s.Lease.Ended()
-			s.Close()
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.generations = slices.DeleteFunc(d.generations, func(other *generation) bool { return other == g })
-	})
-}
-
 // serving is the generation that requests begin with, nil before there is one.
-func (d *Daemon) serving() *generation {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.generations) == 0 {
-		return nil
-	}
-	return d.generations[len(d.generations)-1]
-}
+func (d *Daemon) serving() *generation { return d.current.Load() }
 
-// allGenerations are the one that serves, which is the last, and the earlier ones
-// that still have requests or fetches.
-func (d *Daemon) allGenerations() []*generation {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.generations)
-}
-
-// retiringSites are the sites of that name which only earlier generations have.
-func (d *Daemon) retiringSites(name string) []*site.Site {
-	all := d.allGenerations()
-	if len(all) == 0 {
-		return nil
-	}
-	var retiring []*site.Site
-	now, _ := all[len(all)-1].Sites.Named(name)
-	for _, g := range all[:len(all)-1] {
-		if s, ok := g.Sites.Named(name); ok && s != now && !slices.Contains(retiring, s) {
-			retiring = append(retiring, s)
-		}
-	}
-	return retiring
-}
-
-// abandon stops a generation that never served.
-func (g *generation) abandon() {
+// closeSites ends the supervision of the masters of the sites that other, which may
+// be nil, does not have. Requests and fetches under way go on.
+func (g *generation) closeSites(other *generation) {
 	for _, s := range g.Sites {
-		s.Lease.Release()
-		select {
-		case <-s.Lease.Ended():
+		if other == nil || !slices.Contains(other.Sites, s) {
 			s.Close()
-		default: // the generation in use has it too
 		}
 	}
 }

@@ -71,18 +71,11 @@ func mistakesOf(err error) []string {
 	return nil
 }
 
-// settled waits until no earlier configuration has requests or fetches.
+// settled waits until no request is being answered, and no fetch is under way.
 func (r *reloadable) settled() {
 	r.t.Helper()
-	all := r.edge.allGenerations()
-	for _, c := range all[:len(all)-1] {
-		edgetest.Receive(r.t, c.Lease.Ended(), "the end of the requests of an earlier configuration")
-		for _, s := range c.Sites {
-			if now, _ := all[len(all)-1].Sites.Named(s.Name); s != now {
-				edgetest.Receive(r.t, s.Lease.Ended(), "the end of the fetches of a site")
-			}
-		}
-	}
+	edgetest.Until(r.t, "the end of all requests", func() bool { return r.edge.metrics.InFlight() == 0 })
+	r.edge.settle(r.t)
 }
 
 // said is a master that answers with its name.
@@ -140,7 +133,6 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 	answers := make(chan *answered)
 	go func() { answers <- r.send("GET", "/files/x") }()
 	edgetest.Receive(t, arrived, "a request at the master")
-	before := r.edge.serving()
 	r.reload(strings.ReplaceAll(plainSite(newOrigin(t, said("new")), ""), "/files/", "/other/"))
 	if a := r.send("GET", "/other/y"); a.body != "new" {
 		t.Errorf("a new request: %q", a.body)
@@ -148,19 +140,11 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 	if a := r.send("GET", "/files/y"); a.StatusCode != 404 {
 		t.Errorf("a new request for what is gone: %d %q", a.StatusCode, a.body)
 	}
-	select {
-	case <-before.Lease.Ended():
-		t.Error("the old configuration has ended with a request under way")
-	default:
-	}
-	if s, _ := statusOf(r.edge.status()); s.Config.Ending != 1 {
-		t.Errorf("%d configurations are ending; want 1", s.Config.Ending)
-	}
 	close(open)
 	if a := edgetest.Receive(t, answers, "an answer"); a.StatusCode != 200 || a.body != "old" {
 		t.Errorf("the old request: %d %q", a.StatusCode, a.body)
 	}
-	edgetest.Receive(t, before.Lease.Ended(), "the end of its requests")
+	r.settled()
 }
 
 // statusOf is a status before it is JSON.
@@ -191,19 +175,12 @@ func TestFetchesKeepTheConfigurationTheyBeganWith(t *testing.T) {
 	r.edge.settle(t)          // it is not stored before
 	r.send("GET", "/files/x") // stale, and asked for in the background
 	edgetest.Receive(t, arrived, "a request at the master")
-	before := r.edge.serving()
 	r.reload(plainSite("http://127.0.0.1:1", ""))
-	edgetest.Receive(t, before.Lease.Ended(), "the end of its requests")
-	select {
-	case <-before.Sites[0].Lease.Ended():
-		t.Error("the old site has ended with a fetch under way")
-	default:
-	}
-	if n := len(r.edge.allGenerations()); n != 2 {
-		t.Errorf("%d configurations; want the one that serves and the one that ends", n)
+	if n := r.edge.cache.Usage().Flights; n != 1 {
+		t.Errorf("%d fetches are under way; want the one of the old configuration", n)
 	}
 	close(open)
-	edgetest.Receive(t, before.Sites[0].Lease.Ended(), "the end of its fetches")
+	r.settled()
 	if a := r.send("GET", "/files/x"); a.body != "second" {
 		t.Errorf("%d %q; want what the fetch brought", a.StatusCode, a.body)
 	}
@@ -415,8 +392,11 @@ func TestSamplesAreNotRestarted(t *testing.T) {
 	}
 }
 
-func TestEarlierConfigurationsAreBounded(t *testing.T) {
-	arrived, open := make(chan struct{}, maxRetiring+1), make(chan struct{})
+// However many configurations have requests under way, one more reload is possible,
+// and each of those requests ends as it began.
+func TestRequestsOfManyConfigurations(t *testing.T) {
+	const reloads = 20
+	arrived, open := make(chan struct{}, reloads), make(chan struct{})
 	release := sync.OnceFunc(func() { close(open) })
 	defer release()
 	// A body under way, for a master that does not answer gets few requests.
@@ -424,25 +404,29 @@ func TestEarlierConfigurationsAreBounded(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		arrived <- struct{}{}
 		<-open
+		io.WriteString(w, "whole")
 	}))
-	text := plainSite(master, "")
-	r := newReloadable(t, text)
-	var wg sync.WaitGroup
-	early := make(chan int, maxRetiring)
-	for i := range maxRetiring {
-		wg.Go(func() { early <- r.send("GET", fmt.Sprintf("/files/%d", i)).StatusCode })
+	text := func(i int) string { return plainSite(master, fmt.Sprintf("timeouts: { idle: %ds }, ", 20+i)) }
+	r := newReloadable(t, text(0))
+	answers := make(chan *answered, reloads)
+	for i := range reloads {
+		go func() { answers <- r.send("GET", fmt.Sprintf("/files/%d", i)) }()
 		select {
 		case <-arrived:
-		case status := <-early:
-			t.Fatalf("request %d is answered %d without the master", i, status)
+		case a := <-answers:
+			t.Fatalf("request %d is answered %d without the master", i, a.StatusCode)
 		}
-		r.reload(text)
+		r.reload(text(i + 1))
 	}
-	if _, err := r.edge.reload(t.Context()); !errors.Is(err, admin.ErrNotNow) {
-		t.Errorf("%v; want ErrNotNow", err)
+	if s, _ := statusOf(r.edge.status()); s.Sites[0].Masters[0].InFlight != reloads {
+		t.Errorf("%d requests under way at the master; want those of all configurations, %d", s.Sites[0].Masters[0].InFlight, reloads)
 	}
 	release()
-	wg.Wait()
+	for range reloads {
+		if a := edgetest.Receive(t, answers, "an answer"); a.StatusCode != 200 || a.body != "whole" {
+			t.Errorf("%d %q", a.StatusCode, a.body)
+		}
+	}
 	r.settled()
 }
 

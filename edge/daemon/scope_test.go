@@ -224,7 +224,7 @@ func TestPrivateScopeForgetsWhatThePublicOneHad(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.edge.use(next)
-		c.edge.retire(old, next)
+		old.closeSites(next)
 	}
 	scopes := c.edge.serving().cfg.Sites[0].Scopes
 	use(nil)
@@ -270,7 +270,7 @@ func TestWhatACredentialFetchedGoesWithIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.edge.use(next)
-		c.edge.retire(old, next)
+		old.closeSites(next)
 		for _, path := range paths {
 			if a := c.read(path); a.StatusCode == 200 {
 				t.Errorf("with the credentials %q %s is answered %d", credentials, path, a.StatusCode)

@@ -24,7 +24,6 @@ func (d *Daemon) status() any {
 		}
 		answers[site][outcome] = n
 	})
-	s.Config.Ending = len(d.allGenerations()) - 1
 	for i := range g.cfg.Sites {
 		conf := &g.cfg.Sites[i]
 		st := report.Site{Name: conf.Name, Kind: conf.Kind.Name, Writes: conf.Kind.Writes, Public: g.cfg.Public(conf).String(), Answers: answers[conf.Name]}

@@ -22,22 +22,9 @@ type Handler struct {
 	current atomic.Pointer[Snapshot]
 }
 
-// Use has requests begin with s from now on.
+// Use has requests begin with s from now on. A request keeps to the snapshot that it
+// began with.
 func (h *Handler) Use(s *Snapshot) { h.current.Store(s) }
-
-// acquire returns the snapshot that a request keeps to until it releases its
-// lease. ok is false once the edge is closed.
-func (h *Handler) acquire() (s *Snapshot, ok bool) {
-	for {
-		s = h.current.Load()
-		if s.Lease.Acquire() {
-			return s, true
-		}
-		if h.current.Load() == s {
-			return nil, false
-		}
-	}
-}
 
 // Snapshot is one configuration at work. It is immutable once it is used.
 type Snapshot struct {
@@ -50,7 +37,6 @@ type Snapshot struct {
 	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
 	Identity string         // this edge's name in Via and CDN-Loop
 	Names    []string       // host[:port] that an absolute-form request may name
-	Lease    *site.Lease    // its requests
 }
 
 // Metrics counts requests.
@@ -94,12 +80,7 @@ type exchange struct {
 
 // ServeHTTP is the life of a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s, ok := h.acquire()
-	if !ok {
-		panic(http.ErrAbortHandler) // the edge is closed, and with it the connection
-	}
-	defer s.Lease.Release()
-	x := s.begin(w, r)
+	x := h.current.Load().begin(w, r)
 	defer x.end()
 	if !x.addressed() || x.webhook() || !x.find() || !x.admit() {
 		return // it has been answered
@@ -132,7 +113,7 @@ func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // end writes down the answer. It runs also when the body was broken off by a
 // panic, which goes on to net/http.
 func (x *exchange) end() {
-	x.Metrics.End()
+	defer x.Metrics.End()
 	name := ""
 	if x.site != nil {
 		name = x.site.Name

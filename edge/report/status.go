@@ -27,8 +27,6 @@ type Status struct {
 type Config struct {
 	File string    `json:"file"` // or "built in"
 	Read time.Time `json:"read"`
-	// Ending counts earlier configurations that still have requests.
-	Ending int `json:"ending"`
 	// Refused is the time at which a newer configuration was refused, and Mistakes
 	// are the reasons. A reload that succeeds clears both.
 	Refused  time.Time `json:"refused,omitzero"`

@@ -42,7 +42,7 @@ func quietStatus() *Status {
 func nightStatus() *Status {
 	s := quietStatus()
 	s.Ready, s.Why = false, "draining"
-	s.Config.Refused, s.Config.Mistakes, s.Config.Ending = before(5*time.Minute), []string{"config.yaml:12: limits.rate: \"x\" is not a number", "config.yaml:30: foo: unknown key"}, 2
+	s.Config.Refused, s.Config.Mistakes = before(5*time.Minute), []string{"config.yaml:12: limits.rate: \"x\" is not a number", "config.yaml:30: foo: unknown key"}
 	long := "https://registry-with-a-long-name.eu-central.internal.example:8443/artifactory/api/npm/the-company-npm-remote"
 	s.Sites[0].Outage, s.Sites[0].Since = true, before(192*time.Second)
 	s.Sites[0].Answers["stale-error"] = 1234
@@ -105,7 +105,6 @@ wrong
      requests in a row were cut mid-body
    - a scan of the disk tier is under way, 40 % done: its figures below are not complete
    - 1 cache file kept aside in quarantine/ after a failed check
-   - requests or fetches from before a reload are still under way, in 2 earlier configurations
 
 site npm, npm, at https://npm.example
   2234 reads since the start, 97.4 % from the store, 1234 stale because no master answered, 9 failed

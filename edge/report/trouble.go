@@ -49,9 +49,6 @@ func (s *Status) trouble() *trouble {
 	if c.Quarantined > 0 {
 		t.notes = append(t.notes, fmt.Sprintf("%s kept aside in quarantine/ after a failed check", count(c.Quarantined, "cache file")))
 	}
-	if s.Config.Ending > 0 {
-		t.notes = append(t.notes, fmt.Sprintf("requests or fetches from before a reload are still under way, in %s", count(int64(s.Config.Ending), "earlier configuration")))
-	}
 	return t
 }
 

@@ -27,7 +27,6 @@ type Site struct {
 	Names         kind.Redactor    // takes names out of bodies; nil where the kind has no such routes
 	Redactor      *redact.Redactor // of the bodies that pass
 	WebhookSecret string           // signs the messages of its webhook; "" for none
-	Lease         *Lease           // its users: the configurations that serve it, and fetches
 
 	prefix        string               // begins and ends with "/"
 	own           Upstream             // the site's own masters
@@ -60,7 +59,7 @@ type Deps struct {
 // New returns a site, whose masters are supervised until Close.
 func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	t := &Site{
-		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(), Lease: NewLease(),
+		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(),
 		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache,
 	}
 	t.releases.age = s.MinimumAge
@@ -121,7 +120,7 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 	if err != nil {
 		return fmt.Errorf("site %s: %w", name, err)
 	}
-	*u = Upstream{Site: o, Scope: from.Name, authorized: from.Authorized, lease: s.Lease}
+	*u = Upstream{Site: o, Scope: from.Name, authorized: from.Authorized}
 	if from.Name != "" || from.Credentials != "" {
 		u.keyPrefix = strings.TrimPrefix(from.Name+" "+ownerOf([]string{from.Credentials})+" ", " ")
 	}
@@ -173,7 +172,7 @@ func (s *Site) owns(u *Upstream, path string) bool {
 	return ok && now == u
 }
 
-// Close ends the supervision of the masters. No request may be under way.
+// Close ends the supervision of the masters. Requests under way may go on.
 func (s *Site) Close() {
 	for _, u := range s.Upstreams() {
 		u.Close()

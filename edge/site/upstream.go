@@ -25,7 +25,6 @@ type Upstream struct {
 	Scope string // "@acme"; "" for the site's own masters
 
 	authorized config.Authorized // how reads that carry a credential are treated
-	lease      *Lease            // the site's
 	keyPrefix  string            // of the responses stored from there; see Key
 }
 
@@ -183,12 +182,6 @@ type fetcher struct {
 	route     kind.Route
 	forwarded http.Header // the client's credential, and the way its request came
 	followed  bool        // a feed tells of the route's changes
-}
-
-// Hold keeps the site for as long as a fetch for it is under way.
-func (f fetcher) Hold() (release func()) {
-	f.from.lease.Acquire() // the caller has it already
-	return f.from.lease.Release
 }
 
 func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
