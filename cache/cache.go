@@ -10,7 +10,6 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/disk"
-	"pkgedge/cache/flight"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/memory"
 	"pkgedge/cache/policy"
@@ -37,6 +36,9 @@ type Config struct {
 
 // Cache is a shared HTTP cache (RFC 9111) in which concurrent misses for one
 // key make one fetch. It is safe for concurrent use.
+//
+// Lock order: a shard of flights, then the mu of a Flight. mu stands alone. None of them
+// is held while a store or a Fetcher is called, and a hit takes none.
 type Cache struct {
 	store     store.Store
 	memory    *memory.Store
@@ -52,10 +54,10 @@ type Cache struct {
 
 	scrubber sync.WaitGroup
 
-	mu      sync.Mutex
-	flights map[flight.Key]*flight.Flight
-	filling map[flight.Key]int // fills under way, also those for one client alone
-	closed  bool
+	flights *flights
+
+	mu     sync.Mutex
+	closed bool // no more is begun by background
 }
 
 // cooling is how long a failed flight keeps further validations of its key
@@ -79,7 +81,7 @@ var (
 
 // Open makes a cache. An unusable directory is an error here, and never later.
 func Open(cfg Config) (*Cache, error) {
-	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flight.Key]*flight.Flight), filling: make(map[flight.Key]int)}
+	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: newFlights()}
 	if c.notify == nil {
 		c.notify = func(string, error) {}
 	}
@@ -133,6 +135,7 @@ func (c *Cache) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
+	c.flights.close()
 	c.stop(ErrClosed)
 	c.wg.Wait()
 	c.scrubber.Wait()

@@ -40,15 +40,24 @@ func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncolla
 // failed a moment ago its error is the answer: the stored response is as good
 // as it was, and masters in trouble are not asked at the rate of the requests.
 func (c *Cache) join(q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict) (f *flight.Flight, r *flight.Reader, leader bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+	if f, r, leader, err = c.joinOrCount(q, storeKey, uncollapsible, why); leader {
+		c.startFill(f, q, storeKey)
+	}
+	return f, r, leader, err
+}
+
+// joinOrCount is join, but the caller starts the fill of a flight that it leads.
+func (c *Cache) joinOrCount(q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict) (f *flight.Flight, r *flight.Reader, leader bool, err error) {
+	s := c.flights.shard(storeKey.Site, storeKey.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return nil, nil, false, ErrClosed
 	}
 	id := flight.Key{Site: storeKey.Site, ID: storeKey.ID}
 	for _, part := range []string{"", q.rangeKey()} { // a fill of the whole serves for a part of it
 		id.Part = part
-		if f = c.flights[id]; f == nil || uncollapsible || c.purged(f, q.Key) {
+		if f = s.joined[id]; f == nil || uncollapsible || c.purged(f, q.Key) {
 			continue
 		}
 		if err := f.Err(); err != nil && why == policy.Validate && !errors.Is(err, flight.ErrDeserted) {
@@ -61,9 +70,8 @@ func (c *Cache) join(q *Query, storeKey store.Key, uncollapsible bool, why polic
 			return f, r, false, nil
 		}
 	}
-	f = c.newFlight(q, id, uncollapsible)
+	f = c.newFlight(s, id, uncollapsible)
 	r, _ = f.Join() // before the fill, which may fail at once
-	c.startFill(f, q, storeKey)
 	return f, r, true, nil
 }
 
@@ -78,12 +86,16 @@ func (q *Query) rangeKey() string {
 // refresh validates in the background, unless that is under way.
 func (c *Cache) refresh(q *Query, storeKey store.Key) {
 	id := flight.Key{Site: storeKey.Site, ID: storeKey.ID}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f := c.flights[id]; c.closed || f != nil && !c.purged(f, q.Key) {
+	s := c.flights.shard(id.Site, id.ID)
+	s.mu.Lock()
+	f := s.joined[id]
+	if s.closed || f != nil && !c.purged(f, q.Key) {
+		s.mu.Unlock()
 		return
 	}
-	c.startFill(c.newFlight(q, id, false), q, storeKey)
+	f = c.newFlight(s, id, false)
+	s.mu.Unlock()
+	c.startFill(f, q, storeKey)
 }
 
 // purged says that a purge since the flight began covers what it fetches, or may
@@ -95,32 +107,27 @@ func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 	return c.purges.Mark(k, f.Born) != policy.NotMarked
 }
 
-// newFlight makes a flight. c.mu is held.
-func (c *Cache) newFlight(q *Query, id flight.Key, uncollapsible bool) *flight.Flight {
+// newFlight makes a flight and counts its fill, which the caller starts. s.mu is held: a
+// flight is counted from the moment that it gets its place in the purge sequence, see
+// Holds, and Close waits for each that is counted before it closed s.
+func (c *Cache) newFlight(s *flightShard, id flight.Key, uncollapsible bool) *flight.Flight {
 	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
 	if !uncollapsible {
-		c.flights[id] = f
+		s.joined[id] = f
 	}
+	s.filling[id.Whole()]++
+	c.wg.Add(1)
 	return f
 }
 
-// startFill starts a flight's fill. c.mu is held.
+// startFill starts a flight's fill. No lock is held.
 func (c *Cache) startFill(f *flight.Flight, q *Query, storeKey store.Key) {
 	own := *q // the client's may be gone before the fill is
-	c.filling[f.Key.Whole()]++
-	c.wg.Go(func() {
-		defer c.fillDone(f)
+	go func() {
+		defer c.wg.Done()
+		defer c.flights.fillDone(f)
 		c.fill(f, &own, storeKey)
-	})
-}
-
-// removeFlight takes a flight out of the map; a newer one for the same key stays.
-func (c *Cache) removeFlight(f *flight.Flight) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.flights[f.Key] == f {
-		delete(c.flights, f.Key)
-	}
+	}()
 }
 
 // fill is the life of a flight. It looks the response up once more, because
@@ -134,10 +141,10 @@ func (c *Cache) fill(f *flight.Flight, q *Query, storeKey store.Key) {
 	defer f.Cancel(nil)
 	defer func() {
 		if f.Err() != nil {
-			time.AfterFunc(cooling, func() { c.removeFlight(f) })
+			time.AfterFunc(cooling, func() { c.flights.remove(f) })
 			return
 		}
-		c.removeFlight(f)
+		c.flights.remove(f)
 	}()
 	w := &Fill{c: c, f: f, q: q, storeKey: storeKey, declared: -1, requested: time.Now()}
 	var found store.Key

@@ -283,7 +283,7 @@ func (w *Fill) commit() {
 	w.meta = &final
 	w.endPart()
 	w.f.Commit(&final)
-	w.c.removeFlight(w.f) // only now: a request in between found either the flight or the store
+	w.c.flights.remove(w.f) // only now: a request in between found either the flight or the store
 	w.f.Finish(&final)
 }
 

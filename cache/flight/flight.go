@@ -130,7 +130,7 @@ func (r *Reader) seek(off int64) {
 }
 
 // Drop ends the writer once the fill and every reader have left. Removing a file
-// can take long, and c.mu is held by who waits for f.mu, so neither is held then.
+// can take long, and others wait for f.mu with a lock of their own, so it is not held then.
 func (f *Flight) Drop() {
 	f.mu.Lock()
 	if !f.finished || len(f.readers) > 0 {
