@@ -19,7 +19,7 @@ type Registry struct {
 // memory is what a site remembers beside its pools.
 type memory struct {
 	writes   *pool.RecentWrites
-	deferred fetch.Deferred
+	deferred *fetch.Deferred
 }
 
-func newMemory() *memory { return &memory{writes: pool.NewRecentWrites()} }
+func newMemory() *memory { return &memory{writes: pool.NewRecentWrites(), deferred: fetch.NewDeferred()} }

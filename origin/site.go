@@ -94,7 +94,7 @@ func New(cfg Config) (*Site, error) {
 	}
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
-		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: &s.memory.deferred,
+		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
 		Documents: cfg.Documents, Digests: cfg.Digests, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
 	})
 	return s, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/recent"
 	"pkgedge/origin/transport"
 )
 
@@ -24,7 +24,7 @@ type RecentWrites struct {
 	some atomic.Bool // false while there never was one
 	seed maphash.Seed
 	mu   sync.Mutex
-	of   map[string]*write // by the name of a group or a key
+	of   *recent.Map[string, *write] // by the name of a group or a key
 }
 
 // write is one write, and the answers seen since.
@@ -47,8 +47,7 @@ const (
 	// firstTrial is how long after the primary has shown a change another master
 	// is tried. The time doubles with each trial, so that there are ten at most.
 	firstTrial = 5 * time.Second
-	// maxWrites bounds them; beyond it the oldest ones make room.
-	maxWrites = 4096
+	maxWrites  = 4096
 	// A document of which it is not known whether it has the change is fresh for
 	// ten seconds: it may come out of a cache, and is treated like what does.
 	briefly, relayed = "public, max-age=11", "1"
@@ -70,7 +69,7 @@ var errUnshown = &health.Blame{Word: "older", Err: fmt.Errorf("%w: the primary h
 
 // NewRecentWrites returns writes that nothing was added to.
 func NewRecentWrites() *RecentWrites {
-	return &RecentWrites{seed: maphash.MakeSeed(), of: make(map[string]*write)}
+	return &RecentWrites{seed: maphash.MakeSeed(), of: recent.New[string, *write](maxWrites, longestWrite)}
 }
 
 // Concerns says that the object of a route was changed a moment ago: no older answer
@@ -87,13 +86,7 @@ func (s *RecentWrites) Concerns(r kind.Route, now time.Time) bool {
 func (s *RecentWrites) Add(name string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.of) >= maxWrites { // an eighth at a time: a feed adds many
-		byAge := slices.SortedFunc(maps.Keys(s.of), func(a, b string) int { return s.of[a].at.Compare(s.of[b].at) })
-		for _, n := range byAge[:maxWrites/8] {
-			delete(s.of, n)
-		}
-	}
-	s.of[name] = &write{at: now, wait: firstTrial}
+	s.of.Put(name, &write{at: now, wait: firstTrial}, now)
 	s.some.Store(true)
 }
 
@@ -111,10 +104,7 @@ func (s *RecentWrites) about(r kind.Route, now time.Time) (found []write) {
 // each calls do for the writes that concern a route. s.mu is held.
 func (s *RecentWrites) each(r kind.Route, now time.Time, do func(name string, p *write)) {
 	for _, name := range []string{r.Group, r.Key} {
-		p, ok := s.of[name]
-		if ok && now.Sub(p.at) >= longestWrite {
-			delete(s.of, name)
-		} else if ok {
+		if p, _, ok := s.of.Get(name, now); ok {
 			do(name, p)
 		}
 	}
@@ -269,7 +259,7 @@ func (s *RecentWrites) judge(r kind.Route, now time.Time, stored, answer uint64)
 		}
 		v := compare(primary, stored, answer, p.fewer)
 		if v == current && answer != 0 {
-			delete(s.of, name)
+			s.of.Delete(name)
 		}
 		worst = max(worst, v)
 	})

@@ -54,8 +54,8 @@ func TestWrittenIsReadFromThePrimary(t *testing.T) {
 			t.Errorf("order %q of metadata after a minute; want acb", got)
 		}
 		<-time.After(longestWrite)
-		if got := p.way(Request{Route: one}); got != "cab" || len(p.Writes().of) != 1 {
-			t.Errorf("order %q after an hour, and %d writes are left", got, len(p.Writes().of))
+		if got := p.way(Request{Route: one}); got != "cab" || p.Writes().of.Len() != 1 {
+			t.Errorf("order %q after an hour, and %d writes are left", got, p.Writes().of.Len())
 		}
 	})
 }
@@ -100,8 +100,8 @@ func TestRecentWritesAreBounded(t *testing.T) {
 			<-time.After(time.Millisecond)
 		}
 		has := func(i int) bool { return len(p.about(kind.Route{Group: fmt.Sprint(i)}, time.Now())) > 0 }
-		if len(p.of) > maxWrites || !has(maxWrites+9) || has(0) {
-			t.Errorf("%d writes, or not those of the newest", len(p.of))
+		if p.of.Len() > maxWrites || !has(maxWrites+9) || has(0) {
+			t.Errorf("%d writes, or not those of the newest", p.of.Len())
 		}
 	})
 }
@@ -187,7 +187,7 @@ func TestWhatA304Shows(t *testing.T) {
 				t.Errorf("ETag %s, master %s: %v, %v", tt.etag, m, h, err)
 			}
 		}
-		if got := len(p.Writes().of) > 0; got != tt.pinned {
+		if got := p.Writes().of.Len() > 0; got != tt.pinned {
 			t.Errorf("ETag %s: pinned: %v", tt.etag, got)
 		}
 	}
