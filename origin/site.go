@@ -44,8 +44,7 @@ type Config struct {
 	Observe func(master, result string)
 
 	// Log is told when a master goes out of rotation or comes back, when an outage
-	// begins and ends, and of every file that is not what it should be. It may be
-	// nil.
+	// begins and ends, and of every wrong file. It may be nil.
 	Log *slog.Logger
 
 	random       func(below int) int // for tests, as in health.Config
@@ -177,7 +176,7 @@ func (s *Site) Drain(name string, drained bool) error {
 	return nil
 }
 
-// Status is what is known of the masters, pool by pool.
+// Status describes the masters, pool by pool.
 func (s *Site) Status() []PoolStatus {
 	var all []PoolStatus
 	for _, p := range s.pools() {

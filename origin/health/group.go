@@ -24,8 +24,8 @@ type Config struct {
 	First      int  // number of the first of them
 	Files      bool // they serve files alone
 
-	// Registry keeps what is known of the masters over a reload; nil to share
-	// nothing.
+	// Registry keeps the knowledge of the masters over a reload; nil to share
+	// none.
 	Registry *Registry
 
 	Probe     Probe

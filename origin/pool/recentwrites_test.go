@@ -68,7 +68,7 @@ func TestTrialsAreFew(t *testing.T) {
 		read := Request{Route: route, Summary: []byte("as the primary has it")}
 		p.Writes().Add("one", time.Now())
 		<-time.After(time.Second)
-		p.Writes().shown(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
+		p.Writes().recordPrimary(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
 		trials := 0
 		for began := time.Now(); time.Since(began) < longestWrite-time.Minute; <-time.After(time.Second) {
 			switch got := p.way(read); got {
@@ -160,7 +160,7 @@ func TestAPinEndsWhenAnotherMasterShowsTheWrite(t *testing.T) {
 		p := NewRecentWrites()
 		now := time.Now()
 		p.Add("one", now)
-		p.shown(tt.shown, now.Add(-tt.before), now, 7, false)
+		p.recordPrimary(tt.shown, now.Add(-tt.before), now, 7, false)
 		if got := p.judge(route, now, tt.stored, tt.answer); got != tt.want {
 			t.Errorf("%s: %d; want %d", tt.name, got, tt.want)
 		}
@@ -228,7 +228,7 @@ func TestWhatIsFollowedIsReadFromThePrimary(t *testing.T) {
 			t.Errorf("order %q; want acb", got)
 		}
 		p.Writes().Add("one", time.Now())
-		p.Writes().shown(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
+		p.Writes().recordPrimary(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
 		<-time.After(longestWrite / 2)
 		if way := p.Writes().preference(&read, time.Now()); way != primaryCompared {
 			t.Errorf("stance %d of what was written; want %d", way, primaryCompared)
