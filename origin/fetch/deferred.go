@@ -31,9 +31,9 @@ func NewDeferred() *Deferred {
 	return &Deferred{needs: recent.New[string, []string](maxDeferred, 2*longestDeferral)}
 }
 
-// early says that a document promises files that its master does not have yet, and
+// defers says that a document promises files that its master does not have yet, and
 // that the stored document is to be used a little longer.
-func (f *Fetcher) early(ctx context.Context, m *health.Master, a pool.Request, docs []kind.Document) bool {
+func (f *Fetcher) defers(ctx context.Context, m *health.Master, a pool.Request, docs []kind.Document) bool {
 	var needs []string
 	for _, d := range docs {
 		needs = append(needs, d.Needs...)

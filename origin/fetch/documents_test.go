@@ -14,7 +14,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// purse lends up to what it has.
+// purse lends up to a sum.
 type purse struct {
 	mu   sync.Mutex
 	left int64
@@ -61,7 +61,7 @@ func within(size int64, lender Lender) *Documents {
 }
 
 // A document many times larger than the bound is served all the same, of every
-// site, while others take what there is.
+// site, while others take all that there is.
 func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 	huge := faults.Packument("big", 800)
 	for _, tt := range []struct {
@@ -102,7 +102,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 			wg.Wait()
 			allGivenBack(t, d)
 			// One at a time: the document, twice where it had to grow, its compressed
-			// form, and what is noted.
+			// form, and its summary.
 			if need := int64(len(huge)); lender.most < need || lender.most > 4*need || lender.lent != 0 {
 				t.Errorf("%d bytes were lent at a time, for a document of %d, and %d still are", lender.most, need, lender.lent)
 			}
@@ -110,7 +110,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 	}
 }
 
-// What is accepted is served, one at a time, whatever the budget.
+// An accepted document is served, one at a time, whatever the budget.
 func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	w := origintest.NewTwo(t)
 	if err := w.Store.AddPackument(faults.Packument("big", largeVersions)); err != nil {
@@ -199,7 +199,7 @@ func TestDocumentsWaitEndsWithTheFetch(t *testing.T) {
 	})
 }
 
-// Of two that need more than there is, each could wait for what the other has.
+// Of two that need more than there is, each could wait for the memory of the other.
 func TestDocumentsBeyondTheBoundOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lender := &purse{left: 1000}
@@ -244,7 +244,7 @@ func TestDocumentsBeyondTheBoundOneAtATime(t *testing.T) {
 	})
 }
 
-// Whoever has the loan may read from a master that drips. Others go on as soon as
+// The fetch with the loan may read from a master that drips. Others go on as soon as
 // anybody else leaves, in the order in which they came.
 func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -286,7 +286,7 @@ func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
 		origintest.Equal(t, "before there is enough for the first", done(), nil)
 		large.release()
 		origintest.Equal(t, "once there is memory", done(), []string{"a large one", "a small one that came later"})
-		// Who has the loan takes what is free, too.
+		// The fetch with the loan takes free memory, too.
 		if err := drips.grow(t.Context(), 65); err != nil || lender.lent != 50 {
 			t.Errorf("%v; %d bytes are lent", err, lender.lent)
 		}

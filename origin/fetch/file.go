@@ -52,11 +52,11 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		case r.StatusCode != http.StatusOK:
 			return f.relay(r, sink)
 		}
-		verdict, err := f.right(r, t)
+		verdict, err := f.verified(r, t)
 		if t.unsure && err == nil {
 			f.files.Observe(m, "unchecked")
 		}
-		f.suspect(m, t, err)
+		f.noteBadCopy(m, t, err)
 		return verdict, err
 	})
 	for t.interrupted(ctx, err) {
@@ -82,17 +82,17 @@ func (f *Fetcher) withheld(want *expectation) (why string, err error) {
 	return why, nil
 }
 
-// right passes on a file that is right.
-func (f *Fetcher) right(r *http.Response, t *transfer) (pool.Verdict, error) {
+// verified passes on a file that is right.
+func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) {
 	if r.ContentLength <= smallFile {
 		return f.small(r, t)
 	}
 	return f.stream(r, t)
 }
 
-// suspect notes a bad copy of a master: a wrong file, which the log tells, or one
+// noteBadCopy notes a bad copy of a master: a wrong file, which the log tells, or one
 // that broke off, so that the rest is asked of another master.
-func (f *Fetcher) suspect(m *health.Master, t *transfer, err error) {
+func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
 	key := t.ask.Route.Key
 	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
 	if wrong || t.broken != nil {

@@ -49,7 +49,7 @@ func listing(t *testing.T, b *behind, file kind.Route, body []byte) []byte {
 	return nil
 }
 
-// isBroken checks that a large file did not end: what came is right, and
+// isBroken checks that a large file did not end: the bytes that came are right, and
 // something is missing.
 func isBroken(t *testing.T, r *origintest.Recorder, want []byte) {
 	t.Helper()
@@ -204,7 +204,7 @@ func TestLargeFileIsResumed(t *testing.T) {
 	}
 }
 
-// ignoreRange is a fault that sends the whole file to whoever asks for a part.
+// ignoreRange is a fault that sends the whole file where a part was asked for.
 func ignoreRange(t *testing.T) faults.Fault {
 	t.Helper()
 	store, err := sample.Samples()
@@ -218,7 +218,7 @@ func ignoreRange(t *testing.T) faults.Fault {
 	return faults.Replace(w.AddLarge(t))
 }
 
-// A file that is broken off everywhere breaks, with what came being right.
+// A file that is broken off everywhere breaks, and the bytes that came are right.
 func TestLargeFileThatBreaksOffEverywhere(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
@@ -343,7 +343,7 @@ func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
 	}
 }
 
-// A large file is passed on as it comes, but for what is held back.
+// A large file is passed on as it comes, but for its tail.
 func TestLargeFileStreams(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)

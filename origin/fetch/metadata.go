@@ -66,7 +66,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		if err := f.writes.Answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
 			return pool.Next, err
 		}
-		if f.early(ctx, m, a, docs) {
+		if f.defers(ctx, m, a, docs) {
 			return pool.Accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {transport.CacheControl(r.Header, "max-age="+deferFor)}}, 0)
 		}
 		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)

@@ -68,11 +68,11 @@ func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 		t.end()
 		return pool.Accepted, err
 	}
-	return pool.Accepted, t.take(body)
+	return pool.Accepted, t.copyFrom(body)
 }
 
-// take copies from a master to the end, and verifies.
-func (t *transfer) take(body io.WriterTo) error {
+// copyFrom copies from a master to the end, and verifies.
+func (t *transfer) copyFrom(body io.WriterTo) error {
 	t.broken = nil
 	if _, err := body.WriteTo(t); err != nil {
 		if t.refused != nil {
@@ -113,19 +113,19 @@ func (t *transfer) end() {
 func (t *transfer) Write(p []byte) (int, error) {
 	t.off += int64(len(p))
 	if t.check == nil {
-		return t.pass(p)
+		return t.passOn(p)
 	}
 	t.check.Write(p)
 	if len(t.withheld)+len(p) <= withheldTail {
 		t.withheld = append(t.withheld, p...)
 		return len(p), nil
 	}
-	if _, err := t.pass(t.withheld); err != nil {
+	if _, err := t.passOn(t.withheld); err != nil {
 		return 0, err
 	}
 	keep := p
 	if over := len(p) - withheldTail; over > 0 {
-		if _, err := t.pass(p[:over]); err != nil {
+		if _, err := t.passOn(p[:over]); err != nil {
 			return 0, err
 		}
 		keep = p[over:]
@@ -134,7 +134,7 @@ func (t *transfer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *transfer) pass(p []byte) (int, error) {
+func (t *transfer) passOn(p []byte) (int, error) {
 	n, err := t.sink.Write(p)
 	t.refused = err
 	return n, err
@@ -173,8 +173,8 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 		if _, err := body.Peek(1); err != nil && err != io.EOF {
 			return pool.Next, err
 		}
-		err := t.take(body)
-		f.suspect(m, t, err)
+		err := t.copyFrom(body)
+		f.noteBadCopy(m, t, err)
 		return pool.Accepted, err
 	})
 	if err != nil && t.broken == broken { // nobody had the rest

@@ -127,7 +127,7 @@ func (g *Group) probeLoop(ctx context.Context, m *Master) {
 		}
 		if t := g.target(m); t.path != "" {
 			within, cancel := context.WithTimeout(ctx, g.cfg.Probe.Timeout)
-			err := g.ask(within, m, t)
+			err := g.send(within, m, t)
 			cancel()
 			if ctx.Err() != nil {
 				return

@@ -36,7 +36,7 @@ const (
 	threeVersions = `{"name":"edge-sample-words","_rev":"1-x","time":{"modified":"2034-01-01T00:00:00Z"},"versions":{"1.0.0":{},"1.1.0":{},"2.0.0-beta.1":{}}}`
 )
 
-// site is a pool with a fetcher, and what it reported.
+// site is a pool with a fetcher, and its reports to the metrics.
 type site struct {
 	*fetch.Fetcher
 	kind.Kind
@@ -201,7 +201,7 @@ func TestWriteIsReadFromThePrimaryUntilAReplicaShowsIt(t *testing.T) {
 	asked("and from then on", pool.Request{}, 5, 0, 1)
 }
 
-// A replica that lags still has what was taken away, and looks newer.
+// A replica that lags still has a version that was removed, and looks newer.
 func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	b, w, before := behindLagging(t, func(*sample.Store) error { return nil })
 	w.A.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
@@ -225,7 +225,7 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// What a feed says has changed is not given a new life by a replica that lags,
+// A replica that lags gives no new life to a document that a feed says has changed,
 // while the primary cannot be asked.
 func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	b, w, before := behindLagging(t, publish)

@@ -18,7 +18,7 @@ func (p *Pool) way(a Request) string {
 	return letters(order, usable)
 }
 
-// Whoever wrote reads its own write, until another master has it too.
+// A client reads its own write, until another master has it too.
 func TestWrittenIsReadFromThePrimary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf("prr", nil)
@@ -60,7 +60,7 @@ func TestWrittenIsReadFromThePrimary(t *testing.T) {
 	})
 }
 
-// What was read from the primary is tried elsewhere, ten times at most.
+// A document that was read from the primary is tried elsewhere, ten times at most.
 func TestTrialsAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf("prr", nil)
@@ -106,7 +106,7 @@ func TestRecentWritesAreBounded(t *testing.T) {
 	})
 }
 
-// What another master answers is worth what can be concluded from it.
+// The answer of another master is used as far as it can be compared.
 func TestCompare(t *testing.T) {
 	for _, tt := range []struct {
 		name                    string
@@ -137,8 +137,8 @@ func TestCompare(t *testing.T) {
 }
 
 // A write is pinned until another master has shown it, which a date does not; and
-// what the primary said before the write, or of another document, is not compared
-// with.
+// an answer of the primary from before the write, or for another document, is not
+// compared with.
 func TestAPinEndsWhenAnotherMasterShowsTheWrite(t *testing.T) {
 	route := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
 	beside := kind.Route{Class: kind.Metadata, Group: "one", Key: "attestations/one"}
@@ -193,7 +193,7 @@ func TestWhatA304Shows(t *testing.T) {
 	}
 }
 
-// Of what a feed announces only the primary's word is taken for long. A reply of
+// Of a document that a feed announces only the primary's answer lives long. A reply of
 // another master is marked, and says no less of its age than it did.
 func TestOnlyThePrimarysWordLivesLong(t *testing.T) {
 	p := poolOf("pr", nil)
@@ -216,8 +216,8 @@ func TestOnlyThePrimarysWordLivesLong(t *testing.T) {
 	}
 }
 
-// What a feed announces is read from the primary while that is well and nobody
-// waits for it; no other master is tried meanwhile, for its word is worth less.
+// A document that a feed announces is read from the primary while that is well and no
+// request waits for it; no other master is tried meanwhile, for its word is worth less.
 func TestWhatIsFollowedIsReadFromThePrimary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf("prr", nil)
