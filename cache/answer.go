@@ -60,11 +60,11 @@ type Answer struct {
 	reader *flight.Reader
 }
 
-// reason says why a request goes forward, in the words of RFC 9211 section 2.2.
+// forwardReason says why a request goes forward, in the words of RFC 9211 section 2.2.
 // r is the stored response it selects, or nil, and place where that would be.
-func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place store.Key) string {
+func (q *Query) forwardReason(now time.Time, r *policy.Response, mark policy.Mark, storeKey store.Key) string {
 	switch {
-	case r == nil && place.ID != q.place().ID:
+	case r == nil && storeKey.ID != q.storeKey().ID:
 		return "vary-miss"
 	case r == nil:
 		return "uri-miss"
@@ -161,11 +161,11 @@ func mayBeMissing(f *flight.Flight) bool {
 	return m == nil || policy.IsMissing(m.Status)
 }
 
-// takes says whether a request may wait for the flight. Once the response is
+// mayJoin says whether a request may wait for the flight. Once the response is
 // there, a request that comes later is given it only as it would be from the
 // store (RFC 9111 section 4): a response that must be validated each time serves
 // those who waited for it and nobody after.
-func takes(f *flight.Flight, q *Query) bool {
+func mayJoin(f *flight.Flight, q *Query) bool {
 	m := f.Head().Meta
 	return m == nil || policy.Decide(time.Now(), &m.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
 }

@@ -10,7 +10,6 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/disk"
-	"pkgedge/cache/flight"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/memory"
 	"pkgedge/cache/policy"
@@ -37,12 +36,15 @@ type Config struct {
 
 // Cache is a shared HTTP cache (RFC 9111) in which concurrent misses for one
 // key make one fetch. It is safe for concurrent use.
+//
+// Lock order: a shard of flights, then the mu of a Flight. mu stands alone. None of them
+// is held while a store or a Fetcher is called, and a hit takes none.
 type Cache struct {
 	store     store.Store
 	memory    *memory.Store
 	disk      *disk.Store
 	purges    *purge.Sequence
-	ids       lastID
+	ids       versionClock
 	maxObject int64
 	notify    func(string, error)
 
@@ -52,10 +54,10 @@ type Cache struct {
 
 	scrubber sync.WaitGroup
 
-	mu      sync.Mutex
-	flights map[flight.Key]*flight.Flight
-	filling map[flight.Key]int // fills under way, also those for one client alone
-	closed  bool
+	flights *flights
+
+	mu     sync.Mutex
+	closed bool // no more is begun by background
 }
 
 // cooling is how long a failed flight keeps further validations of its key
@@ -79,7 +81,7 @@ var (
 
 // Open makes a cache. An unusable directory is an error here, and never later.
 func Open(cfg Config) (*Cache, error) {
-	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: make(map[flight.Key]*flight.Flight), filling: make(map[flight.Key]int)}
+	c := &Cache{maxObject: cfg.MaxObject, notify: cfg.Notify, flights: newFlights()}
 	if c.notify == nil {
 		c.notify = func(string, error) {}
 	}
@@ -133,6 +135,7 @@ func (c *Cache) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
+	c.flights.close()
 	c.stop(ErrClosed)
 	c.wg.Wait()
 	c.scrubber.Wait()
@@ -147,10 +150,10 @@ func (c *Cache) Close() error {
 // the key share. ctx bounds this client's wait and nobody else's. The error is
 // the Fetcher's, ErrUnavailable, or ctx's cause.
 func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
-	alone, disappointed := q.alone(), false
+	uncollapsible, retried := q.uncollapsible(), false
 	for {
 		now := time.Now()
-		s, mark, place := c.lookup(q)
+		s, mark, storeKey := c.lookup(q)
 		verdict := policy.Decide(now, s.Policy(), mark, q.Rule, q.Request)
 		switch verdict {
 		case policy.Fresh:
@@ -158,40 +161,40 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 		case policy.Stale:
 			return c.serve(q, s, HitStale, now)
 		case policy.StaleWhileRevalidate:
-			c.refresh(q, place)
+			c.refresh(q, storeKey)
 			return c.serve(q, s, HitStale, now)
 		case policy.Unavailable:
 			s.Release()
 			return nil, ErrUnavailable
 		}
-		stale := verdict == policy.Validate && q.standIn(now, s.Policy(), mark)
+		stale := verdict == policy.Validate && q.mayServeStaleOnError(now, s.Policy(), mark)
 		s.Release() // the fill takes its own, as it may begin later
 		timeout := time.Duration(0)
 		if stale {
 			timeout = q.SoftTimeout
 		}
-		a, err := c.fetch(ctx, q, place, alone, verdict, timeout)
-		if errors.Is(err, errNotShared) && !alone {
-			alone = true
+		a, err := c.fetch(ctx, q, storeKey, uncollapsible, verdict, timeout)
+		if errors.Is(err, errNotShared) && !uncollapsible {
+			uncollapsible = true
 			continue
 		}
 		if err == nil || ctx.Err() != nil {
 			return a, err
 		}
-		if a, err = c.rescue(q, err); err == nil || !stale || disappointed {
+		if a, err = c.serveStaleOnError(q, err); err == nil || !stale || retried {
 			return a, err
 		}
 		// The stale response, for which this fetch was given up so soon, has been
 		// purged meanwhile.
-		disappointed = true
+		retried = true
 	}
 }
 
 // Put stores the response that q's Fetcher has at hand, if it may be stored.
 func (c *Cache) Put(ctx context.Context, q *Query) error {
-	s, _, place := c.lookup(q)
+	s, _, storeKey := c.lookup(q)
 	s.Release()
-	f, r, _, err := c.join(q, place, true, policy.Miss)
+	f, r, _, err := c.join(q, storeKey, true, policy.Miss)
 	if err != nil {
 		return err
 	}
@@ -199,14 +202,14 @@ func (c *Cache) Put(ctx context.Context, q *Query) error {
 	return f.Wait(ctx)
 }
 
-// alone: a response to this request is nobody else's.
-func (q *Query) alone() bool {
+// uncollapsible says that no other request may share the response to this one.
+func (q *Query) uncollapsible() bool {
 	return q.Request.Authorized || q.Request.Method == http.MethodHead
 }
 
-// place is where the first response to a query's key is stored: each owner has
+// storeKey is the key under which the first response to a query's key is stored: each owner has
 // its own.
-func (q *Query) place() store.Key {
+func (q *Query) storeKey() store.Key {
 	k := q.Key
 	if q.Request.Owner != "" {
 		k.ID += "\x00owner\x00" + q.Request.Owner
@@ -218,29 +221,29 @@ func (q *Query) place() store.Key {
 // done to it, and where a new response is to be stored: at the key itself, or
 // beside it when the key holds a response with the same Vary and other values.
 func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
-	place := q.place()
-	s := c.store.Get(place)
+	storeKey := q.storeKey()
+	s := c.store.Get(storeKey)
 	if s != nil && !s.Selects(q.Request.Header) {
-		place.ID = s.VaryKey(place.ID, q.Request.Header)
+		storeKey.ID = s.VaryKey(storeKey.ID, q.Request.Header)
 		s.Release()
-		if s = c.store.Get(place); s != nil && !s.Selects(q.Request.Header) {
+		if s = c.store.Get(storeKey); s != nil && !s.Selects(q.Request.Header) {
 			s.Release()
 			s = nil
 		}
 	}
 	if s == nil {
-		return nil, policy.NotMarked, place
+		return nil, policy.NotMarked, storeKey
 	}
 	c.ids.saw(s.ID)
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // that a file is missing, a change of the group's metadata can undo
 	mark := c.purges.Mark(k, s.Born)
 	if mark == policy.MarkedGone {
-		c.store.Remove(place, s.ID)
+		c.store.Remove(storeKey, s.ID)
 		s.Release()
-		return nil, policy.NotMarked, place
+		return nil, policy.NotMarked, storeKey
 	}
-	return s, mark, place
+	return s, mark, storeKey
 }
 
 // serve answers from a stored response, which the answer takes over.
@@ -253,31 +256,31 @@ func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answ
 	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
 }
 
-// standIn says that a stored response answers if the origin does not, so that a
+// mayServeStaleOnError says that a stored response answers if the origin does not, so that a
 // fetch may be given up soon. What is to be validated before each use stands in
 // for an origin that was asked in earnest, and not before.
-func (q *Query) standIn(now time.Time, r *policy.Response, mark policy.Mark) bool {
+func (q *Query) mayServeStaleOnError(now time.Time, r *policy.Response, mark policy.Mark) bool {
 	return !q.Request.Validate && policy.DecideOnError(now, r, mark, q.Rule, q.Request) == policy.StaleIfError
 }
 
-// rescue answers from the stored response after the origin failed with err, if
+// serveStaleOnError answers from the stored response after the origin failed with err, if
 // the rule allows it. Where the owner has none, what anybody may have is better
 // than nothing; but that strangers may not have it, or do not find it, says
 // nothing of the owner. What must be validated before each use is not used when
 // that was not tried.
-func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
+func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
 	if q.Request.Validate && errors.Is(err, ErrNotAsked) {
 		return nil, err
 	}
 	now := time.Now()
-	s, mark, place := c.lookup(q)
+	s, mark, storeKey := c.lookup(q)
 	usable := policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request) == policy.StaleIfError
 	if !usable && q.Request.Owner != "" {
 		s.Release()
 		shared := *q
 		shared.Request.Owner = ""
 		q = &shared
-		s, mark, place = c.lookup(q)
+		s, mark, storeKey = c.lookup(q)
 		usable = policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request) == policy.StaleIfError && s.Status == http.StatusOK
 	}
 	if !usable {
@@ -292,7 +295,7 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	if errors.Is(err, errCooling) {
 		return a, nil
 	}
-	a.Forward = q.reason(now, s.Policy(), mark, place)
+	a.Forward = q.forwardReason(now, s.Policy(), mark, storeKey)
 	if p := (preferStale{}); errors.As(err, &p) {
 		a.ForwardStatus = p.status
 	}

@@ -17,6 +17,8 @@ import (
 	"pkgedge/cache/store"
 )
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // Fetcher asks the origin on behalf of the cache. Fetch writes exactly one
 // response to fill and returns nil when its last byte was right, or an error, on
 // which nothing of it is kept and every reader that has begun sees a broken
@@ -60,12 +62,12 @@ func (p preferStale) Error() string { return "origin answered " + strconv.Itoa(p
 // Fill receives a response from a Fetcher: Respond and then Write for one that
 // is streamed, or Hold and then Part and Write for one that is released whole.
 type Fill struct {
-	c     *Cache
-	f     *flight.Flight
-	q     *Query
-	base  *store.Entry // the stored response that Ask's validators are of
-	mark  policy.Mark
-	place store.Key // where a response is to be stored
+	c        *Cache
+	f        *flight.Flight
+	q        *Query
+	base     *store.Entry // the stored response that Ask's validators are of
+	mark     policy.Mark
+	storeKey store.Key // where a response is to be stored
 
 	asked     Ask
 	requested time.Time
@@ -96,7 +98,7 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
 		// Who is refused has nothing to fall back on when the origin is down.
-		w.c.store.Remove(w.place, w.base.ID)
+		w.c.store.Remove(w.storeKey, w.base.ID)
 	}
 	if status == http.StatusPartialContent {
 		return w.partial(h, size)
@@ -104,8 +106,8 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	if status == http.StatusNoContent {
 		size = 0
 	}
-	w.begin(status, h)
-	w.open(size)
+	w.beginResponse(status, h)
+	w.releaseStreamed(size)
 	return nil
 }
 
@@ -114,26 +116,26 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 // of the origin's, and is not sent there.
 func (w *Fill) Tag(etag string) { w.etag = etag }
 
-// open releases a streamed response of size bytes.
-func (w *Fill) open(size int64) {
+// releaseStreamed releases a streamed response of size bytes.
+func (w *Fill) releaseStreamed(size int64) {
 	w.meta.Parts = []store.Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
 	w.declared = size
 	if size <= w.c.maxObject {
-		w.create(size)
+		w.createWriter(size)
 	} else {
 		w.f.Uncache()
 	}
-	w.f.Release(w.meta)
+	w.f.Publish(w.meta)
 }
 
 // Hold begins a response that is released when it is complete, with up to that
 // many parts.
 func (w *Fill) Hold(status int, h http.Header, parts int) error {
-	w.begin(status, h)
+	w.beginResponse(status, h)
 	w.held = true
 	w.tag = sha256.New()
 	w.meta.Parts = make([]store.Part, parts)
-	w.create(-1)
+	w.createWriter(-1)
 	w.meta.Parts = w.meta.Parts[:0]
 	return nil
 }
@@ -142,16 +144,16 @@ func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// begin makes the Meta of a response that arrives now.
-func (w *Fill) begin(status int, h http.Header) {
+// beginResponse makes the Meta of a response that arrives now.
+func (w *Fill) beginResponse(status int, h http.Header) {
 	received := time.Now()
 	m := &store.Meta{
-		Site: w.place.Site, Key: w.place.ID, Born: w.f.Born, ID: w.c.ids.next(received),
+		Site: w.storeKey.Site, Key: w.storeKey.ID, Born: w.f.Born, ID: w.c.ids.next(received),
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
 	w.meta = m
 	kept := policy.Storable(w.q.Rule, w.q.Request, status, h)
-	w.f.Begin(status, uncached(h, m.Header), kept, kept && !w.q.Request.Authorized)
+	w.f.BeginResponse(status, uncached(h, m.Header), kept, kept && !w.q.Request.Authorized)
 }
 
 // uncached are the end-to-end fields of a response that only the first client gets.
@@ -168,12 +170,12 @@ func uncached(h, kept http.Header) http.Header {
 	return out
 }
 
-// create opens a writer in the store for a response to be kept, and for a held
+// createWriter opens a writer in the store for a response to be kept, and for a held
 // one in any case.
-func (w *Fill) create(size int64) {
+func (w *Fill) createWriter(size int64) {
 	if w.f.Head().Kept {
-		w.meta.Site, w.meta.Key = w.place.Site, w.place.ID
-		if wr, err := w.c.store.Create(w.place, w.meta, size); err == nil {
+		w.meta.Site, w.meta.Key = w.storeKey.Site, w.storeKey.ID
+		if wr, err := w.c.store.Create(w.storeKey, w.meta, size); err == nil {
 			w.f.SetWriter(wr)
 			return
 		}
@@ -239,14 +241,14 @@ func (w *Fill) freshen(h http.Header) *store.Meta {
 	m := *w.base.Meta
 	m.Response = w.base.Freshened(h, w.requested, now)
 	m.ID, m.Born = w.c.ids.next(now), w.f.Born
-	if err := w.c.store.Freshen(w.place, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
+	if err := w.c.store.Freshen(w.storeKey, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)
 	}
 	return &m
 }
 
-// end finishes the flight with what Fetch returned.
-func (w *Fill) end(err error) {
+// finishFill finishes the flight with the error of Fetch.
+func (w *Fill) finishFill(err error) {
 	switch {
 	case err != nil:
 		if cause := context.Cause(w.f.Context); cause == flight.ErrDeserted {
@@ -281,7 +283,7 @@ func (w *Fill) commit() {
 	w.meta = &final
 	w.endPart()
 	w.f.Commit(&final)
-	w.c.drop(w.f) // only now: a request in between found either the flight or the store
+	w.c.flights.remove(w.f) // only now: a request in between found either the flight or the store
 	w.f.Finish(&final)
 }
 

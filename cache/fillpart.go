@@ -23,8 +23,8 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	}
 	part, ok := policy.ParseContentRange(h)
 	if !ok { // several ranges, or an unknown form: the client asked for it
-		w.begin(http.StatusPartialContent, h)
-		w.open(size)
+		w.beginResponse(http.StatusPartialContent, h)
+		w.releaseStreamed(size)
 		return nil
 	}
 	exact := size < 0 || size == part.Size
@@ -39,12 +39,12 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	whole := h.Clone()
 	whole.Del("Content-Range")
 	base := w.base
-	w.begin(http.StatusOK, whole)
+	w.beginResponse(http.StatusOK, whole)
 	w.f.SetStatus(http.StatusPartialContent)
 	w.meta.Span = &part
 	if !exact || base == nil || !base.ContinuedBy(part, h) {
 		w.f.AddUncached("Content-Range", h["Content-Range"]) // the client gets it in the origin's words
-		w.open(part.Size)
+		w.releaseStreamed(part.Size)
 		return nil
 	}
 	part.First, part.Size = base.Span.First, base.Span.Size+part.Size
@@ -52,7 +52,7 @@ func (w *Fill) partial(h http.Header, size int64) error {
 		w.meta.Span = nil
 		w.meta.Header["Content-Length"] = []string{strconv.FormatInt(part.Total, 10)}
 	}
-	w.open(part.Size)
+	w.releaseStreamed(part.Size)
 	_, err := io.Copy(onlyWriter{w}, io.NewSectionReader(base.Body, 0, base.Size()))
 	return err
 }
@@ -63,10 +63,10 @@ type onlyWriter struct{ io.Writer }
 // when it describes the same representation, and otherwise makes it stale (RFC
 // 9111 section 4.3.5).
 func (w *Fill) head(status int, h http.Header, size int64) error {
-	w.begin(status, h)
+	w.beginResponse(status, h)
 	w.f.Uncache()
 	w.meta.Parts = []store.Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
-	w.f.Release(w.meta)
+	w.f.Publish(w.meta)
 	if w.base == nil || status != http.StatusOK {
 		return nil
 	}

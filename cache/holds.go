@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"pkgedge/cache/flight"
 	"pkgedge/cache/store"
 )
 
@@ -26,22 +25,9 @@ import (
 // first look at memory, or is on disk by then; what moves from disk to memory is
 // seen on disk, or by the second look at memory.
 func (c *Cache) Holds(k store.Key) bool {
-	c.mu.Lock()
-	filling := c.filling[flight.Key{Site: k.Site, ID: k.ID}] > 0
-	c.mu.Unlock()
-	if filling {
+	if c.flights.fills(k) {
 		return true
 	}
 	sum := k.Sum()
 	return c.memory.Has(sum) || c.disk != nil && (c.disk.Has(sum) || c.memory.Has(sum))
-}
-
-// filled ends what begin counted.
-func (c *Cache) filled(f *flight.Flight) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	id := f.Key.Whole()
-	if c.filling[id]--; c.filling[id] == 0 {
-		delete(c.filling, id)
-	}
 }

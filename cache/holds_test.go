@@ -36,7 +36,7 @@ func TestHoldsWhatIsStored(t *testing.T) {
 		if c.Holds(store.Key{Site: "t", ID: "a"}) {
 			t.Error("another site's")
 		}
-		if n := len(c.filling); n != 0 {
+		if _, n := c.flights.count(); n != 0 {
 			t.Errorf("%d fills are counted and none is under way", n)
 		}
 	})
@@ -105,7 +105,7 @@ func TestHoldsAFillThatIsNotShared(t *testing.T) {
 		q.Request.Authorized = true
 		wait := clients(c, 2, func(int) *Query { return q })
 		synctest.Wait()
-		if len(c.flights) != 0 {
+		if n, _ := c.flights.count(); n != 0 {
 			t.Fatal("it is shared")
 		}
 		wantHeld(t, c, "a", true)
@@ -113,7 +113,7 @@ func TestHoldsAFillThatIsNotShared(t *testing.T) {
 		wait()
 		settle(c)
 		wantHeld(t, c, "a", true)
-		if n := len(c.filling); n != 0 {
+		if _, n := c.flights.count(); n != 0 {
 			t.Errorf("%d fills are counted and none is under way", n)
 		}
 	})

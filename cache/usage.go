@@ -18,8 +18,7 @@ func (c *Cache) Usage() Usage {
 	if c.disk != nil {
 		u.Status = c.disk.Status()
 	}
-	c.mu.Lock()
-	u.Flights = int64(len(c.filling))
-	c.mu.Unlock()
+	_, filling := c.flights.count()
+	u.Flights = int64(filling)
 	return u
 }

@@ -7,8 +7,8 @@ type Shares struct {
 	// Tier is what the memory tier holds: bodies, fields, ristretto's counters,
 	// and the disk tier's index. What is lent comes out of it, see Cache.Lend.
 	Tier int64
-	// Afloat is the bytes of bodies that are in memory and not in the tier.
-	Afloat int64
+	// InFlight is the bytes of bodies that are in memory and not in the tier.
+	InFlight int64
 	// Documents is for what an origin reads whole.
 	Documents int64
 	// Limit is for debug.SetMemoryLimit. It leaves a seventh of the budget to
@@ -38,8 +38,8 @@ const (
 // shares of that, but for the tier's, which is always a part of the budget.
 func Split(budget int64) Shares {
 	rest := max(budget, LeastMemory) - program
-	s := Shares{Afloat: min(rest/8, 64<<20), Documents: min(max(rest/8, leastDocuments), 128<<20), Limit: rest + program - unmanaged}
-	s.Tier = min(rest-rest/7-s.Afloat-s.Documents, max(budget*2/3, MinTier))
+	s := Shares{InFlight: min(rest/8, 64<<20), Documents: min(max(rest/8, leastDocuments), 128<<20), Limit: rest + program - unmanaged}
+	s.Tier = min(rest-rest/7-s.InFlight-s.Documents, max(budget*2/3, MinTier))
 	return s
 }
 

@@ -5,14 +5,14 @@ import "testing"
 func TestShares(t *testing.T) {
 	for _, total := range []int64{LeastMemory, 100 << 20, 256 << 20, 1 << 30, 64 << 30} {
 		s := Split(total)
-		sum := s.Tier + s.Afloat + s.Documents + program
+		sum := s.Tier + s.InFlight + s.Documents + program
 		if garbage := total - sum; garbage < (total-program)/7 {
 			t.Errorf("%d: %+v leave %d to garbage", total, s, garbage)
 		}
 		if s.Limit >= total || s.Limit < total/2 {
 			t.Errorf("%d: the limit is %d", total, s.Limit)
 		}
-		if s.Tier < total/5 || s.Afloat < leastAfloat || s.Documents < 1<<20 {
+		if s.Tier < total/5 || s.InFlight < leastInFlight || s.Documents < 1<<20 {
 			t.Errorf("%d: %+v", total, s)
 		}
 	}
@@ -22,7 +22,7 @@ func TestShares(t *testing.T) {
 	}
 }
 
-const leastAfloat = 16 * BlockSize
+const leastInFlight = 16 * BlockSize
 
 func TestIndexHasItsPartOfTheTier(t *testing.T) {
 	s := Split(LeastMemory)

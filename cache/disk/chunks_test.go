@@ -84,7 +84,7 @@ func TestPartOfALargeBodyEnds(t *testing.T) {
 
 // Whoever reads all of a large body has vouched for it; afterwards it goes out by
 // sendfile. A part of it vouches for nothing.
-func TestALargeBodyIsVouchedForByWhoReadsIt(t *testing.T) {
+func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 	d, k, body := afterAStart(t, 20*record.ChunkSize)
 	for _, step := range []struct {
 		off  int64

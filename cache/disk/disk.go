@@ -21,29 +21,29 @@ import (
 // digest. The file system is the index; what is in memory beside it serves
 // eviction only. See docs/decisions/0003.
 type Store struct {
-	Dir        string
-	limit      int64       // bytes
-	MaxFiles   int64       // files that the index may have
-	unclean    bool        // an earlier edge ended without a close
-	asked      atomic.Bool // about that
-	Sys        fsys.Calls
-	lock       *os.File
-	Notify     func(op string, err error) // told of trouble, which is a miss for everybody else
-	Index      *sieve.Set
-	checks     checks
-	Breaker    breaker
-	quarantine quarantine
-	watermark  watermark
-	serial     atomic.Uint64
-	closed     atomic.Bool
-	lookups    atomic.Int64
-	fronts     sync.Pool // *[frontSize]byte
-	chunkBufs  sync.Pool // *[chunkSize]byte
+	Dir         string
+	limit       int64       // bytes
+	MaxFiles    int64       // files that the index may have
+	unclean     bool        // an earlier edge ended without a close
+	toldUnclean atomic.Bool // about that
+	Sys         fsys.Calls
+	lock        *os.File
+	Notify      func(op string, err error) // told of trouble, which is a miss for everybody else
+	Index       *sieve.Set
+	checks      checks
+	Breaker     breaker
+	quarantine  quarantine
+	watermark   watermark
+	serial      atomic.Uint64
+	closed      atomic.Bool
+	lookups     atomic.Int64
+	fronts      sync.Pool // *[frontSize]byte
+	chunkBufs   sync.Pool // *[chunkSize]byte
 
 	reserved atomic.Int64 // bytes promised to writers, not yet in index
 	writers  atomic.Int64 // that were promised some
 	promised atomic.Int64 // bytes ever
-	measured atomic.Pointer[levels]
+	measured atomic.Pointer[growthLimit]
 
 	// keyLocks order what changes a key's file: commit, freshen, remove, evict. They
 	// are the locks that I/O is done under. A look-up takes none, but for a file that
@@ -85,7 +85,7 @@ func (d *Store) Get(k store.Key) *store.Entry {
 
 // Find opens what is stored. Its head is checked, its bytes may not have been.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, h, info, err := d.front(sum, readOnly)
+	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 	if err != nil {
 		return nil
 	}
@@ -109,17 +109,17 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 
 // discover records a file that a look-up opened before the scan has come to it,
 // unless there is none any more.
-func (d *Store) discover(sum store.Sum, worth uint8) {
-	turn := d.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
+func (d *Store) discover(sum store.Sum, visits uint8) {
+	keyLock := d.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
 	f, err := d.Sys.Open(d.Path(sum), readOnly)
 	if err != nil {
 		return
 	}
 	defer f.Close()
 	if info, err := d.Sys.Stat(f); err == nil {
-		d.Index.Discover(sum, onDisk(info.Size()), worth)
+		d.Index.Discover(sum, onDisk(info.Size()), visits)
 	}
 }
 
@@ -158,8 +158,8 @@ func (d *Store) failedCheck(sum store.Sum, file fs.FileInfo, err error) {
 
 // front opens a file and reads its head. Whatever goes wrong is told of, and a
 // damaged file condemned; a missing one is fs.ErrNotExist.
-func (d *Store) front(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
-	f, h, info, err := d.peek(sum, flag)
+func (d *Store) openHeadOrSetAside(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
+	f, h, info, err := d.openHead(sum, flag)
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 	case record.IsDamage(err):
@@ -170,8 +170,8 @@ func (d *Store) front(sum store.Sum, flag int) (*os.File, record.Head, fs.FileIn
 	return f, h, info, err
 }
 
-// peek opens a file and reads its head.
-func (d *Store) peek(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
+// openHead opens a file and reads its head.
+func (d *Store) openHead(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
 	f, err := d.Sys.Open(d.Path(sum), flag)
 	if err != nil {
 		return nil, record.Head{}, nil, err
@@ -195,10 +195,10 @@ func (d *Store) peek(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInf
 // A look-up that finds damage holds no turn, so that the file may be another one
 // by now; the one that is meant is open.
 func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
-	turn := d.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
-	f, _, info, err := d.peek(sum, readOnly)
+	keyLock := d.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
+	f, _, info, err := d.openHead(sum, readOnly)
 	if err == nil {
 		f.Close()
 	}
@@ -213,7 +213,7 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 		err = record.ErrDamaged // its body
 	}
 	d.Notify("check", fmt.Errorf("%w: %s", err, path))
-	if err := d.quarantine.take(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.quarantine.add(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // it still takes its room
 	}
@@ -223,10 +223,10 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 // Remove removes the response with that ID.
 func (d *Store) Remove(k store.Key, id uint64) {
 	sum := k.Sum()
-	turn := d.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
-	f, h, info, err := d.peek(sum, readOnly)
+	keyLock := d.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
+	f, h, info, err := d.openHead(sum, readOnly)
 	if err != nil {
 		return
 	}
@@ -242,9 +242,9 @@ func (d *Store) Remove(k store.Key, id uint64) {
 	d.Index.Remove(sum)
 }
 
-// seldom tells of the same sort of trouble once in a second: a disk that fails
+// rateLimited tells of the same sort of trouble once in a second: a disk that fails
 // fails for every request.
-func seldom(notify func(string, error)) func(string, error) {
+func rateLimited(notify func(string, error)) func(string, error) {
 	var mu sync.Mutex
 	last := make(map[string]time.Time) // by op, of which there are few
 	return func(op string, err error) {
@@ -297,6 +297,6 @@ func visitsOf(k store.Key) uint8 {
 // was held has to make up for it, and has all the time until Close: the next cache
 // is told again unless this one is asked.
 func (d *Store) Unclean() bool {
-	d.asked.Store(true)
+	d.toldUnclean.Store(true)
 	return d.unclean
 }

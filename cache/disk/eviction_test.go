@@ -111,11 +111,11 @@ func (p *sievePolicy) ask(r asked) bool {
 		p.index.Touch(r.sum, new(sieve.Visit))
 		return true
 	}
-	worth := visitsOf(store.Key{Metadata: r.metadata && p.favour})
+	visits := visitsOf(store.Key{Metadata: r.metadata && p.favour})
 	for p.index.Used.Load()+r.size > p.room {
 		p.index.Evict()
 	}
-	p.index.Commit(r.sum, r.size, worth)
+	p.index.Commit(r.sum, r.size, visits)
 	return false
 }
 

@@ -223,7 +223,7 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 
 // Who found damage holds no turn: the file may be another one by now, and what
 // cannot be read is not known to be damaged.
-func TestDiskCondemnsOnlyWhatIsDamaged(t *testing.T) {
+func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)

@@ -31,10 +31,10 @@ func (d *Store) Freshen(k store.Key, old uint64, m *store.Meta) error {
 // room for it, also behind the body.
 func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room bool) error {
 	sum := k.Sum()
-	turn := d.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
-	f, h, info, err := d.peek(sum, os.O_RDWR)
+	keyLock := d.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
+	f, h, info, err := d.openHead(sum, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return store.ErrAbsent
 	}
@@ -45,7 +45,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room
 	if h.Meta.ID != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
 		return store.ErrGone
 	}
-	vouched := d.Index.Vouched(sum, fsys.ChangeTime(info))
+	verified := d.Index.Vouched(sum, fsys.ChangeTime(info))
 	if !record.Fits(raw, h.SlotLog) {
 		if !room {
 			return record.ErrTooLarge
@@ -63,7 +63,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
-	if vouched { // the change was ours, and left the body
+	if verified { // the change was ours, and left the body
 		d.Index.Vouch(sum, d.changeTime(f))
 	}
 	return nil
@@ -72,7 +72,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room
 // writeTail writes a Meta behind the end, and returns what its slot is to hold.
 // The turn is held, and room was made.
 func (d *Store) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64, raw []byte) ([]byte, error) {
-	at := h.TailRoom(int64(len(raw)))
+	at := h.TailExtent(int64(len(raw)))
 	d.Index.Discover(sum, onDisk(size), sieve.FileVisits)
 	d.Index.Resize(sum, onDisk(max(size, at.End())))
 	if _, err := d.Sys.Write(f, raw, at.Off); err != nil {

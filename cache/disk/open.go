@@ -21,7 +21,7 @@ import (
 // Open takes possession of dir, which must be writable and not in use.
 func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (*Store, error) {
 	d := &Store{
-		Dir: dir, limit: limit, MaxFiles: math.MaxInt64, Sys: sys, Notify: seldom(notify), Index: sieve.New(),
+		Dir: dir, limit: limit, MaxFiles: math.MaxInt64, Sys: sys, Notify: rateLimited(notify), Index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
 		watermark:  watermark{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
@@ -55,18 +55,18 @@ func (d *Store) prepare() error {
 	if err := d.checkFormat(); err != nil {
 		return err
 	}
-	if err := errors.Join(d.sweep(), d.quarantine.find()); err != nil {
+	if err := errors.Join(d.removeTemporary(), d.quarantine.load()); err != nil {
 		d.Notify("start", fmt.Errorf("cannot clean up: %w", err))
 	}
-	d.Index.Unseen.Store(max(0, d.known()-d.quarantine.bytes.Load()))
-	return errors.Join(d.begin(), d.try())
+	d.Index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.bytes.Load()))
+	return errors.Join(d.readClosedMark(), d.tryCreate())
 }
 
 // closedMark is what the lock file holds after a close.
 const closedMark = "closed\n"
 
 // begin finds out whether the earlier edge was closed, and forgets that.
-func (d *Store) begin() error {
+func (d *Store) readClosedMark() error {
 	have := make([]byte, len(closedMark))
 	d.Sys.Read(d.lock, have, 0) // what cannot be read was not closed
 	d.unclean = string(have) != closedMark && d.Index.Unseen.Load() > 0
@@ -82,7 +82,7 @@ func (d *Store) begin() error {
 
 // sweep removes what a stopped edge was writing, which was never committed. What
 // stays takes its room.
-func (d *Store) sweep() error {
+func (d *Store) removeTemporary() error {
 	left, errs := d.Sys.List(filepath.Join(d.Dir, "tmp"))
 	for _, e := range left {
 		err := d.Sys.Remove(filepath.Join(d.Dir, "tmp", e.Name()))
@@ -98,7 +98,7 @@ func (d *Store) sweep() error {
 }
 
 // known is what the files of an earlier edge take, in bytes, no less than that.
-func (d *Store) known() int64 {
+func (d *Store) earlierBytes() int64 {
 	if have, err := d.Sys.List(filepath.Join(d.Dir, "objects")); err == nil && len(have) == 0 {
 		return 0
 	}
@@ -106,7 +106,7 @@ func (d *Store) known() int64 {
 }
 
 // try finds out whether files can be made. A full disk is trouble that passes.
-func (d *Store) try() error {
+func (d *Store) tryCreate() error {
 	path := filepath.Join(d.Dir, "tmp", "try")
 	f, err := d.Sys.Open(path, os.O_CREATE|os.O_RDWR)
 	if err == nil {
@@ -160,7 +160,7 @@ func (d *Store) Close() error {
 		return nil // the directory may be another one's by now
 	}
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)
-	if !d.unclean || d.asked.Load() {
+	if !d.unclean || d.toldUnclean.Load() {
 		if _, err := d.Sys.Write(d.lock, []byte(closedMark), 0); err == nil {
 			d.Sys.Sync(d.lock) // after which what was evicted stays evicted
 		}

@@ -32,7 +32,7 @@ type quarantined struct {
 }
 
 // find counts the files an earlier edge left.
-func (q *quarantine) find() error {
+func (q *quarantine) load() error {
 	entries, err := q.sys.List(q.dir)
 	type aged struct {
 		quarantined
@@ -57,7 +57,7 @@ func (q *quarantine) find() error {
 
 // take moves a file of that many bytes on disk aside, or removes it when it is
 // too large to keep.
-func (q *quarantine) take(path, name string, size int64) error {
+func (q *quarantine) add(path, name string, size int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if size > q.limit {

@@ -111,7 +111,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 }
 
 // What cannot be freshened stays as it was: it costs another validation.
-func TestFreshenedWithoutRoom(t *testing.T) {
+func TestFreshenedWithoutSpace(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
 	k, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)

@@ -94,9 +94,9 @@ func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) err
 // scanFile records a file, unless it has gone. The turn is held so that it does
 // not go in between.
 func (d *Store) scanFile(sum store.Sum, e fs.DirEntry) error {
-	turn := d.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
+	keyLock := d.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
 	info, err := e.Info()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -104,11 +104,11 @@ func (d *Store) scanFile(sum store.Sum, e fs.DirEntry) error {
 	if err != nil {
 		return err
 	}
-	d.Index.Discover(sum, onDisk(info.Size()), worthOf(info))
+	d.Index.Discover(sum, onDisk(info.Size()), visitsOfFile(info))
 	return nil
 }
 
-func worthOf(info fs.FileInfo) uint8 {
+func visitsOfFile(info fs.FileInfo) uint8 {
 	if info.Mode()&metadataMode != 0 {
 		return sieve.MetadataVisits
 	}

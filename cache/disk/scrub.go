@@ -54,7 +54,7 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	if p.rest(record.FrontSize) != nil {
 		return
 	}
-	f, h, info, err := d.front(sum, readOnly)
+	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 	if err != nil {
 		return // gone, or condemned
 	}

@@ -26,30 +26,30 @@ const (
 // its directory entry.
 func onDisk(size int64) int64 { return (size+4095)&^4095 + 512 }
 
-// levels are how far the tier may grow, as measured at a moment: files from how
+// growthLimit are how far the tier may grow, as measured at a moment: files from how
 // many there were at the start.
-type levels struct {
+type growthLimit struct {
 	at           time.Time
 	promised     int64 // when it was measured
 	bytes, files int64
 }
 
 // Used is what the tier's files take, in bytes, no less than that.
-func (d *Store) Used() int64 { return d.Index.Used.Load() + d.fixed() }
+func (d *Store) Used() int64 { return d.Index.Used.Load() + d.unevictable() }
 
 // fixed is what of it cannot be evicted: no file of it is known, or it is on its
 // way out.
-func (d *Store) fixed() int64 {
+func (d *Store) unevictable() int64 {
 	return d.Index.Leaving.Load() + d.Index.Unrecorded() + d.quarantine.bytes.Load()
 }
 
-// levels returns how far the file system lets the tier grow now.
-func (d *Store) levels() levels {
+// growthLimit returns how far the file system lets the tier grow now.
+func (d *Store) growthLimit() growthLimit {
 	now, promised := time.Now(), d.promised.Load()
 	if l := d.measured.Load(); l != nil && now.Sub(l.at) < measureEvery && promised-l.promised < measureBytes {
 		return *l
 	}
-	l := levels{now, promised, math.MaxInt64, math.MaxInt64}
+	l := growthLimit{now, promised, math.MaxInt64, math.MaxInt64}
 	if s, err := d.Sys.Space(d.Dir); err == nil {
 		l.bytes = d.Used() + spare(s.Free, s.Total, keepBytes)
 		if s.Files > 0 {
@@ -69,7 +69,7 @@ func spare(free, total, keep int64) int64 {
 // and evicts until they fit. Nothing is evicted for a promise that cannot be kept.
 func (d *Store) reserve(need, files int64) error {
 	d.promised.Add(need)
-	if !d.promise(need) {
+	if !d.reserveBytes(need) {
 		return store.ErrNoSpace
 	}
 	d.writers.Add(files)
@@ -89,10 +89,10 @@ func (d *Store) reserve(need, files int64) error {
 
 // promise reserves need bytes, unless they do not fit even when all is evicted
 // that can be. What does not fit counts at no moment, or others would evict for it.
-func (d *Store) promise(need int64) bool {
+func (d *Store) reserveBytes(need int64) bool {
 	for {
 		before := d.reserved.Load()
-		if before+need+d.fixed() > d.limit {
+		if before+need+d.unevictable() > d.limit {
 			return false
 		}
 		if d.reserved.CompareAndSwap(before, before+need) {
@@ -107,7 +107,7 @@ func (d *Store) promise(need int64) bool {
 // together displace half of the tier there, for a body of unknown size may turn
 // out too large to keep.
 func (d *Store) makeSpace(need, files int64) error {
-	l := d.levels()
+	l := d.growthLimit()
 	need = min(need, d.Used()+d.reserved.Load()-l.bytes)
 	files = min(files, d.Index.Files()+d.writers.Load()-l.files)
 	if need > 0 && d.reserved.Load() > d.Index.Used.Load() || files > d.Index.Count.Load() {
@@ -147,9 +147,9 @@ func (d *Store) Evict() (size int64, err error) {
 // unlink removes the file of an evicted entry, unless another one was committed
 // in its place, or a look-up found it before it went.
 func (d *Store) unlink(sum store.Sum, size int64) error {
-	turn := d.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
+	keyLock := d.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
 	defer d.Index.Left(sum, size)
 	if d.Index.Has(sum) {
 		return nil

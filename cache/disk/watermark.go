@@ -52,9 +52,9 @@ func (c *watermark) read() int64 {
 	return bytes
 }
 
-func sameLine(line []byte, n int64) bool { return bytes.Equal(line, ceilingLine(n)) }
+func sameLine(line []byte, n int64) bool { return bytes.Equal(line, watermarkLine(n)) }
 
-func ceilingLine(n int64) []byte {
+func watermarkLine(n int64) []byte {
 	number := fmt.Sprintf("%020d\n", n)
 	return fmt.Appendf(nil, "%08x %s", crc32.Checksum([]byte(number), crc32c), number)
 }
@@ -94,7 +94,7 @@ func (c *watermark) note(n int64) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := c.sys.Write(f, ceilingLine(n), 0); err != nil {
+	if _, err := c.sys.Write(f, watermarkLine(n), 0); err != nil {
 		return err
 	}
 	if err := c.sys.Sync(f); err != nil {

@@ -20,7 +20,7 @@ import (
 type diskWriter struct {
 	disk     *Store
 	sum      store.Sum
-	worth    uint8
+	visits   uint8
 	slotLog  uint
 	base     int64
 	file     *os.File
@@ -38,7 +38,7 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 	if err != nil {
 		return nil, err
 	}
-	w := &diskWriter{disk: d, sum: k.Sum(), worth: visitsOf(k), slotLog: slotLog, base: record.BodyOffset(slotLog)}
+	w := &diskWriter{disk: d, sum: k.Sum(), visits: visitsOf(k), slotLog: slotLog, base: record.BodyOffset(slotLog)}
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}
@@ -119,9 +119,9 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 			return fmt.Errorf("cannot commit: %w", err)
 		}
 	}
-	turn := d.KeyLock(w.sum)
-	turn.Lock()
-	defer turn.Unlock()
+	keyLock := d.KeyLock(w.sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
 	if d.Newer(w.sum, m) {
 		return store.ErrGone
 	}
@@ -137,7 +137,7 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.worth) // before the promise is given up: no other writer may take the room
+	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before the promise is given up: no other writer may take the room
 	w.release()
 	d.Index.Vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
 	d.Breaker.heal(time.Now())
@@ -147,7 +147,7 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 // Newer says whether a newer response than m is stored: of two fetches, the one
 // that began first may end last. The turn is held.
 func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
-	f, h, _, err := d.peek(sum, readOnly)
+	f, h, _, err := d.openHead(sum, readOnly)
 	if err != nil {
 		return false
 	}

@@ -29,13 +29,13 @@ func (f *Flight) SetReason(reason string) {
 	f.head.Forward = reason
 }
 
-// Begin records a response that arrives: the status of the origin's, the fields that only
+// BeginResponse records a response that arrives: the status of the origin's, the fields that only
 // the first reader gets, whether it is stored, and whether others may have it.
-func (f *Flight) Begin(status int, uncached map[string][]string, kept, shared bool) {
+func (f *Flight) BeginResponse(status int, uncached map[string][]string, kept, shared bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Status, f.head.Uncached, f.head.Kept, f.head.Shared = status, uncached, kept, shared
-	f.useful = kept
+	f.finishWithoutReaders = kept
 }
 
 // AddUncached adds a field that only the first reader gets.
@@ -72,17 +72,17 @@ func (f *Flight) Interim(status int, h map[string][]string) {
 func (f *Flight) Uncache() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.head.Kept, f.useful = false, false
+	f.head.Kept, f.finishWithoutReaders = false, false
 }
 
-// Release lets readers begin.
-func (f *Flight) Release(m *store.Meta) {
+// Publish publishes the Meta, so that readers begin.
+func (f *Flight) Publish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Meta = m
 	f.state = headers
 	f.notify()
-	if len(f.readers) == 0 && !f.useful && !f.head.Kept {
+	if len(f.readers) == 0 && !f.finishWithoutReaders && !f.head.Kept {
 		f.Cancel(ErrDeserted)
 	}
 }
@@ -153,7 +153,7 @@ func (f *Flight) spill(p []byte) error {
 	if f.windowed() == 0 {
 		f.window.start = f.inStore
 	}
-	f.useful = false
+	f.finishWithoutReaders = false
 	for len(p) > 0 {
 		if len(f.readers) == 0 {
 			f.Cancel(ErrDeserted)
@@ -208,7 +208,7 @@ func (f *Flight) Finish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Meta = m
-	f.end(done)
+	f.finish(done)
 }
 
 // FinishStored ends a fill whose answer is a stored response, which the flight
@@ -219,7 +219,7 @@ func (f *Flight) FinishStored(s *store.Entry) {
 	f.head.Stored = s
 	f.head.Meta = s.Meta
 	f.head.Shared = true
-	f.end(done)
+	f.finish(done)
 }
 
 // Fail ends a fill that did not succeed.
@@ -227,11 +227,11 @@ func (f *Flight) Fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
-	f.end(failed)
+	f.finish(failed)
 }
 
-// end is for finish and fail; f.mu is held.
-func (f *Flight) end(s state) {
+// finish ends the fill in a state. f.mu is held.
+func (f *Flight) finish(s state) {
 	f.state = s
 	f.finished = true
 	f.notify()

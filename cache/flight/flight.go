@@ -32,20 +32,20 @@ type Flight struct {
 	Context context.Context // the fill's own; never a request's
 	Cancel  context.CancelCauseFunc
 
-	mu         sync.Mutex
-	state      state
-	err        error     // why it failed
-	interims   []interim // 1xx responses so far
-	head       Head
-	useful     bool         // the response is worth finishing when every reader has left
-	writer     store.Writer // the bytes; nil without a tier that takes them
-	overflowed bool         // the writer is one of overflow
-	inStore    int64        // bytes readable in writer
-	window     window       // the bytes after those
-	readers    map[*Reader]struct{}
-	wake       chan struct{} // closed and replaced when there is news
-	waiting    bool          // somebody holds wake
-	finished   bool          // the fill has ended
+	mu                   sync.Mutex
+	state                state
+	err                  error     // why it failed
+	interims             []interim // 1xx responses so far
+	head                 Head
+	finishWithoutReaders bool         // the response is worth finishing when every reader has left
+	writer               store.Writer // the bytes; nil without a tier that takes them
+	overflowed           bool         // the writer is one of overflow
+	inStore              int64        // bytes readable in writer
+	window               window       // the bytes after those
+	readers              map[*Reader]struct{}
+	wake                 chan struct{} // closed and replaced when something changes
+	waiting              bool          // somebody holds wake
+	finished             bool          // the fill has ended
 }
 
 type state uint8
@@ -104,18 +104,18 @@ func (f *Flight) Join() (*Reader, bool) {
 }
 
 func (r *Reader) Close() {
-	r.leave()
+	r.removeReader()
 	r.flight.Drop()
 }
 
-// leave gives up the reader's place.
-func (r *Reader) leave() {
+// removeReader takes the reader off the flight.
+func (r *Reader) removeReader() {
 	f := r.flight
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.readers, r)
 	f.notify() // the window may have waited for this reader
-	if len(f.readers) == 0 && !f.finished && f.state == headers && !f.useful {
+	if len(f.readers) == 0 && !f.finished && f.state == headers && !f.finishWithoutReaders {
 		f.Cancel(ErrDeserted)
 	}
 }
@@ -130,7 +130,7 @@ func (r *Reader) seek(off int64) {
 }
 
 // Drop ends the writer once the fill and every reader have left. Removing a file
-// can take long, and c.mu is held by who waits for f.mu, so neither is held then.
+// can take long, and others wait for f.mu with a lock of their own, so it is not held then.
 func (f *Flight) Drop() {
 	f.mu.Lock()
 	if !f.finished || len(f.readers) > 0 {
@@ -155,17 +155,17 @@ type interim struct {
 
 // Await waits until there is something to answer with, and hands interim
 // responses on meanwhile.
-func (f *Flight) Await(ctx context.Context, tell func(int, map[string][]string)) error {
-	told := 0
+func (f *Flight) Await(ctx context.Context, passInterim func(int, map[string][]string)) error {
+	passed := 0
 	for {
 		f.mu.Lock()
-		news, state, err := f.interims[told:], f.state, f.err
+		arrived, state, err := f.interims[passed:], f.state, f.err
 		f.waiting = true
 		wake := f.wake
 		f.mu.Unlock()
-		told += len(news)
-		for _, i := range news {
-			tell(i.status, i.header)
+		passed += len(arrived)
+		for _, i := range arrived {
+			passInterim(i.status, i.header)
 		}
 		if state == failed {
 			return err
@@ -185,11 +185,11 @@ func (f *Flight) Await(ctx context.Context, tell func(int, map[string][]string))
 func (f *Flight) Wait(ctx context.Context) error {
 	for {
 		f.mu.Lock()
-		over, err := f.finished, f.err
+		finished, err := f.finished, f.err
 		f.waiting = true
 		wake := f.wake
 		f.mu.Unlock()
-		if over {
+		if finished {
 			return err
 		}
 		select {

@@ -18,7 +18,7 @@ func (m *Store) Shrink(n int64) bool {
 		return false
 	}
 	m.resize()
-	m.shed(-m.values.RemainingCost())
+	m.evict(-m.values.RemainingCost())
 	return true
 }
 
@@ -29,8 +29,8 @@ func (m *Store) Grow(n int64) {
 	}
 }
 
-// shed lets go of n bytes, any.
-func (m *Store) shed(n int64) {
+// evict lets go of n bytes, any.
+func (m *Store) evict(n int64) {
 	var gone []*Resident
 	if n > 0 {
 		m.values.IterValues(func(r *Resident) (stop bool) {

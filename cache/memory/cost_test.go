@@ -15,7 +15,7 @@ import (
 func TestCostIsWhatItTakes(t *testing.T) {
 	for _, size := range []int64{0, 100, 1500, 9000, 33_000, 70_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			m, err := New(budget.Shares{Tier: 256 << 20, Afloat: 256 << 20})
+			m, err := New(budget.Shares{Tier: 256 << 20, InFlight: 256 << 20})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -117,7 +117,7 @@ const meanObject = 16 << 10
 func New(s budget.Shares) (*Store, error) {
 	m := &Store{
 		largest:       max(s.Tier/64, 64<<10), // about a hundredth of the budget
-		Buffers:       budget.NewBuffers(s.Afloat),
+		Buffers:       budget.NewBuffers(s.InFlight),
 		IndexOverhead: func() int64 { return 0 },
 	}
 	for i := range m.shards {

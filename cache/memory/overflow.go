@@ -14,22 +14,22 @@ import (
 type Overflow struct {
 	memory *Store
 
-	mu    sync.RWMutex
-	slabs []*budget.Block
-	size  int64
-	lent  int64 // of its bytes, those that the tier spares
+	mu       sync.RWMutex
+	blocks   []*budget.Block
+	size     int64
+	borrowed int64 // of its bytes, those that the tier spares
 }
 
 func (w *Overflow) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for n < len(p) {
-		if w.size == int64(len(w.slabs))*budget.BlockSize {
+		if w.size == int64(len(w.blocks))*budget.BlockSize {
 			if err := w.grow(); err != nil {
 				return n, err
 			}
 		}
-		m := copy(w.slabs[len(w.slabs)-1][w.size%budget.BlockSize:], p[n:])
+		m := copy(w.blocks[len(w.blocks)-1][w.size%budget.BlockSize:], p[n:])
 		w.size += int64(m)
 		n += m
 	}
@@ -37,13 +37,13 @@ func (w *Overflow) Write(p []byte) (n int, err error) {
 }
 
 func (w *Overflow) grow() error {
-	if len(w.slabs) > 0 && !w.memory.Buffers.Take(budget.BlockSize) {
+	if len(w.blocks) > 0 && !w.memory.Buffers.Take(budget.BlockSize) {
 		if !w.memory.Shrink(budget.BlockSize) {
 			return store.ErrNoSpace
 		}
-		w.lent += budget.BlockSize
+		w.borrowed += budget.BlockSize
 	}
-	w.slabs = append(w.slabs, w.memory.Buffers.Block())
+	w.blocks = append(w.blocks, w.memory.Buffers.Block())
 	return nil
 }
 
@@ -52,7 +52,7 @@ func (w *Overflow) ReadAt(p []byte, off int64) (n int, err error) {
 	defer w.mu.RUnlock()
 	for n < len(p) && off < w.size {
 		at := off % budget.BlockSize
-		m := copy(p[n:], w.slabs[off/budget.BlockSize][at:min(budget.BlockSize, at+w.size-off)])
+		m := copy(p[n:], w.blocks[off/budget.BlockSize][at:min(budget.BlockSize, at+w.size-off)])
 		n, off = n+m, off+int64(m)
 	}
 	if n < len(p) {
@@ -66,12 +66,12 @@ func (w *Overflow) Commit(*store.Meta) error { return store.ErrNoSpace }
 func (w *Overflow) Abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, c := range w.slabs {
+	for _, c := range w.blocks {
 		w.memory.Buffers.Recycle(c)
 	}
-	w.memory.Buffers.Release(int64(max(0, len(w.slabs)-1))*budget.BlockSize - w.lent)
-	w.memory.Grow(w.lent)
-	w.slabs, w.size, w.lent = nil, 0, 0
+	w.memory.Buffers.Release(int64(max(0, len(w.blocks)-1))*budget.BlockSize - w.borrowed)
+	w.memory.Grow(w.borrowed)
+	w.blocks, w.size, w.borrowed = nil, 0, 0
 }
 
 // Overflow returns a Writer for a body that no tier takes.

@@ -23,9 +23,9 @@ type memoryWriter struct {
 	memory *Store
 	key    store.Key
 
-	mu    sync.RWMutex
-	data  []byte
-	taken int64 // of afloat
+	mu       sync.RWMutex
+	data     []byte
+	inFlight int64 // of afloat
 }
 
 // grow makes room for size bytes in all. w.mu is held, or nobody else has w.
@@ -34,10 +34,10 @@ func (w *memoryWriter) grow(size int64) bool {
 		return true
 	}
 	data := slices.Grow(w.data, int(size)-len(w.data))
-	if more := int64(cap(data)) - w.taken; !w.memory.Buffers.Take(more) {
+	if more := int64(cap(data)) - w.inFlight; !w.memory.Buffers.Take(more) {
 		return false
 	}
-	w.taken = int64(cap(data))
+	w.inFlight = int64(cap(data))
 	w.data = data
 	return true
 }
@@ -82,8 +82,8 @@ func (w *memoryWriter) Commit(m *store.Meta) error {
 	return nil
 }
 
-// Abort gives back what was taken; what was written can still be read.
+// Abort gives back what was inFlight; what was written can still be read.
 func (w *memoryWriter) Abort() {
-	w.memory.Buffers.Release(w.taken)
-	w.taken = 0
+	w.memory.Buffers.Release(w.inFlight)
+	w.inFlight = 0
 }

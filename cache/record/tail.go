@@ -61,9 +61,9 @@ func follow(r io.ReaderAt, slot []byte) (raw []byte, tail extent, err error) {
 	return raw, tail, nil
 }
 
-// TailRoom is where size bytes may be written: behind the end, before or behind
+// TailExtent is where size bytes may be written: behind the end, before or behind
 // the newest Meta, if that is there.
-func (h *Head) TailRoom(size int64) extent {
+func (h *Head) TailExtent(size int64) extent {
 	at := extent{h.End(), size}
 	if h.tail.size > 0 && at.End() > h.tail.Off {
 		at.Off = h.tail.End()

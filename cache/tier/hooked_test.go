@@ -37,7 +37,7 @@ func openedDisk(t testing.TB, dir string, limit int64) *disk.Store {
 
 func openedMemory(t testing.TB) *memory.Store {
 	t.Helper()
-	m, err := memory.New(budget.Shares{Tier: 8 << 20, Afloat: 32 << 20})
+	m, err := memory.New(budget.Shares{Tier: 8 << 20, InFlight: 32 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

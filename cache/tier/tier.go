@@ -181,9 +181,9 @@ type soleWriter struct {
 
 func (w *soleWriter) Commit(m *store.Meta) error {
 	sum := w.key.Sum()
-	turn := w.disk.KeyLock(sum)
-	turn.Lock()
-	defer turn.Unlock()
+	keyLock := w.disk.KeyLock(sum)
+	keyLock.Lock()
+	defer keyLock.Unlock()
 	if w.disk.Newer(sum, m) {
 		return store.ErrGone
 	}

@@ -95,7 +95,7 @@ func TestLimitHoldsBeforeTheScan(t *testing.T) {
 }
 
 // What is on disk never exceeds what the next edge would read, at any moment.
-func TestCeilingIsRaisedBeforeItIsReached(t *testing.T) {
+func TestWatermarkIsRaisedBeforeItIsReached(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	next := watermark{path: filepath.Join(dir, "used"), limit: 64 << 20, sys: fsys.System()}
@@ -128,7 +128,7 @@ func TestNewDirectoryHasNothing(t *testing.T) {
 }
 
 // What cannot be counted is not written.
-func TestCeilingThatCannotBeRaised(t *testing.T) {
+func TestWatermarkThatCannotBeRaised(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	real := d.watermark.sys.Sync
 	d.watermark.sys.Sync = func(*os.File) error { return syscall.EIO }
@@ -185,7 +185,7 @@ func TestScanTriesAgain(t *testing.T) {
 }
 
 // What fails its check before it was scanned is put aside, and counted there only.
-func TestSpoiledBeforeTheScan(t *testing.T) {
+func TestCorruptBeforeTheScan(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	fillUp(t, d, "", 10, 10_000)
@@ -232,7 +232,7 @@ func TestScanKnowsMetadata(t *testing.T) {
 // Files that are found make no difference to how many may be made.
 func TestFilesFoundAreNotFilesMade(t *testing.T) {
 	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
-	d := roomy(t, &left)
+	d := storeWithSpace(t, &left)
 	fillUp(t, d, "", 50, 100)
 	d.kill()
 	left.FreeFiles = 0
@@ -243,7 +243,7 @@ func TestFilesFoundAreNotFilesMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	d.levels() // measured before the scan, and good for a second
+	d.growthLimit() // measured before the scan, and good for a second
 	d.Scan(nil)
 	fillUp(t, d, "new", 1, 100)
 	if have := d.Index.Count.Load(); have != 50 || d.evictions.Load() != 1 {

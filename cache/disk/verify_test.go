@@ -61,7 +61,7 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 	}
 }
 
-func TestFresheningKeepsTheVouch(t *testing.T) {
+func TestFresheningKeepsTheVerification(t *testing.T) {
 	d := openHere(t, t.TempDir())
 	k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 1<<20)
 	m := storetest.Meta(k, 1, content)

@@ -27,7 +27,7 @@ func fillMetadata(t *testing.T, d *Store, n, size int) {
 }
 
 // What cannot be kept in the end costs nothing that is there.
-func TestRoomIsNotMadeInVain(t *testing.T) {
+func TestNothingIsEvictedInVain(t *testing.T) {
 	k := store.Key{Site: "s", ID: "large"}
 	for _, tt := range []struct {
 		rule string
@@ -64,7 +64,7 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
-			d := roomy(t, &left)
+			d := storeWithSpace(t, &left)
 			fillUp(t, d, "", 20, 90_000)
 			fillMetadata(t, d, 20, 90_000)
 			tt.set(d, &left)
@@ -80,7 +80,7 @@ func TestRoomIsNotMadeInVain(t *testing.T) {
 }
 
 // Within the limit, a body may displace all there is, though nobody knew its size.
-func TestRoomForOneThatGrows(t *testing.T) {
+func TestSpaceForABodyThatGrows(t *testing.T) {
 	const limit = 8 << 20
 	d := openedDisk(t, t.TempDir(), limit)
 	fillUp(t, d, "", 100, 90_000)
@@ -105,9 +105,9 @@ func TestRoomForOneThatGrows(t *testing.T) {
 // At the mark each promise displaces what it takes itself, however often it is
 // measured while another one is being kept, and though a stranger takes what the
 // tier lets go of.
-func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
+func TestGrowthLimitEvictsOnce(t *testing.T) {
 	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
-	d := roomy(t, &left)
+	d := storeWithSpace(t, &left)
 	fillUp(t, d, "", 600, 60_000)
 	before := d.Used()
 	left.Free = 0
@@ -128,9 +128,9 @@ func TestRoomAtTheMarkIsMadeOnce(t *testing.T) {
 }
 
 // A writer that goes on needs no inode, and takes nobody's.
-func TestRoomWithoutInodesIsForFiles(t *testing.T) {
+func TestSpaceWithoutInodes(t *testing.T) {
 	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
-	d := roomy(t, &left)
+	d := storeWithSpace(t, &left)
 	fillUp(t, d, "", 20, 1000)
 	left.FreeFiles = 0
 	d.measured.Store(nil)

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// lastID makes IDs that grow, also across restarts: those of stored responses
+// versionClock makes IDs that grow, also across restarts: those of stored responses
 // are passed to saw before a newer one is made, so that no step of the clock
 // makes a new response look older than the one it replaces.
-type lastID struct{ id atomic.Uint64 }
+type versionClock struct{ id atomic.Uint64 }
 
-func (l *lastID) next(now time.Time) uint64 {
+func (l *versionClock) next(now time.Time) uint64 {
 	for {
 		last := l.id.Load()
 		next := max(last+1, uint64(now.UnixNano()))
@@ -20,7 +20,7 @@ func (l *lastID) next(now time.Time) uint64 {
 	}
 }
 
-func (l *lastID) saw(id uint64) {
+func (l *versionClock) saw(id uint64) {
 	for last := l.id.Load(); id > last; last = l.id.Load() {
 		if l.id.CompareAndSwap(last, id) {
 			return

@@ -13,8 +13,8 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// everythingGivenBack fails the test unless nothing is afloat or lent.
-func everythingGivenBack(t *testing.T, m *Store, size int64) {
+// everythingReleased fails the test unless nothing is afloat or lent.
+func everythingReleased(t *testing.T, m *Store, size int64) {
 	t.Helper()
 	m.Wait()
 	if left, lent := m.Buffers.Left.Load(), m.borrowed.Load(); left != size || lent != 0 {
@@ -23,7 +23,7 @@ func everythingGivenBack(t *testing.T, m *Store, size int64) {
 }
 
 // What no tier takes, the memory tier makes room for.
-func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
+func TestOverflowBorrowsWhatItNeeds(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 1000 {
 		k, b := store.Key{ID: fmt.Sprint(i)}, make([]byte, 20_000)
@@ -56,7 +56,7 @@ func TestHeapWriterIsLentWhatItNeeds(t *testing.T) {
 	}
 	w.Abort()
 	m.Buffers.Release(size)
-	everythingGivenBack(t, m, size)
+	everythingReleased(t, m, size)
 	if m.values.MaxCost() < m.share*63/64 {
 		t.Errorf("the tier has %d bytes of %d when all is repaid", m.values.MaxCost(), m.share)
 	}
@@ -75,7 +75,7 @@ func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 	}
 }
 
-func TestAfloatIsGivenBack(t *testing.T) {
+func TestBuffersAreReleased(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a"}
 	body := storetest.Payload(1, 100_000)
 	for _, tt := range []struct {
@@ -124,7 +124,7 @@ func TestAfloatIsGivenBack(t *testing.T) {
 			m := openedMemory(t)
 			size := m.Buffers.Left.Load()
 			tt.do(t, m)
-			everythingGivenBack(t, m, size)
+			everythingReleased(t, m, size)
 		})
 	}
 }

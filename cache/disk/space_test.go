@@ -15,8 +15,8 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// roomy is a disk on a file system with the space that the test says.
-func roomy(t *testing.T, left *fsys.Space) *Store {
+// storeWithSpace is a disk on a file system with the space that the test says.
+func storeWithSpace(t *testing.T, left *fsys.Space) *Store {
 	t.Helper()
 	sys := fsys.System()
 	sys.Space = func(string) (fsys.Space, error) { return *left, nil }
@@ -28,7 +28,7 @@ func roomy(t *testing.T, left *fsys.Space) *Store {
 	return d
 }
 
-func TestRoomIsLeftToOthers(t *testing.T) {
+func TestSpaceIsLeftToOthers(t *testing.T) {
 	const gib = 1 << 30
 	for _, tt := range []struct {
 		rule  string
@@ -46,7 +46,7 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 		{"files are not counted", fsys.Space{Free: 100 * gib, Total: 1000 * gib}, 20},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			d := roomy(t, &tt.space)
+			d := storeWithSpace(t, &tt.space)
 			for i := range 20 {
 				k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, 6000)
 				m := storetest.Meta(k, uint64(i+1), b)
@@ -72,9 +72,9 @@ func TestRoomIsLeftToOthers(t *testing.T) {
 
 // A disk that others fill does not empty the cache: it stays as large as it is,
 // and takes in the new for the old.
-func TestRoomOfAFullDiskIsKept(t *testing.T) {
+func TestSpaceOfAFullDiskIsKept(t *testing.T) {
 	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
-	d := roomy(t, &left)
+	d := storeWithSpace(t, &left)
 	for i := range 40 {
 		if i == 20 {
 			left.Free = 0
@@ -89,7 +89,7 @@ func TestRoomOfAFullDiskIsKept(t *testing.T) {
 	}
 }
 
-func TestRoomIsMeasuredNowAndThen(t *testing.T) {
+func TestSpaceIsMeasuredNowAndThen(t *testing.T) {
 	sys := fsys.System()
 	var asked atomic.Int64
 	sys.Space = func(string) (fsys.Space, error) {
@@ -102,23 +102,23 @@ func TestRoomIsMeasuredNowAndThen(t *testing.T) {
 	}
 	defer d.Close()
 	for range 100 {
-		d.levels()
+		d.growthLimit()
 	}
 	if n := asked.Load(); n > 2 {
 		t.Errorf("asked %d times at once", n)
 	}
 	before := asked.Load()
 	d.promised.Add(measureBytes)
-	if d.levels(); asked.Load() != before+1 {
+	if d.growthLimit(); asked.Load() != before+1 {
 		t.Error("not asked after much was promised")
 	}
 	l := *d.measured.Load()
 	l.at = l.at.Add(-2 * time.Second)
 	d.measured.Store(&l)
-	if d.levels(); asked.Load() != before+2 {
+	if d.growthLimit(); asked.Load() != before+2 {
 		t.Error("not asked after a while")
 	}
-	if l := d.levels(); l.bytes != math.MaxInt64 || l.files != math.MaxInt64 {
+	if l := d.growthLimit(); l.bytes != math.MaxInt64 || l.files != math.MaxInt64 {
 		t.Errorf("without figures the mark is at %d bytes and %d files", l.bytes, l.files)
 	}
 }

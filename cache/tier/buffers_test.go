@@ -11,7 +11,7 @@ import (
 )
 
 // Where there is no room on the way to memory, nothing waits: the disk answers.
-func TestAfloatFull(t *testing.T) {
+func TestBuffersFull(t *testing.T) {
 	m := openedMemory(t)
 	s := tiersOf(m, openedDisk(t, t.TempDir(), 1<<20))
 	k, body := store.Key{ID: "a"}, storetest.Payload(1, 50_000)
@@ -35,7 +35,7 @@ func TestAfloatFull(t *testing.T) {
 	}
 }
 
-func TestBuffersAreGivenBackByBothTiers(t *testing.T) {
+func TestBuffersAreReleasedByBothTiers(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a"}
 	body := storetest.Payload(1, 100_000)
 	for _, tt := range []struct {
