@@ -33,6 +33,6 @@ var (
 	ErrDrained     = pool.ErrDrained
 )
 
-// NewDocuments returns a bound of that many bytes for all sites, besides what
+// NewDocuments returns a bound of that many bytes for all sites, besides those that
 // lender lends.
 func NewDocuments(size int64, lender Lender) *Documents { return fetch.NewDocuments(size, lender) }

@@ -44,8 +44,7 @@ type Config struct {
 	Observe func(master, result string)
 
 	// Log is told when a master goes out of rotation or comes back, when an outage
-	// begins and ends, and of every file that is not what it should be. It may be
-	// nil.
+	// begins and ends, and of every wrong file. It may be nil.
 	Log *slog.Logger
 
 	random       func(below int) int // for tests, as in health.Config
@@ -94,7 +93,7 @@ func New(cfg Config) (*Site, error) {
 	}
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
-		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: &s.memory.deferred,
+		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
 		Documents: cfg.Documents, Digests: cfg.Digests, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
 	})
 	return s, nil
@@ -177,7 +176,7 @@ func (s *Site) Drain(name string, drained bool) error {
 	return nil
 }
 
-// Status is what is known of the masters, pool by pool.
+// Status describes the masters, pool by pool.
 func (s *Site) Status() []PoolStatus {
 	var all []PoolStatus
 	for _, p := range s.pools() {

@@ -14,16 +14,16 @@ import (
 // of files that are well must not hang with those of metadata.
 const digestWait = 2 * time.Second
 
-// expectation is the digest that a file must have, found out while the file
-// itself is asked for. One goroutine uses it.
+// expectation is the digest that a file must have. It is looked up while the file
+// itself is fetched. One goroutine uses it.
 type expectation struct {
 	look    func(renew bool) found // nil where nothing lists the file
-	first   chan found             // what is stored says, or what a master has where nothing is
-	newer   chan found             // what a master has now, nil where that is not being asked
+	first   chan found             // from the stored list, or a master's where none is stored
+	newer   chan found             // from a master's list of now, nil while none is asked
 	known   *found
-	unsure  bool          // whether there is a digest: the list that might have it cannot be had
-	longest time.Duration // for each of them,
-	late    bool          // and none after it has been in vain
+	unsure  bool          // the list that might have a digest cannot be had
+	longest time.Duration // wait for each list
+	late    bool          // a wait was in vain, and there is no other
 	cancel  context.CancelFunc
 }
 
@@ -62,14 +62,14 @@ func (f *Fetcher) expect(ctx context.Context, a pool.Request) *expectation {
 	return e
 }
 
-// begin looks while others do something else.
+// begin looks the digest up in a goroutine of its own.
 func (e *expectation) begin(renew bool) chan found {
 	ch := make(chan found, 1)
 	go func() { ch <- e.look(renew) }()
 	return ch
 }
 
-// wait waits for what is looked for; ok is false when it takes too long.
+// wait waits for a look-up. ok is false when it takes too long.
 func (e *expectation) wait(ch chan found) (f found, ok bool) {
 	select {
 	case f = <-ch:
@@ -90,11 +90,11 @@ func (e *expectation) wait(ch chan found) (f found, ok bool) {
 	}
 }
 
-// stop ends what is still being looked for.
+// stop ends the look-ups.
 func (e *expectation) stop() { e.cancel() }
 
-// get waits for what is known, and with renew asks for the newest list first.
-// What was known stays known where no newer list can be had.
+// get waits for the digest, and with renew looks in the newest list first. A known
+// digest stays known where no newer list can be had.
 func (e *expectation) get(renew bool) found {
 	if e.look == nil {
 		return found{}
@@ -106,7 +106,7 @@ func (e *expectation) get(renew bool) found {
 			return f
 		}
 		e.known = &f
-		// What is not listed may be newer than the list.
+		// A file that is not listed may be newer than the list.
 		renew = renew || !f.ok && f.err == nil
 	}
 	if renew {

@@ -17,7 +17,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// looking is an expectation of what each look finds, after as long as it takes.
+// looking is an expectation whose look-ups find these, one after the other.
 func looking(t *testing.T, looks ...func(ctx context.Context) found) *expectation {
 	ctx, cancel := context.WithCancel(t.Context())
 	e := &expectation{longest: digestWait, cancel: cancel}
@@ -116,8 +116,8 @@ func mustKind(t *testing.T) kind.Kind {
 	return k
 }
 
-// While the masters of metadata hang, those of files serve what is sound by its
-// own account; and the other way round.
+// While the masters of metadata hang, those of files serve files that are plausible;
+// and the other way round.
 func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 	start := func(t *testing.T) (*origintest.Two, *behind, []byte) {
 		w := origintest.NewTwo(t)

@@ -76,7 +76,7 @@ type Fetcher struct {
 // New returns a fetcher.
 func New(cfg Config) *Fetcher {
 	if cfg.Deferred == nil {
-		cfg.Deferred = new(Deferred)
+		cfg.Deferred = NewDeferred()
 	}
 	if cfg.Documents == nil {
 		cfg.Documents = NewDocuments(64<<20, unlimited{})

@@ -68,7 +68,7 @@ func upstreamsOf(t *testing.T, urls []string) (all []health.Upstream) {
 	return all
 }
 
-// behind is a site under test and what it reported.
+// behind is a site under test and its reports to the metrics.
 type behind struct {
 	*Fetcher
 	kind.Kind
@@ -138,19 +138,19 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	return b
 }
 
-// reported returns what happened at the masters so far.
+// reported returns the reports so far.
 func (b *behind) reported() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.reports)
 }
 
-// route names what a client asks for.
+// route names a path.
 func (b *behind) route(path string) kind.Route {
 	return b.Route(kind.Request{Method: http.MethodGet, Path: path, Header: http.Header{}})
 }
 
-// get fetches what a client asks for.
+// get fetches the document or file at a path.
 func (b *behind) get(t *testing.T, path string) (*origintest.Recorder, error) {
 	t.Helper()
 	return b.ask(t, pool.Request{Route: b.route(path)})

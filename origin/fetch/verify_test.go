@@ -52,7 +52,7 @@ func TestFramingIsVerified(t *testing.T) {
 	}
 }
 
-// What is known of a file's bytes is told with its fields, and its ETag is the
+// The digest of a file is told with its fields, and its ETag is the
 // master's where that has one.
 func TestFileSaysWhatItIs(t *testing.T) {
 	w := origintest.NewTwo(t)

@@ -24,8 +24,8 @@ type Config struct {
 	First      int  // number of the first of them
 	Files      bool // they serve files alone
 
-	// Registry keeps what is known of the masters over a reload; nil to share
-	// nothing.
+	// Registry keeps the knowledge of the masters over a reload; nil to share
+	// none.
 	Registry *Registry
 
 	Probe     Probe
@@ -56,7 +56,7 @@ type Group struct {
 	cfg     Config
 	masters []*Master // the primary first
 
-	ask   func(context.Context, *Master, target) error // sends a probe
+	send  func(context.Context, *Master, target) error // sends a probe
 	begun time.Time
 	stop  context.CancelFunc
 	loops sync.WaitGroup
@@ -97,7 +97,7 @@ func NewGroup(cfg Config) *Group {
 		cfg.Registry = new(Registry)
 	}
 	g := &Group{cfg: cfg}
-	g.ask = g.sendProbe
+	g.send = g.sendProbe
 	for _, u := range cfg.Masters {
 		m := &Master{Base: u.URL, Primary: u.Primary, Spare: u.Spare, Client: cfg.Transport.Client(u.URL)}
 		if u.Primary {

@@ -36,7 +36,7 @@ const (
 	threeVersions = `{"name":"edge-sample-words","_rev":"1-x","time":{"modified":"2034-01-01T00:00:00Z"},"versions":{"1.0.0":{},"1.1.0":{},"2.0.0-beta.1":{}}}`
 )
 
-// site is a pool with a fetcher, and what it reported.
+// site is a pool with a fetcher, and its reports to the metrics.
 type site struct {
 	*fetch.Fetcher
 	kind.Kind
@@ -190,18 +190,18 @@ func TestWriteIsReadFromThePrimaryUntilAReplicaShowsIt(t *testing.T) {
 	}
 	asked("at once", pool.Request{Summary: after}, 5, 1, 0)
 	b.pool.SpendRetries() // a trial has a bound of its own
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	asked("a trial of a replica that lags", pool.Request{Summary: after}, 5, 1, 1)
 	asked("after that", pool.Request{Summary: after}, 5, 1, 0)
 	w.B.CatchUp()
 	asked("when it has caught up, and was not tried", pool.Request{Summary: after}, 5, 1, 0)
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	asked("a trial with nothing to compare", pool.Request{}, 5, 1, 0)
 	asked("a trial", pool.Request{Summary: after}, 5, 0, 1)
 	asked("and from then on", pool.Request{}, 5, 0, 1)
 }
 
-// A replica that lags still has what was taken away, and looks newer.
+// A replica that lags still has a version that was removed, and looks newer.
 func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	b, w, before := behindLagging(t, func(*sample.Store) error { return nil })
 	w.A.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
@@ -210,7 +210,7 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 		t.Fatalf("%v; reports %q", err, b.reported())
 	}
 	after := r.Find(t, kind.Summary, "")
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 {
 		t.Errorf("a trial: %v; reports %q", err, b.reported())
 	}
@@ -218,14 +218,14 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 		t.Errorf("reports %q; want B older", b.reported())
 	}
 	w.B.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	w.A.Forget()
 	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 || w.A.Count(faults.Any) != 0 {
 		t.Errorf("when it has gone there too: %v, the primary was asked %d times", err, w.A.Count(faults.Any))
 	}
 }
 
-// What a feed says has changed is not given a new life by a replica that lags,
+// A replica that lags gives no new life to a document that a feed says has changed,
 // while the primary cannot be asked.
 func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	b, w, before := behindLagging(t, publish)
@@ -250,7 +250,7 @@ func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 		if r, err = b.ask(t, pool.Request{Route: b.route(aPackument), Summary: after, ETag: tag}); err != nil || r.Status != status {
 			t.Errorf("%d %v; want %d", r.Status, err, status)
 		}
-		b.pool.Writes().MakeDue()
+		b.pool.Writes().MakeDue("edge-sample-words")
 	}
 	if b.pool.Writes().Len() != 0 {
 		t.Errorf("still pinned; reports %q", b.reported())

@@ -86,7 +86,7 @@ func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), 
 // BadCopy notes that a master sent a wrong copy of a file, or broke off.
 func (p *Pool) BadCopy(m *health.Master, key string) { p.badCopies.add(m, key, time.Now()) }
 
-// Status is what is known of the masters.
+// Status describes the masters.
 func (p *Pool) Status() health.PoolStatus {
 	s := p.Group.Status()
 	s.Hedged, s.Retried = p.hedged.Load(), p.retried.Load()
