@@ -17,8 +17,8 @@ import (
 
 // Store keeps small stored responses in ristretto.
 //
-// ristretto drops writes, reorders them, and can bring a deleted value back
-// (PITFALLS section 1 measured all three). So it decides nothing here: its key
+// ristretto drops writes, reorders them, and can bring a deleted value back: tests of this
+// package show all three. So it decides nothing here: its key
 // is (sum, Meta.ID), under which exactly one immutable value can ever exist, and
 // currents has the ID of the stored response. A value that ristretto does not have
 // is a miss. A value of an older ID is never looked up.
@@ -124,7 +124,7 @@ func New(s budget.Shares) (*Store, error) {
 		m.shards[i].ids, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
-	// carry the information of one (PITFALLS section 1 has the hit ratios).
+	// carry the information of one.
 	counters := max(30*s.Tier/meanObject, 10_000)
 	m.front = newFront(s.Tier / meanObject)
 	m.share = max(s.Tier-5*counters-m.front.size(), budget.MinTier)
