@@ -82,8 +82,8 @@ func TestPartOfALargeBodyEnds(t *testing.T) {
 	}
 }
 
-// Whoever reads all of a large body has vouched for it; afterwards it goes out by
-// sendfile. A part of it vouches for nothing.
+// A large body that was read to its end is verified; afterwards it goes out by sendfile. A
+// read of a part verifies nothing.
 func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 	d, k, body := afterAStart(t, 20*record.ChunkSize)
 	for _, step := range []struct {
@@ -193,7 +193,7 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 	})
 }
 
-// The sums take their room, also where they begin a block.
+// The sums count as space, also where they begin a block.
 func TestSumsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)

@@ -24,7 +24,7 @@ func scrubbing(t *testing.T, d *Store) {
 	})
 }
 
-// What rots below the file system leaves no change time; the scrubber finds it.
+// Bytes that rot below the file system leave no change time; the scrubber finds them.
 func TestScrubFindsRot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 8<<20)
@@ -112,7 +112,7 @@ func TestScrubFindsSwappedFiles(t *testing.T) {
 	}
 }
 
-// What cannot be read may be read another time.
+// A file that cannot be read now may be readable later.
 func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 100_000)

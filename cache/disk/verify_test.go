@@ -122,7 +122,7 @@ func TestVerifyIsOneForAll(t *testing.T) {
 	})
 }
 
-// Whoever waits for somebody else's check of a file does not do so for ever.
+// The wait for another look-up's check of a file is bounded.
 func TestNobodyWaitsLongForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
