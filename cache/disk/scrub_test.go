@@ -41,7 +41,7 @@ func TestScrubFindsRot(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if d.scrubbed.Load() != 5 || d.corrupt.Load() != 1 || d.quarantine.count() != 1 {
-			t.Errorf("%d scrubbed, %d spoiled, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.corrupt.Load(), d.quarantine.count())
+			t.Errorf("%d scrubbed, %d corrupt, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.corrupt.Load(), d.quarantine.count())
 		}
 		storetest.Expect(t, d, rotten, 0, nil)
 		storetest.Expect(t, d, store.Key{Site: "s", ID: "2"}, 3, storetest.Payload(2, 5000))
@@ -130,6 +130,6 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d.Sys.Read = real
 	storetest.Expect(t, d, k, 1, b)
 	if d.corrupt.Load() != 0 {
-		t.Error("counted as spoiled")
+		t.Error("counted as corrupt")
 	}
 }

@@ -53,7 +53,7 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 			t.Errorf("restarted %t: served although a byte is wrong", restarted)
 		}
 		if n := d.corrupt.Load(); n != 1 {
-			t.Errorf("restarted %t: %d files counted as spoiled; want 1", restarted, n)
+			t.Errorf("restarted %t: %d files counted as corrupt; want 1", restarted, n)
 		}
 		if _, err := os.Stat(d.Path(k.Sum())); !os.IsNotExist(err) {
 			t.Errorf("restarted %t: the file is still there: %v", restarted, err)

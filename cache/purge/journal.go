@@ -79,7 +79,7 @@ func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 		return nil, err
 	}
 	// Purges that never reached the disk had numbers too, and stored responses
-	// may have been born with them: those are not given again.
+	// may have them as their epoch: those are not given again.
 	p.seq.Store(max(p.seq.Load()+1, uint64(time.Now().UnixNano())))
 	if have.dangling {
 		p.lose(p.seq.Load())

@@ -40,7 +40,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	born := p.Now()
+	epoch := p.Now()
 	var batches [][]Purge
 	name := func(s string) Purge { return Purge{Scope: Key, Site: "s", Name: s} }
 	for i := range 50 {
@@ -84,12 +84,12 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 			}
 			for _, all := range batches[:w.acknowledged] {
 				for _, u := range all {
-					if p.Mark(store.Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
+					if p.Mark(store.Key{Site: "s", ID: u.Name}, epoch) != policy.MarkedGone {
 						t.Fatalf("cut at %d of %d bytes: %.20s is forgotten", w.off, len(w.bytes), u.Name)
 					}
 				}
 			}
-			if w.acknowledged > 0 && p.Mark(store.Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
+			if w.acknowledged > 0 && p.Mark(store.Key{Site: "other", ID: "x"}, epoch) != policy.NotMarked {
 				t.Fatalf("cut at %d of %d bytes: taken for damage", w.off, len(w.bytes))
 			}
 			p.Close()
@@ -105,7 +105,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 func TestPurgesThatFailHalfWay(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	born, real, n := p.Now(), p.journal.sys.Write, 0
+	epoch, real, n := p.Now(), p.journal.sys.Write, 0
 	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		if n++; n == 3 {
 			n, _ := real(f, b[:len(b)/2], off)
@@ -125,7 +125,7 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 	p.Close()
 	p = openedPurges(t, dir)
 	for id, want := range map[string]policy.Mark{"many-0": policy.NotMarked, "many-299": policy.NotMarked, "after": policy.MarkedGone} {
-		if have := p.Mark(store.Key{Site: "s", ID: id}, born); have != want {
+		if have := p.Mark(store.Key{Site: "s", ID: id}, epoch); have != want {
 			t.Errorf("%s is %d, want %d", id, have, want)
 		}
 	}

@@ -91,20 +91,20 @@ func (t *table) find(hash uint64) marked {
 
 // covers is the strongest mark of a key's, its group's and its site's purges for a response
 // with that sequence. Each of the three names is hashed once.
-func (t *table) covers(k store.Key, born uint64) policy.Mark {
+func (t *table) covers(k store.Key, epoch uint64) policy.Mark {
 	site := maphash.String(t.seed, k.Site)
-	worst := t.floor.load().covers(born)
-	worst = max(worst, t.find(mix(Key, site, maphash.String(t.seed, k.ID))).covers(born))
-	worst = max(worst, t.find(mix(Site, site, 0)).covers(born))
+	worst := t.floor.load().covers(epoch)
+	worst = max(worst, t.find(mix(Key, site, maphash.String(t.seed, k.ID))).covers(epoch))
+	worst = max(worst, t.find(mix(Site, site, 0)).covers(epoch))
 	if k.Group != "" {
 		group := maphash.String(t.seed, k.Group)
-		worst = max(worst, t.find(mix(Group, site, group)).covers(born))
+		worst = max(worst, t.find(mix(Group, site, group)).covers(epoch))
 		if k.Metadata {
-			worst = max(worst, t.find(mix(GroupMetadata, site, group)).covers(born))
+			worst = max(worst, t.find(mix(GroupMetadata, site, group)).covers(epoch))
 		}
 	}
 	if k.Metadata {
-		worst = max(worst, t.find(mix(SiteMetadata, site, 0)).covers(born))
+		worst = max(worst, t.find(mix(SiteMetadata, site, 0)).covers(epoch))
 	}
 	return worst
 }

@@ -73,11 +73,11 @@ func (m *marked) add(seq uint64, soft bool) {
 	m.gone = max(m.gone, seq)
 }
 
-func (m marked) covers(born uint64) policy.Mark {
+func (m marked) covers(epoch uint64) policy.Mark {
 	switch {
-	case born < m.gone:
+	case epoch < m.gone:
 		return policy.MarkedGone
-	case born < m.stale:
+	case epoch < m.stale:
 		return policy.MarkedStale
 	}
 	return policy.NotMarked
@@ -179,11 +179,11 @@ func (p *Sequence) fold(seq uint64) {
 }
 
 // Mark is the strongest mark of a purge that covers a response of k with that sequence.
-func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
-	if born >= p.newest.Load() {
+func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
+	if epoch >= p.newest.Load() {
 		return policy.NotMarked
 	}
-	return p.table.Load().covers(k, born)
+	return p.table.Load().covers(k, epoch)
 }
 
 func (p *Sequence) Close() error {
