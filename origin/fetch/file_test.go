@@ -371,7 +371,7 @@ func TestDigestIsRenewed(t *testing.T) {
 		for _, tt := range []struct {
 			name  string
 			flip  bool
-			renew string // what the renewed list says: "right", "old", "nothing", or "" for an error
+			renew string // the renewed list: "right", "old", "nothing", or "" for an error
 			ok    bool
 		}{
 			{"the file is newer", false, "right", true},

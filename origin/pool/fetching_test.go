@@ -257,7 +257,7 @@ func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	}
 }
 
-// Whatever masters do and whenever clients leave, every place at a master is
+// In any trouble, and whenever clients leave, every place at a master is
 // given back, and nothing goes on (goleak looks, in TestMain).
 func TestNoPlaceIsLost(t *testing.T) {
 	short := origintest.Patient()
