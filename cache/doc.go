@@ -14,6 +14,10 @@
 // joined by one object: readers read the flight's bytes each at its own offset,
 // whoever leaves early harms nobody, and only success ends in io.EOF.
 //
+// A response may be checked against another one ([Needer]): a file against the list
+// of digests. The fill gets that for its Fetcher by a Get of its own ([Fill.Need]),
+// so that no room below asks one above.
+//
 // # What is kept
 //
 // A stored response ([Meta] and its [Part] bodies) is immutable. The disk tier

@@ -65,6 +65,7 @@ func TestFillsShareTheFetchOfWhatTheyNeed(t *testing.T) {
 		lists.want(t, 1)
 		settle(c)
 		expect(t, c, query("another", file{checked(false), []*Query{list}}), Missed, "list 1")
+		settle(c)
 		expect(t, c, query("another", file{checked(false), []*Query{list}}), Hit, "list 1")
 		lists.want(t, 1)
 		expect(t, c, query("in doubt", file{checked(true), []*Query{list}}), Missed, "list 2")
