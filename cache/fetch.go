@@ -13,8 +13,8 @@ import (
 	"pkgedge/cache/store"
 )
 
-// fetch joins the key's flight, or begins it. With a soft timeout it waits until
-// the flight is that old: requests that come later wait less, or not at all.
+// fetch joins the key's flight, or starts it. With a soft timeout it waits until the flight
+// is that old, so that later requests wait less, or not at all.
 func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict, softTimeout time.Duration) (*Answer, error) {
 	f, r, leader, err := c.join(q, storeKey, uncollapsible, why)
 	if err != nil {
@@ -36,9 +36,9 @@ func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncolla
 	return nil, err
 }
 
-// join returns the flight to wait for and a place in it. Where a validation
-// failed a moment ago its error is the answer: the stored response is as good
-// as it was, and masters in trouble are not asked at the rate of the requests.
+// join returns the flight to wait for and a reader of it. After a validation that failed a
+// moment ago it returns that error: the stored response is as good as it was, and failing
+// masters must not be asked at the rate of the requests.
 func (c *Cache) join(q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict) (f *flight.Flight, r *flight.Reader, leader bool, err error) {
 	if f, r, leader, err = c.joinOrCount(q, storeKey, uncollapsible, why); leader {
 		c.startFill(f, q, storeKey)
@@ -75,7 +75,7 @@ func (c *Cache) joinOrCount(q *Query, storeKey store.Key, uncollapsible bool, wh
 	return f, r, true, nil
 }
 
-// rangeKey names the range that is fetched for this request by itself.
+// rangeKey names the range of a flight that fetches only the request's range.
 func (q *Query) rangeKey() string {
 	if len(q.Request.Ranges) == 0 {
 		return ""
@@ -83,7 +83,7 @@ func (q *Query) rangeKey() string {
 	return q.Request.Header.Get("Range") + "\x00" + q.Request.Header.Get("If-Range")
 }
 
-// refresh validates in the background, unless that is under way.
+// refresh starts a validation in the background, unless one is under way.
 func (c *Cache) refresh(q *Query, storeKey store.Key) {
 	id := flight.Key{Site: storeKey.Site, ID: storeKey.ID}
 	s := c.flights.shard(id.Site, id.ID)
@@ -98,18 +98,18 @@ func (c *Cache) refresh(q *Query, storeKey store.Key) {
 	c.startFill(f, q, storeKey)
 }
 
-// purged says that a purge since the flight began covers what it fetches, or may
-// cover it: that a file is missing is the group's metadata, see lookup, and a
-// publish must not be answered with the 404 that was on its way before. While the
-// status is not known that costs a file one more fetch for each such purge.
+// purged reports whether a purge since the flight began covers its response, or may cover
+// it. A 404 for a file counts as metadata of its group, see lookup, so that a request after a
+// publish does not join a flight that brings the old 404. Before the status is known, each
+// such purge costs a file one more fetch.
 func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 	k.Metadata = k.Metadata || mayBeMissing(f)
 	return c.purges.Mark(k, f.Born) != policy.NotMarked
 }
 
-// newFlight makes a flight and counts its fill, which the caller starts. s.mu is held: a
-// flight is counted from the moment that it gets its place in the purge sequence, see
-// Holds, and Close waits for each that is counted before it closed s.
+// newFlight makes a flight and counts its fill, which the caller starts. s.mu is held.
+// The flight is counted from the moment that it reads the purge sequence, see Holds. Close
+// waits for each flight that was counted before s was closed.
 func (c *Cache) newFlight(s *flightShard, id flight.Key, uncollapsible bool) *flight.Flight {
 	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
 	if !uncollapsible {
@@ -122,7 +122,7 @@ func (c *Cache) newFlight(s *flightShard, id flight.Key, uncollapsible bool) *fl
 
 // startFill starts a flight's fill. No lock is held.
 func (c *Cache) startFill(f *flight.Flight, q *Query, storeKey store.Key) {
-	own := *q // the client's may be gone before the fill is
+	own := *q // the fill may outlive the client's query
 	go func() {
 		defer c.wg.Done()
 		defer c.flights.fillDone(f)
@@ -137,7 +137,7 @@ func (c *Cache) startFill(f *flight.Flight, q *Query, storeKey store.Key) {
 //	A: misses            joins flight 1          flight 1 commits, ends
 //	B:          misses                                                  begins flight 2
 func (c *Cache) fill(f *flight.Flight, q *Query, storeKey store.Key) {
-	defer f.Drop() // last: nobody waits for a file to be closed
+	defer f.Drop() // last, so that no client waits for a file to be closed
 	defer f.Cancel(nil)
 	defer func() {
 		if f.Err() != nil {
@@ -170,7 +170,7 @@ func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) Ask {
 		if len(q.Ranges) > 0 {
 			a.Range, a.IfRange = q.Header.Get("Range"), q.Header.Get("If-Range")
 		}
-	case why == policy.Complete: // the whole is wanted, and its beginning is here
+	case why == policy.Complete: // the client wants the whole, and the store has its beginning
 		if tag := policy.StrongTag(r.Header); tag != "" && r.Span.First == 0 {
 			a.Range, a.IfRange = "bytes="+strconv.FormatInt(r.Span.Size, 10)+"-", tag
 		}

@@ -19,16 +19,15 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Fetcher asks the origin on behalf of the cache. Fetch writes exactly one
-// response to fill and returns nil when its last byte was right, or an error, on
-// which nothing of it is kept and every reader that has begun sees a broken
-// body. It bounds its own waits; ctx ends only when nobody is left who could use
-// the response, or the edge stops.
+// Fetcher asks the origin on behalf of the cache. Fetch writes exactly one response to fill,
+// and returns nil when its last byte was right. On an error the response is not stored, and
+// every reader that has begun sees a broken body. Fetch bounds its own waits. ctx ends only
+// when no client can use the response any more, or the edge stops.
 type Fetcher interface {
 	Fetch(ctx context.Context, ask Ask, fill *Fill) error
 }
 
-// Ask is what the cache wants of the origin.
+// Ask is a request of the cache to the origin.
 type Ask struct {
 	Head bool // a HEAD, not a GET
 	// Header holds the client's selecting fields; read only, may be nil.
@@ -36,20 +35,20 @@ type Ask struct {
 	// ETag and LastModified are the validators of the stored response; both
 	// empty, the request is unconditional.
 	ETag, LastModified string
-	// Stale says that a stored response answers if this fails, so that it may be
+	// Stale tells that a stored response answers if the fetch fails, so that it may be
 	// given up soon.
 	Stale bool
 	// Range and IfRange ask for a part: with both empty, for the whole.
 	Range, IfRange string
 	// Memo is the part of the stored response that Query.Memo names, nil for
-	// none: what the Fetcher noted when it wrote that response.
+	// none. The Fetcher wrote it with that response.
 	Memo []byte
 }
 
 var (
 	// ErrUnasked is a 304 to a request without validators.
 	ErrUnasked = errors.New("304 Not Modified to an unconditional request")
-	// errShort: fewer or more bytes than the response declared.
+	// errShort reports fewer or more bytes than the response declared.
 	errShort = errors.New("body has another length than declared")
 )
 
@@ -67,7 +66,7 @@ type Fill struct {
 	q        *Query
 	base     *store.Entry // the stored response that Ask's validators are of
 	mark     policy.Mark
-	storeKey store.Key // where a response is to be stored
+	storeKey store.Key // of the new response
 
 	asked     Ask
 	requested time.Time
@@ -84,7 +83,7 @@ type Fill struct {
 // Respond begins a streamed response of size bytes, -1 when not known. Readers
 // get it from now on. A 304 renews the stored response instead.
 //
-// It returns an error when the response is of no use, for the Fetcher to return.
+// It returns an error for an unusable response. The Fetcher returns that error.
 func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	if status == http.StatusNotModified {
 		return w.renew(h)
@@ -97,7 +96,7 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 		return preferStale{status}
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
-		// Who is refused has nothing to fall back on when the origin is down.
+		// An owner that the origin refuses gets no stale response in an outage.
 		w.c.store.Remove(w.storeKey, w.base.ID)
 	}
 	if status == http.StatusPartialContent {
@@ -111,9 +110,8 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	return nil
 }
 
-// Tag gives the response that Respond begins next a strong ETag of the edge's
-// own, for clients: the Fetcher knows what the bytes will be. It is no validator
-// of the origin's, and is not sent there.
+// Tag sets a strong ETag of the edge's own for the response of the next Respond, when the
+// Fetcher knows a digest of its bytes. Only clients get it: it is no validator of the origin.
 func (w *Fill) Tag(etag string) { w.etag = etag }
 
 // releaseStreamed releases a streamed response of size bytes.
@@ -209,8 +207,7 @@ func (w *Fill) endPart() {
 	}
 }
 
-// Write adds bytes to the body. An error means that nobody can have the body
-// any more.
+// Write adds bytes to the body. After an error no client can have the body any more.
 func (w *Fill) Write(p []byte) (int, error) {
 	w.crc = crc32.Update(w.crc, castagnoli, p)
 	if w.tag != nil {
@@ -234,8 +231,8 @@ func (w *Fill) renew(h http.Header) error {
 	return nil
 }
 
-// freshen renews the stored response's Meta. Not freshened in the store costs
-// another validation and nothing else.
+// freshen renews the stored response's Meta. A store that fails to freshen costs another
+// validation.
 func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
@@ -252,7 +249,7 @@ func (w *Fill) finishFill(err error) {
 	switch {
 	case err != nil:
 		if cause := context.Cause(w.f.Context); cause == flight.ErrDeserted {
-			err = cause // and no trouble of the origin's
+			err = cause // no fault of the origin
 		}
 		w.f.Fail(err)
 	case w.renewed:
@@ -278,7 +275,7 @@ func (w *Fill) commit() {
 		w.f.Fail(errShort)
 		return
 	}
-	final := *w.meta // readers have the other one
+	final := *w.meta // readers have w.meta
 	final.Parts = slices.Clone(w.meta.Parts)
 	w.meta = &final
 	w.endPart()

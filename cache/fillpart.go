@@ -14,9 +14,9 @@ import (
 // errUnaskedPart is a 206 to a request for the whole.
 var errUnaskedPart = errors.New("206 Partial Content to a request without Range")
 
-// partial takes a 206 (RFC 9111 sections 3.3 and 3.4). The bytes of a single
-// range are stored as a piece of their representation; where they continue a
-// stored piece of the same representation, together with that.
+// partial receives a 206 (RFC 9111 sections 3.3 and 3.4). A single range is stored as a part
+// of its representation. A range that continues a stored part of the same representation is
+// stored together with it.
 func (w *Fill) partial(h http.Header, size int64) error {
 	if w.asked.Range == "" {
 		return errUnaskedPart
@@ -29,8 +29,8 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	}
 	exact := size < 0 || size == part.Size
 	if !exact {
-		// The field and the body disagree, and the body is the one that is sent. It
-		// is never joined to other bytes.
+		// Content-Range and the body disagree. The body counts, and is never joined to
+		// other bytes.
 		if part.First+part.Size == part.Total {
 			part.Total = part.First + size
 		}
@@ -59,7 +59,7 @@ func (w *Fill) partial(h http.Header, size int64) error {
 
 type onlyWriter struct{ io.Writer }
 
-// head takes the response to a HEAD. It freshens the stored response to GET
+// head receives the response to a HEAD. It freshens the stored response to GET
 // when it describes the same representation, and otherwise makes it stale (RFC
 // 9111 section 4.3.5).
 func (w *Fill) head(status int, h http.Header, size int64) error {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// versionClock makes IDs that grow, also across restarts: those of stored responses
-// are passed to saw before a newer one is made, so that no step of the clock
-// makes a new response look older than the one it replaces.
+// versionClock makes IDs that grow, also across restarts. The ID of each stored response
+// goes to saw before its replacement gets one, so that no step of the clock makes a new
+// response look older than the one it replaces.
 type versionClock struct{ id atomic.Uint64 }
 
 func (l *versionClock) next(now time.Time) uint64 {

@@ -15,9 +15,8 @@ import (
 // fetches only that.
 type Key struct{ Site, ID, Part string }
 
-// Flight is one fetch and everyone who waits for it. The fill writes, readers
-// read each at its own offset, and neither waits for the other: a reader that
-// is slow or leaves changes nothing for the rest.
+// Flight is one fetch and the readers that wait for it. The fill writes, and readers read
+// each at its own offset. A reader that is slow or leaves changes nothing for the others.
 //
 // States move one way: waiting, then headers, then done or failed; a held
 // response goes from waiting to done at once.
@@ -44,7 +43,7 @@ type Flight struct {
 	window               window       // the bytes after those
 	readers              map[*Reader]struct{}
 	wake                 chan struct{} // closed and replaced when something changes
-	waiting              bool          // somebody holds wake
+	waiting              bool          // wake has a waiter
 	finished             bool          // the fill has ended
 }
 
@@ -57,7 +56,7 @@ const (
 	failed
 )
 
-// Head is what a flight publishes of its response.
+// Head is the published part of a flight's response.
 type Head struct {
 	Meta     *store.Meta         // from headers on; nil before
 	Stored   *store.Entry        // the response when it was stored already: validated, or found fresh
@@ -70,9 +69,9 @@ type Head struct {
 }
 
 var (
-	// errPassed: a reader went back to bytes that are kept nowhere.
+	// ErrPassed reports that a reader went back to bytes that have left the window.
 	ErrPassed = errors.New("bytes have passed")
-	// ErrDeserted ends a fill whose response nobody reads or keeps.
+	// ErrDeserted ends a fill whose response has no reader and is not stored.
 	ErrDeserted = errors.New("every client left")
 )
 
@@ -85,13 +84,13 @@ func New(base context.Context, id Key, born uint64, buffers *budget.Buffers, ove
 	return f
 }
 
-// Reader is one client's place in a flight's bytes.
+// Reader is one client's offset in a flight's bytes.
 type Reader struct {
 	flight *Flight
 	off    int64
 }
 
-// Join adds a reader. ok is false when bytes it needs have gone.
+// Join adds a reader. It is false when bytes that the reader needs have left.
 func (f *Flight) Join() (*Reader, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -153,7 +152,7 @@ type interim struct {
 	header map[string][]string
 }
 
-// Await waits until there is something to answer with, and hands interim
+// Await waits for the response's headers or the fill's failure, and passes interim
 // responses on meanwhile.
 func (f *Flight) Await(ctx context.Context, passInterim func(int, map[string][]string)) error {
 	passed := 0
@@ -200,7 +199,7 @@ func (f *Flight) Wait(ctx context.Context) error {
 	}
 }
 
-// Head returns what the flight has published so far.
+// Head returns the present head.
 func (f *Flight) Head() Head {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,7 +213,7 @@ func (f *Flight) Err() error {
 	return f.err
 }
 
-// notify wakes whoever waits for a change. f.mu is held.
+// notify wakes the goroutines that wait for a change. f.mu is held.
 func (f *Flight) notify() {
 	if f.waiting {
 		close(f.wake)
@@ -229,8 +228,7 @@ func (r *Reader) From(ctx context.Context, off int64) io.Reader {
 	return &boundReader{ctx, r}
 }
 
-// boundReader reads a flight's bytes for one client, and waits no longer than
-// that client does.
+// boundReader reads a flight's bytes for one client, until the client's ctx ends.
 type boundReader struct {
 	ctx context.Context
 	*Reader
