@@ -208,6 +208,6 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 3") // on disk again
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 3")
-		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
+		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.last.Load(), []byte("version 3"))
 	})
 }
