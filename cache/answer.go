@@ -41,6 +41,34 @@ const (
 	Zstd
 )
 
+// Outcome names how a request ended. Log, metric and Cache-Status use the same
+// word.
+type Outcome uint8
+
+const (
+	Failed      Outcome = iota // nothing could answer: 502, 503 or 504
+	Hit                        // fresh, from the store
+	HitStale                   // stale within a window, from the store
+	HitError                   // stale, because the origin failed
+	Missed                     // fetched for this request
+	Collapsed                  // answered by a fetch begun for another request
+	Revalidated                // validated with the origin, then answered from the store
+	Passed                     // forwarded, not stored
+	Local                      // answered by the edge itself
+	Refused                    // a bad or unwanted request
+	Limited                    // over the client's budget
+	Looped                     // came back to this edge
+	outcomes
+)
+
+var outcomeWords = [outcomes]string{
+	"error", "hit", "stale", "stale-error", "miss", "collapsed", "revalidated", "pass", "local", "refused",
+	"limited", "loop",
+}
+
+// String is the outcome's word.
+func (o Outcome) String() string { return outcomeWords[o] }
+
 // Answer is a response to a Query. The caller closes it.
 type Answer struct {
 	*store.Meta
@@ -58,6 +86,11 @@ type Answer struct {
 
 	Stored *store.Entry
 	reader *flight.Reader
+}
+
+// selects says whether the query's request selects a stored response.
+func (q *Query) selects(m *store.Meta) bool {
+	return len(m.Vary) == 0 || m.Selects(q.Request.Header)
 }
 
 // forwardReason is the reason for which a request goes forward, in the words of RFC 9211
@@ -171,7 +204,7 @@ func mayJoin(f *flight.Flight, q *Query) bool {
 // answer makes the answer of one of the flight's readers.
 func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.Time) (*Answer, error) {
 	h := f.Head()
-	if !leader && (!h.Shared || !h.Meta.Selects(q.Request.Header)) {
+	if !leader && (!h.Shared || !q.selects(h.Meta)) {
 		return nil, errNotShared
 	}
 	part, ok := q.part(h.Meta)

@@ -223,10 +223,10 @@ func (q *Query) storeKey() store.Key {
 func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	storeKey := q.storeKey()
 	s := c.store.Get(storeKey)
-	if s != nil && !s.Selects(q.Request.Header) {
+	if s != nil && !q.selects(s.Meta) {
 		storeKey.ID = s.VaryKey(storeKey.ID, q.Request.Header)
 		s.Release()
-		if s = c.store.Get(storeKey); s != nil && !s.Selects(q.Request.Header) {
+		if s = c.store.Get(storeKey); s != nil && !q.selects(s.Meta) {
 			s.Release()
 			s = nil
 		}
@@ -234,7 +234,9 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	if s == nil {
 		return nil, policy.NotMarked, storeKey
 	}
-	c.ids.saw(s.ID)
+	if s.ID > c.ids.last.Load() {
+		c.ids.saw(s.ID)
+	}
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
 	mark := c.purges.Mark(k, s.Born)

@@ -395,7 +395,7 @@ func TestOpenRefusesABadDirectory(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "purges"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // and gives back what it had taken
+	for range 2 { // and releases its reserved bytes
 		if _, err := Open(Config{Disk: 1 << 20, Dir: dir}); err == nil || strings.Contains(err.Error(), "in use") {
 			t.Errorf("got %v, want an error about the purges", err)
 		}

@@ -150,15 +150,21 @@ func (s *Site) Wrote(marks []kind.Invalidation) {
 
 // Written says that the object of a route was changed a moment ago: no older answer
 // will do while the primary can give one.
-func (s *Site) Written(r kind.Route) bool { return s.memory.writes.Concerns(r, time.Now()) }
+func (s *Site) Written(r kind.Route) bool {
+	return s.memory.writes.Some.Load() && s.memory.writes.Concerns(r, time.Now())
+}
 
 // Outage is for how long no master for a class of requests could be asked, 0
 // when one can.
 func (s *Site) Outage(c kind.Class, now time.Time) time.Duration {
+	p := s.pool
 	if c == kind.File {
-		return s.files.Outage(now)
+		p = s.files
 	}
-	return s.pool.Outage(now)
+	if p.DownAt.Load() == 0 {
+		return 0
+	}
+	return p.Outage(now)
 }
 
 // Drain takes a master out of rotation, or back in. Requests under way finish; a

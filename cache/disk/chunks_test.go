@@ -20,7 +20,7 @@ func afterAStart(t *testing.T, size int) (d *Store, k store.Key, body []byte) {
 	d = openedDisk(t, t.TempDir(), 64<<20)
 	k, body = store.Key{Site: "s", ID: "large"}, storetest.Payload(1, size)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
-	d.Index.Vouch(k.Sum(), 0)
+	d.Index.SetVerified(k.Sum(), 0)
 	return d, k, body
 }
 
@@ -82,8 +82,8 @@ func TestPartOfALargeBodyEnds(t *testing.T) {
 	}
 }
 
-// Whoever reads all of a large body has vouched for it; afterwards it goes out by
-// sendfile. A part of it vouches for nothing.
+// A large body that was read to its end is verified; afterwards it goes out by sendfile. A
+// read of a part verifies nothing.
 func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 	d, k, body := afterAStart(t, 20*record.ChunkSize)
 	for _, step := range []struct {
@@ -193,7 +193,7 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 	})
 }
 
-// The sums take their room, also where they begin a block.
+// The sums count as space, also where they begin a block.
 func TestSumsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)

@@ -94,8 +94,8 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 	}
 }
 
-// A power cut leaves files short, empty or with holes: each is a miss, and the
-// others are what they were.
+// A power cut leaves files short, empty or with holes: each is a miss, and the other files
+// are as before.
 func TestDiskPowerCut(t *testing.T) {
 	for _, cut := range []struct {
 		name string
@@ -172,7 +172,7 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 	}
 }
 
-// A file that cannot be removed still takes its room.
+// A file that cannot be removed still takes space.
 func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
 	for name, lose := range map[string]func(d *Store){
@@ -208,7 +208,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	}
 }
 
-// Between the choice of what to evict and its removal, it may have been replaced.
+// A file may be replaced between the choice to evict it and its removal.
 func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
@@ -221,8 +221,8 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	storetest.Expect(t, d, k, 2, b)
 }
 
-// Who found damage holds no turn: the file may be another one by now, and what
-// cannot be read is not known to be damaged.
+// A look-up that finds damage holds no key lock, so the file may be another one by now. A
+// file that cannot be read is not known to be corrupt.
 func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)

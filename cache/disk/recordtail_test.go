@@ -78,7 +78,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 		if err := d.Freshen(k, 2, storetest.Meta(k, 3, body, storetest.Long(2000))); err != nil {
 			t.Fatal(err)
 		}
-		writes = writes[len(writes)-2:] // the first are the ceiling's
+		writes = writes[len(writes)-2:] // the first are the watermark's
 		for i := range writes {
 			for n := range len(writes[i].bytes) {
 				file := bytes.Clone(old)
@@ -97,7 +97,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 				}
 			}
 		}
-		// After a power cut the slot may have arrived, and what it points to not.
+		// After a power cut the slot may be on disk without its tail.
 		holes := make([]byte, writes[0].off+int64(len(writes[0].bytes)))
 		copy(holes, old)
 		for _, file := range [][]byte{bytes.Clone(old), holes} {
@@ -110,7 +110,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 	}
 }
 
-// What cannot be freshened stays as it was: it costs another validation.
+// A response that cannot be freshened stays as it was, and costs another validation.
 func TestFreshenedWithoutSpace(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
 	k, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)

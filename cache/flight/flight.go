@@ -128,8 +128,8 @@ func (r *Reader) seek(off int64) {
 	r.flight.notify()
 }
 
-// Drop ends the writer once the fill and every reader have left. Removing a file
-// can take long, and others wait for f.mu with a lock of their own, so it is not held then.
+// Drop ends the writer once the fill and every reader have left. It releases
+// f.mu first, because removing a file can take long, and others wait for f.mu under a lock.
 func (f *Flight) Drop() {
 	f.mu.Lock()
 	if !f.finished || len(f.readers) > 0 {

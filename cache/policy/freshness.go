@@ -38,6 +38,11 @@ func (r *Response) Measure() {
 	}
 }
 
+// NoTransform says whether the origin forbids to change the content (section
+// 5.2.2.6, RFC 9110 section 7.7). A targeted field is about caching, and does not
+// lift a no-transform of Cache-Control.
+func (r *Response) NoTransform() bool { return r.fresh.noTransform }
+
 // control is the field that decides on caching: the targeted one where that is
 // valid, else Cache-Control.
 func control(h http.Header) Directives {
@@ -115,6 +120,9 @@ func (r *Response) heuristicLifetime(c *Directives, date time.Time) time.Duratio
 	return min(date.Sub(t)/10, longestHeuristic)
 }
 
+// longestHeuristic bounds a heuristic lifetime.
+const longestHeuristic = 24 * time.Hour
+
 // Lifetime is the response's freshness_lifetime under rule (section 4.2.1).
 func (r *Response) Lifetime(rule Rule) time.Duration {
 	c := r.clamp(&rule)
@@ -148,6 +156,35 @@ func (r *Response) clamp(rule *Rule) Clamp {
 	}
 	age := r.fresh.initialAge
 	return Clamp{plus(c.Default, age), plus(c.Min, age), plus(c.Max, age)}
+}
+
+// plus adds to a duration that is not 0, and ends at Forever.
+func plus(to, d time.Duration) time.Duration {
+	switch {
+	case to == 0:
+		return 0
+	case to > Forever-d:
+		return Forever
+	}
+	return to + d
+}
+
+// clamp is the Clamp for responses with a status. Most have none.
+func (rule *Rule) clamp(status int) Clamp {
+	switch {
+	case status == http.StatusOK:
+		return rule.OK
+	case IsMissing(status):
+		return rule.Missing
+	}
+	return Clamp{}
+}
+
+// givesLifetime says whether the operator gives a lifetime to a response that
+// states none.
+func (rule *Rule) givesLifetime(status int) bool {
+	c := rule.clamp(status)
+	return c.Default > 0 || c.Min > 0
 }
 
 // TTL is the remaining lifetime. It is negative for a stale response.

@@ -45,11 +45,6 @@ func Received(status int, h, request http.Header, requested, received time.Time)
 	return r
 }
 
-// NoTransform says whether the origin forbids to change the content (section
-// 5.2.2.6, RFC 9110 section 7.7). A targeted field is about caching, and does not
-// lift a no-transform of Cache-Control.
-func (r *Response) NoTransform() bool { return r.fresh.noTransform }
-
 // IsMissing says whether a status means that there is nothing.
 func IsMissing(status int) bool {
 	return status == http.StatusNotFound || status == http.StatusGone

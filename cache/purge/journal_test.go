@@ -21,8 +21,8 @@ type written struct {
 	acknowledged int
 }
 
-// A power cut leaves any of the blocks of what is not synced, and not the others.
-// What was acknowledged is in force, and nothing is taken for damage: one purge may
+// A power cut leaves any of the unsynced blocks, and not the others. Acknowledged purges
+// are in force, and no line counts as damaged: one purge may
 // reach into a second block, many into several, and a long one over a whole one.
 func TestPowerCutDuringAPurge(t *testing.T) {
 	dir := t.TempDir()
@@ -58,7 +58,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 		acknowledged++
 	}
 	p.Close()
-	var image []byte // what is on disk before a write
+	var image []byte // the bytes on disk before a write
 	apply := func(image []byte, w written, lost map[int64]bool) []byte {
 		size := max(int64(len(image)), w.off+int64(len(w.bytes)))
 		after := append(append([]byte(nil), image...), make([]byte, size-int64(len(image)))...)
@@ -101,7 +101,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	}
 }
 
-// A batch that fails in its middle leaves nothing, and what comes after it stays.
+// A batch that fails in its middle leaves nothing, and later purges stay.
 func TestPurgesThatFailHalfWay(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)

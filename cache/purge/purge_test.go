@@ -186,7 +186,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 			}
 			p := openedPurges(t, dir)
 			check(p)
-			// What comes after the damage is not lost to it.
+			// Lines after the damage are not lost.
 			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "later"})
 			p.Close()
 			p = openedPurges(t, dir)
@@ -260,7 +260,7 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	}
 	born := make(map[string]uint64)
 	for range 3 {
-		for i := range compactAfter + 200 { // which is beyond what 50 keys are worth
+		for i := range compactAfter + 200 { // more lines than 50 keys need
 			name := fmt.Sprint(i % 50)
 			born[name] = p.Now()
 			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: name, Soft: i%3 == 0})
@@ -331,8 +331,7 @@ func TestPurgeJournalFaults(t *testing.T) {
 	}
 }
 
-// Damage is a promise nobody remembers. What was stored since the next purge
-// that can be read is not concerned.
+// A damaged line is a lost purge. Responses stored since the next readable purge stay.
 func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
@@ -374,8 +373,8 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-// The clock may step back between two edges. What the first one stored must
-// still be older than the purges of the second.
+// The clock may step back between two edges. Responses of the first one must still be older
+// than the purges of the second.
 func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	dir := t.TempDir()
 	ahead := uint64(time.Now().Add(24 * time.Hour).UnixNano())
@@ -432,7 +431,7 @@ func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	}
 }
 
-// A full disk tears a line; what is acknowledged afterwards is not lost to it.
+// A full disk tears a line. Purges that are acknowledged afterwards are not lost.
 func TestPurgeAfterATornWrite(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)

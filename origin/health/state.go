@@ -106,7 +106,7 @@ func (g *Group) review(now time.Time) {
 	switch {
 	case !left && g.down.IsZero():
 		g.down = now
-		g.downAt.Store(now.UnixNano())
+		g.DownAt.Store(now.UnixNano())
 		if g.closed {
 			break // the group that serves tells
 		}
@@ -120,7 +120,7 @@ func (g *Group) review(now time.Time) {
 			g.log(slog.LevelWarn, "outage is over", slog.Duration("took", now.Sub(g.down)))
 		}
 		g.down = time.Time{}
-		g.downAt.Store(0)
+		g.DownAt.Store(0)
 	}
 }
 

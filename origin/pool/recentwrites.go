@@ -21,7 +21,7 @@ import (
 // RecentWrites are the writes of late to one site. Until another master has shown
 // the change, reads of it go to the primary. They are safe for concurrent use.
 type RecentWrites struct {
-	some atomic.Bool // false while there never was one
+	Some atomic.Bool // false while there never was one; only to be read
 	seed maphash.Seed
 	mu   sync.Mutex
 	of   *recent.Map[string, *write] // by the name of a group or a key
@@ -87,12 +87,12 @@ func (s *RecentWrites) Add(name string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.of.Put(name, &write{at: now, wait: firstTrial}, now)
-	s.some.Store(true)
+	s.Some.Store(true)
 }
 
 // about are copies of the writes that concern a route.
 func (s *RecentWrites) about(r kind.Route, now time.Time) (found []write) {
-	if !s.some.Load() {
+	if !s.Some.Load() {
 		return nil
 	}
 	s.mu.Lock()
