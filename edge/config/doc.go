@@ -2,7 +2,7 @@
 //
 // Decoding goes key by key: each key has a parser, a default, and an error text that
 // names the line and the fix. All problems of a file are reported at once, because an
-// operator who mends one line at a time restarts once per line. A key that is
+// operator that mends one line at a time restarts once per line. A key that is
 // unknown, or does not belong to the site's kind, is a problem: no key is accepted and
 // ignored.
 //

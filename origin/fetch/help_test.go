@@ -48,7 +48,7 @@ func ofKind(name string) option {
 func waits(w transport.Timeouts) option { return func(c *setup) { c.Timeouts = w } }
 func maxMetadata(n int64) option        { return func(c *setup) { c.MaxMetadata = n } }
 
-// listedBy makes list what every file is checked against.
+// listedBy makes list the document that every file is checked against.
 func listedBy(list func(renew bool) ([]byte, error)) option {
 	return func(c *setup) {
 		c.List = func(_ context.Context, _ kind.Route, renew bool) ([]byte, error) { return list(renew) }
@@ -140,7 +140,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	return b
 }
 
-// Fetch fetches as the cache has it fetched: with what a file is checked against.
+// Fetch fetches as the cache has it fetched, with the list that a file is checked against.
 func (b *behind) Fetch(ctx context.Context, a pool.Request, sink Sink) error {
 	if b.list != nil {
 		a.List = func(ctx context.Context, renew bool) (doc []byte, err error) {

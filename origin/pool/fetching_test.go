@@ -70,7 +70,7 @@ func newSite(t *testing.T, urls []string, floor time.Duration, waits transport.T
 	return b
 }
 
-// Fetch fetches as the cache has it fetched: with what a file is checked against.
+// Fetch fetches as the cache has it fetched, with the list that a file is checked against.
 func (b *site) Fetch(ctx context.Context, a pool.Request, sink fetch.Sink) error {
 	a.List = func(ctx context.Context, _ bool) ([]byte, error) {
 		r := &origintest.Recorder{}
