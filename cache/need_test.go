@@ -90,7 +90,7 @@ func TestRenewedNeedIsWaitedFor(t *testing.T) {
 	})
 }
 
-// The list that a file is checked against may fail: the Fetcher judges that.
+// The fetch of a digest list may fail: the Fetcher judges that.
 func TestFillOutlivesTheFailureOfItsNeed(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		down := listQuery("down", failing())
