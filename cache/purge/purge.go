@@ -45,7 +45,7 @@ const maxMarks = 1 << 18
 // sequence goes on growing across restarts, whatever the clock does.
 type Sequence struct {
 	seq    atomic.Uint64 // what a fill that begins now is born with
-	newest atomic.Uint64 // of the newest purge
+	Newest atomic.Uint64 // of the newest purge; only to be read
 	limit  int           // of marks
 
 	table atomic.Pointer[table] // finds the marks, without a lock
@@ -107,14 +107,14 @@ func newPurges(limit int) *Sequence {
 func (p *Sequence) replay(l journalLine) {
 	p.seq.Store(max(p.seq.Load(), l.Seq))
 	if !l.Start {
-		p.newest.Store(max(p.newest.Load(), l.Seq))
+		p.Newest.Store(max(p.Newest.Load(), l.Seq))
 		p.apply(l.Seq, l.Purge)
 	}
 }
 
 // lose covers all that a purge up to seq, which nobody remembers, may have.
 func (p *Sequence) lose(seq uint64) {
-	p.newest.Store(max(p.newest.Load(), seq))
+	p.Newest.Store(max(p.Newest.Load(), seq))
 	p.apply(seq, Purge{Scope: All})
 }
 
@@ -135,7 +135,7 @@ func (p *Sequence) Add(all ...Purge) error {
 		p.apply(seq, u)
 		lines = append(lines, journalLine{Seq: seq, Purge: u})
 	}
-	p.newest.Store(seq)
+	p.Newest.Store(seq)
 	p.seq.Store(seq)
 	if p.journal == nil {
 		return nil
@@ -181,7 +181,7 @@ func (p *Sequence) fold(seq uint64) {
 
 // Mark says what purges have done to a response of k that was born then.
 func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
-	if born >= p.newest.Load() {
+	if born >= p.Newest.Load() {
 		return policy.NotMarked
 	}
 	return p.table.Load().covers(k, born)

@@ -1,8 +1,11 @@
 package site
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 	"pkgedge/edge/config"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -70,6 +74,28 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 	}
 	q.Fetcher = fetcher{u, r, forwarded, followed}
 	return q
+}
+
+// fetcher fetches one route for the cache.
+type fetcher struct {
+	from      *Upstream
+	route     kind.Route
+	forwarded http.Header // the client's credential, and the way its request came
+	followed  bool        // a feed tells of the route's changes
+}
+
+func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+	if ask.Header == nil {
+		ask.Header = f.forwarded
+	}
+	err := f.from.Fetch(ctx, origin.Request{
+		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
+		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
+	}, fill)
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
+		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)
+	}
+	return err
 }
 
 // ownerOf names the owner of a credential without telling the credential.

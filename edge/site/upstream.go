@@ -2,11 +2,9 @@ package site
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
-	"pkgedge/cache"
 	"pkgedge/edge/config"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
@@ -51,26 +49,4 @@ func (s *Site) digests(ctx context.Context, u *Upstream, list kind.Route, h http
 		}
 		// The stored document is damaged, and out of the way by now.
 	}
-}
-
-// fetcher fetches one route for the cache.
-type fetcher struct {
-	from      *Upstream
-	route     kind.Route
-	forwarded http.Header // the client's credential, and the way its request came
-	followed  bool        // a feed tells of the route's changes
-}
-
-func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
-	if ask.Header == nil {
-		ask.Header = f.forwarded
-	}
-	err := f.from.Fetch(ctx, origin.Request{
-		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
-		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim,
-	}, fill)
-	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
-		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)
-	}
-	return err
 }
