@@ -14,6 +14,10 @@
 // joined by one object: readers read the flight's bytes each at its own offset,
 // a reader that leaves early harms no other, and only success ends in io.EOF.
 //
+// A response may be checked against another one ([Needer]): a file against the list
+// of digests. The fill gets that for its Fetcher by a Get of its own ([Fill.Need]),
+// so that no room below asks one above.
+//
 // # Stored responses
 //
 // A stored response ([Meta] and its [Part] bodies) is immutable. The disk tier

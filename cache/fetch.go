@@ -104,7 +104,7 @@ func (c *Cache) refresh(q *Query, storeKey store.Key) {
 // such purge costs a file one more fetch.
 func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 	k.Metadata = k.Metadata || mayBeMissing(f)
-	return c.purges.Mark(k, f.Born) != policy.NotMarked
+	return c.purges.Mark(k, f.PurgeEpoch) != policy.NotMarked
 }
 
 // newFlight makes a flight and counts its fill, which the caller starts. s.mu is held.

@@ -146,7 +146,7 @@ func refused(status int) bool {
 func (w *Fill) beginResponse(status int, h http.Header) {
 	received := time.Now()
 	m := &store.Meta{
-		Site: w.storeKey.Site, Key: w.storeKey.ID, Born: w.f.Born, ID: w.c.ids.next(received),
+		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, ID: w.c.ids.next(received),
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
 	w.meta = m
@@ -237,7 +237,7 @@ func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
 	m.Response = w.base.Freshened(h, w.requested, now)
-	m.ID, m.Born = w.c.ids.next(now), w.f.Born
+	m.ID, m.PurgeEpoch = w.c.ids.next(now), w.f.PurgeEpoch
 	if err := w.c.store.Freshen(w.storeKey, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)
 	}

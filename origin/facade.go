@@ -18,10 +18,9 @@ type (
 	Request     = pool.Request
 	Unavailable = pool.Unavailable
 
-	Sink         = fetch.Sink
-	Documents    = fetch.Documents
-	Lender       = fetch.Lender
-	DigestSource = fetch.DigestSource
+	Sink      = fetch.Sink
+	Documents = fetch.Documents
+	Lender    = fetch.Lender
 
 	Timeouts = transport.Timeouts
 )

@@ -24,10 +24,9 @@ type Config struct {
 	Credentials string     // Authorization of every fetch and probe, instead of the client's; "" for none
 	Probe       Probe
 	Timeouts    Timeouts
-	MaxMetadata int64        // bytes of a decoded metadata document
-	Documents   *Documents   // shared by all sites; nil for a bound of its own
-	Identity    string       // this edge's name in Via and CDN-Loop
-	Digests     DigestSource // nil where no file has a digest
+	MaxMetadata int64      // bytes of a decoded metadata document
+	Documents   *Documents // shared by all sites; nil for a bound of its own
+	Identity    string     // this edge's name in Via and CDN-Loop
 
 	// Registry keeps the site's knowledge over a reload; nil to keep none.
 	Registry *Registry
@@ -94,7 +93,7 @@ func New(cfg Config) (*Site, error) {
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
 		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
-		Documents: cfg.Documents, Digests: cfg.Digests, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
 	})
 	return s, nil
 }

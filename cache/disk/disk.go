@@ -138,7 +138,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 			return &s.Entry
 		}
 	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {
-		d.Index.Vouch(sum, s.Changed)
+		d.Index.SetVerified(sum, s.Changed)
 		s.verified = true
 		return &s.Entry
 	}

@@ -144,19 +144,19 @@ func TestDiskPowerCut(t *testing.T) {
 func TestDiskQuarantineIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	spoil := func(i, size int) {
+	corruptFile := func(i, size int) {
 		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, size)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Flip(t, d.Path(k.Sum()), -1)
 		storetest.Expect(t, d, k, 0, nil)
 	}
 	for i := range 30 {
-		spoil(i, 100)
+		corruptFile(i, 100)
 	}
-	spoil(30, 2<<20) // more than a 64th
+	corruptFile(30, 2<<20) // more than a 64th
 	left, err := os.ReadDir(filepath.Join(dir, "quarantine"))
 	if err != nil || len(left) != maxQuarantined || d.quarantine.count() != maxQuarantined || d.corrupt.Load() != 31 {
-		t.Errorf("%d files kept aside, counted %d of %d spoiled; want %d of 31: %v", len(left), d.quarantine.count(), d.corrupt.Load(), maxQuarantined, err)
+		t.Errorf("%d files kept aside, counted %d of %d corrupt; want %d of 31: %v", len(left), d.quarantine.count(), d.corrupt.Load(), maxQuarantined, err)
 	}
 	used := d.quarantine.bytes.Load()
 	d.Close()
@@ -165,7 +165,7 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 		t.Errorf("after a restart %d files of %d bytes, want %d of %d", d.quarantine.count(), d.quarantine.bytes.Load(), maxQuarantined, used)
 	}
 	for i := range 4 {
-		spoil(100+i, 400_000)
+		corruptFile(100+i, 400_000)
 	}
 	if have := d.quarantine.bytes.Load(); have > d.limit/64 || d.quarantine.count() != 2 {
 		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.count(), d.limit/64)
@@ -241,7 +241,7 @@ func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	d.Sys.Read = real
 	storetest.Expect(t, d, k, 2, b)
 	if d.corrupt.Load() != 0 {
-		t.Errorf("%d spoiled", d.corrupt.Load())
+		t.Errorf("%d corrupt", d.corrupt.Load())
 	}
 	// A freshening meanwhile leaves the file, and its damage.
 	if err := d.Freshen(k, 2, storetest.Meta(k, 3, b)); err != nil {

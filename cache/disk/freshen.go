@@ -45,7 +45,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 	if h.Meta.ID != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
 		return store.ErrGone
 	}
-	verified := d.Index.Vouched(sum, fsys.ChangeTime(info))
+	verified := d.Index.Verified(sum, fsys.ChangeTime(info))
 	if !record.Fits(raw, h.SlotLog) {
 		if !mayGrow {
 			return record.ErrTooLarge
@@ -64,7 +64,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	if verified { // this write moved the change time and left the body
-		d.Index.Vouch(sum, d.changeTime(f))
+		d.Index.SetVerified(sum, d.changeTime(f))
 	}
 	return nil
 }

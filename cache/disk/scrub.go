@@ -71,7 +71,7 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	case err != nil:
 		d.Notify("scrub", err)
 	default:
-		d.Index.Vouch(sum, fsys.ChangeTime(info))
+		d.Index.SetVerified(sum, fsys.ChangeTime(info))
 	}
 	d.scrubbed.Add(1)
 }

@@ -8,7 +8,7 @@ type Status struct {
 	DiskObjects int64 `json:"disk_objects"`
 
 	Evictions   int64 `json:"evictions"`
-	Spoiled     int64 `json:"spoiled"`     // files that failed a check
+	Corrupt     int64 `json:"spoiled"`     // files that failed a check
 	Quarantined int64 `json:"quarantined"` // files in quarantine now
 	Scrubbed    int64 `json:"scrubbed"`    // files the scrubber has read
 
@@ -19,7 +19,7 @@ type Status struct {
 func (d *Store) Status() Status {
 	return Status{
 		DiskBytes: d.Used(), DiskObjects: d.Index.Count.Load(),
-		Evictions: d.evictions.Load(), Spoiled: d.corrupt.Load(), Quarantined: int64(d.quarantine.count()), Scrubbed: d.scrubbed.Load(),
+		Evictions: d.evictions.Load(), Corrupt: d.corrupt.Load(), Quarantined: int64(d.quarantine.count()), Scrubbed: d.scrubbed.Load(),
 		DiskPaused: d.Paused(), ScanPercent: d.scanned.Load() * 100 / directories,
 	}
 }

@@ -107,7 +107,7 @@ func TestWatermarkIsRaisedBeforeItIsReached(t *testing.T) {
 			raised++
 		}
 		if used, _ := storetest.Files(t, dir); used > next.read() {
-			t.Errorf("%d bytes, and the ceiling is %d", used, next.read())
+			t.Errorf("%d bytes, and the watermark is %d", used, next.read())
 		}
 	}
 	if raised < 5 || raised > 10 {
@@ -115,7 +115,7 @@ func TestWatermarkIsRaisedBeforeItIsReached(t *testing.T) {
 	}
 	d.Close()
 	if used, _ := storetest.Files(t, dir); next.read() != used {
-		t.Errorf("closed, and the ceiling is %d, want %d", next.read(), used)
+		t.Errorf("closed, and the watermark is %d, want %d", next.read(), used)
 	}
 }
 

@@ -137,7 +137,7 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 	w.path = ""
 	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()
-	d.Index.Vouch(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
+	d.Index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
 	d.Breaker.heal(time.Now())
 	return nil
 }

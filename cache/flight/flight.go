@@ -21,8 +21,8 @@ type Key struct{ Site, ID, Part string }
 // States move one way: waiting, then headers, then done or failed; a held
 // response goes from waiting to done at once.
 type Flight struct {
-	Key  Key
-	Born uint64 // the purge sequence when it began
+	Key        Key
+	PurgeEpoch uint64 // the purge sequence when it began
 
 	Begun time.Time
 
@@ -77,8 +77,8 @@ var (
 
 // New makes a flight whose fill ends with base. Its bytes in memory are counted by
 // buffers, and overflow makes the writer of a held response that no tier takes.
-func New(base context.Context, id Key, born uint64, buffers *budget.Buffers, overflow func() store.Writer) *Flight {
-	f := &Flight{Key: id, Born: born, Begun: time.Now(), wake: make(chan struct{}), readers: make(map[*Reader]struct{}), overflow: overflow}
+func New(base context.Context, id Key, purgeEpoch uint64, buffers *budget.Buffers, overflow func() store.Writer) *Flight {
+	f := &Flight{Key: id, PurgeEpoch: purgeEpoch, Begun: time.Now(), wake: make(chan struct{}), readers: make(map[*Reader]struct{}), overflow: overflow}
 	f.window.buffers = buffers
 	f.Context, f.Cancel = context.WithCancelCause(base)
 	return f

@@ -40,9 +40,9 @@ type Meta struct {
 	// across restarts.
 	ID uint64
 
-	// Born is the purge sequence at the start of the fill, before its request to a
+	// PurgeEpoch is the purge sequence at the start of the fill, before its request to a
 	// master. A later purge covers this response even if it was committed after it.
-	Born uint64
+	PurgeEpoch uint64
 
 	policy.Response // the fields by which policy decides
 

@@ -50,7 +50,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 		t.Disk.SetAside(sum, s.Info)
 		return nil
 	}
-	t.Disk.Index.Vouch(sum, s.Changed)
+	t.Disk.Index.SetVerified(sum, s.Changed)
 	t.Memory.BeginCopy(sum)
 	defer t.Memory.EndCopy(sum)
 	if !t.Disk.StillStored(sum, s.Info) { // removed meanwhile: a change may not have been purged, see Holds

@@ -72,7 +72,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 	if followed {
 		q.Rule.OK.Min = max(q.Rule.OK.Min, s.feedLifetime(u, r))
 	}
-	q.Fetcher = fetcher{u, r, forwarded, followed}
+	q.Fetcher = fetcher{s, u, r, forwarded, followed}
 	return q
 }
 

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -115,10 +114,7 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 		Identity:    deps.Identity,
 		MinimumAge:  age,
 		Settings:    conf.Settings,
-		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
-			return s.digests(ctx, u, list, h, renew)
-		},
-		Observe: func(master, result string) { deps.Observe(conf.Name, master, result) },
+		Observe:     func(master, result string) { deps.Observe(conf.Name, master, result) },
 	})
 	if err != nil {
 		return fmt.Errorf("site %s: %w", name, err)

@@ -37,8 +37,7 @@ var errNoDigest = errors.New("the list of digests does not come")
 
 // expect begins to find out a file's digest.
 func (f *Fetcher) expect(ctx context.Context, a pool.Request) *expectation {
-	lists := f.kind.Lists(a.Route)
-	if len(lists) == 0 || f.digests == nil {
+	if a.List == nil || len(f.kind.Lists(a.Route)) == 0 {
 		return &expectation{cancel: func() {}}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -46,17 +45,13 @@ func (f *Fetcher) expect(ctx context.Context, a pool.Request) *expectation {
 	if f.policed {
 		e.longest = math.MaxInt64 // it may not be served without
 	}
-	e.look = func(renew bool) (all found) {
-		for _, list := range lists {
-			doc, err := f.digests(ctx, list, a.Header, renew)
-			if err != nil {
-				all.err = errors.Join(all.err, err)
-				continue
-			}
-			d, ok := f.kind.Digest(a.Route, doc)
-			return found{digest: d, ok: ok}
+	e.look = func(renew bool) found {
+		doc, err := a.List(ctx, renew)
+		if err != nil {
+			return found{err: err}
 		}
-		return all
+		d, ok := f.kind.Digest(a.Route, doc)
+		return found{digest: d, ok: ok}
 	}
 	e.first = e.begin(false)
 	return e

@@ -94,13 +94,13 @@ func TestDigestIsNotWaitedForLong(t *testing.T) {
 	t.Run("it may not be served without", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := mustKind(t)
-			f := New(Config{Kind: k, Policed: true,
-				Digests: func(context.Context, kind.Route, http.Header, bool) ([]byte, error) {
-					<-time.After(time.Minute)
-					return nil, errors.New("no master answers")
-				}})
+			f := New(Config{Kind: k, Policed: true})
+			list := func(context.Context, bool) ([]byte, error) {
+				<-time.After(time.Minute)
+				return nil, errors.New("no master answers")
+			}
 			begun := time.Now()
-			if _, err := f.Withheld(t.Context(), pool.Request{Route: k.Route(kind.Request{Method: "GET", Path: aTarball, Header: http.Header{}})}); err == nil || time.Since(begun) != time.Minute {
+			if _, err := f.Withheld(t.Context(), pool.Request{Route: k.Route(kind.Request{Method: "GET", Path: aTarball, Header: http.Header{}}), List: list}); err == nil || time.Since(begun) != time.Minute {
 				t.Errorf("%v after %s", err, time.Since(begun))
 			}
 		})

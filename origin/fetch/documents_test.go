@@ -110,7 +110,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 	}
 }
 
-// An accepted document is served, one at a time, whatever the budget.
+// An accepted document is served, one at a time, within any budget.
 func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	w := origintest.NewTwo(t)
 	if err := w.Store.AddPackument(faults.Packument("big", largeVersions)); err != nil {
@@ -193,7 +193,7 @@ func TestDocumentsWaitEndsWithTheFetch(t *testing.T) {
 		if err := <-done; !errors.Is(err, over) {
 			t.Errorf("err = %v; want %v", err, over)
 		}
-		(<-behind).release() // who waited behind it need not any more
+		(<-behind).release() // the request behind it need not wait any more
 		one.release()
 		allGivenBack(t, d)
 	})

@@ -33,7 +33,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		name     string
 		faults   []faults.Fault
 		waits    transport.Timeouts
-		metadata string // what is reported of the first master
+		metadata string // the report of the first master
 		file     string
 	}{
 		{"no headers", []faults.Fault{faults.Hang()}, short, "timeout", "timeout"},

@@ -371,7 +371,7 @@ func TestDigestIsRenewed(t *testing.T) {
 		for _, tt := range []struct {
 			name  string
 			flip  bool
-			renew string // what the renewed list says: "right", "old", "nothing", or "" for an error
+			renew string // the renewed list: "right", "old", "nothing", or "" for an error
 			ok    bool
 		}{
 			{"the file is newer", false, "right", true},
@@ -449,7 +449,7 @@ func TestRightFileRenewsNothing(t *testing.T) {
 // Without a digest a file is taken as it is, unless it cannot be one.
 func TestFileWithoutADigest(t *testing.T) {
 	none := listedBy(func(bool) ([]byte, error) { return nil, errors.New("no metadata") })
-	never := func(c *setup) { c.Digests = nil }
+	never := func(c *setup) { c.List = nil }
 	for name, option := range map[string]option{"not to be had": none, "not asked for": never} {
 		t.Run(name, func(t *testing.T) {
 			w := origintest.NewTwo(t)

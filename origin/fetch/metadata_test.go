@@ -261,7 +261,7 @@ func TestLargeMetadata(t *testing.T) {
 	}
 }
 
-// The largest document is a matter of bytes, whatever they come as; and also
+// The largest document is a matter of bytes, in any coding; and also
 // where it is below the size that counts as small.
 func TestMaxMetadata(t *testing.T) {
 	doc := faults.Packument("big", 1000)

@@ -71,8 +71,8 @@ const (
 func TestVersionsDisappearOnPurpose(t *testing.T) {
 	for _, tt := range []struct {
 		name                      string
-		primary, replica1, second string // what they say, "" for the words as they are, "down" for nothing
-		versions                  int    // in what is accepted, -1 for none
+		primary, replica1, second string // their documents, "" for the words as they are, "down" for nothing
+		versions                  int    // in the accepted document, -1 for none
 	}{
 		{"the primary says so", threeVersions, "", "", 3},
 		{"a replica says so, and the primary does not", "", threeVersions, threeVersions, 4},

@@ -103,7 +103,7 @@ func TestLimiterOpensSlowly(t *testing.T) {
 		b.is(t, limit, limit+maxQueue-2*limit+firstWidth)
 		b.began(limit)
 		b.is(t, limit, limit+maxQueue-2*limit+firstWidth)
-		for range len(all) - (limit - firstWidth) { // but for those who have left
+		for range len(all) - (limit - firstWidth) { // but for those that have left
 			b.release(limit)
 		}
 		for _, done := range all {
@@ -146,7 +146,7 @@ func TestLimiterOpensInTheTimeOfTheRamp(t *testing.T) {
 		for range firstWidth {
 			visitor(t, &b, limit, 0)
 		}
-		for range 2 * firstWidth { // always one who waits
+		for range 2 * firstWidth { // always one that waits
 			visitor(t, &b, limit, time.Hour)
 		}
 		for range firstWidth {

@@ -66,20 +66,25 @@ func newSite(t *testing.T, urls []string, floor time.Duration, waits transport.T
 	t.Cleanup(b.pool.Close)
 	b.Fetcher = fetch.New(fetch.Config{
 		Kind: k, Masters: b.pool, Files: b.pool, Writes: b.pool.Writes(), MaxMetadata: 64 << 20, DigestWait: time.Millisecond,
-		Digests: func(ctx context.Context, list kind.Route, _ http.Header, _ bool) ([]byte, error) {
-			r := &origintest.Recorder{}
-			if err := b.Fetch(ctx, pool.Request{Route: list}, r); err != nil {
-				return nil, err
-			}
-			for _, p := range r.Parts {
-				if p.Variant == kind.Summary {
-					return p.Body, nil
-				}
-			}
-			return nil, fmt.Errorf("no digests in a %d", r.Status)
-		},
 	})
 	return b
+}
+
+// Fetch fetches as the cache has it fetched: with what a file is checked against.
+func (b *site) Fetch(ctx context.Context, a pool.Request, sink fetch.Sink) error {
+	a.List = func(ctx context.Context, _ bool) ([]byte, error) {
+		r := &origintest.Recorder{}
+		if err := b.Fetcher.Fetch(ctx, pool.Request{Route: b.Lists(a.Route)[0]}, r); err != nil {
+			return nil, err
+		}
+		for _, p := range r.Parts {
+			if p.Variant == kind.Summary {
+				return p.Body, nil
+			}
+		}
+		return nil, fmt.Errorf("no digests in a %d", r.Status)
+	}
+	return b.Fetcher.Fetch(ctx, a, sink)
 }
 
 func (b *site) reported() []string {
@@ -257,7 +262,7 @@ func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	}
 }
 
-// Whatever masters do and whenever clients leave, every place at a master is
+// In any trouble, and whenever clients leave, every place at a master is
 // given back, and nothing goes on (goleak looks, in TestMain).
 func TestNoPlaceIsLost(t *testing.T) {
 	short := origintest.Patient()

@@ -176,7 +176,7 @@ func compare(primary, stored, answer uint64, fewer bool) judgement {
 		return uncertain
 	case answer == primary:
 		return current
-	case answer == 0: // a date was confirmed, of whatever is stored
+	case answer == 0: // a date was confirmed, of the stored document
 		if stored == primary {
 			return current
 		}

@@ -45,7 +45,7 @@ func reachOf(a netip.Addr) reach {
 
 // guard sends a master's requests, and those that its redirects lead to. A host
 // other than the master's must be at a public address, or in the same part of the
-// network as the master: else an attacker who controls a master, or a name it
+// network as the master: else an attacker in control of a master, or a name it
 // redirects to, could read resources that only this machine can reach. The address
 // is checked when it is dialled, so that a name that changes its mind in between
 // gains nothing.
