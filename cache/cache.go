@@ -239,14 +239,10 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	}
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
-<<<<<<< HEAD
 	mark := policy.NotMarked
-	if s.Born < c.purges.Newest.Load() {
-		mark = c.purges.Mark(k, s.Born)
+	if s.PurgeEpoch < c.purges.Newest.Load() {
+		mark = c.purges.Mark(k, s.PurgeEpoch)
 	}
-=======
-	mark := c.purges.Mark(k, s.PurgeEpoch)
->>>>>>> main
 	if mark == policy.MarkedGone {
 		c.store.Remove(storeKey, s.ID)
 		s.Release()

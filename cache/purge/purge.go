@@ -44,13 +44,8 @@ const maxMarks = 1 << 18
 // With a directory each purge is on disk before it is acknowledged, and the sequence grows
 // across restarts, under any steps of the clock.
 type Sequence struct {
-<<<<<<< HEAD
-	seq    atomic.Uint64 // what a fill that begins now is born with
-	Newest atomic.Uint64 // of the newest purge; only to be read
-=======
 	seq    atomic.Uint64 // the sequence of a fill that begins now
-	newest atomic.Uint64 // of the newest purge
->>>>>>> main
+	Newest atomic.Uint64 // of the newest purge; only to be read
 	limit  int           // of marks
 
 	table atomic.Pointer[table] // finds the marks, without a lock
@@ -183,15 +178,9 @@ func (p *Sequence) fold(seq uint64) {
 	p.table.Store(newTable(was.seed, floor, minSlots))
 }
 
-<<<<<<< HEAD
-// Mark says what purges have done to a response of k that was born then.
-func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
-	if born >= p.Newest.Load() {
-=======
 // Mark is the strongest mark of a purge that covers a response of k with that sequence.
 func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
-	if epoch >= p.newest.Load() {
->>>>>>> main
+	if epoch >= p.Newest.Load() {
 		return policy.NotMarked
 	}
 	return p.table.Load().covers(k, epoch)
