@@ -18,14 +18,14 @@ type Query struct {
 	Key     store.Key
 	Rule    policy.Rule
 	Request policy.Request
-	Variant string   // which Part answers, "" for the only one
+	Variant string   // of the Part that answers, "" for the only one
 	Accept  Encoding // content codings the client takes
 	Fetcher Fetcher
 	Memo    string // which Part the Fetcher is given back, see Ask.Memo; "" for none
 
-	// SoftTimeout is how long the request waits for a validation when the stored
-	// response may answer if it fails. Then that answers, and the validation goes
-	// on. 0 is for as long as it takes.
+	// SoftTimeout bounds the wait for a validation when the stored response may answer
+	// if it fails. After it the stored response answers, and the validation goes on. 0
+	// means no bound.
 	SoftTimeout time.Duration
 
 	// Interim, when set, is called with each 1xx response of the origin while
@@ -41,30 +41,63 @@ const (
 	Zstd
 )
 
-// Answer is a response to a Query. Whoever gets one closes it.
+// Outcome names how a request ended. Log, metric and Cache-Status use the same
+// word.
+type Outcome uint8
+
+const (
+	Failed      Outcome = iota // nothing could answer: 502, 503 or 504
+	Hit                        // fresh, from the store
+	HitStale                   // stale within a window, from the store
+	HitError                   // stale, because the origin failed
+	Missed                     // fetched for this request
+	Collapsed                  // answered by a fetch begun for another request
+	Revalidated                // validated with the origin, then answered from the store
+	Passed                     // forwarded, not stored
+	Local                      // answered by the edge itself
+	Refused                    // a bad or unwanted request
+	Limited                    // over the client's budget
+	Looped                     // came back to this edge
+	outcomes
+)
+
+var outcomeWords = [outcomes]string{
+	"error", "hit", "stale", "stale-error", "miss", "collapsed", "revalidated", "pass", "local", "refused",
+	"limited", "loop",
+}
+
+// String is the outcome's word.
+func (o Outcome) String() string { return outcomeWords[o] }
+
+// Answer is a response to a Query. The caller closes it.
 type Answer struct {
 	*store.Meta
 	Part    store.Part
 	Outcome Outcome
 
-	// What Cache-Status tells (RFC 9211).
+	// The fields of Cache-Status (RFC 9211).
 	Forward       string // why the request went forward, "" for a hit
 	ForwardStatus int    // of the origin's response, 0 when there was none
 	Kept          bool   // that response was stored
 	TTL           time.Duration
 	Age           time.Duration
 
-	Err error // what went wrong at the origin, for HitError
+	Err error // the origin's failure, for HitError
 
 	Stored *store.Entry
 	reader *flight.Reader
 }
 
-// reason says why a request goes forward, in the words of RFC 9211 section 2.2.
-// r is the stored response it selects, or nil, and place where that would be.
-func (q *Query) reason(now time.Time, r *policy.Response, mark policy.Mark, place store.Key) string {
+// selects says whether the query's request selects a stored response.
+func (q *Query) selects(m *store.Meta) bool {
+	return len(m.Vary) == 0 || m.Selects(q.Request.Header)
+}
+
+// forwardReason is the reason for which a request goes forward, in the words of RFC 9211
+// section 2.2. r is the stored response that it selects, or nil, and storeKey its key.
+func (q *Query) forwardReason(now time.Time, r *policy.Response, mark policy.Mark, storeKey store.Key) string {
 	switch {
-	case r == nil && place.ID != q.place().ID:
+	case r == nil && storeKey.ID != q.storeKey().ID:
 		return "vary-miss"
 	case r == nil:
 		return "uri-miss"
@@ -91,7 +124,7 @@ func (a *Answer) Bytes() ([]byte, bool) {
 	return data[a.Part.Offset : a.Part.Offset+a.Part.Size], true
 }
 
-// Live says that the body may still be on its way from the origin.
+// Live reports whether the body may still be on its way from the origin.
 func (a *Answer) Live() bool { return a.reader != nil }
 
 // Body returns a reader that begins off bytes into the answer's body. Where the
@@ -106,7 +139,7 @@ func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {
 	return a.Stored.Body.Section(a.Part.Offset+off, a.Part.Size-off)
 }
 
-// Close lets go of what the answer holds.
+// Close releases the stored response and the flight's reader.
 func (a *Answer) Close() {
 	a.Stored.Release()
 	if a.reader != nil {
@@ -114,14 +147,14 @@ func (a *Answer) Close() {
 	}
 }
 
-// errNoVariant: the stored response has no part for the query.
+// errNoVariant reports that the stored response has no part for the query.
 var errNoVariant = errors.New("stored response has no such representation")
 
 // part picks the representation that answers: the wanted variant in the
-// smallest coding the client takes. A response with a single nameless part, such
-// as an error or a file, has no choice to offer. Under no-transform the identity
-// coding answers: the others are the edge's work. They are stored all the same, as
-// the next 304 may lift that or bring it.
+// smallest coding the client takes. A response with a single nameless part, such as an
+// error or a file, has no choice. Under no-transform the identity coding answers, because
+// the edge made the others. They are stored all the same: the next 304 may lift
+// no-transform.
 func (q *Query) part(m *store.Meta) (store.Part, bool) {
 	if len(m.Parts) == 1 && m.Parts[0].Variant == "" {
 		return m.Parts[0], true
@@ -151,29 +184,27 @@ func (q *Query) part(m *store.Meta) (store.Part, bool) {
 	return best, rank >= 0
 }
 
-// errNotShared: the flight's response is not this request's to use.
+// errNotShared reports that the request must not use the flight's response.
 var errNotShared = errors.New("response is not to be shared")
 
-// mayBeMissing says that the answer is, or may turn out to be, that there is no
-// such thing.
+// mayBeMissing reports whether the flight's response is a 404 or 410, or not known yet.
 func mayBeMissing(f *flight.Flight) bool {
 	m := f.Head().Meta
 	return m == nil || policy.IsMissing(m.Status)
 }
 
-// takes says whether a request may wait for the flight. Once the response is
-// there, a request that comes later is given it only as it would be from the
-// store (RFC 9111 section 4): a response that must be validated each time serves
-// those who waited for it and nobody after.
-func takes(f *flight.Flight, q *Query) bool {
+// mayJoin reports whether a request may wait for the flight. After the response's headers a
+// later request gets it only as it would from the store (RFC 9111 section 4): a response
+// that must be validated each time serves the requests that waited for it alone.
+func mayJoin(f *flight.Flight, q *Query) bool {
 	m := f.Head().Meta
 	return m == nil || policy.Decide(time.Now(), &m.Response, policy.NotMarked, q.Rule, q.Request) == policy.Fresh
 }
 
-// answer is the answer of one of the flight's readers.
+// answer makes the answer of one of the flight's readers.
 func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.Time) (*Answer, error) {
 	h := f.Head()
-	if !leader && (!h.Shared || !h.Meta.Selects(q.Request.Header)) {
+	if !leader && (!h.Shared || !q.selects(h.Meta)) {
 		return nil, errNotShared
 	}
 	part, ok := q.part(h.Meta)

@@ -110,7 +110,7 @@ func TestBrokenDiskCostsNoAnswer(t *testing.T) {
 			if !c.Usage().DiskPaused {
 				t.Errorf("%v: not said to pause", errno)
 			}
-			// What was stored is served all along.
+			// Stored responses are served all along.
 			expect(t, c, query("before", failing()), Hit, large)
 			b.set(nil)
 			pass(time.Minute)
@@ -156,7 +156,7 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 	})
 }
 
-// What was kept in memory alone is on disk from its first hit after the pause.
+// A response that memory alone kept is on disk from its first hit after the pause.
 func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 	onBroken(t, func(t *testing.T, c *Cache, b *broken, _ func() int) {
 		k := query("a", nil).Key
@@ -208,6 +208,6 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 3") // on disk again
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 3")
-		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.id.Load(), []byte("version 3"))
+		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.last.Load(), []byte("version 3"))
 	})
 }

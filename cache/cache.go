@@ -20,17 +20,17 @@ import (
 
 // Config says how large a cache is and where it lives.
 type Config struct {
-	Memory    int64  // bytes that the whole process may take, see Divide
+	Memory    int64  // bytes for the whole process, see budget.Split
 	Disk      int64  // bytes of the disk tier; 0 for none
 	Dir       string // the disk tier's directory, which it owns
-	MaxObject int64  // bytes; larger bodies pass through unkept
+	MaxObject int64  // bytes; larger bodies pass through uncached
 
-	// calls are the file system's, for a test that makes some of them fail; nil for the
-	// real ones.
+	// calls are the file system's, for a test that makes some fail. nil means the real
+	// ones.
 	calls *fsys.Calls
 
-	// Notify is told of trouble that costs speed and no answer: a file that
-	// cannot be read, a full disk. It may be nil; it must not block.
+	// Notify is called with each failure that costs speed and no answer: an unreadable
+	// file, a full disk. It may be nil. It must not block.
 	Notify func(op string, err error)
 }
 
@@ -44,32 +44,33 @@ type Cache struct {
 	memory    *memory.Store
 	disk      *disk.Store
 	purges    *purge.Sequence
-	ids       lastID
+	ids       versionClock
 	maxObject int64
 	notify    func(string, error)
 
 	base context.Context // of every fill
 	stop context.CancelCauseFunc
-	wg   sync.WaitGroup // fills, the scan, and what was begun by background
+	wg   sync.WaitGroup // fills, the scan, and the work of background
 
 	scrubber sync.WaitGroup
 
 	flights *flights
 
 	mu     sync.Mutex
-	closed bool // no more is begun by background
+	closed bool // background starts no more work
 }
 
-// cooling is how long a failed flight keeps further validations of its key
-// from being tried.
+// cooling is the time in which a failed flight keeps further validations of its key from
+// the origin.
 const cooling = time.Second
 
 var (
-	// ErrUnavailable: the client forbade a fetch and nothing stored answers.
+	// ErrUnavailable reports that the client forbade a fetch, and no stored response
+	// answers.
 	ErrUnavailable = errors.New("only-if-cached, and nothing usable is stored")
-	// errCooling: the origin was not asked, for it failed a moment ago.
+	// errCooling reports that the origin was not asked, because it failed a moment ago.
 	errCooling = errors.New("not tried again yet")
-	// ErrSoftTimeout is an Answer's Err: the origin has not answered within
+	// ErrSoftTimeout is an Answer's Err when the origin has not answered within
 	// Query.SoftTimeout. The fetch goes on.
 	ErrSoftTimeout = errors.New("no answer yet")
 	// ErrNotAsked may be wrapped by a Fetcher's error: the origin was not asked,
@@ -147,13 +148,13 @@ func (c *Cache) Close() error {
 }
 
 // Get answers q from the store, or by a fetch that all concurrent requests for
-// the key share. ctx bounds this client's wait and nobody else's. The error is
-// the Fetcher's, ErrUnavailable, or ctx's cause.
+// the key share. ctx bounds this client's wait alone. The error is the
+// Fetcher's, ErrUnavailable, or ctx's cause.
 func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
-	alone, disappointed := q.alone(), false
+	uncollapsible, retried := q.uncollapsible(), false
 	for {
 		now := time.Now()
-		s, mark, place := c.lookup(q)
+		s, mark, storeKey := c.lookup(q)
 		verdict := policy.Decide(now, s.Policy(), mark, q.Rule, q.Request)
 		switch verdict {
 		case policy.Fresh:
@@ -161,55 +162,54 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 		case policy.Stale:
 			return c.serve(q, s, HitStale, now)
 		case policy.StaleWhileRevalidate:
-			c.refresh(q, place)
+			c.refresh(q, storeKey)
 			return c.serve(q, s, HitStale, now)
 		case policy.Unavailable:
 			s.Release()
 			return nil, ErrUnavailable
 		}
-		stale := verdict == policy.Validate && q.standIn(now, s.Policy(), mark)
-		s.Release() // the fill takes its own, as it may begin later
+		stale := verdict == policy.Validate && q.mayServeStaleOnError(now, s.Policy(), mark)
+		s.Release() // the fill looks the response up itself, as it may start later
 		timeout := time.Duration(0)
 		if stale {
 			timeout = q.SoftTimeout
 		}
-		a, err := c.fetch(ctx, q, place, alone, verdict, timeout)
-		if errors.Is(err, errNotShared) && !alone {
-			alone = true
+		a, err := c.fetch(ctx, q, storeKey, uncollapsible, verdict, timeout)
+		if errors.Is(err, errNotShared) && !uncollapsible {
+			uncollapsible = true
 			continue
 		}
 		if err == nil || ctx.Err() != nil {
 			return a, err
 		}
-		if a, err = c.rescue(q, err); err == nil || !stale || disappointed {
+		if a, err = c.serveStaleOnError(q, err); err == nil || !stale || retried {
 			return a, err
 		}
-		// The stale response, for which this fetch was given up so soon, has been
+		// The soft timeout gave this fetch up for a stale response that has been
 		// purged meanwhile.
-		disappointed = true
+		retried = true
 	}
 }
 
 // Put stores the response that q's Fetcher has at hand, if it may be stored.
 func (c *Cache) Put(ctx context.Context, q *Query) error {
-	s, _, place := c.lookup(q)
+	s, _, storeKey := c.lookup(q)
 	s.Release()
-	f, r, _, err := c.join(q, place, true, policy.Miss)
+	f, r, _, err := c.join(q, storeKey, true, policy.Miss)
 	if err != nil {
 		return err
 	}
-	r.Close() // nobody reads: what no tier takes must not wait for it
+	r.Close() // without a reader, so that the fill waits for none
 	return f.Wait(ctx)
 }
 
-// alone: a response to this request is nobody else's.
-func (q *Query) alone() bool {
+// uncollapsible says that no other request may share the response to this one.
+func (q *Query) uncollapsible() bool {
 	return q.Request.Authorized || q.Request.Method == http.MethodHead
 }
 
-// place is where the first response to a query's key is stored: each owner has
-// its own.
-func (q *Query) place() store.Key {
+// storeKey is the key of the first response stored for a query. Each owner has its own.
+func (q *Query) storeKey() store.Key {
 	k := q.Key
 	if q.Request.Owner != "" {
 		k.ID += "\x00owner\x00" + q.Request.Owner
@@ -217,36 +217,41 @@ func (q *Query) place() store.Key {
 	return k
 }
 
-// lookup finds the stored response that the request selects, what purges have
-// done to it, and where a new response is to be stored: at the key itself, or
-// beside it when the key holds a response with the same Vary and other values.
+// lookup returns the stored response that the request selects, its purge mark, and the key
+// for a new response. That is the query's store key, or one derived from it by the values of
+// Vary when the response stored there has other values.
 func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
-	place := q.place()
-	s := c.store.Get(place)
-	if s != nil && !s.Selects(q.Request.Header) {
-		place.ID = s.VaryKey(place.ID, q.Request.Header)
+	storeKey := q.storeKey()
+	s := c.store.Get(storeKey)
+	if s != nil && !q.selects(s.Meta) {
+		storeKey.ID = s.VaryKey(storeKey.ID, q.Request.Header)
 		s.Release()
-		if s = c.store.Get(place); s != nil && !s.Selects(q.Request.Header) {
+		if s = c.store.Get(storeKey); s != nil && !q.selects(s.Meta) {
 			s.Release()
 			s = nil
 		}
 	}
 	if s == nil {
-		return nil, policy.NotMarked, place
+		return nil, policy.NotMarked, storeKey
 	}
-	c.ids.saw(s.ID)
+	if s.ID > c.ids.last.Load() {
+		c.ids.saw(s.ID)
+	}
 	k := q.Key
-	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // that a file is missing, a change of the group's metadata can undo
-	mark := c.purges.Mark(k, s.Born)
-	if mark == policy.MarkedGone {
-		c.store.Remove(place, s.ID)
-		s.Release()
-		return nil, policy.NotMarked, place
+	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
+	mark := policy.NotMarked
+	if s.PurgeEpoch < c.purges.Newest.Load() {
+		mark = c.purges.Mark(k, s.PurgeEpoch)
 	}
-	return s, mark, place
+	if mark == policy.MarkedGone {
+		c.store.Remove(storeKey, s.ID)
+		s.Release()
+		return nil, policy.NotMarked, storeKey
+	}
+	return s, mark, storeKey
 }
 
-// serve answers from a stored response, which the answer takes over.
+// serve answers from a stored response. The answer releases it.
 func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answer, error) {
 	part, ok := q.part(s.Meta)
 	if !ok {
@@ -256,31 +261,30 @@ func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answ
 	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
 }
 
-// standIn says that a stored response answers if the origin does not, so that a
-// fetch may be given up soon. What is to be validated before each use stands in
-// for an origin that was asked in earnest, and not before.
-func (q *Query) standIn(now time.Time, r *policy.Response, mark policy.Mark) bool {
+// mayServeStaleOnError reports whether a stored response answers if the origin does not, so
+// that the fetch has a soft timeout. A request that must validate has none: the stored
+// response answers it only after the origin failed.
+func (q *Query) mayServeStaleOnError(now time.Time, r *policy.Response, mark policy.Mark) bool {
 	return !q.Request.Validate && policy.DecideOnError(now, r, mark, q.Rule, q.Request) == policy.StaleIfError
 }
 
-// rescue answers from the stored response after the origin failed with err, if
-// the rule allows it. Where the owner has none, what anybody may have is better
-// than nothing; but that strangers may not have it, or do not find it, says
-// nothing of the owner. What must be validated before each use is not used when
-// that was not tried.
-func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
+// serveStaleOnError answers from the stored response after the origin failed with err, if
+// the rule allows it. For an owner without one, the shared response with status 200 answers:
+// a shared refusal or 404 says nothing of the owner. A request that must validate gets no
+// response whose validation was not tried.
+func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
 	if q.Request.Validate && errors.Is(err, ErrNotAsked) {
 		return nil, err
 	}
 	now := time.Now()
-	s, mark, place := c.lookup(q)
+	s, mark, storeKey := c.lookup(q)
 	usable := policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request) == policy.StaleIfError
 	if !usable && q.Request.Owner != "" {
 		s.Release()
 		shared := *q
 		shared.Request.Owner = ""
 		q = &shared
-		s, mark, place = c.lookup(q)
+		s, mark, storeKey = c.lookup(q)
 		usable = policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request) == policy.StaleIfError && s.Status == http.StatusOK
 	}
 	if !usable {
@@ -295,28 +299,26 @@ func (c *Cache) rescue(q *Query, err error) (*Answer, error) {
 	if errors.Is(err, errCooling) {
 		return a, nil
 	}
-	a.Forward = q.reason(now, s.Policy(), mark, place)
+	a.Forward = q.forwardReason(now, s.Policy(), mark, storeKey)
 	if p := (preferStale{}); errors.As(err, &p) {
 		a.ForwardStatus = p.status
 	}
 	return a, nil
 }
 
-// Purge puts purges in force: when it returns, nothing they cover is served any
-// more, by any tier, nor by a fill that began before. Many at once cost little
-// more than one.
+// Purge puts purges in force. When it returns, no tier serves a response that they cover,
+// and no fill that began before. Many at once cost little more than one.
 func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
 
-// Lend has the memory tier let go of n bytes at once, and spare them for a use
-// outside of the cache until they are given to Repay. It is false, and nothing is
-// lent, where the tier has not that many.
+// Lend frees n bytes of the memory tier at once, for a use outside of the cache until Repay.
+// It is false, and lends nothing, where the tier has not that many.
 func (c *Cache) Lend(n int64) bool { return c.memory.Shrink(n) }
 
 // Repay ends a loan of n bytes.
 func (c *Cache) Repay(n int64) { c.memory.Grow(n) }
 
-// Unclean says that the disk tier has what an edge left that was not closed, see
-// disk.Store.
+// Unclean reports whether the previous process did not close the disk tier, see
+// disk.Store.Unclean.
 func (c *Cache) Unclean() bool {
 	if c.disk == nil {
 		return false

@@ -17,16 +17,17 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Fetcher asks the origin on behalf of the cache. Fetch writes exactly one
-// response to fill and returns nil when its last byte was right, or an error, on
-// which nothing of it is kept and every reader that has begun sees a broken
-// body. It bounds its own waits; ctx ends only when nobody is left who could use
-// the response, or the edge stops.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Fetcher asks the origin on behalf of the cache. Fetch writes exactly one response to fill,
+// and returns nil when its last byte was right. On an error the response is not stored, and
+// every reader that has begun sees a broken body. Fetch bounds its own waits. ctx ends only
+// when no client can use the response any more, or the edge stops.
 type Fetcher interface {
 	Fetch(ctx context.Context, ask Ask, fill *Fill) error
 }
 
-// Ask is what the cache wants of the origin.
+// Ask is a request of the cache to the origin.
 type Ask struct {
 	Head bool // a HEAD, not a GET
 	// Header holds the client's selecting fields; read only, may be nil.
@@ -34,20 +35,20 @@ type Ask struct {
 	// ETag and LastModified are the validators of the stored response; both
 	// empty, the request is unconditional.
 	ETag, LastModified string
-	// Stale says that a stored response answers if this fails, so that it may be
+	// Stale tells that a stored response answers if the fetch fails, so that it may be
 	// given up soon.
 	Stale bool
 	// Range and IfRange ask for a part: with both empty, for the whole.
 	Range, IfRange string
 	// Memo is the part of the stored response that Query.Memo names, nil for
-	// none: what the Fetcher noted when it wrote that response.
+	// none. The Fetcher wrote it with that response.
 	Memo []byte
 }
 
 var (
 	// ErrUnasked is a 304 to a request without validators.
 	ErrUnasked = errors.New("304 Not Modified to an unconditional request")
-	// errShort: fewer or more bytes than the response declared.
+	// errShort reports fewer or more bytes than the response declared.
 	errShort = errors.New("body has another length than declared")
 )
 
@@ -60,12 +61,12 @@ func (p preferStale) Error() string { return "origin answered " + strconv.Itoa(p
 // Fill receives a response from a Fetcher: Respond and then Write for one that
 // is streamed, or Hold and then Part and Write for one that is released whole.
 type Fill struct {
-	c     *Cache
-	f     *flight.Flight
-	q     *Query
-	base  *store.Entry // the stored response that Ask's validators are of
-	mark  policy.Mark
-	place store.Key // where a response is to be stored
+	c        *Cache
+	f        *flight.Flight
+	q        *Query
+	base     *store.Entry // the stored response that Ask's validators are of
+	mark     policy.Mark
+	storeKey store.Key // of the new response
 
 	asked     Ask
 	requested time.Time
@@ -82,7 +83,7 @@ type Fill struct {
 // Respond begins a streamed response of size bytes, -1 when not known. Readers
 // get it from now on. A 304 renews the stored response instead.
 //
-// It returns an error when the response is of no use, for the Fetcher to return.
+// It returns an error for an unusable response. The Fetcher returns that error.
 func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	if status == http.StatusNotModified {
 		return w.renew(h)
@@ -95,8 +96,8 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 		return preferStale{status}
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
-		// Who is refused has nothing to fall back on when the origin is down.
-		w.c.store.Remove(w.place, w.base.ID)
+		// An owner that the origin refuses gets no stale response in an outage.
+		w.c.store.Remove(w.storeKey, w.base.ID)
 	}
 	if status == http.StatusPartialContent {
 		return w.partial(h, size)
@@ -104,36 +105,35 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	if status == http.StatusNoContent {
 		size = 0
 	}
-	w.begin(status, h)
-	w.open(size)
+	w.beginResponse(status, h)
+	w.releaseStreamed(size)
 	return nil
 }
 
-// Tag gives the response that Respond begins next a strong ETag of the edge's
-// own, for clients: the Fetcher knows what the bytes will be. It is no validator
-// of the origin's, and is not sent there.
+// Tag sets a strong ETag of the edge's own for the response of the next Respond, when the
+// Fetcher knows a digest of its bytes. Only clients get it: it is no validator of the origin.
 func (w *Fill) Tag(etag string) { w.etag = etag }
 
-// open releases a streamed response of size bytes.
-func (w *Fill) open(size int64) {
+// releaseStreamed releases a streamed response of size bytes.
+func (w *Fill) releaseStreamed(size int64) {
 	w.meta.Parts = []store.Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
 	w.declared = size
 	if size <= w.c.maxObject {
-		w.create(size)
+		w.createWriter(size)
 	} else {
 		w.f.Uncache()
 	}
-	w.f.Release(w.meta)
+	w.f.Publish(w.meta)
 }
 
 // Hold begins a response that is released when it is complete, with up to that
 // many parts.
 func (w *Fill) Hold(status int, h http.Header, parts int) error {
-	w.begin(status, h)
+	w.beginResponse(status, h)
 	w.held = true
 	w.tag = sha256.New()
 	w.meta.Parts = make([]store.Part, parts)
-	w.create(-1)
+	w.createWriter(-1)
 	w.meta.Parts = w.meta.Parts[:0]
 	return nil
 }
@@ -142,16 +142,16 @@ func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// begin makes the Meta of a response that arrives now.
-func (w *Fill) begin(status int, h http.Header) {
+// beginResponse makes the Meta of a response that arrives now.
+func (w *Fill) beginResponse(status int, h http.Header) {
 	received := time.Now()
 	m := &store.Meta{
-		Site: w.place.Site, Key: w.place.ID, Born: w.f.Born, ID: w.c.ids.next(received),
+		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, ID: w.c.ids.next(received),
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
 	w.meta = m
 	kept := policy.Storable(w.q.Rule, w.q.Request, status, h)
-	w.f.Begin(status, uncached(h, m.Header), kept, kept && !w.q.Request.Authorized)
+	w.f.BeginResponse(status, uncached(h, m.Header), kept, kept && !w.q.Request.Authorized)
 }
 
 // uncached are the end-to-end fields of a response that only the first client gets.
@@ -168,12 +168,12 @@ func uncached(h, kept http.Header) http.Header {
 	return out
 }
 
-// create opens a writer in the store for a response to be kept, and for a held
+// createWriter opens a writer in the store for a response to be kept, and for a held
 // one in any case.
-func (w *Fill) create(size int64) {
+func (w *Fill) createWriter(size int64) {
 	if w.f.Head().Kept {
-		w.meta.Site, w.meta.Key = w.place.Site, w.place.ID
-		if wr, err := w.c.store.Create(w.place, w.meta, size); err == nil {
+		w.meta.Site, w.meta.Key = w.storeKey.Site, w.storeKey.ID
+		if wr, err := w.c.store.Create(w.storeKey, w.meta, size); err == nil {
 			w.f.SetWriter(wr)
 			return
 		}
@@ -207,8 +207,7 @@ func (w *Fill) endPart() {
 	}
 }
 
-// Write adds bytes to the body. An error means that nobody can have the body
-// any more.
+// Write adds bytes to the body. After an error no client can have the body any more.
 func (w *Fill) Write(p []byte) (int, error) {
 	w.crc = crc32.Update(w.crc, castagnoli, p)
 	if w.tag != nil {
@@ -232,25 +231,25 @@ func (w *Fill) renew(h http.Header) error {
 	return nil
 }
 
-// freshen renews the stored response's Meta. Not freshened in the store costs
-// another validation and nothing else.
+// freshen renews the stored response's Meta. A store that fails to freshen costs another
+// validation.
 func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
 	m.Response = w.base.Freshened(h, w.requested, now)
-	m.ID, m.Born = w.c.ids.next(now), w.f.Born
-	if err := w.c.store.Freshen(w.place, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
+	m.ID, m.PurgeEpoch = w.c.ids.next(now), w.f.PurgeEpoch
+	if err := w.c.store.Freshen(w.storeKey, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)
 	}
 	return &m
 }
 
-// end finishes the flight with what Fetch returned.
-func (w *Fill) end(err error) {
+// finishFill finishes the flight with the error of Fetch.
+func (w *Fill) finishFill(err error) {
 	switch {
 	case err != nil:
 		if cause := context.Cause(w.f.Context); cause == flight.ErrDeserted {
-			err = cause // and no trouble of the origin's
+			err = cause // no fault of the origin
 		}
 		w.f.Fail(err)
 	case w.renewed:
@@ -276,12 +275,12 @@ func (w *Fill) commit() {
 		w.f.Fail(errShort)
 		return
 	}
-	final := *w.meta // readers have the other one
+	final := *w.meta // readers have w.meta
 	final.Parts = slices.Clone(w.meta.Parts)
 	w.meta = &final
 	w.endPart()
 	w.f.Commit(&final)
-	w.c.flights.drop(w.f) // only now: a request in between found either the flight or the store
+	w.c.flights.remove(w.f) // only now: a request in between found either the flight or the store
 	w.f.Finish(&final)
 }
 

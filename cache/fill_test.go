@@ -323,7 +323,7 @@ func TestRestartKeepsTheCache(t *testing.T) {
 				expect(t, c, q, Missed, text[id])
 			}
 			settle(c)
-			if u := c.Usage(); u.DiskObjects != 3 || u.ScanPercent != 100 || u.DiskBytes < 300_000 || u.Spoiled != 0 {
+			if u := c.Usage(); u.DiskObjects != 3 || u.ScanPercent != 100 || u.DiskBytes < 300_000 || u.Corrupt != 0 {
 				t.Errorf("round %d: %+v", round, u)
 			}
 			if err := c.Close(); err != nil {
@@ -360,7 +360,7 @@ func TestRestartKeepsAFreshening(t *testing.T) {
 	})
 }
 
-func TestSpoiledIsFetchedAnew(t *testing.T) {
+func TestCorruptIsFetchedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		text := string(storetest.Payload(1, 2000))
@@ -373,8 +373,8 @@ func TestSpoiledIsFetchedAnew(t *testing.T) {
 			}
 			expect(t, c, query("a", origin), want, text)
 			settle(c)
-			if spoiled := c.Usage().Spoiled; (spoiled == 1) != (round == 1) || (told == nil) != (round != 1) {
-				t.Errorf("round %d: %d spoiled, told %v", round, spoiled, told)
+			if corrupt := c.Usage().Corrupt; (corrupt == 1) != (round == 1) || (told == nil) != (round != 1) {
+				t.Errorf("round %d: %d corrupt, told %v", round, corrupt, told)
 			}
 			if err := c.Close(); err != nil {
 				t.Error(err)
@@ -395,7 +395,7 @@ func TestOpenRefusesABadDirectory(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "purges"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // and gives back what it had taken
+	for range 2 { // and releases its reserved bytes
 		if _, err := Open(Config{Disk: 1 << 20, Dir: dir}); err == nil || strings.Contains(err.Error(), "in use") {
 			t.Errorf("got %v, want an error about the purges", err)
 		}

@@ -14,23 +14,23 @@ import (
 // errUnaskedPart is a 206 to a request for the whole.
 var errUnaskedPart = errors.New("206 Partial Content to a request without Range")
 
-// partial takes a 206 (RFC 9111 sections 3.3 and 3.4). The bytes of a single
-// range are stored as a piece of their representation; where they continue a
-// stored piece of the same representation, together with that.
+// partial receives a 206 (RFC 9111 sections 3.3 and 3.4). A single range is stored as a part
+// of its representation. A range that continues a stored part of the same representation is
+// stored together with it.
 func (w *Fill) partial(h http.Header, size int64) error {
 	if w.asked.Range == "" {
 		return errUnaskedPart
 	}
 	part, ok := policy.ParseContentRange(h)
 	if !ok { // several ranges, or an unknown form: the client asked for it
-		w.begin(http.StatusPartialContent, h)
-		w.open(size)
+		w.beginResponse(http.StatusPartialContent, h)
+		w.releaseStreamed(size)
 		return nil
 	}
 	exact := size < 0 || size == part.Size
 	if !exact {
-		// The field and the body disagree, and the body is the one that is sent. It
-		// is never joined to other bytes.
+		// Content-Range and the body disagree. The body counts, and is never joined to
+		// other bytes.
 		if part.First+part.Size == part.Total {
 			part.Total = part.First + size
 		}
@@ -39,12 +39,12 @@ func (w *Fill) partial(h http.Header, size int64) error {
 	whole := h.Clone()
 	whole.Del("Content-Range")
 	base := w.base
-	w.begin(http.StatusOK, whole)
+	w.beginResponse(http.StatusOK, whole)
 	w.f.SetStatus(http.StatusPartialContent)
 	w.meta.Span = &part
 	if !exact || base == nil || !base.ContinuedBy(part, h) {
 		w.f.AddUncached("Content-Range", h["Content-Range"]) // the client gets it in the origin's words
-		w.open(part.Size)
+		w.releaseStreamed(part.Size)
 		return nil
 	}
 	part.First, part.Size = base.Span.First, base.Span.Size+part.Size
@@ -52,21 +52,21 @@ func (w *Fill) partial(h http.Header, size int64) error {
 		w.meta.Span = nil
 		w.meta.Header["Content-Length"] = []string{strconv.FormatInt(part.Total, 10)}
 	}
-	w.open(part.Size)
+	w.releaseStreamed(part.Size)
 	_, err := io.Copy(onlyWriter{w}, io.NewSectionReader(base.Body, 0, base.Size()))
 	return err
 }
 
 type onlyWriter struct{ io.Writer }
 
-// head takes the response to a HEAD. It freshens the stored response to GET
+// head receives the response to a HEAD. It freshens the stored response to GET
 // when it describes the same representation, and otherwise makes it stale (RFC
 // 9111 section 4.3.5).
 func (w *Fill) head(status int, h http.Header, size int64) error {
-	w.begin(status, h)
+	w.beginResponse(status, h)
 	w.f.Uncache()
 	w.meta.Parts = []store.Part{{Size: size, Encoding: h.Get("Content-Encoding")}}
-	w.f.Release(w.meta)
+	w.f.Publish(w.meta)
 	if w.base == nil || status != http.StatusOK {
 		return nil
 	}

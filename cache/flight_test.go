@@ -213,7 +213,7 @@ func TestFlightSlowReaderDelaysNobody(t *testing.T) {
 		_, slow := begun(t, c, query("a", origin)) // and reads nothing
 		settle(c)
 		expect(t, c, query("a", origin), Hit, text)
-		// Its bytes are there when it comes for them, whatever became of the rest.
+		// The reader finds its bytes, also after a purge.
 		if err := c.Purge(purge.Purge{Scope: purge.All}); err != nil {
 			t.Fatal(err)
 		}

@@ -14,8 +14,7 @@ import (
 	"pkgedge/cache/policy/policytest"
 )
 
-// A file that takes long to be removed is waited for by nobody who wants something
-// else, not even of the same key.
+// A slow removal of a file delays no other request, not even one of the same key.
 func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 	breaking := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
 		fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 10)

@@ -9,7 +9,7 @@ import (
 )
 
 // flights has the fetches under way, in shards by the hash of their keys: requests for one
-// key meet in its shard, and those for two keys seldom do.
+// key meet in its shard, and requests for two keys rarely do.
 type flights struct {
 	seed   maphash.Seed
 	shards [64]flightShard
@@ -34,13 +34,13 @@ func newFlights() *flights {
 	return fs
 }
 
-// shard is the shard of a key, whatever part of it a flight fetches.
+// shard returns the shard of a key. All parts of a key share it.
 func (fs *flights) shard(site, id string) *flightShard {
 	h := maphash.String(fs.seed, id) ^ maphash.String(fs.seed, site)
 	return &fs.shards[h%uint64(len(fs.shards))]
 }
 
-// close lets no more flights begin.
+// close prevents new flights.
 func (fs *flights) close() {
 	for i := range fs.shards {
 		s := &fs.shards[i]
@@ -58,8 +58,8 @@ func (fs *flights) fills(k store.Key) bool {
 	return s.filling[flight.Key{Site: k.Site, ID: k.ID}] > 0
 }
 
-// filled ends the count of a fill.
-func (fs *flights) filled(f *flight.Flight) {
+// fillDone ends the count of a fill.
+func (fs *flights) fillDone(f *flight.Flight) {
 	s := fs.shard(f.Key.Site, f.Key.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,8 +69,8 @@ func (fs *flights) filled(f *flight.Flight) {
 	}
 }
 
-// drop takes a flight out of the map; a newer one for the same key stays.
-func (fs *flights) drop(f *flight.Flight) {
+// remove takes a flight out of the map; a newer one for the same key stays.
+func (fs *flights) remove(f *flight.Flight) {
 	s := fs.shard(f.Key.Site, f.Key.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -113,8 +113,7 @@ func query(id string, from Fetcher) *Query {
 	return &Query{Key: store.Key{Site: "s", ID: id, Group: "g"}, Request: asking(""), Fetcher: from}
 }
 
-// settle waits until no fill is under way and memory has taken what it was
-// given.
+// settle waits until no fill is under way and memory's queue is empty.
 func settle(c *Cache) {
 	c.wg.Wait()
 	c.memory.Wait()
@@ -133,7 +132,7 @@ func body(a *Answer) (string, error) {
 	return string(b), err
 }
 
-// got is what a client saw.
+// got is a client's view of an answer.
 type got struct {
 	outcome Outcome
 	status  int

@@ -4,26 +4,23 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Holds says whether a response for k is stored, in any tier, or being fetched:
-// whether a purge of k has anything to cover. It is for those who hear of far more
-// changes than are stored here, and it may say yes for too much, never no for too
-// little. It does not know of responses stored beside k, for other values of what
-// Vary names or for one owner alone.
+// Holds reports whether a response for k is stored in any tier, or being fetched: whether a
+// purge of k would cover anything. A change feed brings far more changes than responses are
+// stored. Holds may be true for too much, and is never false for too little. It does not see
+// the responses of other Vary values, nor those of one owner alone.
 //
-// A fill that began before a change may hold the older response and not be visible
-// yet, so it must be seen here. It is: a fill is counted from the moment that it
-// gets its place in the purge sequence until after its response is in the store.
-// What is neither counted nor, looked up after that, stored has not begun, and will
-// ask the origin only after the change was told:
+// A fill that began before a change may bring the older response, which is not stored yet.
+// Holds sees it: a fill is counted from the moment that it reads the purge sequence until
+// its response is in the store. A fill that is neither counted nor, by the later look-up,
+// stored has not begun, and will ask the origin after the change:
 //
 //	fill:   begins, counted   asks the origin      commits    not counted any more
 //	change:                 ^ counted            ^ counted  ^ both    ^ stored
 //
-// A response also moves between the tiers, and may leave the one that it comes from
-// at any moment. While it is copied memory has it, and a copy that begins when the
-// response has left is not made. So what moves from memory to disk is seen by the
-// first look at memory, or is on disk by then; what moves from disk to memory is
-// seen on disk, or by the second look at memory.
+// A response is also copied between the tiers, and may leave its source at any moment.
+// During a copy memory.Has is true, and a copy of a response that has left is not made. So
+// the first look at memory sees a copy to disk, or the disk has it by then. The look at the
+// disk sees the source of a copy to memory, or the second look at memory sees the copy.
 func (c *Cache) Holds(k store.Key) bool {
 	if c.flights.fills(k) {
 		return true

@@ -42,7 +42,7 @@ func TestHoldsWhatIsStored(t *testing.T) {
 	})
 }
 
-// What is on disk counts before the scan has seen it.
+// A response on disk counts before the scan has seen it.
 func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 	dir := t.TempDir()
 	keep := func(cfg *Config) { cfg.Dir = dir }
@@ -66,8 +66,8 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 	}
 }
 
-// A purge of what is being fetched covers what the fetch brings: the fill must be
-// held from before the origin is asked until its response is visible.
+// A purge covers the response of a fill under way: Holds must see the fill from before its
+// request to the origin until its response is visible.
 func TestHoldsWhatIsBeingFetched(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		asked, gate := make(chan struct{}), make(chan struct{})
@@ -94,7 +94,7 @@ func TestHoldsWhatIsBeingFetched(t *testing.T) {
 	})
 }
 
-// A fill for one client alone stores what it fetches too.
+// A fill for one client alone stores its response, too.
 func TestHoldsAFillThatIsNotShared(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
@@ -131,7 +131,8 @@ func TestHoldsNothingAfterAFetchThatFailed(t *testing.T) {
 	})
 }
 
-// What a change of a feed costs that concerns nothing here, and one that does.
+// BenchmarkHolds measures a feed's change of a response that is not stored, and of one that
+// is.
 func BenchmarkHolds(b *testing.B) {
 	c := opened(b, nil)
 	i := 0

@@ -138,7 +138,7 @@ func TestPartialUnasked(t *testing.T) {
 	})
 }
 
-// A 304 to a request that named no validator says nothing about what is stored.
+// A 304 to a request without a validator says nothing about the stored response.
 func TestPartialIsNotRenewedUnasked(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")

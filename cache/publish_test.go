@@ -12,11 +12,11 @@ import (
 	"pkgedge/cache/purge"
 )
 
-// published is what a publish purges.
+// published are the purges of a publish.
 var published = purge.Purge{Scope: purge.GroupMetadata, Site: "s", Name: "g", Soft: true}
 
-// Who asks after a publish is not answered with the 404 of a fetch that began
-// before, whether or not that 404 is known yet.
+// A request after a publish is not answered with the 404 of a fetch that began before,
+// whether or not that 404 is known yet.
 func TestPublishIsNotAnsweredByAnOlder404(t *testing.T) {
 	for name, headers := range map[string]bool{"on its way": false, "being read": true} {
 		t.Run(name, func(t *testing.T) {

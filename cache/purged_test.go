@@ -97,7 +97,7 @@ func TestPurgeBeatsAFillThatBeganBefore(t *testing.T) {
 				if err := c.Purge(purge.Purge{Scope: purge.Key, Site: "s", Name: "a"}); err != nil {
 					t.Fatal(err)
 				}
-				// Whoever comes after the purge does not join the flight from before.
+				// A request after the purge does not join the flight from before.
 				late := make(chan got, 1)
 				go func() { late <- get(c, query("a", origin)) }()
 				synctest.Wait()

@@ -9,8 +9,8 @@ import (
 	"pkgedge/cache/purge"
 )
 
-// A master that hangs makes nobody wait long who can have a stale answer, and
-// what it says in the end is not lost.
+// A master that hangs delays no request for long that can have a stale answer. Its late
+// response is stored.
 func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))
@@ -76,7 +76,7 @@ func TestAQuickValidationIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Whoever waits for a validation may see its stale answer go.
+// A request that waits for a validation may lose its stale answer to a purge.
 func TestWhoeverLosesItsStaleAnswerWaits(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		q := query("a", always(200, "old", "Cache-Control: max-age=60"))

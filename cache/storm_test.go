@@ -28,7 +28,7 @@ import (
 // It prints for each budget, without a disk tier and with one:
 //
 //	MiB-RSS   the most that was resident at any moment (/proc/self/statm, every 10 ms)
-//	MiB-tier  what the memory tier says that it holds
+//	MiB-tier  the memory tier's own count of its bytes
 //	%GC       the collector's part of the processors' time
 //	ns/op     for one miss; the origin is a function call
 //
@@ -59,7 +59,7 @@ func storm(b *testing.B, total, disk int64) {
 		_, err := fill.Write(body)
 		return err
 	})
-	debug.FreeOSMemory() // what an earlier run left is not this one's
+	debug.FreeOSMemory() // the garbage of an earlier run does not count
 	most, done := watchRSS(c.base)
 	gc := collecting()
 	var n atomic.Int64

@@ -14,7 +14,7 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// The disk may evict what memory has a copy of. A validation must not lose that.
+// The disk may evict a response that memory has a copy of. A validation must keep the copy.
 func TestValidationKeepsTheLastCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := opened(t, nil)
@@ -36,8 +36,8 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 	})
 }
 
-// A hit in memory does not wait until the disk has what it missed; Close does.
-// Until it is written Holds knows of it, whatever memory lets go of.
+// A hit in memory does not wait for the write to disk after a pause; Close does. Before the
+// write ends, Holds sees the response, also after it left memory.
 func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := fsystest.NewHooks()

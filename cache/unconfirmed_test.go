@@ -10,7 +10,7 @@ import (
 	"pkgedge/cache/policy"
 )
 
-// What a stranger is told is missing may be there for an owner.
+// A response that is missing for strangers may exist for an owner.
 func TestOwnerIsNotToldInAnOutageWhatStrangersMayNotFind(t *testing.T) {
 	for _, status := range []int{301, 404, 410} {
 		both(t, func(t *testing.T, c *Cache) {
@@ -40,7 +40,7 @@ func TestWhatIsNotConfirmedIsNotUsed(t *testing.T) {
 		rule     string
 		validate bool
 		err      error
-		stored   string // the owner of what is stored
+		stored   string // the owner of the stored response
 		answered bool
 	}{
 		{"its own, not asked", true, crowd, "alice", false},

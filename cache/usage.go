@@ -5,14 +5,14 @@ import (
 	"pkgedge/cache/memory"
 )
 
-// Usage is what a cache holds, and what has become of it since the start.
+// Usage has the sizes of a cache's tiers and their counts since the start.
 type Usage struct {
 	memory.Usage
 	disk.Status
 	Flights int64 `json:"flights"` // fills under way
 }
 
-// Usage returns what the cache holds now.
+// Usage returns the present usage.
 func (c *Cache) Usage() Usage {
 	u := Usage{Usage: c.memory.Usage(), Status: disk.Status{ScanPercent: 100}}
 	if c.disk != nil {

@@ -21,7 +21,7 @@ type large struct {
 	text  string
 	sent  int
 	calls int
-	ended error // what ended the fill
+	ended error // the cause of the fill's end
 	size  int64 // declared
 }
 
@@ -199,7 +199,7 @@ func TestWindowSeek(t *testing.T) {
 		}
 		expectRead(t, r, l.text[len(l.text)-100:])
 		expectEnd(t, r, io.EOF)
-		// Back to what is kept nowhere: an error, and no early end.
+		// Bytes that have left the window are an error, and no early end.
 		if r, err = a.Body(t.Context(), int64(len(l.text))-flight.MaxWindow-1000); err != nil {
 			t.Fatal(err)
 		}

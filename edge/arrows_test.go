@@ -172,11 +172,13 @@ var arrows = map[string][]arrow{
 		{"origin/transport", "its timeouts are the transport's"},
 	},
 	"origin/counted": nil,
+	"origin/recent":  nil,
 	"origin/fetch": {
 		{"origin/health", "an unusable answer is a health.Blame"},
 		{"origin/kind", "a kind checks and rewrites documents"},
 		{"origin/pool", "a pool asks the masters"},
 		{"origin/transport", "an answer may be a transport.StatusError"},
+		{"origin/recent", "deferred documents are remembered for a while"},
 	},
 	"origin/health": {
 		{"origin/counted", "the health of a master is shared by configurations"},
@@ -188,6 +190,7 @@ var arrows = map[string][]arrow{
 		{"origin/health", "masters are chosen by their health"},
 		{"origin/kind", "a request is for a kind.Route"},
 		{"origin/transport", "requests are sent to masters"},
+		{"origin/recent", "writes and bad copies are remembered for a while"},
 	},
 	"origin/kinds": {
 		{"origin/kind", "it lists descriptors"},
@@ -488,7 +491,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport", "counted", "origintest"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport", "counted", "recent", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {

@@ -18,10 +18,9 @@ type (
 	Request     = pool.Request
 	Unavailable = pool.Unavailable
 
-	Sink         = fetch.Sink
-	Documents    = fetch.Documents
-	Lender       = fetch.Lender
-	DigestSource = fetch.DigestSource
+	Sink      = fetch.Sink
+	Documents = fetch.Documents
+	Lender    = fetch.Lender
 
 	Timeouts = transport.Timeouts
 )
@@ -33,6 +32,6 @@ var (
 	ErrDrained     = pool.ErrDrained
 )
 
-// NewDocuments returns a bound of that many bytes for all sites, besides what
+// NewDocuments returns a bound of that many bytes for all sites, besides those that
 // lender lends.
 func NewDocuments(size int64, lender Lender) *Documents { return fetch.NewDocuments(size, lender) }

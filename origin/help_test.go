@@ -37,7 +37,7 @@ func fail(p *pool.Pool, m *health.Master, times int) {
 	}
 }
 
-// behind is a site under test and what it reported.
+// behind is a site under test and its reports to the metrics.
 type behind struct {
 	*Site
 	mu      sync.Mutex
@@ -97,14 +97,14 @@ func upstreamsOf(t *testing.T, urls []string) (all []Upstream) {
 	return all
 }
 
-// reported returns what happened at the masters so far.
+// reported returns the reports so far.
 func (b *behind) reported() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.reports)
 }
 
-// get fetches what a client asks for.
+// get fetches the document or file at a path.
 func (b *behind) get(t *testing.T, path string) (*origintest.Recorder, error) {
 	t.Helper()
 	r := &origintest.Recorder{}

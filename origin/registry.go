@@ -16,10 +16,12 @@ type Registry struct {
 	sites counted.Values[*memory]
 }
 
-// memory is what a site remembers beside its pools.
+// memory is the knowledge of a site beside its pools.
 type memory struct {
 	writes   *pool.RecentWrites
-	deferred fetch.Deferred
+	deferred *fetch.Deferred
 }
 
-func newMemory() *memory { return &memory{writes: pool.NewRecentWrites()} }
+func newMemory() *memory {
+	return &memory{writes: pool.NewRecentWrites(), deferred: fetch.NewDeferred()}
+}

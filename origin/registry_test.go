@@ -35,7 +35,7 @@ func siteOf(t *testing.T, r *Registry, roles string, change func(*Config)) *Site
 	return s
 }
 
-// state is what the site knows of the master of that letter.
+// state is the status of the master of that letter.
 func (s *Site) state(t *testing.T, letter string) MasterStatus {
 	t.Helper()
 	for _, m := range s.Status()[0].Masters {

@@ -24,10 +24,9 @@ type Config struct {
 	Credentials string     // Authorization of every fetch and probe, instead of the client's; "" for none
 	Probe       Probe
 	Timeouts    Timeouts
-	MaxMetadata int64        // bytes of a decoded metadata document
-	Documents   *Documents   // shared by all sites; nil for a bound of its own
-	Identity    string       // this edge's name in Via and CDN-Loop
-	Digests     DigestSource // nil where no file has a digest
+	MaxMetadata int64      // bytes of a decoded metadata document
+	Documents   *Documents // shared by all sites; nil for a bound of its own
+	Identity    string     // this edge's name in Via and CDN-Loop
 
 	// Registry keeps the site's knowledge over a reload; nil to keep none.
 	Registry *Registry
@@ -44,8 +43,7 @@ type Config struct {
 	Observe func(master, result string)
 
 	// Log is told when a master goes out of rotation or comes back, when an outage
-	// begins and ends, and of every file that is not what it should be. It may be
-	// nil.
+	// begins and ends, and of every wrong file. It may be nil.
 	Log *slog.Logger
 
 	random       func(below int) int // for tests, as in health.Config
@@ -94,8 +92,8 @@ func New(cfg Config) (*Site, error) {
 	}
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
-		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: &s.memory.deferred,
-		Documents: cfg.Documents, Digests: cfg.Digests, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
+		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
 	})
 	return s, nil
 }
@@ -152,15 +150,21 @@ func (s *Site) Wrote(marks []kind.Invalidation) {
 
 // Written says that the object of a route was changed a moment ago: no older answer
 // will do while the primary can give one.
-func (s *Site) Written(r kind.Route) bool { return s.memory.writes.Concerns(r, time.Now()) }
+func (s *Site) Written(r kind.Route) bool {
+	return s.memory.writes.Some.Load() && s.memory.writes.Concerns(r, time.Now())
+}
 
 // Outage is for how long no master for a class of requests could be asked, 0
 // when one can.
 func (s *Site) Outage(c kind.Class, now time.Time) time.Duration {
+	p := s.pool
 	if c == kind.File {
-		return s.files.Outage(now)
+		p = s.files
 	}
-	return s.pool.Outage(now)
+	if p.DownAt.Load() == 0 {
+		return 0
+	}
+	return p.Outage(now)
 }
 
 // Drain takes a master out of rotation, or back in. Requests under way finish; a
@@ -177,7 +181,7 @@ func (s *Site) Drain(name string, drained bool) error {
 	return nil
 }
 
-// Status is what is known of the masters, pool by pool.
+// Status describes the masters, pool by pool.
 func (s *Site) Status() []PoolStatus {
 	var all []PoolStatus
 	for _, p := range s.pools() {

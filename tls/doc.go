@@ -12,10 +12,10 @@
 // port 80 may stay closed and nothing else needs to listen. The price is that
 // wildcards, which need DNS, are refused.
 //
-// Nothing waits for the CA. The listener opens at once and serves what the
-// directory holds; names without a certificate yet fail their handshakes, and
-// only theirs, until the CA has answered. Attempts are repeated for 30 days with
-// growing pauses, and each failure is logged.
+// No handshake waits for the CA. The listener opens at once and serves the
+// certificates in the directory. A name without one fails its handshakes until
+// the CA has answered. Attempts are repeated for 30 days with growing pauses, and
+// each failure is logged.
 //
 // Stapled OCSP answers are off, since the CAs in use have ended OCSP.
 package tls

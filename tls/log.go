@@ -13,7 +13,7 @@ func zapTo(l *slog.Logger) *zap.Logger {
 	return zap.New(&core{handler: l.Handler()})
 }
 
-// core writes what zap logs to a slog handler.
+// core writes zap's records to a slog handler.
 type core struct{ handler slog.Handler }
 
 // Levels of zap and of slog have the same order; zap's that are above Error are

@@ -115,8 +115,8 @@ func listen(t *testing.T, addr string) net.Listener {
 	return l
 }
 
-// handshake connects to addr, asks for name, and returns what was agreed. A nil
-// pool trusts anyone.
+// handshake connects to addr, asks for name, and returns the connection's state. A nil
+// pool trusts any certificate.
 func handshake(addr, name string, pool *x509.CertPool, protos ...string) (cryptotls.ConnectionState, error) {
 	d := cryptotls.Dialer{Config: &cryptotls.Config{
 		ServerName:         name,
@@ -134,10 +134,10 @@ func handshake(addr, name string, pool *x509.CertPool, protos ...string) (crypto
 	return conn.(*cryptotls.Conn).ConnectionState(), nil
 }
 
-// watch is a log that tells when something was written to it.
+// watch is a log that signals each write.
 type watch struct {
 	slog.Handler
-	written chan struct{} // holds one when anything was written since last asked
+	written chan struct{} // has an element after a write since the last receive
 	failed  chan string   // the first few errors
 }
 
@@ -169,7 +169,7 @@ func (w *watch) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// until tries again each time something was logged, until try succeeds.
+// until calls try after each write to the log, until it succeeds.
 func (w *watch) until(t *testing.T, try func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -38,7 +38,7 @@ type Config struct {
 	// system's.
 	TrustedRoots *x509.CertPool
 
-	// Logger is told of certificates obtained, renewed and failed. Required.
+	// Logger logs certificates obtained, renewed and failed. Required.
 	Logger *slog.Logger
 }
 
@@ -48,7 +48,7 @@ type Manager struct {
 	domain *domain // or this
 }
 
-// New returns a Manager, or says what is wrong with cfg. [Manager.Close]
+// New returns a Manager, or an error that names the fault of cfg. [Manager.Close]
 // releases it.
 func New(cfg Config) (*Manager, error) {
 	static := cfg.Certificate != Certificate{}
@@ -108,9 +108,9 @@ func (m *Manager) Reload(files Certificate) (renewed bool, err error) {
 	return m.pair.load(files)
 }
 
-// Close ends what Start began. Attempts under way are cancelled; it does not
-// wait for them to notice. What was handed out by TLSConfig goes on serving the
-// certificates there are.
+// Close stops obtaining and renewing certificates. Attempts under way are cancelled, and
+// Close does not wait for their end. A configuration of TLSConfig goes on serving the present
+// certificates.
 func (m *Manager) Close() {
 	if m.domain != nil {
 		m.domain.stop()

@@ -25,8 +25,8 @@ func newPair(files Certificate) (*pair, error) {
 	return p, nil
 }
 
-// load replaces the pair in use by what the files hold, if that is a pair, and
-// reports whether it is another one.
+// load replaces the pair in use by the pair of the files, if they are one, and reports
+// whether it is another one.
 func (p *pair) load(files Certificate) (other bool, err error) {
 	c, err := cryptotls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {

@@ -22,11 +22,11 @@ import (
 )
 
 // ca is a pebble, a real ACME server, that runs as a process of its own and
-// validates by connecting to a port of 127.0.0.1, whatever the domain.
+// validates any domain by connecting to a port of 127.0.0.1.
 type ca struct {
 	directory string         // URL
 	web       *x509.CertPool // trusts its API
-	issued    *x509.CertPool // trusts what it issues
+	issued    *x509.CertPool // trusts its certificates
 	stop      func()
 }
 

@@ -6,9 +6,9 @@ import (
 )
 
 // Buffers counts the bytes of bodies in flight: those in memory and not in the memory
-// tier. Small bodies are collected or copied for the tier, ristretto has others in its
-// queue, and some no tier takes. Nothing waits here. A caller that gets no bytes does
-// without: a window that cannot grow is as good as full.
+// tier. Small bodies are collected or copied for the tier, others are in ristretto's queue,
+// and no tier takes the rest. Take never waits. A caller that gets no bytes does without: a
+// window that cannot grow counts as full.
 type Buffers struct {
 	Left   atomic.Int64 // bytes
 	blocks sync.Pool    // *Block
@@ -28,7 +28,7 @@ func NewBuffers(size int64) *Buffers {
 	return b
 }
 
-// Take takes n bytes, or none and is false.
+// Take reserves n bytes, or none and is false.
 func (b *Buffers) Take(n int64) bool {
 	if b.Left.Add(-n) < 0 {
 		b.Left.Add(n)
@@ -37,7 +37,7 @@ func (b *Buffers) Take(n int64) bool {
 	return true
 }
 
-// Release gives n bytes back.
+// Release returns n reserved bytes.
 func (b *Buffers) Release(n int64) { b.Left.Add(n) }
 
 // Block returns a block, which Recycle takes back. Neither counts its bytes.

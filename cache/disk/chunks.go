@@ -11,8 +11,7 @@ import (
 	"pkgedge/cache/store"
 )
 
-// chunks is a large body on disk that is not vouched for. Many may read it at
-// once.
+// chunks is a large body on disk that is not verified yet. Many may read it at once.
 type chunks struct {
 	disk *Store
 	sum  store.Sum
@@ -23,7 +22,7 @@ type chunks struct {
 	sums []byte
 }
 
-// read reads a chunk into buf and checks it.
+// read reads chunk i into buf and checks it.
 func (c *chunks) read(i int64, buf *[record.ChunkSize]byte) ([]byte, error) {
 	p := buf[:min(record.ChunkSize, c.size-i*record.ChunkSize)]
 	n, err := c.body.ReadAt(p, i*record.ChunkSize)
@@ -62,7 +61,7 @@ func (c *chunks) reader(off, end int64) io.Reader {
 	return &chunkReader{chunks: c, off: off, end: end, whole: off == 0}
 }
 
-// chunkReader is for one reader. Who reads it all has checked it all.
+// chunkReader is one reader's place in chunks. Reading the whole body verifies the file.
 type chunkReader struct {
 	*chunks
 	off, end int64
@@ -105,6 +104,6 @@ func (r *chunkReader) next() {
 	r.rest = r.rest[r.off%record.ChunkSize:]
 	r.rest = r.rest[:min(int64(len(r.rest)), r.end-r.off)]
 	if r.off += int64(len(r.rest)); r.off == r.size && r.whole {
-		r.disk.Index.Vouch(r.sum, fsys.ChangeTime(r.info))
+		r.disk.Index.SetVerified(r.sum, fsys.ChangeTime(r.info))
 	}
 }

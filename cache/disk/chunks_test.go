@@ -20,7 +20,7 @@ func afterAStart(t *testing.T, size int) (d *Store, k store.Key, body []byte) {
 	d = openedDisk(t, t.TempDir(), 64<<20)
 	k, body = store.Key{Site: "s", ID: "large"}, storetest.Payload(1, size)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
-	d.Index.Vouch(k.Sum(), 0)
+	d.Index.SetVerified(k.Sum(), 0)
 	return d, k, body
 }
 
@@ -82,8 +82,8 @@ func TestPartOfALargeBodyEnds(t *testing.T) {
 	}
 }
 
-// Whoever reads all of a large body has vouched for it; afterwards it goes out by
-// sendfile. A part of it vouches for nothing.
+// A large body that was read to its end is verified; afterwards it goes out by sendfile. A
+// read of a part verifies nothing.
 func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 	d, k, body := afterAStart(t, 20*record.ChunkSize)
 	for _, step := range []struct {
@@ -133,7 +133,7 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 		s.Release()
 		storetest.Expect(t, d, k, 0, nil)
 		if d.corrupt.Load() != 1 || d.quarantine.count() != 0 { // larger than a 64th
-			t.Errorf("byte %d: %d spoiled", at, d.corrupt.Load())
+			t.Errorf("byte %d: %d corrupt", at, d.corrupt.Load())
 		}
 		if _, err := os.Stat(d.Path(k.Sum())); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("byte %d: still there: %v", at, err)
@@ -148,14 +148,14 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 		storetest.Flip(t, d.Path(k.Sum()), -1)
 		storetest.Expect(t, d, k, 0, nil)
 		if d.corrupt.Load() != 1 {
-			t.Errorf("%d spoiled", d.corrupt.Load())
+			t.Errorf("%d corrupt", d.corrupt.Load())
 		}
 	})
 	t.Run("found by the scrubber", func(t *testing.T) {
 		d, k, _ := afterAStart(t, record.MaxUnsummed+1)
 		storetest.Flip(t, d.Path(k.Sum()), -1)
 		if d.scrubFile(k.Sum(), hasty(d)); d.corrupt.Load() != 1 {
-			t.Errorf("%d spoiled", d.corrupt.Load())
+			t.Errorf("%d corrupt", d.corrupt.Load())
 		}
 	})
 	t.Run("cut under a reader", func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 	})
 }
 
-// The sums take their room, also where they begin a block.
+// The sums count as space, also where they begin a block.
 func TestSumsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)

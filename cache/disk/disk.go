@@ -17,18 +17,18 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Store is the disk tier: one file for each stored response, found by its key's
-// digest. The file system is the index; what is in memory beside it serves
-// eviction only. See docs/decisions/0003.
+// Store is the disk tier: one file for each stored response, named by its key's digest.
+// The file system is the index of responses. Index, in memory, serves eviction only. See
+// docs/decisions/0003.
 type Store struct {
 	Dir         string
 	limit       int64       // bytes
 	MaxFiles    int64       // files that the index may have
-	unclean     bool        // an earlier edge ended without a close
-	toldUnclean atomic.Bool // about that
+	unclean     bool        // the previous process did not close the tier
+	toldUnclean atomic.Bool // Unclean was called
 	Sys         fsys.Calls
 	lock        *os.File
-	Notify      func(op string, err error) // told of trouble, which is a miss for everybody else
+	Notify      func(op string, err error) // called with each failure, which is a miss for the request
 	Index       *sieve.Set
 	checks      checks
 	Breaker     breaker
@@ -40,26 +40,26 @@ type Store struct {
 	fronts      sync.Pool // *[frontSize]byte
 	chunkBufs   sync.Pool // *[chunkSize]byte
 
-	reserved atomic.Int64 // bytes promised to writers, not yet in index
-	writers  atomic.Int64 // that were promised some
-	promised atomic.Int64 // bytes ever
+	reserved atomic.Int64 // bytes reserved by writers, not yet in Index
+	writers  atomic.Int64 // with a reservation
+	promised atomic.Int64 // bytes reserved since the start
 	measured atomic.Pointer[growthLimit]
 
-	// keyLocks order what changes a key's file: commit, freshen, remove, evict. They
-	// are the locks that I/O is done under. A look-up takes none, but for a file that
-	// the scan has not come to yet.
+	// keyLocks order the changes of a key's file: commit, freshen, remove, evict. I/O
+	// happens under these locks. A look-up takes one only for a file that the scan has
+	// not reached yet.
 	keyLocks [256]sync.Mutex
 
 	corrupt   atomic.Int64 // files that failed a check
 	evictions atomic.Int64
-	scanned   atomic.Int64 // directories whose files are in index
+	scanned   atomic.Int64 // directories whose files are in Index
 	scrubbed  atomic.Int64 // files
 }
 
 const (
 	diskFormat = 3
 	readOnly   = os.O_RDONLY
-	// reserveStep is how much a writer of unknown size reserves at a time.
+	// reserveStep is the number of bytes that a writer of unknown size reserves at a time.
 	reserveStep = 1 << 20
 )
 
@@ -70,27 +70,27 @@ func (d *Store) Path(s store.Sum) string {
 
 func (d *Store) KeyLock(s store.Sum) *sync.Mutex { return &d.keyLocks[s[1]] }
 
-// failed records that writing failed, and tells of it once for each pause.
+// failed records that writing failed, and notifies once for each pause.
 func (d *Store) failed(op string, err error) {
 	if pause := d.Breaker.trip(time.Now()); pause > 0 {
 		d.Notify(op, fmt.Errorf("nothing is written to disk for %v: %w", pause, err))
 	}
 }
 
-// Get opens what is stored, its bytes checked.
+// Get opens the stored response. Its bytes are verified.
 func (d *Store) Get(k store.Key) *store.Entry {
 	sum := k.Sum()
 	return d.Checked(sum, d.Find(k, sum))
 }
 
-// Find opens what is stored. Its head is checked, its bytes may not have been.
+// Find opens the stored response and checks its head. Its bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 	if err != nil {
 		return nil
 	}
 	if h.Meta.Site != k.Site || h.Meta.Key != k.ID {
-		d.SetAside(sum, info) // swapped with another one
+		d.SetAside(sum, info) // the file was swapped with another
 		f.Close()
 		return nil
 	}
@@ -107,8 +107,8 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 	return s
 }
 
-// discover records a file that a look-up opened before the scan has come to it,
-// unless there is none any more.
+// discover records a file that a look-up opened before the scan reached it, unless the
+// file is gone.
 func (d *Store) discover(sum store.Sum, visits uint8) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
@@ -123,8 +123,8 @@ func (d *Store) discover(sum store.Sum, visits uint8) {
 	}
 }
 
-// Checked is s, or nil when its bytes are not what they were. A large body's bytes
-// are checked while they are read.
+// Checked returns s, or nil when its bytes are corrupt. The bytes of a large body are
+// checked while they are read.
 func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	if s == nil {
 		return nil
@@ -138,7 +138,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 			return &s.Entry
 		}
 	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {
-		d.Index.Vouch(sum, s.Changed)
+		d.Index.SetVerified(sum, s.Changed)
 		s.verified = true
 		return &s.Entry
 	}
@@ -147,7 +147,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	return nil
 }
 
-// failedCheck deals with a file whose check ended with that error.
+// failedCheck sets a corrupt file aside, and reports a check that could not read.
 func (d *Store) failedCheck(sum store.Sum, file fs.FileInfo, err error) {
 	if record.IsDamage(err) {
 		d.SetAside(sum, file)
@@ -156,8 +156,8 @@ func (d *Store) failedCheck(sum store.Sum, file fs.FileInfo, err error) {
 	}
 }
 
-// front opens a file and reads its head. Whatever goes wrong is told of, and a
-// damaged file condemned; a missing one is fs.ErrNotExist.
+// openHeadOrSetAside is openHead, but reports a failure and sets a corrupt file aside. A
+// missing file is fs.ErrNotExist, and is not reported.
 func (d *Store) openHeadOrSetAside(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
 	f, h, info, err := d.openHead(sum, flag)
 	switch {
@@ -191,9 +191,9 @@ func (d *Store) openHead(sum store.Sum, flag int) (*os.File, record.Head, fs.Fil
 	return f, h, info, nil
 }
 
-// SetAside puts a file aside that failed a check, or any whose head cannot be read.
-// A look-up that finds damage holds no turn, so that the file may be another one
-// by now; the one that is meant is open.
+// SetAside moves a corrupt file into quarantine. A look-up that finds damage holds no key
+// lock, so another file may have the name by now: file is the one that failed its check, or
+// nil for any whose head is corrupt.
 func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
@@ -206,7 +206,7 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.Index.Discover(sum, size, sieve.FileVisits) // else it would stay among the unseen
+	d.Index.Discover(sum, size, sieve.FileVisits) // a file the scan has not reached counts as unseen
 	d.corrupt.Add(1)
 	path := d.Path(sum)
 	if err == nil {
@@ -215,7 +215,7 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 	d.Notify("check", fmt.Errorf("%w: %s", err, path))
 	if err := d.quarantine.add(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
-		return // it still takes its room
+		return // the file still takes space
 	}
 	d.Index.Remove(sum)
 }
@@ -237,13 +237,13 @@ func (d *Store) Remove(k store.Key, id uint64) {
 	d.Index.Discover(sum, onDisk(info.Size()), visitsOf(k))
 	if err := d.Sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
-		return // it still takes its room
+		return // the file still takes space
 	}
 	d.Index.Remove(sum)
 }
 
-// rateLimited tells of the same sort of trouble once in a second: a disk that fails
-// fails for every request.
+// rateLimited passes one notification per op and second on: a failing disk fails for every
+// request.
 func rateLimited(notify func(string, error)) func(string, error) {
 	var mu sync.Mutex
 	last := make(map[string]time.Time) // by op, of which there are few
@@ -262,8 +262,8 @@ func rateLimited(notify func(string, error)) func(string, error) {
 	}
 }
 
-// Has asks the file system, which decides what is stored: the index may not know
-// of a file yet. What cannot be told is a yes.
+// Has reports whether a file is stored. It asks the file system, because Index may not know
+// the file yet. An error other than fs.ErrNotExist counts as stored.
 func (d *Store) Has(sum store.Sum) bool {
 	f, err := d.Sys.Open(d.Path(sum), readOnly)
 	if err == nil {
@@ -272,7 +272,7 @@ func (d *Store) Has(sum store.Sum) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// StillStored says that a file that was opened is the one that is stored.
+// StillStored reports whether an open file is still the stored one.
 func (d *Store) StillStored(sum store.Sum, file fs.FileInfo) bool {
 	f, err := d.Sys.Open(d.Path(sum), readOnly)
 	if err != nil {
@@ -283,7 +283,7 @@ func (d *Store) StillStored(sum store.Sum, file fs.FileInfo) bool {
 	return err == nil && os.SameFile(info, file)
 }
 
-// visitsOf is the visits that a hit leaves a response with.
+// visitsOf is the number of SIEVE visits that a hit leaves a response with.
 func visitsOf(k store.Key) uint8 {
 	if k.Metadata {
 		return sieve.MetadataVisits
@@ -291,11 +291,10 @@ func visitsOf(k store.Key) uint8 {
 	return sieve.FileVisits
 }
 
-// Unclean says that the disk tier has what an edge left that was not closed: it was
-// killed, or lost its power. After that, files may be back that had been evicted,
-// whose removal was never made durable. So whoever left out a purge because nothing
-// was held has to make up for it, and has all the time until Close: the next cache
-// is told again unless this one is asked.
+// Unclean reports whether the previous process was killed or lost its power. Then evicted
+// files may be back, because their removal was never made durable, and a purge that was left
+// out because nothing was stored must be made up for. Unless Unclean is called before Close,
+// the next process reports the same again.
 func (d *Store) Unclean() bool {
 	d.toldUnclean.Store(true)
 	return d.unclean

@@ -187,7 +187,7 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	storetest.Expect(t, d, one, 0, nil)
 	storetest.Expect(t, d, two, 0, nil)
 	if used, _ := storetest.Files(t, d.Dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.bytes.Load() {
-		t.Errorf("%d bytes, counted %d, %d spoiled; want 0, 0, 2", used, d.Used(), d.corrupt.Load())
+		t.Errorf("%d bytes, counted %d, %d corrupt; want 0, 0, 2", used, d.Used(), d.corrupt.Load())
 	}
 	storetest.Write(t, d, one, storetest.Meta(one, 3, b), b)
 	storetest.Expect(t, d, one, 3, b) // and the place can be used again
@@ -219,7 +219,7 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 				t.Errorf("still there: %v", err)
 			}
 			if d.corrupt.Load() != 1 || d.Index.Count.Load() != 0 {
-				t.Errorf("%d spoiled, %d in the index", d.corrupt.Load(), d.Index.Count.Load())
+				t.Errorf("%d corrupt, %d in the index", d.corrupt.Load(), d.Index.Count.Load())
 			}
 		})
 	}

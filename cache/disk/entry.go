@@ -14,9 +14,9 @@ type Entry struct {
 	store.Entry
 	raw      fsys.At // unchecked
 	Info     fs.FileInfo
-	Changed  int64   // when the file was changed
-	verified bool    // its bytes have been checked since
-	chunks   *chunks // checks the bytes while they are read; nil where that is not needed
+	Changed  int64   // the file's change time
+	verified bool    // the bytes were checked since Changed
+	chunks   *chunks // checks the bytes while they are read; nil when verified or small
 	released atomic.Bool
 }
 

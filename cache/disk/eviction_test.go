@@ -11,14 +11,14 @@ import (
 )
 
 // BenchmarkEviction replays a registry's day against the index and two other
-// policies, each with room for a twentieth of the bytes, and prints what part
-// of the requests and of the bytes each answers:
+// policies, each with space for a twentieth of the bytes, and prints the share of the
+// requests and of the bytes that each answers:
 //
 //	go test -run xxx -bench Eviction -benchtime 1x -v ./cache
 //
-// A quarter of the requests is for what is never asked for again. Sizes are
-// log-normal around 20 kB; one in ten objects is metadata. With drift, what is
-// popular changes: every 1,000 requests an object changes places with another.
+// A quarter of the requests is for objects that are never requested again. Sizes are
+// log-normal around 20 kB; one in ten objects is metadata. With drift, popularity changes:
+// every 1,000 requests an object changes places with another.
 func BenchmarkEviction(b *testing.B) {
 	const requests, objects = 1_000_000, 200_000
 	for name, drift := range map[string]bool{"steady": false, "drift": true} {
@@ -66,7 +66,7 @@ type asked struct {
 	metadata bool
 }
 
-// evictionPolicy answers a request from what it holds, or takes it in.
+// evictionPolicy answers a request from its objects, or adds the object.
 type evictionPolicy interface{ ask(r asked) bool }
 
 // replay makes a trace, the same each time, and the bytes of all its objects.

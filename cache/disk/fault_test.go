@@ -94,8 +94,8 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 	}
 }
 
-// A power cut leaves files short, empty or with holes: each is a miss, and the
-// others are what they were.
+// A power cut leaves files short, empty or with holes: each is a miss, and the other files
+// are as before.
 func TestDiskPowerCut(t *testing.T) {
 	for _, cut := range []struct {
 		name string
@@ -144,19 +144,19 @@ func TestDiskPowerCut(t *testing.T) {
 func TestDiskQuarantineIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	spoil := func(i, size int) {
+	corruptFile := func(i, size int) {
 		k, b := store.Key{Site: "s", ID: fmt.Sprint(i)}, storetest.Payload(i, size)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Flip(t, d.Path(k.Sum()), -1)
 		storetest.Expect(t, d, k, 0, nil)
 	}
 	for i := range 30 {
-		spoil(i, 100)
+		corruptFile(i, 100)
 	}
-	spoil(30, 2<<20) // more than a 64th
+	corruptFile(30, 2<<20) // more than a 64th
 	left, err := os.ReadDir(filepath.Join(dir, "quarantine"))
 	if err != nil || len(left) != maxQuarantined || d.quarantine.count() != maxQuarantined || d.corrupt.Load() != 31 {
-		t.Errorf("%d files kept aside, counted %d of %d spoiled; want %d of 31: %v", len(left), d.quarantine.count(), d.corrupt.Load(), maxQuarantined, err)
+		t.Errorf("%d files kept aside, counted %d of %d corrupt; want %d of 31: %v", len(left), d.quarantine.count(), d.corrupt.Load(), maxQuarantined, err)
 	}
 	used := d.quarantine.bytes.Load()
 	d.Close()
@@ -165,14 +165,14 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 		t.Errorf("after a restart %d files of %d bytes, want %d of %d", d.quarantine.count(), d.quarantine.bytes.Load(), maxQuarantined, used)
 	}
 	for i := range 4 {
-		spoil(100+i, 400_000)
+		corruptFile(100+i, 400_000)
 	}
 	if have := d.quarantine.bytes.Load(); have > d.limit/64 || d.quarantine.count() != 2 {
 		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.count(), d.limit/64)
 	}
 }
 
-// A file that cannot be removed still takes its room.
+// A file that cannot be removed still takes space.
 func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
 	for name, lose := range map[string]func(d *Store){
@@ -208,7 +208,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	}
 }
 
-// Between the choice of what to evict and its removal, it may have been replaced.
+// A file may be replaced between the choice to evict it and its removal.
 func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
@@ -221,8 +221,8 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	storetest.Expect(t, d, k, 2, b)
 }
 
-// Who found damage holds no turn: the file may be another one by now, and what
-// cannot be read is not known to be damaged.
+// A look-up that finds damage holds no key lock, so the file may be another one by now. A
+// file that cannot be read is not known to be corrupt.
 func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
@@ -241,7 +241,7 @@ func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	d.Sys.Read = real
 	storetest.Expect(t, d, k, 2, b)
 	if d.corrupt.Load() != 0 {
-		t.Errorf("%d spoiled", d.corrupt.Load())
+		t.Errorf("%d corrupt", d.corrupt.Load())
 	}
 	// A freshening meanwhile leaves the file, and its damage.
 	if err := d.Freshen(k, 2, storetest.Meta(k, 3, b)); err != nil {

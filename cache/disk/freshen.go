@@ -19,17 +19,17 @@ func (d *Store) Freshen(k store.Key, old uint64, m *store.Meta) error {
 	if !errors.Is(err, record.ErrTooLarge) || len(raw) > 1<<record.MaxSlotLog {
 		return err
 	}
-	room := onDisk(int64(len(raw)))
-	if err := d.reserve(room, 0); err != nil { // which takes turns
+	tail := onDisk(int64(len(raw)))
+	if err := d.reserve(tail, 0); err != nil { // evicts, which takes key locks
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
-	defer d.reserved.Add(-room)
+	defer d.reserved.Add(-tail)
 	return d.freshen(k, old, m, raw, true)
 }
 
-// freshen writes a Meta into the slot that does not hold the present one; with
-// room for it, also behind the body.
-func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room bool) error {
+// freshen writes a Meta into the slot without the present one. With mayGrow, a Meta that
+// outgrew its slot goes behind the body.
+func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayGrow bool) error {
 	sum := k.Sum()
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
@@ -45,9 +45,9 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room
 	if h.Meta.ID != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
 		return store.ErrGone
 	}
-	verified := d.Index.Vouched(sum, fsys.ChangeTime(info))
+	verified := d.Index.Verified(sum, fsys.ChangeTime(info))
 	if !record.Fits(raw, h.SlotLog) {
-		if !room {
+		if !mayGrow {
 			return record.ErrTooLarge
 		}
 		if raw, err = d.writeTail(sum, f, &h, info.Size(), raw); err != nil {
@@ -56,21 +56,21 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, room
 		}
 	}
 	if k.Metadata && info.Mode()&metadataMode == 0 {
-		d.Sys.Chmod(f, fsys.FileMode|metadataMode) // an older edge's; without it, the next start knows it less well
+		d.Sys.Chmod(f, fsys.FileMode|metadataMode) // a file of an older edge; a failure costs the next scan this hint
 	}
 	slot, at := h.OtherSlot(raw)
 	if _, err := d.Sys.Write(f, slot, at); err != nil {
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
-	if verified { // the change was ours, and left the body
-		d.Index.Vouch(sum, d.changeTime(f))
+	if verified { // this write moved the change time and left the body
+		d.Index.SetVerified(sum, d.changeTime(f))
 	}
 	return nil
 }
 
-// writeTail writes a Meta behind the end, and returns what its slot is to hold.
-// The turn is held, and room was made.
+// writeTail writes a Meta behind the body and its sums, and returns the bytes of the slot
+// that points to it. The key lock is held, and space is reserved.
 func (d *Store) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64, raw []byte) ([]byte, error) {
 	at := h.TailExtent(int64(len(raw)))
 	d.Index.Discover(sum, onDisk(size), sieve.FileVisits)

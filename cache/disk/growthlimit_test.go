@@ -26,7 +26,7 @@ func fillMetadata(t *testing.T, d *Store, n, size int) {
 	}
 }
 
-// What cannot be kept in the end costs nothing that is there.
+// A body that cannot be stored in the end evicts nothing.
 func TestNothingIsEvictedInVain(t *testing.T) {
 	k := store.Key{Site: "s", ID: "large"}
 	for _, tt := range []struct {
@@ -102,9 +102,8 @@ func TestSpaceForABodyThatGrows(t *testing.T) {
 	storetest.Expect(t, d, k, 999, b)
 }
 
-// At the mark each promise displaces what it takes itself, however often it is
-// measured while another one is being kept, and though a stranger takes what the
-// tier lets go of.
+// At the growth limit each reservation evicts its own size: also when the space is measured
+// during another one, and when another program takes the freed space.
 func TestGrowthLimitEvictsOnce(t *testing.T) {
 	left := fsys.Space{Free: 1 << 40, Total: 1 << 41, FreeFiles: 1e6, Files: 1e7}
 	d := storeWithSpace(t, &left)
@@ -247,8 +246,7 @@ func TestScanTriesAFileAgain(t *testing.T) {
 	})
 }
 
-// The index has the files that it may have and no more, whatever is
-// written, and whatever is found.
+// Index has at most its number of files, after writes and after a scan.
 func TestIndexIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)

@@ -18,7 +18,7 @@ const killDir = "EDGE_TEST_KILL_DIR"
 
 func killKey(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i % 20)} }
 
-// A SIGKILL at any moment leaves what was committed, and nothing partial.
+// A SIGKILL at any moment leaves the committed responses, and nothing partial.
 func TestDiskKilled(t *testing.T) {
 	if dir := os.Getenv(killDir); dir != "" {
 		untilKilled(t, dir)

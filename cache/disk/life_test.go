@@ -11,11 +11,11 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// history is what was done to each key, and so what may be found: whatever was
-// there when an operation failed, or what the operation was to bring.
+// history has the operations on each key, and so the responses that may be found: after a
+// failed operation, the one before or the one it was to bring.
 type history struct {
 	bodies map[string]map[uint64][]byte // by key and ID, committed or tried
-	sure   map[string]uint64            // the ID that must be found; 0 for what may be gone
+	sure   map[string]uint64            // the ID that must be found; 0 where the response may be gone
 	maybe  map[string][]uint64          // others that may be found instead
 }
 
@@ -58,7 +58,7 @@ func (h *history) check(t *testing.T, s store.Store, strict bool) {
 	}
 }
 
-// life is what happens to a disk tier. It goes on after every error, as an edge
+// life is a sequence of operations on a disk tier. It goes on after every error, as an edge
 // does.
 type life struct {
 	*Store
@@ -130,10 +130,10 @@ func (l *life) small() {
 	l.get("both")
 }
 
-// large is what happens to a body with sums, and to fields beyond their slot.
+// large is a life of a body with sums, and of fields beyond their slot.
 func (l *life) large() {
 	l.commit("huge", record.MaxUnsummed+1, -1)
-	l.Index.Vouch(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
+	l.Index.SetVerified(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
 	l.get("huge")
 	l.renew("huge", l.id, storetest.Long(4000))
 	l.renew("huge", l.id, storetest.Long(9000))

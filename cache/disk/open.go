@@ -44,7 +44,7 @@ func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (
 	return d, nil
 }
 
-// prepare makes a directory ready that may be an earlier edge's.
+// prepare locks the directory, checks its format and removes temporary files.
 func (d *Store) prepare() error {
 	switch err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
@@ -62,13 +62,14 @@ func (d *Store) prepare() error {
 	return errors.Join(d.readClosedMark(), d.tryCreate())
 }
 
-// closedMark is what the lock file holds after a close.
+// closedMark is the content of the lock file after a close.
 const closedMark = "closed\n"
 
-// begin finds out whether the earlier edge was closed, and forgets that.
+// readClosedMark finds out whether the previous process closed the tier, and removes the
+// mark.
 func (d *Store) readClosedMark() error {
 	have := make([]byte, len(closedMark))
-	d.Sys.Read(d.lock, have, 0) // what cannot be read was not closed
+	d.Sys.Read(d.lock, have, 0) // an unreadable mark counts as none
 	d.unclean = string(have) != closedMark && d.Index.Unseen.Load() > 0
 	err := d.Sys.Cut(d.lock, 0)
 	if err == nil {
@@ -80,8 +81,8 @@ func (d *Store) readClosedMark() error {
 	return nil
 }
 
-// sweep removes what a stopped edge was writing, which was never committed. What
-// stays takes its room.
+// removeTemporary removes the files that the previous process did not commit. A file that
+// cannot be removed counts as reserved.
 func (d *Store) removeTemporary() error {
 	left, errs := d.Sys.List(filepath.Join(d.Dir, "tmp"))
 	for _, e := range left {
@@ -97,7 +98,7 @@ func (d *Store) removeTemporary() error {
 	return errs
 }
 
-// known is what the files of an earlier edge take, in bytes, no less than that.
+// earlierBytes is an upper bound of the bytes that the previous process left.
 func (d *Store) earlierBytes() int64 {
 	if have, err := d.Sys.List(filepath.Join(d.Dir, "objects")); err == nil && len(have) == 0 {
 		return 0
@@ -105,7 +106,7 @@ func (d *Store) earlierBytes() int64 {
 	return d.watermark.read()
 }
 
-// try finds out whether files can be made. A full disk is trouble that passes.
+// tryCreate finds out whether files can be created. A full disk is no error: it passes.
 func (d *Store) tryCreate() error {
 	path := filepath.Join(d.Dir, "tmp", "try")
 	f, err := d.Sys.Open(path, os.O_CREATE|os.O_RDWR)
@@ -136,8 +137,8 @@ func (d *Store) checkFormat() error {
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("cannot read the cache directory: %w", err)
 	}
-	// A power cut may have left anything here. Every cache file says its format
-	// too, so only a number that is not ours counts.
+	// A power cut may have left anything here. Every cache file has its format too, so
+	// only another number counts.
 	switch n, err := strconv.Atoi(strings.TrimSpace(string(have[:size]))); {
 	case err == nil && n > diskFormat:
 		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
@@ -145,7 +146,7 @@ func (d *Store) checkFormat() error {
 	case err == nil && n == diskFormat:
 		return nil
 	}
-	// An older edge reads none of what this one writes, and is refused from now on.
+	// An older edge cannot read the new files, and is refused from now on.
 	if err = d.Sys.Cut(f, 0); err == nil {
 		_, err = d.Sys.Write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
 	}
@@ -157,12 +158,12 @@ func (d *Store) checkFormat() error {
 
 func (d *Store) Close() error {
 	if d.closed.Swap(true) {
-		return nil // the directory may be another one's by now
+		return nil // another process may have the directory by now
 	}
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)
 	if !d.unclean || d.toldUnclean.Load() {
 		if _, err := d.Sys.Write(d.lock, []byte(closedMark), 0); err == nil {
-			d.Sys.Sync(d.lock) // after which what was evicted stays evicted
+			d.Sys.Sync(d.lock) // after the sync evicted files stay evicted
 		}
 	}
 	return d.lock.Close()

@@ -56,8 +56,8 @@ func TestDiskOpenFaults(t *testing.T) {
 	}
 }
 
-// Whoever begins is told of an edge that was not closed, and goes on being told
-// until somebody has asked.
+// Unclean is true after an edge that was not closed, and in each later one until a call of
+// it.
 func TestUnclean(t *testing.T) {
 	for _, tt := range []struct {
 		rule string

@@ -10,12 +10,11 @@ import (
 	"pkgedge/cache/fsys"
 )
 
-// maxQuarantined bounds the files that are kept aside.
+// maxQuarantined is the number of files that quarantine keeps at most.
 const maxQuarantined = 16
 
-// quarantine keeps the newest files that failed a check, for whoever wants to
-// know what became of them: up to 16, and up to a 64th of the disk tier's bytes,
-// which count as used. Nothing reads them.
+// quarantine keeps the newest corrupt files for inspection by an operator: up to 16 files,
+// and up to a 64th of the disk tier's bytes, which count as used. The tier never reads them.
 type quarantine struct {
 	dir   string
 	limit int64 // bytes
@@ -31,7 +30,7 @@ type quarantined struct {
 	size int64 // bytes on disk
 }
 
-// find counts the files an earlier edge left.
+// load counts the files that the previous process left.
 func (q *quarantine) load() error {
 	entries, err := q.sys.List(q.dir)
 	type aged struct {
@@ -55,15 +54,15 @@ func (q *quarantine) load() error {
 	return err
 }
 
-// take moves a file of that many bytes on disk aside, or removes it when it is
-// too large to keep.
+// add moves a file of size bytes on disk into quarantine, or removes it when it is too
+// large to keep.
 func (q *quarantine) add(path, name string, size int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if size > q.limit {
 		return q.sys.Remove(path)
 	}
-	q.files = slices.DeleteFunc(q.files, func(f quarantined) bool { // which the rename replaces
+	q.files = slices.DeleteFunc(q.files, func(f quarantined) bool { // the rename replaces it
 		if f.name == name {
 			q.bytes.Add(-f.size)
 		}
@@ -78,8 +77,8 @@ func (q *quarantine) add(path, name string, size int64) error {
 	return nil
 }
 
-// shrink removes the oldest until that many files and bytes more fit. q.mu is
-// held, also over the removals: they are rare, and nobody else waits for it.
+// shrink removes the oldest files until files and bytes more fit. q.mu is held, also over
+// the removals: they are rare, and no request waits for q.mu.
 func (q *quarantine) shrink(files int, bytes int64) {
 	for len(q.files) > 0 && (len(q.files)+files > maxQuarantined || q.bytes.Load()+bytes > q.limit) {
 		q.sys.Remove(filepath.Join(q.dir, q.files[0].name)) // one that stays is found at the next start

@@ -12,12 +12,12 @@ import (
 	"pkgedge/cache/store"
 )
 
-// directories is how many there are below objects.
+// directories is the number of directories below objects.
 const directories = 256
 
 func directory(i int) string { return hex.EncodeToString([]byte{byte(i)}) }
 
-// sumOf is the sum that a file is named by.
+// sumOf decodes the sum from a file's name.
 func sumOf(dir, name string) (sum store.Sum, ok bool) {
 	if len(name) != 2*len(sum)-2 {
 		return sum, false
@@ -26,18 +26,16 @@ func sumOf(dir, name string) (sum store.Sum, ok bool) {
 	return sum, err == nil && n == len(sum)
 }
 
-// scanStep is how many files the scan asks about before it rests, for as long as
-// they took: at most half a disk's and half a processor's time is spent on it.
+// scanStep is the number of files that the scan reads before it rests for as long as they
+// took. So it spends at most half of a disk's and of a processor's time.
 const scanStep = 256
 
-// scanAgain is how long the scan waits at first for a directory that could not
-// be read.
+// scanAgain is the first wait before the scan retries an unreadable directory.
 const scanAgain = 10 * time.Millisecond
 
-// Scan fills the index with the files an earlier edge left. Until it is done,
-// files are served all the same, what they take is known only as a whole, and
-// those not seen yet are not evicted. A directory that cannot be read, or a file of
-// it, is tried again later.
+// Scan fills Index with the files that the previous process left. Before it ends, all files
+// are served, only an upper bound of their bytes is known, and unseen files are not evicted.
+// A directory with an unreadable entry is scanned again later.
 func (d *Store) Scan(stop <-chan struct{}) {
 	p := scanPace{began: time.Now(), left: scanStep}
 	todo := make([]int, directories)
@@ -70,8 +68,7 @@ func (d *Store) Scan(stop <-chan struct{}) {
 	d.evictTo(d.limit, d.MaxFiles)
 }
 
-// scanDirectory records the files of a directory, and evicts where they are more
-// than the index may have.
+// scanDirectory records the files of a directory, and evicts when Index has too many.
 func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
 	entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", dir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,8 +88,8 @@ func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) err
 	return err
 }
 
-// scanFile records a file, unless it has gone. The turn is held so that it does
-// not go in between.
+// scanFile records a file, unless it is gone. The key lock keeps it from being removed in
+// between.
 func (d *Store) scanFile(sum store.Sum, e fs.DirEntry) error {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
@@ -121,7 +118,7 @@ type scanPace struct {
 	left  int
 }
 
-// rest counts a file, and says whether stop came.
+// rest counts a file, and reports whether stop was closed.
 func (p *scanPace) rest(stop <-chan struct{}) bool {
 	if p.left--; p.left > 0 {
 		return false
@@ -133,7 +130,7 @@ func (p *scanPace) rest(stop <-chan struct{}) bool {
 	return false
 }
 
-// stopped waits, and says whether stop came meanwhile.
+// stopped waits, and reports whether stop was closed meanwhile.
 func stopped(stop <-chan struct{}, wait time.Duration) bool {
 	if wait <= 0 {
 		select {
@@ -153,7 +150,7 @@ func stopped(stop <-chan struct{}, wait time.Duration) bool {
 	}
 }
 
-// metadataMode is the sticky bit, which means nothing for a file. Here it says that
-// the file's response is metadata, so that the scan knows without opening the file. It
-// is a hint. A file that has lost it is metadata again from its next hit on.
+// metadataMode is the sticky bit, which means nothing for a file. It marks a response that
+// is metadata, so that the scan knows without opening the file. It is a hint: a file that
+// has lost it counts as metadata again from its next hit on.
 const metadataMode = fs.ModeSticky

@@ -12,20 +12,19 @@ import (
 	"pkgedge/cache/store"
 )
 
-// The scrubber reads every file once in a while, for bytes that rot where no
-// look-up checks them: below the file system, which leaves no change time. It
-// reads no faster than scrubRate, an eighth of that while clients read from the
-// disk too, one file at a time, and rests between rounds.
+// The scrubber finds bytes that rot below the file system, which leaves no change time. It
+// reads one file at a time, no faster than scrubRate, at an eighth of that while clients
+// read from the disk, and pauses for scrubEvery between passes.
 const (
 	scrubRate  = 8 << 20 // bytes per second
 	scrubYield = 8
 	scrubEvery = 24 * time.Hour
 )
 
-// Scrub reads everything, again and again.
+// Scrub checks all files, pass after pass, until stop is closed.
 func (d *Store) Scrub(stop <-chan struct{}) {
 	p := &scrubPace{disk: d, stop: stop, rate: scrubRate}
-	for !stopped(stop, time.Minute) { // a start has better things to do
+	for !stopped(stop, time.Minute) { // requests after a start go first
 		for i := range directories {
 			entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", directory(i)))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +55,7 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	}
 	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 	if err != nil {
-		return // gone, or condemned
+		return // gone, or set aside
 	}
 	defer f.Close()
 	k := store.Key{Site: h.Meta.Site, ID: h.Meta.Key}
@@ -72,23 +71,23 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	case err != nil:
 		d.Notify("scrub", err)
 	default:
-		d.Index.Vouch(sum, fsys.ChangeTime(info))
+		d.Index.SetVerified(sum, fsys.ChangeTime(info))
 	}
 	d.scrubbed.Add(1)
 }
 
-// errStopped ends what is done in the background.
+// errStopped ends a scrub when the tier closes.
 var errStopped = errors.New("the cache is closing")
 
-// scrubPace says how fast the scrubber may read.
+// scrubPace limits the scrubber's bytes per second.
 type scrubPace struct {
 	disk    *Store
 	stop    <-chan struct{}
 	rate    time.Duration // bytes per second
-	lookups int64         // when it rested last
+	lookups int64         // at the last rest
 }
 
-// rest takes the time that reading n bytes may take.
+// rest waits for as long as reading n bytes may take.
 func (p *scrubPace) rest(n int) error {
 	wait := time.Duration(n) * time.Second / p.rate
 	if lookups := p.disk.lookups.Load(); lookups != p.lookups {
@@ -101,7 +100,7 @@ func (p *scrubPace) rest(n int) error {
 	return nil
 }
 
-// paced is a body that is read at a pace.
+// paced is a body that is read at a scrubPace.
 type paced struct {
 	io.ReaderAt
 	pace *scrubPace

@@ -24,7 +24,7 @@ func scrubbing(t *testing.T, d *Store) {
 	})
 }
 
-// What rots below the file system leaves no change time; the scrubber finds it.
+// Bytes that rot below the file system leave no change time; the scrubber finds them.
 func TestScrubFindsRot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openedDisk(t, t.TempDir(), 8<<20)
@@ -35,13 +35,13 @@ func TestScrubFindsRot(t *testing.T) {
 		rotten := store.Key{Site: "s", ID: "3"}
 		storetest.Flip(t, d.Path(rotten.Sum()), -1)
 		s := d.Find(rotten, rotten.Sum())
-		d.Index.Vouch(rotten.Sum(), s.Changed) // as if nobody had written to it
+		d.Index.SetVerified(rotten.Sum(), s.Changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if d.scrubbed.Load() != 5 || d.corrupt.Load() != 1 || d.quarantine.count() != 1 {
-			t.Errorf("%d scrubbed, %d spoiled, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.corrupt.Load(), d.quarantine.count())
+			t.Errorf("%d scrubbed, %d corrupt, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.corrupt.Load(), d.quarantine.count())
 		}
 		storetest.Expect(t, d, rotten, 0, nil)
 		storetest.Expect(t, d, store.Key{Site: "s", ID: "2"}, 3, storetest.Payload(2, 5000))
@@ -112,7 +112,7 @@ func TestScrubFindsSwappedFiles(t *testing.T) {
 	}
 }
 
-// What cannot be read may be read another time.
+// A file that cannot be read now may be readable later.
 func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 100_000)
@@ -125,11 +125,11 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 		return real(f, p, off)
 	}
 	d.scrubFile(k.Sum(), hasty(d))
-	d.Index.Vouch(k.Sum(), 1) // to be checked again
+	d.Index.SetVerified(k.Sum(), 1) // to be checked again
 	storetest.Expect(t, d, k, 0, nil)
 	d.Sys.Read = real
 	storetest.Expect(t, d, k, 1, b)
 	if d.corrupt.Load() != 0 {
-		t.Error("counted as spoiled")
+		t.Error("counted as corrupt")
 	}
 }

@@ -10,40 +10,40 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Some of the file system is left to others: a hundredth of it and 64 MiB, a
-// hundredth of its inodes and 1,024, but no more than a tenth of either. Once that
-// is all there is, the mark is reached: the tier evicts as much as it takes in. It
-// does not grow, and shrinks by what the last file evicted for a response was too
-// large: whoever fills the disk must not empty the cache.
+// Part of the file system is left to other programs: a hundredth of it and 64 MiB, a
+// hundredth of its inodes and 1,024, but at most a tenth of either. When only that part is
+// free, the tier has reached its growth limit: it evicts as many bytes as it writes, but for
+// the excess of the last file evicted. So a program that fills the disk does not empty the
+// cache.
 const (
 	keepBytes    = 64 << 20
 	keepFiles    = 1024
 	measureEvery = time.Second
-	measureBytes = 8 << 20 // and whenever that much was promised
+	measureBytes = 8 << 20 // measure again after that many reserved bytes
 )
 
-// onDisk is what a file of that many bytes takes: whole blocks, its inode, and
-// its directory entry.
+// onDisk is the space of a file of size bytes: whole blocks, its inode and its directory
+// entry.
 func onDisk(size int64) int64 { return (size+4095)&^4095 + 512 }
 
-// growthLimit are how far the tier may grow, as measured at a moment: files from how
-// many there were at the start.
+// growthLimit is the size up to which the tier may grow, as measured at a moment. Its files
+// count from the number at the start.
 type growthLimit struct {
 	at           time.Time
-	promised     int64 // when it was measured
+	promised     int64 // Store.promised at the measurement
 	bytes, files int64
 }
 
-// Used is what the tier's files take, in bytes, no less than that.
+// Used is an upper bound of the bytes of the tier's files.
 func (d *Store) Used() int64 { return d.Index.Used.Load() + d.unevictable() }
 
-// fixed is what of it cannot be evicted: no file of it is known, or it is on its
-// way out.
+// unevictable is the part of Used that eviction cannot free: unseen files, files that are
+// being removed, and quarantine.
 func (d *Store) unevictable() int64 {
 	return d.Index.Leaving.Load() + d.Index.Unrecorded() + d.quarantine.bytes.Load()
 }
 
-// growthLimit returns how far the file system lets the tier grow now.
+// growthLimit measures the file system, at most once in measureEvery or measureBytes.
 func (d *Store) growthLimit() growthLimit {
 	now, promised := time.Now(), d.promised.Load()
 	if l := d.measured.Load(); l != nil && now.Sub(l.at) < measureEvery && promised-l.promised < measureBytes {
@@ -60,13 +60,13 @@ func (d *Store) growthLimit() growthLimit {
 	return l
 }
 
-// spare is how much of what is free may be taken.
+// spare is the part of free that the tier may take.
 func spare(free, total, keep int64) int64 {
 	return max(0, free-min(max(total/100, keep), total/10))
 }
 
-// reserve promises a writer that many bytes more, and files, which is 1 at first,
-// and evicts until they fit. Nothing is evicted for a promise that cannot be kept.
+// reserve reserves need bytes and files for a writer, and evicts until they fit. files is 1
+// for a writer's first reservation. A reservation that cannot fit evicts nothing.
 func (d *Store) reserve(need, files int64) error {
 	d.promised.Add(need)
 	if !d.reserveBytes(need) {
@@ -75,7 +75,9 @@ func (d *Store) reserve(need, files int64) error {
 	d.writers.Add(files)
 	err := d.makeSpace(need, files)
 	if err == nil {
-		err = d.watermark.allow(d.Used() + d.reserved.Load())
+		if total := d.Used() + d.reserved.Load(); total > d.watermark.noted.Load() {
+			err = d.watermark.allow(total)
+		}
 		if err != nil {
 			d.failed("count", err)
 		}
@@ -87,8 +89,8 @@ func (d *Store) reserve(need, files int64) error {
 	return err
 }
 
-// promise reserves need bytes, unless they do not fit even when all is evicted
-// that can be. What does not fit counts at no moment, or others would evict for it.
+// reserveBytes counts need bytes as reserved, unless they cannot fit after any eviction. A
+// refused reservation counts at no moment, or other writers would evict for it.
 func (d *Store) reserveBytes(need int64) bool {
 	for {
 		before := d.reserved.Load()
@@ -101,11 +103,10 @@ func (d *Store) reserveBytes(need int64) bool {
 	}
 }
 
-// makeSpace evicts for a promise of that many bytes and files. Where the mark is
-// passed, that is what the promise itself takes, at most: of what is passed beyond
-// that, others have evicted for some, and strangers have the rest. All promises
-// together displace half of the tier there, for a body of unknown size may turn
-// out too large to keep.
+// makeSpace evicts for a reservation of need bytes and files. Beyond the growth limit it
+// evicts at most the reservation's own size: other writers evict for theirs, and other
+// programs took the rest. There all reservations together displace at most half of the tier,
+// because a body of unknown size may turn out too large to keep.
 func (d *Store) makeSpace(need, files int64) error {
 	l := d.growthLimit()
 	need = min(need, d.Used()+d.reserved.Load()-l.bytes)
@@ -124,8 +125,8 @@ func (d *Store) makeSpace(need, files int64) error {
 	return d.evictTo(d.limit, d.MaxFiles)
 }
 
-// evictTo evicts until the tier keeps to that many bytes, and its index to that
-// many files, with what is promised.
+// evictTo evicts until the tier has at most bytes, and Index at most files, both with
+// reservations.
 func (d *Store) evictTo(bytes, files int64) error {
 	for d.Used()+d.reserved.Load() > bytes || d.Index.Count.Load()+d.writers.Load() > files {
 		if _, err := d.Evict(); err != nil {
@@ -135,7 +136,7 @@ func (d *Store) evictTo(bytes, files int64) error {
 	return nil
 }
 
-// Evict evicts one file, and returns what it took.
+// Evict evicts one file, and returns its size on disk.
 func (d *Store) Evict() (size int64, err error) {
 	sum, size, ok := d.Index.Evict()
 	if !ok {
@@ -144,8 +145,8 @@ func (d *Store) Evict() (size int64, err error) {
 	return size, d.unlink(sum, size)
 }
 
-// unlink removes the file of an evicted entry, unless another one was committed
-// in its place, or a look-up found it before it went.
+// unlink removes the file of an evicted entry, unless the key is in Index again: by a commit
+// or by a look-up that found the file.
 func (d *Store) unlink(sum store.Sum, size int64) error {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
@@ -155,7 +156,7 @@ func (d *Store) unlink(sum store.Sum, size int64) error {
 		return nil
 	}
 	if err := d.Sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.Index.Restore(sum, size) // it still takes its room
+		d.Index.Restore(sum, size) // the file still takes space
 		d.failed("evict", err)
 		return fmt.Errorf("cannot evict: %w", err)
 	}

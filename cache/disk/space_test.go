@@ -131,7 +131,7 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
 		b := storetest.Payload(i, 30_000+i*100)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
-		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not what makes room
+		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not evicted
 		used, count := storetest.Files(t, dir)
 		if used > limit || used != d.Index.Used.Load() || int64(count) != d.Index.Count.Load() {
 			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.Index.Used.Load(), d.Index.Count.Load(), limit)
@@ -142,7 +142,7 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 	}
 }
 
-// A file takes its room until it is gone, whoever removes it.
+// A file counts as space until it is gone, by any removal.
 func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 10_000)
 	for name, lose := range map[string]func(d *Store){

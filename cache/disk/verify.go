@@ -3,31 +3,26 @@ package disk
 import (
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
-	"pkgedge/cache/fsys"
 	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
 
-// A body on disk goes out by sendfile, which looks at no byte. So a file's bytes
-// are checked when it is opened for the first time since the edge started, and
-// again whenever its change time is another one than at the last check: whoever
-// writes to it leaves that trace. What rots below the file system without one is
-// for the scrubber to find.
+// A body on disk goes out by sendfile, which looks at no byte. So a file is verified when
+// it is opened for the first time after a start, and again whenever its change time has
+// moved: every write moves it. The scrubber finds bytes that rot below the file system.
 
-// checks are the verifications under way. Whoever wants a body that is being
-// verified waits for that: a thousand clients read a large file once. It does not
-// wait for ever, for a large file of an old format takes long on a slow disk: to
-// whoever gives up, it is a miss, and what is fetched instead replaces it.
+// checks are the verifications under way. A look-up of a file that is being verified waits
+// for that check, so that a thousand clients read a large file once. After checkTimeout the
+// look-up is a miss, because a large file takes long on a slow disk.
 type checks struct {
 	mu      sync.Mutex
 	running map[checked]*check
 }
 
-// checkTimeout is how long anybody waits for a check that somebody else makes.
+// checkTimeout bounds the wait for the check of another look-up.
 const checkTimeout = 10 * time.Second
 
 var errUnchecked = errors.New("its check takes too long")
@@ -43,7 +38,7 @@ type check struct {
 	err  error
 }
 
-// verify verifies a body, or waits for who does.
+// verify verifies a body, or waits for the check under way.
 func (c *checks) verify(which checked, body io.ReaderAt, m *store.Meta) error {
 	c.mu.Lock()
 	if one, ok := c.running[which]; ok {
@@ -66,14 +61,4 @@ func (c *checks) verify(which checked, body io.ReaderAt, m *store.Meta) error {
 	c.mu.Unlock()
 	close(one.done)
 	return one.err
-}
-
-// changeTime is when f was last written or renamed, in nanoseconds; 0 when that
-// cannot be told, which vouches for nothing.
-func (d *Store) changeTime(f *os.File) int64 {
-	info, err := d.Sys.Stat(f)
-	if err != nil {
-		return 0
-	}
-	return fsys.ChangeTime(info)
 }

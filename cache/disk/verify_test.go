@@ -53,7 +53,7 @@ func TestBytesChangedOnDiskAreNeverServed(t *testing.T) {
 			t.Errorf("restarted %t: served although a byte is wrong", restarted)
 		}
 		if n := d.corrupt.Load(); n != 1 {
-			t.Errorf("restarted %t: %d files counted as spoiled; want 1", restarted, n)
+			t.Errorf("restarted %t: %d files counted as corrupt; want 1", restarted, n)
 		}
 		if _, err := os.Stat(d.Path(k.Sum())); !os.IsNotExist(err) {
 			t.Errorf("restarted %t: the file is still there: %v", restarted, err)
@@ -87,7 +87,7 @@ func TestVerifyIsOneForAll(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
-		d.Index.Vouch(k.Sum(), 1) // as after a start
+		d.Index.SetVerified(k.Sum(), 1) // as after a start
 		real, gate := d.Sys.Read, make(chan struct{})
 		var ends atomic.Int64
 		d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
@@ -122,13 +122,13 @@ func TestVerifyIsOneForAll(t *testing.T) {
 	})
 }
 
-// Whoever waits for somebody else's check of a file does not do so for ever.
+// The wait for another look-up's check of a file is bounded.
 func TestNobodyWaitsLongForACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
-		d.Index.Vouch(k.Sum(), 1) // as after a start
+		d.Index.SetVerified(k.Sum(), 1) // as after a start
 		real, gate := d.Sys.Read, make(chan struct{})
 		d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > record.FrontSize {

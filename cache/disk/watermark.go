@@ -14,27 +14,25 @@ import (
 // crc32c is the polynomial of every checksum.
 var crc32c = crc32.MakeTable(crc32.Castagnoli)
 
-// watermark is a number in a file that the tier's bytes do not exceed. It is raised
-// in steps, each on disk before what it allows is written, so that an edge that
-// was killed leaves an upper bound of what it had: the next one counts with that
-// until it has seen every file.
+// watermark is the usage watermark: a number in a file that the tier's bytes never exceed.
+// It is raised in steps, each synced before the bytes it allows are written. So a killed
+// edge leaves an upper bound of its bytes, which the next one uses until its scan ends.
 //
-// The file has one line, "crc32c bytes", which is written in place. One that
-// cannot be read, or is not there, says nothing: then the limit is what there may
-// be.
+// The file has one line, "crc32c bytes", which is written in place. Without a readable file
+// the limit is the upper bound.
 type watermark struct {
 	path  string
 	limit int64
 	sys   fsys.Calls
 
 	noted atomic.Int64
-	mu    sync.Mutex // over the file's I/O, which is rare
+	mu    sync.Mutex // held over the file's I/O, which is rare
 }
 
-// step is how much it is raised by: a 64th of the limit.
+// step is the number of bytes it is raised by: a 64th of the limit.
 func (c *watermark) step() int64 { return max(c.limit/64, 1<<20) }
 
-// read returns what an earlier edge noted.
+// read returns the watermark of the previous process.
 func (c *watermark) read() int64 {
 	f, err := c.sys.Open(c.path, os.O_RDONLY)
 	if err != nil {
@@ -59,8 +57,7 @@ func watermarkLine(n int64) []byte {
 	return fmt.Appendf(nil, "%08x %s", crc32.Checksum([]byte(number), crc32c), number)
 }
 
-// allow raises the ceiling where total is above it. When it returns nil, that is
-// on disk.
+// allow raises the watermark to total or more, and returns after the sync.
 func (c *watermark) allow(total int64) error {
 	if total <= c.noted.Load() {
 		return nil
@@ -73,21 +70,21 @@ func (c *watermark) allow(total int64) error {
 	return c.note(max(total, min(total+c.step(), c.limit)))
 }
 
-// lower brings the ceiling down to what total says, and so much more. Whoever is
-// allowed something meanwhile counts in the total.
+// lower brings the watermark down to total and more. Bytes that are allowed meanwhile count
+// in total.
 func (c *watermark) lower(total func() int64, more int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	to := total() + more
 	if to >= c.noted.Load() || c.note(to) != nil {
-		return // the higher one holds as well
+		return // the higher one is valid as well
 	}
 	if now := total(); now > to {
 		c.note(now + more)
 	}
 }
 
-// note writes the ceiling. c.mu is held.
+// note writes the watermark. c.mu is held.
 func (c *watermark) note(n int64) error {
 	f, err := c.sys.Open(c.path, os.O_CREATE|os.O_RDWR)
 	if err != nil {

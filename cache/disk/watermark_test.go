@@ -46,8 +46,8 @@ func fillUp(t *testing.T, d *Store, name string, n, size int) {
 	}
 }
 
-// Whatever an earlier edge left, and however it ended, the limit holds before
-// anything was scanned, and what there is counts.
+// The limit holds before the scan, for any files of the previous process and any end of it.
+// Its files count.
 func TestLimitHoldsBeforeTheScan(t *testing.T) {
 	const limit = 8 << 20
 	for _, tt := range []struct {
@@ -94,7 +94,7 @@ func TestLimitHoldsBeforeTheScan(t *testing.T) {
 	}
 }
 
-// What is on disk never exceeds what the next edge would read, at any moment.
+// At any moment the bytes on disk are at most the watermark that the next edge would read.
 func TestWatermarkIsRaisedBeforeItIsReached(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
@@ -107,7 +107,7 @@ func TestWatermarkIsRaisedBeforeItIsReached(t *testing.T) {
 			raised++
 		}
 		if used, _ := storetest.Files(t, dir); used > next.read() {
-			t.Errorf("%d bytes, and the ceiling is %d", used, next.read())
+			t.Errorf("%d bytes, and the watermark is %d", used, next.read())
 		}
 	}
 	if raised < 5 || raised > 10 {
@@ -115,7 +115,7 @@ func TestWatermarkIsRaisedBeforeItIsReached(t *testing.T) {
 	}
 	d.Close()
 	if used, _ := storetest.Files(t, dir); next.read() != used {
-		t.Errorf("closed, and the ceiling is %d, want %d", next.read(), used)
+		t.Errorf("closed, and the watermark is %d, want %d", next.read(), used)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestNewDirectoryHasNothing(t *testing.T) {
 	}
 }
 
-// What cannot be counted is not written.
+// Without a raised watermark nothing is written.
 func TestWatermarkThatCannotBeRaised(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	real := d.watermark.sys.Sync
@@ -145,8 +145,7 @@ func TestWatermarkThatCannotBeRaised(t *testing.T) {
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 }
 
-// A directory that cannot be read now is read later; until then what is in it
-// counts.
+// A directory that cannot be read now is read later. Until then its files count.
 func TestScanTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -184,7 +183,7 @@ func TestScanTriesAgain(t *testing.T) {
 	})
 }
 
-// What fails its check before it was scanned is put aside, and counted there only.
+// A corrupt file that the scan has not reached is set aside, and counts only there.
 func TestCorruptBeforeTheScan(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)

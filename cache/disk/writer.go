@@ -13,10 +13,8 @@ import (
 	"pkgedge/cache/store"
 )
 
-// diskWriter writes a response into a temporary file of the same file system,
-// and gives it its name at Commit. There is no fsync: a file that a power cut
-// left short has the wrong size, and one whose blocks never arrived the wrong
-// checksum, and both are a miss.
+// diskWriter writes a response into a temporary file, and renames it at Commit. There is no
+// fsync: after a power cut a file is short or has a wrong checksum, and either is a miss.
 type diskWriter struct {
 	disk     *Store
 	sum      store.Sum
@@ -24,7 +22,7 @@ type diskWriter struct {
 	slotLog  uint
 	base     int64
 	file     *os.File
-	path     string // "" once it was renamed or removed
+	path     string // "" after a rename or a removal
 	size     int64  // body bytes written
 	summer   record.Summer
 	reserved int64
@@ -49,7 +47,7 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 		return nil, fmt.Errorf("cannot create a cache file: %w", err)
 	}
 	if k.Metadata {
-		d.Sys.Chmod(w.file, fsys.FileMode|metadataMode) // without it, the next start knows it less well
+		d.Sys.Chmod(w.file, fsys.FileMode|metadataMode) // a failure costs the next scan this hint
 	}
 	return w, nil
 }
@@ -71,7 +69,7 @@ func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
 	return w.disk.Sys.Read(w.file, p, w.base+off)
 }
 
-// reserve makes sure that total bytes are promised to this writer.
+// reserve extends the writer's reservation to total bytes.
 func (w *diskWriter) reserve(total int64) error {
 	more := onDisk(total) - w.reserved
 	if more <= 0 {
@@ -137,15 +135,15 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before the promise is given up: no other writer may take the room
+	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()
-	d.Index.Vouch(w.sum, d.changeTime(w.file)) // after the rename, which changes it
+	d.Index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
 	d.Breaker.heal(time.Now())
 	return nil
 }
 
-// Newer says whether a newer response than m is stored: of two fetches, the one
-// that began first may end last. The turn is held.
+// Newer reports whether a newer response than m is stored: of two fetches, the one that
+// began first may end last. The key lock is held.
 func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
 	f, h, _, err := d.openHead(sum, readOnly)
 	if err != nil {
@@ -162,8 +160,18 @@ func (w *diskWriter) Abort() {
 		w.path = ""
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.disk.failed("remove", err)
-			return // it takes its room until the next start, so the promise stays
+			return // the file takes space until the next start, so the reservation stays
 		}
 	}
 	w.release()
+}
+
+// changeTime is the time of f's last write or rename, in nanoseconds. It is 0 when unknown,
+// which verifies nothing.
+func (d *Store) changeTime(f *os.File) int64 {
+	info, err := d.Sys.Stat(f)
+	if err != nil {
+		return 0
+	}
+	return fsys.ChangeTime(info)
 }

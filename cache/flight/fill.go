@@ -7,15 +7,16 @@ import (
 	"pkgedge/cache/store"
 )
 
-// The fill's side of a flight. One goroutine calls these.
+// The methods of this file are the fill's side of a flight. One goroutine calls them.
 
+// SetWriter sets the store's writer.
 func (f *Flight) SetWriter(w store.Writer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer = w
 }
 
-// SetOverflow has the body of a held response go to memory that no tier counts.
+// SetOverflow directs the body of a held response to an overflow writer.
 func (f *Flight) SetOverflow() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -29,13 +30,13 @@ func (f *Flight) SetReason(reason string) {
 	f.head.Forward = reason
 }
 
-// Begin records a response that arrives: the status of the origin's, the fields that only
-// the first reader gets, whether it is stored, and whether others may have it.
-func (f *Flight) Begin(status int, uncached map[string][]string, kept, shared bool) {
+// BeginResponse records a response that arrives: the origin's status, the fields that only
+// the first reader gets, whether it is stored, and whether other readers may have it.
+func (f *Flight) BeginResponse(status int, uncached map[string][]string, kept, shared bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Status, f.head.Uncached, f.head.Kept, f.head.Shared = status, uncached, kept, shared
-	f.useful = kept
+	f.finishWithoutReaders = kept
 }
 
 // AddUncached adds a field that only the first reader gets.
@@ -72,22 +73,22 @@ func (f *Flight) Interim(status int, h map[string][]string) {
 func (f *Flight) Uncache() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.head.Kept, f.useful = false, false
+	f.head.Kept, f.finishWithoutReaders = false, false
 }
 
-// Release lets readers begin.
-func (f *Flight) Release(m *store.Meta) {
+// Publish publishes the Meta, so that readers begin.
+func (f *Flight) Publish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Meta = m
 	f.state = headers
 	f.notify()
-	if len(f.readers) == 0 && !f.useful && !f.head.Kept {
+	if len(f.readers) == 0 && !f.finishWithoutReaders && !f.head.Kept {
 		f.Cancel(ErrDeserted)
 	}
 }
 
-// Written is how many body bytes have been taken.
+// Written is the number of body bytes so far.
 func (f *Flight) Written() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,8 +102,8 @@ func (f *Flight) windowed() int64 {
 	return f.window.start + int64(f.window.size) - f.inStore
 }
 
-// Write takes bytes of the body, into the store as long as that takes them and
-// into the window from then on.
+// Write adds bytes to the body, in the store's writer until it fails, and in the window from
+// then on.
 func (f *Flight) Write(p []byte, held bool, limit int64) error {
 	if f.writer != nil && f.windowed() == 0 && (f.overflowed || f.inStore+int64(len(p)) <= limit) {
 		n, err := f.writer.Write(p)
@@ -122,8 +123,8 @@ func (f *Flight) Write(p []byte, held bool, limit int64) error {
 	return f.spill(p)
 }
 
-// toHeap moves a held response, which is bounded, into memory when the store
-// fails under it: it was going to be released whole, so it still can.
+// toHeap moves a held response, which is bounded, into an overflow writer when the store
+// fails under it. No reader has begun, so it can still be released whole.
 func (f *Flight) toHeap(p []byte) error {
 	if f.overflowed {
 		return store.ErrNoSpace
@@ -145,15 +146,15 @@ func (f *Flight) toHeap(p []byte) error {
 	return err
 }
 
-// spill puts bytes into the window, waiting for readers to make room. Without
-// readers nobody could ever have them.
+// spill puts bytes into the window, and waits for readers while it is full. Without a reader
+// the fill ends, because no later one could have the bytes.
 func (f *Flight) spill(p []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.windowed() == 0 {
 		f.window.start = f.inStore
 	}
-	f.useful = false
+	f.finishWithoutReaders = false
 	for len(p) > 0 {
 		if len(f.readers) == 0 {
 			f.Cancel(ErrDeserted)
@@ -193,7 +194,7 @@ func (f *Flight) slowest() int64 {
 	return low
 }
 
-// Commit makes the response visible in the store, if it is to be kept.
+// Commit makes the response visible in the store, unless it is uncached.
 func (f *Flight) Commit(m *store.Meta) {
 	if !f.head.Kept || f.writer == nil {
 		return
@@ -208,18 +209,17 @@ func (f *Flight) Finish(m *store.Meta) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Meta = m
-	f.end(done)
+	f.finish(done)
 }
 
-// FinishStored ends a fill whose answer is a stored response, which the flight
-// takes over.
+// FinishStored ends a fill whose answer is a stored response. The flight releases it.
 func (f *Flight) FinishStored(s *store.Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head.Stored = s
 	f.head.Meta = s.Meta
 	f.head.Shared = true
-	f.end(done)
+	f.finish(done)
 }
 
 // Fail ends a fill that did not succeed.
@@ -227,11 +227,11 @@ func (f *Flight) Fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
-	f.end(failed)
+	f.finish(failed)
 }
 
-// end is for finish and fail; f.mu is held.
-func (f *Flight) end(s state) {
+// finish ends the fill in a state. f.mu is held.
+func (f *Flight) finish(s state) {
 	f.state = s
 	f.finished = true
 	f.notify()

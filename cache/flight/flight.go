@@ -15,15 +15,14 @@ import (
 // fetches only that.
 type Key struct{ Site, ID, Part string }
 
-// Flight is one fetch and everyone who waits for it. The fill writes, readers
-// read each at its own offset, and neither waits for the other: a reader that
-// is slow or leaves changes nothing for the rest.
+// Flight is one fetch and the readers that wait for it. The fill writes, and readers read
+// each at its own offset. A reader that is slow or leaves changes nothing for the others.
 //
 // States move one way: waiting, then headers, then done or failed; a held
 // response goes from waiting to done at once.
 type Flight struct {
-	Key  Key
-	Born uint64 // the purge sequence when it began
+	Key        Key
+	PurgeEpoch uint64 // the purge sequence when it began
 
 	Begun time.Time
 
@@ -32,20 +31,20 @@ type Flight struct {
 	Context context.Context // the fill's own; never a request's
 	Cancel  context.CancelCauseFunc
 
-	mu         sync.Mutex
-	state      state
-	err        error     // why it failed
-	interims   []interim // 1xx responses so far
-	head       Head
-	useful     bool         // the response is worth finishing when every reader has left
-	writer     store.Writer // the bytes; nil without a tier that takes them
-	overflowed bool         // the writer is one of overflow
-	inStore    int64        // bytes readable in writer
-	window     window       // the bytes after those
-	readers    map[*Reader]struct{}
-	wake       chan struct{} // closed and replaced when there is news
-	waiting    bool          // somebody holds wake
-	finished   bool          // the fill has ended
+	mu                   sync.Mutex
+	state                state
+	err                  error     // why it failed
+	interims             []interim // 1xx responses so far
+	head                 Head
+	finishWithoutReaders bool         // the response is worth finishing when every reader has left
+	writer               store.Writer // the bytes; nil without a tier that takes them
+	overflowed           bool         // the writer is one of overflow
+	inStore              int64        // bytes readable in writer
+	window               window       // the bytes after those
+	readers              map[*Reader]struct{}
+	wake                 chan struct{} // closed and replaced when something changes
+	waiting              bool          // wake has a waiter
+	finished             bool          // the fill has ended
 }
 
 type state uint8
@@ -57,7 +56,7 @@ const (
 	failed
 )
 
-// Head is what a flight publishes of its response.
+// Head is the published part of a flight's response.
 type Head struct {
 	Meta     *store.Meta         // from headers on; nil before
 	Stored   *store.Entry        // the response when it was stored already: validated, or found fresh
@@ -70,28 +69,28 @@ type Head struct {
 }
 
 var (
-	// errPassed: a reader went back to bytes that are kept nowhere.
+	// ErrPassed reports that a reader went back to bytes that have left the window.
 	ErrPassed = errors.New("bytes have passed")
-	// ErrDeserted ends a fill whose response nobody reads or keeps.
+	// ErrDeserted ends a fill whose response has no reader and is not stored.
 	ErrDeserted = errors.New("every client left")
 )
 
 // New makes a flight whose fill ends with base. Its bytes in memory are counted by
 // buffers, and overflow makes the writer of a held response that no tier takes.
-func New(base context.Context, id Key, born uint64, buffers *budget.Buffers, overflow func() store.Writer) *Flight {
-	f := &Flight{Key: id, Born: born, Begun: time.Now(), wake: make(chan struct{}), readers: make(map[*Reader]struct{}), overflow: overflow}
+func New(base context.Context, id Key, purgeEpoch uint64, buffers *budget.Buffers, overflow func() store.Writer) *Flight {
+	f := &Flight{Key: id, PurgeEpoch: purgeEpoch, Begun: time.Now(), wake: make(chan struct{}), readers: make(map[*Reader]struct{}), overflow: overflow}
 	f.window.buffers = buffers
 	f.Context, f.Cancel = context.WithCancelCause(base)
 	return f
 }
 
-// Reader is one client's place in a flight's bytes.
+// Reader is one client's offset in a flight's bytes.
 type Reader struct {
 	flight *Flight
 	off    int64
 }
 
-// Join adds a reader. ok is false when bytes it needs have gone.
+// Join adds a reader. It is false when bytes that the reader needs have left.
 func (f *Flight) Join() (*Reader, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,18 +103,18 @@ func (f *Flight) Join() (*Reader, bool) {
 }
 
 func (r *Reader) Close() {
-	r.leave()
+	r.removeReader()
 	r.flight.Drop()
 }
 
-// leave gives up the reader's place.
-func (r *Reader) leave() {
+// removeReader takes the reader off the flight.
+func (r *Reader) removeReader() {
 	f := r.flight
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.readers, r)
 	f.notify() // the window may have waited for this reader
-	if len(f.readers) == 0 && !f.finished && f.state == headers && !f.useful {
+	if len(f.readers) == 0 && !f.finished && f.state == headers && !f.finishWithoutReaders {
 		f.Cancel(ErrDeserted)
 	}
 }
@@ -129,8 +128,8 @@ func (r *Reader) seek(off int64) {
 	r.flight.notify()
 }
 
-// Drop ends the writer once the fill and every reader have left. Removing a file
-// can take long, and others wait for f.mu with a lock of their own, so it is not held then.
+// Drop ends the writer once the fill and every reader have left. It releases
+// f.mu first, because removing a file can take long, and others wait for f.mu under a lock.
 func (f *Flight) Drop() {
 	f.mu.Lock()
 	if !f.finished || len(f.readers) > 0 {
@@ -153,19 +152,19 @@ type interim struct {
 	header map[string][]string
 }
 
-// Await waits until there is something to answer with, and hands interim
+// Await waits for the response's headers or the fill's failure, and passes interim
 // responses on meanwhile.
-func (f *Flight) Await(ctx context.Context, tell func(int, map[string][]string)) error {
-	told := 0
+func (f *Flight) Await(ctx context.Context, passInterim func(int, map[string][]string)) error {
+	passed := 0
 	for {
 		f.mu.Lock()
-		news, state, err := f.interims[told:], f.state, f.err
+		arrived, state, err := f.interims[passed:], f.state, f.err
 		f.waiting = true
 		wake := f.wake
 		f.mu.Unlock()
-		told += len(news)
-		for _, i := range news {
-			tell(i.status, i.header)
+		passed += len(arrived)
+		for _, i := range arrived {
+			passInterim(i.status, i.header)
 		}
 		if state == failed {
 			return err
@@ -185,11 +184,11 @@ func (f *Flight) Await(ctx context.Context, tell func(int, map[string][]string))
 func (f *Flight) Wait(ctx context.Context) error {
 	for {
 		f.mu.Lock()
-		over, err := f.finished, f.err
+		finished, err := f.finished, f.err
 		f.waiting = true
 		wake := f.wake
 		f.mu.Unlock()
-		if over {
+		if finished {
 			return err
 		}
 		select {
@@ -200,7 +199,7 @@ func (f *Flight) Wait(ctx context.Context) error {
 	}
 }
 
-// Head returns what the flight has published so far.
+// Head returns the present head.
 func (f *Flight) Head() Head {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,7 +213,7 @@ func (f *Flight) Err() error {
 	return f.err
 }
 
-// notify wakes whoever waits for a change. f.mu is held.
+// notify wakes the goroutines that wait for a change. f.mu is held.
 func (f *Flight) notify() {
 	if f.waiting {
 		close(f.wake)
@@ -229,8 +228,7 @@ func (r *Reader) From(ctx context.Context, off int64) io.Reader {
 	return &boundReader{ctx, r}
 }
 
-// boundReader reads a flight's bytes for one client, and waits no longer than
-// that client does.
+// boundReader reads a flight's bytes for one client, until the client's ctx ends.
 type boundReader struct {
 	ctx context.Context
 	*Reader

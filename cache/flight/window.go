@@ -2,17 +2,17 @@ package flight
 
 import "pkgedge/cache/budget"
 
-// MaxWindow bounds the bytes that a fill keeps in memory when no tier takes
-// them, because the disk is full, or broken, or the object too large. The first
-// block is its own; all others are counted in buffers.
+// MaxWindow bounds the bytes that a fill keeps in memory when no tier takes them: the disk
+// is full or failing, or the object is too large. All blocks but the first are counted in
+// buffers.
 const MaxWindow = 4 << 20
 
-// window holds the part of a body that is in memory only. The fill waits while
-// it is full, and bytes leave it when every reader has passed them; a reader
-// that comes later cannot have them, and fetches for itself.
+// window is the part of a body that is in memory only. The fill waits while it is full.
+// Bytes leave it when every reader has passed them. A later reader cannot have them, and
+// fetches for itself.
 type window struct {
 	start   int64 // the first byte's offset in the body
-	size    int   // bytes held
+	size    int   // bytes in blocks
 	blocks  []*budget.Block
 	skip    int // of the first block, the bytes that have left
 	buffers *budget.Buffers
@@ -22,14 +22,14 @@ func (w *window) has(off int64) bool {
 	return off >= w.start && off < w.start+int64(w.size)
 }
 
-// copy copies what is held from off on, to the end of a block at most.
+// copy copies the bytes from off on, to the end of a block at most.
 func (w *window) copy(p []byte, off int64) int {
 	at := w.skip + int(off-w.start)
 	from := w.blocks[at/budget.BlockSize][at%budget.BlockSize:]
 	return copy(p, from[:min(len(from), w.skip+w.size-at)])
 }
 
-// trim drops what every reader has passed, block by block.
+// trim drops the bytes that every reader has passed, block by block.
 func (w *window) trim(slowest int64) {
 	n := int(min(max(0, slowest-w.start), int64(w.size)))
 	w.start += int64(n)
@@ -52,7 +52,7 @@ func (w *window) release(c *budget.Block) {
 	}
 }
 
-// put takes what there is room for.
+// put appends the bytes that fit.
 func (w *window) put(p []byte) (n int) {
 	for n < len(p) {
 		end := w.skip + w.size
@@ -77,7 +77,7 @@ func (w *window) grow() bool {
 	return true
 }
 
-// drop lets go of everything.
+// drop releases all blocks.
 func (w *window) drop() {
 	for len(w.blocks) > 0 {
 		w.release(w.blocks[0])

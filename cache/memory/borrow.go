@@ -2,8 +2,8 @@ package memory
 
 import "pkgedge/cache/budget"
 
-// resize has the tier hold what is neither lent nor the index's. ristretto
-// shrinks as it takes more.
+// resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
+// ristretto evicts down to it with its next writes.
 func (m *Store) resize() {
 	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
 	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
@@ -11,7 +11,8 @@ func (m *Store) resize() {
 	}
 }
 
-// Shrink has the tier spare n bytes, at once and until they are repaid.
+// Shrink frees n bytes of the tier at once for a borrower, until Grow returns them. It is
+// false, and borrows nothing, where the tier has not that many.
 func (m *Store) Shrink(n int64) bool {
 	if m.borrowed.Add(n) > m.share-m.IndexOverhead()-budget.MinTier {
 		m.borrowed.Add(-n)
@@ -22,6 +23,7 @@ func (m *Store) Shrink(n int64) bool {
 	return true
 }
 
+// Grow returns n borrowed bytes to the tier.
 func (m *Store) Grow(n int64) {
 	if n > 0 {
 		m.borrowed.Add(-n)
@@ -29,7 +31,7 @@ func (m *Store) Grow(n int64) {
 	}
 }
 
-// evict lets go of n bytes, any.
+// evict drops responses of n bytes, in no order.
 func (m *Store) evict(n int64) {
 	var gone []*Resident
 	if n > 0 {
@@ -44,6 +46,6 @@ func (m *Store) evict(n int64) {
 		m.values.Del(slot(r.Sum, r.ID))
 	}
 	if len(gone) > 0 {
-		m.values.Wait() // or the next loan would find them still counted
+		m.values.Wait() // or the next Shrink would find them still counted
 	}
 }

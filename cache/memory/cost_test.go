@@ -10,8 +10,8 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// A response counts with what it really takes: its Meta and the allocator's
-// rounding included.
+// A response counts with its real size in memory: its Meta and the allocator's rounding
+// included.
 func TestCostIsWhatItTakes(t *testing.T) {
 	for _, size := range []int64{0, 100, 1500, 9000, 33_000, 70_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {

@@ -4,8 +4,8 @@
 // commit, under which one immutable value can exist, and an index of the package's own
 // says which ID is current. A value that ristretto does not have is a miss.
 //
-// A front answers most look-ups without a lock, and is never asked for more than it knows
-// to be current.
+// A front answers most look-ups without a lock, from the residents that are known to be
+// current.
 //
 // The package also counts the bytes in flight, shrinks for a borrower, and has the writer
 // for bodies that no tier takes. It knows neither files nor policy.

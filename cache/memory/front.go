@@ -21,7 +21,7 @@ import (
 //	look-up: finds ID 1 in the slot and 7 is not 8: does a full look-up
 //
 // ristretto evicts by how often it was asked for a value, so it is asked in one hit of
-// sampled. The others would only tell it what it knows: its counters end at 15.
+// sampled. The others would add nothing: its counters end at 15.
 type front struct {
 	seed  maphash.Seed
 	slots []atomic.Pointer[Resident]
@@ -39,7 +39,7 @@ func newFront(residents int64) front {
 	return front{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[Resident], n)}
 }
 
-// size is what the front takes, in bytes.
+// size is the front's size, in bytes.
 func (f *front) size() int64 { return 8 * int64(len(f.slots)) }
 
 func (f *front) slot(k store.Key) *atomic.Pointer[Resident] {
@@ -72,5 +72,5 @@ func (f *front) put(r *Resident, version uint64) {
 }
 
 // drop empties the slot of a resident that has left ristretto. The version of its shard
-// has grown before, so that put sees that or drop sees what put has done.
+// has grown before, so that put sees that, or drop sees put's resident.
 func (f *front) drop(r *Resident) { f.slot(r.Key).CompareAndSwap(r, nil) }

@@ -24,7 +24,7 @@ func meta(k store.Key, id uint64, size int64) *store.Meta {
 	return &store.Meta{Site: k.Site, Key: k.ID, ID: id, Parts: []store.Part{{Size: size}}}
 }
 
-// Whatever ends a response, the front does not answer with it any more, and does not keep
+// After any end of a response, the front does not answer with it any more, and does not keep
 // its bytes.
 func TestFrontForgets(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a"}
@@ -76,7 +76,8 @@ func TestFrontTellsKeysApart(t *testing.T) {
 	}
 }
 
-// While a key is written again and again, no look-up finds what was replaced before it.
+// While a key is written again and again, no look-up finds a response that was replaced
+// before the look-up.
 func TestFrontWhileWriting(t *testing.T) {
 	m := opened(t)
 	k := store.Key{Site: "s", ID: "a"}

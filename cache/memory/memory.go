@@ -17,28 +17,28 @@ import (
 
 // Store keeps small stored responses in ristretto.
 //
-// ristretto drops writes, reorders them, and can bring a deleted value back
-// (PITFALLS section 1 measured all three). So it decides nothing here: its key
+// ristretto drops writes, reorders them, and can bring a deleted value back: tests of this
+// package show all three. So it decides nothing here: its key
 // is (sum, Meta.ID), under which exactly one immutable value can ever exist, and
-// current says which ID is the stored one. What ristretto does not have is a
-// miss; what it still has of an older ID is never asked for.
+// currents has the ID of the stored response. A value that ristretto does not have
+// is a miss. A value of an older ID is never looked up.
 type Store struct {
 	values  *ristretto.Cache[uint64, *Resident]
-	largest int64 // bytes; larger responses are not kept here
+	largest int64 // bytes of the largest response that fits
 	shards  [64]currents
 	front   front
 
-	// Buffers also has what ristretto was given and has not decided on yet: it
-	// counts none of that, and its queue is long.
+	// Buffers counts the bytes in flight. Values in ristretto's queue are among them,
+	// because ristretto does not count them.
 	Buffers *budget.Buffers
 
-	share         int64        // what values may hold, less what is lent and beside
+	share         int64        // bytes for values, borrowed bytes and index overhead
 	borrowed      atomic.Int64 // bytes
-	IndexOverhead func() int64 // what the disk tier's index takes
+	IndexOverhead func() int64 // bytes of the disk tier's index
 }
 
-// currents maps sums to the ID of the stored response, for those that were
-// given to ristretto. ristretto's evictions remove entries, which bounds it.
+// currents maps sums to the ID of the stored response, for the values set in ristretto.
+// ristretto's evictions remove entries, which bounds it.
 type currents struct {
 	// version grows with each change of an ID in ids. It changes under mu, and the
 	// front reads it without. The padding keeps it off the line that mu writes.
@@ -46,15 +46,15 @@ type currents struct {
 	_       [56]byte
 
 	mu sync.Mutex
-	// changes counts puts and forgets. A copy made from the disk is only taken
-	// when nothing changed since the look-up that missed: otherwise
+	// changes counts puts and forgets. A copy from the disk is promoted only when
+	// nothing changed since the look-up that missed: otherwise
 	//
 	//	reader: misses in memory, opens v1 on disk
 	//	writer: commits v2, put; v2 is evicted from memory
 	//	reader: puts v1 — and memory would answer with it
 	changes uint64
 	ids     map[store.Sum]uint64
-	moving  map[store.Sum]int // copied from one tier to the other at this moment, see Holds
+	moving  map[store.Sum]int // copies between the tiers under way, see Holds
 }
 
 // Resident is a response in memory, and its own Body. It is immutable, so that a hit
@@ -64,7 +64,7 @@ type Resident struct {
 	Key      store.Key
 	Sum      store.Sum
 	Data     []byte
-	OnlyHere bool // there is no copy on disk, or not with this Meta
+	OnlyHere bool // the disk has no copy with this Meta
 
 	Visit sieve.Visit // of the copy on disk
 
@@ -98,15 +98,15 @@ func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
 
 func (r *Resident) Close() error { return nil }
 
-// cost is what a resident takes, to which ristretto adds 56 bytes.
+// cost is a resident's size in memory, to which ristretto adds 56 bytes.
 func (r *Resident) cost() int64 { return int64(cap(r.Data)) + r.Overhead() }
 
-// Alloc makes a body's bytes with the capacity that the allocator gives them, so
-// that cap says what they take.
+// Alloc makes a body's bytes with the capacity of the allocator's size class, so that cap
+// is their size in memory.
 func Alloc(size int64) []byte { return slices.Grow([]byte(nil), int(size))[:size] }
 
 const (
-	// queuing is what a fill takes that waits for ristretto.
+	// queuing is the memory, in bytes, of a fill that waits for ristretto.
 	queuing = 16 << 10
 )
 
@@ -124,7 +124,7 @@ func New(s budget.Shares) (*Store, error) {
 		m.shards[i].ids, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
-	// carry the information of one (PITFALLS section 1 has the hit ratios).
+	// carry the information of one.
 	counters := max(30*s.Tier/meanObject, 10_000)
 	m.front = newFront(s.Tier / meanObject)
 	m.share = max(s.Tier-5*counters-m.front.size(), budget.MinTier)
@@ -183,7 +183,7 @@ func (m *Store) Hit(k store.Key) *Resident {
 	return r
 }
 
-// Lookup returns the response, or a ticket for promote.
+// Lookup returns the response, or a ticket for Promote.
 func (m *Store) Lookup(k store.Key, sum store.Sum) (*Resident, uint64) {
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -201,12 +201,12 @@ func (m *Store) Lookup(k store.Key, sum store.Sum) (*Resident, uint64) {
 	return r, ticket
 }
 
-// Takes says whether a response is small enough.
+// Takes reports whether a response is small enough.
 func (m *Store) Takes(meta *store.Meta) bool {
 	return meta.Size()+meta.Overhead() <= m.largest
 }
 
-// Put keeps a response that was committed. sole says that the disk has no copy.
+// Put keeps a committed response. With sole the disk has no copy.
 func (m *Store) Put(k store.Key, meta *store.Meta, data []byte, sole bool) {
 	sum := k.Sum()
 	c := m.shard(sum)
@@ -224,7 +224,7 @@ func (m *Store) Put(k store.Key, meta *store.Meta, data []byte, sole bool) {
 	}
 	m.set(NewResident(k, sum, meta, data, sole))
 	if had {
-		m.values.Del(slot(sum, before)) // nobody asks for it again, and it would count until evicted
+		m.values.Del(slot(sum, before)) // it is never looked up again, and would count until evicted
 	}
 }
 
@@ -245,7 +245,7 @@ func (m *Store) set(r *Resident) {
 // since the look-up that gave the ticket, and returns the copy to serve.
 func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
 	r := NewResident(k, k.Sum(), meta, data, false)
-	m.values.Get(slot(r.Sum, meta.ID)) // it is not there, and counts as asked for: ristretto admits by that
+	m.values.Get(slot(r.Sum, meta.ID)) // counts an access, by which ristretto admits
 	c := m.shard(r.Sum)
 	c.mu.Lock()
 	taken := c.changes == ticket && c.ids[r.Sum] < meta.ID
@@ -260,13 +260,13 @@ func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byt
 	return &r.Entry
 }
 
-// Freshen renews the Meta of the response with the old ID, if that is held here
-// and the current one.
+// Freshen renews the Meta of the response with the old ID, if memory has it and it is the
+// current one.
 func (m *Store) Freshen(k store.Key, old uint64, meta *store.Meta) error {
 	return m.Renew(k, old, meta, true)
 }
 
-// Renew is Freshen; sole says that the disk does not have the new Meta.
+// Renew is Freshen. With sole the disk does not have the new Meta.
 func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) error {
 	sum := k.Sum()
 	r, ok := m.values.Get(slot(sum, old))
@@ -299,7 +299,7 @@ func (m *Store) Saved(r *Resident) {
 	}
 }
 
-// Current says that the response with that ID is here.
+// Current reports whether id is the current one.
 func (m *Store) Current(sum store.Sum, id uint64) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -307,7 +307,7 @@ func (m *Store) Current(sum store.Sum, id uint64) bool {
 	return c.ids[sum] == id
 }
 
-// BeginCopy begins, and moved ends, a copy from one tier to the other.
+// BeginCopy records that a copy from one tier to the other begins. EndCopy ends it.
 func (m *Store) BeginCopy(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -324,7 +324,7 @@ func (m *Store) EndCopy(sum store.Sum) {
 	}
 }
 
-// OnlyHere says that the response with that ID is here, and nowhere else.
+// OnlyHere reports whether memory alone has the response with that ID.
 func (m *Store) OnlyHere(sum store.Sum, id uint64) bool {
 	r, ok := m.values.Get(slot(sum, id))
 	return ok && r.OnlyHere && r.Sum == sum && r.ID == id
@@ -343,8 +343,8 @@ func (m *Store) Forget(sum store.Sum) {
 	}
 }
 
-// Get, Remove, Freshen above, and Create beside the writer, make memory a Store by
-// itself, for an edge without a disk tier.
+// Get, Remove, Freshen and Create make memory a store.Store by itself, for an edge without
+// a disk tier.
 func (m *Store) Get(k store.Key) *store.Entry {
 	if r := m.Hit(k); r != nil {
 		return &r.Entry
@@ -361,15 +361,15 @@ func (m *Store) Remove(k store.Key, id uint64) {
 	m.values.Del(slot(sum, id))
 }
 
-// Wait waits until ristretto has taken the responses that it was given.
+// Wait waits until ristretto has emptied its queue.
 func (m *Store) Wait() { m.values.Wait() }
 
 // Close must come after the last put: ristretto panics on a Set that races with
 // its Close.
 func (m *Store) Close() { m.values.Close() }
 
-// Has says that a response is here, or was until a moment ago, or is being copied
-// to or from the disk.
+// Has reports whether a response is in memory, or is being copied to or from the disk. It
+// may still be true a moment after an eviction.
 func (m *Store) Has(sum store.Sum) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -378,7 +378,7 @@ func (m *Store) Has(sum store.Sum) bool {
 	return ok || c.moving[sum] > 0
 }
 
-// Usage is what the memory tier holds.
+// Usage is the memory tier's size.
 type Usage struct {
 	MemoryBytes   int64 `json:"memory_bytes"`
 	MemoryObjects int64 `json:"memory_objects"`

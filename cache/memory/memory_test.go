@@ -9,8 +9,8 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// ristretto loses the second of two quick writes of a new key: what is current
-// is not its to say.
+// ristretto loses the second of two quick writes of a new key, so it must not decide which
+// one is current.
 func TestMemoryLastWriteWins(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 200 {
@@ -73,7 +73,7 @@ func TestMemoryReplacedResponsesCostNothing(t *testing.T) {
 }
 
 // A copy made from the disk is refused when anything changed since the look-up
-// that missed: it may be older than what was forgotten meanwhile.
+// that missed: it may be older than a response forgotten meanwhile.
 func TestMemoryTicket(t *testing.T) {
 	k := store.Key{ID: "a"}
 	one, two := storetest.Meta(k, 1, []byte("1")), storetest.Meta(k, 2, []byte("2"))

@@ -8,16 +8,16 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Overflow is a Writer for a held response that no tier takes. It takes what
-// the memory tier can spare when there is nothing else: a full disk costs speed
-// and no answer.
+// Overflow is a Writer for a response that no tier takes and that is released whole. When
+// Buffers are used up it borrows from the memory tier: a full disk costs speed, and no
+// answer.
 type Overflow struct {
 	memory *Store
 
 	mu       sync.RWMutex
 	blocks   []*budget.Block
 	size     int64
-	borrowed int64 // of its bytes, those that the tier spares
+	borrowed int64 // bytes borrowed from the tier
 }
 
 func (w *Overflow) Write(p []byte) (n int, err error) {

@@ -13,7 +13,7 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// everythingReleased fails the test unless nothing is afloat or lent.
+// everythingReleased fails the test unless no byte is in flight or borrowed.
 func everythingReleased(t *testing.T, m *Store, size int64) {
 	t.Helper()
 	m.Wait()
@@ -22,7 +22,7 @@ func everythingReleased(t *testing.T, m *Store, size int64) {
 	}
 }
 
-// What no tier takes, the memory tier makes room for.
+// The memory tier evicts for a body that no tier takes.
 func TestOverflowBorrowsWhatItNeeds(t *testing.T) {
 	m := openedMemory(t)
 	for i := range 1000 {

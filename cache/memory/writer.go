@@ -25,10 +25,10 @@ type memoryWriter struct {
 
 	mu       sync.RWMutex
 	data     []byte
-	inFlight int64 // of afloat
+	inFlight int64 // bytes reserved in Buffers
 }
 
-// grow makes room for size bytes in all. w.mu is held, or nobody else has w.
+// grow extends data to a capacity of size bytes. w.mu is held, or no other goroutine has w.
 func (w *memoryWriter) grow(size int64) bool {
 	if size <= int64(cap(w.data)) {
 		return true
@@ -72,17 +72,17 @@ func (w *memoryWriter) Commit(m *store.Meta) error {
 	if m.Size() != int64(len(w.data)) {
 		return fmt.Errorf("cannot commit: %d bytes written, the parts have %d", len(w.data), m.Size())
 	}
-	data := w.data // nobody writes to it any more
+	data := w.data // no write comes after Commit
 	if cap(data) > len(data)+len(data)/8 {
-		data = bytes.Clone(data) // what is kept has no room to grow
+		data = bytes.Clone(data) // a kept body has no spare capacity
 	}
 	w.Abort()
 	w.memory.Put(w.key, m, data, true)
-	w.memory.Wait() // ristretto takes its time, and this is the only copy: the next request must find it
+	w.memory.Wait() // this is the only copy: the next request must find it in ristretto
 	return nil
 }
 
-// Abort gives back what was inFlight; what was written can still be read.
+// Abort releases the bytes in flight. The written bytes can still be read.
 func (w *memoryWriter) Abort() {
 	w.memory.Buffers.Release(w.inFlight)
 	w.inFlight = 0

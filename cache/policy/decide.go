@@ -56,7 +56,7 @@ func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict
 		}
 		return Miss
 	}
-	if !r.Contains(&q) { // section 3.3: an incomplete response answers only for its own bytes
+	if r.Span != nil && !r.Contains(&q) { // section 3.3: an incomplete response answers only for its own bytes
 		if q.Control.OnlyIfCached {
 			return Unavailable
 		}
@@ -82,7 +82,7 @@ func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict
 // DecideOnError says how to answer q after the origin failed: with the stored
 // response, or not at all (section 4.2.4, RFC 5861 section 4).
 func DecideOnError(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict {
-	if r == nil || mark == MarkedGone || !r.Contains(&q) {
+	if r == nil || mark == MarkedGone || r.Span != nil && !r.Contains(&q) {
 		return Fail
 	}
 	if within(r.Age(now)-r.Lifetime(rule), keep(r, &rule, &q)) {

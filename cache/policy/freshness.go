@@ -20,11 +20,13 @@ type freshness struct {
 // Measure derives the freshness from the fields and the two times. A response
 // that was made by hand, or read from a file, needs it before its first use.
 func (r *Response) Measure() {
-	targeted, isTargeted := parseTargeted(r.Header[targetField])
-	c := parseControl(r.Header["Cache-Control"])
-	noTransform := c.NoTransform || isTargeted && targeted.NoTransform
-	if isTargeted {
-		c = targeted
+	c, isTargeted := parseControl(r.Header["Cache-Control"]), false
+	noTransform := c.NoTransform
+	if lines := r.Header[targetField]; len(lines) > 0 {
+		var targeted Directives
+		if targeted, isTargeted = parseTargeted(lines); isTargeted {
+			c, noTransform = targeted, noTransform || targeted.NoTransform
+		}
 	}
 	date := r.dateValue()
 	age := parseAge(r.Header["Age"])
@@ -38,11 +40,18 @@ func (r *Response) Measure() {
 	}
 }
 
+// NoTransform says whether the origin forbids to change the content (section
+// 5.2.2.6, RFC 9110 section 7.7). A targeted field is about caching, and does not
+// lift a no-transform of Cache-Control.
+func (r *Response) NoTransform() bool { return r.fresh.noTransform }
+
 // control is the field that decides on caching: the targeted one where that is
 // valid, else Cache-Control.
 func control(h http.Header) Directives {
-	if d, ok := parseTargeted(h[targetField]); ok {
-		return d
+	if lines := h[targetField]; len(lines) > 0 {
+		if d, ok := parseTargeted(lines); ok {
+			return d
+		}
 	}
 	return parseControl(h["Cache-Control"])
 }
@@ -115,6 +124,9 @@ func (r *Response) heuristicLifetime(c *Directives, date time.Time) time.Duratio
 	return min(date.Sub(t)/10, longestHeuristic)
 }
 
+// longestHeuristic bounds a heuristic lifetime.
+const longestHeuristic = 24 * time.Hour
+
 // Lifetime is the response's freshness_lifetime under rule (section 4.2.1).
 func (r *Response) Lifetime(rule Rule) time.Duration {
 	c := r.clamp(&rule)
@@ -148,6 +160,35 @@ func (r *Response) clamp(rule *Rule) Clamp {
 	}
 	age := r.fresh.initialAge
 	return Clamp{plus(c.Default, age), plus(c.Min, age), plus(c.Max, age)}
+}
+
+// plus adds to a duration that is not 0, and ends at Forever.
+func plus(to, d time.Duration) time.Duration {
+	switch {
+	case to == 0:
+		return 0
+	case to > Forever-d:
+		return Forever
+	}
+	return to + d
+}
+
+// clamp is the Clamp for responses with a status. Most have none.
+func (rule *Rule) clamp(status int) Clamp {
+	switch {
+	case status == http.StatusOK:
+		return rule.OK
+	case IsMissing(status):
+		return rule.Missing
+	}
+	return Clamp{}
+}
+
+// givesLifetime says whether the operator gives a lifetime to a response that
+// states none.
+func (rule *Rule) givesLifetime(status int) bool {
+	c := rule.clamp(status)
+	return c.Default > 0 || c.Min > 0
 }
 
 // TTL is the remaining lifetime. It is negative for a stale response.

@@ -36,7 +36,9 @@ func Received(status int, h, request http.Header, requested, received time.Time)
 	r := Response{
 		Status: status, Header: storedFields(h, &c),
 		RequestTime: requested, ResponseTime: received,
-		Vary: varyOf(h, request),
+	}
+	if len(h["Vary"]) > 0 {
+		r.Vary = varyOf(h, request)
 	}
 	if len(r.Header["Date"]) == 0 {
 		r.Header["Date"] = []string{received.UTC().Format(http.TimeFormat)}
@@ -44,11 +46,6 @@ func Received(status int, h, request http.Header, requested, received time.Time)
 	r.Measure()
 	return r
 }
-
-// NoTransform says whether the origin forbids to change the content (section
-// 5.2.2.6, RFC 9110 section 7.7). A targeted field is about caching, and does not
-// lift a no-transform of Cache-Control.
-func (r *Response) NoTransform() bool { return r.fresh.noTransform }
 
 // IsMissing says whether a status means that there is nothing.
 func IsMissing(status int) bool {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"math"
-	"net/http"
 	"time"
 )
 
@@ -63,38 +62,6 @@ type Window struct {
 // Plus is the window made longer; one that is closed stays so.
 func (w Window) Plus(d time.Duration) Window { return Window{plus(w.Default, d), plus(w.Min, d)} }
 
-// plus adds to a duration that is not 0, and ends at Forever.
-func plus(to, d time.Duration) time.Duration {
-	switch {
-	case to == 0:
-		return 0
-	case to > Forever-d:
-		return Forever
-	}
-	return to + d
-}
-
-// clamp is the Clamp for responses with a status. Most have none.
-func (rule *Rule) clamp(status int) Clamp {
-	switch {
-	case status == http.StatusOK:
-		return rule.OK
-	case IsMissing(status):
-		return rule.Missing
-	}
-	return Clamp{}
-}
-
-// givesLifetime says whether the operator gives a lifetime to a response that
-// states none.
-func (rule *Rule) givesLifetime(status int) bool {
-	c := rule.clamp(status)
-	return c.Default > 0 || c.Min > 0
-}
-
 // overridesStale says whether the operator grants a window to responses that
 // forbid their stale use.
 func (rule *Rule) overridesStale() bool { return rule.Grace.Min > 0 || rule.Keep.Min > 0 }
-
-// longestHeuristic bounds a heuristic lifetime.
-const longestHeuristic = 24 * time.Hour

@@ -21,20 +21,19 @@ import (
 // journal keeps purges on disk, a line for each: its CRC32C, a blank, and JSON.
 // A line is synced before its purge is acknowledged. Older edges wrote no checksum.
 //
-// What of it is damaged decides what is lost:
+// The loss depends on the damaged line:
 //
-//   - a last line without an end was never acknowledged, and counts for nothing
-//     unless it can be read. It is all that a power cut leaves of one;
-//   - any other line that cannot be read was a promise, and may have been a hard
-//     purge of anything. All that was stored before the next line that can be
-//     read is gone: a promise kept at the price of many responses, for damage
-//     that no crash and no power cut causes.
+//   - a last line without an end was never acknowledged, and does not count unless it can
+//     be read. A power cut leaves no other damage;
+//   - any other unreadable line was an acknowledged purge, perhaps a hard one of everything.
+//     All responses stored before the next readable line are gone. No crash and no power
+//     cut causes that damage.
 type journal struct {
 	sys  fsys.Calls
 	path string
 	file *os.File
 	size int64 // bytes of whole lines
-	torn bool  // there may be more behind them
+	torn bool  // there may be bytes behind them
 	lost bool  // its name may be the older file's after a power cut
 
 	lines      int // purges and starts
@@ -44,13 +43,12 @@ type journal struct {
 
 var crc32c = crc32.MakeTable(crc32.Castagnoli)
 
-// compactAfter is how many lines, beyond twice the marks, make the journal worth
-// rewriting: 100 bytes each, and 200,000 are read in a second.
+// compactAfter is the number of lines, beyond twice the marks, after which the journal is
+// rewritten. A line has about 100 bytes, and 200,000 are read in a second.
 const compactAfter = 4096
 
-// journalLine is a purge, or with Start the sequence that an edge began with:
-// what was stored after the last purge was born with it, and the next edge must
-// not begin before it.
+// journalLine is a purge, or with Start the first sequence of an edge. Responses stored after
+// the last purge have that sequence, and the next edge must not begin before it.
 type journalLine struct {
 	Seq   uint64 `json:"seq"`
 	Start bool   `json:"start,omitempty"`
@@ -73,7 +71,7 @@ func decodeJournalLine(line []byte) (l journalLine, ok bool) {
 	return l, json.Unmarshal(line, &l) == nil
 }
 
-// openJournal replays what is there into p, and begins a new sequence.
+// openJournal replays the journal into p, and begins a new sequence.
 func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 	j := &journal{sys: sys, path: path}
 	have, err := j.load(p, math.MaxInt64)
@@ -81,7 +79,7 @@ func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 		return nil, err
 	}
 	// Purges that never reached the disk had numbers too, and stored responses
-	// may have been born with them: those are not given again.
+	// may have them as their epoch: those are not given again.
 	p.seq.Store(max(p.seq.Load()+1, uint64(time.Now().UnixNano())))
 	if have.dangling {
 		p.lose(p.seq.Load())
@@ -89,8 +87,8 @@ func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 	if j.file, err = sys.Open(path, os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, err
 	}
-	j.torn, j.lost = true, true // until what was not acknowledged is cut off, and the file's name is durable
-	err = j.begin(p, have)
+	j.torn, j.lost = true, true // until unacknowledged bytes are cut off, and the file's name is durable
+	err = j.startSequence(p, have)
 	if err != nil && !fsys.IsFull(err) { // a full disk leaves it as it is
 		j.file.Close()
 		return nil, err
@@ -98,8 +96,8 @@ func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 	return j, nil
 }
 
-// begin adds what the journal lacks, and rewrites it when that is worth it.
-func (j *journal) begin(p *Sequence, have loaded) error {
+// startSequence appends the lines that the journal lacks, and rewrites it when it is long.
+func (j *journal) startSequence(p *Sequence, have loaded) error {
 	if have.tail != nil {
 		if err := j.add(*have.tail); err != nil {
 			return err
@@ -114,11 +112,11 @@ func (j *journal) begin(p *Sequence, have loaded) error {
 	return j.rewrite(p, j.size, nil)
 }
 
-// loaded is what was found in a journal.
+// loaded is the result of reading a journal.
 type loaded struct {
 	tail     *journalLine // a last line that lacks only its end
 	damaged  bool
-	dangling bool // and nothing that can be read comes after
+	dangling bool // and no readable line follows
 }
 
 // load replays the whole lines of the first end bytes into p.
@@ -160,12 +158,12 @@ func (j *journal) load(p *Sequence, end int64) (have loaded, err error) {
 	}
 }
 
-// block is what a disk writes whole or not at all.
+// block is the number of bytes that a disk writes whole or not at all.
 const block = 4096
 
 // add appends lines. When it returns nil, they are on disk; otherwise, none of them
 // counts. No write reaches from one block into the next, and each is synced before
-// the next one: a power cut leaves what is before some byte, and never the end of a
+// the next one: a power cut leaves the bytes before some offset, and never the end of a
 // line without its beginning, which would be damage. So many lines take few syncs,
 // one for each block.
 func (j *journal) add(lines ...journalLine) error {
@@ -197,8 +195,8 @@ func (j *journal) add(lines ...journalLine) error {
 	return nil
 }
 
-// settle makes good what could not be done before, without which nothing that is
-// added would be sure to stay.
+// settle repeats a cut or a sync of the directory that failed before. Without them an added
+// line would not be durable.
 func (j *journal) settle() error {
 	if j.torn {
 		if err := j.sys.Cut(j.file, j.size); err != nil {
@@ -216,7 +214,7 @@ func (j *journal) settle() error {
 }
 
 // compactSoon rewrites the journal in the background. adding is held, and taken
-// again for the end of it only: what the journal says is read from the file, so
+// again for the end of it only: the rewrite reads the journal from the file, so
 // that look-ups and purges go on meanwhile.
 func (j *journal) compactSoon(adding *sync.Mutex, limit int) {
 	if j.compacting {
@@ -240,8 +238,8 @@ func (j *journal) compactSoon(adding *sync.Mutex, limit int) {
 	})
 }
 
-// rewrite replaces the journal's first end bytes, which p is what remains of,
-// and keeps the rest. adding, unless nil, is taken for the last part.
+// rewrite replaces the journal's first end bytes by the marks of p, and keeps the
+// rest. adding, unless nil, is taken for the last part.
 func (j *journal) rewrite(p *Sequence, end int64, adding *sync.Mutex) error {
 	path := j.path + ".new"
 	f, err := j.sys.Open(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR)
@@ -249,13 +247,13 @@ func (j *journal) rewrite(p *Sequence, end int64, adding *sync.Mutex) error {
 		return err
 	}
 	n := &journal{sys: j.sys, path: j.path, file: f}
-	err = n.fill(p)
+	err = n.writeMarks(p)
 	if adding != nil {
 		adding.Lock()
 		defer adding.Unlock()
 	}
 	if err == nil {
-		err = n.take(j, end)
+		err = n.appendRest(j, end)
 	}
 	if err == nil {
 		err = j.sys.Rename(path, j.path)
@@ -267,13 +265,13 @@ func (j *journal) rewrite(p *Sequence, end int64, adding *sync.Mutex) error {
 	j.file, j.size, j.lines, j.torn = n.file, n.size, n.lines, false
 	old.Close()
 	// Until the directory is synced, a power cut could bring back the old file,
-	// which lacks what is added from now on.
+	// which lacks the lines added from now on.
 	j.lost = true
 	return j.settle()
 }
 
-// fill writes a line for each mark, and syncs them.
-func (j *journal) fill(p *Sequence) error {
+// writeMarks writes a line for each mark, and syncs them.
+func (j *journal) writeMarks(p *Sequence) error {
 	var b []byte
 	flush := func() error {
 		_, err := j.sys.Write(j.file, b, j.size)
@@ -309,8 +307,8 @@ func (j *journal) fill(p *Sequence) error {
 	return errors.Join(flush(), j.sys.Sync(j.file))
 }
 
-// take appends what another journal has behind its first end bytes.
-func (j *journal) take(from *journal, end int64) error {
+// appendRest appends the bytes of another journal behind its first end bytes.
+func (j *journal) appendRest(from *journal, end int64) error {
 	rest := make([]byte, from.size-end)
 	if len(rest) == 0 {
 		return nil

@@ -21,8 +21,8 @@ type written struct {
 	acknowledged int
 }
 
-// A power cut leaves any of the blocks of what is not synced, and not the others.
-// What was acknowledged is in force, and nothing is taken for damage: one purge may
+// A power cut leaves any of the unsynced blocks, and not the others. Acknowledged purges
+// are in force, and no line counts as damaged: one purge may
 // reach into a second block, many into several, and a long one over a whole one.
 func TestPowerCutDuringAPurge(t *testing.T) {
 	dir := t.TempDir()
@@ -40,7 +40,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	born := p.Now()
+	epoch := p.Now()
 	var batches [][]Purge
 	name := func(s string) Purge { return Purge{Scope: Key, Site: "s", Name: s} }
 	for i := range 50 {
@@ -58,7 +58,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 		acknowledged++
 	}
 	p.Close()
-	var image []byte // what is on disk before a write
+	var image []byte // the bytes on disk before a write
 	apply := func(image []byte, w written, lost map[int64]bool) []byte {
 		size := max(int64(len(image)), w.off+int64(len(w.bytes)))
 		after := append(append([]byte(nil), image...), make([]byte, size-int64(len(image)))...)
@@ -84,12 +84,12 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 			}
 			for _, all := range batches[:w.acknowledged] {
 				for _, u := range all {
-					if p.Mark(store.Key{Site: "s", ID: u.Name}, born) != policy.MarkedGone {
+					if p.Mark(store.Key{Site: "s", ID: u.Name}, epoch) != policy.MarkedGone {
 						t.Fatalf("cut at %d of %d bytes: %.20s is forgotten", w.off, len(w.bytes), u.Name)
 					}
 				}
 			}
-			if w.acknowledged > 0 && p.Mark(store.Key{Site: "other", ID: "x"}, born) != policy.NotMarked {
+			if w.acknowledged > 0 && p.Mark(store.Key{Site: "other", ID: "x"}, epoch) != policy.NotMarked {
 				t.Fatalf("cut at %d of %d bytes: taken for damage", w.off, len(w.bytes))
 			}
 			p.Close()
@@ -101,11 +101,11 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	}
 }
 
-// A batch that fails in its middle leaves nothing, and what comes after it stays.
+// A batch that fails in its middle leaves nothing, and later purges stay.
 func TestPurgesThatFailHalfWay(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	born, real, n := p.Now(), p.journal.sys.Write, 0
+	epoch, real, n := p.Now(), p.journal.sys.Write, 0
 	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		if n++; n == 3 {
 			n, _ := real(f, b[:len(b)/2], off)
@@ -125,7 +125,7 @@ func TestPurgesThatFailHalfWay(t *testing.T) {
 	p.Close()
 	p = openedPurges(t, dir)
 	for id, want := range map[string]policy.Mark{"many-0": policy.NotMarked, "many-299": policy.NotMarked, "after": policy.MarkedGone} {
-		if have := p.Mark(store.Key{Site: "s", ID: id}, born); have != want {
+		if have := p.Mark(store.Key{Site: "s", ID: id}, epoch); have != want {
 			t.Errorf("%s is %d, want %d", id, have, want)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // table finds marks by the hash of their targets. Readers take no lock and write nothing.
 // Writers hold Sequence.adding.
 //
-// It never holds less than what was purged: a mark is in its slot before the slot has its
+// It never has less than the acknowledged purges: a mark is in its slot before the slot has its
 // hash, and a larger table has every mark before it takes the smaller one's place. Two
 // targets with one hash of 64 bits share a slot, and each is covered by the purges of both.
 type table struct {
@@ -36,7 +36,7 @@ func (m *atomicMarked) add(n marked) {
 	m.stale.Store(max(m.stale.Load(), n.stale))
 }
 
-// minSlots is how many slots the smallest table has.
+// minSlots is the number of slots of the smallest table.
 const minSlots = 64
 
 func newTable(seed maphash.Seed, floor marked, slots int) *table {
@@ -89,22 +89,22 @@ func (t *table) find(hash uint64) marked {
 	}
 }
 
-// covers is the worst that the purges of a key, its group and its site have done to what
-// was born then. Each of the three names is hashed once.
-func (t *table) covers(k store.Key, born uint64) policy.Mark {
+// covers is the strongest mark of a key's, its group's and its site's purges for a response
+// with that sequence. Each of the three names is hashed once.
+func (t *table) covers(k store.Key, epoch uint64) policy.Mark {
 	site := maphash.String(t.seed, k.Site)
-	worst := t.floor.load().covers(born)
-	worst = max(worst, t.find(mix(Key, site, maphash.String(t.seed, k.ID))).covers(born))
-	worst = max(worst, t.find(mix(Site, site, 0)).covers(born))
+	worst := t.floor.load().covers(epoch)
+	worst = max(worst, t.find(mix(Key, site, maphash.String(t.seed, k.ID))).covers(epoch))
+	worst = max(worst, t.find(mix(Site, site, 0)).covers(epoch))
 	if k.Group != "" {
 		group := maphash.String(t.seed, k.Group)
-		worst = max(worst, t.find(mix(Group, site, group)).covers(born))
+		worst = max(worst, t.find(mix(Group, site, group)).covers(epoch))
 		if k.Metadata {
-			worst = max(worst, t.find(mix(GroupMetadata, site, group)).covers(born))
+			worst = max(worst, t.find(mix(GroupMetadata, site, group)).covers(epoch))
 		}
 	}
 	if k.Metadata {
-		worst = max(worst, t.find(mix(SiteMetadata, site, 0)).covers(born))
+		worst = max(worst, t.find(mix(SiteMetadata, site, 0)).covers(epoch))
 	}
 	return worst
 }

@@ -55,8 +55,7 @@ func TestTableProbes(t *testing.T) {
 	}
 }
 
-// Whatever a table grows or folds meanwhile, a purge that was acknowledged covers what was
-// born before.
+// While a table grows or folds, an acknowledged purge covers the responses from before it.
 func TestMarkWhilePurging(t *testing.T) {
 	p := newPurges(200) // folds now and then
 	var purged atomic.Int64

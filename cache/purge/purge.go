@@ -12,7 +12,7 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Scope says how much a purge covers.
+// Scope is the extent of a purge.
 type Scope uint8
 
 const (
@@ -27,7 +27,7 @@ const (
 // Purge names stored responses that must not be used any more.
 type Purge struct {
 	Scope Scope  `json:"scope"`
-	Site  string `json:"site,omitempty"` // unless ScopeAll
+	Site  string `json:"site,omitempty"` // unless All
 	Name  string `json:"name,omitempty"` // the group or the key's ID
 	Soft  bool   `json:"soft,omitempty"` // stale at once, rather than gone
 }
@@ -37,15 +37,15 @@ type Purge struct {
 // as gone up to the newest hard one: costly, and never wrong.
 const maxMarks = 1 << 18
 
-// Sequence remembers what was purged, as a sequence number per name: a stored
-// response is covered when its fill began before the purge. So a purge is one
-// map write however much it covers, and it also covers fills under way.
+// Sequence has the purges as a sequence number per name. A purge covers a stored response
+// when its fill began before the purge. So a purge of any extent is one map write, and it
+// also covers fills under way.
 //
-// With a directory each purge is on disk before it is acknowledged, and the
-// sequence goes on growing across restarts, whatever the clock does.
+// With a directory each purge is on disk before it is acknowledged, and the sequence grows
+// across restarts, under any steps of the clock.
 type Sequence struct {
-	seq    atomic.Uint64 // what a fill that begins now is born with
-	newest atomic.Uint64 // of the newest purge
+	seq    atomic.Uint64 // the sequence of a fill that begins now
+	Newest atomic.Uint64 // of the newest purge; only to be read
 	limit  int           // of marks
 
 	table atomic.Pointer[table] // finds the marks, without a lock
@@ -53,7 +53,7 @@ type Sequence struct {
 	// adding serialises purges, so that the journal has them in order. It is held over
 	// the journal's I/O, and no look-up takes it.
 	adding  sync.Mutex
-	marks   map[target]marked // what the table has, by name, for the journal
+	marks   map[target]marked // the table's marks by name, for the journal
 	journal *journal          // nil keeps purges in memory only
 }
 
@@ -73,11 +73,11 @@ func (m *marked) add(seq uint64, soft bool) {
 	m.gone = max(m.gone, seq)
 }
 
-func (m marked) covers(born uint64) policy.Mark {
+func (m marked) covers(epoch uint64) policy.Mark {
 	switch {
-	case born < m.gone:
+	case epoch < m.gone:
 		return policy.MarkedGone
-	case born < m.stale:
+	case epoch < m.stale:
 		return policy.MarkedStale
 	}
 	return policy.NotMarked
@@ -107,35 +107,34 @@ func newPurges(limit int) *Sequence {
 func (p *Sequence) replay(l journalLine) {
 	p.seq.Store(max(p.seq.Load(), l.Seq))
 	if !l.Start {
-		p.newest.Store(max(p.newest.Load(), l.Seq))
+		p.Newest.Store(max(p.Newest.Load(), l.Seq))
 		p.apply(l.Seq, l.Purge)
 	}
 }
 
-// lose covers all that a purge up to seq, which nobody remembers, may have.
+// lose covers all responses that a lost purge up to seq may have covered.
 func (p *Sequence) lose(seq uint64) {
-	p.newest.Store(max(p.newest.Load(), seq))
+	p.Newest.Store(max(p.Newest.Load(), seq))
 	p.apply(seq, Purge{Scope: All})
 }
 
-// Now is the sequence that a fill beginning at this moment is born with.
+// Now is the sequence of a fill that begins now.
 func (p *Sequence) Now() uint64 { return p.seq.Load() }
 
 // Add puts purges in force. When it returns nil, they are on disk and no look-up
-// that starts afterwards sees what they cover unmarked.
+// that starts afterwards sees a covered response unmarked.
 func (p *Sequence) Add(all ...Purge) error {
 	p.adding.Lock()
 	defer p.adding.Unlock()
 	seq, lines := p.seq.Load(), make([]journalLine, 0, len(all))
-	// In force before it is durable: were it the other way round, a crash
-	// between the two could only forget a purge nobody was told of, but a
-	// look-up during a slow fsync would still see the old bytes.
+	// In force before it is durable. The other order would let a look-up during a slow
+	// fsync see the old bytes. This one lets a crash forget only an unacknowledged purge.
 	for _, u := range all {
 		seq++
 		p.apply(seq, u)
 		lines = append(lines, journalLine{Seq: seq, Purge: u})
 	}
-	p.newest.Store(seq)
+	p.Newest.Store(seq)
 	p.seq.Store(seq)
 	if p.journal == nil {
 		return nil
@@ -149,7 +148,7 @@ func (p *Sequence) Add(all ...Purge) error {
 	return nil
 }
 
-// apply puts a purge in force. p.adding is held, or nobody else has p yet.
+// apply puts a purge in force. p.adding is held, or no other goroutine has p yet.
 func (p *Sequence) apply(seq uint64, u Purge) {
 	var m marked
 	m.add(seq, u.Soft)
@@ -179,12 +178,12 @@ func (p *Sequence) fold(seq uint64) {
 	p.table.Store(newTable(was.seed, floor, minSlots))
 }
 
-// Mark says what purges have done to a response of k that was born then.
-func (p *Sequence) Mark(k store.Key, born uint64) policy.Mark {
-	if born >= p.newest.Load() {
+// Mark is the strongest mark of a purge that covers a response of k with that sequence.
+func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
+	if epoch >= p.Newest.Load() {
 		return policy.NotMarked
 	}
-	return p.table.Load().covers(k, born)
+	return p.table.Load().covers(k, epoch)
 }
 
 func (p *Sequence) Close() error {

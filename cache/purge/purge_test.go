@@ -67,10 +67,10 @@ func TestPurgeScopes(t *testing.T) {
 						want = mark
 					}
 					if have := p.Mark(k, before); have != want {
-						t.Errorf("%v born before is %d, want %d", k, have, want)
+						t.Errorf("%v from before is %d, want %d", k, have, want)
 					}
 					if have := p.Mark(k, p.Now()); have != policy.NotMarked {
-						t.Errorf("%v born after is %d", k, have)
+						t.Errorf("%v from after is %d", k, have)
 					}
 				}
 			})
@@ -81,18 +81,18 @@ func TestPurgeScopes(t *testing.T) {
 func TestPurgeHardAndSoft(t *testing.T) {
 	p := openedPurges(t, "")
 	k := store.Key{Site: "s", ID: "a", Group: "g"}
-	var born []uint64
+	var epoch []uint64
 	for _, u := range []Purge{
 		{Scope: Key, Site: "s", Name: "a"},
 		{Scope: Key, Site: "s", Name: "a", Soft: true},
 		{Scope: Group, Site: "s", Name: "g", Soft: true},
 	} {
-		born = append(born, p.Now())
+		epoch = append(epoch, p.Now())
 		p.mustAdd(t, u)
 	}
 	for i, want := range []policy.Mark{policy.MarkedGone, policy.MarkedStale, policy.MarkedStale} {
-		if have := p.Mark(k, born[i]); have != want {
-			t.Errorf("born before purge %d: %d, want %d: the worst counts", i, have, want)
+		if have := p.Mark(k, epoch[i]); have != want {
+			t.Errorf("from before purge %d: %d, want %d: the worst counts", i, have, want)
 		}
 	}
 }
@@ -120,15 +120,15 @@ func TestPurgeSurvivesReopening(t *testing.T) {
 	p = openedPurges(t, dir)
 	fourth := p.Now()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
-	for _, born := range []uint64{first, second, third, fourth} {
-		if p.Mark(k, born) != policy.MarkedGone {
-			t.Errorf("born %d is not covered by a purge after the restart", born)
+	for _, epoch := range []uint64{first, second, third, fourth} {
+		if p.Mark(k, epoch) != policy.MarkedGone {
+			t.Errorf("epoch %d is not covered by a purge after the restart", epoch)
 		}
 	}
 }
 
 // A purge that was in force and never reached the disk had a number, and a
-// response may have been born with it. That number must not be given again, or
+// response may have it as its epoch. That number must not be given again, or
 // the next purge would not cover that response.
 func TestPurgeNumbersAreNotGivenTwice(t *testing.T) {
 	for name, lose := range map[string]func(journal string) error{
@@ -142,15 +142,15 @@ func TestPurgeNumbersAreNotGivenTwice(t *testing.T) {
 			for range 10 {
 				p.mustAdd(t, Purge{Scope: Site, Site: "other"})
 			}
-			born := p.Now()
+			epoch := p.Now()
 			p.Close()
 			if err := lose(filepath.Join(dir, "purges")); err != nil {
 				t.Fatal(err)
 			}
 			p = openedPurges(t, dir)
 			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
-			if have := p.Mark(k, born); have != policy.MarkedGone {
-				t.Errorf("mark %d: a response born before the purge is not covered", have)
+			if have := p.Mark(k, epoch); have != policy.MarkedGone {
+				t.Errorf("mark %d: a response from before the purge is not covered", have)
 			}
 		})
 	}
@@ -161,7 +161,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 	for _, tt := range []struct {
 		rule    string
 		journal string
-		a, b, z policy.Mark // of the keys a, b and z, born at 0
+		a, b, z policy.Mark // of the keys a, b and z, of epoch 0
 	}{
 		{"whole", fmt.Sprintf(hard("a")+hard("b"), 1, 2), policy.MarkedGone, policy.MarkedGone, policy.NotMarked},
 		{"a torn last line was never acknowledged", fmt.Sprintf(hard("a"), 1) + `{"seq":2,"sc`, policy.MarkedGone, policy.NotMarked, policy.NotMarked},
@@ -186,7 +186,7 @@ func TestPurgeJournalDamage(t *testing.T) {
 			}
 			p := openedPurges(t, dir)
 			check(p)
-			// What comes after the damage is not lost to it.
+			// Lines after the damage are not lost.
 			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "later"})
 			p.Close()
 			p = openedPurges(t, dir)
@@ -202,9 +202,9 @@ func TestPurgeFold(t *testing.T) {
 	p := openedPurges(t, "")
 	p.limit = 4
 	key := func(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i)} }
-	var born []uint64
+	var epoch []uint64
 	for i := range 20 {
-		born = append(born, p.Now())
+		epoch = append(epoch, p.Now())
 		p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: fmt.Sprint(i), Soft: i >= 10})
 		if len(p.marks) > p.limit {
 			t.Fatalf("%d marks, limit %d", len(p.marks), p.limit)
@@ -215,14 +215,14 @@ func TestPurgeFold(t *testing.T) {
 		if i < 10 {
 			want = policy.MarkedGone
 		}
-		if have := p.Mark(key(i), born[i]); have < want {
+		if have := p.Mark(key(i), epoch[i]); have < want {
 			t.Errorf("purge %d was forgotten: %d", i, have)
 		}
 	}
 	if p.Mark(key(99), p.Now()) != policy.NotMarked {
-		t.Error("what is born now is covered")
+		t.Error("a response of now is covered")
 	}
-	if p.Mark(key(99), born[11]) == policy.MarkedGone {
+	if p.Mark(key(99), epoch[11]) == policy.MarkedGone {
 		t.Error("soft purges, folded, made something gone")
 	}
 }
@@ -258,11 +258,11 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	born := make(map[string]uint64)
+	epoch := make(map[string]uint64)
 	for range 3 {
-		for i := range compactAfter + 200 { // which is beyond what 50 keys are worth
+		for i := range compactAfter + 200 { // more lines than 50 keys need
 			name := fmt.Sprint(i % 50)
-			born[name] = p.Now()
+			epoch[name] = p.Now()
 			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: name, Soft: i%3 == 0})
 		}
 		p.journal.wg.Wait()
@@ -275,9 +275,9 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := openedPurges(t, dir)
-	for name, born := range born {
+	for name, epoch := range epoch {
 		k := store.Key{Site: "s", ID: name}
-		if have, want := again.Mark(k, born), p.Mark(k, born); have != want || want == policy.NotMarked {
+		if have, want := again.Mark(k, epoch), p.Mark(k, epoch); have != want || want == policy.NotMarked {
 			t.Errorf("%s is %d after a restart, want %d", name, have, want)
 		}
 	}
@@ -299,14 +299,14 @@ func TestPurgeJournalFaults(t *testing.T) {
 				f := &fsystest.Faults{FailAt: at, Err: syscall.EIO, Killed: killed, Short: short}
 				dir := t.TempDir()
 				openedPurges(t, dir).Close()
-				born := uint64(0)
+				epoch := uint64(0)
 				acknowledged := make(map[int]bool)
 				p, err := Open(f.Calls(), dir)
 				if err == nil {
-					born = p.Now()
+					epoch = p.Now()
 					for i := range keys {
 						acknowledged[i] = purge(p, i) == nil
-						if p.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
+						if p.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, epoch) != policy.MarkedGone {
 							t.Errorf("call %d: purge %d is not in force", at, i)
 						}
 					}
@@ -317,11 +317,11 @@ func TestPurgeJournalFaults(t *testing.T) {
 				}
 				again := openedPurges(t, dir)
 				for i, yes := range acknowledged {
-					if yes && again.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, born) != policy.MarkedGone {
+					if yes && again.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, epoch) != policy.MarkedGone {
 						t.Fatalf("call %d, %s: purge %d was acknowledged and is forgotten", at, f.Failed, i)
 					}
 				}
-				if again.Mark(store.Key{Site: "s", ID: "other"}, born) != policy.NotMarked {
+				if again.Mark(store.Key{Site: "s", ID: "other"}, epoch) != policy.NotMarked {
 					t.Fatalf("call %d, %s: taken for damage", at, f.Failed)
 				}
 				again.Close()
@@ -331,14 +331,13 @@ func TestPurgeJournalFaults(t *testing.T) {
 	}
 }
 
-// Damage is a promise nobody remembers. What was stored since the next purge
-// that can be read is not concerned.
+// A damaged line is a lost purge. Responses stored since the next readable purge stay.
 func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	var born []uint64
+	var epoch []uint64
 	for i := range 4 {
-		born = append(born, p.Now())
+		epoch = append(epoch, p.Now())
 		p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: fmt.Sprint("name", i)})
 	}
 	after := p.Now()
@@ -356,10 +355,10 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	k := store.Key{Site: "s", ID: "other"}
 	for range 2 {
 		p = openedPurges(t, dir)
-		if p.Mark(k, born[1]) != policy.MarkedGone || p.Mark(store.Key{Site: "s", ID: "name1"}, born[1]) != policy.MarkedGone {
+		if p.Mark(k, epoch[1]) != policy.MarkedGone || p.Mark(store.Key{Site: "s", ID: "name1"}, epoch[1]) != policy.MarkedGone {
 			t.Error("what the lost purge may have covered is there")
 		}
-		if p.Mark(k, born[2]) != policy.NotMarked || p.Mark(k, after) != policy.NotMarked {
+		if p.Mark(k, epoch[2]) != policy.NotMarked || p.Mark(k, after) != policy.NotMarked {
 			t.Error("what was stored after the lost purge is gone")
 		}
 		p.Close()
@@ -374,8 +373,8 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-// The clock may step back between two edges. What the first one stored must
-// still be older than the purges of the second.
+// The clock may step back between two edges. Responses of the first one must still be older
+// than the purges of the second.
 func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	dir := t.TempDir()
 	ahead := uint64(time.Now().Add(24 * time.Hour).UnixNano())
@@ -402,7 +401,7 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	born := p.Now()
+	epoch := p.Now()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
 	p.Close()
 	sys := fsys.System()
@@ -411,7 +410,7 @@ func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Mark(store.Key{Site: "s", ID: "a"}, born) != policy.MarkedGone {
+	if p.Mark(store.Key{Site: "s", ID: "a"}, epoch) != policy.MarkedGone {
 		t.Error("forgotten")
 	}
 	if err := p.Add(Purge{Scope: All}); !errors.Is(err, syscall.ENOSPC) {
@@ -432,7 +431,7 @@ func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	}
 }
 
-// A full disk tears a line; what is acknowledged afterwards is not lost to it.
+// A full disk tears a line. Purges that are acknowledged afterwards are not lost.
 func TestPurgeAfterATornWrite(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
@@ -479,7 +478,7 @@ func TestPurgeDuringACompaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	born := p.Now()
+	epoch := p.Now()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "before"})
 	p.journal.compactSoon(&p.adding, p.limit)
 	<-begun
@@ -490,7 +489,7 @@ func TestPurgeDuringACompaction(t *testing.T) {
 	p.Close()
 	p = openedPurges(t, dir)
 	for _, id := range []string{"before", "meanwhile", "after"} {
-		if p.Mark(store.Key{Site: "s", ID: id}, born) != policy.MarkedGone {
+		if p.Mark(store.Key{Site: "s", ID: id}, epoch) != policy.MarkedGone {
 			t.Errorf("the purge %s is forgotten", id)
 		}
 	}

@@ -13,21 +13,21 @@ import (
 //
 //	1 byte      metaFormat
 //	1 byte      flags
-//	8 + 8 bytes ID, Born
+//	8 + 8 bytes ID, PurgeEpoch
 //	varints     Status, RequestTime, ResponseTime, Span when there is one
 //	strings     Site, Key
 //	fields      how many names, how many values, then name, its values
 //	Vary        how many strings, then those
 //	parts       how many, then each
 //
-// A string is its length as a varint and its bytes. Whatever bytes a field has
-// come back as they were.
+// A string is its length as a varint and its bytes. Any bytes of a field survive the
+// round trip.
 const metaFormat = 2
 
 // flagSpan says that the Meta has a Span. The flag 1 is not used.
 const flagSpan = 2
 
-// EncodeMeta returns what a slot holds of a Meta.
+// EncodeMeta returns the bytes of a Meta in a slot.
 func EncodeMeta(m *store.Meta) []byte {
 	b := make([]byte, 0, 512)
 	flags := byte(0)
@@ -36,7 +36,7 @@ func EncodeMeta(m *store.Meta) []byte {
 	}
 	b = append(b, metaFormat, flags)
 	b = binary.LittleEndian.AppendUint64(b, m.ID)
-	b = binary.LittleEndian.AppendUint64(b, m.Born)
+	b = binary.LittleEndian.AppendUint64(b, m.PurgeEpoch)
 	b = binary.AppendUvarint(b, uint64(m.Status))
 	for _, t := range []time.Time{m.RequestTime, m.ResponseTime} {
 		b = binary.AppendVarint(b, t.Unix())
@@ -78,7 +78,7 @@ func appendStrings(b []byte, all ...string) []byte {
 	return b
 }
 
-// decodeMeta reads the bytes that encodeMeta wrote. It keeps nothing of raw.
+// decodeMeta decodes the bytes of EncodeMeta. It keeps nothing of raw.
 func decodeMeta(raw []byte) (*store.Meta, error) {
 	m := new(store.Meta)
 	r := metaReader{rest: string(raw)} // one copy, which every string is a part of
@@ -86,7 +86,7 @@ func decodeMeta(raw []byte) (*store.Meta, error) {
 		return nil, errFormat
 	}
 	flags := r.byte()
-	m.ID, m.Born = r.fixed64(), r.fixed64()
+	m.ID, m.PurgeEpoch = r.fixed64(), r.fixed64()
 	m.Status = int(r.uvarint())
 	m.RequestTime, m.ResponseTime = r.time(), r.time()
 	if flags&flagSpan != 0 {
@@ -126,15 +126,14 @@ func decodeMeta(raw []byte) (*store.Meta, error) {
 	return m, nil
 }
 
-// metaReader takes a slot apart. After the first thing that is not there, it is
-// bad and gives zeros.
+// metaReader decodes a slot. After the first missing byte it is bad and returns zeros.
 type metaReader struct {
 	rest string
 	bad  bool
 }
 
-// take returns the next n bytes.
-func (r *metaReader) take(n uint64) string {
+// next returns the next n bytes.
+func (r *metaReader) next(n uint64) string {
 	if n > uint64(len(r.rest)) {
 		r.bad, r.rest = true, ""
 		return ""
@@ -145,13 +144,13 @@ func (r *metaReader) take(n uint64) string {
 }
 
 func (r *metaReader) byte() byte {
-	if s := r.take(1); s != "" {
+	if s := r.next(1); s != "" {
 		return s[0]
 	}
 	return 0
 }
 
-func (r *metaReader) string() string { return r.take(r.uvarint()) }
+func (r *metaReader) string() string { return r.next(r.uvarint()) }
 
 func (r *metaReader) uvarint() uint64 {
 	var v uint64
@@ -172,7 +171,7 @@ func (r *metaReader) varint() int64 {
 }
 
 func (r *metaReader) fixed32() (v uint32) {
-	for i, c := range []byte(r.take(4)) {
+	for i, c := range []byte(r.next(4)) {
 		v |= uint32(c) << (8 * i)
 	}
 	return v
@@ -180,7 +179,7 @@ func (r *metaReader) fixed32() (v uint32) {
 
 func (r *metaReader) fixed64() uint64 { return uint64(r.fixed32()) | uint64(r.fixed32())<<32 }
 
-// time is a moment without a zone: only the moment counts.
+// time decodes a time, in UTC.
 func (r *metaReader) time() time.Time {
 	seconds, nano := r.varint(), r.uvarint()
 	if nano >= 1e9 {
@@ -190,8 +189,8 @@ func (r *metaReader) time() time.Time {
 	return time.Unix(seconds, int64(nano)).UTC()
 }
 
-// count is a number of things of at least size bytes each, so that nothing is
-// allocated for more than there can be.
+// count decodes a number of items of at least size bytes each. A number that the rest of
+// the slot cannot have is bad, so that nothing is allocated for it.
 func (r *metaReader) count(size int) int {
 	n := r.uvarint()
 	if n > uint64(len(r.rest)/size) {

@@ -16,7 +16,7 @@ func TestMetaRoundTrip(t *testing.T) {
 	for name, m := range map[string]*store.Meta{
 		"empty": {Response: policy.Response{Header: map[string][]string{}}, Parts: []store.Part{}},
 		"all of it": {
-			Site: "npm", Key: "caf\xe9\x00", ID: 1<<64 - 1, Born: 7,
+			Site: "npm", Key: "caf\xe9\x00", ID: 1<<64 - 1, PurgeEpoch: 7,
 			Response: policy.Response{
 				Status:      299,
 				Header:      map[string][]string{"X-A": {"1", "", "<\xff\u2028>"}, "Etag": {`"x"`}, "X-None": {}},
@@ -55,7 +55,7 @@ func TestMetaCutShortIsDamage(t *testing.T) {
 }
 
 // FuzzDecodeMeta: no slot makes the reader panic or allocate without bound, and
-// what is read is written back alike.
+// a decoded Meta survives a round trip.
 func FuzzDecodeMeta(f *testing.F) {
 	f.Add(EncodeMeta(storetest.Meta(store.Key{Site: "s", ID: "a"}, 1, []byte("x"), `Etag: "a"`)))
 	f.Add([]byte(`{"key":"a"}`))

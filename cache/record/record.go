@@ -14,16 +14,16 @@ import (
 // A file of the disk tier:
 //
 //	preamble   16 bytes: magic, format, log2 of the slot size, the sums' CRC32C, its own
-//	slot 0     the Meta: length, sequence, CRC32C, and its bytes, see recordmeta.go
+//	slot 0     the Meta: length, sequence, CRC32C, and its bytes, see meta.go
 //	slot 1     the same
 //	body       the parts, from a multiple of 512 on
-//	sums       of a large body: the CRC32C of each of its chunks, see chunks.go
-//	tail       the Meta, when it has outgrown its slot, see recordtail.go
+//	sums       of a large body: the CRC32C of each of its chunks, see sums.go
+//	tail       the Meta, when it has outgrown its slot, see tail.go
 //
-// Commit fills slot 0 before the file gets its name. Freshening writes the slot
-// that does not hold the newest Meta, so that a write cut short leaves the other
-// one: the valid slot with the highest sequence counts. The body is never
-// touched, and begins at an offset known from the preamble, for sendfile.
+// Commit writes slot 0 before the file gets its name. Freshening writes the slot without
+// the newest Meta, so that a write cut short leaves the other one: the valid slot with the
+// highest sequence counts. The body never changes. Its offset is known from the preamble,
+// for sendfile.
 const (
 	recordMagic  = "pkge"
 	Format       = 3
@@ -33,12 +33,10 @@ const (
 	MaxSlotLog   = 20 // 1 MiB: more fields than any response may have
 )
 
-// A large body has a checksum for each chunk of it, so that its first byte need
-// not wait until the last has been checked, nor a range of it for the rest. Until
-// a file's bytes are vouched for, each chunk is read, checked and then handed
-// out; a chunk that is wrong ends the body with an error. Smaller bodies are
-// checked whole before anything is handed out, which is as fast and lets the
-// response be fetched again instead.
+// A large body has a checksum for each chunk, so that neither its first byte nor a range
+// waits for a check of the rest. Until a file is verified, each chunk is checked before its
+// bytes are served, and a corrupt chunk ends the body with an error. A smaller body is
+// checked whole before its first byte is served, so that a corrupt one is fetched again.
 const (
 	ChunkSize   = 64 << 10
 	MaxUnsummed = 1 << 20 // bytes of the largest body without sums
@@ -71,10 +69,10 @@ func SlotLogFor(n int) (uint, error) {
 	return 0, ErrTooLarge
 }
 
-// preamble is what a file begins with.
+// preamble is the first 16 bytes of a file.
 type preamble struct {
 	SlotLog uint
-	sums    uint32 // the CRC32C of the sums, where there are some
+	sums    uint32 // the CRC32C of the sums, if any
 }
 
 func (p preamble) encode() []byte {
@@ -103,7 +101,7 @@ func decodePreamble(b []byte) (preamble, error) {
 	return p, nil
 }
 
-// Fits says whether a slot of that size takes the bytes of a Meta.
+// Fits reports whether the bytes of a Meta fit into a slot of that size.
 func Fits(meta []byte, slotLog uint) bool { return slotHead+len(meta) <= 1<<slotLog }
 
 // Front returns the bytes of a new file before its body, for the bytes of a Meta that
@@ -115,8 +113,8 @@ func Front(slotLog uint, meta, sums []byte) []byte {
 	return front
 }
 
-// OtherSlot returns the bytes of the slot that does not hold the present Meta, with the
-// next one in it, and their place in the file.
+// OtherSlot encodes the next Meta for the slot without the present one, and returns its
+// offset in the file.
 func (h *Head) OtherSlot(meta []byte) (slot []byte, at int64) {
 	return encodeSlot(h.seq+1, meta), preambleSize + int64(1-h.slot)<<h.SlotLog
 }
@@ -150,20 +148,20 @@ func decodeSlot(b []byte) (seq uint64, meta []byte, ok bool) {
 	return binary.LittleEndian.Uint64(b[4:]), b[slotHead:], true
 }
 
-// Head is what a file says of its body.
+// Head is the decoded preamble and Meta of a file.
 type Head struct {
 	preamble
 	Meta *store.Meta
-	slot int // which slot holds meta, or says where it is
+	slot int // the slot that has Meta, or points to it
 	seq  uint64
-	tail extent // where meta is, when no slot holds it
+	tail extent // of Meta, when no slot has it
 }
 
-// FrontSize is how much of a file is read at first: most heads are shorter.
+// FrontSize is the number of bytes of the first read. Most heads are shorter.
 const FrontSize = 4096
 
-// ReadHead reads and checks the head of a file of the given size. front is
-// scratch space of frontSize bytes, of which nothing is kept.
+// ReadHead reads and checks the head of a file of the given size. front is scratch space
+// of FrontSize bytes.
 func ReadHead(r io.ReaderAt, size int64, front []byte) (Head, error) {
 	n, err := r.ReadAt(front[:min(size, FrontSize)], 0)
 	if err != nil && err != io.EOF {
@@ -192,7 +190,7 @@ func ReadHead(r io.ReaderAt, size int64, front []byte) (Head, error) {
 	if !coherent(h.Meta) {
 		return Head{}, ErrDamaged
 	}
-	// A freshening cut short may have left more than is said.
+	// A freshening cut short may have left bytes behind the end.
 	if end := h.End(); size < end || size > end+MaxTail {
 		return Head{}, fmt.Errorf("%w: %d bytes, want %d", ErrDamaged, size, end)
 	}
@@ -200,7 +198,7 @@ func ReadHead(r io.ReaderAt, size int64, front []byte) (Head, error) {
 	return h, nil
 }
 
-// SumsSize is how many bytes of sums follow a body of that many bytes.
+// SumsSize is the size of the sums of a body of that many bytes.
 func SumsSize(body int64) int64 {
 	if body <= MaxUnsummed {
 		return 0
@@ -208,7 +206,7 @@ func SumsSize(body int64) int64 {
 	return (body + ChunkSize - 1) / ChunkSize * SumSize
 }
 
-// newest finds the bytes of the newest Meta, by the slots in front.
+// newest returns the bytes of the newest valid Meta.
 func (h *Head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 	var found [2]struct {
 		seq uint64
@@ -230,7 +228,7 @@ func (h *Head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 		}
 		raw, tail, err := follow(r, found[i].raw)
 		if errors.Is(err, ErrDamaged) {
-			continue // it never arrived there
+			continue // the tail was never written
 		}
 		h.slot, h.seq, h.tail = i, found[i].seq, tail
 		return raw, err
@@ -238,12 +236,14 @@ func (h *Head) newest(r io.ReaderAt, front []byte) (raw []byte, err error) {
 	return nil, ErrDamaged
 }
 
-// SumsAt is where the sums are, and end where the tail begins.
+// SumsAt is the offset of the sums.
 func (h *Head) SumsAt() int64 { return BodyOffset(h.SlotLog) + h.Meta.Size() }
-func (h *Head) End() int64    { return h.SumsAt() + SumsSize(h.Meta.Size()) }
 
-// coherent: the parts follow each other, and nothing else is as no commit could
-// have written it.
+// End is the end of the sums. A tail begins here.
+func (h *Head) End() int64 { return h.SumsAt() + SumsSize(h.Meta.Size()) }
+
+// coherent reports whether the parts follow each other, and the Meta is one that Commit
+// could have written.
 func coherent(m *store.Meta) bool {
 	var end int64
 	for _, p := range m.Parts {

@@ -63,8 +63,7 @@ func TestRecordBodyBeginsAtASector(t *testing.T) {
 	}
 }
 
-// Whatever byte of the head is wrong, the Meta that comes out is the one that
-// went in, or none.
+// With any wrong byte in the head, the decoded Meta is the encoded one, or none.
 func TestRecordFlippedByte(t *testing.T) {
 	body := storetest.Payload(1, 100)
 	m := storetest.Meta(store.Key{Site: "s", ID: "a"}, 7, body, `Etag: "a"`)
@@ -136,7 +135,7 @@ func TestRecordThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// FuzzReadHead: no file makes the reader panic, and what is accepted stays
+// FuzzReadHead: no file makes the reader panic, and an accepted body stays
 // within the file.
 func FuzzReadHead(f *testing.F) {
 	body := storetest.Payload(1, 100)

@@ -28,7 +28,7 @@ func (s *Summer) Add(p []byte) {
 	}
 }
 
-// Sums are those of what was added, none when it is not large.
+// Sums returns the sums of the added bytes, none for a body that is not large.
 func (s *Summer) Sums() []byte {
 	if SumsSize(s.size) == 0 {
 		return nil

@@ -27,7 +27,7 @@ type extent struct{ Off, size int64 }
 
 func (e extent) End() int64 { return e.Off + e.size }
 
-// EncodeTailSlot is what a slot holds of a Meta that is elsewhere.
+// EncodeTailSlot returns the bytes of a slot that points to a Meta in the tail.
 func EncodeTailSlot(off int64, raw []byte) []byte {
 	b := make([]byte, 1, awaySize)
 	b[0] = metaAway

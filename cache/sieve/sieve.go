@@ -5,32 +5,30 @@ import (
 	"sync/atomic"
 )
 
-// Set knows every file of the disk tier and its size, and which to evict. It
-// does not decide what is stored: the file system does, so a file the index has
-// not seen yet is served all the same.
+// Set has every file of the disk tier with its size, and chooses the one to evict. The file
+// system decides which responses are stored: a file that is not in the set yet is served.
 //
-// Eviction is SIEVE by bytes: entries stand in the order they came, a hit gives
-// an entry credit, and a hand walking from the oldest takes credit and evicts the
-// first entry without any. A response asked for once leaves before one asked
-// for twice, whatever a scan brings in between. Credit is one bit for a file;
-// metadata gets more, and some to begin with. As long as metadata is no more than
-// a quarter of all bytes, the hand passes it by: it outlives the files it names.
+// Eviction is SIEVE by bytes: entries stand in the order of insertion, a hit sets an entry's
+// visits, and a hand walking from the oldest takes one visit and evicts the first entry
+// without any. So a response requested once leaves before one requested twice, also when a
+// scan inserts others in between. A file has at most one visit. Metadata has more, and starts
+// with one. While metadata is at most a quarter of all bytes, the hand passes it by: it
+// outlives the files it names.
 //
-// A file is recorded when it is committed, discovered where an earlier edge left
-// it, and restored when it could not be evicted. All three need its turn (see
-// disk.turns), so that the file does not come or go meanwhile. What needs none
-// changes what is known of a recorded file, or takes it out.
+// Commit records a file, Discover one of the previous process, and Restore one that could not
+// be removed. Methods that need the file's key lock (see disk.Store.KeyLock) say so: the lock
+// keeps the file from coming or going meanwhile.
 type Set struct {
 	Used     atomic.Int64 // bytes of all entries
-	Metadata atomic.Int64 // of those, of metadata
+	Metadata atomic.Int64 // of those, bytes of metadata
 	Count    atomic.Int64
 	Leaving  atomic.Int64 // bytes of evicted files that are not removed yet
 
-	// Unseen begins as what an earlier edge's files may take, and discover takes off
-	// each of them that it records. Until the scan is over, it is no less than what
-	// the others take; then it means nothing, and is 0 or less.
+	// Unseen starts as an upper bound of the bytes of the previous process. Discover
+	// subtracts each file that it records. Until the scan ends, it is an upper bound of
+	// the other files' bytes; afterwards it is 0 or less.
 	Unseen atomic.Int64
-	found  atomic.Int64  // how many were discovered
+	found  atomic.Int64  // files that Discover recorded
 	cursor atomic.Uint32 // the shard to evict from next
 	shards [64]shard
 }
@@ -38,7 +36,7 @@ type Set struct {
 // shard is one shard. Entries live in a slice and link by position, and the map
 // holds no pointers: a million entries cost the garbage collector nothing.
 type shard struct {
-	// epoch grows when an entry loses credit or a new one is made. It changes under mu, and
+	// epoch grows when an entry loses a visit or a new one is made. It changes under mu, and
 	// Touch reads it without. The padding keeps it off the line that mu writes.
 	epoch atomic.Uint64
 	_     [56]byte
@@ -48,12 +46,12 @@ type shard struct {
 	entries []entry
 	files   int   // entries that are not metadata
 	free    int32 // head of the free list, linked by next; 0 is none
-	hand    int32 // where the walk goes on; 0 is the oldest
+	hand    int32 // the entry at which the walk goes on; 0 is the oldest
 
-	leaving map[[16]byte]int64 // bytes of the evicted files that are not removed yet: one for each who evicts
+	leaving map[[16]byte]int64 // bytes of the evicted files that are not removed yet
 }
 
-// The visits that a hit leaves an entry with: how many rounds of the hand it outlasts.
+// The visits of an entry after a hit: the number of passes of the hand it outlasts.
 // Metadata is small, names the files, and is priceless in an outage of the masters.
 const (
 	FileVisits     uint8 = 1
@@ -64,10 +62,10 @@ const (
 type entry struct {
 	sum        [16]byte
 	size       int64
-	changed    int64 // the file's change time when its bytes were last found right
+	changed    int64 // the file's change time when its bytes were last verified
 	prev, next int32
-	credit     uint8 // how many rounds of the hand it outlasts
-	worth      uint8 // its credit after a hit
+	visits     uint8 // passes of the hand that it outlasts
+	fullVisits uint8 // its visits after a hit
 }
 
 func New() *Set {
@@ -82,26 +80,26 @@ func New() *Set {
 
 func (x *Set) shard(s [16]byte) *shard { return &x.shards[s[0]%64] }
 
-// Commit records a file that was just given its name, its size in bytes and what
-// it is worth, replacing what was recorded. Its turn is held.
-func (x *Set) Commit(sum [16]byte, size int64, worth uint8) {
+// Commit records a committed file with its size in bytes and its visits after a hit, in place
+// of the file before. The key lock is held.
+func (x *Set) Commit(sum [16]byte, size int64, fullVisits uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
 		e := &s.entries[i]
 		x.tally(s, e, -1)
-		e.size, e.worth, e.changed = size, worth, 0
+		e.size, e.fullVisits, e.changed = size, fullVisits, 0
 		x.tally(s, e, 1)
 		return
 	}
-	x.insert(s, sum, size, worth)
+	x.insert(s, sum, size, fullVisits)
 }
 
-// Discover records a file that is there, unless it is recorded already. Nothing
-// else takes anything off what is unseen. One that is on its way out was recorded
-// before, and stays. Its turn is held.
-func (x *Set) Discover(sum [16]byte, size int64, worth uint8) {
+// Discover records an existing file, unless it is recorded already, and subtracts it from
+// Unseen. It does nothing for a file that is leaving, which was recorded before. The key lock
+// is held.
+func (x *Set) Discover(sum [16]byte, size int64, fullVisits uint8) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,11 +112,10 @@ func (x *Set) Discover(sum [16]byte, size int64, worth uint8) {
 		x.Unseen.Add(-size)
 		x.found.Add(1)
 	}
-	x.insert(s, sum, size, worth)
+	x.insert(s, sum, size, fullVisits)
 }
 
-// Restore records a file again that was evicted and could not be removed. Its turn
-// is held.
+// Restore records an evicted file again that could not be removed. The key lock is held.
 func (x *Set) Restore(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -129,8 +126,8 @@ func (x *Set) Restore(sum [16]byte, size int64) {
 	}
 }
 
-// Left says that an evicted file is not leaving any more: it has gone, or has been
-// recorded again. Its turn is held.
+// Left ends the leaving of an evicted file: it is gone, or recorded again. The key lock is
+// held.
 func (x *Set) Left(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -138,7 +135,7 @@ func (x *Set) Left(sum [16]byte, size int64) {
 	x.leave(s, sum, size)
 }
 
-// leave takes size bytes off what is leaving, where there are any. s.mu is held.
+// leave subtracts size bytes of a leaving file, if there is one. s.mu is held.
 func (x *Set) leave(s *shard, sum [16]byte, size int64) {
 	size = min(size, s.leaving[sum])
 	x.Leaving.Add(-size)
@@ -147,7 +144,7 @@ func (x *Set) leave(s *shard, sum [16]byte, size int64) {
 	}
 }
 
-// Resize changes the size of a recorded file. Its turn is held.
+// Resize changes the size of a recorded file. The key lock is held.
 func (x *Set) Resize(sum [16]byte, size int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -164,21 +161,21 @@ func (x *Set) Resize(sum [16]byte, size int64) {
 func (x *Set) tally(s *shard, e *entry, n int64) {
 	x.Count.Add(n)
 	x.Used.Add(n * e.size)
-	if e.worth == MetadataVisits {
+	if e.fullVisits == MetadataVisits {
 		x.Metadata.Add(n * e.size)
 	} else {
 		s.files += int(n)
 	}
 }
 
-// Unrecorded is what the files may take that are not recorded, in bytes.
+// Unrecorded is an upper bound of the bytes of files that are not recorded.
 func (x *Set) Unrecorded() int64 { return max(0, x.Unseen.Load()) }
 
-// Files is how many more or fewer files there are than at the start.
+// Files is the change of the number of files since the start.
 func (x *Set) Files() int64 { return x.Count.Load() - x.found.Load() }
 
-// insert makes an entry, where there is none. s.mu is held.
-func (x *Set) insert(s *shard, sum [16]byte, size int64, worth uint8) {
+// insert makes an entry for a sum without one. s.mu is held.
+func (x *Set) insert(s *shard, sum [16]byte, size int64, fullVisits uint8) {
 	i := s.free
 	if i != 0 {
 		s.free = s.entries[i].next
@@ -187,7 +184,7 @@ func (x *Set) insert(s *shard, sum [16]byte, size int64, worth uint8) {
 		s.entries = append(s.entries, entry{})
 	}
 	newest := s.entries[0].next
-	s.entries[i] = entry{sum: sum, size: size, next: newest, worth: worth, credit: worth - 1}
+	s.entries[i] = entry{sum: sum, size: size, next: newest, fullVisits: fullVisits, visits: fullVisits - 1}
 	s.entries[newest].prev = i
 	s.entries[0].next = i
 	s.at[sum] = i
@@ -195,9 +192,9 @@ func (x *Set) insert(s *shard, sum [16]byte, size int64, worth uint8) {
 	x.tally(s, &s.entries[i], 1)
 }
 
-// Hit marks a hit on a file found on disk. known says that it is recorded, and
-// vouched that its bytes are vouched for as of that change time.
-func (x *Set) Hit(sum [16]byte, worth uint8, changed int64) (vouched, known bool) {
+// Hit marks a hit on a file found on disk. It reports whether the file is recorded, and
+// whether its bytes were verified as of that change time.
+func (x *Set) Hit(sum [16]byte, fullVisits uint8, changed int64) (verified, known bool) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,9 +203,9 @@ func (x *Set) Hit(sum [16]byte, worth uint8, changed int64) (vouched, known bool
 		return false, false
 	}
 	e := &s.entries[i]
-	if e.credit = worth; e.worth != worth { // the scan took it for another
+	if e.visits = fullVisits; e.fullVisits != fullVisits { // the scan took metadata for a file, or a file for metadata
 		x.tally(s, e, -1)
-		e.worth = worth
+		e.fullVisits = fullVisits
 		x.tally(s, e, 1)
 	}
 	return changed != 0 && e.changed == changed, true
@@ -218,9 +215,8 @@ func (x *Set) Hit(sum [16]byte, worth uint8, changed int64) (vouched, known bool
 // file that answers in the file's place. The zero Visit has touched nothing.
 type Visit struct{ epoch atomic.Uint64 }
 
-// Touch marks a hit, wherever it was answered from. A hit after which the entry has all its
-// credit still, because no entry of its shard has lost any since the last Touch through v,
-// takes no lock and writes nothing.
+// Touch marks a hit that any tier answered. It takes no lock and writes nothing while the
+// entry has all its visits: no entry of its shard has lost any since the last Touch through v.
 func (x *Set) Touch(sum [16]byte, v *Visit) {
 	s := x.shard(sum)
 	if v.epoch.Load() == s.epoch.Load() {
@@ -229,12 +225,12 @@ func (x *Set) Touch(sum [16]byte, v *Visit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i, ok := s.at[sum]; ok {
-		s.entries[i].credit = s.entries[i].worth
+		s.entries[i].visits = s.entries[i].fullVisits
 	}
 	v.epoch.Store(s.epoch.Load())
 }
 
-// Has says whether a file is recorded.
+// Has reports whether a file is recorded.
 func (x *Set) Has(sum [16]byte) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -243,9 +239,8 @@ func (x *Set) Has(sum [16]byte) bool {
 	return ok
 }
 
-// Vouched says whether the file's bytes have been checked since it was changed
-// last.
-func (x *Set) Vouched(sum [16]byte, changed int64) bool {
+// Verified reports whether the file's bytes were checked since its last change.
+func (x *Set) Verified(sum [16]byte, changed int64) bool {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,8 +248,8 @@ func (x *Set) Vouched(sum [16]byte, changed int64) bool {
 	return ok && changed != 0 && s.entries[i].changed == changed
 }
 
-// Vouch records that the bytes of the file, as of that change time, are right.
-func (x *Set) Vouch(sum [16]byte, changed int64) {
+// SetVerified records that the bytes of the file, as of that change time, are right.
+func (x *Set) SetVerified(sum [16]byte, changed int64) {
 	s := x.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,7 +258,7 @@ func (x *Set) Vouch(sum [16]byte, changed int64) {
 	}
 }
 
-// Remove forgets a file that has gone. Its turn is held.
+// Remove forgets a file that is gone. The key lock is held.
 func (x *Set) Remove(sum [16]byte) {
 	s := x.shard(sum)
 	s.mu.Lock()
@@ -287,9 +282,8 @@ func (x *Set) unlink(s *shard, i int32) {
 	s.free = i
 }
 
-// Evict takes out the entry that is next, from one shard after the other. No turn
-// is held. It is leaving until left or restore is called; ok is false when there is
-// none.
+// Evict takes out the next entry, from one shard after the other. No key lock is held. The
+// file is leaving until Left. ok is false for an empty set.
 func (x *Set) Evict() (sum [16]byte, size int64, ok bool) {
 	spared := 4*x.Metadata.Load() <= x.Used.Load()
 	for range x.shards {
@@ -301,7 +295,7 @@ func (x *Set) Evict() (sum [16]byte, size int64, ok bool) {
 	return [16]byte{}, 0, false
 }
 
-// evictFrom takes an entry out of a shard; where metadata is spared, a file.
+// evictFrom takes an entry out of a shard. With spared metadata that is a file.
 func (x *Set) evictFrom(s *shard, spared bool) ([16]byte, int64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -314,11 +308,11 @@ func (x *Set) evictFrom(s *shard, spared bool) ([16]byte, int64, bool) {
 			i = s.entries[0].prev
 		}
 		e := &s.entries[i]
-		if spared && e.worth == MetadataVisits {
+		if spared && e.fullVisits == MetadataVisits {
 			i = e.prev
 			continue
 		}
-		if e.credit == 0 {
+		if e.visits == 0 {
 			sum, size := e.sum, e.size
 			x.Leaving.Add(size)
 			s.leaving[sum] += size
@@ -326,7 +320,7 @@ func (x *Set) evictFrom(s *shard, spared bool) ([16]byte, int64, bool) {
 			x.unlink(s, i)
 			return sum, size, true
 		}
-		e.credit--
+		e.visits--
 		s.epoch.Add(1)
 		i = e.prev
 	}

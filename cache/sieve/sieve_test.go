@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// name makes a sum that falls into one shard, whatever n is.
+// name makes a sum for n. All fall into one shard.
 func name(n byte) [16]byte { return [16]byte{0: 64, 1: n} }
 
 // evicted takes everything out, in order.
@@ -98,8 +98,8 @@ func TestSieve(t *testing.T) {
 	}
 }
 
-// Metadata that is a quarter of the bytes at most outlives files, whatever is
-// asked for; more than that does not crowd files out.
+// Metadata of at most a quarter of the bytes outlives files under any requests. More
+// metadata does not crowd files out.
 func TestMetadataOutlivesFiles(t *testing.T) {
 	for size, stays := range map[int64]bool{10: true, 40: true, 80: false} {
 		x := New()
@@ -153,7 +153,7 @@ func TestIndexCounts(t *testing.T) {
 	}
 }
 
-// A Visit spares the lock only as long as the entry has all its credit.
+// A Visit spares the lock only as long as the entry has all its visits.
 func TestTouchThroughOneVisit(t *testing.T) {
 	x, visit := New(), new(Visit)
 	for i := range byte(4) {
@@ -161,7 +161,7 @@ func TestTouchThroughOneVisit(t *testing.T) {
 	}
 	x.Touch(name(0), visit)
 	x.Touch(name(0), visit) // nothing has changed, and nothing is written
-	x.Evict()               // 1, and 0 has lost its credit
+	x.Evict()               // 1, and 0 has lost its visit
 	x.Touch(name(0), visit)
 	if have := evicted(x); !slices.Equal(have, []byte{2, 3, 0}) {
 		t.Errorf("left in the order %v: a touch after the hand passed was lost", have)

@@ -1,4 +1,4 @@
-// Package store is the vocabulary of what is kept: Key, Meta, Entry, Body, and the
+// Package store is the vocabulary of stored responses: Key, Meta, Entry, Body, and the
 // interfaces Store and Writer that each tier implements.
 //
 // The conformance suite of a Store is in storetest. The package knows neither files nor

@@ -13,7 +13,7 @@ import (
 type Key struct {
 	Site     string // the site's name
 	ID       string // unique within the site
-	Group    string // what a purge of one package names; may be empty
+	Group    string // the name in a purge of one package; may be empty
 	Metadata bool   // covered by a purge of its group's metadata
 }
 
@@ -30,8 +30,8 @@ func (k Key) Sum() Sum {
 	return Sum(full[:16])
 }
 
-// Meta is what is kept of a response beside its bytes. It is immutable once
-// committed: freshening makes a new one.
+// Meta is a stored response without its bytes. It is immutable once committed: freshening
+// makes a new one.
 type Meta struct {
 	Site string
 	Key  string
@@ -40,15 +40,36 @@ type Meta struct {
 	// across restarts.
 	ID uint64
 
-	// Born is the purge sequence at the moment the fill began, before anything
-	// was asked of a master: a purge after that covers this response even if it
-	// was committed later.
-	Born uint64
+	// PurgeEpoch is the purge sequence at the start of the fill, before its request to a
+	// master. A later purge covers this response even if it was committed after it.
+	PurgeEpoch uint64
 
-	policy.Response // everything that decides when it may be used
+	policy.Response // the fields by which policy decides
 
 	// Parts are the representations; with a Span there is one.
 	Parts []Part
+}
+
+// Entry is a stored response from a Store. The caller releases it. It is immutable, and many
+// goroutines may share one.
+type Entry struct {
+	*Meta
+	Body Body
+}
+
+// Release ends the use of the stored response. e may be nil.
+func (e *Entry) Release() {
+	if e != nil {
+		e.Body.Close()
+	}
+}
+
+// Policy returns the response that policy decides by, nil for a nil Entry.
+func (e *Entry) Policy() *policy.Response {
+	if e == nil {
+		return nil
+	}
+	return &e.Response
 }
 
 // Part is one representation of a stored response. A file has one; a packument
@@ -72,7 +93,7 @@ func (m *Meta) Size() int64 {
 	return n
 }
 
-// Overhead is what a Meta costs in memory beside the bytes, roughly.
+// Overhead is an estimate of a Meta's size in memory, without the body.
 func (m *Meta) Overhead() int64 {
 	n := int64(512 + len(m.Key) + len(m.Site) + 128*len(m.Parts))
 	for name, values := range m.Header {
@@ -84,12 +105,12 @@ func (m *Meta) Overhead() int64 {
 	return n
 }
 
-// SameBytes says that two Metas describe the same body.
+// SameBytes reports whether two Metas describe the same body.
 func SameBytes(a, b *Meta) bool {
 	return slices.Equal(a.Parts, b.Parts)
 }
 
-// Intact checks a whole body against its parts' checksums.
+// Intact reports whether a whole body has its parts' checksums.
 func Intact(m *Meta, body []byte) bool {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	for _, p := range m.Parts {

@@ -4,24 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"pkgedge/cache/policy"
 )
 
-// Store keeps stored responses. The conformance suite that every
-// implementation runs is in store_test.go. The contract:
+// Store keeps stored responses. Every implementation runs the conformance suite of
+// storetest. The contract:
 //
-//   - Get returns what was last committed or freshened under the key, or nil.
-//     Whatever goes wrong inside is a nil. It never returns another key's
-//     response nor part of one. The caller releases what it gets.
-//   - Create starts a new response. What is written becomes visible to Get at
-//     Commit, all at once, and never before; until then only the Writer's own
-//     ReadAt sees it. draft is the Meta as far as it is known, with as many
-//     Parts as there will be; size is a hint in bytes, -1 if not known.
-//   - Freshen replaces the Meta of a response and leaves its bytes; it fails
-//     when another response was committed meanwhile.
-//   - Remove forgets the response with that Meta.ID; responses taken before
-//     stay readable until they are released.
+//   - Get returns the response that was last committed or freshened under the key, or nil.
+//     Any failure inside is a nil. It never returns another key's response nor part of
+//     one. The caller releases the Entry.
+//   - Create starts a new response. Its bytes become visible to Get at Commit, all at once,
+//     and never before. Until then only the Writer's own ReadAt sees them. draft is the Meta
+//     as far as it is known, with its final number of Parts. size is a hint in bytes, -1 if
+//     not known.
+//   - Freshen replaces the Meta of a response and leaves its bytes. It fails when another
+//     response was committed meanwhile.
+//   - Remove removes the response with that Meta.ID. An Entry from before stays readable
+//     until its release.
 type Store interface {
 	Get(Key) *Entry
 	Create(k Key, draft *Meta, size int64) (Writer, error)
@@ -29,15 +27,8 @@ type Store interface {
 	Remove(k Key, id uint64)
 }
 
-// Entry is a stored response taken from a Store. The caller releases it. Many may hold
-// one Entry: nobody changes it.
-type Entry struct {
-	*Meta
-	Body Body
-}
-
-// Body is the bytes of a stored response, its parts at their offsets. Many may read one
-// at once, but for the reader that Section returns.
+// Body is the bytes of a stored response, its parts at their offsets. It is safe for
+// concurrent use, but for the reader that Section returns.
 type Body interface {
 	io.ReaderAt
 	// Section returns a reader of n bytes from off on. Where the body is a file that
@@ -51,25 +42,9 @@ type Body interface {
 	Close() error
 }
 
-// Release ends the use of the stored response. It may be nil.
-func (e *Entry) Release() {
-	if e != nil {
-		e.Body.Close()
-	}
-}
-
-// Policy is the part of the stored response that policy decides by, nil for a nil Entry.
-func (e *Entry) Policy() *policy.Response {
-	if e == nil {
-		return nil
-	}
-	return &e.Response
-}
-
-// Writer receives a response's body. One goroutine writes; any number read what
-// was written. Commit makes the response visible; Abort drops what was not
-// committed and lets go of the bytes, so it ends every Writer, also a committed
-// one, once nobody reads from it any more.
+// Writer receives a response's body. One goroutine writes, and any number read the written
+// bytes. Commit makes the response visible. Abort drops an uncommitted response and releases
+// the bytes. It ends every Writer, also a committed one, after its last reader.
 type Writer interface {
 	io.Writer
 	io.ReaderAt
@@ -78,10 +53,10 @@ type Writer interface {
 }
 
 var (
-	// errNoRoom: the tier cannot take these bytes within its bounds.
+	// ErrNoSpace reports that the tier cannot store these bytes within its bounds.
 	ErrNoSpace = errors.New("no room in the cache")
-	// errGone: the response to freshen is not the stored one any more.
+	// ErrGone reports that the response to freshen is not the stored one any more.
 	ErrGone = errors.New("stored response was replaced")
-	// ErrAbsent is an errGone with nothing in its place.
+	// ErrAbsent is an ErrGone for a key without a stored response.
 	ErrAbsent = fmt.Errorf("%w: by none", ErrGone)
 )

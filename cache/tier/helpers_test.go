@@ -5,7 +5,7 @@ import (
 	"pkgedge/cache/memory"
 )
 
-// tiersOf are two tiers that do at once what can be done in the background.
+// tiersOf are two tiers whose background work runs at once.
 func tiersOf(m *memory.Store, d *disk.Store) *Store {
 	return &Store{Memory: m, Disk: d, Background: func(work func()) bool { work(); return true }}
 }

@@ -79,8 +79,8 @@ func TestTiersChecksWhatItPromotes(t *testing.T) {
 	storetest.Flip(t, d.Path(k.Sum()), -100)
 	s := tiersOf(openedMemory(t), d)
 	storetest.Expect(t, s, k, 0, nil)
-	if d.Status().Spoiled != 1 {
-		t.Errorf("%d spoiled, want 1", d.Status().Spoiled)
+	if d.Status().Corrupt != 1 {
+		t.Errorf("%d corrupt, want 1", d.Status().Corrupt)
 	}
 	if _, err := os.Stat(d.Path(k.Sum())); err == nil {
 		t.Error("the bad file is still there")

@@ -10,16 +10,15 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Store is the memory tier in front of the disk tier. The disk decides what is
-// stored, and memory holds copies of it. While nothing can be written to disk,
-// small responses are kept in memory alone; when one leaves it, what the disk
-// had before is back, no fresher than it was. Those that are asked for after the
-// pause are written then.
+// Store is the memory tier in front of the disk tier. The disk decides which response is
+// stored, and memory has copies. While writes to disk are paused, memory alone keeps small
+// responses. When one of them leaves memory, the older response on disk is back. A hit after
+// the pause writes it to disk.
 type Store struct {
 	Memory *memory.Store
 	Disk   *disk.Store
 
-	Background func(work func()) bool // false when there is none any more
+	Background func(work func()) bool // false when the cache is closed
 	saving     atomic.Bool
 }
 
@@ -47,14 +46,14 @@ func (t *Store) Get(k store.Key) *store.Entry {
 		t.Disk.Notify("read", err)
 		return nil
 	}
-	if !store.Intact(s.Meta, data) { // vouched for or not: it will be served from memory for long
+	if !store.Intact(s.Meta, data) { // also a verified file: memory will serve the bytes for long
 		t.Disk.SetAside(sum, s.Info)
 		return nil
 	}
-	t.Disk.Index.Vouch(sum, s.Changed)
+	t.Disk.Index.SetVerified(sum, s.Changed)
 	t.Memory.BeginCopy(sum)
 	defer t.Memory.EndCopy(sum)
-	if !t.Disk.StillStored(sum, s.Info) { // gone meanwhile, and perhaps nobody was told of a change, see Holds
+	if !t.Disk.StillStored(sum, s.Info) { // removed meanwhile: a change may not have been purged, see Holds
 		return &memory.NewResident(k, sum, s.Meta, data, false).Entry
 	}
 	return t.Memory.Promote(ticket, k, s.Meta, data)
@@ -62,16 +61,15 @@ func (t *Store) Get(k store.Key) *store.Entry {
 
 // hit answers from memory.
 func (t *Store) hit(r *memory.Resident) *store.Entry {
-	t.Disk.Index.Touch(r.Sum, &r.Visit) // else what memory answers would look unused on disk
+	t.Disk.Index.Touch(r.Sum, &r.Visit) // else a response that memory serves would look unused on disk
 	if r.OnlyHere {
 		t.saveSoon(r)
 	}
 	return &r.Entry
 }
 
-// saveSoon has a response written to disk that was kept in memory alone while
-// that could not be written to. One at a time is enough: the rest is written at
-// its next hit.
+// saveSoon writes a response to disk that memory alone kept during a pause. It writes one
+// at a time, and another one at its next hit.
 func (t *Store) saveSoon(r *memory.Resident) {
 	if t.Disk.Paused() || !t.saving.CompareAndSwap(false, true) {
 		return
@@ -128,8 +126,8 @@ func (t *Store) Freshen(k store.Key, old uint64, m *store.Meta) error {
 		t.Memory.Forget(k.Sum())
 		return err
 	}
-	// Memory can do better than a disk that cannot be written to, or has evicted
-	// what memory has a copy of.
+	// Memory keeps the new Meta when the disk cannot be written to, or has evicted the
+	// response.
 	if t.Memory.Renew(k, old, m, err != nil) == nil {
 		return nil
 	}
@@ -149,8 +147,8 @@ type tieredWriter struct {
 }
 
 func (w *tieredWriter) Commit(m *store.Meta) error {
-	// The small ones are copied before the rename: afterwards the file belongs
-	// to the disk tier, which may evict it.
+	// Small responses are copied before the rename: afterwards the disk tier may evict
+	// the file.
 	var data []byte
 	size := m.Size()
 	if w.memory.Takes(m) && w.memory.Buffers.Take(size) {
@@ -171,8 +169,8 @@ func (w *tieredWriter) Commit(m *store.Meta) error {
 	return nil
 }
 
-// soleWriter writes to memory alone. The disk could be written to again meanwhile,
-// and have a newer response by the end.
+// soleWriter writes to memory alone. When the pause ends meanwhile, the disk may have a
+// newer response at Commit.
 type soleWriter struct {
 	store.Writer
 	key  store.Key

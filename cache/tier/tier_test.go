@@ -27,8 +27,8 @@ func TestValidationOfAReplacedResponseIsRefused(t *testing.T) {
 	storetest.Expect(t, s, k, 2, two)
 }
 
-// What went to memory while the disk was paused is refused when that has a newer
-// response by then.
+// A response that was written to memory during a pause is refused when the disk has a newer
+// one by then.
 func TestTiersNeverAnswerWithTheOlderOfTwo(t *testing.T) {
 	synctest.Test(t, neverAnswerWithTheOlderOfTwo)
 }
@@ -79,7 +79,7 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	}
 }
 
-// What memory let go of before it is written is not: nobody was told that it is held.
+// A response that left memory is not written to disk: Holds was false meanwhile.
 func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	var later func()
@@ -116,7 +116,7 @@ func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 		}
 		return n, err
 	}
-	storetest.Expect(t, s, k, 1, b) // who has opened it may have it
+	storetest.Expect(t, s, k, 1, b) // the reader that opened it may have it
 	m.Wait()
 	storetest.Expect(t, s, k, 0, nil)
 	if m.Has(k.Sum()) {

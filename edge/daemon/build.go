@@ -29,13 +29,15 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	g := &generation{cfg: cfg, limiter: limiterOf(cfg, old), feeds: make(map[*site.Site]*changes.Subscription)}
 	g.Snapshot = proxy.Snapshot{
 		Cache:    d.cache,
-		Limiter:  g.limiter,
 		Metrics:  d.metrics,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  cfg.Limits.TrustedProxies,
 		Identity: d.identity,
 		Names:    []string{strings.ToLower(cfg.PublicURL.Host), cfg.Listen},
+	}
+	if g.limiter != nil {
+		g.Limiter = g.limiter
 	}
 	for i := range cfg.Sites {
 		s, err := d.buildSite(g, &cfg.Sites[i], old)

@@ -21,7 +21,7 @@ func (d *Daemon) registerMetrics() {
 		{"edge_disk_objects", "Stored responses in the disk tier.", func(u *cache.Usage) float64 { return float64(u.DiskObjects) }},
 		{"edge_flights", "Fetches under way.", func(u *cache.Usage) float64 { return float64(u.Flights) }},
 		{"edge_evictions", "Stored responses evicted since the start.", func(u *cache.Usage) float64 { return float64(u.Evictions) }},
-		{"edge_spoiled", "Cache files that failed a check since the start.", func(u *cache.Usage) float64 { return float64(u.Spoiled) }},
+		{"edge_spoiled", "Cache files that failed a check since the start.", func(u *cache.Usage) float64 { return float64(u.Corrupt) }},
 		{"edge_quarantined", "Cache files that failed a check and are kept aside now.", func(u *cache.Usage) float64 { return float64(u.Quarantined) }},
 		{"edge_scrubbed", "Cache files that the scrubber has read since the start.", func(u *cache.Usage) float64 { return float64(u.Scrubbed) }},
 		{"edge_disk_scan_percent", "How much of the disk tier the scan has counted; 100 when it is done.", func(u *cache.Usage) float64 { return float64(u.ScanPercent) }},

@@ -30,7 +30,7 @@ func (h *Handler) Use(s *Snapshot) { h.current.Store(s) }
 type Snapshot struct {
 	Sites    site.Table
 	Cache    *cache.Cache
-	Limiter  Limiter
+	Limiter  Limiter // nil for none
 	Metrics  Metrics
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
@@ -104,7 +104,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{Snapshot: s, w: w, r: r, control: http.NewResponseController(w), start: time.Now()}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		x.client = limit.ClientAddr(peer.Addr(), r.Header["X-Forwarded-For"], s.Trusted)
+		x.client = peer.Addr().Unmap()
+		if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
+			x.client = limit.ClientAddr(x.client, hops, s.Trusted)
+		}
 	}
 	s.Metrics.Begin()
 	return x
@@ -181,8 +184,7 @@ func (x *exchange) webhook() bool {
 		return false
 	}
 	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
-	if wait, ok := x.Limiter.Take(x.client, x.start); !ok {
-		x.limited(wait)
+	if !x.charge() {
 		return true
 	}
 	if s.WebhookSecret == "" {
@@ -215,8 +217,7 @@ func (x *exchange) find() (ok bool) {
 
 // admit charges the client for the request, and names the masters it is for.
 func (x *exchange) admit() (ok bool) {
-	if wait, ok := x.Limiter.Take(x.client, x.start); !ok {
-		x.limited(wait)
+	if !x.charge() {
 		return false
 	}
 	if x.upstream, ok = x.site.Upstream(x.route); !ok {
@@ -225,10 +226,25 @@ func (x *exchange) admit() (ok bool) {
 	return ok
 }
 
+// charge charges the client as for a hit. It answers, and reports false, when the
+// client has spent its budget.
+func (x *exchange) charge() bool {
+	if x.Limiter == nil {
+		return true
+	}
+	wait, ok := x.Limiter.Take(x.client, x.start)
+	if !ok {
+		x.limited(wait)
+	}
+	return ok
+}
+
 // chargeMiss charges the client for a request to a master, also without an answer: a
 // flood of names that do not exist, or of writes, costs as much as one of misses.
 func (x *exchange) chargeMiss() {
-	x.Limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
+	if x.Limiter != nil {
+		x.Limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
+	}
 }
 
 // cached answers a request whose response may be stored.
@@ -249,7 +265,7 @@ func (x *exchange) cached() {
 		}
 	}
 	defer a.Close()
-	if x.route.Class == kind.File && !x.oldEnough(q, a) {
+	if x.route.Class == kind.File && x.site.MinimumAge > 0 && !x.oldEnough(q, a) {
 		return
 	}
 	x.outcome = a.Outcome

@@ -3,12 +3,14 @@ package proxy
 import (
 	"crypto/rand"
 	"errors"
-	"hash/crc32"
+	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/cache/policy"
 	"pkgedge/edge/conditional"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
@@ -23,7 +25,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Span != nil {
 		size, origin = a.Span.Total, a.Span.First
 	}
-	if a.Status == http.StatusOK && conditional.NotModified(x.r.Header, x.header(), x.start) {
+	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), x.start) {
 		x.sendHeader(http.StatusNotModified)
 		return
 	}
@@ -50,6 +52,12 @@ func (x *exchange) respond(a *cache.Answer) {
 	if size != 0 && x.r.Method != http.MethodHead {
 		x.body(a, 0, size)
 	}
+}
+
+// asksIfModified reports whether the request has one of the preconditions that a
+// cache evaluates.
+func (x *exchange) asksIfModified() bool {
+	return len(x.r.Header["If-None-Match"]) > 0 || len(x.r.Header["If-Modified-Since"]) > 0
 }
 
 // received keeps to the bytes that an origin sent, where it chose others than the
@@ -214,43 +222,98 @@ func detail(o cache.Outcome, err error) string {
 	return o.String()
 }
 
-// subdocument narrows the answer to a part of the document: a version of a
-// packument, or its tags. A part that is not there may be newer than the stored
-// document, so that a master is asked once, unless one has just been asked. A
-// damaged document is out of the way by then, and is fetched once more. ok is false
-// when the request has been answered.
-func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (narrowed *cache.Answer, ok bool) {
-	for retried := false; ; retried = true {
-		if a.Status != http.StatusOK {
-			return a, true
+const (
+	// pieceSize is how many bytes are written under one deadline, and stallLimit the
+	// deadline: a slower client is cut off.
+	pieceSize  = 256 << 10
+	stallLimit = time.Minute
+)
+
+// extendDeadline gives the client time for the next piece.
+func (x *exchange) extendDeadline() {
+	// An error means that the connection cannot have a deadline, as in tests.
+	_ = x.control.SetWriteDeadline(time.Now().Add(stallLimit))
+}
+
+// body sends n bytes of an answer from first on, or all there are when n is -1.
+// When they cannot be completed the connection is broken: after the header that
+// is the only honest signal.
+func (x *exchange) body(a *cache.Answer, first, n int64) {
+	if b, ok := a.Bytes(); ok {
+		sent, err := x.w.Write(b[first : first+n])
+		x.sent += int64(sent)
+		x.err = err
+		return
+	}
+	from, err := a.Body(x.r.Context(), first)
+	if err == nil {
+		err = x.copy(from, n, a.Live())
+	}
+	if err != nil {
+		x.err = err
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// copy moves bytes in pieces. From a file each piece is one sendfile; from a
+// fill under way each goes out as soon as it is there.
+func (x *exchange) copy(from io.Reader, n int64, live bool) error {
+	for n != 0 {
+		x.extendDeadline()
+		want := int64(pieceSize)
+		if n > 0 {
+			want = min(want, n)
 		}
-		summary, err := a.Other(x.r.Context(), kind.Summary)
-		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Subdocument.Name))), 36)
-		if from, n, ok := kind.FindSubdocument(summary, x.route.Subdocument.Name); ok && a.Narrow(from, n, name) {
-			if x.route.Subdocument.ContentType != "" {
-				a.Part.ContentType = x.route.Subdocument.ContentType
-			}
-			return a, true
+		var moved int64
+		var err error
+		if live {
+			moved, err = x.forward(from, want)
+		} else {
+			moved, err = io.CopyN(x.w, from, want)
 		}
-		outcome, trouble, validated, live := a.Outcome, a.Err, a.ResponseTime, a.Live()
-		a.Close()
+		x.sent += moved
+		if n > 0 {
+			n -= moved
+		}
 		switch {
-		case err != nil && (retried || live):
-			x.fail(err)
-			return nil, false
-		case err != nil: // the next Get finds it gone
-		case trouble != nil && !errors.Is(trouble, cache.ErrSoftTimeout): // a part that no master can be asked about is not missing
-			x.fail(trouble)
-			return nil, false
-		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing.Default:
-			x.refuse(outcome, http.StatusNotFound, x.route.Subdocument.Missing)
-			return nil, false
-		default: // without a time limit: the stored document does not list the parts that it lacks
-			q.Request.Control.NoCache, q.SoftTimeout = true, 0
-		}
-		if a, err = x.Cache.Get(x.r.Context(), q); err != nil {
-			x.fail(err)
-			return nil, false
+		case errors.Is(err, io.EOF) && n < 0:
+			return nil
+		case errors.Is(err, io.EOF) && n > 0:
+			return io.ErrUnexpectedEOF
+		case err != nil && !errors.Is(err, io.EOF):
+			return err
 		}
 	}
+	return nil
+}
+
+// forward moves the bytes that are there, and no more than max.
+func (x *exchange) forward(from io.Reader, max int64) (int64, error) {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := from.Read(buf[:min(int64(len(buf)), max)])
+	if n > 0 {
+		if _, werr := x.w.Write(buf[:n]); werr != nil {
+			return int64(n), werr
+		}
+		_ = x.control.Flush()
+	}
+	return int64(n), err
+}
+
+// buffers are for bodies copied from a fill under way.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// interim sends a 1xx response on, to clients that know them (RFC 9110 section
+// 15.2).
+func (x *exchange) interim(status int, fields http.Header) {
+	if !x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	h := x.header()
+	for name, values := range policy.EndToEnd(fields) {
+		h[name] = values
+	}
+	x.w.WriteHeader(status)
+	clear(h)
 }

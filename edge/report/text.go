@@ -181,8 +181,8 @@ func (c *Cache) text(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "  memory   %s\n", of(c.MemoryBytes, c.MemoryLimit, c.MemoryObjects))
 	disk := of(c.DiskBytes, c.DiskLimit, c.DiskObjects) + fmt.Sprintf(", %d evicted", c.Evictions)
-	if c.Spoiled > 0 {
-		disk += ", " + count(c.Spoiled, "damaged file")
+	if c.Corrupt > 0 {
+		disk += ", " + count(c.Corrupt, "damaged file")
 	}
 	fmt.Fprintf(b, "  disk     %s\n", disk)
 	fmt.Fprintf(b, "  fetches  %d under way\n", c.Flights)

@@ -57,7 +57,7 @@ func nightStatus() *Status {
 	}
 	s.Sites[0].Files = []origin.MasterStatus{{N: 3, URL: "https://f.example", Role: "primary", State: "recovering", Share: 0.55, Why: "5 requests in a row were cut mid-body"}}
 	s.Sites[0].Scopes = []Scope{{Name: "@acme", Pools: Pools{Masters: []origin.MasterStatus{{N: 4, URL: "https://acme.example", Role: "primary", State: "healthy"}}}}}
-	s.Cache.DiskPaused, s.Cache.ScanPercent, s.Cache.Spoiled, s.Cache.Quarantined = true, 40, 1, 1
+	s.Cache.DiskPaused, s.Cache.ScanPercent, s.Cache.Corrupt, s.Cache.Quarantined = true, 40, 1, 1
 	return s
 }
 

@@ -20,7 +20,8 @@ func (s *Site) Withheld(ctx context.Context, q *cache.Query, a *cache.Answer) (r
 	if f.route.Class != kind.File || f.from.Scope != "" || a.Status >= http.StatusMultipleChoices || s.releases.oldEnough(q.Key.ID, a.ResponseTime) {
 		return "", nil
 	}
-	reason, err = f.from.Withheld(ctx, origin.Request{Route: f.route, Header: f.forwarded})
+	list := func(ctx context.Context, renew bool) ([]byte, error) { return s.cache.Need(ctx, q, renew) }
+	reason, err = f.from.Withheld(ctx, origin.Request{Route: f.route, Header: f.forwarded, List: list})
 	if err == nil && reason == "" {
 		s.releases.add(q.Key.ID)
 	}

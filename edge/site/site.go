@@ -1,7 +1,6 @@
 package site
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -27,11 +26,13 @@ type Site struct {
 	Names         kind.Redactor    // takes names out of bodies; nil where the kind has no such routes
 	Redactor      *redact.Redactor // of the bodies that pass
 	WebhookSecret string           // signs the messages of its webhook; "" for none
+	MinimumAge    time.Duration    // of the releases that are served; 0 for any
 
 	prefix        string               // begins and ends with "/"
 	own           Upstream             // the site's own masters
 	scopes        map[string]*Upstream // those of its private scopes, by the scopes' names
 	cache         *cache.Cache
+	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
 	files         policy.Rule
 	releases      releases
@@ -62,7 +63,8 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(),
 		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache,
 	}
-	t.releases.age = s.MinimumAge
+	t.MinimumAge, t.releases.age = s.MinimumAge, s.MinimumAge
+	t.unsteered = policy.NoDirectives()
 	t.WebhookSecret = s.Changes.Secret
 	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
 	if err := t.connect(&t.own, cfg, s, &own, 0, deps); err != nil {
@@ -112,10 +114,7 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 		Identity:    deps.Identity,
 		MinimumAge:  age,
 		Settings:    conf.Settings,
-		Digests: func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error) {
-			return s.digests(ctx, u, list, h, renew)
-		},
-		Observe: func(master, result string) { deps.Observe(conf.Name, master, result) },
+		Observe:     func(master, result string) { deps.Observe(conf.Name, master, result) },
 	})
 	if err != nil {
 		return fmt.Errorf("site %s: %w", name, err)
@@ -164,6 +163,48 @@ func hostname(hostport string) string {
 // Route is the route of a request for a path below the site.
 func (s *Site) Route(method, path, query string, h http.Header) kind.Route {
 	return s.own.Route(kind.Request{Method: method, Path: path, Query: query, Header: h})
+}
+
+// Upstream returns the masters of a route: those of the private scope that it
+// names, and no others, even if they fail; else the site's own. ok is false
+// for a route that names several private scopes, for none of them may learn of
+// the others.
+func (s *Site) Upstream(r kind.Route) (u *Upstream, ok bool) {
+	if len(s.scopes) == 0 {
+		return &s.own, true
+	}
+	u = s.scopes[r.Scope]
+	for _, name := range r.OtherScopes {
+		other := s.scopes[name]
+		if u != nil && other != nil && other != u {
+			return nil, false
+		}
+		if other != nil {
+			u = other
+		}
+	}
+	if u == nil {
+		u = &s.own
+	}
+	return u, true
+}
+
+// Upstreams are the site's own masters, and then those of its scopes.
+func (s *Site) Upstreams() []*Upstream {
+	all := []*Upstream{&s.own}
+	for _, u := range s.scopes {
+		all = append(all, u)
+	}
+	slices.SortFunc(all, func(a, b *Upstream) int { return strings.Compare(a.Scope, b.Scope) })
+	return all
+}
+
+// HasScopes reports whether the site has private scopes.
+func (s *Site) HasScopes() bool { return len(s.scopes) > 0 }
+
+// Elsewhere reports whether a scope is private and has other masters than u.
+func (s *Site) Elsewhere(scope string, u *Upstream) bool {
+	return s.scopes[scope] != nil && scope != u.Scope
 }
 
 // owns reports whether a path below the site is for u, as the scopes are now.

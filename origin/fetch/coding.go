@@ -35,8 +35,8 @@ const (
 	writeBuffer = 256 << 10
 )
 
-// codingsFor lists the codings a document is stored in. What is never served
-// needs no choice.
+// codingsFor lists the codings a document is stored in. A document that is
+// never served needs no choice.
 func codingsFor(d kind.Document) []coding {
 	if d.Variant == kind.Summary || d.Size < worthCoding {
 		return []coding{identity}

@@ -9,6 +9,7 @@ import (
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
+	"pkgedge/origin/recent"
 )
 
 const (
@@ -16,30 +17,28 @@ const (
 	deferFor = "60"
 	// longestDeferral is how long one is deferred at most: its files may never come.
 	longestDeferral = 15 * time.Minute
-	// maxDeferred bounds the number of deferred documents.
-	maxDeferred = 64
+	maxDeferred     = 64
 )
 
 // Deferred are the documents that are not used yet, by key.
 type Deferred struct {
 	mu    sync.Mutex
-	since map[string]deferral
+	needs *recent.Map[string, []string] // the files that each waits for
 }
 
-// deferral is why a document is deferred, and since when.
-type deferral struct {
-	needs []string
-	begun time.Time
+// NewDeferred returns a memory without documents.
+func NewDeferred() *Deferred {
+	return &Deferred{needs: recent.New[string, []string](maxDeferred, 2*longestDeferral)}
 }
 
-// early says that a document promises files that its master does not have yet, and
+// defers says that a document promises files that its master does not have yet, and
 // that the stored document is to be used a little longer.
-func (f *Fetcher) early(ctx context.Context, m *health.Master, a pool.Request, docs []kind.Document) bool {
+func (f *Fetcher) defers(ctx context.Context, m *health.Master, a pool.Request, docs []kind.Document) bool {
 	var needs []string
 	for _, d := range docs {
 		needs = append(needs, d.Needs...)
 	}
-	if len(needs) == 0 || f.deferred.overdue(a.Route.Key, needs, time.Now()) {
+	if f.deferred.overdue(a.Route.Key, needs, time.Now()) {
 		return false
 	}
 	for _, path := range needs {
@@ -55,17 +54,9 @@ func (f *Fetcher) early(ctx context.Context, m *health.Master, a pool.Request, d
 func (d *Deferred) overdue(key string, needs []string, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if old, ok := d.since[key]; ok && slices.Equal(old.needs, needs) {
-		return now.Sub(old.begun) >= longestDeferral
+	if old, begun, ok := d.needs.Get(key, now); ok && slices.Equal(old, needs) {
+		return now.Sub(begun) >= longestDeferral
 	}
-	if d.since == nil {
-		d.since = make(map[string]deferral)
-	}
-	for k, old := range d.since {
-		if len(d.since) >= maxDeferred || now.Sub(old.begun) > 2*longestDeferral {
-			delete(d.since, k)
-		}
-	}
-	d.since[key] = deferral{needs, now}
+	d.needs.Put(key, needs, now)
 	return false
 }

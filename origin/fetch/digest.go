@@ -14,16 +14,16 @@ import (
 // of files that are well must not hang with those of metadata.
 const digestWait = 2 * time.Second
 
-// expectation is the digest that a file must have, found out while the file
-// itself is asked for. One goroutine uses it.
+// expectation is the digest that a file must have. It is looked up while the file
+// itself is fetched. One goroutine uses it.
 type expectation struct {
 	look    func(renew bool) found // nil where nothing lists the file
-	first   chan found             // what is stored says, or what a master has where nothing is
-	newer   chan found             // what a master has now, nil where that is not being asked
+	first   chan found             // from the stored list, or a master's where none is stored
+	newer   chan found             // from a master's list of now, nil while none is asked
 	known   *found
-	unsure  bool          // whether there is a digest: the list that might have it cannot be had
-	longest time.Duration // for each of them,
-	late    bool          // and none after it has been in vain
+	unsure  bool          // the list that might have a digest cannot be had
+	longest time.Duration // wait for each list
+	late    bool          // a wait was in vain, and there is no other
 	cancel  context.CancelFunc
 }
 
@@ -37,8 +37,7 @@ var errNoDigest = errors.New("the list of digests does not come")
 
 // expect begins to find out a file's digest.
 func (f *Fetcher) expect(ctx context.Context, a pool.Request) *expectation {
-	lists := f.kind.Lists(a.Route)
-	if len(lists) == 0 || f.digests == nil {
+	if a.List == nil || len(f.kind.Lists(a.Route)) == 0 {
 		return &expectation{cancel: func() {}}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -46,30 +45,26 @@ func (f *Fetcher) expect(ctx context.Context, a pool.Request) *expectation {
 	if f.policed {
 		e.longest = math.MaxInt64 // it may not be served without
 	}
-	e.look = func(renew bool) (all found) {
-		for _, list := range lists {
-			doc, err := f.digests(ctx, list, a.Header, renew)
-			if err != nil {
-				all.err = errors.Join(all.err, err)
-				continue
-			}
-			d, ok := f.kind.Digest(a.Route, doc)
-			return found{digest: d, ok: ok}
+	e.look = func(renew bool) found {
+		doc, err := a.List(ctx, renew)
+		if err != nil {
+			return found{err: err}
 		}
-		return all
+		d, ok := f.kind.Digest(a.Route, doc)
+		return found{digest: d, ok: ok}
 	}
 	e.first = e.begin(false)
 	return e
 }
 
-// begin looks while others do something else.
+// begin looks the digest up in a goroutine of its own.
 func (e *expectation) begin(renew bool) chan found {
 	ch := make(chan found, 1)
 	go func() { ch <- e.look(renew) }()
 	return ch
 }
 
-// wait waits for what is looked for; ok is false when it takes too long.
+// wait waits for a look-up. ok is false when it takes too long.
 func (e *expectation) wait(ch chan found) (f found, ok bool) {
 	select {
 	case f = <-ch:
@@ -90,11 +85,11 @@ func (e *expectation) wait(ch chan found) (f found, ok bool) {
 	}
 }
 
-// stop ends what is still being looked for.
+// stop ends the look-ups.
 func (e *expectation) stop() { e.cancel() }
 
-// get waits for what is known, and with renew asks for the newest list first.
-// What was known stays known where no newer list can be had.
+// get waits for the digest, and with renew looks in the newest list first. A known
+// digest stays known where no newer list can be had.
 func (e *expectation) get(renew bool) found {
 	if e.look == nil {
 		return found{}
@@ -106,7 +101,7 @@ func (e *expectation) get(renew bool) found {
 			return f
 		}
 		e.known = &f
-		// What is not listed may be newer than the list.
+		// A file that is not listed may be newer than the list.
 		renew = renew || !f.ok && f.err == nil
 	}
 	if renew {

@@ -17,7 +17,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// looking is an expectation of what each look finds, after as long as it takes.
+// looking is an expectation whose look-ups find these, one after the other.
 func looking(t *testing.T, looks ...func(ctx context.Context) found) *expectation {
 	ctx, cancel := context.WithCancel(t.Context())
 	e := &expectation{longest: digestWait, cancel: cancel}
@@ -94,13 +94,13 @@ func TestDigestIsNotWaitedForLong(t *testing.T) {
 	t.Run("it may not be served without", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := mustKind(t)
-			f := New(Config{Kind: k, Policed: true,
-				Digests: func(context.Context, kind.Route, http.Header, bool) ([]byte, error) {
-					<-time.After(time.Minute)
-					return nil, errors.New("no master answers")
-				}})
+			f := New(Config{Kind: k, Policed: true})
+			list := func(context.Context, bool) ([]byte, error) {
+				<-time.After(time.Minute)
+				return nil, errors.New("no master answers")
+			}
 			begun := time.Now()
-			if _, err := f.Withheld(t.Context(), pool.Request{Route: k.Route(kind.Request{Method: "GET", Path: aTarball, Header: http.Header{}})}); err == nil || time.Since(begun) != time.Minute {
+			if _, err := f.Withheld(t.Context(), pool.Request{Route: k.Route(kind.Request{Method: "GET", Path: aTarball, Header: http.Header{}}), List: list}); err == nil || time.Since(begun) != time.Minute {
 				t.Errorf("%v after %s", err, time.Since(begun))
 			}
 		})
@@ -116,8 +116,8 @@ func mustKind(t *testing.T) kind.Kind {
 	return k
 }
 
-// While the masters of metadata hang, those of files serve what is sound by its
-// own account; and the other way round.
+// While the masters of metadata hang, those of files serve files that are plausible;
+// and the other way round.
 func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 	start := func(t *testing.T) (*origintest.Two, *behind, []byte) {
 		w := origintest.NewTwo(t)

@@ -9,14 +9,14 @@ import (
 )
 
 // Documents bounds the memory in which all sites together read, decode, check and
-// prepare metadata. Each fetch takes what it seems to need before it reads, and
-// more as it turns out to need more; who finds too little waits, first come first
-// served. One that has begun may go on with a loan instead, whichever comes first.
-// Of loans there is one at a time, and who has it waits for nothing more: so two
-// never wait for each other's memory, and the largest document has its turn
-// whatever the others do. What the lender cannot spare the one with the loan takes
-// all the same: a document that is accepted is also served, and the bound is passed
-// by one of them at most.
+// prepare metadata. Each fetch reserves an estimate before it reads, and grows its
+// reservation as the document turns out larger. A fetch that finds too little
+// waits, first in, first out. One that has begun may go on with the loan instead,
+// whichever comes first. There is one loan at a time, and the fetch that has it
+// waits for nothing more: so two fetches never wait for each other's memory, and
+// the largest document has its turn. Where the lender cannot spare enough, the fetch
+// with the loan goes on all the same: a document that is accepted is also served, and
+// one of them at most passes the bound.
 type Documents struct {
 	lender Lender
 	coders chan struct{} // documents being compressed
@@ -24,8 +24,8 @@ type Documents struct {
 	mu    sync.Mutex
 	size  int64
 	left  int64
-	loan  bool // one goes on with it
-	queue []*entrant
+	loan  bool // a reservation has it
+	queue []*waiter
 }
 
 // Lender spares memory for a rare large document, in bytes. Lend does not wait:
@@ -35,19 +35,20 @@ type Lender interface {
 	Repay(n int64)
 }
 
-// entrant waits for n bytes.
-type entrant struct {
-	place *place
-	n     int64
-	begun bool // it has some already, and may go on with the loan
-	loan  bool // it does
-	ready chan struct{}
+// waiter is a request for n more bytes.
+type waiter struct {
+	reservation *reservation
+	n           int64
+	begun       bool // the fetch has begun, and may go on with the loan
+	loan        bool // it does
+	ready       chan struct{}
 }
 
-// coder is what compressing takes, in bytes: zstd at a window of 4 MiB, and gzip.
+// coder is the memory of one compression, in bytes: zstd at a window of 4 MiB, and
+// gzip.
 const coder = 7 << 20
 
-// NewDocuments returns a bound of that many bytes, besides what lender lends.
+// NewDocuments returns a bound of that many bytes, besides those that lender lends.
 func NewDocuments(size int64, lender Lender) *Documents {
 	coders := max(1, min(int64(runtime.GOMAXPROCS(0)), size/2/coder))
 	size = max(size-coders*coder, 1<<20)
@@ -63,39 +64,39 @@ type unlimited struct{}
 func (unlimited) Lend(int64) bool { return true }
 func (unlimited) Repay(int64)     {}
 
-// place is what one fetch has of the Documents.
-type place struct {
+// reservation is the memory of one fetch.
+type reservation struct {
 	d     *Documents
 	taken int64
 	lent  int64
 	loan  bool  // it has the loan
-	spare int64 // beyond what the lender has
+	spare int64 // bytes that the lender did not have
 }
 
-// enter takes n bytes, or all there ever are, and waits for them.
-func (d *Documents) enter(ctx context.Context, n int64) (*place, error) {
-	p := &place{d: d}
-	if err := d.wait(ctx, &entrant{place: p, n: min(max(n, 0), d.size)}); err != nil {
+// reserve waits for n bytes, or for all there are.
+func (d *Documents) reserve(ctx context.Context, n int64) (*reservation, error) {
+	p := &reservation{d: d}
+	if err := d.wait(ctx, &waiter{reservation: p, n: min(max(n, 0), d.size)}); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// wait queues until e has what it waits for. The error is ctx's cause.
-func (d *Documents) wait(ctx context.Context, e *entrant) error {
-	e.ready = make(chan struct{})
+// wait queues until w has its bytes. The error is ctx's cause.
+func (d *Documents) wait(ctx context.Context, w *waiter) error {
+	w.ready = make(chan struct{})
 	d.mu.Lock()
-	d.queue = append(d.queue, e)
+	d.queue = append(d.queue, w)
 	d.admit()
 	d.mu.Unlock()
 	select {
-	case <-e.ready:
+	case <-w.ready:
 		return nil
 	case <-ctx.Done():
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := slices.Index(d.queue, e)
+	i := slices.Index(d.queue, w)
 	if i < 0 {
 		return nil // it came at the same moment
 	}
@@ -104,36 +105,36 @@ func (d *Documents) wait(ctx context.Context, e *entrant) error {
 	return context.Cause(ctx)
 }
 
-// admit gives those who wait what there is: bytes to the first, as soon as they
-// are enough, and the loan to the first who may have it. Who needs more than
-// others could ever leave waits for the loan alone, and holds up nobody. d.mu is
+// admit serves the queue: bytes to the first waiter, as soon as they are enough, and
+// the loan to the first one that may have it. A waiter that needs more than all
+// others could ever release waits for the loan alone, and holds up nobody. d.mu is
 // held.
 func (d *Documents) admit() {
 	short := false
-	d.queue = slices.DeleteFunc(d.queue, func(e *entrant) bool {
-		switch p := e.place; {
-		case !short && e.n <= d.left:
-			d.left -= e.n
-			p.taken += e.n
-		case e.begun && (p.loan || !d.loan):
-			d.loan, p.loan, e.loan = true, true, true
+	d.queue = slices.DeleteFunc(d.queue, func(w *waiter) bool {
+		switch p := w.reservation; {
+		case !short && w.n <= d.left:
+			d.left -= w.n
+			p.taken += w.n
+		case w.begun && (p.loan || !d.loan):
+			d.loan, p.loan, w.loan = true, true, true
 		default:
-			short = short || p.taken+e.n <= d.size
+			short = short || p.taken+w.n <= d.size
 			return false
 		}
-		close(e.ready)
+		close(w.ready)
 		return true
 	})
 }
 
-// reserve makes sure that the place has n bytes in all.
-func (p *place) reserve(ctx context.Context, n int64) error {
+// grow makes sure that the reservation has n bytes in all.
+func (p *reservation) grow(ctx context.Context, n int64) error {
 	more := n - p.taken - p.lent - p.spare
 	if more <= 0 {
 		return nil
 	}
-	e := &entrant{place: p, n: more, begun: true}
-	if err := p.d.wait(ctx, e); err != nil || !e.loan {
+	w := &waiter{reservation: p, n: more, begun: true}
+	if err := p.d.wait(ctx, w); err != nil || !w.loan {
 		return err
 	}
 	if p.d.lender.Lend(more) {
@@ -144,8 +145,8 @@ func (p *place) reserve(ctx context.Context, n int64) error {
 	return nil
 }
 
-// leave gives everything back.
-func (p *place) leave() {
+// release gives everything back.
+func (p *reservation) release() {
 	d := p.d
 	if p.loan {
 		d.lender.Repay(p.lent)
@@ -155,17 +156,17 @@ func (p *place) leave() {
 	d.left += p.taken
 	d.loan = d.loan && !p.loan
 	d.admit()
-	*p = place{d: d}
+	*p = reservation{d: d}
 }
 
-// read reads r to its end, for which the place has beside bytes in use. hint is
+// read reads r to its end, while other bytes of the reservation are in use. hint is
 // the size expected, if it is above zero. whole is false when there is more than
 // limit.
-func (p *place) read(ctx context.Context, r io.Reader, hint, limit, beside int64) (buf []byte, whole bool, err error) {
+func (p *reservation) read(ctx context.Context, r io.Reader, hint, limit, other int64) (buf []byte, whole bool, err error) {
 	step := min(max(hint, 64<<10), limit)
 	for {
 		// While buf grows it is there twice.
-		if err := p.reserve(ctx, beside+int64(cap(buf))+step); err != nil {
+		if err := p.grow(ctx, other+int64(cap(buf))+step); err != nil {
 			return nil, false, err
 		}
 		buf, whole, err = readUpTo(r, buf, step, step)

@@ -14,7 +14,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// purse lends up to what it has.
+// purse lends up to a sum.
 type purse struct {
 	mu   sync.Mutex
 	left int64
@@ -61,7 +61,7 @@ func within(size int64, lender Lender) *Documents {
 }
 
 // A document many times larger than the bound is served all the same, of every
-// site, while others take what there is.
+// site, while others take all that there is.
 func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 	huge := faults.Packument("big", 800)
 	for _, tt := range []struct {
@@ -102,7 +102,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 			wg.Wait()
 			allGivenBack(t, d)
 			// One at a time: the document, twice where it had to grow, its compressed
-			// form, and what is noted.
+			// form, and its summary.
 			if need := int64(len(huge)); lender.most < need || lender.most > 4*need || lender.lent != 0 {
 				t.Errorf("%d bytes were lent at a time, for a document of %d, and %d still are", lender.most, need, lender.lent)
 			}
@@ -110,7 +110,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 	}
 }
 
-// What is accepted is served, one at a time, whatever the budget.
+// An accepted document is served, one at a time, within any budget.
 func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	w := origintest.NewTwo(t)
 	if err := w.Store.AddPackument(faults.Packument("big", largeVersions)); err != nil {
@@ -136,10 +136,10 @@ func TestDocumentThatNobodyLendsTo(t *testing.T) {
 func TestDocumentsComeInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := within(100, &purse{left: 1000})
-		enter := func(n int64) (p *place, in chan *place) {
-			in = make(chan *place, 1)
+		reserve := func(n int64) (p *reservation, in chan *reservation) {
+			in = make(chan *reservation, 1)
 			go func() {
-				p, err := d.enter(t.Context(), n)
+				p, err := d.reserve(t.Context(), n)
 				if err != nil {
 					t.Error(err)
 				}
@@ -152,24 +152,24 @@ func TestDocumentsComeInTurn(t *testing.T) {
 			}
 			return p, in
 		}
-		one, _ := enter(60)
+		one, _ := reserve(60)
 		if one == nil {
 			t.Fatal("the first waits")
 		}
-		large, isLarge := enter(500) // all there is
-		small, isSmall := enter(10)
+		large, isLarge := reserve(500) // all there is
+		small, isSmall := reserve(10)
 		if large != nil || small != nil {
 			t.Fatal("one passed who has to wait, or overtook who was there first")
 		}
-		one.leave()
+		one.release()
 		large = <-isLarge
 		synctest.Wait()
 		if len(isSmall) != 0 || large.taken != 100 {
 			t.Fatalf("with %d bytes taken, another enters", large.taken)
 		}
-		large.leave()
+		large.release()
 		small = <-isSmall
-		small.leave()
+		small.release()
 		allGivenBack(t, d)
 	})
 }
@@ -177,66 +177,66 @@ func TestDocumentsComeInTurn(t *testing.T) {
 func TestDocumentsWaitEndsWithTheFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := within(100, &purse{})
-		one, err := d.enter(t.Context(), 90)
+		one, err := d.reserve(t.Context(), 90)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		over := errors.New("over")
 		done := make(chan error)
-		go func() { _, err := d.enter(ctx, 50); done <- err }()
+		go func() { _, err := d.reserve(ctx, 50); done <- err }()
 		synctest.Wait()
-		behind := make(chan *place, 1)
-		go func() { p, _ := d.enter(t.Context(), 10); behind <- p }()
+		behind := make(chan *reservation, 1)
+		go func() { p, _ := d.reserve(t.Context(), 10); behind <- p }()
 		synctest.Wait()
 		cancel(over)
 		if err := <-done; !errors.Is(err, over) {
 			t.Errorf("err = %v; want %v", err, over)
 		}
-		(<-behind).leave() // who waited behind it need not any more
-		one.leave()
+		(<-behind).release() // the request behind it need not wait any more
+		one.release()
 		allGivenBack(t, d)
 	})
 }
 
-// Of two that need more than there is, each could wait for what the other has.
+// Of two that need more than there is, each could wait for the memory of the other.
 func TestDocumentsBeyondTheBoundOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lender := &purse{left: 1000}
 		d := within(100, lender)
-		one, _ := d.enter(t.Context(), 50)
-		two, _ := d.enter(t.Context(), 50)
-		if err := one.reserve(t.Context(), 50); err != nil || lender.lent != 0 {
+		one, _ := d.reserve(t.Context(), 50)
+		two, _ := d.reserve(t.Context(), 50)
+		if err := one.grow(t.Context(), 50); err != nil || lender.lent != 0 {
 			t.Fatalf("%v; %d bytes were lent for nothing", err, lender.lent)
 		}
-		if err := one.reserve(t.Context(), 500); err != nil || lender.lent != 450 {
+		if err := one.grow(t.Context(), 500); err != nil || lender.lent != 450 {
 			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
 		}
 		done := make(chan error, 1)
-		go func() { done <- two.reserve(t.Context(), 400) }()
+		go func() { done <- two.grow(t.Context(), 400) }()
 		synctest.Wait()
 		if len(done) > 0 {
 			t.Fatal("two have loans")
 		}
-		if err := one.reserve(t.Context(), 600); err != nil || lender.lent != 550 {
+		if err := one.grow(t.Context(), 600); err != nil || lender.lent != 550 {
 			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		over := errors.New("over")
-		three, _ := d.enter(t.Context(), 0)
+		three, _ := d.reserve(t.Context(), 0)
 		gone := make(chan error, 1)
-		go func() { gone <- three.reserve(ctx, 400) }()
+		go func() { gone <- three.grow(ctx, 400) }()
 		synctest.Wait()
 		cancel(over)
 		if err := <-gone; !errors.Is(err, over) {
 			t.Errorf("err = %v; want %v", err, over)
 		}
-		three.leave()
-		one.leave()
+		three.release()
+		one.release()
 		if err := <-done; err != nil || lender.lent != 350 {
 			t.Errorf("%v; %d bytes were lent", err, lender.lent)
 		}
-		two.leave()
+		two.release()
 		allGivenBack(t, d)
 		if lender.lent != 0 {
 			t.Errorf("%d bytes are still lent", lender.lent)
@@ -244,21 +244,21 @@ func TestDocumentsBeyondTheBoundOneAtATime(t *testing.T) {
 	})
 }
 
-// Whoever has the loan may read from a master that drips. Others go on as soon as
+// The fetch with the loan may read from a master that drips. Others go on as soon as
 // anybody else leaves, in the order in which they came.
 func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lender := &purse{left: 1000}
 		d := within(100, lender)
-		large, _ := d.enter(t.Context(), 70)
-		drips, _ := d.enter(t.Context(), 10)
-		if err := drips.reserve(t.Context(), 60); err != nil || lender.lent != 50 {
+		large, _ := d.reserve(t.Context(), 70)
+		drips, _ := d.reserve(t.Context(), 10)
+		if err := drips.grow(t.Context(), 60); err != nil || lender.lent != 50 {
 			t.Fatalf("%v; %d bytes were lent", err, lender.lent)
 		}
 		growing := []struct {
 			name string
 			n    int64
-			*place
+			*reservation
 			done chan error
 		}{
 			{name: "one that only a loan can help", n: 101},
@@ -277,20 +277,20 @@ func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
 		for i := range growing {
 			g := &growing[i]
 			g.done = make(chan error, 1)
-			g.place, _ = d.enter(t.Context(), 0)
+			g.reservation, _ = d.reserve(t.Context(), 0)
 		}
 		for _, g := range growing {
-			go func() { g.done <- g.reserve(t.Context(), g.n) }()
+			go func() { g.done <- g.grow(t.Context(), g.n) }()
 			synctest.Wait()
 		}
 		origintest.Equal(t, "before there is enough for the first", done(), nil)
-		large.leave()
+		large.release()
 		origintest.Equal(t, "once there is memory", done(), []string{"a large one", "a small one that came later"})
-		// Who has the loan takes what is free, too.
-		if err := drips.reserve(t.Context(), 65); err != nil || lender.lent != 50 {
+		// The fetch with the loan takes free memory, too.
+		if err := drips.grow(t.Context(), 65); err != nil || lender.lent != 50 {
 			t.Errorf("%v; %d bytes are lent", err, lender.lent)
 		}
-		drips.leave()
+		drips.release()
 		if names := done(); len(names) != len(growing) {
 			t.Errorf("once there is a loan: %q", names)
 		}
@@ -298,7 +298,7 @@ func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
 			if err := <-g.done; err != nil {
 				t.Errorf("%s: %v", g.name, err)
 			}
-			g.leave()
+			g.release()
 		}
 		allGivenBack(t, d)
 		if lender.lent != 0 {
@@ -308,7 +308,7 @@ func TestDocumentsDoNotWaitForALoanWhenMemoryIsFree(t *testing.T) {
 }
 
 // A fill has its place until every variant is written.
-func TestDocumentHasItsPlaceUntilItIsWritten(t *testing.T) {
+func TestDocumentIsReservedUntilItIsWritten(t *testing.T) {
 	w := origintest.NewTwo(t)
 	d := within(1<<20, &purse{})
 	b := newBehind(t, w.URLs[:1], sharing(d))

@@ -33,7 +33,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		name     string
 		faults   []faults.Fault
 		waits    transport.Timeouts
-		metadata string // what is reported of the first master
+		metadata string // the report of the first master
 		file     string
 	}{
 		{"no headers", []faults.Fault{faults.Hang()}, short, "timeout", "timeout"},
@@ -103,7 +103,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-// What only a listener of its own can do.
+// Faults that only a listener of its own can have.
 func TestFailsOverFromWhatNoServerDoes(t *testing.T) {
 	short := origintest.Patient()
 	short.Idle = 200 * time.Millisecond
@@ -318,7 +318,7 @@ func TestMasterUnderABasePath(t *testing.T) {
 	}
 }
 
-// The files kind hands on what the origin says, its errors included.
+// The files kind hands on the answers of the origin, its errors included.
 func TestPlainHandsOn(t *testing.T) {
 	w := origintest.NewTwo(t)
 	for path, body := range map[string]string{"/tree/a.bin": "bytes", "/tree/empty": ""} {

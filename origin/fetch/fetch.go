@@ -37,11 +37,6 @@ type Masters interface {
 	BadCopy(m *health.Master, key string)
 }
 
-// DigestSource returns the document that lists a file's digest, see
-// kind.Kind.Lists. With renew it is validated with a master first. h is the fields
-// of the request for the file.
-type DigestSource func(ctx context.Context, list kind.Route, h http.Header, renew bool) ([]byte, error)
-
 // Config describes a site's fetcher.
 type Config struct {
 	Site        string // its name, for the log
@@ -51,7 +46,6 @@ type Config struct {
 	Writes      *pool.RecentWrites
 	Documents   *Documents
 	Deferred    *Deferred     // nil for a memory of its own
-	Digests     DigestSource  // nil where no file has a digest
 	MaxMetadata int64         // bytes of a decoded document
 	Policed     bool          // some files may be withheld
 	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
@@ -66,7 +60,6 @@ type Fetcher struct {
 	writes         *pool.RecentWrites
 	documents      *Documents
 	deferred       *Deferred
-	digests        DigestSource
 	maxMetadata    int64
 	digestWait     time.Duration
 	policed        bool
@@ -76,7 +69,7 @@ type Fetcher struct {
 // New returns a fetcher.
 func New(cfg Config) *Fetcher {
 	if cfg.Deferred == nil {
-		cfg.Deferred = new(Deferred)
+		cfg.Deferred = NewDeferred()
 	}
 	if cfg.Documents == nil {
 		cfg.Documents = NewDocuments(64<<20, unlimited{})
@@ -89,7 +82,7 @@ func New(cfg Config) *Fetcher {
 	}
 	return &Fetcher{
 		site: cfg.Site, kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
-		documents: cfg.Documents, deferred: cfg.Deferred, digests: cfg.Digests, maxMetadata: cfg.MaxMetadata,
+		documents: cfg.Documents, deferred: cfg.Deferred, maxMetadata: cfg.MaxMetadata,
 		digestWait: cfg.DigestWait, policed: cfg.Policed, log: cfg.Log,
 	}
 }

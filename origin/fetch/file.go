@@ -22,9 +22,9 @@ const (
 	// whole and checked before its first byte goes out, so that a wrong one
 	// costs the client nothing but a wait.
 	smallFile = 1 << 20
-	// heldTail is how much of a larger file is kept back until the digest is
+	// withheldTail is how much of a larger file is withheld until the digest is
 	// right. A client that never gets it sees a broken connection.
-	heldTail = 64 << 10
+	withheldTail = 64 << 10
 	// copyBuffer is the size of a read from a master.
 	copyBuffer = 64 << 10
 )
@@ -52,11 +52,11 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		case r.StatusCode != http.StatusOK:
 			return f.relay(r, sink)
 		}
-		verdict, err := f.right(r, t)
+		verdict, err := f.verified(r, t)
 		if t.unsure && err == nil {
 			f.files.Observe(m, "unchecked")
 		}
-		f.suspect(m, t, err)
+		f.noteBadCopy(m, t, err)
 		return verdict, err
 	})
 	for t.interrupted(ctx, err) {
@@ -82,17 +82,17 @@ func (f *Fetcher) withheld(want *expectation) (why string, err error) {
 	return why, nil
 }
 
-// right passes on a file that is right.
-func (f *Fetcher) right(r *http.Response, t *transfer) (pool.Verdict, error) {
+// verified passes on a file that is right.
+func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) {
 	if r.ContentLength <= smallFile {
 		return f.small(r, t)
 	}
 	return f.stream(r, t)
 }
 
-// suspect remembers that a master sent a wrong file, and tells; or that it broke
-// off, and the rest is to be asked of another one.
-func (f *Fetcher) suspect(m *health.Master, t *transfer, err error) {
+// noteBadCopy notes a bad copy of a master: a wrong file, which the log tells, or one
+// that broke off, so that the rest is asked of another master.
+func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
 	key := t.ask.Route.Key
 	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
 	if wrong || t.broken != nil {
@@ -164,7 +164,7 @@ func check(file kind.Route, h http.Header, body []byte, want *expectation) (d ki
 }
 
 // plausible looks at the beginning of a file of which no digest is known. An
-// empty one and a page for people are the two ways in which masters in trouble
+// empty one and a page of HTML are the two ways in which masters in trouble
 // answer 200.
 func plausible(file kind.Route, h http.Header, begin []byte) error {
 	if len(begin) == 0 {
@@ -185,10 +185,9 @@ func framed(file kind.Route) bool {
 	return strings.HasSuffix(file.Path, ".tgz") || strings.HasSuffix(file.Path, ".tar.gz")
 }
 
-// describe says what is known of a file's bytes before the first of them:
-// Repr-Digest (RFC 9530), and an ETag where the master gives none. That is
-// strong, for the bytes are what the digest says, and is the edge's own: no
-// master is asked about it.
+// describe states a file's digest before its first byte: Repr-Digest (RFC 9530), and
+// an ETag where the master gives none. That ETag is strong, for the digest fixes
+// every byte. It is the edge's own: no master is asked about it.
 //
 // A file whose digest could not be had is kept for longestUntil, and loses its
 // validators: then it is fetched again, and checked.

@@ -49,7 +49,7 @@ func listing(t *testing.T, b *behind, file kind.Route, body []byte) []byte {
 	return nil
 }
 
-// isBroken checks that a large file did not end: what came is right, and
+// isBroken checks that a large file did not end: the bytes that came are right, and
 // something is missing.
 func isBroken(t *testing.T, r *origintest.Recorder, want []byte) {
 	t.Helper()
@@ -204,7 +204,7 @@ func TestLargeFileIsResumed(t *testing.T) {
 	}
 }
 
-// ignoreRange is a fault that sends the whole file to whoever asks for a part.
+// ignoreRange is a fault that sends the whole file where a part was asked for.
 func ignoreRange(t *testing.T) faults.Fault {
 	t.Helper()
 	store, err := sample.Samples()
@@ -218,7 +218,7 @@ func ignoreRange(t *testing.T) faults.Fault {
 	return faults.Replace(w.AddLarge(t))
 }
 
-// A file that is broken off everywhere breaks, with what came being right.
+// A file that is broken off everywhere breaks, and the bytes that came are right.
 func TestLargeFileThatBreaksOffEverywhere(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
@@ -343,7 +343,7 @@ func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
 	}
 }
 
-// A large file is passed on as it comes, but for what is held back.
+// A large file is passed on as it comes, but for its tail.
 func TestLargeFileStreams(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
@@ -354,9 +354,9 @@ func TestLargeFileStreams(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- b.Fetch(t.Context(), pool.Request{Route: b.route(origintest.LargeTarball)}, r) }()
 	gate.Step(1)
-	r.Await(t, 256<<10-heldTail)
+	r.Await(t, 256<<10-withheldTail)
 	gate.Step(3)
-	r.Await(t, 4*256<<10-heldTail)
+	r.Await(t, 4*256<<10-withheldTail)
 	gate.Open()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -371,7 +371,7 @@ func TestDigestIsRenewed(t *testing.T) {
 		for _, tt := range []struct {
 			name  string
 			flip  bool
-			renew string // what the renewed list says: "right", "old", "nothing", or "" for an error
+			renew string // the renewed list: "right", "old", "nothing", or "" for an error
 			ok    bool
 		}{
 			{"the file is newer", false, "right", true},
@@ -449,7 +449,7 @@ func TestRightFileRenewsNothing(t *testing.T) {
 // Without a digest a file is taken as it is, unless it cannot be one.
 func TestFileWithoutADigest(t *testing.T) {
 	none := listedBy(func(bool) ([]byte, error) { return nil, errors.New("no metadata") })
-	never := func(c *setup) { c.Digests = nil }
+	never := func(c *setup) { c.List = nil }
 	for name, option := range map[string]option{"not to be had": none, "not asked for": never} {
 		t.Run(name, func(t *testing.T) {
 			w := origintest.NewTwo(t)
@@ -497,9 +497,9 @@ func TestFileIsRevalidated(t *testing.T) {
 }
 
 func TestTailIsAlwaysHeld(t *testing.T) {
-	want := tarball.Noise("tail", 5*heldTail+17)
+	want := tarball.Noise("tail", 5*withheldTail+17)
 	for _, pieces := range [][]int{
-		{1}, {7, 4096}, {heldTail}, {heldTail - 1, 1}, {heldTail + 1}, {2*heldTail + 5}, {len(want)}, {heldTail, 1, heldTail - 1},
+		{1}, {7, 4096}, {withheldTail}, {withheldTail - 1, 1}, {withheldTail + 1}, {2*withheldTail + 5}, {len(want)}, {withheldTail, 1, withheldTail - 1},
 	} {
 		sum := sha512.New()
 		var out bytes.Buffer
@@ -510,14 +510,14 @@ func TestTailIsAlwaysHeld(t *testing.T) {
 				t.Fatal(m, err)
 			}
 			off += n
-			if len(w.held) == 0 || len(w.held) > heldTail {
-				t.Fatalf("pieces %v: %d bytes held", pieces, len(w.held))
+			if len(w.withheld) == 0 || len(w.withheld) > withheldTail {
+				t.Fatalf("pieces %v: %d bytes held", pieces, len(w.withheld))
 			}
-			if out.Len()+len(w.held) != off {
-				t.Fatalf("pieces %v: %d of %d bytes are there", pieces, out.Len()+len(w.held), off)
+			if out.Len()+len(w.withheld) != off {
+				t.Fatalf("pieces %v: %d of %d bytes are there", pieces, out.Len()+len(w.withheld), off)
 			}
 		}
-		if got := append(out.Bytes(), w.held...); !bytes.Equal(got, want) {
+		if got := append(out.Bytes(), w.withheld...); !bytes.Equal(got, want) {
 			t.Errorf("pieces %v: bytes are out of order", pieces)
 		}
 		if right := sha512.Sum512(want); !bytes.Equal(sum.Sum(nil), right[:]) {
@@ -529,8 +529,8 @@ func TestTailIsAlwaysHeld(t *testing.T) {
 func TestTailStopsAtAFailedWrite(t *testing.T) {
 	for _, fail := range []int{0, 1} {
 		w := &transfer{sink: &streamed{Writer: &failing{after: fail}}, check: &hashed{sha512.New()}}
-		w.Write(make([]byte, heldTail))
-		if _, err := w.Write(make([]byte, 2*heldTail)); !errors.Is(err, io.ErrClosedPipe) {
+		w.Write(make([]byte, withheldTail))
+		if _, err := w.Write(make([]byte, 2*withheldTail)); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("after %d writes: err = %v", fail, err)
 		}
 	}

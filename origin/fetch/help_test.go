@@ -33,7 +33,7 @@ type setup struct {
 	Timeouts    transport.Timeouts
 	MaxMetadata int64
 	Documents   *Documents
-	Digests     DigestSource
+	List        func(ctx context.Context, list kind.Route, renew bool) ([]byte, error) // nil where files go unchecked
 	MinimumAge  time.Duration
 	PublicBase  string
 	Log         *slog.Logger
@@ -48,10 +48,10 @@ func ofKind(name string) option {
 func waits(w transport.Timeouts) option { return func(c *setup) { c.Timeouts = w } }
 func maxMetadata(n int64) option        { return func(c *setup) { c.MaxMetadata = n } }
 
-// listedBy makes list the source of digests.
+// listedBy makes list what every file is checked against.
 func listedBy(list func(renew bool) ([]byte, error)) option {
 	return func(c *setup) {
-		c.Digests = func(_ context.Context, _ kind.Route, _ http.Header, renew bool) ([]byte, error) { return list(renew) }
+		c.List = func(_ context.Context, _ kind.Route, renew bool) ([]byte, error) { return list(renew) }
 	}
 }
 
@@ -68,17 +68,18 @@ func upstreamsOf(t *testing.T, urls []string) (all []health.Upstream) {
 	return all
 }
 
-// behind is a site under test and what it reported.
+// behind is a site under test and its reports to the metrics.
 type behind struct {
 	*Fetcher
 	kind.Kind
+	list           func(ctx context.Context, list kind.Route, renew bool) ([]byte, error)
 	masters, files *pool.Pool
 	mu             sync.Mutex
 	reports        []string // "A 200", with the masters named A, B, C in their order
 }
 
 // newBehind makes a site of masters at base URLs; the first is the primary.
-// Digests are fetched from the masters, as the edge does.
+// Lists of digests are fetched from the masters each time.
 func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	t.Helper()
 	b := &behind{}
@@ -86,7 +87,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 		Kind: npm.Descriptor(), PublicBase: origintest.PublicBase, Timeouts: origintest.Patient(), MaxMetadata: 64 << 20,
 		Masters: upstreamsOf(t, urls),
 	}
-	cfg.Digests = func(ctx context.Context, list kind.Route, _ http.Header, _ bool) ([]byte, error) {
+	cfg.List = func(ctx context.Context, list kind.Route, _ bool) ([]byte, error) {
 		r := &origintest.Recorder{}
 		if err := b.Fetch(ctx, pool.Request{Route: list}, r); err != nil {
 			return nil, err
@@ -130,27 +131,43 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	if len(cfg.Files) > 0 {
 		b.files = newPool("files", cfg.Files, true)
 	}
+	b.list = cfg.List
 	w, ok := b.Kind.(kind.Withholder)
 	b.Fetcher = New(Config{
 		Kind: b.Kind, Masters: b.masters, Files: b.files, Writes: writes, Documents: cfg.Documents,
-		Digests: cfg.Digests, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+		MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
 	})
 	return b
 }
 
-// reported returns what happened at the masters so far.
+// Fetch fetches as the cache has it fetched: with what a file is checked against.
+func (b *behind) Fetch(ctx context.Context, a pool.Request, sink Sink) error {
+	if b.list != nil {
+		a.List = func(ctx context.Context, renew bool) (doc []byte, err error) {
+			for _, list := range b.Lists(a.Route) {
+				if doc, err = b.list(ctx, list, renew); err == nil {
+					break
+				}
+			}
+			return doc, err
+		}
+	}
+	return b.Fetcher.Fetch(ctx, a, sink)
+}
+
+// reported returns the reports so far.
 func (b *behind) reported() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.reports)
 }
 
-// route names what a client asks for.
+// route names a path.
 func (b *behind) route(path string) kind.Route {
 	return b.Route(kind.Request{Method: http.MethodGet, Path: path, Header: http.Header{}})
 }
 
-// get fetches what a client asks for.
+// get fetches the document or file at a path.
 func (b *behind) get(t *testing.T, path string) (*origintest.Recorder, error) {
 	t.Helper()
 	return b.ask(t, pool.Request{Route: b.route(path)})

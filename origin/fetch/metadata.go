@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,9 +25,9 @@ import (
 // failure means another master.
 func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) error {
 	if len(a.Route.Companions) > 0 {
-		a.ETag, a.LastModified = "", "" // a 304 says nothing of what is beside it
+		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
-	lost := false // a replica has said that something is gone
+	lost := false // a replica has sent a document that lacks something
 	begun := time.Now()
 	return f.masters.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
@@ -34,25 +35,27 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			if a.ETag == "" && a.LastModified == "" {
 				return pool.Next, errUnasked
 			}
-			if err := f.writes.Answered(&a, begun, m, r.Header, nil, false); err != nil {
+			if err := f.answered(&a, begun, m, r.Header, nil, false); err != nil {
 				return pool.Next, err
 			}
 			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
 		case r.StatusCode != http.StatusOK:
 			return f.relay(r, sink)
 		}
-		p, err := f.documents.enter(ctx, expected(r)+int64(len(a.Summary)))
+		p, err := f.documents.reserve(ctx, expected(r)+int64(len(a.Summary)))
 		if err != nil {
 			return pool.Next, err
 		}
-		defer p.leave()
+		defer p.release()
 		body, err := f.readDocument(ctx, r, p)
 		if err != nil {
 			return pool.Next, err
 		}
 		from := kind.Source{Body: body, Summary: a.Summary, Now: time.Now()}
-		if from.Companions, err = f.fetchCompanions(ctx, m, a); err != nil {
-			return pool.Next, err
+		if len(a.Route.Companions) > 0 {
+			if from.Companions, err = f.fetchCompanions(ctx, m, a); err != nil {
+				return pool.Next, err
+			}
 		}
 		docs, err := f.kind.Prepare(a.Route, from)
 		if errors.Is(err, kind.ErrLost) && !errors.Is(err, kind.ErrOlder) && (m.Primary || lost) {
@@ -63,14 +66,28 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return pool.Next, unprepared(err)
 		}
-		if err := f.writes.Answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
+		if err := f.answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
 			return pool.Next, err
 		}
-		if f.early(ctx, m, a, docs) {
+		if hasNeeds(docs) && f.defers(ctx, m, a, docs) {
 			return pool.Accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {transport.CacheControl(r.Header, "max-age="+deferFor)}}, 0)
 		}
 		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)
 	})
+}
+
+// answered has recent writes judge an answer, see pool.RecentWrites.Answered. Where
+// nothing was written, there is something to do for a followed document alone.
+func (f *Fetcher) answered(a *pool.Request, begun time.Time, m *health.Master, h http.Header, docs []kind.Document, fewer bool) error {
+	if !f.writes.Some.Load() && (!a.Followed || m.Primary) {
+		return nil
+	}
+	return f.writes.Answered(a, begun, m, h, docs, fewer)
+}
+
+// hasNeeds says whether documents promise files that their master must have.
+func hasNeeds(docs []kind.Document) bool {
+	return slices.ContainsFunc(docs, func(d kind.Document) bool { return len(d.Needs) > 0 })
 }
 
 // relay hands on a refusal in the registry's own words: small, and never
@@ -128,7 +145,7 @@ func expected(r *http.Response) int64 {
 }
 
 // readDocument reads and decodes a body, in the memory of p.
-func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *place) ([]byte, error) {
+func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reservation) ([]byte, error) {
 	raw, whole, err := p.read(ctx, r.Body, r.ContentLength, f.maxMetadata, 0)
 	switch {
 	case err != nil:
@@ -156,19 +173,19 @@ func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *place) 
 	default:
 		return nil, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
 	}
-	// What is noted of a packument is about a tenth of it; where some of it may be
-	// withheld, it is written anew.
+	// The summary of a packument is about a tenth of it. A packument of which versions
+	// may be withheld is written anew.
 	n := int64(cap(doc))
 	if f.policed {
 		n += n
 	}
-	if err := p.reserve(ctx, n+n/8); err != nil {
+	if err := p.grow(ctx, n+n/8); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMetadata, err)
 	}
 	return doc, nil
 }
 
-// decodedSize is what a gzip stream's trailer says (RFC 1952, ISIZE), as far as it
+// decodedSize is the size in a gzip stream's trailer (RFC 1952, ISIZE), as far as it
 // can be true.
 func decodedSize(raw []byte) int64 {
 	if len(raw) < 18 {
@@ -203,7 +220,7 @@ func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool,
 }
 
 // writeVariants hands on each document in each coding. The master's validators
-// stay in the fields, for revalidation; what described its body does not.
+// stay in the fields, for revalidation. The fields that described its body go.
 func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, sink Sink) error {
 	if err := acquire(ctx, f.documents.coders); err != nil {
 		return err
@@ -247,7 +264,7 @@ func firstUntil(docs []kind.Document) (first time.Time) {
 const longestUntil = 5 * time.Minute
 
 // expireAt makes a response stale at a moment, or after longestUntil where that
-// is sooner. Its validators go: a 304 would keep what is to be made anew.
+// is sooner. Its validators go: a 304 would keep a document that is to be made anew.
 func expireAt(h http.Header, until time.Time) {
 	now := time.Now()
 	left := max(0, min(until.Sub(now), longestUntil))

@@ -165,7 +165,7 @@ func TestMetadataIsRevalidated(t *testing.T) {
 	}
 }
 
-// What a registry says in refusing is handed on in its own words, or in ours if
+// The refusal of a registry is handed on in its own words, or in ours if
 // they cannot be had whole.
 func TestRefusalsAreRelayed(t *testing.T) {
 	long := strings.Repeat("x", 65<<10)
@@ -261,8 +261,8 @@ func TestLargeMetadata(t *testing.T) {
 	}
 }
 
-// The largest document is a matter of bytes, whatever they come as; and also
-// where it is below what counts as small.
+// The largest document is a matter of bytes, in any coding; and also
+// where it is below the size that counts as small.
 func TestMaxMetadata(t *testing.T) {
 	doc := faults.Packument("big", 1000)
 	huge := faults.Packument("big", largeVersions)
@@ -365,7 +365,7 @@ func TestReadUpTo(t *testing.T) {
 	}
 }
 
-// iotestOneByteFirst gives a byte, and then what is asked for.
+// iotestOneByteFirst gives a byte, and then the rest.
 func iotestOneByteFirst(b []byte) io.Reader {
 	n := min(1, len(b))
 	return io.MultiReader(bytes.NewReader(b[:n]), bytes.NewReader(b[n:]))

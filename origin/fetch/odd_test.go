@@ -11,7 +11,7 @@ import (
 	"pkgedge/origin/sample/faults"
 )
 
-// What no master should send neither reaches a client nor passes unseen.
+// A field that no master should send neither reaches a client nor passes unseen.
 func TestOddFieldsAreDroppedAndCounted(t *testing.T) {
 	for _, odd := range []struct {
 		report string

@@ -34,7 +34,7 @@ func versionsOf(t *testing.T, r *origintest.Recorder) int {
 	return len(decode(t, r.Find(t, "full", ""))["versions"].(map[string]any))
 }
 
-// A replica that lags does not take back what is stored, not even alone.
+// A replica that lags does not take back a stored version, not even alone.
 func TestLaggingMasterReplacesNothing(t *testing.T) {
 	w := origintest.NewTwo(t)
 	w.B.Lag()
@@ -66,13 +66,13 @@ const (
 	oldDate       = `{"name":"edge-sample-words","_rev":"1-x","time":{"modified":"2014-01-01T00:00:00Z"},"versions":{"1.0.0":{},"1.1.0":{},"2.0.0-beta.1":{}}}`
 )
 
-// What was there disappears when the primary says so, or two masters do; and
+// A version disappears when the primary says so, or two masters do; and
 // when it was most of it, only where the document is the newer one.
 func TestVersionsDisappearOnPurpose(t *testing.T) {
 	for _, tt := range []struct {
 		name                      string
-		primary, replica1, second string // what they say, "" for the words as they are, "down" for nothing
-		versions                  int    // in what is accepted, -1 for none
+		primary, replica1, second string // their documents, "" for the words as they are, "down" for nothing
+		versions                  int    // in the accepted document, -1 for none
 	}{
 		{"the primary says so", threeVersions, "", "", 3},
 		{"a replica says so, and the primary does not", "", threeVersions, threeVersions, 4},

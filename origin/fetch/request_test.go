@@ -114,7 +114,7 @@ func TestCredentialsStayWithTheMaster(t *testing.T) {
 			w := origintest.NewTwo(t)
 			b := newBehind(t, w.URLs[:1])
 			tt.hops(w)
-			// What is asked for is not what the redirects lead to.
+			// The path asked for is not the one that the redirects lead to.
 			if _, err := b.ask(t, pool.Request{Route: b.route("/edge-sample-greet"), Header: clientFields()}); err != nil {
 				t.Fatal(err)
 			}

@@ -16,21 +16,21 @@ import (
 	"pkgedge/origin/transport"
 )
 
-// transfer is a file on its way from masters to a sink. Where the digest is
-// known, what one master began another may complete: the digest is of all the
-// bytes together.
+// transfer is a file on its way from masters to a sink. Where the digest is known,
+// another master may complete a file that one master began: the digest is of all
+// the bytes together.
 type transfer struct {
 	sink Sink
 	ask  pool.Request
 	want *expectation
 
-	digest kind.Digest
-	check  verifier // nil where nothing is known of the bytes
-	unsure bool     // whether there is a digest
-	held   []byte   // the last bytes, kept back: always some, and at most heldTail
-	off    int64    // bytes taken so far
-	size   int64    // of the file, -1 when it is not known
-	etag   string   // the master's, when it is strong
+	digest   kind.Digest
+	check    verifier // nil for a file that cannot be checked
+	unsure   bool     // the list that might have a digest cannot be had
+	withheld []byte   // the last bytes: always some, and at most withheldTail
+	off      int64    // bytes taken so far
+	size     int64    // of the file, -1 when it is not known
+	etag     string   // the master's, when it is strong
 
 	broken  error // why the master's last bytes did not come
 	refused error // why the sink takes no more
@@ -40,7 +40,7 @@ type transfer struct {
 // maxResumes is how often one transfer is taken up again.
 const maxResumes = 4
 
-// stream passes a file on as it comes, its last bytes only when it is right.
+// stream passes a file on as it comes, and its tail only when the file is right.
 func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 	// Nothing is released before there is a first byte: a master that sends
 	// fields and no more can be passed over.
@@ -68,11 +68,11 @@ func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 		t.end()
 		return pool.Accepted, err
 	}
-	return pool.Accepted, t.take(body)
+	return pool.Accepted, t.copyFrom(body)
 }
 
-// take copies from a master to the end, and verifies.
-func (t *transfer) take(body io.WriterTo) error {
+// copyFrom copies from a master to the end, and verifies.
+func (t *transfer) copyFrom(body io.WriterTo) error {
 	t.broken = nil
 	if _, err := body.WriteTo(t); err != nil {
 		if t.refused != nil {
@@ -98,43 +98,43 @@ func (t *transfer) take(body io.WriterTo) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.sink.Write(t.held)
+	_, err = t.sink.Write(t.withheld)
 	return err
 }
 
-// end lets go of a transfer that will not be completed.
+// end stops the check of a transfer that will not be completed.
 func (t *transfer) end() {
 	if t.check != nil {
 		t.check.stop()
 	}
 }
 
-// Write takes the next bytes of the file, and lets all but the last of them go.
+// Write takes the next bytes of the file, and passes on all but the tail.
 func (t *transfer) Write(p []byte) (int, error) {
 	t.off += int64(len(p))
 	if t.check == nil {
-		return t.pass(p)
+		return t.passOn(p)
 	}
 	t.check.Write(p)
-	if len(t.held)+len(p) <= heldTail {
-		t.held = append(t.held, p...)
+	if len(t.withheld)+len(p) <= withheldTail {
+		t.withheld = append(t.withheld, p...)
 		return len(p), nil
 	}
-	if _, err := t.pass(t.held); err != nil {
+	if _, err := t.passOn(t.withheld); err != nil {
 		return 0, err
 	}
 	keep := p
-	if over := len(p) - heldTail; over > 0 {
-		if _, err := t.pass(p[:over]); err != nil {
+	if over := len(p) - withheldTail; over > 0 {
+		if _, err := t.passOn(p[:over]); err != nil {
 			return 0, err
 		}
 		keep = p[over:]
 	}
-	t.held = append(t.held[:0], keep...)
+	t.withheld = append(t.withheld[:0], keep...)
 	return len(p), nil
 }
 
-func (t *transfer) pass(p []byte) (int, error) {
+func (t *transfer) passOn(p []byte) (int, error) {
 	n, err := t.sink.Write(p)
 	t.refused = err
 	return n, err
@@ -147,8 +147,9 @@ func (t *transfer) interrupted(ctx context.Context, err error) bool {
 }
 
 // resume asks for the rest of a file (RFC 9110 section 14.2). A master that has
-// another representation, by its own account, sends the whole; then what has
-// been taken already is skipped, and the digest tells whether it was the same.
+// another representation, by its own account, sends the whole. Then the bytes that
+// have been taken already are skipped, and the digest tells whether they were the
+// same.
 func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 	t.resumes++
 	a := t.ask
@@ -172,8 +173,8 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 		if _, err := body.Peek(1); err != nil && err != io.EOF {
 			return pool.Next, err
 		}
-		err := t.take(body)
-		f.suspect(m, t, err)
+		err := t.copyFrom(body)
+		f.noteBadCopy(m, t, err)
 		return pool.Accepted, err
 	})
 	if err != nil && t.broken == broken { // nobody had the rest

@@ -59,7 +59,7 @@ type framing struct {
 	done chan error
 }
 
-// longestFraming is how many decoded bytes are looked at: what decodes to more
+// longestFraming is how many decoded bytes are checked: a file that decodes to more
 // is no package, and is not worth the time.
 const longestFraming = 4 << 30
 
@@ -74,7 +74,7 @@ func newFraming() *framing {
 			err = fmt.Errorf("%w: gzip: %w", errFile, err)
 		}
 		f.done <- err
-		from.CloseWithError(errStopped) // whatever comes is not looked at any more
+		from.CloseWithError(errStopped) // further bytes are not checked
 	}()
 	return f
 }
@@ -90,7 +90,7 @@ func decodeAll(from io.Reader) error {
 	return err
 }
 
-// Write never fails: what is wrong with the bytes, verify says.
+// Write never fails: verify reports the fault of the bytes.
 func (f *framing) Write(p []byte) (int, error) {
 	f.to.Write(p)
 	return len(p), nil

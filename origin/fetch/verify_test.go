@@ -19,7 +19,7 @@ import (
 
 // Without a digest, gzip's own checksum and length must hold.
 func TestFramingIsVerified(t *testing.T) {
-	never := func(c *setup) { c.Digests = nil }
+	never := func(c *setup) { c.List = nil }
 	small, large := zipped(tarball.Noise("x", 1000)), zipped(tarball.Noise("x", 3*smallFile))
 	for name, spoil := range map[string]func(b []byte) []byte{
 		"as it is":           func(b []byte) []byte { return b },
@@ -52,7 +52,7 @@ func TestFramingIsVerified(t *testing.T) {
 	}
 }
 
-// What is known of a file's bytes is told with its fields, and its ETag is the
+// The digest of a file is told with its fields, and its ETag is the
 // master's where that has one.
 func TestFileSaysWhatItIs(t *testing.T) {
 	w := origintest.NewTwo(t)
@@ -85,7 +85,7 @@ func TestFileSaysWhatItIs(t *testing.T) {
 		w.Header().Set("Repr-Digest", "sha-256=:AAAA:")
 		w.Write(zipped([]byte("x")))
 	})
-	r, err := newBehind(t, []string{url}, func(c *setup) { c.Digests = nil }).get(t, aTarball)
+	r, err := newBehind(t, []string{url}, func(c *setup) { c.List = nil }).get(t, aTarball)
 	if err != nil || r.Header.Get("Repr-Digest") != "" || r.ETag != "" {
 		t.Errorf("of an unknown file: %q, %q, %v", r.Header.Get("Repr-Digest"), r.ETag, err)
 	}

@@ -90,7 +90,7 @@ type transit struct {
 	always       string // the deed, where it tells that the master did answer
 }
 
-// inTransit is what an error of the transport means; zero for any other error.
+// inTransit classifies an error of the transport. It is zero for any other error.
 func inTransit(err error) transit {
 	switch {
 	case err == nil:

@@ -2,9 +2,8 @@
 //
 // A [Group] is the masters of one pool of one site. It learns from two sources:
 // requests report how they ended ([Group.Failed], [Group.Answered]), and a probe
-// loop asks each master regularly. Both are passive data for the caller, who
-// chooses: [Group.Candidates] lists the masters with the trust that each has
-// earned. A [Limiter] bounds the requests of each class that a master has at a
+// loop asks each master regularly. [Group.Candidates] lists the masters with the
+// trust that each has earned, for the caller to choose from. A [Limiter] bounds the requests of each class that a master has at a
 // time, and opens slowly. When no master is left the group is in an outage.
 //
 // The package knows nothing of caches and documents, and does not choose a master.

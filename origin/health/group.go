@@ -24,8 +24,8 @@ type Config struct {
 	First      int  // number of the first of them
 	Files      bool // they serve files alone
 
-	// Registry keeps what is known of the masters over a reload; nil to share
-	// nothing.
+	// Registry keeps the knowledge of the masters over a reload; nil to share
+	// none.
 	Registry *Registry
 
 	Probe     Probe
@@ -56,7 +56,7 @@ type Group struct {
 	cfg     Config
 	masters []*Master // the primary first
 
-	ask   func(context.Context, *Master, target) error // sends a probe
+	send  func(context.Context, *Master, target) error // sends a probe
 	begun time.Time
 	stop  context.CancelFunc
 	loops sync.WaitGroup
@@ -65,7 +65,7 @@ type Group struct {
 	// Guarded by shared.mu:
 	notices []notice
 	down    time.Time    // since when no master can be asked; zero when one can
-	downAt  atomic.Int64 // the same in Unix nanoseconds, 0 for zero, to read without the lock
+	DownAt  atomic.Int64 // the same in Unix nanoseconds, 0 for zero, to read without the lock
 	closed  bool         // another configuration serves
 }
 
@@ -97,7 +97,7 @@ func NewGroup(cfg Config) *Group {
 		cfg.Registry = new(Registry)
 	}
 	g := &Group{cfg: cfg}
-	g.ask = g.sendProbe
+	g.send = g.sendProbe
 	for _, u := range cfg.Masters {
 		m := &Master{Base: u.URL, Primary: u.Primary, Spare: u.Spare, Client: cfg.Transport.Client(u.URL)}
 		if u.Primary {
@@ -129,7 +129,7 @@ func (g *Group) inheritOutage() {
 		}
 	}
 	g.down = since
-	g.downAt.Store(since.UnixNano())
+	g.DownAt.Store(since.UnixNano())
 }
 
 // Key names the pool in a registry.
@@ -210,11 +210,11 @@ func (g *Group) trustIn(m *Master) Trust {
 }
 
 // Down says whether the group is in an outage.
-func (g *Group) Down() bool { return g.downAt.Load() != 0 }
+func (g *Group) Down() bool { return g.DownAt.Load() != 0 }
 
 // Outage is for how long no master could be asked, 0 when one can.
 func (g *Group) Outage(now time.Time) time.Duration {
-	at := g.downAt.Load()
+	at := g.DownAt.Load()
 	if at == 0 {
 		return 0
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Latency is how long first bytes take: an average that forgets, to choose by,
-// and the last of the samples, to tell what is unusual.
+// and the last of the samples, to tell an unusual wait.
 type Latency struct {
 	mu     sync.Mutex
 	mean   float64 // seconds

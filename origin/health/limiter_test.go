@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// visitor is one who enters a Limiter in a bubble.
+// visitor is a request that acquires a place in a bubble.
 func visitor(t *testing.T, b *Limiter, limit int, patience time.Duration) chan error {
 	done := make(chan error, 1)
 	go func() { done <- b.acquire(t.Context(), limit, patience) }()
@@ -67,7 +67,7 @@ func TestLimiter(t *testing.T) {
 			t.Error(err)
 		}
 		b.is(t, 3, 0)
-		// Those who wait for a master that goes out do so no longer.
+		// Requests that wait for a master that goes out do so no longer.
 		sixth := visitor(t, &b, 2, time.Hour)
 		b.dismiss()
 		if err := <-sixth; !errors.Is(err, ErrBusy) {
@@ -103,7 +103,7 @@ func TestLimiterOpensSlowly(t *testing.T) {
 		b.is(t, limit, limit+maxQueue-2*limit+firstWidth)
 		b.began(limit)
 		b.is(t, limit, limit+maxQueue-2*limit+firstWidth)
-		for range len(all) - (limit - firstWidth) { // but for those who have left
+		for range len(all) - (limit - firstWidth) { // but for those that have left
 			b.release(limit)
 		}
 		for _, done := range all {
@@ -137,7 +137,7 @@ func TestLimiterOpensSlowly(t *testing.T) {
 	})
 }
 
-// Answers that take long open it in the time of the slowStart, and what comes without
+// Answers that take long open it in the time of the slow start, and a request without
 // an answer does not open it at all.
 func TestLimiterOpensInTheTimeOfTheRamp(t *testing.T) {
 	const limit = 64
@@ -146,7 +146,7 @@ func TestLimiterOpensInTheTimeOfTheRamp(t *testing.T) {
 		for range firstWidth {
 			visitor(t, &b, limit, 0)
 		}
-		for range 2 * firstWidth { // always one who waits
+		for range 2 * firstWidth { // always one that waits
 			visitor(t, &b, limit, time.Hour)
 		}
 		for range firstWidth {
@@ -167,7 +167,7 @@ func TestLimiterOpensInTheTimeOfTheRamp(t *testing.T) {
 	})
 }
 
-// What a Limiter does not hold back does not open it.
+// Requests that a limiter does not delay do not open it.
 func TestLimiterThatIsNotFullStaysAsItIs(t *testing.T) {
 	const limit = 256
 	synctest.Test(t, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestLimiterThatIsNotFullStaysAsItIs(t *testing.T) {
 	})
 }
 
-// The wait for a place is what it was asked to be, and what ends it is a place,
+// The wait for a place is as long as it may be. It ends with a place,
 // if there is one but for the slow opening.
 func TestLimiterRefusesNobodyForOpeningSlowly(t *testing.T) {
 	const limit, patience = 64, 3 * time.Second

@@ -89,7 +89,7 @@ func (g *Group) probes() bool {
 	return g.cfg.Probe.Every > 0 && (g.cfg.Probe.Path != "" || g.cfg.Ping != "" || g.cfg.Files)
 }
 
-// target is what a master is asked for now. A ping may be answered by a server in
+// target is the subject of the next probe of a master. A ping may be answered by a server in
 // front of a registry that hangs, so it is enough only where there is better
 // evidence: a document that the master gave a client since the last probe, and no
 // request that failed after it.
@@ -127,7 +127,7 @@ func (g *Group) probeLoop(ctx context.Context, m *Master) {
 		}
 		if t := g.target(m); t.path != "" {
 			within, cancel := context.WithTimeout(ctx, g.cfg.Probe.Timeout)
-			err := g.ask(within, m, t)
+			err := g.send(within, m, t)
 			cancel()
 			if ctx.Err() != nil {
 				return

@@ -58,7 +58,7 @@ func TestProbeFindsWhatIsWrong(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), g.cfg.Probe.Timeout)
 			defer cancel()
-			err = g.ask(ctx, g.Primary(), g.target(g.Primary()))
+			err = g.send(ctx, g.Primary(), g.target(g.Primary()))
 			got := ""
 			if err != nil {
 				got = g.probeWords(err)
@@ -119,14 +119,14 @@ func TestProbeTakesTheSmallestPackument(t *testing.T) {
 	files.Learn(files.Primary(), kind.Route{Class: kind.File, Endpoint: "tarball", Path: tarball}, false, 1000)
 	is(files, "HEAD", tarball)
 	for _, g := range []*Group{all, files} {
-		if err := g.ask(t.Context(), g.Primary(), next(g)); err != nil {
+		if err := g.send(t.Context(), g.Primary(), next(g)); err != nil {
 			t.Error(err)
 		}
 	}
 	// Gone is not ill.
 	probed := next(all)
 	w.A.Break(faults.Path(probed.path), faults.Status(404))
-	if err := all.ask(t.Context(), all.Primary(), probed); err != nil {
+	if err := all.send(t.Context(), all.Primary(), probed); err != nil {
 		t.Errorf("a document that has gone makes a master ill: %v", err)
 	}
 	is(all, "GET", "/-/ping")
@@ -181,7 +181,7 @@ func beginAt(t *testing.T, path, roles string, random func(int) int) (*Group, *p
 	p := groupOf(roles, func(c *Config) {
 		c.Probe = Probe{Path: path, Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2}
 	})
-	p.ask = f.ask
+	p.send = f.ask
 	p.cfg.Random = random
 	p.Start()
 	t.Cleanup(p.Close)

@@ -16,14 +16,14 @@ type Registry struct {
 	hosts counted.Values[*host]
 }
 
-// shared is what the groups of one pool have in common.
+// shared is the common knowledge of the groups of one pool.
 type shared struct {
 	mu        sync.Mutex // guards each host's trust too, and the state of each group
 	outages   int64      // ever
 	probeWith document
 }
 
-// host is what is known of a master.
+// host is the knowledge of one master.
 type host struct {
 	name     string // for logs and metrics: scheme, host and base path
 	limiters [classes]Limiter
@@ -37,7 +37,7 @@ func newHost(name string) *host {
 	return &host{name: name, wake: make(chan struct{}, 1), trust: trust{since: time.Now()}}
 }
 
-// join has a group share what is known of its pool and its masters.
+// join has a group share the knowledge of its pool and its masters.
 func (r *Registry) join(g *Group) {
 	key := g.Key()
 	g.shared = r.pools.Acquire(key, func() *shared { return new(shared) })

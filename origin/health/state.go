@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// state is what a master is trusted with.
+// state is a master's place in the rotation.
 type state uint8
 
 const (
@@ -37,7 +37,7 @@ const (
 	wellFor      = time.Minute
 )
 
-// trust is what is known of a master's health. shared.mu guards it.
+// trust is the knowledge of a master's health. shared.mu guards it.
 type trust struct {
 	heard   time.Time // when it last gave a client a document that could be probed with
 	state   state
@@ -65,7 +65,7 @@ type probed struct {
 	err  string // in words; "" when it was well
 }
 
-// update changes the state of masters, and tells of what follows.
+// update changes the state of masters, and logs the consequences.
 func (g *Group) update(change func(now time.Time)) {
 	g.mu.Lock()
 	now := time.Now()
@@ -106,7 +106,7 @@ func (g *Group) review(now time.Time) {
 	switch {
 	case !left && g.down.IsZero():
 		g.down = now
-		g.downAt.Store(now.UnixNano())
+		g.DownAt.Store(now.UnixNano())
 		if g.closed {
 			break // the group that serves tells
 		}
@@ -120,7 +120,7 @@ func (g *Group) review(now time.Time) {
 			g.log(slog.LevelWarn, "outage is over", slog.Duration("took", now.Sub(g.down)))
 		}
 		g.down = time.Time{}
-		g.downAt.Store(0)
+		g.DownAt.Store(0)
 	}
 }
 
@@ -178,7 +178,7 @@ func (g *Group) eject(m *Master, why string, now time.Time) {
 
 // canEject says whether the pool can do without the master. Requests that are answered,
 // however badly, put out half of the masters at most, and never the last one:
-// what is wrong may be one package, or all of them alike. g.mu is held.
+// one package may be at fault, or all masters alike. g.mu is held.
 func (g *Group) canEject(m *Master) bool {
 	gone, others := 1, 0
 	for _, o := range g.masters {
@@ -229,7 +229,7 @@ func (m *Master) streak() string {
 	return fmt.Sprintf("%d requests in a row failed, the last was %s", m.row, m.last.Did)
 }
 
-// Answered notes that a master did what it is there for.
+// Answered notes that a master gave a usable answer.
 func (g *Group) Answered(m *Master) {
 	g.update(func(now time.Time) {
 		m.row, m.alike, m.unanswered = 0, 0, 0

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// PoolStatus is what is known of a site's masters.
+// PoolStatus describes a pool of masters.
 type PoolStatus struct {
 	Name    string // "masters", or "files" for those that serve files alone
 	Outage  time.Time
@@ -15,7 +15,7 @@ type PoolStatus struct {
 	Masters []MasterStatus
 }
 
-// MasterStatus is what is known of a master.
+// MasterStatus describes a master.
 type MasterStatus struct {
 	N        int       `json:"n"` // names it to Site.Drain
 	URL      string    `json:"url"`
@@ -33,7 +33,7 @@ type MasterStatus struct {
 	Probe     *ProbeStatus `json:"probe,omitempty"` // nil where none is sent
 }
 
-// ProbeStatus is what is known of the probes of a master.
+// ProbeStatus describes the probes of a master.
 type ProbeStatus struct {
 	Path   string    `json:"path,omitempty"`
 	At     time.Time `json:"at,omitzero"`
@@ -47,8 +47,7 @@ type ProbeStatus struct {
 // Up: requests go there.
 func (m *MasterStatus) Up() bool { return m.State != out.String() && !m.Drained }
 
-// Status is what is known of the masters. It leaves the counts of requests to the
-// caller.
+// Status describes the masters. It leaves the counts of requests to the caller.
 func (g *Group) Status() PoolStatus {
 	g.update(func(time.Time) {}) // for the changes that time has brought
 	now := time.Now()
@@ -102,7 +101,7 @@ func (g *Group) masterStatus(m *Master, now time.Time) MasterStatus {
 	return s
 }
 
-// seconds leaves out what nobody reads.
+// seconds leaves out the fractions.
 func seconds(t time.Time) time.Time { return t.Truncate(time.Second).UTC() }
 
 func milliseconds(d time.Duration) float64 {

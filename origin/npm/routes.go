@@ -80,7 +80,9 @@ const (
 // hooks, oidc, trust, stage, view, other and invalid.
 func (k *Kind) Route(r kind.Request) kind.Route {
 	route := k.route(r)
-	k.policy.apply(&route)
+	if k.policy != nil {
+		k.policy.apply(&route)
+	}
 	return route
 }
 

@@ -7,10 +7,6 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// scopeKey is the scope of a name as [kind.Route] has it: in lower case, since a
-// site that keeps @acme to itself means @Acme too.
-func (n name) scopeKey() string { return strings.ToLower(n.scope) }
-
 // ofAccount adds the scope of the account that a raw path below /-/org, /-/team
 // or /-/user begins with: the scope of an account has its name.
 func ofAccount(r kind.Route, rest string) kind.Route {

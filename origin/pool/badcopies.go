@@ -3,9 +3,11 @@ package pool
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
+	"pkgedge/origin/recent"
 )
 
 // badCopies remember which master sent a wrong file, to ask it last for that file.
@@ -13,8 +15,10 @@ import (
 // first, so that each has its turn. Nothing else is held against them: one bad copy
 // says little of the rest.
 type badCopies struct {
-	mu    sync.Mutex
-	until map[copyOf]time.Time // until when
+	some atomic.Bool // false while there never was one
+
+	mu   sync.Mutex
+	sent *recent.Map[copyOf, struct{}]
 }
 
 // copyOf names a master's copy of a file.
@@ -22,27 +26,19 @@ type copyOf struct{ master, key string }
 
 const (
 	// badFor is how long a master is asked last for a file.
-	badFor = 10 * time.Minute
-	// maxBadCopies bounds them; beyond it the oldest ones make room.
+	badFor       = 10 * time.Minute
 	maxBadCopies = 1024
 )
 
-func newBadCopies() *badCopies { return &badCopies{until: make(map[copyOf]time.Time)} }
+func newBadCopies() *badCopies {
+	return &badCopies{sent: recent.New[copyOf, struct{}](maxBadCopies, badFor)}
+}
 
 func (b *badCopies) add(m *health.Master, key string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.until) >= maxBadCopies {
-		var oldest copyOf
-		first := time.Time{}
-		for k, until := range b.until {
-			if first.IsZero() || until.Before(first) {
-				oldest, first = k, until
-			}
-		}
-		delete(b.until, oldest)
-	}
-	b.until[copyOf{m.Name(), key}] = now.Add(badFor)
+	b.sent.Put(copyOf{m.Name(), key}, struct{}{}, now)
+	b.some.Store(true)
 }
 
 // moveLast moves the masters with a bad copy of a key to the end of an order, the
@@ -50,19 +46,12 @@ func (b *badCopies) add(m *health.Master, key string, now time.Time) {
 func (b *badCopies) moveLast(order []*health.Master, key string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.until) == 0 {
+	if b.sent.Len() == 0 {
 		return
 	}
-	slices.SortStableFunc(order, func(x, y *health.Master) int { return b.end(x, key, now).Compare(b.end(y, key, now)) })
-}
-
-// end is when a copy is no longer taken for bad, zero when it is not. b.mu is held.
-func (b *badCopies) end(m *health.Master, key string, now time.Time) time.Time {
-	k := copyOf{m.Name(), key}
-	until := b.until[k]
-	if !now.Before(until) {
-		delete(b.until, k)
-		return time.Time{}
+	sent := func(m *health.Master) time.Time { // zero for a master that sent none
+		_, at, _ := b.sent.Get(copyOf{m.Name(), key}, now)
+		return at
 	}
-	return until
+	slices.SortStableFunc(order, func(x, y *health.Master) int { return sent(x).Compare(sent(y)) })
 }

@@ -34,15 +34,15 @@ func TestBadCopiesAreBoundedAndPass(t *testing.T) {
 			}
 		}
 		<-time.After(badFor)
-		if order("x") != "ab" || len(d.until) != 0 {
-			t.Errorf("x %s later, and %d bad copies", order("x"), len(d.until))
+		if order("x") != "ab" || d.sent.Len() != 0 {
+			t.Errorf("x %s later, and %d bad copies", order("x"), d.sent.Len())
 		}
 		for i := range 2 * maxBadCopies {
 			d.add(a, fmt.Sprint(i), time.Now())
 			<-time.After(time.Millisecond)
 		}
-		if len(d.until) > maxBadCopies || order(fmt.Sprint(2*maxBadCopies-1)) != "ba" || order("0") != "ab" {
-			t.Errorf("%d bad copies", len(d.until))
+		if d.sent.Len() > maxBadCopies || order(fmt.Sprint(2*maxBadCopies-1)) != "ba" || order("0") != "ab" {
+			t.Errorf("%d bad copies", d.sent.Len())
 		}
 	})
 }

@@ -24,7 +24,7 @@ var (
 	errBudget = errors.New("the retry budget is spent")
 )
 
-// Unavailable says that no master gave a usable answer, and what each did.
+// Unavailable says that no master gave a usable answer, and lists their answers.
 type Unavailable struct {
 	Timeout    bool          // the last one was waited for in vain: 504 rather than 503
 	RetryAfter time.Duration // as a master asked for, or 0
@@ -35,7 +35,7 @@ func (u *Unavailable) Error() string {
 	return ErrUnavailable.Error() + ": " + errors.Join(u.Tried...).Error()
 }
 
-// Unwrap makes errors.Is see ErrUnavailable and what happened at each master.
+// Unwrap makes errors.Is see ErrUnavailable and the error of each master.
 func (u *Unavailable) Unwrap() []error { return append([]error{ErrUnavailable}, u.Tried...) }
 
 func (u *Unavailable) add(m *health.Master, err error) {

@@ -7,12 +7,14 @@ import "time"
 // Briefly is the Cache-Control of an answer that may be from before a write.
 const Briefly = briefly
 
-// MakeDue makes the next read of each write a trial of another master.
-func (s *RecentWrites) MakeDue() {
+// MakeDue makes the next read of each of these a trial of another master.
+func (s *RecentWrites) MakeDue(names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.of {
-		w.trial = time.Now()
+	for _, name := range names {
+		if w, _, ok := s.of.Get(name, time.Now()); ok {
+			w.trial = time.Now()
+		}
 	}
 }
 
@@ -20,7 +22,7 @@ func (s *RecentWrites) MakeDue() {
 func (s *RecentWrites) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.of)
+	return s.of.Len()
 }
 
 // SpendRetries leaves no budget for retries.

@@ -36,7 +36,7 @@ const (
 	threeVersions = `{"name":"edge-sample-words","_rev":"1-x","time":{"modified":"2034-01-01T00:00:00Z"},"versions":{"1.0.0":{},"1.1.0":{},"2.0.0-beta.1":{}}}`
 )
 
-// site is a pool with a fetcher, and what it reported.
+// site is a pool with a fetcher, and its reports to the metrics.
 type site struct {
 	*fetch.Fetcher
 	kind.Kind
@@ -66,20 +66,25 @@ func newSite(t *testing.T, urls []string, floor time.Duration, waits transport.T
 	t.Cleanup(b.pool.Close)
 	b.Fetcher = fetch.New(fetch.Config{
 		Kind: k, Masters: b.pool, Files: b.pool, Writes: b.pool.Writes(), MaxMetadata: 64 << 20, DigestWait: time.Millisecond,
-		Digests: func(ctx context.Context, list kind.Route, _ http.Header, _ bool) ([]byte, error) {
-			r := &origintest.Recorder{}
-			if err := b.Fetch(ctx, pool.Request{Route: list}, r); err != nil {
-				return nil, err
-			}
-			for _, p := range r.Parts {
-				if p.Variant == kind.Summary {
-					return p.Body, nil
-				}
-			}
-			return nil, fmt.Errorf("no digests in a %d", r.Status)
-		},
 	})
 	return b
+}
+
+// Fetch fetches as the cache has it fetched: with what a file is checked against.
+func (b *site) Fetch(ctx context.Context, a pool.Request, sink fetch.Sink) error {
+	a.List = func(ctx context.Context, _ bool) ([]byte, error) {
+		r := &origintest.Recorder{}
+		if err := b.Fetcher.Fetch(ctx, pool.Request{Route: b.Lists(a.Route)[0]}, r); err != nil {
+			return nil, err
+		}
+		for _, p := range r.Parts {
+			if p.Variant == kind.Summary {
+				return p.Body, nil
+			}
+		}
+		return nil, fmt.Errorf("no digests in a %d", r.Status)
+	}
+	return b.Fetcher.Fetch(ctx, a, sink)
 }
 
 func (b *site) reported() []string {
@@ -190,18 +195,18 @@ func TestWriteIsReadFromThePrimaryUntilAReplicaShowsIt(t *testing.T) {
 	}
 	asked("at once", pool.Request{Summary: after}, 5, 1, 0)
 	b.pool.SpendRetries() // a trial has a bound of its own
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	asked("a trial of a replica that lags", pool.Request{Summary: after}, 5, 1, 1)
 	asked("after that", pool.Request{Summary: after}, 5, 1, 0)
 	w.B.CatchUp()
 	asked("when it has caught up, and was not tried", pool.Request{Summary: after}, 5, 1, 0)
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	asked("a trial with nothing to compare", pool.Request{}, 5, 1, 0)
 	asked("a trial", pool.Request{Summary: after}, 5, 0, 1)
 	asked("and from then on", pool.Request{}, 5, 0, 1)
 }
 
-// A replica that lags still has what was taken away, and looks newer.
+// A replica that lags still has a version that was removed, and looks newer.
 func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 	b, w, before := behindLagging(t, func(*sample.Store) error { return nil })
 	w.A.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
@@ -210,7 +215,7 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 		t.Fatalf("%v; reports %q", err, b.reported())
 	}
 	after := r.Find(t, kind.Summary, "")
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 {
 		t.Errorf("a trial: %v; reports %q", err, b.reported())
 	}
@@ -218,14 +223,14 @@ func TestRemovedVersionDoesNotComeBack(t *testing.T) {
 		t.Errorf("reports %q; want B older", b.reported())
 	}
 	w.B.Break(faults.Path(aPackument), faults.Replace([]byte(threeVersions)))
-	b.pool.Writes().MakeDue()
+	b.pool.Writes().MakeDue("edge-sample-words")
 	w.A.Forget()
 	if r, err = b.again(t, after); err != nil || versionsOf(t, r) != 3 || w.A.Count(faults.Any) != 0 {
 		t.Errorf("when it has gone there too: %v, the primary was asked %d times", err, w.A.Count(faults.Any))
 	}
 }
 
-// What a feed says has changed is not given a new life by a replica that lags,
+// A replica that lags gives no new life to a document that a feed says has changed,
 // while the primary cannot be asked.
 func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 	b, w, before := behindLagging(t, publish)
@@ -250,14 +255,14 @@ func TestLaggingReplicaGivesNoLongLife(t *testing.T) {
 		if r, err = b.ask(t, pool.Request{Route: b.route(aPackument), Summary: after, ETag: tag}); err != nil || r.Status != status {
 			t.Errorf("%d %v; want %d", r.Status, err, status)
 		}
-		b.pool.Writes().MakeDue()
+		b.pool.Writes().MakeDue("edge-sample-words")
 	}
 	if b.pool.Writes().Len() != 0 {
 		t.Errorf("still pinned; reports %q", b.reported())
 	}
 }
 
-// Whatever masters do and whenever clients leave, every place at a master is
+// In any trouble, and whenever clients leave, every place at a master is
 // given back, and nothing goes on (goleak looks, in TestMain).
 func TestNoPlaceIsLost(t *testing.T) {
 	short := origintest.Patient()

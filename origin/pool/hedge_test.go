@@ -70,7 +70,7 @@ func TestSlowFileIsAskedOfAnotherMasterToo(t *testing.T) {
 	}
 }
 
-// Nobody who is out is asked before somebody has failed.
+// No master that is out is asked before another one has failed.
 func TestHedgeAsksWhoIsExpectedToAnswer(t *testing.T) {
 	w := origintest.NewTwo(t)
 	b := newBehind(t, w.URLs)

@@ -87,7 +87,7 @@ func (p *Pool) occupy(t *testing.T, m *health.Master, c health.Class, places int
 	}
 }
 
-// behind is a pool under test and what it reported.
+// behind is a pool under test and its reports to the metrics.
 type behind struct {
 	*Pool
 	kind    kind.Kind

@@ -31,7 +31,7 @@ func TestColdStartIsGentle(t *testing.T) {
 	if n := w.A.Count(faults.Any); n != firstWidth {
 		t.Errorf("%d requests at once; want %d", n, firstWidth)
 	}
-	// Who has a stale answer is sent home before anybody else waits for nothing.
+	// A request that has a stale answer is refused before any other waits in vain.
 	err := b.Each(t.Context(), Request{Route: b.route(aPackument), Stale: true}, new(answer).use)
 	if isUnavailable(t, err); !errors.Is(err, health.ErrBusy) {
 		t.Errorf("a revalidation: %v; want %v", err, health.ErrBusy)
@@ -50,8 +50,8 @@ func TestColdStartIsGentle(t *testing.T) {
 	}
 }
 
-// Those who wait for room at a master that goes out are answered by another one
-// at once, and that is no second try.
+// Requests that wait for a place at a master that goes out are answered by another
+// one at once, and that is no second try.
 func TestQueueMovesOn(t *testing.T) {
 	w := origintest.NewTwo(t)
 	b := newBehind(t, w.URLs)

@@ -117,7 +117,7 @@ func TestWriteIsNeverSentTwice(t *testing.T) {
 			w := origintest.NewTwo(t)
 			b := newBehind(t, w.URLs, tt.waits)
 			// A connection that was used before is the case in which net/http
-			// repeats what it may.
+			// may repeat the request.
 			if _, _, err := b.send(t, "GET", "/-/whoami", ""); err != nil {
 				t.Fatal(err)
 			}

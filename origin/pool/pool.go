@@ -86,7 +86,7 @@ func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), 
 // BadCopy notes that a master sent a wrong copy of a file, or broke off.
 func (p *Pool) BadCopy(m *health.Master, key string) { p.badCopies.add(m, key, time.Now()) }
 
-// Status is what is known of the masters.
+// Status describes the masters.
 func (p *Pool) Status() health.PoolStatus {
 	s := p.Group.Status()
 	s.Hedged, s.Retried = p.hedged.Load(), p.retried.Load()
@@ -117,9 +117,14 @@ func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
 	if len(order) == 0 {
 		return p.refusal()
 	}
-	p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
-	pref := p.cfg.Writes.preference(&req, time.Now())
-	pref.arrange(order[:usable])
+	if p.badCopies.some.Load() {
+		p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
+	}
+	pref := anyMaster
+	if p.cfg.Writes.Some.Load() {
+		pref = p.cfg.Writes.preference(&req, time.Now())
+		pref.arrange(order[:usable])
+	}
 	p.retries.earn(time.Now())
 	p.hedges.earn(time.Now())
 	r := newRace(ctx, p, &req, order, usable)

@@ -68,12 +68,11 @@ const (
 // never is a wait that does not end.
 const never = time.Duration(math.MaxInt64)
 
-// hedgeAfter is how long the first of the usable masters has the field to
-// itself: until the answer takes longer than 95 of 100 do for metadata, and 99
+// hedgeAfter is how long only the first of the usable masters is asked: until the answer takes longer than 95 of 100 do for metadata, and 99
 // of 100 for files. As long as too little is known of metadata for that, it is
-// half the time after which the master would be given up. What a client of a
-// plain origin asks is that client's own, and is asked once; and of what was
-// just written a replica might be sooner, and have less to tell.
+// half the time after which the master would be given up. A request to a
+// transparent site is its client's own, and is sent once. After a write a replica
+// might be sooner, and not have it yet.
 func (p *Pool) hedgeAfter(req *Request, usable int, pref readPreference) time.Duration {
 	if req.Route.Transparent || usable < 2 || pref == primaryAlone {
 		return never
@@ -160,7 +159,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge b
 		m.Took(took)
 		p.Observe(m, "outrun")
 		p.Failed(m, health.Slow())
-	case ctx.Err() != nil: // it is we who did not wait
+	case ctx.Err() != nil: // the race or its client has ended, which is no fault
 		p.Observe(m, "abandoned")
 	default:
 		m.Took(took)
@@ -171,9 +170,9 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge b
 	return r
 }
 
-// judge looks at the status, lets use look at the rest, and notes what the
-// master was worth. last says that no other will be asked, and alone that no
-// other has said that there is no such thing.
+// judge looks at the status, lets use judge the rest, and records the result in the
+// master's health. last says that no other master will be asked, and alone that no
+// other has answered that there is no such thing.
 func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 	defer r.close()
 	if r.err != nil {
@@ -217,7 +216,7 @@ func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 	return verdict, err
 }
 
-// close gives back what the reply holds.
+// close releases the response and the place at the master.
 func (r *reply) close() {
 	if r.resp != nil {
 		transport.Drain(r.resp.Body, r.cancel)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,26 +14,27 @@ import (
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/recent"
 	"pkgedge/origin/transport"
 )
 
 // RecentWrites are the writes of late to one site. Until another master has shown
 // the change, reads of it go to the primary. They are safe for concurrent use.
 type RecentWrites struct {
-	some atomic.Bool // false while there never was one
+	Some atomic.Bool // false while there never was one; only to be read
 	seed maphash.Seed
 	mu   sync.Mutex
-	of   map[string]*write // by the name of a group or a key
+	of   *recent.Map[string, *write] // by the name of a group or a key
 }
 
 // write is one write, and the answers seen since.
 type write struct {
-	at    time.Time     // of the write
-	key   string        // of the document that the primary has given since, "" for none so far
-	memo  uint64        // that document's, see sum; 0 where it has none
-	fewer bool          // it lacks what was there before: who still has that looks newer
-	trial time.Time     // when another master may be tried
-	wait  time.Duration // from then to the next trial
+	at      time.Time     // of the write
+	key     string        // of the document that the primary has given since, "" for none so far
+	summary uint64        // of that document, see sum; 0 where it has none
+	fewer   bool          // it lacks something that was there before: a master that still has it looks newer
+	trial   time.Time     // when another master may be tried
+	wait    time.Duration // from then to the next trial
 }
 
 const (
@@ -47,10 +47,9 @@ const (
 	// firstTrial is how long after the primary has shown a change another master
 	// is tried. The time doubles with each trial, so that there are ten at most.
 	firstTrial = 5 * time.Second
-	// maxWrites bounds them; beyond it the oldest ones make room.
-	maxWrites = 4096
+	maxWrites  = 4096
 	// A document of which it is not known whether it has the change is fresh for
-	// ten seconds: it may come out of a cache, and is treated like what does.
+	// ten seconds, and is marked like a document out of another cache.
 	briefly, relayed = "public, max-age=11", "1"
 )
 
@@ -61,8 +60,8 @@ type readPreference uint8
 const (
 	anyMaster       readPreference = iota
 	tryReplica                     // ask another master first, to see whether it has the change
-	primaryCompared                // ask the primary first; what another one says can be compared
-	primaryAlone                   // ask the primary first, and nobody else before it has failed
+	primaryCompared                // ask the primary first; the answer of another master can be compared
+	primaryAlone                   // ask the primary first, and no other master before it has failed
 )
 
 // errUnshown is a document that still has something which a write took away.
@@ -70,7 +69,7 @@ var errUnshown = &health.Blame{Word: "older", Err: fmt.Errorf("%w: the primary h
 
 // NewRecentWrites returns writes that nothing was added to.
 func NewRecentWrites() *RecentWrites {
-	return &RecentWrites{seed: maphash.MakeSeed(), of: make(map[string]*write)}
+	return &RecentWrites{seed: maphash.MakeSeed(), of: recent.New[string, *write](maxWrites, longestWrite)}
 }
 
 // Concerns says that the object of a route was changed a moment ago: no older answer
@@ -87,19 +86,13 @@ func (s *RecentWrites) Concerns(r kind.Route, now time.Time) bool {
 func (s *RecentWrites) Add(name string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.of) >= maxWrites { // an eighth at a time: a feed adds many
-		byAge := slices.SortedFunc(maps.Keys(s.of), func(a, b string) int { return s.of[a].at.Compare(s.of[b].at) })
-		for _, n := range byAge[:maxWrites/8] {
-			delete(s.of, n)
-		}
-	}
-	s.of[name] = &write{at: now, wait: firstTrial}
-	s.some.Store(true)
+	s.of.Put(name, &write{at: now, wait: firstTrial}, now)
+	s.Some.Store(true)
 }
 
 // about are copies of the writes that concern a route.
 func (s *RecentWrites) about(r kind.Route, now time.Time) (found []write) {
-	if !s.some.Load() {
+	if !s.Some.Load() {
 		return nil
 	}
 	s.mu.Lock()
@@ -111,10 +104,7 @@ func (s *RecentWrites) about(r kind.Route, now time.Time) (found []write) {
 // each calls do for the writes that concern a route. s.mu is held.
 func (s *RecentWrites) each(r kind.Route, now time.Time, do func(name string, p *write)) {
 	for _, name := range []string{r.Group, r.Key} {
-		p, ok := s.of[name]
-		if ok && now.Sub(p.at) >= longestWrite {
-			delete(s.of, name)
-		} else if ok {
+		if p, _, ok := s.of.Get(name, now); ok {
 			do(name, p)
 		}
 	}
@@ -140,7 +130,7 @@ func (s *RecentWrites) preference(r *Request, now time.Time) readPreference {
 	is := anyMaster
 	s.each(r.Route, now, func(_ string, p *write) {
 		switch {
-		case p.key != r.Route.Key || was == 0 || was != p.memo:
+		case p.key != r.Route.Key || was == 0 || was != p.summary:
 			is = primaryAlone
 		case r.Followed || now.Before(p.trial): // of the former the primary's word is worth more
 			is = max(is, primaryCompared)
@@ -166,27 +156,27 @@ func (pref readPreference) arrange(usable []*health.Master) {
 	}
 }
 
-// judgement is what becomes of an answer to a read of something written.
+// judgement is the use of an answer to a read of something written.
 type judgement uint8
 
 const (
-	current   judgement = iota // it has the write, or is no older than what has
+	current   judgement = iota // it has the write, or is no older than a document that has
 	uncertain                  // it may be from before: fresh for ten seconds
 	outdated                   // it is from before
 )
 
-// compare judges what a master other than the primary answers after a write, by
-// the sums of the memos (0 for not known) of what the primary has given since,
-// of what is stored, and of the answer. The answer has been found no older than
-// what is stored (docs/decisions/0006). fewer says that the primary's lacks
-// something that was there before, so that an older one looks newer.
+// compare judges an answer that a master other than the primary gives after a write.
+// It compares the sums of three summaries (0 for not known): of the document that the
+// primary has given since, of the stored one, and of the answer. The answer is known
+// to be no older than the stored one (docs/decisions/0006). fewer says that the
+// primary's lacks something that was there before, so that an older one looks newer.
 func compare(primary, stored, answer uint64, fewer bool) judgement {
 	switch {
 	case primary == 0:
 		return uncertain
 	case answer == primary:
 		return current
-	case answer == 0: // a date was confirmed, of whatever is stored
+	case answer == 0: // a date was confirmed, of the stored document
 		if stored == primary {
 			return current
 		}
@@ -199,10 +189,10 @@ func compare(primary, stored, answer uint64, fewer bool) judgement {
 	return uncertain
 }
 
-// Answered takes note of a master's answer to a read of metadata, and changes its
-// fields h where they promise too much. docs is what its document has become, nil
-// for a 304. fewer says that they lack something that is stored, or that nothing
-// is. The error is that the answer is from before a write.
+// Answered records a master's answer to a read of metadata, and shortens the lifetime
+// in its fields h where it may be from before a write. docs are the documents made of
+// it, nil for a 304. fewer says that they lack something that is stored, or that
+// nothing is stored. The error is that the answer is from before a write.
 func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h http.Header, docs []kind.Document, fewer bool) error {
 	if a.Followed && !m.Primary {
 		ofAnother(h)
@@ -217,7 +207,7 @@ func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h
 		answer = stored
 	}
 	if m.Primary {
-		s.shown(a.Route, begun, now, answer, fewer)
+		s.recordPrimary(a.Route, begun, now, answer, fewer)
 		return nil
 	}
 	switch s.judge(a.Route, now, stored, answer) {
@@ -232,9 +222,9 @@ func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h
 	return nil
 }
 
-// ofAnother marks an answer that is not the primary's like one out of a cache, so
-// that it has its usual lifetime and not that of what a feed announces: a replica
-// may lag by a change that was announced before.
+// ofAnother marks an answer of another master than the primary like one out of a
+// cache. Then it has its usual lifetime, and not the long one of a document whose
+// changes a feed announces: a replica may lag by a change that was announced before.
 func ofAnother(h http.Header) {
 	first, _, _ := strings.Cut(h.Get("Age"), ",")
 	if n, err := strconv.Atoi(strings.TrimSpace(first)); err != nil || n < 1 {
@@ -242,8 +232,8 @@ func ofAnother(h http.Header) {
 	}
 }
 
-// shown notes what the primary gave to a read that began then.
-func (s *RecentWrites) shown(r kind.Route, begun, now time.Time, memo uint64, fewer bool) {
+// recordPrimary notes the answer of the primary to a read that began at a time.
+func (s *RecentWrites) recordPrimary(r kind.Route, begun, now time.Time, summary uint64, fewer bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.each(r, now, func(_ string, p *write) {
@@ -253,7 +243,7 @@ func (s *RecentWrites) shown(r kind.Route, begun, now time.Time, memo uint64, fe
 		if p.key != r.Key {
 			p.trial = now.Add(firstTrial)
 		}
-		p.key, p.memo, p.fewer = r.Key, memo, p.fewer || fewer
+		p.key, p.summary, p.fewer = r.Key, summary, p.fewer || fewer
 	})
 }
 
@@ -263,36 +253,36 @@ func (s *RecentWrites) judge(r kind.Route, now time.Time, stored, answer uint64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.each(r, now, func(name string, p *write) {
-		primary := p.memo
+		primary := p.summary
 		if p.key != r.Key {
-			primary = 0 // what it gave was another document
+			primary = 0 // its answer was another document
 		}
 		v := compare(primary, stored, answer, p.fewer)
 		if v == current && answer != 0 {
-			delete(s.of, name)
+			s.of.Delete(name)
 		}
 		worst = max(worst, v)
 	})
 	return worst
 }
 
-// sum tells memos apart; 0 is for none.
-func (s *RecentWrites) sum(memo []byte) uint64 {
-	if len(memo) == 0 {
+// sum tells summaries apart; 0 is for none.
+func (s *RecentWrites) sum(summary []byte) uint64 {
+	if len(summary) == 0 {
 		return 0
 	}
-	return maphash.Bytes(s.seed, memo)
+	return maphash.Bytes(s.seed, summary)
 }
 
-// sumOf is the sum of the memo among documents.
+// sumOf is the sum of the summary among documents.
 func (s *RecentWrites) sumOf(docs []kind.Document) uint64 {
 	for _, d := range docs {
 		if d.Variant == kind.Summary {
-			var memo bytes.Buffer
-			if _, err := d.Body.WriteTo(&memo); err != nil {
+			var summary bytes.Buffer
+			if _, err := d.Body.WriteTo(&summary); err != nil {
 				return 0
 			}
-			return s.sum(memo.Bytes())
+			return s.sum(summary.Bytes())
 		}
 	}
 	return 0

@@ -18,7 +18,7 @@ func (p *Pool) way(a Request) string {
 	return letters(order, usable)
 }
 
-// Whoever wrote reads its own write, until another master has it too.
+// A client reads its own write, until another master has it too.
 func TestWrittenIsReadFromThePrimary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf("prr", nil)
@@ -54,13 +54,13 @@ func TestWrittenIsReadFromThePrimary(t *testing.T) {
 			t.Errorf("order %q of metadata after a minute; want acb", got)
 		}
 		<-time.After(longestWrite)
-		if got := p.way(Request{Route: one}); got != "cab" || len(p.Writes().of) != 1 {
-			t.Errorf("order %q after an hour, and %d writes are left", got, len(p.Writes().of))
+		if got := p.way(Request{Route: one}); got != "cab" || p.Writes().of.Len() != 1 {
+			t.Errorf("order %q after an hour, and %d writes are left", got, p.Writes().of.Len())
 		}
 	})
 }
 
-// What was read from the primary is tried elsewhere, ten times at most.
+// A document that was read from the primary is tried elsewhere, ten times at most.
 func TestTrialsAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf("prr", nil)
@@ -68,7 +68,7 @@ func TestTrialsAreFew(t *testing.T) {
 		read := Request{Route: route, Summary: []byte("as the primary has it")}
 		p.Writes().Add("one", time.Now())
 		<-time.After(time.Second)
-		p.Writes().shown(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
+		p.Writes().recordPrimary(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
 		trials := 0
 		for began := time.Now(); time.Since(began) < longestWrite-time.Minute; <-time.After(time.Second) {
 			switch got := p.way(read); got {
@@ -100,13 +100,13 @@ func TestRecentWritesAreBounded(t *testing.T) {
 			<-time.After(time.Millisecond)
 		}
 		has := func(i int) bool { return len(p.about(kind.Route{Group: fmt.Sprint(i)}, time.Now())) > 0 }
-		if len(p.of) > maxWrites || !has(maxWrites+9) || has(0) {
-			t.Errorf("%d writes, or not those of the newest", len(p.of))
+		if p.of.Len() > maxWrites || !has(maxWrites+9) || has(0) {
+			t.Errorf("%d writes, or not those of the newest", p.of.Len())
 		}
 	})
 }
 
-// What another master answers is worth what can be concluded from it.
+// The answer of another master is used as far as it can be compared.
 func TestCompare(t *testing.T) {
 	for _, tt := range []struct {
 		name                    string
@@ -137,8 +137,8 @@ func TestCompare(t *testing.T) {
 }
 
 // A write is pinned until another master has shown it, which a date does not; and
-// what the primary said before the write, or of another document, is not compared
-// with.
+// an answer of the primary from before the write, or for another document, is not
+// compared with.
 func TestAPinEndsWhenAnotherMasterShowsTheWrite(t *testing.T) {
 	route := kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}
 	beside := kind.Route{Class: kind.Metadata, Group: "one", Key: "attestations/one"}
@@ -160,7 +160,7 @@ func TestAPinEndsWhenAnotherMasterShowsTheWrite(t *testing.T) {
 		p := NewRecentWrites()
 		now := time.Now()
 		p.Add("one", now)
-		p.shown(tt.shown, now.Add(-tt.before), now, 7, false)
+		p.recordPrimary(tt.shown, now.Add(-tt.before), now, 7, false)
 		if got := p.judge(route, now, tt.stored, tt.answer); got != tt.want {
 			t.Errorf("%s: %d; want %d", tt.name, got, tt.want)
 		}
@@ -187,13 +187,13 @@ func TestWhatA304Shows(t *testing.T) {
 				t.Errorf("ETag %s, master %s: %v, %v", tt.etag, m, h, err)
 			}
 		}
-		if got := len(p.Writes().of) > 0; got != tt.pinned {
+		if got := p.Writes().of.Len() > 0; got != tt.pinned {
 			t.Errorf("ETag %s: pinned: %v", tt.etag, got)
 		}
 	}
 }
 
-// Of what a feed announces only the primary's word is taken for long. A reply of
+// Of a document that a feed announces only the primary's answer lives long. A reply of
 // another master is marked, and says no less of its age than it did.
 func TestOnlyThePrimarysWordLivesLong(t *testing.T) {
 	p := poolOf("pr", nil)
@@ -216,8 +216,8 @@ func TestOnlyThePrimarysWordLivesLong(t *testing.T) {
 	}
 }
 
-// What a feed announces is read from the primary while that is well and nobody
-// waits for it; no other master is tried meanwhile, for its word is worth less.
+// A document that a feed announces is read from the primary while that is well and no
+// request waits for it; no other master is tried meanwhile, for its word is worth less.
 func TestWhatIsFollowedIsReadFromThePrimary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := poolOf("prr", nil)
@@ -228,7 +228,7 @@ func TestWhatIsFollowedIsReadFromThePrimary(t *testing.T) {
 			t.Errorf("order %q; want acb", got)
 		}
 		p.Writes().Add("one", time.Now())
-		p.Writes().shown(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
+		p.Writes().recordPrimary(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
 		<-time.After(longestWrite / 2)
 		if way := p.Writes().preference(&read, time.Now()); way != primaryCompared {
 			t.Errorf("stance %d of what was written; want %d", way, primaryCompared)

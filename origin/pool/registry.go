@@ -15,7 +15,7 @@ type Registry struct {
 	memories counted.Values[*memory]
 }
 
-// memory is what a pool remembers beside the health of its masters.
+// memory is the knowledge of a pool beside the health of its masters.
 type memory struct {
 	badCopies       *badCopies
 	waits           health.Latencies // for first bytes, at all masters

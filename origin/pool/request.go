@@ -38,6 +38,11 @@ type Request struct {
 	// waits for it, and the answer of another master is marked with Age.
 	Followed bool
 
+	// List returns the document that lists a file's digest (kind.Kind.Lists), with
+	// renew one that was validated just now. It may be called on any goroutine, and
+	// is nil where the file goes unchecked.
+	List func(ctx context.Context, renew bool) ([]byte, error)
+
 	// The rest is for transparent routes.
 	Head           bool                            // a HEAD, not a GET
 	Range, IfRange string                          // ask for a part of the representation

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// budget limits what the edge asks for more than once: a share of its requests,
-// and a little in any case, so that a quiet site fails over too.
+// budget limits the requests that are sent a second time: to a share of all requests,
+// and a few in any case, so that a quiet site fails over too.
 type budget struct {
 	share     float64 // earned by each request
 	perSecond float64 // earned by waiting
@@ -18,8 +18,8 @@ type budget struct {
 }
 
 // newRetries is the budget for asking another master after one has failed: 10 %
-// of the requests. What is saved up covers the moment in which a master dies
-// and everything that it had in hand is asked for again.
+// of the requests. The savings cover the moment in which a master dies and every
+// request that it had in hand is sent again.
 func newRetries() *budget { return &budget{share: 0.1, perSecond: 5, most: 64, saved: 64} }
 
 // newHedges is the budget for asking another master before one has failed: 5 %
@@ -34,7 +34,7 @@ func (b *budget) earn(now time.Time) {
 	b.saved = min(b.most, b.saved+b.share)
 }
 
-// spend takes one, if a part of the most that can be saved stays for others.
+// spend takes one, if a part of the largest savings stays for others.
 func (b *budget) spend(now time.Time, leave float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,7 +46,7 @@ func (b *budget) spend(now time.Time, leave float64) bool {
 	return true
 }
 
-// refill adds what waiting has earned. b.mu is held.
+// refill adds the earnings of the time that has passed. b.mu is held.
 func (b *budget) refill(now time.Time) {
 	if !b.at.IsZero() {
 		b.saved = min(b.most, b.saved+b.perSecond*max(0, now.Sub(b.at).Seconds()))

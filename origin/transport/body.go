@@ -93,7 +93,7 @@ func newTakenBody(body io.ReadCloser, idle time.Duration, cancel context.CancelC
 	return &takenBody{body, idle, timer}
 }
 
-// Read is called when what it has returned before has been written.
+// Read is called when the bytes that it returned before have been written.
 func (b *takenBody) Read(p []byte) (int, error) {
 	b.timer.Stop()
 	n, err := b.ReadCloser.Read(p)
@@ -108,8 +108,8 @@ func (b *takenBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// Drain reads what little is left of a body, so that its connection can be used
-// again, and closes it. A new connection is cheaper than a long wait.
+// Drain reads the short rest of a body, so that its connection can be used again,
+// and closes it. A new connection is cheaper than a long wait.
 func Drain(body io.ReadCloser, cancel context.CancelCauseFunc) {
 	const longest = 50 * time.Millisecond
 	late := time.AfterFunc(longest, func() { cancel(nil) })

@@ -3,7 +3,7 @@
 //
 // A [Transport] sends one request. It bounds each wait, follows redirects without
 // giving a secret away, and lets none of them lead into a network that the master
-// is not in. [Sanitize] takes out of a response what no master should send.
+// is not in. [Sanitize] takes fields out of a response that no master should send.
 //
 // The package knows no pool, no health and no kind of registry. It does not decide
 // whether an error is the master's fault.

@@ -65,8 +65,7 @@ func TestLocationStaysAtTheEdge(t *testing.T) {
 	}
 }
 
-// Below an edge without a path of its own a master's path may begin with what
-// would be read as a host.
+// Below an edge without a path of its own a master's path may begin like a host.
 func TestLocationOfARootStaysAPath(t *testing.T) {
 	base := &url.URL{Scheme: "https", Host: "a.example", Path: "/reg"}
 	for location, want := range map[string]string{

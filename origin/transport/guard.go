@@ -19,7 +19,7 @@ const (
 	public reach = iota
 	loopback
 	private // of an organisation: RFC 1918, RFC 4193, RFC 6598
-	local   // of a link, and whatever else no master has: metadata services live there
+	local   // of a link, and every other address that no master has: metadata services live there
 )
 
 var (
@@ -45,7 +45,7 @@ func reachOf(a netip.Addr) reach {
 
 // guard sends a master's requests, and those that its redirects lead to. A host
 // other than the master's must be at a public address, or in the same part of the
-// network as the master: else an attacker who controls a master, or a name it
+// network as the master: else an attacker in control of a master, or a name it
 // redirects to, could read resources that only this machine can reach. The address
 // is checked when it is dialled, so that a name that changes its mind in between
 // gains nothing.
@@ -61,7 +61,7 @@ func newGuarded(t Timeouts) map[reach]*http.Transport {
 	guarded := make(map[reach]*http.Transport)
 	for _, from := range []reach{public, loopback, private, local} {
 		tr := newDirect(t)
-		tr.Proxy = nil // what goes through one is sent by direct
+		tr.Proxy = nil // requests that go through a proxy are sent by direct
 		tr.DialContext = (&net.Dialer{
 			Timeout: t.Connect,
 			Control: func(_, address string, _ syscall.RawConn) error { return permit(from, address) },

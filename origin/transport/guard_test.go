@@ -41,7 +41,7 @@ func TestPermit(t *testing.T) {
 	}
 }
 
-// An address is looked at when it is dialled, whatever name led there; and the
+// An address is looked at when it is dialled, by any name; and the
 // master's own part of the network is open to its redirects.
 func TestRedirectIsLookedAtWhenItIsDialled(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

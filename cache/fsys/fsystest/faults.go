@@ -12,8 +12,8 @@ import (
 	"pkgedge/cache/fsys"
 )
 
-// Faults is a system of which one call fails, or, after a kill, every call from
-// one on. It counts the calls of a run in which none does.
+// Faults are system calls of which one fails, or, after a kill, every one from FailAt on. It
+// counts the calls of a run without a failure.
 type Faults struct {
 	mu     sync.Mutex
 	Count  int
@@ -27,7 +27,7 @@ type Faults struct {
 
 var errKilled = errors.New("killed")
 
-// fails counts a call and says whether it is the one.
+// fails counts a call, and returns an error when it is to fail.
 func (f *Faults) fails(op string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -47,6 +47,7 @@ func (f *Faults) fails(op string) error {
 	return &fs.PathError{Op: op, Path: "somewhere", Err: f.Err}
 }
 
+// Calls returns calls that f counts and makes fail.
 func (f *Faults) Calls() fsys.Calls {
 	real := fsys.System()
 	return fsys.Calls{

@@ -7,14 +7,14 @@ import (
 	"pkgedge/cache/fsys"
 )
 
-// Hooks are system calls that a test replaces while they are in use. Its fields begin as
-// the real ones.
+// Hooks are system calls that a test replaces while they are in use. At first its fields
+// are the real calls.
 type Hooks struct{ fsys.Calls }
 
 // NewHooks returns the real system calls, to be replaced.
 func NewHooks() *Hooks { return &Hooks{fsys.System()} }
 
-// System calls whatever the fields are at the moment of each call.
+// System returns calls that read the fields of h at the moment of each call.
 func (h *Hooks) System() *fsys.Calls {
 	return &fsys.Calls{
 		Open:   func(path string, flag int) (*os.File, error) { return h.Open(path, flag) },

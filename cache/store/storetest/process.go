@@ -12,7 +12,7 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Files is what the disk tier has on disk, as it counts.
+// Files returns the bytes and the number of the disk tier's files, counted as the tier does.
 func Files(t *testing.T, dir string) (bytes int64, count int) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(dir, "objects"), func(_ string, e fs.DirEntry, err error) error {
@@ -33,6 +33,7 @@ func Files(t *testing.T, dir string) (bytes int64, count int) {
 	return bytes, count
 }
 
+// Heap is the size of the live heap, in bytes.
 func Heap() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -51,7 +52,7 @@ func RSS() int64 {
 	return 0
 }
 
-// IDOf is the ID of what is stored, 0 for nothing.
+// IDOf is the ID of the stored response, 0 for a miss.
 func IDOf(s store.Store, k store.Key) uint64 {
 	have := s.Get(k)
 	if have == nil {

@@ -25,8 +25,7 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Suite opens a Store, and a wait until the Store has taken what it was given,
-// for one that takes its time.
+// Suite opens a Store, and returns a wait for its asynchronous writes.
 type Suite func(t *testing.T) (store.Store, func())
 
 // Test is the contract of Store.
@@ -345,7 +344,7 @@ func Test(t *testing.T, open Suite) {
 	})
 }
 
-// Payload is n bytes that no other seed has.
+// Payload returns n bytes of a seed.
 func Payload(seed, n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(b)

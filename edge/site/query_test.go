@@ -1,6 +1,7 @@
 package site
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -50,5 +51,12 @@ func TestRules(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestACredentialIsNotWrittenDown(t *testing.T) {
+	o := ownerOf([]string{"Bearer alice"})
+	if o == "" || strings.Contains(o, "alice") || o == ownerOf([]string{"Bearer bob"}) {
+		t.Errorf("owner %q", o)
 	}
 }

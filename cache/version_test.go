@@ -7,8 +7,8 @@ import (
 	"pkgedge/cache/policy/policytest"
 )
 
-func TestLastIDGrows(t *testing.T) {
-	var l lastID
+func TestVersionsGrow(t *testing.T) {
+	var l versionClock
 	last := uint64(0)
 	for _, now := range []time.Time{policytest.Epoch, policytest.Epoch, policytest.Epoch.Add(-time.Hour), policytest.Epoch.Add(time.Hour), policytest.Epoch} {
 		id := l.next(now)

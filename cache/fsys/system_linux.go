@@ -1,8 +1,11 @@
 package fsys
 
-import "syscall"
+import (
+	"io/fs"
+	"syscall"
+)
 
-// statSpace asks for what is left to this user of dir's file system.
+// statSpace returns the space that is free for this user on dir's file system.
 func statSpace(dir string) (Space, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
@@ -13,4 +16,12 @@ func statSpace(dir string) (Space, error) {
 		Free: int64(st.Bavail) * block, Total: int64(st.Blocks) * block,
 		FreeFiles: int64(st.Ffree), Files: int64(st.Files),
 	}, nil
+}
+
+// ChangeTime is a file's ctime, which no program can set.
+func ChangeTime(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ctim.Nano()
+	}
+	return info.ModTime().UnixNano()
 }

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"testing"
@@ -10,6 +11,76 @@ import (
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
+
+// slots reads both slots' sequences.
+func slots(t *testing.T, path string) (first, second uint64, log uint) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := record.ReadHead(bytes.NewReader(b), int64(len(b)), make([]byte, record.FrontSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The sequence of a slot stands behind the length of its Meta, 4 bytes.
+	at := func(slot int) uint64 { return binary.LittleEndian.Uint64(b[16+slot<<h.SlotLog+4:]) }
+	return at(0), at(1), h.SlotLog
+}
+
+func TestRecordFresheningTakesSlotsInTurn(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 1<<20)
+	key, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
+	storetest.Write(t, d, key, storetest.Meta(key, 1, body), body)
+	path := d.Path(key.Sum())
+	for i, want := range [][2]uint64{{1, 0}, {1, 2}, {3, 2}, {3, 4}} {
+		first, second, _ := slots(t, path)
+		if first != want[0] || second != want[1] {
+			t.Fatalf("slots hold %d and %d, want %d", first, second, want)
+		}
+		storetest.Expect(t, d, key, uint64(i+1), body)
+		if err := d.Freshen(key, uint64(i+1), storetest.Meta(key, uint64(i+2), body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A freshening that was cut short, at any byte, leaves the response as it was.
+func TestRecordTornSlot(t *testing.T) {
+	d := openedDisk(t, t.TempDir(), 1<<20)
+	key, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)
+	storetest.Write(t, d, key, storetest.Meta(key, 1, body, "X-A: 1"), body)
+	if err := d.Freshen(key, 1, storetest.Meta(key, 2, body, "X-A: 2")); err != nil {
+		t.Fatal(err)
+	}
+	path := d.Path(key.Sum())
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Freshen(key, 2, storetest.Meta(key, 3, body, "X-A: 3")); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for at := range after {
+		if after[at] == before[at] {
+			continue
+		}
+		changed++
+		torn := append(bytes.Clone(after[:at]), before[at:]...)
+		h, err := record.ReadHead(bytes.NewReader(torn), int64(len(torn)), make([]byte, record.FrontSize))
+		if err != nil || h.Meta.ID != 2 {
+			t.Fatalf("cut at %d: %v", at, err)
+		}
+	}
+	if changed == 0 {
+		t.Error("freshening wrote nothing")
+	}
+}
 
 // A Meta that outgrows its slot leaves the body where it is, and the file no
 // longer than it must be.
@@ -29,7 +100,7 @@ func TestFreshenedBeyondItsSlot(t *testing.T) {
 				storetest.Expect(t, d, k, id, body)
 				s := d.Find(k, k.Sum())
 				if len(s.Header.Get("X-Long")) != n || !s.verified {
-					t.Errorf("%d bytes come back as %d, vouched %t", n, len(s.Header.Get("X-Long")), s.verified)
+					t.Errorf("%d bytes come back as %d, verified %t", n, len(s.Header.Get("X-Long")), s.verified)
 				}
 				s.Release()
 				if used, _ := storetest.Files(t, dir); used != d.Used() || d.reserved.Load() != 0 {
@@ -78,7 +149,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 		if err := d.Freshen(k, 2, storetest.Meta(k, 3, body, storetest.Long(2000))); err != nil {
 			t.Fatal(err)
 		}
-		writes = writes[len(writes)-2:] // the first are the ceiling's
+		writes = writes[len(writes)-2:] // the first are the watermark's
 		for i := range writes {
 			for n := range len(writes[i].bytes) {
 				file := bytes.Clone(old)
@@ -97,7 +168,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 				}
 			}
 		}
-		// After a power cut the slot may have arrived, and what it points to not.
+		// After a power cut the slot may be on disk without its tail.
 		holes := make([]byte, writes[0].off+int64(len(writes[0].bytes)))
 		copy(holes, old)
 		for _, file := range [][]byte{bytes.Clone(old), holes} {
@@ -110,7 +181,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 	}
 }
 
-// What cannot be freshened stays as it was: it costs another validation.
+// A response that cannot be freshened stays as it was, and costs another validation.
 func TestFreshenedWithoutSpace(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 1<<20)
 	k, body := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 100)

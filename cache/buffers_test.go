@@ -7,7 +7,7 @@ import (
 	"pkgedge/cache/store/storetest"
 )
 
-// With a broken disk and nothing left afloat, a large response that is held is
+// With a broken disk and no buffer left, a large response that is held is
 // still answered.
 func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	c := opened(t, func(cfg *Config) { cfg.Memory = 64 << 20; cfg.Disk = 1 << 20 })

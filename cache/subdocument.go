@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Other reads another part of the answer's response, in the identity coding. It
-// is nil where there is none.
+// Other reads another part of the answer's response, in the identity coding. It is nil for a
+// response without that part.
 func (a *Answer) Other(ctx context.Context, variant string) ([]byte, error) {
 	for _, p := range a.Parts {
 		if p.Variant != variant || p.Encoding != "" {
 			continue
 		}
-		other := *a // shares what is open, and is not closed
+		other := *a // shares the open body, and is not closed
 		other.Part = p
 		if bytes, ok := other.Bytes(); ok {
 			return bytes, nil

@@ -1,0 +1,206 @@
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/cache/policy"
+	"pkgedge/cache/store"
+	"pkgedge/edge/config"
+	"pkgedge/origin"
+	"pkgedge/origin/kind"
+)
+
+// Key names a stored response. The keys of a private scope's responses differ
+// from all of the site's own: a response stored before the scope was private is
+// not its package. And a response that the edge read with a credential has no key
+// for an edge with another credential, or none.
+func (s *Site) Key(u *Upstream, r kind.Route) store.Key {
+	return store.Key{Site: s.Name, ID: u.keyPrefix + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
+}
+
+// Form names the form in which the site's packuments are stored now. With another
+// public URL, credential or document form they get other keys.
+func (s *Site) Form() string {
+	if s.Kind.ChangePath == nil {
+		return ""
+	}
+	return ownerOf([]string{s.Key(&s.own, s.Route(http.MethodGet, s.Kind.ChangePath("a"), "", http.Header{})).ID})
+}
+
+// softTimeout is how long clients of a registry wait for a master when there is
+// a stale answer.
+const softTimeout = 700 * time.Millisecond
+
+// Query asks the cache for a read of a registry. The registry's clients do not
+// steer the cache: pnpm sends no-cache with every conditional request, and a
+// registry's masters are not asked at that rate.
+//
+// Of the client's fields only its credential goes to a master, and only where
+// the configuration does not have it dropped. Then the response is that
+// credential's alone (docs/decisions/0005).
+func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
+	q := &cache.Query{
+		Key:     s.Key(u, r),
+		Rule:    s.Rule(u, r),
+		Variant: r.Variant,
+		Memo:    kind.Summary,
+		Request: policy.Request{Method: http.MethodGet, Control: s.unsteered},
+	}
+	if !s.Kind.Transparent && !u.Written(r) {
+		q.SoftTimeout = softTimeout
+	}
+	forwarded, followed := hopFields(h), s.follows(u, r)
+	if lines := h["Authorization"]; len(lines) > 0 && !s.Kind.Transparent && !u.DropsCredentials() {
+		if forwarded == nil {
+			forwarded = make(http.Header)
+		}
+		forwarded["Authorization"] = lines
+		q.Request.Owner = ownerOf(lines)
+		followed = false // whether it is stored is not known by its name, see cache.Holds
+		if u.authorized == config.AuthorizedRevalidate {
+			q.Request.Validate, q.SoftTimeout = true, 0
+		}
+	}
+	if followed {
+		q.Rule.OK.Min = max(q.Rule.OK.Min, s.feedLifetime(u, r))
+	}
+	q.Fetcher = fetcher{s, u, r, forwarded, followed}
+	return q
+}
+
+// fetcher fetches one route for the cache.
+type fetcher struct {
+	site      *Site
+	from      *Upstream
+	route     kind.Route
+	forwarded http.Header // the client's credential, and the way its request came
+	followed  bool        // a feed tells of the route's changes
+}
+
+var _ cache.Needer = fetcher{} // else every file would go unchecked
+
+// Needs are the queries for the documents that list a file's digest, as the client
+// that asked for the file may have them. They are not validated each time, even
+// where the file is: a list's lifetime is not cut short for the file's sake.
+func (f fetcher) Needs() []*cache.Query {
+	lists := f.from.Lists(f.route)
+	needs := make([]*cache.Query, len(lists))
+	for i, list := range lists {
+		q := f.site.Query(f.from, list, f.forwarded)
+		q.Variant = kind.Summary
+		q.Request.Validate = false
+		needs[i] = q
+	}
+	return needs
+}
+
+func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+	if ask.Header == nil {
+		ask.Header = f.forwarded
+	}
+	err := f.from.Fetch(ctx, origin.Request{
+		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
+		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim, List: fill.Need,
+	}, fill)
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
+		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)
+	}
+	return err
+}
+
+// ownerOf names the owner of a credential without telling the credential.
+func ownerOf(lines []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// hopFields are the fields that tell which way a request came, nil when it came
+// straight. No hop may drop them.
+func hopFields(h http.Header) http.Header {
+	via, loop := h["Via"], h["Cdn-Loop"]
+	if len(via) == 0 && len(loop) == 0 {
+		return nil
+	}
+	return http.Header{"Via": via, "Cdn-Loop": loop}
+}
+
+// rules are the lifetimes that the configuration gives to metadata and to files.
+func rules(s *config.Site) (metadata, files policy.Rule) {
+	rule := policy.Rule{
+		Missing: policy.AtMost(s.Fresh.Missing),
+		Grace:   policy.Window{Default: s.Stale.WhileRevalidate},
+		Keep:    policy.Window{Default: s.Stale.IfError},
+	}
+	if s.Stale.Override {
+		rule.Grace.Min, rule.Keep.Min = rule.Grace.Default, rule.Keep.Default
+	}
+	moving, lasting := orStated, orStated
+	if s.Kind.OneLifetime {
+		moving, lasting = policy.AtMost, policy.Exactly
+	}
+	if s.Fresh.Override {
+		moving, lasting = policy.Exactly, policy.Exactly
+	}
+	return withLifetime(rule, s.Fresh.Metadata, moving), withLifetime(rule, s.Fresh.Files, lasting)
+}
+
+// orStated is the operator's lifetime for a response that states none.
+func orStated(d time.Duration) policy.Clamp { return policy.Clamp{Default: d} }
+
+// withLifetime gives a rule the lifetime of a 200, or the heuristic.
+func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duration) policy.Clamp) policy.Rule {
+	if fresh == kind.Heuristic {
+		rule.Heuristic = true
+	} else {
+		rule.OK = clamp(fresh)
+	}
+	return rule
+}
+
+// Rule is the operator's word on a route's responses. The windows in which a stale
+// one may be used do not run out in an outage.
+func (s *Site) Rule(u *Upstream, r kind.Route) policy.Rule {
+	rule := s.files
+	if r.Class == kind.Metadata || r.Moving {
+		rule = s.metadata
+	}
+	rule.Heuristic = rule.Heuristic || r.Settles
+	if down := u.Outage(r.Class, time.Now()); down > 0 {
+		rule.Keep = rule.Keep.Plus(down)
+	}
+	return rule
+}
+
+// follows reports whether the site's feed, live or not, tells of each change of a
+// route's responses.
+func (s *Site) follows(u *Upstream, r kind.Route) bool {
+	return s.feed != nil && s.feedFreshness > 0 && u == &s.own && r.InFeed
+}
+
+// feedLifetime is the lifetime that the feed gives a route's responses, 0 for
+// none: while it is not live, the usual lifetimes hold.
+func (s *Site) feedLifetime(u *Upstream, r kind.Route) time.Duration {
+	if !s.follows(u, r) || !s.feed.Live() {
+		return 0
+	}
+	return s.feedFreshness
+}
+
+// ClientLifetime is the lifetime that a client is told. It asks as often as if
+// there were no feed, for the feed does not reach it: after the lifetime that the
+// response had on arrival, not after the rest of it, since the feed has confirmed
+// the response until now.
+func (s *Site) ClientLifetime(r kind.Route, a *cache.Answer) time.Duration {
+	if s.feed == nil || !r.InFeed {
+		return a.TTL
+	}
+	return min(a.TTL, a.Response.TTL(a.ResponseTime, s.metadata))
+}
