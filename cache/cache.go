@@ -239,7 +239,10 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	}
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
-	mark := c.purges.Mark(k, s.PurgeEpoch)
+	mark := policy.NotMarked
+	if s.PurgeEpoch < c.purges.Newest.Load() {
+		mark = c.purges.Mark(k, s.PurgeEpoch)
+	}
 	if mark == policy.MarkedGone {
 		c.store.Remove(storeKey, s.ID)
 		s.Release()

@@ -75,7 +75,9 @@ func (d *Store) reserve(need, files int64) error {
 	d.writers.Add(files)
 	err := d.makeSpace(need, files)
 	if err == nil {
-		err = d.watermark.allow(d.Used() + d.reserved.Load())
+		if total := d.Used() + d.reserved.Load(); total > d.watermark.noted.Load() {
+			err = d.watermark.allow(total)
+		}
 		if err != nil {
 			d.failed("count", err)
 		}

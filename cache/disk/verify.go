@@ -3,11 +3,9 @@ package disk
 import (
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
-	"pkgedge/cache/fsys"
 	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
@@ -63,14 +61,4 @@ func (c *checks) verify(which checked, body io.ReaderAt, m *store.Meta) error {
 	c.mu.Unlock()
 	close(one.done)
 	return one.err
-}
-
-// changeTime is the time of f's last write or rename, in nanoseconds. It is 0 when unknown,
-// which verifies nothing.
-func (d *Store) changeTime(f *os.File) int64 {
-	info, err := d.Sys.Stat(f)
-	if err != nil {
-		return 0
-	}
-	return fsys.ChangeTime(info)
 }

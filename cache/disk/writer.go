@@ -165,3 +165,13 @@ func (w *diskWriter) Abort() {
 	}
 	w.release()
 }
+
+// changeTime is the time of f's last write or rename, in nanoseconds. It is 0 when unknown,
+// which verifies nothing.
+func (d *Store) changeTime(f *os.File) int64 {
+	info, err := d.Sys.Stat(f)
+	if err != nil {
+		return 0
+	}
+	return fsys.ChangeTime(info)
+}

@@ -20,11 +20,13 @@ type freshness struct {
 // Measure derives the freshness from the fields and the two times. A response
 // that was made by hand, or read from a file, needs it before its first use.
 func (r *Response) Measure() {
-	targeted, isTargeted := parseTargeted(r.Header[targetField])
-	c := parseControl(r.Header["Cache-Control"])
-	noTransform := c.NoTransform || isTargeted && targeted.NoTransform
-	if isTargeted {
-		c = targeted
+	c, isTargeted := parseControl(r.Header["Cache-Control"]), false
+	noTransform := c.NoTransform
+	if lines := r.Header[targetField]; len(lines) > 0 {
+		var targeted Directives
+		if targeted, isTargeted = parseTargeted(lines); isTargeted {
+			c, noTransform = targeted, noTransform || targeted.NoTransform
+		}
 	}
 	date := r.dateValue()
 	age := parseAge(r.Header["Age"])
@@ -46,8 +48,10 @@ func (r *Response) NoTransform() bool { return r.fresh.noTransform }
 // control is the field that decides on caching: the targeted one where that is
 // valid, else Cache-Control.
 func control(h http.Header) Directives {
-	if d, ok := parseTargeted(h[targetField]); ok {
-		return d
+	if lines := h[targetField]; len(lines) > 0 {
+		if d, ok := parseTargeted(lines); ok {
+			return d
+		}
 	}
 	return parseControl(h["Cache-Control"])
 }

@@ -36,7 +36,9 @@ func Received(status int, h, request http.Header, requested, received time.Time)
 	r := Response{
 		Status: status, Header: storedFields(h, &c),
 		RequestTime: requested, ResponseTime: received,
-		Vary: varyOf(h, request),
+	}
+	if len(h["Vary"]) > 0 {
+		r.Vary = varyOf(h, request)
 	}
 	if len(r.Header["Date"]) == 0 {
 		r.Header["Date"] = []string{received.UTC().Format(http.TimeFormat)}

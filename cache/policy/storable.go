@@ -28,7 +28,7 @@ func Storable(rule Rule, q Request, status int, h http.Header) bool {
 	if q.Authorized && !c.Public && !c.MustRevalidate && c.SMaxAge == absent { // section 3.5
 		return false
 	}
-	if varyAny(h) { // section 4.1: no request would select it
+	if len(h["Vary"]) > 0 && varyAny(h) { // section 4.1: no request would select it
 		return false
 	}
 	return states(c, h) || rule.givesLifetime(status) || heuristicallyCacheable(status) &&

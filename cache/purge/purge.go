@@ -45,7 +45,7 @@ const maxMarks = 1 << 18
 // across restarts, under any steps of the clock.
 type Sequence struct {
 	seq    atomic.Uint64 // the sequence of a fill that begins now
-	newest atomic.Uint64 // of the newest purge
+	Newest atomic.Uint64 // of the newest purge; only to be read
 	limit  int           // of marks
 
 	table atomic.Pointer[table] // finds the marks, without a lock
@@ -107,14 +107,14 @@ func newPurges(limit int) *Sequence {
 func (p *Sequence) replay(l journalLine) {
 	p.seq.Store(max(p.seq.Load(), l.Seq))
 	if !l.Start {
-		p.newest.Store(max(p.newest.Load(), l.Seq))
+		p.Newest.Store(max(p.Newest.Load(), l.Seq))
 		p.apply(l.Seq, l.Purge)
 	}
 }
 
 // lose covers all responses that a lost purge up to seq may have covered.
 func (p *Sequence) lose(seq uint64) {
-	p.newest.Store(max(p.newest.Load(), seq))
+	p.Newest.Store(max(p.Newest.Load(), seq))
 	p.apply(seq, Purge{Scope: All})
 }
 
@@ -134,7 +134,7 @@ func (p *Sequence) Add(all ...Purge) error {
 		p.apply(seq, u)
 		lines = append(lines, journalLine{Seq: seq, Purge: u})
 	}
-	p.newest.Store(seq)
+	p.Newest.Store(seq)
 	p.seq.Store(seq)
 	if p.journal == nil {
 		return nil
@@ -180,7 +180,7 @@ func (p *Sequence) fold(seq uint64) {
 
 // Mark is the strongest mark of a purge that covers a response of k with that sequence.
 func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
-	if epoch >= p.newest.Load() {
+	if epoch >= p.Newest.Load() {
 		return policy.NotMarked
 	}
 	return p.table.Load().covers(k, epoch)

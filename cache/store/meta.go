@@ -50,6 +50,28 @@ type Meta struct {
 	Parts []Part
 }
 
+// Entry is a stored response from a Store. The caller releases it. It is immutable, and many
+// goroutines may share one.
+type Entry struct {
+	*Meta
+	Body Body
+}
+
+// Release ends the use of the stored response. e may be nil.
+func (e *Entry) Release() {
+	if e != nil {
+		e.Body.Close()
+	}
+}
+
+// Policy returns the response that policy decides by, nil for a nil Entry.
+func (e *Entry) Policy() *policy.Response {
+	if e == nil {
+		return nil
+	}
+	return &e.Response
+}
+
 // Part is one representation of a stored response. A file has one; a packument
 // has several, made from the same answer of a master and committed together.
 type Part struct {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"pkgedge/cache/policy"
 )
 
 // Store keeps stored responses. Every implementation runs the conformance suite of
@@ -29,13 +27,6 @@ type Store interface {
 	Remove(k Key, id uint64)
 }
 
-// Entry is a stored response from a Store. The caller releases it. It is immutable, and many
-// goroutines may share one.
-type Entry struct {
-	*Meta
-	Body Body
-}
-
 // Body is the bytes of a stored response, its parts at their offsets. It is safe for
 // concurrent use, but for the reader that Section returns.
 type Body interface {
@@ -49,21 +40,6 @@ type Body interface {
 	Bytes() ([]byte, bool)
 	// Close ends the use of the body. A second Close does nothing.
 	Close() error
-}
-
-// Release ends the use of the stored response. e may be nil.
-func (e *Entry) Release() {
-	if e != nil {
-		e.Body.Close()
-	}
-}
-
-// Policy returns the response that policy decides by, nil for a nil Entry.
-func (e *Entry) Policy() *policy.Response {
-	if e == nil {
-		return nil
-	}
-	return &e.Response
 }
 
 // Writer receives a response's body. One goroutine writes, and any number read the written

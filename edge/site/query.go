@@ -1,8 +1,11 @@
 package site
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 	"pkgedge/edge/config"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -70,6 +74,46 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 	}
 	q.Fetcher = fetcher{s, u, r, forwarded, followed}
 	return q
+}
+
+// fetcher fetches one route for the cache.
+type fetcher struct {
+	site      *Site
+	from      *Upstream
+	route     kind.Route
+	forwarded http.Header // the client's credential, and the way its request came
+	followed  bool        // a feed tells of the route's changes
+}
+
+var _ cache.Needer = fetcher{} // else every file would go unchecked
+
+// Needs are the queries for the documents that list a file's digest, as the client
+// that asked for the file may have them. They are not validated each time, even
+// where the file is: a list's lifetime is not cut short for the file's sake.
+func (f fetcher) Needs() []*cache.Query {
+	lists := f.from.Lists(f.route)
+	needs := make([]*cache.Query, len(lists))
+	for i, list := range lists {
+		q := f.site.Query(f.from, list, f.forwarded)
+		q.Variant = kind.Summary
+		q.Request.Validate = false
+		needs[i] = q
+	}
+	return needs
+}
+
+func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+	if ask.Header == nil {
+		ask.Header = f.forwarded
+	}
+	err := f.from.Fetch(ctx, origin.Request{
+		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
+		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim, List: fill.Need,
+	}, fill)
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
+		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)
+	}
+	return err
 }
 
 // ownerOf names the owner of a credential without telling the credential.

@@ -19,9 +19,6 @@ const largestCompanion = 1 << 20
 // from the master that sent that. A companion that the master does not have is left
 // out.
 func (f *Fetcher) fetchCompanions(ctx context.Context, m *health.Master, a pool.Request) (map[string][]byte, error) {
-	if len(a.Route.Companions) == 0 {
-		return nil, nil
-	}
 	all := make(map[string][]byte, len(a.Route.Companions))
 	for _, path := range a.Route.Companions {
 		status, body, err := f.getCompanion(ctx, m, a, path)

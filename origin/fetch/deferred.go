@@ -38,7 +38,7 @@ func (f *Fetcher) defers(ctx context.Context, m *health.Master, a pool.Request, 
 	for _, d := range docs {
 		needs = append(needs, d.Needs...)
 	}
-	if len(needs) == 0 || f.deferred.overdue(a.Route.Key, needs, time.Now()) {
+	if f.deferred.overdue(a.Route.Key, needs, time.Now()) {
 		return false
 	}
 	for _, path := range needs {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,7 +35,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			if a.ETag == "" && a.LastModified == "" {
 				return pool.Next, errUnasked
 			}
-			if err := f.writes.Answered(&a, begun, m, r.Header, nil, false); err != nil {
+			if err := f.answered(&a, begun, m, r.Header, nil, false); err != nil {
 				return pool.Next, err
 			}
 			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
@@ -51,8 +52,10 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			return pool.Next, err
 		}
 		from := kind.Source{Body: body, Summary: a.Summary, Now: time.Now()}
-		if from.Companions, err = f.fetchCompanions(ctx, m, a); err != nil {
-			return pool.Next, err
+		if len(a.Route.Companions) > 0 {
+			if from.Companions, err = f.fetchCompanions(ctx, m, a); err != nil {
+				return pool.Next, err
+			}
 		}
 		docs, err := f.kind.Prepare(a.Route, from)
 		if errors.Is(err, kind.ErrLost) && !errors.Is(err, kind.ErrOlder) && (m.Primary || lost) {
@@ -63,14 +66,28 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return pool.Next, unprepared(err)
 		}
-		if err := f.writes.Answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
+		if err := f.answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
 			return pool.Next, err
 		}
-		if f.defers(ctx, m, a, docs) {
+		if hasNeeds(docs) && f.defers(ctx, m, a, docs) {
 			return pool.Accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {transport.CacheControl(r.Header, "max-age="+deferFor)}}, 0)
 		}
 		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)
 	})
+}
+
+// answered has recent writes judge an answer, see pool.RecentWrites.Answered. Where
+// nothing was written, there is something to do for a followed document alone.
+func (f *Fetcher) answered(a *pool.Request, begun time.Time, m *health.Master, h http.Header, docs []kind.Document, fewer bool) error {
+	if !f.writes.Some.Load() && (!a.Followed || m.Primary) {
+		return nil
+	}
+	return f.writes.Answered(a, begun, m, h, docs, fewer)
+}
+
+// hasNeeds says whether documents promise files that their master must have.
+func hasNeeds(docs []kind.Document) bool {
+	return slices.ContainsFunc(docs, func(d kind.Document) bool { return len(d.Needs) > 0 })
 }
 
 // relay hands on a refusal in the registry's own words: small, and never

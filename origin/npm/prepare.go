@@ -28,11 +28,11 @@ func (k *Kind) prepare(r kind.Route, from kind.Source) ([]kind.Document, error) 
 	}
 	switch r.Endpoint {
 	case endpointPackument, endpointVersion, endpointDistTags: // the latter two are excerpts of the first
-		return packument.Make(r.Group, from, packument.Options{
-			Tarballs: k.tarballs(r.Group),
-			Times:    k.time,
-			Withheld: k.policy.withheld(r.Group, from.Now),
-		})
+		o := packument.Options{Tarballs: k.tarballs(r.Group), Times: k.time}
+		if k.policy != nil {
+			o.Withheld = k.policy.withheld(r.Group, from.Now)
+		}
+		return packument.Make(r.Group, from, o)
 	case endpointKeys, endpointAttestations:
 		return packument.Verbatim(body, r.Endpoint)
 	}

@@ -3,6 +3,7 @@ package pool
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
@@ -14,6 +15,8 @@ import (
 // first, so that each has its turn. Nothing else is held against them: one bad copy
 // says little of the rest.
 type badCopies struct {
+	some atomic.Bool // false while there never was one
+
 	mu   sync.Mutex
 	sent *recent.Map[copyOf, struct{}]
 }
@@ -35,6 +38,7 @@ func (b *badCopies) add(m *health.Master, key string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sent.Put(copyOf{m.Name(), key}, struct{}{}, now)
+	b.some.Store(true)
 }
 
 // moveLast moves the masters with a bad copy of a key to the end of an order, the

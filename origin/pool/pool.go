@@ -117,9 +117,14 @@ func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
 	if len(order) == 0 {
 		return p.refusal()
 	}
-	p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
-	pref := p.cfg.Writes.preference(&req, time.Now())
-	pref.arrange(order[:usable])
+	if p.badCopies.some.Load() {
+		p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
+	}
+	pref := anyMaster
+	if p.cfg.Writes.Some.Load() {
+		pref = p.cfg.Writes.preference(&req, time.Now())
+		pref.arrange(order[:usable])
+	}
 	p.retries.earn(time.Now())
 	p.hedges.earn(time.Now())
 	r := newRace(ctx, p, &req, order, usable)

@@ -3,6 +3,7 @@ package packument
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -57,9 +58,12 @@ type Options struct {
 // is an error: see [kind.ErrOlder] and [kind.ErrLost].
 func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	summary := kind.NewSummary(summaryFormat)
-	body, until, err := withhold(want, from.Body, o.Withheld, summary)
-	if err != nil {
-		return nil, err
+	body, until := from.Body, time.Time{}
+	if o.Withheld != nil {
+		var err error
+		if body, until, err = withhold(want, body, o.Withheld, summary); err != nil {
+			return nil, err
+		}
 	}
 	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, body), want: want, summary: summary}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)

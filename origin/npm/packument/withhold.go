@@ -25,9 +25,6 @@ type release struct {
 // gets a line for each version and tarball taken. The body itself is returned when
 // nothing is withheld. until is when the next version is withheld no longer.
 func withhold(name string, body []byte, withheld Withheld, summary *kind.SummaryWriter) (left []byte, until time.Time, err error) {
-	if withheld == nil {
-		return body, until, nil
-	}
 	c, err := readCut(body)
 	if err != nil {
 		return nil, until, err
