@@ -324,7 +324,7 @@ func TestMastersThatWereWrongAreAskedInTurn(t *testing.T) {
 // Until a byte of it is there, a large file has not begun.
 func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
 	short := origintest.Patient()
-	short.FirstByte, short.Idle = 100*time.Millisecond, 100*time.Millisecond
+	short.Idle = time.Second // the wait for the other master's bytes too, on a busy machine
 	for name, fault := range map[string]faults.Fault{
 		"headers and then nothing": faults.HangAfter(0),
 		"headers and then a cut":   faults.CutAfter(0),
