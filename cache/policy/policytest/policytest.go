@@ -1,4 +1,3 @@
-// Package policytest makes the messages that tests of the cache begin with.
 package policytest
 
 import (

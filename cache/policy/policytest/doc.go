@@ -1,0 +1,2 @@
+// Package policytest makes the messages that tests of the cache begin with.
+package policytest
