@@ -3,8 +3,9 @@
 //
 //   - handler.go: [Handler.ServeHTTP] finds the site and the route, charges the
 //     client, and asks the cache
-//   - respond.go: a stored response becomes status, fields and ranges
-//   - body.go: its bytes go out, in pieces with a deadline each
+//   - respond.go: a stored response becomes status, fields and ranges, and its bytes go
+//     out, in pieces with a deadline each
+//   - subdocument.go: a part of a document is answered, such as one version
 //   - pass.go: a request that is never stored is forwarded
 //   - failure.go: everything else is answered with a reason
 //   - accesslog.go: the request is written down
