@@ -120,17 +120,18 @@ func TestMastersOutliveAConfiguration(t *testing.T) {
 func TestOutageOutlivesAConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(Registry)
-		old := siteOf(t, r, "p", nil)
+		old := siteOf(t, r, "pr", nil)
 		fail(old.pool, old.named("a"), inARow)
+		fail(old.pool, old.named("b"), inARow)
 		<-time.After(time.Second)
 		var heard events
-		same := siteOf(t, r, "p", func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&heard, nil)) })
+		same := siteOf(t, r, "pr", func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&heard, nil)) })
 		st := same.Status()[0]
 		if got := same.Outage(kind.Metadata, time.Now()); got != time.Second || st.Outages != 1 || heard != 0 {
 			t.Errorf("in an outage for %v, the %d., and %d lines in the log", got, st.Outages, heard)
 		}
-		more := siteOf(t, r, "pr", nil) // the new one may be well
-		if got := more.Outage(kind.Metadata, time.Now()); got != 0 || more.state(t, "a").State != "out" || more.state(t, "b").State != "healthy" {
+		more := siteOf(t, r, "prr", nil) // the new one may be well
+		if got := more.Outage(kind.Metadata, time.Now()); got != 0 || more.state(t, "a").State != "out" || more.state(t, "c").State != "healthy" {
 			t.Errorf("in an outage for %v: %+v", got, more.Status())
 		}
 	})
@@ -177,9 +178,9 @@ func TestPoolsOfASiteStayApart(t *testing.T) {
 	w := origintest.NewTwo(t)
 	r := new(Registry)
 	shared := func(c *Config) { c.Registry = r }
-	both := newBehind(t, w.URLs[:1], shared)
+	both := newBehind(t, w.URLs, shared)
 	fail(both.pool, both.pool.Primary(), inARow)
-	own := newBehind(t, w.URLs[:1], shared, filesFrom(t, w.URLs[0]))
+	own := newBehind(t, w.URLs, shared, filesFrom(t, w.URLs[0]))
 	if st := own.Status(); st[0].Masters[0].State != "out" || st[1].Masters[0].State != "healthy" {
 		t.Errorf("%+v", st)
 	}

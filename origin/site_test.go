@@ -19,13 +19,15 @@ func TestFilesHaveMastersOfTheirOwn(t *testing.T) {
 	w := origintest.NewTwo(t)
 	w.A.Break(faults.Suffix(".tgz"), faults.Status(500))
 	w.B.Break(faults.Path(aPackument), faults.Status(500))
-	b := newBehind(t, w.URLs[:1], filesFrom(t, w.URLs[1]))
+	other := origintest.NewTwo(t)
+	b := newBehind(t, w.URLs[:1], filesFrom(t, w.URLs[1], other.URLs[0]))
 	for _, path := range []string{aPackument, aTarball} {
 		if r, err := b.get(t, path); err != nil || r.Status != http.StatusOK {
 			t.Errorf("%s: %d, %v", path, r.Status, err)
 		}
 	}
 	w.BServer.Refuse()
+	other.AServer.Refuse()
 	for range inARow {
 		if _, err := b.get(t, aTarball); err == nil {
 			t.Fatal("a file came from nowhere")
@@ -44,6 +46,25 @@ func TestFilesHaveMastersOfTheirOwn(t *testing.T) {
 	st := b.Status()
 	if len(st) != 2 || st[1].Name != "files" || st[1].Masters[0].N != 1 || st[1].Masters[0].State != "out" || st[0].Masters[0].State != "healthy" {
 		t.Errorf("%+v", st)
+	}
+}
+
+// A pool of one master is nginx with one server: however many requests failed, the next
+// one is tried, and answers as soon as the master does.
+func TestTheOnlyMasterIsAlwaysTried(t *testing.T) {
+	w := origintest.NewTwo(t)
+	b := newBehind(t, w.URLs[:1])
+	w.AServer.Refuse()
+	for range 3 * inARow {
+		if _, err := b.get(t, aTarball); err == nil || errors.Is(err, ErrOutage) {
+			t.Fatalf("err = %v; want that of a request which was tried", err)
+		}
+	}
+	if err := w.AServer.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.get(t, aTarball); err != nil || r.Status != http.StatusOK {
+		t.Errorf("the master is back: %d, %v", r.Status, err)
 	}
 }
 

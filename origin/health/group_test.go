@@ -144,6 +144,11 @@ func TestMastersGoAndComeBack(t *testing.T) {
 			{what: "a 503", times: 2, order: "ab"},
 			{what: "a cut", state: "a out", order: "b|a"},
 		}},
+		{"the only master is put out by probes alone", "p", true, []step{
+			{what: "a unanswered", times: 20, state: "a suspect", order: "a"},
+			{what: "a cut", times: 20, state: "a suspect", order: "a"},
+			{what: "a ok", state: "a healthy", order: "a"},
+		}},
 		{"the last master is never put out for bad answers", "pr", true, []step{
 			{what: "a cut", times: 5, state: "a out", order: "b|a"},
 			{what: "b cut", times: 50, state: "b healthy", order: "b|a"},

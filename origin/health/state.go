@@ -193,6 +193,11 @@ func (g *Group) canEject(m *Master) bool {
 	return others > 0 && gone <= max(1, len(g.masters)/2)
 }
 
+// alone reports whether the pool has a single master. Requests never put that one out,
+// only probes do: a client can ask for URLs at which it breaks every connection, and
+// without it there is no answer at all. nginx ignores max_fails there for the same reason.
+func (g *Group) alone() bool { return len(g.masters) == 1 }
+
 // Failed notes that a request to a master failed, by the master's fault.
 func (g *Group) Failed(m *Master, f *Blame) {
 	g.update(func(now time.Time) {
@@ -208,9 +213,9 @@ func (g *Group) Failed(m *Master, f *Blame) {
 		switch enough := m.row >= inARow; {
 		case m.state == out: // asked as a last resort, which it was not
 			m.good = 0
-		case m.state == recovering && (f.Unanswered || g.canEject(m)):
+		case m.state == recovering && (f.Unanswered && !g.alone() || g.canEject(m)):
 			g.eject(m, "came back, and a request was "+f.Did, now)
-		case enough && (m.unanswered >= inARow || g.canEject(m)):
+		case enough && (m.unanswered >= inARow && !g.alone() || g.canEject(m)):
 			g.eject(m, m.streak(), now)
 		case f.Unanswered && m.state == healthy:
 			g.setState(m, suspect, "a request was "+f.Did, now)
