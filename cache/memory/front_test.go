@@ -64,6 +64,26 @@ func TestFrontForgets(t *testing.T) {
 	}
 }
 
+// A response stops being current under the shard's lock, and leaves ristretto and the front
+// a moment later. In between the front does not answer with it.
+func TestFrontDoesNotWaitForRistretto(t *testing.T) {
+	m := opened(t)
+	k := store.Key{Site: "s", ID: "a"}
+	m.Put(k, meta(k, 1, 1), []byte("1"), false)
+	m.Wait()
+	r, _ := m.Lookup(k, k.Sum())
+	if m.Hit(k) != r {
+		t.Fatal("not in the front after a look-up")
+	}
+	m.shard(k.Sum()).drop(k.Sum(), 1) // as Put, Remove and Forget begin
+	if _, ok := m.values.Get(slot(k.Sum(), 1)); !ok || m.front.slot(k).Load() != r {
+		t.Fatal("it has left already")
+	}
+	if m.Hit(k) != nil {
+		t.Error("the front answers with a response that is not current")
+	}
+}
+
 func TestFrontTellsKeysApart(t *testing.T) {
 	m := opened(t)
 	k, other := store.Key{Site: "s", ID: "a"}, store.Key{Site: "t", ID: "a"}
