@@ -57,7 +57,7 @@ type Cache struct {
 	flights *flights
 
 	mu     sync.Mutex
-	closed bool // background starts no more work
+	closed bool // acquire gives no more
 }
 
 // cooling is the time in which a failed flight keeps further validations of its key from
@@ -123,10 +123,22 @@ func Open(cfg Config) (*Cache, error) {
 
 // background starts work that Close waits for, unless the cache is closed.
 func (c *Cache) background(work func()) bool {
+	if !c.acquire() {
+		return false
+	}
+	go func() {
+		defer c.wg.Done()
+		work()
+	}()
+	return true
+}
+
+// acquire has Close wait for the caller, until wg.Done. It is false once the cache is closed.
+func (c *Cache) acquire() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.wg.Go(work)
+		c.wg.Add(1)
 	}
 	return !c.closed
 }

@@ -20,9 +20,14 @@ type Needer interface {
 var errNoNeed = errors.New("nothing lists digests")
 
 // Need returns the document that the response to the fill's query is checked
-// against, see Cache.Need. It may be called until Fetch has returned, also beside
-// the fill's other methods.
+// against, see Cache.Need. It may be called beside the fill's other methods, and by a
+// goroutine that Fetch does not wait for: Close waits for the call, and a later one
+// returns ErrClosed, for ristretto panics on a Set that races with its Close.
 func (w *Fill) Need(ctx context.Context, renew bool) ([]byte, error) {
+	if !w.c.acquire() {
+		return nil, ErrClosed
+	}
+	defer w.c.wg.Done()
 	return w.c.Need(ctx, w.q, renew)
 }
 

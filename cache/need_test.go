@@ -135,3 +135,21 @@ func TestWaitForANeedEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A Fetcher's goroutine that asks late finds the cache closed, and touches no tier.
+func TestNeedAfterClose(t *testing.T) {
+	c, err := Open(Config{Memory: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Fill{c: c, q: query("a", failing())}
+	if _, err := w.Need(t.Context(), false); !errors.Is(err, errNoNeed) {
+		t.Errorf("open: err = %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Need(t.Context(), false); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: err = %v; want %v", err, ErrClosed)
+	}
+}

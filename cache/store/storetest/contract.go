@@ -4,21 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"math/rand/v2"
-	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
-	"pkgedge/cache/fsys/fsystest"
-	"pkgedge/cache/policy"
 	"pkgedge/cache/policy/policytest"
 	"pkgedge/cache/store"
 )
@@ -341,135 +331,3 @@ func Test(t *testing.T, open Suite) {
 		wg.Wait()
 	})
 }
-
-// Payload returns n bytes of a seed.
-func Payload(seed, n int) []byte {
-	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}).Read(b)
-	return b
-}
-
-// Meta is the Meta of a one-part response.
-func Meta(k store.Key, id uint64, body []byte, lines ...string) *store.Meta {
-	m := &store.Meta{
-		Site: k.Site, Key: k.ID, ID: id,
-		Response: policy.Response{
-			Status: http.StatusOK, Header: policytest.Fields(lines...),
-			RequestTime: policytest.Epoch, ResponseTime: policytest.Epoch,
-		},
-		Parts: []store.Part{{Size: int64(len(body)), CRC: crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))}},
-	}
-	m.Measure()
-	return m
-}
-
-// Write makes a stored response of one part.
-func Write(t testing.TB, s store.Store, k store.Key, m *store.Meta, body []byte) {
-	t.Helper()
-	w, err := s.Create(k, m, int64(len(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	if _, err := w.Write(body); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Commit(m); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Bytes reads a stored response's whole body.
-func Bytes(t testing.TB, s *store.Entry) []byte {
-	t.Helper()
-	b, err := io.ReadAll(io.NewSectionReader(s.Body, 0, s.Size()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// Expect fails the test unless the store answers so; nil is a miss.
-func Expect(t testing.TB, s store.Store, k store.Key, id uint64, want []byte) {
-	t.Helper()
-	have := s.Get(k)
-	if have == nil {
-		if want != nil {
-			t.Errorf("%q is not stored", k.ID)
-		}
-		return
-	}
-	defer have.Release()
-	if want == nil {
-		t.Errorf("%q is stored", k.ID)
-		return
-	}
-	if have.ID != id || !bytes.Equal(Bytes(t, have), want) {
-		t.Errorf("%q has ID %d and %d bytes, want ID %d and other bytes", k.ID, have.ID, have.Size(), id)
-	}
-}
-
-// Flip changes one byte of a file, counted from its end when negative.
-func Flip(t *testing.T, path string, at int) {
-	t.Helper()
-	f, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if at < 0 {
-		at += len(f)
-	}
-	f[at] ^= 1
-	if err := os.WriteFile(path, f, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// EvictAll has a tier evict everything that it can.
-func EvictAll(t testing.TB, tier interface{ Evict() (int64, error) }) {
-	t.Helper()
-	for {
-		if _, err := tier.Evict(); errors.Is(err, store.ErrNoSpace) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// Pause makes a write fail, so that the disk tier with those calls pauses. The end of the
-// pause is waited for by mend, in a bubble of synctest.
-func Pause(t testing.TB, disk store.Store, calls *fsystest.Hooks) (mend func()) {
-	t.Helper()
-	real := calls.Open
-	calls.Open = func(path string, flag int) (*os.File, error) {
-		if flag&os.O_CREATE != 0 {
-			return nil, syscall.ENOSPC
-		}
-		return real(path, flag)
-	}
-	k := store.Key{Site: "s", ID: "pause"}
-	if w, err := disk.Create(k, Meta(k, 1, nil), 0); err == nil {
-		w.Abort()
-		t.Fatal("a file was created")
-	}
-	calls.Open = real
-	return func() { time.Sleep(5 * time.Second) }
-}
-
-// Clean fails the test if a disk tier in dir has left temporary files, or open ones.
-func Clean(t testing.TB, dir string) {
-	t.Helper()
-	if left, err := filepath.Glob(filepath.Join(dir, "tmp", "*")); err != nil || len(left) > 0 {
-		t.Errorf("temporary files are left: %v %v", left, err)
-	}
-	open, _ := os.ReadDir("/proc/self/fd") // where there is one
-	for _, fd := range open {
-		if name, err := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); err == nil && strings.HasPrefix(name, dir+"/") {
-			t.Errorf("still open: %s", name)
-		}
-	}
-}
-
-// Long is a field of n bytes.
-func Long(n int) string { return "X-Long: " + strings.Repeat("x", n) }
