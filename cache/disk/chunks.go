@@ -15,7 +15,6 @@ import (
 type chunks struct {
 	disk *Store
 	sum  store.Sum
-	head record.Head
 	info fs.FileInfo
 	body fsys.At
 	size int64

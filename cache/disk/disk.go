@@ -95,14 +95,11 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Entry{raw: d.Sys.At(f, record.BodyOffset(h.SlotLog)), Info: info, Changed: fsys.ChangeTime(info)}
+	s := &Entry{raw: d.Sys.At(f, record.BodyOffset(h.SlotLog)), head: h, Info: info, Changed: fsys.ChangeTime(info)}
 	s.Entry = store.Entry{Meta: h.Meta, Body: s}
 	known := false
 	if s.verified, known = d.Index.Hit(sum, visitsOf(k), s.Changed); !known {
 		d.discover(sum, visitsOf(k))
-	}
-	if !s.verified && h.End() > h.SumsAt() {
-		s.chunks = &chunks{disk: d, sum: sum, head: h, info: info, body: s.raw, size: s.Size()}
 	}
 	return s
 }
@@ -133,8 +130,10 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 		return &s.Entry
 	}
 	var err error
-	if s.chunks != nil {
-		if s.chunks.sums, err = record.ReadSums(d.Sys.At(s.raw.File, 0), &s.chunks.head); err == nil {
+	if s.head.End() > s.head.SumsAt() {
+		var sums []byte
+		if sums, err = record.ReadSums(d.Sys.At(s.raw.File, 0), &s.head); err == nil {
+			s.chunks = &chunks{disk: d, sum: sum, info: s.Info, body: s.raw, size: s.Size(), sums: sums}
 			return &s.Entry
 		}
 	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {

@@ -6,17 +6,21 @@ import (
 	"sync/atomic"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
 
-// Entry is the open file of a stored response, and the response's Body.
+// Entry is the open file of a stored response, and the response's Body. Its bytes are
+// unchecked until Checked has returned it. A caller that reads all of them before, and
+// compares them with the parts' checksums, has checked them too.
 type Entry struct {
 	store.Entry
 	raw      fsys.At // unchecked
+	head     record.Head
 	Info     fs.FileInfo
 	Changed  int64   // the file's change time
 	verified bool    // the bytes were checked since Changed
-	chunks   *chunks // checks the bytes while they are read; nil when verified or small
+	chunks   *chunks // checks the bytes while they are read; nil before Checked, and when verified or small
 	released atomic.Bool
 }
 

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys/fsystest"
+	"pkgedge/cache/memory"
+	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -162,4 +165,25 @@ func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
 			storetest.Expect(t, s, k, 2, second)
 		})
 	}
+}
+
+// A body that is large to the disk and small to memory is promoted by its first hit after a
+// start, as any other: the look-up reads it before its sums are read.
+func TestALargeBodyIsPromotedAfterAStart(t *testing.T) {
+	m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	dir, k, b := t.TempDir(), store.Key{Site: "s", ID: "a"}, storetest.Payload(1, record.MaxUnsummed+100_000)
+	before := openedDisk(t, dir, 64<<20)
+	storetest.Write(t, before, k, storetest.Meta(k, 1, b), b)
+	before.Close()
+	s := tiersOf(m, openedDisk(t, dir, 64<<20))
+	if !m.Takes(storetest.Meta(k, 1, b)) {
+		t.Fatal("memory does not take it")
+	}
+	storetest.Expect(t, s, k, 1, b)
+	m.Wait()
+	storetest.Expect(t, m, k, 1, b)
 }
