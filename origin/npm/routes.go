@@ -93,6 +93,7 @@ func (k *Kind) route(r kind.Request) kind.Route {
 	default:
 		return refuse(r, fault{http.StatusMethodNotAllowed, "this method is not offered"})
 	}
+	r.Path = plainPath(r.Path)
 	if f := checkPath(r.Path); f != (fault{}) {
 		return refuse(r, f)
 	}
