@@ -108,7 +108,7 @@ func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 }
 
 // newFlight makes a flight and counts its fill, which the caller starts. s.mu is held.
-// The flight is counted from the moment that it reads the purge sequence, see Holds. Close
+// The flight is counted from the moment that it reads the purge sequence, see Contains. Close
 // waits for each flight that was counted before s was closed.
 func (c *Cache) newFlight(s *flightShard, id flight.Key, uncollapsible bool) *flight.Flight {
 	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
@@ -162,8 +162,8 @@ func (c *Cache) fill(f *flight.Flight, q *Query, storeKey store.Key) {
 }
 
 // requestFor makes the request to the origin.
-func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) Ask {
-	a := Ask{Header: q.Header, Head: q.Method == http.MethodHead}
+func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) FetchRequest {
+	a := FetchRequest{Header: q.Header, Head: q.Method == http.MethodHead}
 	switch {
 	case a.Head:
 	case r == nil, why == policy.Complete && len(q.Ranges) > 0:
@@ -181,7 +181,7 @@ func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) Ask {
 }
 
 // fetchSafely turns a Fetcher's panic into an error, so that waiting requests end.
-func (c *Cache) fetchSafely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (err error) {
+func (c *Cache) fetchSafely(ctx context.Context, fetcher Fetcher, ask FetchRequest, w *Fill) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a fetch: %v", p)

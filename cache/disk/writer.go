@@ -150,7 +150,7 @@ func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
 		return false
 	}
 	f.Close()
-	return h.Meta.ID > m.ID && h.Meta.Site == m.Site && h.Meta.Key == m.Key
+	return h.Meta.Version > m.Version && h.Meta.Site == m.Site && h.Meta.Key == m.Key
 }
 
 func (w *diskWriter) Abort() {

@@ -42,8 +42,8 @@ func (m *Store) evict(n int64) {
 		})
 	}
 	for _, r := range gone {
-		m.shard(r.Sum).drop(r.Sum, r.ID)
-		m.values.Del(slot(r.Sum, r.ID))
+		m.shard(r.Sum).drop(r.Sum, r.Version)
+		m.values.Del(slot(r.Sum, r.Version))
 	}
 	if len(gone) > 0 {
 		m.values.Wait() // or the next Shrink would find them still counted

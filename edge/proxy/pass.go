@@ -210,7 +210,7 @@ type fetched struct {
 	body []byte
 }
 
-func (f fetched) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
+func (f fetched) Fetch(_ context.Context, _ cache.FetchRequest, fill *cache.Fill) error {
 	if err := fill.Respond(f.resp.StatusCode, f.resp.Header, int64(len(f.body))); err != nil {
 		return err
 	}

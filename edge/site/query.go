@@ -64,7 +64,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 		}
 		forwarded["Authorization"] = lines
 		q.Request.Owner = ownerOf(lines)
-		followed = false // whether it is stored is not known by its name, see cache.Holds
+		followed = false // whether it is stored is not known by its name, see cache.Contains
 		if u.authorized == config.AuthorizedRevalidate {
 			q.Request.Validate, q.SoftTimeout = true, 0
 		}
@@ -102,7 +102,7 @@ func (f fetcher) Needs() []*cache.Query {
 	return needs
 }
 
-func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.Fill) error {
 	if ask.Header == nil {
 		ask.Header = f.forwarded
 	}
