@@ -153,7 +153,7 @@ func TestAnnouncedLifetime(t *testing.T) {
 	}
 }
 
-// Clients are told what Cache-Control says, also where a targeted field decides here.
+// Clients are told the words of Cache-Control, also where a targeted field decides here.
 func TestClients(t *testing.T) {
 	for control, want := range map[string]Clients{
 		"":                                     {MaxAge: Forever},

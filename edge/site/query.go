@@ -64,7 +64,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 		}
 		forwarded["Authorization"] = lines
 		q.Request.Owner = ownerOf(lines)
-		followed = false // whether it is stored is not known by its name, see cache.Holds
+		followed = false // whether it is stored is not known by its name, see cache.Contains
 		if u.authorized == config.AuthorizedRevalidate {
 			q.Request.Validate, q.SoftTimeout = true, 0
 		}
@@ -102,7 +102,7 @@ func (f fetcher) Needs() []*cache.Query {
 	return needs
 }
 
-func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.Fill) error {
 	if ask.Header == nil {
 		ask.Header = f.forwarded
 	}
@@ -199,10 +199,11 @@ func (s *Site) feedLifetime(u *Upstream, r kind.Route) time.Duration {
 //
 // Of metadata it is the operator's, where there is one. A client that does not subtract
 // Age, as npm, has it from when it got the response, and others have less: never more.
-// Of what is stale, and of what is no document, no more is told than is left.
+// A stale response, and one that is no document, are told with the remaining lifetime at
+// most.
 //
-// Otherwise it is what is left, and no more than the master lets clients have. A client
-// asks as often as if there were no feed, for the feed does not reach it: after the
+// Otherwise it is the remaining lifetime, and no more than the master lets clients have. A
+// client asks as often as if there were no feed, for the feed does not reach it: after the
 // lifetime that the response had on arrival, not after the rest of it, since the feed has
 // confirmed the response until now.
 func (s *Site) ClientLifetime(r kind.Route, a *cache.Answer) (life time.Duration, ask bool) {
