@@ -15,13 +15,36 @@ type freshness struct {
 	heuristic   time.Duration // a heuristic lifetime; 0 where section 4.2.2 allows none
 	initialAge  time.Duration // corrected_initial_age
 	relayed     bool          // another cache had stored the response, as Age says
+	clients     Clients
+}
+
+// Clients is the word of a response to the caches of clients, which no targeted field
+// concerns.
+type Clients struct {
+	MaxAge  time.Duration // the longest use without asking; Forever where it does not say
+	Ask     bool          // no-cache or no-store: before each use
+	NoStore bool
+	Private bool
+}
+
+// Clients is the response's word to clients: its Cache-Control.
+func (r *Response) Clients() Clients { return r.fresh.clients }
+
+func clientsOf(c *Directives) Clients {
+	told := Clients{Forever, c.NoCache || c.NoStore, c.NoStore, c.Private}
+	if told.Ask {
+		told.MaxAge = 0
+	} else if c.MaxAge != absent {
+		told.MaxAge = c.MaxAge
+	}
+	return told
 }
 
 // Measure derives the freshness from the fields and the two times. A response
 // that was made by hand, or read from a file, needs it before its first use.
 func (r *Response) Measure() {
 	c, isTargeted := parseControl(r.Header["Cache-Control"]), false
-	noTransform := c.NoTransform
+	noTransform, clients := c.NoTransform, clientsOf(&c)
 	if lines := r.Header[targetField]; len(lines) > 0 {
 		var targeted Directives
 		if targeted, isTargeted = parseTargeted(lines); isTargeted {
@@ -37,6 +60,7 @@ func (r *Response) Measure() {
 		heuristic:   r.heuristicLifetime(&c, date),
 		initialAge:  r.correctedInitialAge(date, age),
 		relayed:     age > 0,
+		clients:     clients,
 	}
 }
 
