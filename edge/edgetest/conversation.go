@@ -119,11 +119,15 @@ func (w *watched) set(change func()) {
 }
 
 // awaitQuiet waits until all that was sent has been read and the server waits for more.
-// A Read of one byte is not that: net/http has one under way while a handler runs.
+// A Read of one byte is not that: net/http has one under way while a handler runs. It is if
+// it lasts, for then a buffer is full but for one byte.
 func (w *watched) awaitQuiet(sent int) {
+	late := false
+	timer := time.AfterFunc(Patience/10, func() { w.set(func() { late = true }) })
+	defer timer.Stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.closed && (w.read < sent || w.waiting <= 1) {
+	for !w.closed && !late && (w.read < sent || w.waiting <= 1) {
 		w.changed.Wait()
 	}
 }
