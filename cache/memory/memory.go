@@ -241,6 +241,15 @@ func (m *Store) set(r *Resident) {
 	r.shard.drop(r.Sum, r.Version)
 }
 
+// resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
+// ristretto evicts down to it with its next writes.
+func (m *Store) resize() {
+	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
+	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
+		m.values.UpdateMaxCost(share)
+	}
+}
+
 // Promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
 func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {

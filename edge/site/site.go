@@ -34,6 +34,7 @@ type Site struct {
 	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
 	files         policy.Rule
+	clients       time.Duration // see config.Fresh
 	releases      releases
 	feed          Feed          // nil for none
 	feedFreshness time.Duration // lifetime of a followed document while the feed is live
@@ -81,6 +82,7 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	}
 	t.Names, _ = t.own.Kind.(kind.Redactor)
 	t.metadata, t.files = rules(s)
+	t.clients = s.Fresh.Clients
 	for _, u := range t.Upstreams() {
 		u.Start()
 	}
