@@ -19,7 +19,7 @@ import (
 //     that its route does not promise, that is empty or cut, or an error page
 //     served as 200. It returns [ErrOlder] or [ErrLost] for a body that is worse
 //     than the stored one, and [ErrAbsent] for one that says that there is none. A body
-//     that is odd, and all the same what its master has to say, is accepted.
+//     that is odd, and is its master's true answer all the same, is accepted.
 //   - Digest is asked for a File route alone, with the [Summary] of the first route
 //     of Lists that a master has.
 type Kind interface {
