@@ -21,7 +21,7 @@ type Verdict uint8
 const (
 	Accepted Verdict = iota // the fetch is over
 	Next                    // ask another master
-	Absent                  // as Next, but two that say so, or the primary, are an answer
+	Absent                  // as Next, for this master has no such thing: it did answer
 )
 
 // Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
@@ -65,7 +65,7 @@ func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
 		case got = <-r.replies:
 			r.pending--
 		}
-		verdict, err := got.judge(r.finished(), missing == 0, use)
+		verdict, err := got.judge(r.finished(), use)
 		if verdict == Accepted {
 			return err
 		}
@@ -253,9 +253,8 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge b
 }
 
 // judge looks at the status, lets use judge the rest, and records the result in the
-// master's health. last says that no other master will be asked, and alone that no
-// other has answered that there is no such thing.
-func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
+// master's health. last says that no other master will be asked.
+func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	defer r.close()
 	if r.err != nil {
 		if r.fatal {
@@ -267,8 +266,6 @@ func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 	switch status := r.resp.StatusCode; {
 	case transport.Failure(status) && !(last && r.req.Route.Transparent):
 		verdict, err = Next, &transport.StatusError{Status: status, RetryAfter: transport.RetryAfter(r.resp.Header)}
-	case transport.Absence(status) && !r.Primary && alone:
-		verdict, err = Absent, &transport.StatusError{Status: status}
 	default:
 		verdict, err = use(r.ctx, r.Master, r.resp)
 	}
