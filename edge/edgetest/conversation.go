@@ -82,6 +82,7 @@ func (p *Pipe) Converse(t testing.TB, settled func(), parts ...string) string {
 	}
 	client.Close()
 	<-read
+	server.awaitClosed()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%q: the server does not come to an end, after %q", parts, got)
 	}
@@ -107,8 +108,9 @@ func (w *watched) Read(p []byte) (int, error) {
 }
 
 func (w *watched) Close() error {
-	defer w.set(func() { w.closed = true })
-	return w.Conn.Close()
+	err := w.Conn.Close()
+	w.set(func() { w.closed = true })
+	return err
 }
 
 func (w *watched) set(change func()) {
@@ -128,6 +130,15 @@ func (w *watched) awaitQuiet(sent int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for !w.closed && !late && (w.read < sent || w.waiting <= 1) {
+		w.changed.Wait()
+	}
+}
+
+// awaitClosed waits until the server has closed its end, and handlers have returned.
+func (w *watched) awaitClosed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.closed {
 		w.changed.Wait()
 	}
 }

@@ -18,7 +18,8 @@ type Guard struct {
 	Idle    time.Duration
 	Header  time.Duration // how long a head may take from its first byte, as net/http has it
 	Stalled time.Duration // how long a Send may take
-	// Refused is told of each request that is refused, and of connections that are broken.
+	// Refused is told of each request that is refused with an answer, of which no handler
+	// hears, with an Error; and of a connection on which net/http and the guard differ.
 	Refused func(client net.Addr, reason error)
 }
 

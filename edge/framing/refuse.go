@@ -22,6 +22,7 @@ const (
 // work. A body's error is its handler's.
 func (c *Conn) refuse(reason error) {
 	if c.stage == atHead {
+		c.tell(reason)
 		c.Conn.SetWriteDeadline(time.Now().Add(refusalLimit))
 		if _, err := io.WriteString(c.Conn, refusal(reason)); err == nil && c.CloseWrite() == nil {
 			c.Conn.SetReadDeadline(time.Now().Add(linger))
@@ -32,7 +33,6 @@ func (c *Conn) refuse(reason error) {
 	} else {
 		c.broken = reason
 	}
-	c.tell(reason)
 }
 
 // refusal has the form of the proxy's own answers.

@@ -35,9 +35,7 @@ const (
 // each step of progress.
 type Server struct {
 	DrainLimit time.Duration // how long requests in flight may take to finish
-	// Refused is told of each HTTP/1 request that is refused for its framing, before any
-	// handler. It may be nil.
-	Refused func(client net.Addr, reason error)
+	Refused    func()        // is told of each request that is refused for its framing, before any handler
 
 	log       *slog.Logger
 	listeners []*Listener
@@ -54,7 +52,7 @@ type Listener struct {
 
 // New returns a server without listeners.
 func New(log *slog.Logger) *Server {
-	return &Server{DrainLimit: drainLimit, log: log}
+	return &Server{DrainLimit: drainLimit, Refused: func() {}, log: log}
 }
 
 // Open listens on addr, which the configuration calls key. Close gives the
@@ -123,11 +121,22 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 }
 
 func (s *Server) serve(l *Listener, h *http.Server) error {
-	g := &framing.Guard{Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.Refused}
+	g := &framing.Guard{Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	if l.TLS != nil {
 		return h.Serve(newHandshakes(l.Listener, h.TLSConfig.Clone(), g, h.ErrorLog))
 	}
 	return h.Serve(guarded{l.Listener, g})
+}
+
+// refused writes down a request that is refused. A stranger can have that as often as it
+// likes, but not the other fault.
+func (s *Server) refused(client net.Addr, reason error) {
+	level := slog.LevelError
+	if known := framing.Error(""); errors.As(reason, &known) {
+		level = slog.LevelDebug
+		s.Refused()
+	}
+	s.log.Log(context.Background(), level, "request refused", "client", client, "reason", reason)
 }
 
 // guarded has each connection judged by a guard.
