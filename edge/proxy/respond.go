@@ -154,8 +154,9 @@ func (x *exchange) fields(a *cache.Answer) {
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheStatus(a))
 	if !x.site.Kind.Transparent {
 		h["Cache-Control"] = []string{x.lifetime(a)}
-		delete(h, "Expires")
-		delete(h, "Pragma")
+		for _, name := range [...]string{"Expires", "Pragma", "Cdn-Cache-Control", "Surrogate-Control"} {
+			delete(h, name) // the master's: a cache in front would obey it, and not the line above
+		}
 	}
 }
 
@@ -168,19 +169,33 @@ var (
 // because npm guesses without it, and the remaining lifetime, because npm
 // ignores Age.
 //
-// no-transform goes on to the caches in front (RFC 9111 section 5.2).
+// no-transform goes on to the caches in front (RFC 9111 section 5.2), and so do no-store
+// and private.
 func (x *exchange) lifetime(a *cache.Answer) string {
 	b := make([]byte, 0, 64)
-	if x.private {
+	life, ask := x.site.ClientLifetime(x.route, a)
+	switch says := a.Clients(); {
+	case x.private:
 		b = append(b, "private, no-cache"...)
-	} else {
-		b = append(b, "public, max-age="...)
-		b = strconv.AppendInt(b, int64(max(0, x.site.ClientLifetime(x.route, a))/time.Second), 10)
+	case says.NoStore:
+		b = append(b, "no-store"...)
+	default:
+		if says.Private {
+			b = append(b, "private, max-age="...)
+		} else {
+			b = append(b, "public, max-age="...)
+		}
+		b = strconv.AppendInt(b, int64(life/time.Second), 10)
+		if ask {
+			// Not must-revalidate: with that npm gives up where the edge cannot be
+			// reached, instead of using its own copy.
+			b = append(b, ", no-cache"...)
+		}
 	}
 	if a.NoTransform() {
 		b = append(b, ", no-transform"...)
 	}
-	if !x.private && x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK {
+	if !x.private && x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK && life > 0 {
 		b = append(b, ", immutable"...)
 	}
 	return string(b)

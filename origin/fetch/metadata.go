@@ -236,7 +236,7 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	if until := firstUntil(docs); !until.IsZero() {
 		expireAt(h, until)
 	}
-	if err := sink.Hold(http.StatusOK, h, 3*len(docs)); err != nil {
+	if err := sink.RespondWhole(http.StatusOK, h, 3*len(docs)); err != nil {
 		return err
 	}
 	for _, d := range docs {

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"pkgedge/origin/kind"
 )
 
 // state is a master's place in the rotation.
@@ -36,6 +38,8 @@ const (
 	shortBackoff = 5 * time.Second
 	longBackoff  = time.Minute
 	wellFor      = time.Minute
+	// smallest is the size from which a document is too long to probe with.
+	smallest = 64 << 10
 )
 
 // trust is the knowledge of a master's health. shared.mu guards it.
@@ -291,6 +295,48 @@ func (g *Group) Answered(m *Master, c Class) {
 // the pool has metadata: a registry whose database hangs goes on sending them.
 func (g *Group) tells(c Class) bool {
 	return c == ForMetadata || g.cfg.Files || g.cfg.ProbePath == nil
+}
+
+// document is the smallest one that a master gave us of late.
+type document struct {
+	path string
+	size int64
+}
+
+// Learn notes a document that could be probed with. A private one is a client's
+// alone.
+func (g *Group) Learn(m *Master, r kind.Route, private bool, size int64) {
+	if private || g.cfg.Probe.Path != "" && !g.cfg.Files || r.Transparent || !g.probes() {
+		return
+	}
+	path := r.Path
+	if !g.cfg.Files {
+		if size > smallest || g.cfg.ProbePath == nil {
+			return
+		}
+		if path = g.cfg.ProbePath(r); path == "" {
+			return
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m.heard = time.Now()
+	if known := g.known(); known == "" || size < g.probeWith.size {
+		g.probeWith = document{path, size}
+	}
+}
+
+// known is the path of the document to probe with, "" for none. g.mu is held.
+func (g *Group) known() string {
+	if path := g.probeWith.path; path != "" && (g.cfg.Owns == nil || g.cfg.Owns(path)) {
+		return path
+	}
+	return ""
+}
+
+// probes: there is something to probe with, sooner or later.
+func (g *Group) probes() bool {
+	return g.cfg.Probe.Every > 0 && (g.cfg.Probe.Path != "" || g.cfg.Ping != "" || g.cfg.Files)
 }
 
 // recordProbe notes the result of a probe. In an outage one that is well is enough,

@@ -50,7 +50,8 @@ func ownField(name string) bool {
 
 // sameOrigin compares scheme, host and port (RFC 9110 section 4.3.1).
 func sameOrigin(a, b *url.URL) bool {
-	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && portOf(a) == portOf(b)
+	host := func(u *url.URL) string { return strings.TrimSuffix(u.Hostname(), ".") } // of a fully qualified name
+	return a.Scheme == b.Scheme && strings.EqualFold(host(a), host(b)) && portOf(a) == portOf(b)
 }
 
 func portOf(u *url.URL) string {

@@ -111,9 +111,14 @@ func TestAbbreviatedText(t *testing.T) {
 			`{"name":"n","versions":{"1":{"hasInstallScript":true}},"dist-tags":{}}`,
 		},
 		{
-			"deprecated is a text that is not empty",
+			"deprecated stays where JavaScript takes it for true",
 			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{"deprecated":""},"3":{"deprecated":false},"4":{"deprecated":true},"5":{"deprecated":null},"6":{"deprecated":"a","deprecated":""},"7":{"deprecated":"","deprecated":"b","os":[]},"8":{"deprecated":"a","deprecated":"b"}}}`,
-			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{},"3":{},"4":{},"5":{},"6":{},"7":{"deprecated":"b","os":[]},"8":{"deprecated":"b"}},"dist-tags":{}}`,
+			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{},"3":{},"4":{"deprecated":true},"5":{},"6":{},"7":{"deprecated":"b","os":[]},"8":{"deprecated":"b"}},"dist-tags":{}}`,
+		},
+		{
+			"deprecated of every other sort",
+			`{"name":"n","versions":{"1":{"deprecated":1},"2":{"deprecated":0},"3":{"deprecated":-0.0e9},"4":{"deprecated":{}},"5":{"deprecated":[]},"6":{"deprecated":{"message":"m"}},"7":{"deprecated":" "},"8":{"deprecated":"false"},"9":{"deprecated":true,"deprecated":false},"10":{"os":[],"deprecated" : true,"cpu":[]},"11":{"deprecated":1e999}}}`,
+			`{"name":"n","versions":{"1":{"deprecated":1},"2":{},"3":{},"4":{"deprecated":{}},"5":{"deprecated":[]},"6":{"deprecated":{"message":"m"}},"7":{"deprecated":" "},"8":{"deprecated":"false"},"9":{},"10":{"os":[],"deprecated" : true,"cpu":[]},"11":{"deprecated":1e999}},"dist-tags":{}}`,
 		},
 		{
 			"libc, both spellings of bundled dependencies and _hasShrinkwrap are copied",
