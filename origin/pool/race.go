@@ -22,7 +22,7 @@ type Verdict uint8
 const (
 	Accepted Verdict = iota // the fetch is over
 	Next                    // ask another master
-	Absent                  // as Next, but two that say so, or the primary, are an answer
+	Absent                  // as Next, for this master has no such thing: it did answer
 )
 
 // Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
@@ -78,7 +78,7 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 			}
 		case got := <-r.replies:
 			r.pending--
-			verdict, err := got.judge(r.finished(), r.missing == 0, use)
+			verdict, err := got.judge(r.finished(), use)
 			if verdict == Accepted {
 				return err
 			}
@@ -98,7 +98,7 @@ func (r *race) goOn(failed *health.Master, verdict Verdict, err error) error {
 	busy := errors.Is(err, health.ErrBusy) // so that the next request is no second one
 	switch outage := r.usable == 0; {
 	case verdict == Absent:
-		r.missing++
+		r.missing = true
 		fallthrough
 	case r.asked >= r.usable: // the rest is known to be out
 		switch {
@@ -106,7 +106,7 @@ func (r *race) goOn(failed *health.Master, verdict Verdict, err error) error {
 			return nil
 		case busy && !outage && r.Down():
 			return r.refusal()
-		case r.finished(), r.missing > 0 && r.asked >= r.usable && !outage: // a master that is out cannot confirm an absence
+		case r.finished(), r.missing && r.asked >= r.usable && !outage: // a master that is out cannot confirm an absence
 			return r.unavailable()
 		case r.asked >= r.usable && !outage && !r.retries.spend(time.Now()):
 			r.failure.Tried = append(r.failure.Tried, errBudget)
@@ -142,7 +142,7 @@ type race struct {
 	pending int         // without a reply so far
 	sent    atomic.Bool // one of them at least has a place at its master
 
-	missing int // have said that there is no such thing
+	missing bool // one of them has no such thing
 	failure *Unavailable
 }
 
@@ -313,9 +313,8 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 }
 
 // judge looks at the status, lets use judge the rest, and records the result in the
-// master's health. last says that no other master will be asked, and alone that no
-// other has answered that there is no such thing.
-func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
+// master's health. last says that no other master will be asked.
+func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	defer r.close()
 	if r.err != nil {
 		if r.fatal {
@@ -327,8 +326,6 @@ func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 	switch status := r.resp.StatusCode; {
 	case transport.Failure(status) && !(last && r.req.Route.Transparent):
 		verdict, err = Next, &transport.StatusError{Status: status, RetryAfter: transport.RetryAfter(r.resp.Header)}
-	case transport.Absence(status) && !r.Primary && alone:
-		verdict, err = Absent, &transport.StatusError{Status: status}
 	default:
 		verdict, err = use(r.ctx, r.Master, r.resp)
 	}

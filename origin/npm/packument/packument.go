@@ -39,13 +39,14 @@ type packumentScan struct {
 	head, headLen int // position of the beginning of the abbreviated document
 	install       int // position of installMember
 
-	hasVersions, unpublished bool
-	name, id                 match
-	distTags                 Span
-	tagsAt                   int64 // where they are in the full document
-	modified, timeModified   Span
-	times                    Span // the member "time"
-	rev                      Span
+	hasVersions            bool // it has a member "versions", of any kind
+	failed, manifest       bool // it has a member "error", or "version"
+	name, id               match
+	distTags               Span
+	tagsAt                 int64 // where they are in the full document
+	modified, timeModified Span
+	times                  Span // the member "time"
+	rev                    Span
 
 	current versionScan
 }
@@ -130,6 +131,12 @@ func (s *packumentScan) scan() error {
 			s.modified, err = s.StringValue()
 		case "_rev":
 			s.rev, err = s.StringValue()
+		case "error":
+			s.failed = true
+			_, err = s.Value()
+		case "version":
+			s.manifest = true
+			_, err = s.Value()
 		default:
 			_, err = s.Value()
 		}
@@ -141,17 +148,25 @@ func (s *packumentScan) scan() error {
 	return s.End()
 }
 
-// check returns an error unless the source is the packument asked for.
+// check returns an error unless the source is the packument asked for. A packument
+// without a version is one: registries write "versions": [] for none, where they are
+// written in PHP, or leave the member out. One with the name in another case says that
+// the registry ignores case, and has no package of the name asked for: a deny list, a
+// purge and a private scope know each package by one name.
 func (s *packumentScan) check() error {
 	switch {
+	case s.name == otherCase || s.name == absent && s.id == otherCase:
+		return fmt.Errorf("%w: the registry writes this name in another case", kind.ErrAbsent)
 	case s.name == differs:
 		return fmt.Errorf("%w: it has another name", ErrDocument)
 	case s.name == absent && s.id == absent:
 		return fmt.Errorf("%w: it has no name", ErrDocument)
 	case s.name == absent && s.id == differs:
 		return fmt.Errorf("%w: it has another _id", ErrDocument)
-	case !s.hasVersions && !s.unpublished:
-		return fmt.Errorf("%w: it has no versions and is not unpublished", ErrDocument)
+	case s.failed && !s.hasVersions:
+		return fmt.Errorf("%w: it is an error message", ErrDocument)
+	case s.manifest && !s.hasVersions:
+		return fmt.Errorf("%w: it is that of one version", ErrDocument)
 	}
 	return nil
 }
@@ -159,7 +174,7 @@ func (s *packumentScan) check() error {
 // finishShort writes the members behind the versions of the abbreviated document.
 func (s *packumentScan) finishShort() {
 	s.write(&s.short, `},"dist-tags":`)
-	if s.distTags == (Span{}) {
+	if s.distTags == (Span{}) || s.src[s.distTags.From] != '{' {
 		s.write(&s.short, `{}`)
 	} else {
 		s.short.copy(s.distTags.From, s.distTags.To)
@@ -174,10 +189,9 @@ func (s *packumentScan) finishShort() {
 	}
 }
 
-// time reads the member "time". Its "modified" stands in the abbreviated form, and
-// "unpublished" excuses a packument without versions.
+// time reads the member "time". Its "modified" stands in the abbreviated form.
 func (s *packumentScan) time() (err error) {
-	s.timeModified, s.unpublished = Span{}, false
+	s.timeModified = Span{}
 	if s.Kind() != jsontext.KindBeginObject {
 		s.times, err = s.Value()
 		return err
@@ -198,9 +212,6 @@ func (s *packumentScan) time() (err error) {
 		switch string(key) {
 		case "modified":
 			s.timeModified, err = s.StringValue()
-		case "unpublished":
-			s.unpublished = s.Kind() != jsontext.KindNull
-			_, err = s.Value()
 		default:
 			_, err = s.Value()
 		}
