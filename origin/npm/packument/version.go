@@ -1,7 +1,6 @@
 package packument
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -61,8 +60,12 @@ func (s *packumentScan) versions() error {
 	s.summary.Drop("version")
 	s.summary.Drop("at")
 	s.hasVersions = true
+	if s.Kind() != jsontext.KindBeginObject { // there is none
+		_, err := s.Value()
+		return err
+	}
 	if err := s.Object(); err != nil {
-		return fmt.Errorf("versions: %w", err)
+		return err
 	}
 	for first := true; ; first = false {
 		key, m, ok, err := s.Next()
