@@ -25,7 +25,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Span != nil {
 		size, origin = a.Span.Total, a.Span.First
 	}
-	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), x.start) {
+	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), a.ResponseTime) {
 		x.sendHeader(http.StatusNotModified)
 		return
 	}
@@ -38,7 +38,7 @@ func (x *exchange) respond(a *cache.Answer) {
 		var wanted []conditional.Span
 		ok := false
 		if x.r.Method == http.MethodGet && len(x.r.Header["Range"]) > 0 {
-			wanted, ok = conditional.Spans(x.r.Header, x.header(), size)
+			wanted, ok = conditional.Spans(x.r.Header, x.header(), a.ResponseTime, size)
 		}
 		if a.Span != nil {
 			wanted, ok = received(wanted, a), true
@@ -206,7 +206,7 @@ func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
 	switch {
-	case a.Forward == "" || errors.Is(a.Err, origin.ErrOutage): // nothing has gone forward
+	case a.Forward == "" || !asked(a.Err): // nothing has gone forward
 		b = append(b, "; hit"...)
 	default:
 		b = append(b, "; fwd="...)
@@ -229,7 +229,14 @@ func cacheStatus(a *cache.Answer) string {
 	return string(b)
 }
 
-// detail is the outcome's word, or says that no master was even asked.
+// asked says whether a master was sent the request that failed with err. In an outage
+// few are.
+func asked(err error) bool {
+	var down *origin.Unavailable
+	return !errors.Is(err, origin.ErrOutage) || errors.As(err, &down) && down.Asked
+}
+
+// detail is the outcome's word, or says that every master is out.
 func detail(o cache.Outcome, err error) string {
 	if errors.Is(err, origin.ErrOutage) {
 		return "outage"
