@@ -122,7 +122,7 @@ func (h *handshakes) shake(raw net.Conn) {
 	}
 }
 
-// refuse says what net/http says of a handshake that fails.
+// refuse ends a connection whose handshake has failed, as net/http does.
 func (h *handshakes) refuse(raw net.Conn, err error) {
 	var other tls.RecordHeaderError
 	if errors.As(err, &other) && other.Conn != nil && looksLikeHTTP(other.RecordHeader) {
