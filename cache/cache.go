@@ -44,7 +44,7 @@ type Cache struct {
 	memory    *memory.Store
 	disk      *disk.Store
 	purges    *purge.Sequence
-	ids       versionClock
+	versions  versionClock
 	maxObject int64
 	notify    func(string, error)
 
@@ -162,7 +162,7 @@ func (c *Cache) Close() error {
 // Get answers q from the store, or by a fetch that all concurrent requests for
 // the key share. ctx bounds this client's wait alone. The error is the
 // Fetcher's, ErrUnavailable, or ctx's cause.
-func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
+func (c *Cache) Get(ctx context.Context, q *Query) (Answer, error) {
 	uncollapsible, retried := q.uncollapsible(), false
 	for {
 		now := time.Now()
@@ -178,7 +178,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			return c.serve(q, s, HitStale, now)
 		case policy.Unavailable:
 			s.Release()
-			return nil, ErrUnavailable
+			return Answer{}, ErrUnavailable
 		}
 		stale := verdict == policy.Validate && q.mayServeStaleOnError(now, s.Policy(), mark)
 		s.Release() // the fill looks the response up itself, as it may start later
@@ -246,8 +246,8 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	if s == nil {
 		return nil, policy.NotMarked, storeKey
 	}
-	if s.ID > c.ids.last.Load() {
-		c.ids.saw(s.ID)
+	if s.Version > c.versions.last.Load() {
+		c.versions.saw(s.Version)
 	}
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
@@ -256,7 +256,7 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 		mark = c.purges.Mark(k, s.PurgeEpoch)
 	}
 	if mark == policy.MarkedGone {
-		c.store.Remove(storeKey, s.ID)
+		c.store.Remove(storeKey, s.Version)
 		s.Release()
 		return nil, policy.NotMarked, storeKey
 	}
@@ -264,13 +264,13 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 }
 
 // serve answers from a stored response. The answer releases it.
-func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answer, error) {
+func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (Answer, error) {
 	part, ok := q.part(s.Meta)
 	if !ok {
 		s.Release()
-		return nil, errNoVariant
+		return Answer{}, errNoVariant
 	}
-	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
+	return Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
 }
 
 // mayServeStaleOnError reports whether a stored response answers if the origin does not, so
@@ -284,9 +284,9 @@ func (q *Query) mayServeStaleOnError(now time.Time, r *policy.Response, mark pol
 // the rule allows it. For an owner without one, the shared response with status 200 answers:
 // a shared refusal or 404 says nothing of the owner. A request that must validate gets no
 // response whose validation was not tried.
-func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
+func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 	if q.Request.Validate && errors.Is(err, ErrNotAsked) {
-		return nil, err
+		return Answer{}, err
 	}
 	now := time.Now()
 	s, mark, storeKey := c.lookup(q)
@@ -301,11 +301,11 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
 	}
 	if !usable {
 		s.Release()
-		return nil, err
+		return Answer{}, err
 	}
 	a, serveErr := c.serve(q, s, HitError, now)
 	if serveErr != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	a.Err = err
 	if errors.Is(err, errCooling) {
@@ -322,12 +322,12 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
 // and no fill that began before. Many at once cost little more than one.
 func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
 
-// Lend frees n bytes of the memory tier at once, for a use outside of the cache until Repay.
+// ShrinkMemory frees n bytes of the memory tier at once, for a use outside of the cache until GrowMemory.
 // It is false, and lends nothing, where the tier has not that many.
-func (c *Cache) Lend(n int64) bool { return c.memory.Shrink(n) }
+func (c *Cache) ShrinkMemory(n int64) bool { return c.memory.Shrink(n) }
 
-// Repay ends a loan of n bytes.
-func (c *Cache) Repay(n int64) { c.memory.Grow(n) }
+// GrowMemory gives n borrowed bytes back.
+func (c *Cache) GrowMemory(n int64) { c.memory.Grow(n) }
 
 // Unclean reports whether the previous process did not close the disk tier, see
 // disk.Store.Unclean.

@@ -92,14 +92,16 @@ func TestWire(t *testing.T) {
 		{"a GET with a body is answered, and its body is not taken for a request",
 			"GET /a HTTP/1.1\r\n" + host + "Content-Length: 28\r\n\r\nGET /evil HTTP/1.1\r\nX: 1\r\n\r\nGET /a HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n",
 			[]string{"HTTP/1.1 200 OK|" + digits, "HTTP/1.1 200 OK|" + digits}},
-		{"the absolute form for another host is refused", "GET http://other.example/a HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n",
+		{"the absolute form is accepted for every host that the origin form is", "GET http://other.example/a HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n",
+			[]string{"HTTP/1.1 200 OK|" + digits}},
+		{"the absolute form of another scheme is refused", "GET ftp://other.example/a HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n",
 			[]string{"HTTP/1.1 421 Misdirected Request; Cache-Status: edge; detail=refused; Proxy-Status: edge; error=http_request_error"}},
 		{"TRACE is refused", "TRACE /a HTTP/1.1\r\n" + host + "Connection: close\r\n\r\n",
 			[]string{"HTTP/1.1 405 Method Not Allowed; Allow: *; Cache-Status: edge; detail=refused"}},
 		{"two lengths that differ are refused", "POST /a HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
 			[]string{"HTTP/1.1 400 Bad Request"}},
 		{"an unknown transfer coding is refused", "POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n",
-			[]string{"HTTP/1.1 501 Not Implemented"}},
+			[]string{"HTTP/1.1 400 Bad Request; Connection: close"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/npm"
 	"pkgedge/origin/origintest"
@@ -153,7 +154,7 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 				}
 				rule.Mend()
 			}
-			b.files.Answered(b.files.Primary())
+			b.files.Answered(b.files.Primary(), health.ForFiles)
 		}
 		// When the metadata can be had again, the file is checked, and kept. The
 		// short wait for a digest must not apply any more: on a busy machine a

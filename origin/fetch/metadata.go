@@ -1,18 +1,21 @@
 package fetch
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
@@ -28,6 +31,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
 	lost := false // a replica has sent a document that lacks something
+	var missing absences
 	begun := time.Now()
 	return f.masters.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
@@ -39,6 +43,8 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 				return pool.Next, err
 			}
 			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
+		case transport.Absence(r.StatusCode) && !missing.final(m):
+			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case r.StatusCode != http.StatusOK:
 			return f.relay(r, sink)
 		}
@@ -62,7 +68,12 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			from.Summary = nil
 			docs, err = f.kind.Prepare(a.Route, from)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, kind.ErrAbsent) && !missing.final(m):
+			return pool.Absent, &transport.StatusError{Status: http.StatusNotFound}
+		case errors.Is(err, kind.ErrAbsent):
+			return pool.Accepted, refuse(sink, http.StatusNotFound, http.Header{}, err.Error())
+		case err != nil:
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return pool.Next, unprepared(err)
 		}
@@ -233,7 +244,7 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	if until := firstUntil(docs); !until.IsZero() {
 		expireAt(h, until)
 	}
-	if err := sink.Hold(http.StatusOK, h, 3*len(docs)); err != nil {
+	if err := sink.RespondWhole(http.StatusOK, h, 3*len(docs)); err != nil {
 		return err
 	}
 	for _, d := range docs {
@@ -248,6 +259,71 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	}
 	return nil
 }
+
+// coding is a content coding that variants are stored in.
+type coding struct {
+	name string // as in Content-Encoding; "" is identity
+	// wrap makes an encoder for a document of that many bytes.
+	wrap func(io.Writer, int64) (io.WriteCloser, error)
+}
+
+var (
+	identity = coding{wrap: func(w io.Writer, _ int64) (io.WriteCloser, error) { return nopCloser{w}, nil }}
+	gzipped  = coding{"gzip", func(w io.Writer, _ int64) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzipLevel) }}
+	zstded   = coding{"zstd", func(w io.Writer, size int64) (io.WriteCloser, error) {
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowFor(size)),
+			zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	}}
+)
+
+const (
+	gzipLevel = 5
+	// worthCoding is the size in bytes from which compressing pays: below it
+	// the fields of the response are most of it.
+	worthCoding = 512
+	writeBuffer = 256 << 10
+)
+
+// codingsFor lists the codings a document is stored in. A document that is
+// never served needs no choice.
+func codingsFor(d kind.Document) []coding {
+	if d.Variant == kind.Summary || d.Size < worthCoding {
+		return []coding{identity}
+	}
+	return []coding{identity, gzipped, zstded}
+}
+
+// windowFor is a window no larger than the document, for the encoder's memory
+// goes by it, nor than any client must accept (RFC 8878 section 3.1.1.1.2 asks
+// for 8 MB).
+func windowFor(size int64) int {
+	return 1 << min(max(bits.Len64(uint64(size)), 10), 22)
+}
+
+func (c coding) write(to io.Writer, d kind.Document) error {
+	// The documents come in many short segments: the buffer makes few long
+	// writes of them.
+	out := bufio.NewWriterSize(to, writeBuffer)
+	enc, err := c.wrap(out, d.Size)
+	if err != nil {
+		return err
+	}
+	in := bufio.NewWriterSize(enc, 32<<10)
+	if _, err := d.Body.WriteTo(in); err != nil {
+		return err
+	}
+	if err := in.Flush(); err != nil {
+		return err
+	}
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
 
 // firstUntil is when the first of the documents would be made anew, zero for
 // never.

@@ -48,7 +48,7 @@ const suffixByte = "\x01"
 
 // documents counts the ways in which packuments have been prepared. It grows when
 // another document comes of the same packument.
-const documents = 1
+const documents = 2
 
 // setSuffix names the options in the keys of packuments. The stored documents are
 // ready to be served and depend on the options, and a master that answers 304 would
@@ -93,6 +93,7 @@ func (k *Kind) route(r kind.Request) kind.Route {
 	default:
 		return refuse(r, fault{http.StatusMethodNotAllowed, "this method is not offered"})
 	}
+	r.Path = plainPath(r.Path)
 	if f := checkPath(r.Path); f != (fault{}) {
 		return refuse(r, f)
 	}
@@ -188,6 +189,16 @@ func (k *Kind) versionRoute(n name, v string) kind.Route {
 	r.Endpoint = endpointVersion
 	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOf(v), Missing: "version not found: " + v}
 	return r
+}
+
+// probePath is the newest version's document of a packument: it comes from where
+// the packument does, is shorter, and is not mistaken for a second fetch of the
+// packument in a count of a master's requests.
+func probePath(r kind.Route) string {
+	if r.Class != kind.Metadata || r.Endpoint != endpointPackument {
+		return ""
+	}
+	return r.Path + "/latest"
 }
 
 // split cuts a key and the path that follows it out of one string. The key is
