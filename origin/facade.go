@@ -30,6 +30,7 @@ var (
 	ErrUnavailable = pool.ErrUnavailable
 	ErrOutage      = pool.ErrOutage
 	ErrDrained     = pool.ErrDrained
+	ErrRequest     = pool.ErrRequest
 )
 
 // NewDocuments returns a bound of that many bytes for all sites, besides those that

@@ -148,6 +148,15 @@ func (s *Site) Wrote(marks []kind.Invalidation) {
 	}
 }
 
+// Attempted is Wrote for a write that was sent and of which no answer tells how it
+// ended.
+func (s *Site) Attempted(marks []kind.Invalidation) {
+	now := time.Now()
+	for _, m := range marks {
+		s.memory.writes.AddUnknown(m.Name, now)
+	}
+}
+
 // Written says that the object of a route was changed a moment ago: no older answer
 // will do while the primary can give one.
 func (s *Site) Written(r kind.Route) bool {

@@ -34,17 +34,22 @@ const defaultRetry = 5 * time.Second
 // to come back.
 func (x *exchange) fail(err error) {
 	x.err = err
-	if x.r.Context().Err() != nil {
+	if x.r.Context().Err() != nil && !errors.Is(err, origin.ErrRequest) {
 		x.err = errClientLeft
 		x.status = 499 // for the log alone, with the number that nginx gives it
 		x.outcome = cache.Failed
-		return
+		// A client may have closed its own direction alone. It must not take the end of
+		// the handler for an empty answer with 200.
+		panic(http.ErrAbortHandler)
 	}
 	h := x.header()
 	h.Set("Via", "1.1 edge")
 	var down *origin.Unavailable
 	status, why, reason := http.StatusBadGateway, proxyError(err), "no registry master gave a usable answer"
 	switch {
+	case errors.Is(err, origin.ErrRequest):
+		x.refuse(cache.Refused, http.StatusBadRequest, "this request is malformed or broke off, so that no answer to it can be had")
+		return
 	case errors.Is(err, cache.ErrUnavailable):
 		h.Set("Proxy-Status", "edge; error=proxy_internal_response")
 		x.refuse(cache.Failed, http.StatusGatewayTimeout, "not stored, and the request forbids to fetch it")

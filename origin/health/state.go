@@ -201,6 +201,10 @@ func (g *Group) alone() bool { return len(g.masters) == 1 }
 // Failed notes that a request to a master failed, by the master's fault.
 func (g *Group) Failed(m *Master, f *Blame) {
 	g.update(func(now time.Time) {
+		if f.Unsure {
+			m.probeNow()
+			return
+		}
 		m.row++
 		m.alike++
 		if !f.alike(&m.last) {

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +17,10 @@ var (
 	// ErrDrained: the primary, which alone takes this request, is drained.
 	ErrDrained = errors.New("the primary is drained")
 
+	// ErrRequest: the request of a client is not sound, or broke off. It tells
+	// nothing of the masters.
+	ErrRequest = errors.New("the request is not whole")
+
 	// errOutrun: another master answered sooner.
 	errOutrun = errors.New("another master was sooner")
 	// errBudget: enough requests were sent twice of late.
@@ -28,7 +31,8 @@ var (
 type Unavailable struct {
 	Timeout    bool          // the last one was waited for in vain: 504 rather than 503
 	RetryAfter time.Duration // as a master asked for, or 0
-	Tried      []error
+	Sent       bool          // a master may have the request of a client, and have acted on it
+	Tried      []error       // a Trial for each master, and errors about all of them
 }
 
 func (u *Unavailable) Error() string {
@@ -38,13 +42,27 @@ func (u *Unavailable) Error() string {
 // Unwrap makes errors.Is see ErrUnavailable and the error of each master.
 func (u *Unavailable) Unwrap() []error { return append([]error{ErrUnavailable}, u.Tried...) }
 
-func (u *Unavailable) add(m *health.Master, err error) {
+// Trial is a master that was asked in vain, or is not asked.
+type Trial struct {
+	Name, Role string // the role is primary, replica or spare
+	Answered   bool   // there was a response, that was no good or did not end
+	Took       time.Duration
+	Err        error
+}
+
+func (t *Trial) Error() string { return t.Name + ": " + t.Err.Error() }
+func (t *Trial) Unwrap() error { return t.Err }
+
+// Deed is the trial in words that follow the master's name, see health.Deed.
+func (t *Trial) Deed() string { return health.Deed(t.Err, t.Answered, t.Took) }
+
+func (u *Unavailable) add(m *health.Master, took time.Duration, answered bool, err error) {
 	var status *transport.StatusError
 	if errors.As(err, &status) && status.RetryAfter > 0 {
 		u.RetryAfter = max(u.RetryAfter, status.RetryAfter)
 	}
 	u.Timeout = transport.IsTimeout(err)
-	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.Name(), err))
+	u.Tried = append(u.Tried, &Trial{m.Name(), m.Role(), answered, took, err})
 }
 
 // Unasked says that no master was asked, because those that could be have too many

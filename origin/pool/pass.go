@@ -2,9 +2,12 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
@@ -21,8 +24,12 @@ import (
 // knows whether its write may be repeated. It goes there even while the primary
 // is out, for there is no other way to find that a write works again; but not
 // while an operator has drained it. A PassAny without a body moves on to the
-// next master when one does not answer, and fails at once in an outage. A body
-// that stalls for the idle time, either way, is given up.
+// next master when one does not answer, and fails at once in an outage. All
+// others are waited for as long as transport.Timeouts.Write says, for no other
+// master can answer them. A response that stalls for the idle time is given up.
+//
+// The error is an [Unavailable], which says whether a master has the request. It
+// wraps ErrRequest where the request itself is at fault.
 func (p *Pool) Pass(r kind.Route) http.RoundTripper { return passage{p, r} }
 
 type passage struct {
@@ -31,13 +38,15 @@ type passage struct {
 }
 
 func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
-	candidates := []*health.Master{p.Primary()}
+	candidates, send := []*health.Master{p.Primary()}, p.transport.RoundTripAlone
 	if p.route.Class == kind.PassAny {
 		if candidates, _ = p.order(&Request{Route: p.route}); len(candidates) == 0 {
 			return nil, p.refusal()
 		}
 		if req.Body != nil && req.Body != http.NoBody {
 			candidates = candidates[:1]
+		} else {
+			send = p.transport.RoundTrip
 		}
 	} else if p.Drained(p.Primary()) {
 		return nil, &Unavailable{Tried: []error{ErrDrained}}
@@ -50,11 +59,13 @@ func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
 			u.Tried = append(u.Tried, errBudget)
 			break
 		}
-		resp, err := p.pass(req, m)
+		begun := time.Now()
+		resp, sent, err := p.pass(req, m, send)
 		if err == nil {
 			return resp, nil
 		}
-		u.add(m, err)
+		u.add(m, time.Since(begun), false, err)
+		u.Sent = u.Sent || sent
 		if req.Context().Err() != nil {
 			break
 		}
@@ -62,34 +73,31 @@ func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, u
 }
 
-func (p passage) pass(req *http.Request, m *health.Master) (*http.Response, error) {
+// pass sends a request to one master, and says whether that may have it.
+func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http.Response, sent bool, err error) {
 	target, err := req.URL.Parse(m.URL(p.route.Path))
 	if err != nil {
-		return nil, err
+		return nil, false, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	if err := p.Acquire(req.Context(), m, health.ForPass, p.cfg.Timeouts.FirstByte); err != nil {
 		p.Observe(m, "busy")
-		return nil, err
+		return nil, false, err
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	end := sync.OnceFunc(func() { p.Release(m, health.ForPass); cancel(nil) })
-	out := req.Clone(ctx)
+	var w wire
+	out := req.Clone(w.trace(ctx))
 	out.URL, out.Host = target, target.Host
 	if out.Body != nil && out.Body != http.NoBody {
-		out.Body = p.transport.TakenBody(out.Body, cancel)
+		out.Body = p.transport.TakenBody(&clientBody{out.Body, &w}, cancel)
 	}
-	resp, err := p.transport.RoundTrip(out)
+	resp, err := send(out)
 	if err != nil {
+		defer end()
 		if cause := context.Cause(ctx); cause == transport.ErrUntaken {
 			err = cause
 		}
-		end()
-		blame := health.Unanswered(err)
-		p.Observe(m, blame.Word)
-		if req.Context().Err() == nil {
-			p.Failed(m, blame)
-		}
-		return nil, err
+		return nil, w.sent.Load(), p.failed(req, m, &w, err)
 	}
 	p.Observe(m, "pass")
 	if resp.StatusCode < 500 {
@@ -99,10 +107,61 @@ func (p passage) pass(req *http.Request, m *health.Master) (*http.Response, erro
 	transport.Localize(resp.Header, target, m.Base, p.cfg.PublicBase)
 	if _, both := resp.Body.(io.Writer); both { // an upgraded connection is its client's
 		end()
-		return resp, nil
+		return resp, true, nil
 	}
 	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p.Pool, m, end}
-	return resp, nil
+	return resp, true, nil
+}
+
+// failed finds the cause of a request that got no response: its client or the master.
+func (p passage) failed(req *http.Request, m *health.Master, w *wire, err error) error {
+	fault := w.fault.Load()
+	switch {
+	case fault != nil:
+		p.Observe(m, "client")
+		return fmt.Errorf("%w: %w", ErrRequest, *fault)
+	case req.Context().Err() != nil:
+		p.Observe(m, "abandoned")
+		return err
+	case !w.valid.Load(): // it cannot be sent to any master
+		p.Observe(m, "client")
+		return fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	blame := health.Passed(err, w.sent.Load())
+	p.Observe(m, blame.Word)
+	p.Failed(m, blame)
+	return err
+}
+
+// sender sends a request.
+type sender func(*http.Request) (*http.Response, error)
+
+// wire is how far a request has come on its way from a client to a master.
+type wire struct {
+	valid atomic.Bool           // a connection was asked for, which net/http does for a sound request
+	sent  atomic.Bool           // there was one: the master may have the request
+	fault atomic.Pointer[error] // why the rest of the body does not come from the client
+}
+
+func (w *wire) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { w.valid.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { w.sent.Store(true) },
+	})
+}
+
+// clientBody tells a wire of a body that does not come whole.
+type clientBody struct {
+	io.ReadCloser
+	wire *wire
+}
+
+func (b *clientBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && err != http.ErrBodyReadAfterClose { // the last is net/http's own doing
+		b.wire.fault.Store(&err)
+	}
+	return n, err
 }
 
 // placedBody gives its place at a master back when it is closed, and tells of a
@@ -126,7 +185,7 @@ func (b *placedBody) Read(p []byte) (int, error) {
 	case cause != nil:
 		return n, err // the client has left
 	}
-	blame := health.Answered(err)
+	blame := health.Broken(err)
 	b.pool.Observe(b.master, blame.Word)
 	if blame.Guilty() {
 		b.pool.Failed(b.master, blame)

@@ -150,7 +150,7 @@ func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		u.add(got.Master, err)
+		u.add(got.Master, got.took, got.resp != nil, err)
 		if verdict == Absent {
 			missing++
 		}
@@ -189,5 +189,9 @@ func (p *Pool) mayRetry(stale bool) bool {
 
 // refusal is the error where there is no master to ask.
 func (p *Pool) refusal() error {
-	return &Unavailable{Tried: append([]error{ErrOutage}, p.Reasons()...)}
+	u := &Unavailable{Tried: []error{ErrOutage}}
+	for _, m := range p.Masters() {
+		u.Tried = append(u.Tried, &Trial{Name: m.Name(), Role: m.Role(), Err: p.Reason(m)})
+	}
+	return u
 }

@@ -103,6 +103,7 @@ type reply struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	resp   *http.Response
+	took   time.Duration // until the response's fields were there, or an error
 	slow   bool
 	size   int64 // bytes of the body so far
 	err    error
@@ -140,6 +141,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge b
 		r.err = transport.ErrLate
 	}
 	took := time.Since(begun)
+	r.took = took
 	switch {
 	case r.err == nil:
 		if !transport.Failure(r.resp.StatusCode) {
