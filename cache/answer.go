@@ -69,7 +69,8 @@ var outcomeWords = [outcomes]string{
 // String is the outcome's word.
 func (o Outcome) String() string { return outcomeWords[o] }
 
-// Answer is a response to a Query. The caller closes it.
+// Answer is a response to a Query. The caller closes it. It is a value, so that a hit
+// allocates nothing. A zero Answer is closed.
 type Answer struct {
 	*store.Meta
 	Part    store.Part
@@ -202,16 +203,16 @@ func mayJoin(f *flight.Flight, q *Query) bool {
 }
 
 // answer makes the answer of one of the flight's readers.
-func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.Time) (*Answer, error) {
+func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.Time) (Answer, error) {
 	h := f.Head()
 	if !leader && (!h.Shared || !q.selects(h.Meta)) {
-		return nil, errNotShared
+		return Answer{}, errNotShared
 	}
 	part, ok := q.part(h.Meta)
 	if !ok {
-		return nil, errNoVariant
+		return Answer{}, errNoVariant
 	}
-	a := &Answer{
+	a := Answer{
 		Meta: h.Meta, Part: part, reader: r,
 		Outcome: Missed, Forward: h.Forward, ForwardStatus: h.Status, Kept: h.Kept,
 		TTL: h.Meta.TTL(now, q.Rule), Age: h.Meta.Age(now),

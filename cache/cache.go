@@ -162,7 +162,7 @@ func (c *Cache) Close() error {
 // Get answers q from the store, or by a fetch that all concurrent requests for
 // the key share. ctx bounds this client's wait alone. The error is the
 // Fetcher's, ErrUnavailable, or ctx's cause.
-func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
+func (c *Cache) Get(ctx context.Context, q *Query) (Answer, error) {
 	uncollapsible, retried := q.uncollapsible(), false
 	for {
 		now := time.Now()
@@ -178,7 +178,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (*Answer, error) {
 			return c.serve(q, s, HitStale, now)
 		case policy.Unavailable:
 			s.Release()
-			return nil, ErrUnavailable
+			return Answer{}, ErrUnavailable
 		}
 		stale := verdict == policy.Validate && q.mayServeStaleOnError(now, s.Policy(), mark)
 		s.Release() // the fill looks the response up itself, as it may start later
@@ -264,13 +264,13 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 }
 
 // serve answers from a stored response. The answer releases it.
-func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (*Answer, error) {
+func (c *Cache) serve(q *Query, s *store.Entry, o Outcome, now time.Time) (Answer, error) {
 	part, ok := q.part(s.Meta)
 	if !ok {
 		s.Release()
-		return nil, errNoVariant
+		return Answer{}, errNoVariant
 	}
-	return &Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
+	return Answer{Meta: s.Meta, Part: part, Outcome: o, TTL: s.TTL(now, q.Rule), Age: s.Age(now), Stored: s}, nil
 }
 
 // mayServeStaleOnError reports whether a stored response answers if the origin does not, so
@@ -284,9 +284,9 @@ func (q *Query) mayServeStaleOnError(now time.Time, r *policy.Response, mark pol
 // the rule allows it. For an owner without one, the shared response with status 200 answers:
 // a shared refusal or 404 says nothing of the owner. A request that must validate gets no
 // response whose validation was not tried.
-func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
+func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 	if q.Request.Validate && errors.Is(err, ErrNotAsked) {
-		return nil, err
+		return Answer{}, err
 	}
 	now := time.Now()
 	s, mark, storeKey := c.lookup(q)
@@ -301,11 +301,11 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (*Answer, error) {
 	}
 	if !usable {
 		s.Release()
-		return nil, err
+		return Answer{}, err
 	}
 	a, serveErr := c.serve(q, s, HitError, now)
 	if serveErr != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	a.Err = err
 	if errors.Is(err, errCooling) {

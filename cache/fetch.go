@@ -15,10 +15,10 @@ import (
 
 // fetch joins the key's flight, or starts it. With a soft timeout it waits until the flight
 // is that old, so that later requests wait less, or not at all.
-func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict, softTimeout time.Duration) (*Answer, error) {
+func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict, softTimeout time.Duration) (Answer, error) {
 	f, r, leader, err := c.join(q, storeKey, uncollapsible, why)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	wait := ctx
 	if softTimeout > 0 {
@@ -27,13 +27,13 @@ func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncolla
 		defer cancel()
 	}
 	if err = f.Await(wait, q.passInterim); err == nil {
-		var a *Answer
+		var a Answer
 		if a, err = answer(f, q, r, leader, time.Now()); err == nil {
 			return a, nil
 		}
 	}
 	r.Close()
-	return nil, err
+	return Answer{}, err
 }
 
 // join returns the flight to wait for and a reader of it. After a validation that failed a

@@ -78,7 +78,7 @@ func TestFlightKeysAreApart(t *testing.T) {
 }
 
 // begun is a client that has an answer and a reader of its body.
-func begun(t *testing.T, c *Cache, q *Query) (*Answer, io.Reader) {
+func begun(t *testing.T, c *Cache, q *Query) (Answer, io.Reader) {
 	t.Helper()
 	a, err := c.Get(t.Context(), q)
 	if err != nil {

@@ -120,7 +120,7 @@ func settle(c *Cache) {
 }
 
 // body reads the whole of an answer.
-func body(a *Answer) (string, error) {
+func body(a Answer) (string, error) {
 	r, err := a.Body(context.Background(), 0)
 	if err != nil {
 		return "", err

@@ -258,18 +258,15 @@ func (x *exchange) cached() {
 		x.fail(err)
 		return
 	}
-	if x.route.Subdocument.Name != "" {
-		var ok bool
-		if a, ok = x.subdocument(q, a); !ok {
-			return
-		}
-	}
 	defer a.Close()
-	if x.route.Class == kind.File && x.site.MinimumAge > 0 && !x.oldEnough(q, a) {
+	if x.route.Subdocument.Name != "" && !x.subdocument(q, &a) {
+		return
+	}
+	if x.route.Class == kind.File && x.site.MinimumAge > 0 && !x.oldEnough(q, &a) {
 		return
 	}
 	x.outcome = a.Outcome
-	x.respond(a)
+	x.respond(&a)
 }
 
 // query asks the cache for the route's response. A transparent site is a cache as

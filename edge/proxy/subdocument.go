@@ -15,11 +15,11 @@ import (
 // packument, or its tags. A part that is not there may be newer than the stored
 // document, so that a master is asked once, unless one has just been asked. A
 // damaged document is out of the way by then, and is fetched once more. ok is false
-// when the request has been answered.
-func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (narrowed *cache.Answer, ok bool) {
+// when the request has been answered. The caller closes a in both cases.
+func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (ok bool) {
 	for retried := false; ; retried = true {
 		if a.Status != http.StatusOK {
-			return a, true
+			return true
 		}
 		summary, err := a.Other(x.r.Context(), kind.Summary)
 		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Subdocument.Name))), 36)
@@ -27,27 +27,28 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (narrowed *cache
 			if x.route.Subdocument.ContentType != "" {
 				a.Part.ContentType = x.route.Subdocument.ContentType
 			}
-			return a, true
+			return true
 		}
 		outcome, trouble, validated, live := a.Outcome, a.Err, a.ResponseTime, a.Live()
 		a.Close()
+		*a = cache.Answer{} // the caller closes it again
 		switch {
 		case err != nil && (retried || live):
 			x.fail(err)
-			return nil, false
+			return false
 		case err != nil: // the next Get finds it gone
 		case trouble != nil && !errors.Is(trouble, cache.ErrSoftTimeout): // a part that no master can be asked about is not missing
 			x.fail(trouble)
-			return nil, false
+			return false
 		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing.Default:
 			x.refuse(outcome, http.StatusNotFound, x.route.Subdocument.Missing)
-			return nil, false
+			return false
 		default: // without a time limit: the stored document does not list the parts that it lacks
 			q.Request.Control.NoCache, q.SoftTimeout = true, 0
 		}
-		if a, err = x.Cache.Get(x.r.Context(), q); err != nil {
+		if *a, err = x.Cache.Get(x.r.Context(), q); err != nil {
 			x.fail(err)
-			return nil, false
+			return false
 		}
 	}
 }

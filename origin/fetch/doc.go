@@ -2,7 +2,7 @@
 //
 // Metadata is read whole within a bound of memory that all sites share
 // (documents.go), checked and rewritten by the kind of registry, and compressed
-// into every variant before the first byte goes out (metadata.go, coding.go). A
+// into every variant before the first byte goes out (metadata.go). A
 // document that promises files which are not there yet is deferred (deferred.go).
 // Files stream (file.go, transfer.go): a small one is verified before its first
 // byte goes out, and of a large one the tail is withheld until its digest is right

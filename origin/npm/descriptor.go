@@ -51,16 +51,6 @@ func Descriptor() kind.Descriptor {
 	}
 }
 
-// probePath is the newest version's document of a packument: it comes from where
-// the packument does, is shorter, and is not mistaken for a second fetch of the
-// packument in a count of a master's requests.
-func probePath(r kind.Route) string {
-	if r.Class != kind.Metadata || r.Endpoint != endpointPackument {
-		return ""
-	}
-	return r.Path + "/latest"
-}
-
 // New makes the npm registry of a site.
 func New(o kind.Options) (kind.Kind, error) {
 	deny := o.Settings.List(keyDeny)

@@ -190,6 +190,16 @@ func (k *Kind) versionRoute(n name, v string) kind.Route {
 	return r
 }
 
+// probePath is the newest version's document of a packument: it comes from where
+// the packument does, is shorter, and is not mistaken for a second fetch of the
+// packument in a count of a master's requests.
+func probePath(r kind.Route) string {
+	if r.Class != kind.Metadata || r.Endpoint != endpointPackument {
+		return ""
+	}
+	return r.Path + "/latest"
+}
+
 // split cuts a key and the path that follows it out of one string. The key is
 // "endpoint/name" and the bytes of the rest.
 func split(s, what string, n name, rest int) kind.Route {

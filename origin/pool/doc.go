@@ -2,11 +2,11 @@
 // gives a usable answer.
 //
 // [Pool.Each] orders the masters (choose.go: the less loaded of two random ones
-// first, by health), asks the next one when one fails or takes unusually long
-// (race.go), and stays within budgets for that (retrybudget.go). After a write it
-// reads from the primary until a replica shows the change (recentwrites.go). A
-// master that sent a wrong file is asked last for that file (badcopies.go).
-// [Pool.Pass] sends requests that are never stored.
+// first, by health), asks the next one when one fails or takes unusually long, and
+// stays within budgets for that (race.go). After a write it reads from the primary
+// until a replica shows the change (recentwrites.go). A master that sent a wrong file
+// is asked last for that file (badcopies.go). [Pool.Pass] sends requests that are never
+// stored.
 //
 // The package knows nothing of documents and digests: its caller judges each
 // response. Whether a master is well is the business of package health.

@@ -1,11 +1,8 @@
 package pool
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"pkgedge/origin/health"
@@ -80,9 +77,6 @@ func (p *Pool) Close() {
 // Writes are the writes of late to the site.
 func (p *Pool) Writes() *RecentWrites { return p.cfg.Writes }
 
-// Observe tells the metrics of something at a master.
-func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), word) }
-
 // BadCopy notes that a master sent a wrong copy of a file, or broke off.
 func (p *Pool) BadCopy(m *health.Master, key string) { p.badCopies.add(m, key, time.Now()) }
 
@@ -91,100 +85,6 @@ func (p *Pool) Status() health.PoolStatus {
 	s := p.Group.Status()
 	s.Hedged, s.Retried = p.hedged.Load(), p.retried.Load()
 	return s
-}
-
-// Verdict is the caller's judgement of a response.
-type Verdict uint8
-
-const (
-	Accepted Verdict = iota // the fetch is over
-	Next                    // ask another master
-	Absent                  // as Next, but two that say so, or the primary, are an answer
-)
-
-// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
-// are answers. An error with Accepted means that something has been released
-// already, and that the fetch has failed.
-type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
-
-// Each asks masters until use accepts a response.
-//
-// A master is asked when the one before it has failed, and for metadata also
-// when that takes unusually long. Use is called for one response at a time, and
-// never again once it has accepted one.
-func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
-	order, usable := p.order(&req)
-	if len(order) == 0 {
-		return p.refusal()
-	}
-	if p.badCopies.some.Load() {
-		p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
-	}
-	pref := anyMaster
-	if p.cfg.Writes.Some.Load() {
-		pref = p.cfg.Writes.preference(&req, time.Now())
-		pref.arrange(order[:usable])
-	}
-	p.retries.earn(time.Now())
-	p.hedges.earn(time.Now())
-	r := newRace(ctx, p, &req, order, usable)
-	defer r.end()
-	r.askNext()
-	hedge := time.NewTimer(p.hedgeAfter(&req, usable, pref))
-	defer hedge.Stop()
-	u := &Unavailable{}
-	missing := 0
-	for {
-		var got *reply
-		select {
-		case <-hedge.C:
-			r.hedge()
-			continue
-		case got = <-r.replies:
-			r.pending--
-		}
-		verdict, err := got.judge(r.finished(), missing == 0, use)
-		if verdict == Accepted {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		u.add(got.Master, got.took, got.resp != nil, err)
-		if verdict == Absent {
-			missing++
-		}
-		if r.pending > 0 {
-			continue
-		}
-		if r.finished() || missing > 0 && r.asked >= usable { // a master that is out cannot confirm an absence
-			return u
-		}
-		unasked := errors.Is(err, health.ErrBusy) // so that the next request is no second one
-		if unasked && p.Down() {
-			return p.refusal()
-		}
-		trial := pref == tryReplica && r.asked == 1 // has a bound of its own
-		if verdict != Absent && !unasked && !trial && !p.mayRetry(req.Stale) {
-			u.Tried = append(u.Tried, errBudget)
-			return u
-		}
-		r.askNext()
-	}
-}
-
-// mayRetry says whether another master may be asked after one has failed. A request
-// that has a stale answer leaves half of the budget to those that have none.
-func (p *Pool) mayRetry(stale bool) bool {
-	leave := 0.0
-	if stale {
-		leave = 0.5
-	}
-	if !p.retries.spend(time.Now(), leave) {
-		return false
-	}
-	p.retried.Add(1)
-	return true
 }
 
 // refusal is the error where there is no master to ask.

@@ -2,16 +2,98 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/transport"
 )
+
+// Verdict is the caller's judgement of a response.
+type Verdict uint8
+
+const (
+	Accepted Verdict = iota // the fetch is over
+	Next                    // ask another master
+	Absent                  // as Next, but two that say so, or the primary, are an answer
+)
+
+// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
+// are answers. An error with Accepted means that something has been released
+// already, and that the fetch has failed.
+type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
+
+// Each asks masters until use accepts a response.
+//
+// A master is asked when the one before it has failed, and for metadata also
+// when that takes unusually long. Use is called for one response at a time, and
+// never again once it has accepted one.
+func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
+	order, usable := p.order(&req)
+	if len(order) == 0 {
+		return p.refusal()
+	}
+	if p.badCopies.some.Load() {
+		p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
+	}
+	pref := anyMaster
+	if p.cfg.Writes.Some.Load() {
+		pref = p.cfg.Writes.preference(&req, time.Now())
+		pref.arrange(order[:usable])
+	}
+	p.retries.earn(time.Now())
+	p.hedges.earn(time.Now())
+	r := newRace(ctx, p, &req, order, usable)
+	defer r.end()
+	r.askNext()
+	hedge := time.NewTimer(p.hedgeAfter(&req, usable, pref))
+	defer hedge.Stop()
+	u := &Unavailable{}
+	missing := 0
+	for {
+		var got *reply
+		select {
+		case <-hedge.C:
+			r.hedge()
+			continue
+		case got = <-r.replies:
+			r.pending--
+		}
+		verdict, err := got.judge(r.finished(), missing == 0, use)
+		if verdict == Accepted {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		u.add(got.Master, got.took, got.resp != nil, err)
+		if verdict == Absent {
+			missing++
+		}
+		if r.pending > 0 {
+			continue
+		}
+		if r.finished() || missing > 0 && r.asked >= usable { // a master that is out cannot confirm an absence
+			return u
+		}
+		unasked := errors.Is(err, health.ErrBusy) // so that the next request is no second one
+		if unasked && p.Down() {
+			return p.refusal()
+		}
+		trial := pref == tryReplica && r.asked == 1 // has a bound of its own
+		if verdict != Absent && !unasked && !trial && !p.mayRetry(req.Stale) {
+			u.Tried = append(u.Tried, errBudget)
+			return u
+		}
+		r.askNext()
+	}
+}
 
 // race is one fetch, and the masters that are asked for it. The first usable answer
 // wins.
@@ -192,19 +274,17 @@ func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 	default:
 		verdict, err = use(r.ctx, r.Master, r.resp)
 	}
-	result := strconv.Itoa(r.resp.StatusCode)
+	result, blame := strconv.Itoa(r.resp.StatusCode), (*health.Blame)(nil)
 	if err != nil {
 		if cause := context.Cause(r.ctx); cause == transport.ErrIdle || cause == transport.ErrLate {
 			err = cause
 		}
-	}
-	blame := health.Answered(err)
-	if err != nil {
+		blame = health.Answered(err)
 		result = blame.Word
 	}
 	r.pool.Observe(r.Master, result)
 	switch {
-	case blame.Guilty():
+	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
@@ -239,4 +319,67 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	*c.n += int64(n)
 	return n, err
+}
+
+// mayRetry says whether another master may be asked after one has failed. A request
+// that has a stale answer leaves half of the budget to those that have none.
+func (p *Pool) mayRetry(stale bool) bool {
+	leave := 0.0
+	if stale {
+		leave = 0.5
+	}
+	if !p.retries.spend(time.Now(), leave) {
+		return false
+	}
+	p.retried.Add(1)
+	return true
+}
+
+// budget limits the requests that are sent a second time: to a share of all requests,
+// and a few in any case, so that a quiet site fails over too.
+type budget struct {
+	share     float64 // earned by each request
+	perSecond float64 // earned by waiting
+	most      float64 // that can be saved up
+
+	mu    sync.Mutex
+	saved float64
+	at    time.Time
+}
+
+// newRetries is the budget for asking another master after one has failed: 10 %
+// of the requests. The savings cover the moment in which a master dies and every
+// request that it had in hand is sent again.
+func newRetries() *budget { return &budget{share: 0.1, perSecond: 5, most: 64, saved: 64} }
+
+// newHedges is the budget for asking another master before one has failed: 5 %
+// of the requests.
+func newHedges() *budget { return &budget{share: 0.05, perSecond: 0.1, most: 10, saved: 1} }
+
+// earn counts a request.
+func (b *budget) earn(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refill(now)
+	b.saved = min(b.most, b.saved+b.share)
+}
+
+// spend takes one, if a part of the largest savings stays for others.
+func (b *budget) spend(now time.Time, leave float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refill(now)
+	if b.saved < 1+leave*b.most {
+		return false
+	}
+	b.saved--
+	return true
+}
+
+// refill adds the earnings of the time that has passed. b.mu is held.
+func (b *budget) refill(now time.Time) {
+	if !b.at.IsZero() {
+		b.saved = min(b.most, b.saved+b.perSecond*max(0, now.Sub(b.at).Seconds()))
+	}
+	b.at = now
 }

@@ -121,3 +121,6 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 	resp.Body = p.transport.IdleBody(resp.Body, cancel)
 	return resp, nil
 }
+
+// Observe tells the metrics of something at a master.
+func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), word) }

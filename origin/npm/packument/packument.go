@@ -10,6 +10,18 @@ import (
 	"pkgedge/origin/kind"
 )
 
+// Media types of the two forms of a packument.
+const (
+	TypeJSON        = "application/json"
+	TypeAbbreviated = "application/vnd.npm.install-v1+json"
+)
+
+// Variants of a packument.
+const (
+	Full        = "full"        // as published
+	Abbreviated = "abbreviated" // the members that an install needs
+)
+
 // ErrDocument is wrapped in the error for a body that is sound JSON and not the
 // document that its route promises. JSON that is cut is
 // [io.ErrUnexpectedEOF], other broken JSON a [*jsontext.SyntacticError].

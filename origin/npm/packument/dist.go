@@ -2,10 +2,15 @@ package packument
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	neturl "net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"pkgedge/origin/kind"
 )
 
 // splice is a tarball URL to replace: everything between the quotes from one
@@ -175,4 +180,100 @@ func (w *rewriter) decode(url []byte, from, to int) bool {
 	}
 	w.clear()
 	return ok
+}
+
+// fileNames are the names of the tarball of the version just read, as routes have them.
+func (w *rewriter) fileNames() [][]byte {
+	switch {
+	case len(w.file) == 0:
+		return nil
+	case w.scoped:
+		return [][]byte{w.file, append([]byte(w.scope), w.file...)}
+	}
+	return [][]byte{w.file}
+}
+
+// MaxFile is the longest file name, version or tag, in bytes: a name, a version
+// of 256 bytes (the limit of semver) and an extension.
+const MaxFile = 512
+
+// FileName reports whether decoded text can name a file, a version or a tag
+// below a package. A "%" is refused: no real one has it, and a master that
+// decodes twice would see something else than we keyed.
+func FileName[T string | []byte](s T) bool {
+	if len(s) == 0 || len(s) > MaxFile {
+		return false
+	}
+	dots, ascii := 0, true
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == '%':
+			return false
+		case c == '.':
+			dots++
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+	}
+	if dots == len(s) && dots <= 2 {
+		return false
+	}
+	return ascii || utf8.ValidString(string(s))
+}
+
+// algorithms are those a digest may have, the strongest first.
+var algorithms = [...]struct {
+	name string
+	size int
+}{{"sha512", 64}, {"sha384", 48}, {"sha256", 32}, {"sha1", 20}}
+
+// digest chooses the strongest digest of a dist. The sum is
+// valid until the next call.
+func (w *rewriter) digest(d sums) kind.Digest {
+	if d.integrity != (Span{}) {
+		if best, ok := w.strongest(w.Unquote(w.src[d.integrity.From:d.integrity.To])); ok {
+			return best
+		}
+	}
+	if d.shasum != (Span{}) {
+		text := w.Unquote(w.src[d.shasum.From:d.shasum.To])
+		if len(text) == 2*20 {
+			if n, err := hex.Decode(w.sum[:], text); err == nil {
+				return kind.Digest{Algorithm: "sha1", Sum: w.sum[:n]}
+			}
+		}
+	}
+	return kind.Digest{}
+}
+
+// strongest reads integrity metadata (Subresource Integrity, section 3.5):
+// hashes with spaces between them, each with options after a "?". An algorithm
+// with two different sums allows either, which a digest cannot say, so it is
+// passed over.
+func (w *rewriter) strongest(integrity []byte) (kind.Digest, bool) {
+	for _, a := range algorithms[:3] {
+		var found []byte
+		several := false
+		for hash := range bytes.FieldsSeq(integrity) {
+			encoded, ok := bytes.CutPrefix(hash, []byte(a.name))
+			if !ok || len(encoded) == 0 || encoded[0] != '-' {
+				continue
+			}
+			encoded, _, _ = bytes.Cut(encoded[1:], []byte("?"))
+			encoded = bytes.TrimRight(encoded, "=")
+			if base64.RawStdEncoding.DecodedLen(len(encoded)) != a.size {
+				continue
+			}
+			several = several || found != nil && !bytes.Equal(found, encoded)
+			found = encoded
+		}
+		if found == nil || several {
+			continue
+		}
+		if n, err := base64.RawStdEncoding.Decode(w.sum[:], found); err == nil && n == a.size {
+			return kind.Digest{Algorithm: a.name, Sum: w.sum[:n]}, true
+		}
+	}
+	return kind.Digest{}, false
 }
