@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"pkgedge/edge/edgetest"
-	"pkgedge/origin/origintest"
 	"pkgedge/origin/sample"
 )
 
@@ -37,7 +36,7 @@ func newOddWriter(t *testing.T, keys string) *oddWriter {
 	}
 	o := &oddWriter{store: store, wrote: make(chan struct{}, 100)}
 	m := sample.NewMaster(store, sample.Options{})
-	url := origintest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+	url := newOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || o.after == nil {
 			m.ServeHTTP(w, r)
 			return
@@ -46,7 +45,7 @@ func newOddWriter(t *testing.T, keys string) *oddWriter {
 		m.ServeHTTP(rec, r)
 		o.wrote <- struct{}{}
 		o.after(w, rec)
-	})
+	}))
 	o.testEdge = newTestEdge(t, fmt.Sprintf(`sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }], %s }]`, url, keys), false)
 	o.url = o.cfg.PublicURL.String()
 	serveEdge(t, o.testEdge)

@@ -56,13 +56,13 @@ func (t *Trial) Unwrap() error { return t.Err }
 // Deed is the trial in words that follow the master's name, see health.Deed.
 func (t *Trial) Deed() string { return health.Deed(t.Err, t.Answered, t.Took) }
 
-func (u *Unavailable) add(m *health.Master, took time.Duration, answered bool, err error) {
+func (u *Unavailable) add(t *Trial) {
 	var status *transport.StatusError
-	if errors.As(err, &status) && status.RetryAfter > 0 {
+	if errors.As(t.Err, &status) && status.RetryAfter > 0 {
 		u.RetryAfter = max(u.RetryAfter, status.RetryAfter)
 	}
-	u.Timeout = transport.IsTimeout(err)
-	u.Tried = append(u.Tried, &Trial{m.Name(), m.Role(), answered, took, err})
+	u.Timeout = transport.IsTimeout(t.Err)
+	u.Tried = append(u.Tried, t)
 }
 
 // Unasked says that no master was asked, because those that could be have too many

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,7 +65,11 @@ func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			return resp, nil
 		}
-		u.add(m, time.Since(begun), false, err)
+		t := &Trial{Name: m.Name(), Role: m.Role(), Took: time.Since(begun), Err: err}
+		u.add(t)
+		if !errors.Is(err, ErrRequest) && !errors.Is(err, health.ErrBusy) && req.Context().Err() == nil {
+			p.complain(p.route, t)
+		}
 		u.Sent = u.Sent || sent
 		if req.Context().Err() != nil {
 			break
@@ -103,13 +108,15 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 	if resp.StatusCode < 500 {
 		p.Answered(m)
 		p.Began(m, health.ForPass)
+	} else {
+		p.complain(p.route, &Trial{Name: m.Name(), Role: m.Role(), Answered: true, Err: &transport.StatusError{Status: resp.StatusCode}})
 	}
 	transport.Localize(resp.Header, target, m.Base, p.cfg.PublicBase)
 	if _, both := resp.Body.(io.Writer); both { // an upgraded connection is its client's
 		end()
 		return resp, true, nil
 	}
-	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p.Pool, m, end}
+	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p, m, end}
 	return resp, true, nil
 }
 
@@ -169,7 +176,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 type placedBody struct {
 	io.ReadCloser
 	ctx    context.Context
-	pool   *Pool
+	pass   passage
 	master *health.Master
 	end    func()
 }
@@ -186,9 +193,10 @@ func (b *placedBody) Read(p []byte) (int, error) {
 		return n, err // the client has left
 	}
 	blame := health.Broken(err)
-	b.pool.Observe(b.master, blame.Word)
+	b.pass.Observe(b.master, blame.Word)
 	if blame.Guilty() {
-		b.pool.Failed(b.master, blame)
+		b.pass.Failed(b.master, blame)
+		b.pass.complain(b.pass.route, &Trial{Name: b.master.Name(), Role: b.master.Role(), Answered: true, Err: err})
 	}
 	return n, err
 }

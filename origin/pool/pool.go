@@ -33,8 +33,9 @@ const latencyFloor = 10 * time.Millisecond
 // concurrent use.
 type Pool struct {
 	*health.Group
-	cfg       Config
-	transport *transport.Transport
+	cfg        Config
+	transport  *transport.Transport
+	complaints complaints
 
 	*memory
 }

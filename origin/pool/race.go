@@ -72,7 +72,7 @@ func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		u.add(got.Master, got.took, got.resp != nil, err)
+		u.add(got.trial(err))
 		if verdict == Absent {
 			missing++
 		}
@@ -250,6 +250,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge b
 		blame := health.Unanswered(r.err)
 		p.Observe(m, blame.Word)
 		p.Failed(m, blame)
+		p.complain(req.Route, r.trial(r.err))
 	}
 	return r
 }
@@ -286,6 +287,7 @@ func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 	switch {
 	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
+		r.pool.complain(r.req.Route, r.trial(err))
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
@@ -296,6 +298,11 @@ func (r *reply) judge(last, alone bool, use Use) (Verdict, error) {
 		}
 	}
 	return verdict, err
+}
+
+// trial is the reply as one that was in vain.
+func (r *reply) trial(err error) *Trial {
+	return &Trial{r.Name(), r.Role(), r.resp != nil, r.took, err}
 }
 
 // close releases the response and the place at the master.
