@@ -221,7 +221,7 @@ var oddRequests = []struct {
 	{"a length and chunks", "PUT /n HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", []int{400}},
 	{"a method of one's own", "FROB /n HTTP/1.1\r\nHost: h\r\n\r\n", []int{405}},
 	{"a query with odd bytes", "GET /-/v1/search?text=%zz&\xff HTTP/1.1\r\nHost: h\r\n\r\n", []int{200, 400}},
-	{"a hang-up", "PUT /-/user/org.couchdb.user:me HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", []int{0}},
+	{"a hang-up", "PUT /-/user/org.couchdb.user:me HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", []int{0, 400}},
 }
 
 // No master is at fault for what a client sends, and no client hears of a registry
