@@ -100,7 +100,9 @@ func TestBrokenDiskCostsNoAnswer(t *testing.T) {
 			for i := range 5 {
 				id := fmt.Sprint(errno, i)
 				expect(t, c, query(id, always(200, large, "Cache-Control: max-age=3600")), Missed, large)
-				held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": large}) })
+				held := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+					return hold(fill, map[string]string{"": large})
+				})
 				expect(t, c, query(id+"held", held), Missed, large)
 			}
 			settle(c)
@@ -131,7 +133,7 @@ func TestBrokenDiskLeavesMemory(t *testing.T) {
 		b.set(syscall.ENOSPC)
 		expect(t, c, query("trips it", always(200, "x", "Cache-Control: max-age=3600")), Missed, "x")
 		settle(c)
-		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
+		origin := &counting{fetch: func(n int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			if n > 1 && ask.ETag == `"1"` {
 				return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
 			}
@@ -179,7 +181,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 		if s == nil || s.OnlyHere {
 			t.Errorf("in memory: %v", s)
 		}
-		storetest.Expect(t, c.disk, k, s.ID, []byte("small"))
+		storetest.Expect(t, c.disk, k, s.Version, []byte("small"))
 		if used, _ := storetest.Files(t, filepath.Dir(filepath.Dir(filepath.Dir(c.disk.Path(k.Sum()))))); used != c.disk.Used() {
 			t.Errorf("%d bytes, counted %d", used, c.disk.Used())
 		}
@@ -190,7 +192,7 @@ func TestBrokenDiskIsWrittenToLater(t *testing.T) {
 func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 	onBroken(t, func(t *testing.T, c *Cache, b *broken, _ func() int) {
 		n := 0
-		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			n++
 			return respond(fill, 200, fmt.Sprint("version ", n), "Cache-Control: max-age=60")
 		})
@@ -208,6 +210,6 @@ func TestBrokenDiskDoesNotBringBackTheOld(t *testing.T) {
 		expect(t, c, query("a", origin), Missed, "version 3") // on disk again
 		settle(c)
 		expect(t, c, query("a", origin), Hit, "version 3")
-		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.ids.last.Load(), []byte("version 3"))
+		storetest.Expect(t, c.disk, store.Key{Site: "s", ID: "a"}, c.versions.last.Load(), []byte("version 3"))
 	})
 }

@@ -14,7 +14,9 @@ func TestHeldIsAnsweredWhenNothingIsLeft(t *testing.T) {
 	text := string(storetest.Payload(1, 2<<20))
 	left := c.memory.Buffers.Left.Load()
 	c.memory.Buffers.Take(left)
-	held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text}) })
+	held := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+		return hold(fill, map[string]string{"": text})
+	})
 	expect(t, c, query("b", held), Missed, text)
 	settle(c)
 	c.memory.Buffers.Release(left)

@@ -44,7 +44,7 @@ type Cache struct {
 	memory    *memory.Store
 	disk      *disk.Store
 	purges    *purge.Sequence
-	ids       versionClock
+	versions  versionClock
 	maxObject int64
 	notify    func(string, error)
 
@@ -246,8 +246,8 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	if s == nil {
 		return nil, policy.NotMarked, storeKey
 	}
-	if s.ID > c.ids.last.Load() {
-		c.ids.saw(s.ID)
+	if s.Version > c.versions.last.Load() {
+		c.versions.saw(s.Version)
 	}
 	k := q.Key
 	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
@@ -256,7 +256,7 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 		mark = c.purges.Mark(k, s.PurgeEpoch)
 	}
 	if mark == policy.MarkedGone {
-		c.store.Remove(storeKey, s.ID)
+		c.store.Remove(storeKey, s.Version)
 		s.Release()
 		return nil, policy.NotMarked, storeKey
 	}
@@ -322,12 +322,12 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 // and no fill that began before. Many at once cost little more than one.
 func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
 
-// Lend frees n bytes of the memory tier at once, for a use outside of the cache until Repay.
+// ShrinkMemory frees n bytes of the memory tier at once, for a use outside of the cache until GrowMemory.
 // It is false, and lends nothing, where the tier has not that many.
-func (c *Cache) Lend(n int64) bool { return c.memory.Shrink(n) }
+func (c *Cache) ShrinkMemory(n int64) bool { return c.memory.Shrink(n) }
 
-// Repay ends a loan of n bytes.
-func (c *Cache) Repay(n int64) { c.memory.Grow(n) }
+// GrowMemory gives n borrowed bytes back.
+func (c *Cache) GrowMemory(n int64) { c.memory.Grow(n) }
 
 // Unclean reports whether the previous process did not close the disk tier, see
 // disk.Store.Unclean.

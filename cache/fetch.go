@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"pkgedge/cache/flight"
@@ -108,10 +110,10 @@ func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 }
 
 // newFlight makes a flight and counts its fill, which the caller starts. s.mu is held.
-// The flight is counted from the moment that it reads the purge sequence, see Holds. Close
+// The flight is counted from the moment that it reads the purge sequence, see Contains. Close
 // waits for each flight that was counted before s was closed.
 func (c *Cache) newFlight(s *flightShard, id flight.Key, uncollapsible bool) *flight.Flight {
-	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
+	f := flight.New(c.base, id, c.purges.Now.Load(), c.memory.Buffers, c.memory.Overflow)
 	if !uncollapsible {
 		s.joined[id] = f
 	}
@@ -162,8 +164,8 @@ func (c *Cache) fill(f *flight.Flight, q *Query, storeKey store.Key) {
 }
 
 // requestFor makes the request to the origin.
-func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) Ask {
-	a := Ask{Header: q.Header, Head: q.Method == http.MethodHead}
+func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) FetchRequest {
+	a := FetchRequest{Header: q.Header, Head: q.Method == http.MethodHead}
 	switch {
 	case a.Head:
 	case r == nil, why == policy.Complete && len(q.Ranges) > 0:
@@ -175,13 +177,13 @@ func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) Ask {
 			a.Range, a.IfRange = "bytes="+strconv.FormatInt(r.Span.Size, 10)+"-", tag
 		}
 	default:
-		a.ETag, a.LastModified = r.Header.Get("ETag"), r.Header.Get("Last-Modified")
+		a.ETag, a.LastModified = r.Validators()
 	}
 	return a
 }
 
 // fetchSafely turns a Fetcher's panic into an error, so that waiting requests end.
-func (c *Cache) fetchSafely(ctx context.Context, fetcher Fetcher, ask Ask, w *Fill) (err error) {
+func (c *Cache) fetchSafely(ctx context.Context, fetcher Fetcher, ask FetchRequest, w *Fill) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a fetch: %v", p)
@@ -196,4 +198,87 @@ func (q *Query) passInterim(status int, h map[string][]string) {
 	if q.Interim != nil {
 		q.Interim(status, h)
 	}
+}
+
+// flights has the fetches under way, in shards by the hash of their keys: requests for one
+// key meet in its shard, and requests for two keys rarely do.
+type flights struct {
+	seed   maphash.Seed
+	shards [64]flightShard
+}
+
+// flightShard is one shard. Under its mu only a Flight's own lock is taken, and nothing of
+// another package but flight and purge is called.
+type flightShard struct {
+	mu      sync.Mutex
+	joined  map[flight.Key]*flight.Flight // those that requests can join
+	filling map[flight.Key]int            // fills under way, also those for one client alone
+	closed  bool
+
+	_ [32]byte // two shards stand on two lines
+}
+
+func newFlights() *flights {
+	fs := &flights{seed: maphash.MakeSeed()}
+	for i := range fs.shards {
+		fs.shards[i].joined, fs.shards[i].filling = make(map[flight.Key]*flight.Flight), make(map[flight.Key]int)
+	}
+	return fs
+}
+
+// shard returns the shard of a key. All parts of a key share it.
+func (fs *flights) shard(site, id string) *flightShard {
+	h := maphash.String(fs.seed, id) ^ maphash.String(fs.seed, site)
+	return &fs.shards[h%uint64(len(fs.shards))]
+}
+
+// close prevents new flights.
+func (fs *flights) close() {
+	for i := range fs.shards {
+		s := &fs.shards[i]
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+	}
+}
+
+// fills says whether a response for the key is being fetched.
+func (fs *flights) fills(k store.Key) bool {
+	s := fs.shard(k.Site, k.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.filling[flight.Key{Site: k.Site, ID: k.ID}] > 0
+}
+
+// fillDone ends the count of a fill.
+func (fs *flights) fillDone(f *flight.Flight) {
+	s := fs.shard(f.Key.Site, f.Key.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := f.Key.Whole()
+	if s.filling[id]--; s.filling[id] == 0 {
+		delete(s.filling, id)
+	}
+}
+
+// remove takes a flight out of the map; a newer one for the same key stays.
+func (fs *flights) remove(f *flight.Flight) {
+	s := fs.shard(f.Key.Site, f.Key.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.joined[f.Key] == f {
+		delete(s.joined, f.Key)
+	}
+}
+
+// count is how many flights can be joined, and for how many keys fills are under way.
+func (fs *flights) count() (joined, filling int) {
+	for i := range fs.shards {
+		s := &fs.shards[i]
+		s.mu.Lock()
+		joined += len(s.joined)
+		filling += len(s.filling)
+		s.mu.Unlock()
+	}
+	return joined, filling
 }

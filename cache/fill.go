@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/cache/flight"
@@ -24,11 +25,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // every reader that has begun sees a broken body. Fetch bounds its own waits. ctx ends only
 // when no client can use the response any more, or the edge stops.
 type Fetcher interface {
-	Fetch(ctx context.Context, ask Ask, fill *Fill) error
+	Fetch(ctx context.Context, ask FetchRequest, fill *Fill) error
 }
 
-// Ask is a request of the cache to the origin.
-type Ask struct {
+// FetchRequest is a request of the cache to the origin.
+type FetchRequest struct {
 	Head bool // a HEAD, not a GET
 	// Header holds the client's selecting fields; read only, may be nil.
 	Header http.Header
@@ -59,20 +60,20 @@ type preferStale struct{ status int }
 func (p preferStale) Error() string { return "origin answered " + strconv.Itoa(p.status) }
 
 // Fill receives a response from a Fetcher: Respond and then Write for one that
-// is streamed, or Hold and then Part and Write for one that is released whole.
+// is streamed, or RespondWhole and then Part and Write for one that is released whole.
 type Fill struct {
 	c        *Cache
 	f        *flight.Flight
 	q        *Query
-	base     *store.Entry // the stored response that Ask's validators are of
+	base     *store.Entry // the stored response that the validators of asked are of
 	mark     policy.Mark
 	storeKey store.Key // of the new response
 
-	asked     Ask
+	asked     FetchRequest
 	requested time.Time
 	meta      *store.Meta
 	declared  int64
-	held      bool
+	whole     bool
 	renewed   bool
 	crc       uint32
 	tag       hash.Hash
@@ -97,7 +98,7 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 	}
 	if refused(status) && w.q.Request.Owner != "" && w.base != nil {
 		// An owner that the origin refuses gets no stale response in an outage.
-		w.c.store.Remove(w.storeKey, w.base.ID)
+		w.c.store.Remove(w.storeKey, w.base.Version)
 	}
 	if status == http.StatusPartialContent {
 		return w.partial(h, size)
@@ -126,11 +127,11 @@ func (w *Fill) releaseStreamed(size int64) {
 	w.f.Publish(w.meta)
 }
 
-// Hold begins a response that is released when it is complete, with up to that
+// RespondWhole begins a response that is released when it is complete, with up to that
 // many parts.
-func (w *Fill) Hold(status int, h http.Header, parts int) error {
+func (w *Fill) RespondWhole(status int, h http.Header, parts int) error {
 	w.beginResponse(status, h)
-	w.held = true
+	w.whole = true
 	w.tag = sha256.New()
 	w.meta.Parts = make([]store.Part, parts)
 	w.createWriter(-1)
@@ -146,7 +147,7 @@ func refused(status int) bool {
 func (w *Fill) beginResponse(status int, h http.Header) {
 	received := time.Now()
 	m := &store.Meta{
-		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, ID: w.c.ids.next(received),
+		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, Version: w.c.versions.next(received),
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
 	w.meta = m
@@ -168,8 +169,8 @@ func uncached(h, kept http.Header) http.Header {
 	return out
 }
 
-// createWriter opens a writer in the store for a response to be kept, and for a held
-// one in any case.
+// createWriter opens a writer in the store for a response to be kept, and in any case for one
+// that is released whole.
 func (w *Fill) createWriter(size int64) {
 	if w.f.Head().Kept {
 		w.meta.Site, w.meta.Key = w.storeKey.Site, w.storeKey.ID
@@ -179,12 +180,12 @@ func (w *Fill) createWriter(size int64) {
 		}
 		w.f.Uncache()
 	}
-	if w.held {
+	if w.whole {
 		w.f.SetOverflow()
 	}
 }
 
-// Part begins the next representation of a held response, ending the one
+// Part begins the next representation of a response that is released whole, ending the one
 // before. Each gets a strong ETag of its own over its bytes.
 func (w *Fill) Part(variant, contentType, encoding string) error {
 	w.endPart()
@@ -213,10 +214,10 @@ func (w *Fill) Write(p []byte) (int, error) {
 	if w.tag != nil {
 		w.tag.Write(p)
 	}
-	if w.declared >= 0 && w.f.Written()+int64(len(p)) > w.declared && !w.held {
+	if w.declared >= 0 && w.f.Written()+int64(len(p)) > w.declared && !w.whole {
 		return 0, errShort
 	}
-	return len(p), w.f.Write(p, w.held, w.c.maxObject)
+	return len(p), w.f.Write(p, w.whole, w.c.maxObject)
 }
 
 // renew ends in the stored response, freshened (RFC 9111 section 4.3.4). A
@@ -237,8 +238,8 @@ func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
 	m.Response = w.base.Freshened(h, w.requested, now)
-	m.ID, m.PurgeEpoch = w.c.ids.next(now), w.f.PurgeEpoch
-	if err := w.c.store.Freshen(w.storeKey, w.base.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
+	m.Version, m.PurgeEpoch = w.c.versions.next(now), w.f.PurgeEpoch
+	if err := w.c.store.Freshen(w.storeKey, w.base.Version, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)
 	}
 	return &m
@@ -271,7 +272,7 @@ func (w *Fill) commit() {
 		w.f.Finish(w.meta)
 		return
 	}
-	if !w.held && w.declared >= 0 && w.f.Written() != w.declared {
+	if !w.whole && w.declared >= 0 && w.f.Written() != w.declared {
 		w.f.Fail(errShort)
 		return
 	}
@@ -303,4 +304,27 @@ func memo(s *store.Entry, variant string) []byte {
 		}
 	}
 	return nil
+}
+
+// versionClock makes Versions that grow, also across restarts. The Version of each stored response
+// goes to saw before its replacement gets one, so that no step of the clock makes a new
+// response look older than the one it replaces.
+type versionClock struct{ last atomic.Uint64 }
+
+func (c *versionClock) next(now time.Time) uint64 {
+	for {
+		last := c.last.Load()
+		next := max(last+1, uint64(now.UnixNano()))
+		if c.last.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+func (c *versionClock) saw(version uint64) {
+	for last := c.last.Load(); version > last; last = c.last.Load() {
+		if c.last.CompareAndSwap(last, version) {
+			return
+		}
+	}
 }

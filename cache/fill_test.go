@@ -26,7 +26,7 @@ func hold(fill *Fill, parts map[string]string) error {
 
 // holdWith makes one with those fields.
 func holdWith(fill *Fill, parts map[string]string, lines ...string) error {
-	if err := fill.Hold(200, policytest.Fields(lines...), len(parts)); err != nil {
+	if err := fill.RespondWhole(200, policytest.Fields(lines...), len(parts)); err != nil {
 		return err
 	}
 	for _, variant := range slices.Sorted(maps.Keys(parts)) {
@@ -46,7 +46,7 @@ func holdWith(fill *Fill, parts map[string]string, lines ...string) error {
 func TestHeldIsReleasedWhenItIsWhole(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+		origin := &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			err := hold(fill, map[string]string{"full": "all of it", "abbreviated": "less"})
 			<-gate
 			return err
@@ -82,7 +82,7 @@ func TestHeldIsReleasedWhenItIsWhole(t *testing.T) {
 
 func TestHeldThatFailsIsSeenByNobody(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			return errors.Join(hold(fill, map[string]string{"": "wrong"}), errOrigin)
 		}))
 		if g := get(c, q); !errors.Is(g.err, errOrigin) {
@@ -98,7 +98,7 @@ func TestHeldThatFailsIsSeenByNobody(t *testing.T) {
 func TestNoTransformIsAnsweredInTheIdentityCoding(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		says := "Cache-Control: max-age=60"
-		origin := fetch(func(_ context.Context, ask Ask, fill *Fill) error {
+		origin := fetch(func(_ context.Context, ask FetchRequest, fill *Fill) error {
 			if ask.ETag != "" {
 				return fill.Respond(304, policytest.Fields(says), 0)
 			}
@@ -132,7 +132,7 @@ func TestHeldParts(t *testing.T) {
 			"full/": strings.Repeat("full ", 4000), "full/gzip": strings.Repeat("fg", 4000), "full/zstd": strings.Repeat("fz", 3000),
 			"abbreviated/": strings.Repeat("abbr ", 2000), "abbreviated/gzip": strings.Repeat("ag", 2000), "abbreviated/zstd": "",
 		}
-		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, parts) })
+		origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error { return hold(fill, parts) })
 		for round := range 2 { // live, and then stored
 			tags := make(map[string]bool)
 			for _, tt := range []struct {
@@ -183,7 +183,7 @@ func TestHeldThatNoTierTakes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := opened(t, config)
 				one, two := string(storetest.Payload(1, 700_000)), string(storetest.Payload(2, 900_000))
-				origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+				origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 					return hold(fill, map[string]string{"abbreviated": one, "full": two})
 				})
 				for variant, want := range map[string]string{"abbreviated": one, "full": two} {
@@ -200,7 +200,9 @@ func TestHeldThatNoTierTakes(t *testing.T) {
 
 func TestHeldThatIsNotToBeStored(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": "mine"}) }))
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+			return hold(fill, map[string]string{"": "mine"})
+		}))
 		q.Request.Control.NoStore = true
 		expect(t, c, q, Missed, "mine")
 		settle(c)
@@ -230,7 +232,7 @@ func TestRespondSetsWhatIsMissing(t *testing.T) {
 
 func TestRespondWithoutContent(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			return fill.Respond(204, policytest.Fields("Cache-Control: max-age=60"), -1)
 		}))
 		expect(t, c, q, Missed, "")
@@ -305,7 +307,9 @@ func TestRestartKeepsTheCache(t *testing.T) {
 		text := map[string]string{"small": "x", "large": string(storetest.Payload(1, 300_000)), "held": "held"}
 		from := func(id string) Fetcher {
 			if id == "held" {
-				return fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": text[id]}) })
+				return fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+					return hold(fill, map[string]string{"": text[id]})
+				})
 			}
 			return always(200, text[id], "Cache-Control: max-age=60", "X-A: 1")
 		}
@@ -336,7 +340,7 @@ func TestRestartKeepsTheCache(t *testing.T) {
 func TestRestartKeepsAFreshening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		origin := &counting{fetch: func(n int, _ context.Context, _ Ask, fill *Fill) error {
+		origin := &counting{fetch: func(n int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			if n == 1 {
 				return respond(fill, 200, "x", "Cache-Control: max-age=60", `Etag: "1"`)
 			}

@@ -28,7 +28,7 @@ func TestFlightIsOneFetchForAll(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		text := string(storetest.Payload(1, 300_000))
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+		origin := &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			<-gate
 			return respond(fill, 200, text, "Cache-Control: max-age=60")
 		}}
@@ -58,7 +58,7 @@ func TestFlightKeysAreApart(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
 		origin := func(text string) Fetcher {
-			return fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			return fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 				<-gate
 				return respond(fill, 200, text, "Cache-Control: max-age=60")
 			})
@@ -112,7 +112,7 @@ func expectEnd(t *testing.T, r io.Reader, want error) {
 func TestFlightFollowersReadBeforeItsEnd(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+		origin := &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1); err != nil {
 				return err
 			}
@@ -153,7 +153,7 @@ func TestFlightWhoeverLeavesHarmsNobody(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			both(t, func(t *testing.T, c *Cache) {
 				headers, rest := make(chan struct{}), make(chan struct{})
-				origin := &counting{fetch: func(_ int, ctx context.Context, _ Ask, fill *Fill) error {
+				origin := &counting{fetch: func(_ int, ctx context.Context, _ FetchRequest, fill *Fill) error {
 					<-headers
 					if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 10); err != nil {
 						return err
@@ -232,7 +232,7 @@ func TestFlightsEndWithTheCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		ended := make(chan struct{})
-		origin := fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
+		origin := fetch(func(ctx context.Context, _ FetchRequest, fill *Fill) error {
 			defer close(ended)
 			fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1)
 			io.WriteString(fill, "some")
@@ -243,7 +243,7 @@ func TestFlightsEndWithTheCache(t *testing.T) {
 		expectRead(t, r, "some")
 		waits := make(chan got)
 		go func() {
-			waits <- get(c, query("b", fetch(func(ctx context.Context, _ Ask, _ *Fill) error {
+			waits <- get(c, query("b", fetch(func(ctx context.Context, _ FetchRequest, _ *Fill) error {
 				<-ctx.Done()
 				return context.Cause(ctx)
 			})))

@@ -24,7 +24,7 @@ func TestFlightRefreshesOnceInTheBackground(t *testing.T) {
 		settle(c)
 		pass(2 * time.Minute)
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+		origin := &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			<-gate
 			if ask.ETag != `"1"` {
 				t.Errorf("asked with ETag %q", ask.ETag)
@@ -79,7 +79,7 @@ func TestFlightThatIsNotToBeShared(t *testing.T) {
 				gate := make(chan struct{})
 				wait := clients(c, 5, func(i int) *Query {
 					own := string(rune('a' + i))
-					return query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+					return query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 						<-gate
 						return respond(fill, 200, own, lines...)
 					}))
@@ -104,7 +104,7 @@ func TestFlightOfAnAuthorizedRequest(t *testing.T) {
 			gate := make(chan struct{})
 			wait := clients(c, 4, func(i int) *Query {
 				own := string(rune('a' + i))
-				q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+				q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 					<-gate
 					return respond(fill, 200, own, "Cache-Control: "+control)
 				}))
@@ -131,7 +131,7 @@ func TestFlightOfAnAuthorizedRequest(t *testing.T) {
 func TestFlightVary(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+		origin := &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			<-gate
 			return respond(fill, 200, ask.Header.Get("Accept"), "Cache-Control: max-age=60", "Vary: Accept")
 		}}
@@ -174,11 +174,11 @@ func TestFlightVary(t *testing.T) {
 func TestFlightNotModified(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		text := string(storetest.Payload(1, 300_000)) // more than the memory tier takes beside a disk
-		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
+		origin := &counting{fetch: func(n int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			if n == 1 {
-				return respond(fill, 200, text, "Cache-Control: max-age=60", `Etag: "1"`, "Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT", "X-A: 1")
+				return respond(fill, 200, text, "Cache-Control: max-age=60", `Etag: "1"`, "Last-Modified: Fri, 31 Dec 1999 00:00:00 GMT", "X-A: 1")
 			}
-			if ask.ETag != `"1"` || ask.LastModified != "Sat, 01 Jan 2000 00:00:00 GMT" {
+			if ask.ETag != `"1"` || ask.LastModified != "Fri, 31 Dec 1999 00:00:00 GMT" {
 				t.Errorf("asked with %q %q", ask.ETag, ask.LastModified)
 			}
 			return fill.Respond(304, policytest.Fields("Cache-Control: max-age=120", "X-A: 2"), 0)
@@ -213,7 +213,7 @@ func TestFlightNotModified(t *testing.T) {
 
 func TestFlightNotModifiedUnasked(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, nil, 0) }))
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error { return fill.Respond(304, nil, 0) }))
 		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
 			t.Errorf("got %v, want ErrUnasked", g)
 		}

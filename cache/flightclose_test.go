@@ -16,7 +16,7 @@ import (
 
 // A slow removal of a file delays no other request, not even one of the same key.
 func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
-	breaking := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+	breaking := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 		fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 10)
 		fill.Write([]byte("12345"))
 		return errOrigin
@@ -35,7 +35,7 @@ func TestFlightHoldsNoLockWhileAFileIsRemoved(t *testing.T) {
 			a.Close()
 		}},
 		{"when a held response moves into memory", func(c *Cache, h *fsystest.Hooks) {
-			get(c, query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			get(c, query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 				write := h.Write
 				h.Write = func(f *os.File, p []byte, off int64) (int, error) {
 					if filepath.Base(filepath.Dir(f.Name())) == "tmp" {

@@ -17,7 +17,7 @@ import (
 func TestFlightErrorIsForAll(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(int, context.Context, Ask, *Fill) error { <-gate; return errOrigin }}
+		origin := &counting{fetch: func(int, context.Context, FetchRequest, *Fill) error { <-gate; return errOrigin }}
 		wait := clients(c, 20, func(int) *Query { return query("a", origin) })
 		synctest.Wait()
 		close(gate)
@@ -40,7 +40,7 @@ func TestFlightErrorIsAnsweredByAStaleResponse(t *testing.T) {
 		settle(c)
 		pass(2 * time.Minute)
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(int, context.Context, Ask, *Fill) error { <-gate; return errOrigin }}
+		origin := &counting{fetch: func(int, context.Context, FetchRequest, *Fill) error { <-gate; return errOrigin }}
 		down := *q
 		down.Fetcher = origin
 		wait := clients(c, 20, func(int) *Query { return &down })
@@ -155,7 +155,7 @@ func TestFlightDesertedDoesNotCool(t *testing.T) {
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
-		q.Fetcher = fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
+		q.Fetcher = fetch(func(ctx context.Context, _ FetchRequest, fill *Fill) error {
 			if err := fill.Respond(200, policytest.Fields("Cache-Control: private"), -1); err != nil {
 				return err
 			}
@@ -178,7 +178,7 @@ func TestFlightPanicIsAnError(t *testing.T) {
 		var told error
 		c.notify = func(_ string, err error) { told = err }
 		for _, respond := range []bool{false, true} {
-			q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 				if respond {
 					fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1)
 					io.WriteString(fill, "some")
@@ -200,7 +200,7 @@ func TestFlightPanicIsAnError(t *testing.T) {
 
 func TestFlightWithoutAResponseIsAnError(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		q := query("a", fetch(func(context.Context, Ask, *Fill) error { return nil }))
+		q := query("a", fetch(func(context.Context, FetchRequest, *Fill) error { return nil }))
 		if g := get(c, q); g.err == nil {
 			t.Errorf("got %v", g)
 		}
@@ -211,7 +211,7 @@ func TestFlightFailingAfterTheHeadersIsNoEnd(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		for _, size := range []int64{-1, 100} {
 			gate := make(chan struct{})
-			origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 				if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), size); err != nil {
 					return err
 				}
@@ -239,7 +239,7 @@ func TestFlightFailingLeavesWhatIsStored(t *testing.T) {
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
-		q.Fetcher = fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		q.Fetcher = fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 100)
 			io.WriteString(fill, "ne")
 			return errOrigin
@@ -254,7 +254,7 @@ func TestFlightFailingLeavesWhatIsStored(t *testing.T) {
 func TestFlightOfAnotherLengthThanDeclared(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		for sent, declared := range map[string]int64{"short": 6, "long": 3, "x": 0} {
-			g := get(c, query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+			g := get(c, query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 				if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), declared); err != nil {
 					return err
 				}

@@ -23,17 +23,19 @@ func asking(control string) policy.Request {
 }
 
 // fetch is a scripted origin.
-type fetch func(ctx context.Context, ask Ask, fill *Fill) error
+type fetch func(ctx context.Context, ask FetchRequest, fill *Fill) error
 
-func (f fetch) Fetch(ctx context.Context, ask Ask, fill *Fill) error { return f(ctx, ask, fill) }
+func (f fetch) Fetch(ctx context.Context, ask FetchRequest, fill *Fill) error {
+	return f(ctx, ask, fill)
+}
 
 // counting counts the calls of an origin.
 type counting struct {
 	calls atomic.Int64
-	fetch func(n int, ctx context.Context, ask Ask, fill *Fill) error
+	fetch func(n int, ctx context.Context, ask FetchRequest, fill *Fill) error
 }
 
-func (c *counting) Fetch(ctx context.Context, ask Ask, fill *Fill) error {
+func (c *counting) Fetch(ctx context.Context, ask FetchRequest, fill *Fill) error {
 	return c.fetch(int(c.calls.Add(1)), ctx, ask, fill)
 }
 
@@ -55,7 +57,7 @@ func respond(fill *Fill, status int, body string, lines ...string) error {
 
 // always answers every fetch alike.
 func always(status int, body string, lines ...string) *counting {
-	return &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+	return &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 		return respond(fill, status, body, lines...)
 	}}
 }
@@ -64,7 +66,7 @@ var errOrigin = errors.New("origin is down")
 
 // failing is an origin that cannot be reached.
 func failing() *counting {
-	return &counting{fetch: func(int, context.Context, Ask, *Fill) error { return errOrigin }}
+	return &counting{fetch: func(int, context.Context, FetchRequest, *Fill) error { return errOrigin }}
 }
 
 // opened is a cache over a directory of its own, closed with the test.

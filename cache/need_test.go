@@ -27,7 +27,7 @@ func (f file) Needs() []*Query {
 
 // listing is an origin of documents whose part "list" is the number of their fetch.
 func listing(takes time.Duration) *counting {
-	return &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
+	return &counting{fetch: func(n int, _ context.Context, ask FetchRequest, fill *Fill) error {
 		pass(takes)
 		return hold(fill, map[string]string{"full": "everything", "list": fmt.Sprint("list ", n)})
 	}}
@@ -42,7 +42,7 @@ func listQuery(id string, from Fetcher) *Query {
 // checked answers with the list that the file is checked against, or with why there
 // is none.
 func checked(renew bool) fetch {
-	return func(ctx context.Context, _ Ask, fill *Fill) error {
+	return func(ctx context.Context, _ FetchRequest, fill *Fill) error {
 		doc, err := fill.Need(ctx, renew)
 		if err != nil {
 			doc = fmt.Append(nil, "unchecked: ", err)
@@ -120,7 +120,7 @@ func TestFillOutlivesTheFailureOfItsNeed(t *testing.T) {
 func TestWaitForANeedEndsWithItsContext(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		list := listQuery("list", listing(time.Minute))
-		hasty := fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
+		hasty := fetch(func(ctx context.Context, _ FetchRequest, fill *Fill) error {
 			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
 			if _, err := fill.Need(ctx, false); !errors.Is(err, context.DeadlineExceeded) {

@@ -26,7 +26,7 @@ func TestOwnersShareNothing(t *testing.T) {
 		owners := []string{"alice", "bob"}
 		origins := make(map[string]*counting)
 		for _, owner := range owners {
-			origins[owner] = &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+			origins[owner] = &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 				<-gate
 				if ask.ETag != "" {
 					t.Errorf("%s's fetch validates what somebody else has", owner)
@@ -129,7 +129,7 @@ func TestPurgeCoversEveryOwner(t *testing.T) {
 
 func TestValidateAsksBeforeEveryUse(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		origin := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
+		origin := &counting{fetch: func(n int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			if n > 1 && ask.ETag == `"1"` {
 				return fill.Respond(http.StatusNotModified, policytest.Fields("Cache-Control: max-age=3600"), 0)
 			}

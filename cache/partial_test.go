@@ -20,7 +20,7 @@ const digits = "0123456789"
 
 // ranged is an origin of digits that knows ranges.
 func ranged(tag string) *counting {
-	return &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+	return &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 		lines := []string{"Cache-Control: max-age=60", "Etag: " + tag}
 		if ask.Range == "" || ask.IfRange != "" && ask.IfRange != tag {
 			return respond(fill, 200, digits, lines...)
@@ -84,8 +84,8 @@ func TestPartialIsCompleted(t *testing.T) {
 		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")
 		settle(c)
 		origin := ranged(`"1"`)
-		asked := Ask{}
-		expect(t, c, query("a", fetch(func(ctx context.Context, ask Ask, fill *Fill) error {
+		asked := FetchRequest{}
+		expect(t, c, query("a", fetch(func(ctx context.Context, ask FetchRequest, fill *Fill) error {
 			asked = ask
 			return origin.Fetch(ctx, ask, fill)
 		})), Missed, digits)
@@ -143,7 +143,9 @@ func TestPartialIsNotRenewedUnasked(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		expect(t, c, part("0-4", ranged(`"1"`)), Missed, "01234")
 		settle(c)
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, policytest.Fields(), 0) }))
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+			return fill.Respond(304, policytest.Fields(), 0)
+		}))
 		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
 			t.Errorf("got %v, want ErrUnasked", g)
 		}
@@ -156,7 +158,9 @@ func TestNotModifiedWithoutValidators(t *testing.T) {
 		expect(t, c, q, Missed, "x")
 		settle(c)
 		pass(2 * time.Minute)
-		q.Fetcher = fetch(func(_ context.Context, _ Ask, fill *Fill) error { return fill.Respond(304, policytest.Fields(), 0) })
+		q.Fetcher = fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+			return fill.Respond(304, policytest.Fields(), 0)
+		})
 		if g := get(c, q); !errors.Is(g.err, ErrUnasked) {
 			t.Errorf("got %v, want ErrUnasked", g)
 		}
@@ -172,7 +176,7 @@ func headOf(from Fetcher) *Query {
 
 func TestHead(t *testing.T) {
 	head := func(lines ...string) *counting {
-		return &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+		return &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			if !ask.Head || ask.ETag != "" {
 				return errOrigin
 			}
@@ -222,7 +226,7 @@ func TestHead(t *testing.T) {
 func TestInterimIsPassedOn(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			fill.Interim(103, policytest.Fields("Link: </a>"))
 			<-gate
 			for range 2 * flight.MaxInterim {

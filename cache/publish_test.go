@@ -28,7 +28,7 @@ func TestPublishIsNotAnsweredByAnOlder404(t *testing.T) {
 					return q
 				}
 				wait := clients(c, 1, func(int) *Query {
-					return ask(fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+					return ask(fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 						<-gate
 						if err := fill.Respond(404, policytest.Fields(), -1); err != nil {
 							return err
@@ -46,7 +46,7 @@ func TestPublishIsNotAnsweredByAnOlder404(t *testing.T) {
 				if err := c.Purge(published); err != nil {
 					t.Fatal(err)
 				}
-				after := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+				after := &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 					pass(time.Second)
 					return respond(fill, 200, "there", "Cache-Control: max-age=60")
 				}}
@@ -76,7 +76,7 @@ func TestPublishIsNotAnsweredByAnOlder404(t *testing.T) {
 func TestPublishLeavesAFileThatIsBeingRead(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+		origin := &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			if err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 4); err != nil {
 				return err
 			}

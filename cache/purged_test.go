@@ -33,7 +33,7 @@ func TestPurged(t *testing.T) {
 					t.Errorf("purged, and yet %v", g)
 				}
 				storetest.Expect(t, c.store, one.Key, 0, nil) // its room is given back
-				two := query("a", &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+				two := query("a", &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 					if ask.ETag != "" {
 						t.Errorf("validates what is gone: %q", ask.ETag)
 					}
@@ -47,7 +47,7 @@ func TestPurged(t *testing.T) {
 		t.Run(name+" soft", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := opened(t, config)
-				fetches := &counting{fetch: func(n int, _ context.Context, ask Ask, fill *Fill) error {
+				fetches := &counting{fetch: func(n int, _ context.Context, ask FetchRequest, fill *Fill) error {
 					if n == 1 {
 						return respond(fill, 200, "one", "Cache-Control: max-age=60", `Etag: "1"`)
 					}
@@ -82,7 +82,7 @@ func TestPurgeBeatsAFillThatBeganBefore(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := opened(t, config)
 				gate := make(chan struct{})
-				origin := &counting{fetch: func(n int, _ context.Context, _ Ask, fill *Fill) error {
+				origin := &counting{fetch: func(n int, _ context.Context, _ FetchRequest, fill *Fill) error {
 					text := "old"
 					if n == 1 {
 						<-gate // the old bytes were on their way when the purge came

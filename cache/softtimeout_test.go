@@ -20,7 +20,7 @@ func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
 		pass(2 * time.Minute)
 
 		gate := make(chan struct{})
-		slow := &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+		slow := &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			if !ask.Stale {
 				t.Error("the origin was not told that there is a stale answer")
 			}
@@ -44,7 +44,7 @@ func TestAStaleAnswerIsNotWaitedForLong(t *testing.T) {
 
 func TestWhoeverHasNoStaleAnswerWaits(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		late := &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+		late := &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			if ask.Stale {
 				t.Error("the origin was told of a stale answer that there is not")
 			}
@@ -68,7 +68,7 @@ func TestAQuickValidationIsWaitedFor(t *testing.T) {
 		expect(t, c, q, Missed, "old")
 		settle(c)
 		pass(2 * time.Minute)
-		q.Fetcher = &counting{fetch: func(_ int, _ context.Context, _ Ask, fill *Fill) error {
+		q.Fetcher = &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			pass(600 * time.Millisecond)
 			return respond(fill, 200, "new", "Cache-Control: max-age=60")
 		}}
@@ -89,7 +89,7 @@ func TestWhoeverLosesItsStaleAnswerWaits(t *testing.T) {
 			"that fails": func() error { pass(500 * time.Millisecond); return errOrigin },
 		} {
 			q := *q
-			q.Fetcher = &counting{fetch: func(_ int, _ context.Context, ask Ask, fill *Fill) error {
+			q.Fetcher = &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, fill *Fill) error {
 				if ask.Stale {
 					return validation()
 				}

@@ -48,7 +48,7 @@ func storm(b *testing.B, total, disk int64) {
 	bodies := [10][]byte{1: storetest.Payload(2, 300<<10), 3: storetest.Payload(3, 2<<20)}
 	bodies[2] = bodies[1]
 	small := storetest.Payload(1, 8<<10)
-	origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+	origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 		body := bodies[fill.q.Key.ID[len(fill.q.Key.ID)-1]-'0']
 		if body == nil {
 			body = small

@@ -18,7 +18,7 @@ import (
 func TestValidationKeepsTheLastCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := opened(t, nil)
-		q := query("a", fetch(func(_ context.Context, ask Ask, fill *Fill) error {
+		q := query("a", fetch(func(_ context.Context, ask FetchRequest, fill *Fill) error {
 			if ask.ETag != "" {
 				return fill.Respond(304, policytest.Fields("Cache-Control: max-age=60"), 0)
 			}
@@ -32,12 +32,12 @@ func TestValidationKeepsTheLastCopy(t *testing.T) {
 		settle(c)
 		expect(t, c, query("a", failing()), Hit, "A") // and that hit has it written
 		settle(c)
-		storetest.Expect(t, c.disk, q.Key, storetest.IDOf(c.store, q.Key), []byte("A"))
+		storetest.Expect(t, c.disk, q.Key, storetest.VersionOf(c.store, q.Key), []byte("A"))
 	})
 }
 
 // A hit in memory does not wait for the write to disk after a pause; Close does. Before the
-// write ends, Holds sees the response, also after it left memory.
+// write ends, Contains sees the response, also after it left memory.
 func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := fsystest.NewHooks()
@@ -60,13 +60,13 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 		}
 		synctest.Wait()
 		c.memory.Forget(k.Sum()) // as evicted
-		if !c.Holds(k) {
-			t.Error("Holds says no, and then it is stored")
+		if !c.Contains(k) {
+			t.Error("Contains says no, and then it is stored")
 		}
 		close(hang)
 		settle(c)
-		storetest.Expect(t, c.disk, k, storetest.IDOf(c.disk, k), []byte("A"))
-		if !c.Holds(k) {
+		storetest.Expect(t, c.disk, k, storetest.VersionOf(c.disk, k), []byte("A"))
+		if !c.Contains(k) {
 			t.Error("the copy is not counted right")
 		}
 		if renames < 1 || renames > 2 { // the directory may be made between two
@@ -75,7 +75,7 @@ func TestHitInMemoryDoesNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// Holds sees a response that moves from disk to memory, whichever it looks at first:
+// Contains sees a response that moves from disk to memory, whichever it looks at first:
 // it is called while the response moves, or it moves between its looks.
 func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 	k, b := store.Key{Site: "s", ID: "a"}, []byte("body")
@@ -106,12 +106,12 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 		held := false
 		opening(func() bool { return c.memory.Has(k.Sum()) }, func() {}, func() {
 			storetest.EvictAll(t, c.disk) // it has been seen there for the last time
-			held = c.Holds(k)
+			held = c.Contains(k)
 		})
 		c.store.Get(k).Release()
 		c.memory.Wait()
-		if !held || !c.Holds(k) {
-			t.Errorf("held %v, and after that %v", held, c.Holds(k))
+		if !held || !c.Contains(k) {
+			t.Errorf("held %v, and after that %v", held, c.Contains(k))
 		}
 	})
 	t.Run("between", func(t *testing.T) {
@@ -120,8 +120,8 @@ func TestHoldsWhatIsBeingPromoted(t *testing.T) {
 			c.store.Get(k).Release()
 			storetest.EvictAll(t, c.disk)
 		}, func() {})
-		if !c.Holds(k) {
-			t.Error("Holds says no")
+		if !c.Contains(k) {
+			t.Error("Contains says no")
 		}
 		c.memory.Wait()
 		storetest.Expect(t, c.memory, k, 1, b)

@@ -54,7 +54,7 @@ func TestWhatIsNotConfirmedIsNotUsed(t *testing.T) {
 				expect(t, c, owned(tt.stored, always(200, "stored", "Cache-Control: max-age=60")), Missed, "stored")
 				settle(c)
 				pass(time.Hour)
-				origin := &counting{fetch: func(_ int, _ context.Context, ask Ask, _ *Fill) error {
+				origin := &counting{fetch: func(_ int, _ context.Context, ask FetchRequest, _ *Fill) error {
 					if ask.Stale != (!tt.validate && tt.stored == "alice") {
 						t.Errorf("Stale is %v", ask.Stale)
 					}

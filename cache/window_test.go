@@ -25,7 +25,7 @@ type large struct {
 	size  int64 // declared
 }
 
-func (l *large) Fetch(ctx context.Context, _ Ask, fill *Fill) error {
+func (l *large) Fetch(ctx context.Context, _ FetchRequest, fill *Fill) error {
 	l.calls++
 	l.sent, l.ended = 0, nil
 	err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), l.size)
@@ -211,7 +211,7 @@ func TestWindowOfAStalledOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := opened(t, tooLarge)
 		var ended error
-		a, err := c.Get(t.Context(), query("a", fetch(func(ctx context.Context, _ Ask, fill *Fill) error {
+		a, err := c.Get(t.Context(), query("a", fetch(func(ctx context.Context, _ FetchRequest, fill *Fill) error {
 			fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), 1<<20)
 			<-ctx.Done() // before the first byte
 			ended = context.Cause(ctx)
@@ -231,7 +231,7 @@ func TestWindowOfAStalledOrigin(t *testing.T) {
 func TestWindowReaderIsBoundByItsClient(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		origin := fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		origin := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			err := fill.Respond(200, policytest.Fields("Cache-Control: max-age=60"), -1)
 			<-gate
 			return err
@@ -270,7 +270,9 @@ func TestDiskDeletedWhileRunning(t *testing.T) {
 			expect(t, c, query("a", origin), Missed, text)
 			settle(c)
 		}
-		held := fetch(func(_ context.Context, _ Ask, fill *Fill) error { return hold(fill, map[string]string{"": "held"}) })
+		held := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
+			return hold(fill, map[string]string{"": "held"})
+		})
 		expect(t, c, query("b", held), Missed, "held")
 		if told == 0 {
 			t.Error("nobody was told")

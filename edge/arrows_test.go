@@ -245,6 +245,7 @@ var testArrows = map[string][]arrow{
 		{"edge/redact", "a body that is too large to be rewritten"},
 		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
+		{"origin/kind/kindtest", "every way to write the slashes of a path"},
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},

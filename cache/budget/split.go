@@ -5,7 +5,7 @@ package budget
 // docs/decisions/0008 has the figures.
 type Shares struct {
 	// Tier is for the memory tier: bodies, fields, ristretto's counters, and the disk
-	// tier's index. Borrowed bytes come out of it, see Cache.Lend.
+	// tier's index. Borrowed bytes come out of it, see Cache.Shrink.
 	Tier int64
 	// InFlight is for bodies that are in memory and not in the tier, see Buffers.
 	InFlight int64

@@ -219,7 +219,7 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 	d.Index.Remove(sum)
 }
 
-// Remove removes the response with that ID.
+// Remove removes the response with that Version.
 func (d *Store) Remove(k store.Key, id uint64) {
 	sum := k.Sum()
 	keyLock := d.KeyLock(sum)
@@ -230,7 +230,7 @@ func (d *Store) Remove(k store.Key, id uint64) {
 		return
 	}
 	f.Close()
-	if h.Meta.ID != id || h.Meta.Site != k.Site || h.Meta.Key != k.ID {
+	if h.Meta.Version != id || h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		return
 	}
 	d.Index.Discover(sum, onDisk(info.Size()), visitsOf(k))

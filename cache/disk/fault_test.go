@@ -80,7 +80,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 			k := store.Key{Site: "s", ID: name}
 			if s := d.Get(k); s != nil {
 				s.Release()
-				d.Remove(k, s.ID)
+				d.Remove(k, s.Version)
 			}
 		}
 		d.Close()

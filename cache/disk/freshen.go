@@ -42,7 +42,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
 	defer f.Close()
-	if h.Meta.ID != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
+	if h.Meta.Version != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
 		return store.ErrGone
 	}
 	verified := d.Index.Verified(sum, fsys.ChangeTime(info))

@@ -73,7 +73,7 @@ func TestRecordTornSlot(t *testing.T) {
 		changed++
 		torn := append(bytes.Clone(after[:at]), before[at:]...)
 		h, err := record.ReadHead(bytes.NewReader(torn), int64(len(torn)), make([]byte, record.FrontSize))
-		if err != nil || h.Meta.ID != 2 {
+		if err != nil || h.Meta.Version != 2 {
 			t.Fatalf("cut at %d: %v", at, err)
 		}
 	}
@@ -163,7 +163,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 					copy(file[w.off:], w.bytes)
 				}
 				h, err := record.ReadHead(bytes.NewReader(file), int64(len(file)), make([]byte, record.FrontSize))
-				if err != nil || h.Meta.ID != 2 || len(h.Meta.Header.Get("X-Long")) != before {
+				if err != nil || h.Meta.Version != 2 || len(h.Meta.Header.Get("X-Long")) != before {
 					t.Fatalf("write %d cut after %d bytes: %v", i, n, err)
 				}
 			}
@@ -174,7 +174,7 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 		for _, file := range [][]byte{bytes.Clone(old), holes} {
 			copy(file[writes[1].off:], writes[1].bytes)
 			h, err := record.ReadHead(bytes.NewReader(file), int64(len(file)), make([]byte, record.FrontSize))
-			if err != nil || h.Meta.ID != 2 {
+			if err != nil || h.Meta.Version != 2 {
 				t.Errorf("a slot whose Meta never arrived: %v", err)
 			}
 		}

@@ -59,11 +59,11 @@ func TestDiskKilled(t *testing.T) {
 			if s == nil {
 				t.Fatalf("round %d: commit %d is lost", round, i)
 			}
-			if n := int(s.ID) - 1; n != i && n != i+20 || string(storetest.Bytes(t, s)) != string(storetest.Payload(n, 1000*(n%90))) {
-				t.Errorf("round %d: commit %d has ID %d, or other bytes", round, i, s.ID)
+			if n := int(s.Version) - 1; n != i && n != i+20 || string(storetest.Bytes(t, s)) != string(storetest.Payload(n, 1000*(n%90))) {
+				t.Errorf("round %d: commit %d has ID %d, or other bytes", round, i, s.Version)
 			}
 			s.Release()
-			d.Remove(k, s.ID)
+			d.Remove(k, s.Version)
 		}
 		d.Scan(nil)
 		if _, count := storetest.Files(t, dir); count > 1 || d.Index.Count.Load() != int64(count) { // one may be newer than its line

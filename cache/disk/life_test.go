@@ -14,8 +14,8 @@ import (
 // history has the operations on each key, and so the responses that may be found: after a
 // failed operation, the one before or the one it was to bring.
 type history struct {
-	bodies map[string]map[uint64][]byte // by key and ID, committed or tried
-	sure   map[string]uint64            // the ID that must be found; 0 where the response may be gone
+	bodies map[string]map[uint64][]byte // by key and Version, committed or tried
+	sure   map[string]uint64            // the Version that must be found; 0 where the response may be gone
 	maybe  map[string][]uint64          // others that may be found instead
 }
 
@@ -48,11 +48,11 @@ func (h *history) check(t *testing.T, s store.Store, strict bool) {
 			}
 			continue
 		}
-		if have.ID != h.sure[id] && !slices.Contains(h.maybe[id], have.ID) {
-			t.Errorf("%s has ID %d, want %d or one of %d", id, have.ID, h.sure[id], h.maybe[id])
+		if have.Version != h.sure[id] && !slices.Contains(h.maybe[id], have.Version) {
+			t.Errorf("%s has ID %d, want %d or one of %d", id, have.Version, h.sure[id], h.maybe[id])
 		}
-		if !bytes.Equal(storetest.Bytes(t, have), versions[have.ID]) {
-			t.Errorf("%s with ID %d has other bytes than were written", id, have.ID)
+		if !bytes.Equal(storetest.Bytes(t, have), versions[have.Version]) {
+			t.Errorf("%s with ID %d has other bytes than were written", id, have.Version)
 		}
 		have.Release()
 	}

@@ -67,13 +67,13 @@ func TestFresheningKeepsTheVerification(t *testing.T) {
 	m := storetest.Meta(k, 1, content)
 	storetest.Write(t, d, k, m, content)
 	renewed := *m
-	renewed.ID = 2
+	renewed.Version = 2
 	if err := d.Freshen(k, 1, &renewed); err != nil {
 		t.Fatal(err)
 	}
 	s := d.Find(k, k.Sum())
 	defer s.Release()
-	if s == nil || s.ID != 2 {
+	if s == nil || s.Version != 2 {
 		t.Fatal("not freshened")
 	}
 	if !s.verified {

@@ -138,7 +138,9 @@ func (f *Flight) Drop() {
 	}
 	writer, stored := f.writer, f.head.Stored
 	f.writer, f.head.Stored = nil, nil
-	f.window.drop()
+	if f.window.blocks != nil {
+		f.window.drop()
+	}
 	f.mu.Unlock()
 	if writer != nil {
 		writer.Abort()

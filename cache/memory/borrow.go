@@ -2,15 +2,6 @@ package memory
 
 import "pkgedge/cache/budget"
 
-// resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
-// ristretto evicts down to it with its next writes.
-func (m *Store) resize() {
-	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
-	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
-		m.values.UpdateMaxCost(share)
-	}
-}
-
 // Shrink frees n bytes of the tier at once for a borrower, until Grow returns them. It is
 // false, and borrows nothing, where the tier has not that many.
 func (m *Store) Shrink(n int64) bool {
@@ -42,8 +33,8 @@ func (m *Store) evict(n int64) {
 		})
 	}
 	for _, r := range gone {
-		m.shard(r.Sum).drop(r.Sum, r.ID)
-		m.values.Del(slot(r.Sum, r.ID))
+		m.shard(r.Sum).drop(r.Sum, r.Version)
+		m.values.Del(slot(r.Sum, r.Version))
 	}
 	if len(gone) > 0 {
 		m.values.Wait() // or the next Shrink would find them still counted

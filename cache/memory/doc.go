@@ -1,8 +1,8 @@
 // Package memory is the memory tier: small stored responses in ristretto.
 //
-// ristretto decides nothing. It drops and reorders writes, so its key holds the ID of a
+// ristretto decides nothing. It drops and reorders writes, so its key holds the Version of a
 // commit, under which one immutable value can exist, and an index of the package's own
-// says which ID is current. A value that ristretto does not have is a miss.
+// says which Version is current. A value that ristretto does not have is a miss.
 //
 // A front answers most look-ups without a lock, from the residents that are known to be
 // current.

@@ -12,13 +12,13 @@ import (
 // has one slot for each of the keys' hashes that fall on it. A slot has a resident that a
 // full look-up found there, or none.
 //
-// A resident in a slot is the current one as long as its shard's version is the one that
-// the full look-up saw: the version grows with each change of which ID is current.
+// A resident in a slot is the current one as long as its shard's generation is the one that
+// the full look-up saw: the generation grows with each change of which Version is current.
 //
-//	look-up: sees version 7 and ID 1 under the shard's lock, finds the resident of ID 1,
+//	look-up: sees generation 7 and Version 1 under the shard's lock, finds the resident of Version 1,
 //	         notes 7 in it, and gives it a slot
-//	commit:  makes ID 2 current, version 8
-//	look-up: finds ID 1 in the slot and 7 is not 8: does a full look-up
+//	commit:  makes Version 2 current, generation 8
+//	look-up: finds Version 1 in the slot and 7 is not 8: does a full look-up
 //
 // ristretto evicts by how often it was asked for a value, so it is asked in one hit of
 // sampled. The others would add nothing: its counters end at 15.
@@ -50,27 +50,27 @@ func (f *front) slot(k store.Key) *atomic.Pointer[Resident] {
 // get returns the key's resident if it is known to be current.
 func (f *front) get(k store.Key) *Resident {
 	r := f.slot(k).Load()
-	if r == nil || r.Key.ID != k.ID || r.Key.Site != k.Site || r.version.Load() != r.shard.version.Load() {
+	if r == nil || r.Key.ID != k.ID || r.Key.Site != k.Site || r.generation.Load() != r.shard.generation.Load() {
 		return nil
 	}
 	return r
 }
 
-// put gives a resident its slot, which was current at that version of its shard.
-func (f *front) put(r *Resident, version uint64) {
-	if r.version.Load() != version {
-		r.version.Store(version)
+// put gives a resident its slot, which was current at that generation of its shard.
+func (f *front) put(r *Resident, generation uint64) {
+	if r.generation.Load() != generation {
+		r.generation.Store(generation)
 	}
 	s := f.slot(r.Key)
 	if s.Load() != r {
 		s.Store(r)
 	}
 	// Where it has left meanwhile, drop may have come before it had the slot.
-	if r.shard.version.Load() != version {
+	if r.shard.generation.Load() != generation {
 		f.drop(r)
 	}
 }
 
-// drop empties the slot of a resident that has left ristretto. The version of its shard
+// drop empties the slot of a resident that has left ristretto. The generation of its shard
 // has grown before, so that put sees that, or drop sees put's resident.
 func (f *front) drop(r *Resident) { f.slot(r.Key).CompareAndSwap(r, nil) }

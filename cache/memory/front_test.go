@@ -21,7 +21,7 @@ func opened(t testing.TB) *Store {
 }
 
 func meta(k store.Key, id uint64, size int64) *store.Meta {
-	return &store.Meta{Site: k.Site, Key: k.ID, ID: id, Parts: []store.Part{{Size: size}}}
+	return &store.Meta{Site: k.Site, Key: k.ID, Version: id, Parts: []store.Part{{Size: size}}}
 }
 
 // After any end of a response, the front does not answer with it any more, and does not keep
@@ -51,12 +51,12 @@ func TestFrontForgets(t *testing.T) {
 			end(m)
 			m.Wait()
 			if have := m.Hit(k); have != nil {
-				t.Errorf("answers with the response %d", have.ID)
+				t.Errorf("answers with the response %d", have.Version)
 			}
 			if have := m.front.slot(k).Load(); have == r {
 				t.Error("keeps its bytes")
 			}
-			m.front.put(r, r.version.Load()) // by a look-up that found it before
+			m.front.put(r, r.generation.Load()) // by a look-up that found it before
 			if m.Hit(k) != nil || m.front.slot(k).Load() != nil {
 				t.Error("a late look-up brings it back")
 			}
@@ -106,8 +106,8 @@ func TestFrontWhileWriting(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for least := uint64(0); least < 3000; least = committed.Load() {
-				if e := m.Get(k); e != nil && e.ID < least {
-					t.Errorf("found %d after %d was committed", e.ID, least)
+				if e := m.Get(k); e != nil && e.Version < least {
+					t.Errorf("found %d after %d was committed", e.Version, least)
 					return
 				}
 			}

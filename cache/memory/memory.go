@@ -19,9 +19,9 @@ import (
 //
 // ristretto drops writes, reorders them, and can bring a deleted value back: tests of this
 // package show all three. So it decides nothing here: its key
-// is (sum, Meta.ID), under which exactly one immutable value can ever exist, and
-// currents has the ID of the stored response. A value that ristretto does not have
-// is a miss. A value of an older ID is never looked up.
+// is (sum, Meta.Version), under which exactly one immutable value can ever exist, and
+// currents has the Version of the stored response. A value that ristretto does not have
+// is a miss. A value of an older Version is never looked up.
 type Store struct {
 	values  *ristretto.Cache[uint64, *Resident]
 	largest int64 // bytes of the largest response that fits
@@ -37,13 +37,13 @@ type Store struct {
 	IndexOverhead func() int64 // bytes of the disk tier's index
 }
 
-// currents maps sums to the ID of the stored response, for the values set in ristretto.
+// currents maps sums to the Version of the stored response, for the values set in ristretto.
 // ristretto's evictions remove entries, which bounds it.
 type currents struct {
-	// version grows with each change of an ID in ids. It changes under mu, and the
+	// generation grows with each change of a Version in versions. It changes under mu, and the
 	// front reads it without. The padding keeps it off the line that mu writes.
-	version atomic.Uint64
-	_       [56]byte
+	generation atomic.Uint64
+	_          [56]byte
 
 	mu sync.Mutex
 	// changes counts puts and forgets. A copy from the disk is promoted only when
@@ -52,9 +52,9 @@ type currents struct {
 	//	reader: misses in memory, opens v1 on disk
 	//	writer: commits v2, put; v2 is evicted from memory
 	//	reader: puts v1 — and memory would answer with it
-	changes uint64
-	ids     map[store.Sum]uint64
-	moving  map[store.Sum]int // copies between the tiers under way, see Holds
+	changes  uint64
+	versions map[store.Sum]uint64
+	moving   map[store.Sum]int // copies between the tiers under way, see Contains
 }
 
 // Resident is a response in memory, and its own Body. It is immutable, so that a hit
@@ -68,8 +68,8 @@ type Resident struct {
 
 	Visit sieve.Visit // of the copy on disk
 
-	shard   *currents
-	version atomic.Uint64 // of the shard, when this was the current response; see front
+	shard      *currents
+	generation atomic.Uint64 // of the shard, when this was the current response; see front
 }
 
 func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bool) *Resident {
@@ -121,7 +121,7 @@ func New(s budget.Shares) (*Store, error) {
 		IndexOverhead: func() int64 { return 0 },
 	}
 	for i := range m.shards {
-		m.shards[i].ids, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
+		m.shards[i].versions, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
 	}
 	// About 30 counters for each object that fits: the sketch's four rows
 	// carry the information of one.
@@ -130,7 +130,7 @@ func New(s budget.Shares) (*Store, error) {
 	m.share = max(s.Tier-5*counters-m.front.size(), budget.MinTier)
 	drop := func(item *ristretto.Item[*Resident]) {
 		if r := item.Value; r != nil {
-			m.shard(r.Sum).drop(r.Sum, r.ID)
+			m.shard(r.Sum).drop(r.Sum, r.Version)
 		}
 	}
 	var err error
@@ -158,13 +158,13 @@ func (m *Store) shard(s store.Sum) *currents { return &m.shards[s[15]%64] }
 func (c *currents) drop(s store.Sum, id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ids[s] == id {
-		delete(c.ids, s)
-		c.version.Add(1)
+	if c.versions[s] == id {
+		delete(c.versions, s)
+		c.generation.Add(1)
 	}
 }
 
-// slot mixes the sum, which is already a digest, with the ID.
+// slot mixes the sum, which is already a digest, with the Version.
 func slot(s store.Sum, id uint64) uint64 {
 	h := id * 0x9e3779b97f4a7c15
 	for i := range 8 {
@@ -178,7 +178,7 @@ func slot(s store.Sum, id uint64) uint64 {
 func (m *Store) Hit(k store.Key) *Resident {
 	r := m.front.get(k)
 	if r != nil && rand.Uint32()%sampled == 0 {
-		m.values.Get(slot(r.Sum, r.ID))
+		m.values.Get(slot(r.Sum, r.Version))
 	}
 	return r
 }
@@ -187,22 +187,22 @@ func (m *Store) Hit(k store.Key) *Resident {
 func (m *Store) Lookup(k store.Key, sum store.Sum) (*Resident, uint64) {
 	c := m.shard(sum)
 	c.mu.Lock()
-	id, ok := c.ids[sum]
-	ticket, version := c.changes, c.version.Load()
+	id, ok := c.versions[sum]
+	ticket, generation := c.changes, c.generation.Load()
 	c.mu.Unlock()
 	if !ok {
 		return nil, ticket
 	}
 	r, ok := m.values.Get(slot(sum, id))
-	if !ok || r.ID != id || r.Key.Site != k.Site || r.Key.ID != k.ID {
+	if !ok || r.Version != id || r.Key.Site != k.Site || r.Key.ID != k.ID {
 		return nil, ticket
 	}
-	m.front.put(r, version)
+	m.front.put(r, generation)
 	return r, ticket
 }
 
-// Takes reports whether a response is small enough.
-func (m *Store) Takes(meta *store.Meta) bool {
+// Fits reports whether a response is small enough.
+func (m *Store) Fits(meta *store.Meta) bool {
 	return meta.Size()+meta.Overhead() <= m.largest
 }
 
@@ -212,11 +212,11 @@ func (m *Store) Put(k store.Key, meta *store.Meta, data []byte, sole bool) {
 	c := m.shard(sum)
 	c.mu.Lock()
 	c.changes++
-	before, had := c.ids[sum]
-	newer := before < meta.ID
+	before, had := c.versions[sum]
+	newer := before < meta.Version
 	if newer {
-		c.ids[sum] = meta.ID
-		c.version.Add(1)
+		c.versions[sum] = meta.Version
+		c.generation.Add(1)
 	}
 	c.mu.Unlock()
 	if !newer {
@@ -233,25 +233,34 @@ func (m *Store) set(r *Resident) {
 	r.shard = m.shard(r.Sum)
 	n := r.cost() + queuing
 	if m.Buffers.Take(n) {
-		if m.values.Set(slot(r.Sum, r.ID), r, 0) {
+		if m.values.Set(slot(r.Sum, r.Version), r, 0) {
 			return
 		}
 		m.Buffers.Release(n)
 	}
-	r.shard.drop(r.Sum, r.ID)
+	r.shard.drop(r.Sum, r.Version)
+}
+
+// resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
+// ristretto evicts down to it with its next writes.
+func (m *Store) resize() {
+	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
+	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
+		m.values.UpdateMaxCost(share)
+	}
 }
 
 // Promote keeps a copy of a response read from the disk, if nothing changed
 // since the look-up that gave the ticket, and returns the copy to serve.
 func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
 	r := NewResident(k, k.Sum(), meta, data, false)
-	m.values.Get(slot(r.Sum, meta.ID)) // counts an access, by which ristretto admits
+	m.values.Get(slot(r.Sum, meta.Version)) // counts an access, by which ristretto admits
 	c := m.shard(r.Sum)
 	c.mu.Lock()
-	taken := c.changes == ticket && c.ids[r.Sum] < meta.ID
+	taken := c.changes == ticket && c.versions[r.Sum] < meta.Version
 	if taken {
-		c.ids[r.Sum] = meta.ID
-		c.version.Add(1)
+		c.versions[r.Sum] = meta.Version
+		c.generation.Add(1)
 	}
 	c.mu.Unlock()
 	if taken {
@@ -260,7 +269,7 @@ func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byt
 	return &r.Entry
 }
 
-// Freshen renews the Meta of the response with the old ID, if memory has it and it is the
+// Freshen renews the Meta of the response with the old Version, if memory has it and it is the
 // current one.
 func (m *Store) Freshen(k store.Key, old uint64, meta *store.Meta) error {
 	return m.Renew(k, old, meta, true)
@@ -270,16 +279,16 @@ func (m *Store) Freshen(k store.Key, old uint64, meta *store.Meta) error {
 func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) error {
 	sum := k.Sum()
 	r, ok := m.values.Get(slot(sum, old))
-	if !ok || r.ID != old || !store.SameBytes(r.Meta, meta) {
+	if !ok || r.Version != old || !store.SameBytes(r.Meta, meta) {
 		return store.ErrGone
 	}
 	c := m.shard(sum)
 	c.mu.Lock()
-	current := c.ids[sum] == old
+	current := c.versions[sum] == old
 	if current {
 		c.changes++
-		c.ids[sum] = meta.ID
-		c.version.Add(1)
+		c.versions[sum] = meta.Version
+		c.generation.Add(1)
 	}
 	c.mu.Unlock()
 	if !current {
@@ -293,9 +302,9 @@ func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) erro
 
 // Saved records that the disk has a copy now.
 func (m *Store) Saved(r *Resident) {
-	if m.Current(r.Sum, r.ID) {
+	if m.Current(r.Sum, r.Version) {
 		m.set(NewResident(r.Key, r.Sum, r.Meta, r.Data, false))
-		m.shard(r.Sum).version.Add(1) // the front may have the one that is OnlyHere
+		m.shard(r.Sum).generation.Add(1) // the front may have the one that is OnlyHere
 	}
 }
 
@@ -304,7 +313,7 @@ func (m *Store) Current(sum store.Sum, id uint64) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ids[sum] == id
+	return c.versions[sum] == id
 }
 
 // BeginCopy records that a copy from one tier to the other begins. EndCopy ends it.
@@ -324,19 +333,19 @@ func (m *Store) EndCopy(sum store.Sum) {
 	}
 }
 
-// OnlyHere reports whether memory alone has the response with that ID.
+// OnlyHere reports whether memory alone has the response with that Version.
 func (m *Store) OnlyHere(sum store.Sum, id uint64) bool {
 	r, ok := m.values.Get(slot(sum, id))
-	return ok && r.OnlyHere && r.Sum == sum && r.ID == id
+	return ok && r.OnlyHere && r.Sum == sum && r.Version == id
 }
 
 func (m *Store) Forget(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
-	id, ok := c.ids[sum]
-	delete(c.ids, sum)
+	id, ok := c.versions[sum]
+	delete(c.versions, sum)
 	c.changes++
-	c.version.Add(1)
+	c.generation.Add(1)
 	c.mu.Unlock()
 	if ok {
 		m.values.Del(slot(sum, id))
@@ -374,7 +383,7 @@ func (m *Store) Has(sum store.Sum) bool {
 	c := m.shard(sum)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.ids[sum]
+	_, ok := c.versions[sum]
 	return ok || c.moving[sum] > 0
 }
 
@@ -388,7 +397,7 @@ func (m *Store) Usage() Usage {
 	u := Usage{MemoryBytes: m.values.MaxCost() - m.values.RemainingCost()}
 	for i := range m.shards {
 		m.shards[i].mu.Lock()
-		u.MemoryObjects += int64(len(m.shards[i].ids))
+		u.MemoryObjects += int64(len(m.shards[i].versions))
 		m.shards[i].mu.Unlock()
 	}
 	return u

@@ -17,7 +17,7 @@ func TestMemoryLastWriteWins(t *testing.T) {
 		k := store.Key{ID: fmt.Sprint(i)}
 		m.Put(k, storetest.Meta(k, 1, []byte("old")), []byte("old"), false)
 		m.Put(k, storetest.Meta(k, 2, []byte("new")), []byte("new"), false)
-		if s := m.Get(k); s != nil && s.ID != 2 {
+		if s := m.Get(k); s != nil && s.Version != 2 {
 			t.Fatalf("write %d: answers with the first", i)
 		}
 	}
@@ -97,7 +97,7 @@ func TestMemoryTicket(t *testing.T) {
 			_, ticket := m.Lookup(k, k.Sum())
 			tt.since(m)
 			s := m.Promote(ticket, k, one, []byte("1"))
-			if s.ID != 1 || !bytes.Equal(storetest.Bytes(t, s), []byte("1")) {
+			if s.Version != 1 || !bytes.Equal(storetest.Bytes(t, s), []byte("1")) {
 				t.Error("the reader does not get what it opened")
 			}
 			m.Wait()

@@ -66,7 +66,7 @@ func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (w *memoryWriter) Commit(m *store.Meta) error {
-	if !w.memory.Takes(m) {
+	if !w.memory.Fits(m) {
 		return store.ErrNoSpace
 	}
 	if m.Size() != int64(len(w.data)) {

@@ -15,20 +15,43 @@ type freshness struct {
 	heuristic   time.Duration // a heuristic lifetime; 0 where section 4.2.2 allows none
 	initialAge  time.Duration // corrected_initial_age
 	relayed     bool          // another cache had stored the response, as Age says
+	clients     Clients
+}
+
+// Clients is the word of a response to the caches of clients, which no targeted field
+// concerns.
+type Clients struct {
+	MaxAge  time.Duration // the longest use without asking; Forever where it does not say
+	Ask     bool          // no-cache or no-store: before each use
+	NoStore bool
+	Private bool
+}
+
+// Clients is the response's word to clients: its Cache-Control.
+func (r *Response) Clients() Clients { return r.fresh.clients }
+
+func clientsOf(c *Directives) Clients {
+	told := Clients{Forever, c.NoCache || c.NoStore, c.NoStore, c.Private}
+	if told.Ask {
+		told.MaxAge = 0
+	} else if c.MaxAge != absent {
+		told.MaxAge = c.MaxAge
+	}
+	return told
 }
 
 // Measure derives the freshness from the fields and the two times. A response
 // that was made by hand, or read from a file, needs it before its first use.
 func (r *Response) Measure() {
 	c, isTargeted := parseControl(r.Header["Cache-Control"]), false
-	noTransform := c.NoTransform
+	noTransform, clients := c.NoTransform, clientsOf(&c)
 	if lines := r.Header[targetField]; len(lines) > 0 {
 		var targeted Directives
 		if targeted, isTargeted = parseTargeted(lines); isTargeted {
 			c, noTransform = targeted, noTransform || targeted.NoTransform
 		}
 	}
-	date := r.dateValue()
+	date := dateValue(r.Header, r.ResponseTime)
 	age := parseAge(r.Header["Age"])
 	r.fresh = freshness{
 		control:     c,
@@ -37,6 +60,7 @@ func (r *Response) Measure() {
 		heuristic:   r.heuristicLifetime(&c, date),
 		initialAge:  r.correctedInitialAge(date, age),
 		relayed:     age > 0,
+		clients:     clients,
 	}
 }
 
@@ -66,16 +90,6 @@ func (r *Response) correctedInitialAge(date time.Time, age time.Duration) time.D
 	apparentAge := max(0, r.ResponseTime.Sub(date))
 	responseDelay := max(0, r.ResponseTime.Sub(r.RequestTime))
 	return max(apparentAge, age+responseDelay)
-}
-
-// dateValue is the origin's Date, or the time of arrival where there is none.
-func (r *Response) dateValue() time.Time {
-	if lines := r.Header["Date"]; len(lines) > 0 {
-		if t, ok := ParseDate(lines[0], r.ResponseTime); ok {
-			return t
-		}
-	}
-	return r.ResponseTime
 }
 
 // parseAge reads Age (section 5.1): the first of several values. A malformed one
@@ -194,4 +208,44 @@ func (rule *Rule) givesLifetime(status int) bool {
 // TTL is the remaining lifetime. It is negative for a stale response.
 func (r *Response) TTL(now time.Time, rule Rule) time.Duration {
 	return r.Lifetime(rule) - r.Age(now)
+}
+
+// ParseDate reads an HTTP-date in any of its three forms (RFC 9110 section 5.6.7).
+// It is stricter than [http.ParseTime], which accepts other zones, missing digits
+// and more spaces: an invalid date in Expires means "already expired" (section
+// 5.3), and must be told from a valid one. Names in another case and a wrong day of
+// the week pass, as the moment is not in doubt.
+//
+// The two-digit year of an RFC 850 date is one within 50 years of now.
+func ParseDate(s string, now time.Time) (time.Time, bool) {
+	if n := len(s) - len("GMT"); n > 0 && strings.EqualFold(s[n:], "GMT") {
+		s = s[:n] + "GMT"
+	}
+	for _, layout := range [...]string{http.TimeFormat, rfc850, time.ANSIC} {
+		t, err := time.Parse(layout, s)
+		if err != nil || !strings.EqualFold(afterDay(t.Format(layout)), afterDay(s)) {
+			continue
+		}
+		if layout == rfc850 {
+			for t.Year() > now.Year()+50 {
+				t = t.AddDate(-100, 0, 0)
+			}
+			for t.Year() < now.Year()-50 {
+				t = t.AddDate(100, 0, 0)
+			}
+		}
+		return t.UTC(), true
+	}
+	return time.Time{}, false
+}
+
+// rfc850 is time.RFC850 in the only zone that HTTP allows.
+const rfc850 = "Monday, 02-Jan-06 15:04:05 GMT"
+
+// afterDay returns a date without the day of the week.
+func afterDay(s string) string {
+	if i := strings.IndexByte(s, ' '); i >= 0 {
+		return s[i:]
+	}
+	return s
 }

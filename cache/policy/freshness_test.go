@@ -153,6 +153,32 @@ func TestAnnouncedLifetime(t *testing.T) {
 	}
 }
 
+// Clients are told the words of Cache-Control, also where a targeted field decides here.
+func TestClients(t *testing.T) {
+	for control, want := range map[string]Clients{
+		"":                                     {MaxAge: Forever},
+		"public, s-maxage=60":                  {MaxAge: Forever},
+		"max-age=20, s-maxage=60":              {MaxAge: 20 * time.Second},
+		"max-age=0":                            {},
+		"no-cache, max-age=60":                 {Ask: true},
+		`no-cache="a", max-age=60`:             {MaxAge: time.Minute},
+		"no-store":                             {Ask: true, NoStore: true},
+		"private, max-age=60":                  {MaxAge: time.Minute, Private: true},
+		"must-revalidate, max-age=60, max-age": {},
+	} {
+		for _, targeted := range []string{"CDN-Cache-Control: max-age=3600", "CDN-Cache-Control: no-store, private", "X: y"} {
+			r := received(200, "Cache-Control: "+control, targeted)
+			if have := r.Clients(); have != want {
+				t.Errorf("%q with %q: %+v, want %+v", control, targeted, have, want)
+			}
+		}
+	}
+	r := received(200, "Cache-Control: max-age=20").Freshened(policytest.Fields("Cache-Control: no-cache"), policytest.Epoch, policytest.Epoch)
+	if have := r.Clients(); !have.Ask {
+		t.Errorf("after a 304: %+v", have)
+	}
+}
+
 func TestNoTransform(t *testing.T) {
 	for _, tt := range []struct {
 		rule  string

@@ -28,25 +28,6 @@ type Response struct {
 	fresh freshness // derived from the fields by Measure
 }
 
-// Received makes the stored form of a response that has just arrived: the
-// stored fields, a Date where the origin sent none (RFC 9110 section 6.6.1), and
-// the values of the request's selecting fields.
-func Received(status int, h, request http.Header, requested, received time.Time) Response {
-	c := control(h)
-	r := Response{
-		Status: status, Header: storedFields(h, &c),
-		RequestTime: requested, ResponseTime: received,
-	}
-	if len(h["Vary"]) > 0 {
-		r.Vary = varyOf(h, request)
-	}
-	if len(r.Header["Date"]) == 0 {
-		r.Header["Date"] = []string{received.UTC().Format(http.TimeFormat)}
-	}
-	r.Measure()
-	return r
-}
-
 // IsMissing says whether a status means that there is nothing.
 func IsMissing(status int) bool {
 	return status == http.StatusNotFound || status == http.StatusGone

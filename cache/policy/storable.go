@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Storable says whether a response may be stored (section 3), and is worth it. A
@@ -67,6 +68,25 @@ func heuristicallyCacheable(status int) bool {
 		return true
 	}
 	return false
+}
+
+// Received makes the stored form of a response that has just arrived: the
+// stored fields, a Date where the origin sent none (RFC 9110 section 6.6.1), and
+// the values of the request's selecting fields.
+func Received(status int, h, request http.Header, requested, received time.Time) Response {
+	c := control(h)
+	r := Response{
+		Status: status, Header: storedFields(h, &c),
+		RequestTime: requested, ResponseTime: received,
+	}
+	if len(h["Vary"]) > 0 {
+		r.Vary = varyOf(h, request)
+	}
+	if len(r.Header["Date"]) == 0 {
+		r.Header["Date"] = []string{received.UTC().Format(http.TimeFormat)}
+	}
+	r.Measure()
+	return r
 }
 
 // hopByHop lists the fields that concern one connection (RFC 9110 section 7.6.1),

@@ -13,7 +13,7 @@ import (
 //
 //	1 byte      metaFormat
 //	1 byte      flags
-//	8 + 8 bytes ID, PurgeEpoch
+//	8 + 8 bytes Version, PurgeEpoch
 //	varints     Status, RequestTime, ResponseTime, Span when there is one
 //	strings     Site, Key
 //	fields      how many names, how many values, then name, its values
@@ -35,7 +35,7 @@ func EncodeMeta(m *store.Meta) []byte {
 		flags |= flagSpan
 	}
 	b = append(b, metaFormat, flags)
-	b = binary.LittleEndian.AppendUint64(b, m.ID)
+	b = binary.LittleEndian.AppendUint64(b, m.Version)
 	b = binary.LittleEndian.AppendUint64(b, m.PurgeEpoch)
 	b = binary.AppendUvarint(b, uint64(m.Status))
 	for _, t := range []time.Time{m.RequestTime, m.ResponseTime} {
@@ -86,7 +86,7 @@ func decodeMeta(raw []byte) (*store.Meta, error) {
 		return nil, errFormat
 	}
 	flags := r.byte()
-	m.ID, m.PurgeEpoch = r.fixed64(), r.fixed64()
+	m.Version, m.PurgeEpoch = r.fixed64(), r.fixed64()
 	m.Status = int(r.uvarint())
 	m.RequestTime, m.ResponseTime = r.time(), r.time()
 	if flags&flagSpan != 0 {

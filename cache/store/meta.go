@@ -36,9 +36,9 @@ type Meta struct {
 	Site string
 	Key  string
 
-	// ID is unique per commit and freshening, and later ones are larger, also
+	// Version is unique per commit and freshening, and later ones are larger, also
 	// across restarts.
-	ID uint64
+	Version uint64
 
 	// PurgeEpoch is the purge sequence at the start of the fill, before its request to a
 	// master. A later purge covers this response even if it was committed after it.

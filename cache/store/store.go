@@ -18,7 +18,7 @@ import (
 //     not known.
 //   - Freshen replaces the Meta of a response and leaves its bytes. It fails when another
 //     response was committed meanwhile.
-//   - Remove removes the response with that Meta.ID. An Entry from before stays readable
+//   - Remove removes the response with that Meta.Version. An Entry from before stays readable
 //     until its release.
 type Store interface {
 	Get(Key) *Entry

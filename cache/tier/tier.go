@@ -32,7 +32,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 		return t.hit(r)
 	}
 	s := t.Disk.Find(k, sum)
-	if s == nil || !t.Memory.Takes(s.Meta) {
+	if s == nil || !t.Memory.Fits(s.Meta) {
 		return t.Disk.Checked(sum, s)
 	}
 	size := s.Size()
@@ -53,7 +53,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 	t.Disk.Index.SetVerified(sum, s.Changed)
 	t.Memory.BeginCopy(sum)
 	defer t.Memory.EndCopy(sum)
-	if !t.Disk.StillStored(sum, s.Info) { // removed meanwhile: a change may not have been purged, see Holds
+	if !t.Disk.StillStored(sum, s.Info) { // removed meanwhile: a change may not have been purged, see Contains
 		return &memory.NewResident(k, sum, s.Meta, data, false).Entry
 	}
 	return t.Memory.Promote(ticket, k, s.Meta, data)
@@ -86,7 +86,7 @@ func (t *Store) saveSoon(r *memory.Resident) {
 func (t *Store) save(r *memory.Resident) {
 	t.Memory.BeginCopy(r.Sum)
 	defer t.Memory.EndCopy(r.Sum)
-	if !t.Memory.Current(r.Sum, r.ID) { // it left memory meanwhile, see Holds
+	if !t.Memory.Current(r.Sum, r.Version) { // it left memory meanwhile, see Contains
 		return
 	}
 	w, err := t.Disk.Create(r.Key, r.Meta, r.Size())
@@ -101,7 +101,7 @@ func (t *Store) save(r *memory.Resident) {
 	case err == nil:
 		t.Memory.Saved(r)
 	case errors.Is(err, store.ErrGone): // the disk has a newer one
-		t.Memory.Remove(r.Key, r.ID)
+		t.Memory.Remove(r.Key, r.Version)
 	}
 }
 
@@ -151,7 +151,7 @@ func (w *tieredWriter) Commit(m *store.Meta) error {
 	// the file.
 	var data []byte
 	size := m.Size()
-	if w.memory.Takes(m) && w.memory.Buffers.Take(size) {
+	if w.memory.Fits(m) && w.memory.Buffers.Take(size) {
 		data = memory.Alloc(size)
 		if _, err := w.ReadAt(data, 0); err != nil {
 			data = nil

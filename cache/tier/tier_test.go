@@ -82,7 +82,7 @@ func TestTiersForgetWhatIsOlderThanTheDisk(t *testing.T) {
 	}
 }
 
-// A response that left memory is not written to disk: Holds was false meanwhile.
+// A response that left memory is not written to disk: Contains was false meanwhile.
 func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 	m, d := openedMemory(t), openedDisk(t, t.TempDir(), 1<<20)
 	var later func()
@@ -99,7 +99,7 @@ func TestWhatLeftMemoryIsNotWritten(t *testing.T) {
 	}
 }
 
-// A file that is evicted while it is read is not kept in memory: Holds may have said
+// A file that is evicted while it is read is not kept in memory: Contains may have said
 // no meanwhile, and then nobody purges it.
 func TestWhatIsEvictedWhileItIsReadIsNotPromoted(t *testing.T) {
 	h := fsystest.NewHooks()
@@ -180,7 +180,7 @@ func TestALargeBodyIsPromotedAfterAStart(t *testing.T) {
 	storetest.Write(t, before, k, storetest.Meta(k, 1, b), b)
 	before.Close()
 	s := tiersOf(m, openedDisk(t, dir, 64<<20))
-	if !m.Takes(storetest.Meta(k, 1, b)) {
+	if !m.Fits(storetest.Meta(k, 1, b)) {
 		t.Fatal("memory does not take it")
 	}
 	storetest.Expect(t, s, k, 1, b)

@@ -121,6 +121,7 @@ site npm    kind npm at https://npm.example/
   times     in the abbreviated form of a packument, too
   timeouts  connect 2s, first byte 10s, idle 20s
   fresh     metadata 5m, files 8760h, missing 10s, where the master does not say
+            clients may use metadata as long as the edge may
   stale     while revalidating 24h, on error forever, even where the master forbids it
 
 site tree   kind files at https://dist.example/dist/

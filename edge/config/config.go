@@ -111,7 +111,14 @@ type Fresh struct {
 	Files    time.Duration
 	Missing  time.Duration // a 404
 	Override bool          // these win over the fields of the master
+
+	// Clients is how long a client may use metadata without asking, [Remaining] for
+	// as long as the edge itself.
+	Clients time.Duration
 }
+
+// Remaining is the part of a lifetime that is left.
+const Remaining time.Duration = -3
 
 // Stale says for how long after its lifetime a response may be used.
 type Stale struct {
@@ -191,7 +198,7 @@ func NewSite(kinds []kind.Descriptor) Site {
 		Probe:    Probe{Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2},
 		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second, Write: 10 * time.Minute},
 		Changes:  Changes{Mode: feed.Couch},
-		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset},
+		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset, Clients: Remaining},
 		Stale:    Stale{WhileRevalidate: unset, IfError: unset},
 	}
 }

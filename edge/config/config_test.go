@@ -70,7 +70,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].name sites[0].kind sites[0].path sites[0].hosts sites[0].masters sites[0].files
 		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise
 		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle sites[0].timeouts.write
-		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.override
+		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.clients sites[0].fresh.override
 		sites[0].stale.while_revalidate sites[0].stale.if_error sites[0].abbreviated.time
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
@@ -100,7 +100,7 @@ sites:
       - { url: "https://f.example/", role: primary }
     probe: { path: "/-/ping?x=1", every: 1m, timeout: 3s, fall: 1, rise: 9 }
     timeouts: { connect: 1s, first_byte: 2s, idle: 1m30s, write: 1h }
-    fresh: { metadata: 0, files: 30d, missing: 1d12h, override: true }
+    fresh: { metadata: 0, files: 30d, missing: 1d12h, clients: 0s, override: true }
     stale: { while_revalidate: 1h, if_error: 7d }
     abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
@@ -120,7 +120,7 @@ log: { level: debug, access: common }
 		Cache{1e9, 20 << 30, "/var/cache", 3 << 30, 4096},
 		"main", "/registry/", []string{"npm.example", "2001:db8::1"},
 		Timeouts{time.Second, 2 * time.Second, 90 * time.Second, time.Hour},
-		Fresh{0, 720 * time.Hour, 36 * time.Hour, true},
+		Fresh{0, 720 * time.Hour, 36 * time.Hour, true, 0},
 		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
 		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
 		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),

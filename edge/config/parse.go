@@ -148,9 +148,12 @@ func isHost(host string) bool {
 
 // parseHost reads an entry of hosts: a Host name without scheme or port.
 func parseHost(text string) (string, error) {
-	host := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+	host := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), ".")
 	if !isHost(host) {
 		return "", fmt.Errorf("%q is not a host name: write registry.example, without scheme, port or path", text)
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.String(), nil // as requests are compared with it
 	}
 	return strings.ToLower(host), nil
 }

@@ -92,6 +92,9 @@ func (c *Config) Print(out io.Writer) error {
 		}
 		row("  fresh", "%sfiles %s, missing %s, %s",
 			metadata, formatDuration(f.Files), formatDuration(f.Missing), when)
+		if !s.Kind.Transparent {
+			row("", "%s", f.clients())
+		}
 		obeys := "unless the master forbids it"
 		if s.Stale.Override {
 			obeys = "even where the master forbids it"
@@ -100,6 +103,17 @@ func (c *Config) Print(out io.Writer) error {
 			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
 	}
 	return w.Flush()
+}
+
+// clients says how long clients may use metadata.
+func (f *Fresh) clients() string {
+	switch f.Clients {
+	case Remaining:
+		return "clients may use metadata as long as the edge may"
+	case 0:
+		return "clients ask for metadata each time"
+	}
+	return "clients may use metadata for " + formatDuration(f.Clients)
 }
 
 // restrictions returns a label and a text for each key of the kind, and for the

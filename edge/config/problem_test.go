@@ -37,6 +37,9 @@ func TestProblems(t *testing.T) {
 		{"key that is no word", "? [a]\n: b\n", ": line 1: a key must be a word"},
 		{"merge of a value", "log:\n  <<: 1\n", ":2: log: << must name one mapping"},
 
+		{"clients' time", site + "    fresh: { clients: soon }\n", `:3: sites[0].fresh.clients: "soon" is not a duration: write 10s, 5m, 24h or 30d, or "" for`},
+		{"clients' time of a static tree", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    fresh: { clients: 0s }\n", ":5: sites[0].fresh.clients: is about a registry's metadata"},
+
 		{"bad size", "cache:\n  memory: lots\n", `:2: cache.memory: "lots" is not a size: write 256MiB`},
 		{"size with a fraction", "cache:\n  memory: 1.5GiB\n", `:2: cache.memory: "1.5GiB" is not a size`},
 		{"negative size", "cache:\n  disk: -1GiB\n", `:2: cache.disk: the size "-1GiB" is below zero`},

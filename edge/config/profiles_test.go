@@ -26,6 +26,9 @@ func TestProfilesAreConfigurations(t *testing.T) {
 			t.Errorf("file %d: %v", i, mistakes)
 			continue
 		}
+		if asks := cfg.Sites[0].Fresh.Clients == 0; asks != (i == 0) {
+			t.Errorf("file %d: clients ask each time: %v", i, asks) // in a company one publishes, and the next one installs
+		}
 		for _, w := range cfg.Warnings() {
 			if !strings.Contains(w, "credentials") { // the text says so
 				t.Errorf("file %d: %s", i, w)

@@ -92,6 +92,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 				"metadata": node.Into(&s.Fresh.Metadata, parseDuration),
 				"files":    node.Into(&s.Fresh.Files, parseDuration),
 				"missing":  node.Into(&s.Fresh.Missing, parseDuration),
+				"clients":  node.Into(&s.Fresh.Clients, parseClients),
 				"override": func(v node.Value) {
 					if set, ok := v.Flag(); ok {
 						s.Fresh.Override = set
@@ -125,6 +126,9 @@ func (d *decoder) site(v node.Value, s *Site) {
 	s.Settings = d.settings(v, s.Kind, given)
 	d.checkAuthorized(v, s)
 	d.checkChanges(v, s)
+	if s.Kind.Transparent && s.Fresh.Clients != Remaining {
+		d.Bad(v.Path+".fresh.clients", "is about a registry's metadata; clients of a %s site are told what its masters say: remove the key", s.Kind.Name)
+	}
 	if s.MinimumAge > 0 && !s.Kind.Dated {
 		d.Bad(v.Path+".minimum_age", "knows packages and versions, which a %s site has none of: remove the key", s.Kind.Name)
 	}
@@ -135,6 +139,19 @@ func parseWait(text string) (time.Duration, error) {
 	d, err := parseDuration(text)
 	if err == nil && d == 0 {
 		err = errors.New("must be above zero: every wait for a master has a bound")
+	}
+	return d, err
+}
+
+// parseClients reads the lifetime that clients are told: a duration, or "" for the
+// part that is left.
+func parseClients(text string) (time.Duration, error) {
+	if text == "" {
+		return Remaining, nil
+	}
+	d, err := parseDuration(text)
+	if err != nil {
+		err = fmt.Errorf(`%w, or "" for as long as the edge itself may`, err)
 	}
 	return d, err
 }

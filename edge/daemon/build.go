@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
@@ -34,7 +33,6 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  cfg.Limits.TrustedProxies,
 		Identity: d.identity,
-		Names:    []string{strings.ToLower(cfg.PublicURL.Host), cfg.Listen},
 	}
 	if g.limiter != nil {
 		g.Limiter = g.limiter
@@ -46,7 +44,6 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 			return nil, err
 		}
 		g.Sites = append(g.Sites, s)
-		g.Names = append(g.Names, s.Hosts...)
 	}
 	g.Sites.Sort()
 	return g, nil

@@ -36,7 +36,6 @@ type Snapshot struct {
 	Access   *AccessLog
 	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
 	Identity string         // this edge's name in Via and CDN-Loop
-	Names    []string       // host[:port] that an absolute-form request may name
 }
 
 // Metrics counts requests.
@@ -159,14 +158,17 @@ func listed(lines []string, token string) bool {
 	return false
 }
 
-// foreign reports whether an absolute-form request target (RFC 9112 section 3.2.2)
-// names another host.
+// foreign reports whether an absolute-form request target names something that no site
+// is: another host, or no web resource. Its host counts, and no Host field. A request in
+// origin-form for that host would be answered, so that this one is, too (RFC 9112 section
+// 3.2.2): the scheme may be the one before a proxy that ends TLS, or npm's http inside
+// TLS.
 func (x *exchange) foreign() bool {
 	u := x.r.URL
 	if u.Host == "" && u.Scheme == "" {
 		return false
 	}
-	return !slices.Contains(x.Names, strings.ToLower(u.Host))
+	return u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !x.Sites.Takes(u.Host)
 }
 
 // webhook answers a registry's message of a change. It reports false for every

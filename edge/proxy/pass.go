@@ -13,6 +13,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
 	"pkgedge/edge/redact"
+	"pkgedge/edge/site"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -169,7 +170,7 @@ func (x *exchange) located(h http.Header) []kind.Invalidation {
 	var marks []kind.Invalidation
 	for _, name := range []string{"Location", "Content-Location"} {
 		u, err := x.r.URL.Parse(h.Get(name))
-		if err != nil || h.Get(name) == "" || u.Host != "" && u.Host != x.r.Host {
+		if err != nil || h.Get(name) == "" || u.Host != "" && !site.SameAuthority(u, x.r.Host) {
 			continue
 		}
 		path, ok := x.site.Below(x.r.Host, u.EscapedPath())
@@ -211,7 +212,7 @@ func (x *exchange) describesGet(resp *http.Response) bool {
 	}
 	u, err := x.r.URL.Parse(resp.Header.Get("Content-Location"))
 	here := resp.Header.Get("Content-Location") != "" && err == nil &&
-		(u.Host == "" || u.Host == x.r.Host) && u.RequestURI() == x.r.URL.RequestURI()
+		(u.Host == "" || site.SameAuthority(u, x.r.Host)) && u.RequestURI() == x.r.URL.RequestURI()
 	return here && policy.StatesLifetime(resp.Header)
 }
 
@@ -243,7 +244,7 @@ type fetched struct {
 	body []byte
 }
 
-func (f fetched) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
+func (f fetched) Fetch(_ context.Context, _ cache.FetchRequest, fill *cache.Fill) error {
 	if err := fill.Respond(f.resp.StatusCode, f.resp.Header, int64(len(f.body))); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Span != nil {
 		size, origin = a.Span.Total, a.Span.First
 	}
-	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), x.start) {
+	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), a.ResponseTime) {
 		x.sendHeader(http.StatusNotModified)
 		return
 	}
@@ -38,7 +38,7 @@ func (x *exchange) respond(a *cache.Answer) {
 		var wanted []conditional.Span
 		ok := false
 		if x.r.Method == http.MethodGet && len(x.r.Header["Range"]) > 0 {
-			wanted, ok = conditional.Spans(x.r.Header, x.header(), size)
+			wanted, ok = conditional.Spans(x.r.Header, x.header(), a.ResponseTime, size)
 		}
 		if a.Span != nil {
 			wanted, ok = received(wanted, a), true
@@ -154,8 +154,9 @@ func (x *exchange) fields(a *cache.Answer) {
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheStatus(a))
 	if !x.site.Kind.Transparent {
 		h["Cache-Control"] = []string{x.lifetime(a)}
-		delete(h, "Expires")
-		delete(h, "Pragma")
+		for _, name := range [...]string{"Expires", "Pragma", "Cdn-Cache-Control", "Surrogate-Control"} {
+			delete(h, name) // the master's: a cache in front would obey it, and not the line above
+		}
 	}
 }
 
@@ -168,19 +169,33 @@ var (
 // because npm guesses without it, and the remaining lifetime, because npm
 // ignores Age.
 //
-// no-transform goes on to the caches in front (RFC 9111 section 5.2).
+// no-transform goes on to the caches in front (RFC 9111 section 5.2), and so do no-store
+// and private.
 func (x *exchange) lifetime(a *cache.Answer) string {
 	b := make([]byte, 0, 64)
-	if x.private {
+	life, ask := x.site.ClientLifetime(x.route, a)
+	switch says := a.Clients(); {
+	case x.private:
 		b = append(b, "private, no-cache"...)
-	} else {
-		b = append(b, "public, max-age="...)
-		b = strconv.AppendInt(b, int64(max(0, x.site.ClientLifetime(x.route, a))/time.Second), 10)
+	case says.NoStore:
+		b = append(b, "no-store"...)
+	default:
+		if says.Private {
+			b = append(b, "private, max-age="...)
+		} else {
+			b = append(b, "public, max-age="...)
+		}
+		b = strconv.AppendInt(b, int64(life/time.Second), 10)
+		if ask {
+			// Not must-revalidate: with that npm gives up where the edge cannot be
+			// reached, instead of using its own copy.
+			b = append(b, ", no-cache"...)
+		}
 	}
 	if a.NoTransform() {
 		b = append(b, ", no-transform"...)
 	}
-	if !x.private && x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK {
+	if !x.private && x.route.Class == kind.File && !x.route.Moving && a.Status == http.StatusOK && life > 0 {
 		b = append(b, ", immutable"...)
 	}
 	return string(b)
@@ -191,7 +206,7 @@ func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
 	switch {
-	case a.Forward == "" || errors.Is(a.Err, origin.ErrOutage): // nothing has gone forward
+	case a.Forward == "" || !asked(a.Err): // nothing has gone forward
 		b = append(b, "; hit"...)
 	default:
 		b = append(b, "; fwd="...)
@@ -214,7 +229,14 @@ func cacheStatus(a *cache.Answer) string {
 	return string(b)
 }
 
-// detail is the outcome's word, or says that no master was even asked.
+// asked says whether a master was sent the request that failed with err. In an outage
+// few are.
+func asked(err error) bool {
+	var down *origin.Unavailable
+	return !errors.Is(err, origin.ErrOutage) || errors.As(err, &down) && down.Asked
+}
+
+// detail is the outcome's word, or says that every master is out.
 func detail(o cache.Outcome, err error) string {
 	if errors.Is(err, origin.ErrOutage) {
 		return "outage"

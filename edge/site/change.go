@@ -61,7 +61,7 @@ func (s *Site) Apply(changes []Change) error {
 // always needs one, for files may be stored without it.
 func (s *Site) purges(changes []Change) (all []purge.Purge) {
 	for _, c := range changes {
-		if e, ok := s.resolve(c); ok && (c.Deleted || s.cache.Holds(e.key)) {
+		if e, ok := s.resolve(c); ok && (c.Deleted || s.cache.Contains(e.key)) {
 			all = append(all, e.purge)
 		}
 	}

@@ -49,7 +49,7 @@ func (liveFeed) Live() bool { return true }
 // packed is a packument at hand, for filling a store.
 type packed struct{}
 
-func (packed) Fetch(_ context.Context, _ cache.Ask, fill *cache.Fill) error {
+func (packed) Fetch(_ context.Context, _ cache.FetchRequest, fill *cache.Fill) error {
 	const body = `{"name":"x","versions":{}}`
 	if err := fill.Respond(http.StatusOK, http.Header{"Cache-Control": {"max-age=36000"}}, int64(len(body))); err != nil {
 		return err
@@ -118,7 +118,7 @@ func TestABacklogPurgesWhatIsStored(t *testing.T) {
 // asking is a fetcher that tells that it was asked.
 type asking func()
 
-func (f asking) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+func (f asking) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.Fill) error {
 	f()
 	return packed{}.Fetch(ctx, ask, fill)
 }

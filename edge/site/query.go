@@ -64,7 +64,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 		}
 		forwarded["Authorization"] = lines
 		q.Request.Owner = ownerOf(lines)
-		followed = false // whether it is stored is not known by its name, see cache.Holds
+		followed = false // whether it is stored is not known by its name, see cache.Contains
 		if u.authorized == config.AuthorizedRevalidate {
 			q.Request.Validate, q.SoftTimeout = true, 0
 		}
@@ -102,7 +102,7 @@ func (f fetcher) Needs() []*cache.Query {
 	return needs
 }
 
-func (f fetcher) Fetch(ctx context.Context, ask cache.Ask, fill *cache.Fill) error {
+func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.Fill) error {
 	if ask.Header == nil {
 		ask.Header = f.forwarded
 	}
@@ -169,7 +169,7 @@ func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duratio
 // one may be used do not run out in an outage.
 func (s *Site) Rule(u *Upstream, r kind.Route) policy.Rule {
 	rule := s.files
-	if r.Class == kind.Metadata || r.Moving {
+	if changes(r) {
 		rule = s.metadata
 	}
 	rule.Heuristic = rule.Heuristic || r.Settles
@@ -194,13 +194,41 @@ func (s *Site) feedLifetime(u *Upstream, r kind.Route) time.Duration {
 	return s.feedFreshness
 }
 
-// ClientLifetime is the lifetime that a client is told. It asks as often as if
-// there were no feed, for the feed does not reach it: after the lifetime that the
-// response had on arrival, not after the rest of it, since the feed has confirmed
-// the response until now.
-func (s *Site) ClientLifetime(r kind.Route, a *cache.Answer) time.Duration {
-	if s.feed == nil || !r.InFeed {
-		return a.TTL
+// ClientLifetime is the lifetime that a client is told for a response which is not for
+// its credential alone. ask has it ask before each use.
+//
+// Of metadata it is the operator's, where there is one. A client that does not subtract
+// Age, as npm, has it from when it got the response, and others have less: never more.
+// A stale response, and one that is no document, are told with the remaining lifetime at
+// most.
+//
+// Otherwise it is the remaining lifetime, and no more than the master lets clients have. A
+// client asks as often as if there were no feed, for the feed does not reach it: after the
+// lifetime that the response had on arrival, not after the rest of it, since the feed has
+// confirmed the response until now.
+func (s *Site) ClientLifetime(r kind.Route, a *cache.Answer) (life time.Duration, ask bool) {
+	rule, left, says := &s.files, a.TTL, a.Clients()
+	if changes(r) {
+		rule = &s.metadata
 	}
-	return min(a.TTL, a.Response.TTL(a.ResponseTime, s.metadata))
+	if s.feed != nil && r.InFeed {
+		left = min(left, a.Response.TTL(a.ResponseTime, s.metadata))
+	}
+	switch {
+	case rule.OK.Min > 0: // fresh.override
+		says = policy.Clients{MaxAge: policy.Forever}
+	case s.Kind.OneLifetime && !says.Ask: // which is right for no path
+		says.MaxAge = policy.Forever
+	}
+	left = max(0, min(left, says.MaxAge))
+	switch {
+	case s.clients == config.Remaining || !changes(r):
+		return left, says.Ask
+	case a.TTL > 0 && a.Status == http.StatusOK && !says.Ask:
+		return s.clients, s.clients == 0
+	}
+	return min(left, s.clients), says.Ask || s.clients == 0
 }
+
+// changes reports whether a route's responses change, as metadata does.
+func changes(r kind.Route) bool { return r.Class == kind.Metadata || r.Moving }

@@ -3,7 +3,6 @@ package site
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,6 +34,7 @@ type Site struct {
 	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
 	files         policy.Rule
+	clients       time.Duration // see config.Fresh
 	releases      releases
 	feed          Feed          // nil for none
 	feedFreshness time.Duration // lifetime of a followed document while the feed is live
@@ -82,6 +82,7 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	}
 	t.Names, _ = t.own.Kind.(kind.Redactor)
 	t.metadata, t.files = rules(s)
+	t.clients = s.Fresh.Clients
 	for _, u := range t.Upstreams() {
 		u.Start()
 	}
@@ -138,11 +139,22 @@ func upstreams(masters []config.Master) []origin.Upstream {
 // the lifetime fresh while the feed is live; 0 leaves them their usual one.
 func (s *Site) Follow(feed Feed, fresh time.Duration) { s.feed, s.feedFreshness = feed, fresh }
 
+// takes reports whether the site answers requests for a host. Any port is right: a
+// proxy or a port mapping before the edge may have changed it.
+func (s *Site) takes(host string) bool {
+	return len(s.Hosts) == 0 || slices.Contains(s.Hosts, hostOf(host))
+}
+
 // Below returns the part of an escaped path under the site's prefix, with its
-// leading slash. ok is false for a request that is not this site's.
+// leading slash. ok is false for a request that is not this site's. Slashes in a row
+// are one to a registry: a base URL that ends with a slash gives "/npm//left-pad". A
+// transparent site's path is its origin's, to the letter.
 func (s *Site) Below(host, path string) (below string, ok bool) {
-	if len(s.Hosts) > 0 && !slices.Contains(s.Hosts, hostname(host)) {
+	if !s.takes(host) {
 		return "", false
+	}
+	if !s.Kind.Transparent && strings.Contains(path, "//") {
+		path = kind.JoinSlashes(path)
 	}
 	if path == s.prefix[:len(s.prefix)-1] { // the prefix without its slash
 		return "/", true
@@ -151,13 +163,6 @@ func (s *Site) Below(host, path string) (below string, ok bool) {
 		return "", false
 	}
 	return path[len(s.prefix)-1:], true
-}
-
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		hostport = host
-	}
-	return strings.ToLower(hostport)
 }
 
 // Route is the route of a request for a path below the site.

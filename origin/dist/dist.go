@@ -87,19 +87,19 @@ func refuse(status int, why string) kind.Route {
 	return kind.Route{Class: kind.Refuse, Endpoint: "invalid", Reply: kind.Reply{Status: status, ContentType: "text/plain; charset=utf-8", Text: why}}
 }
 
-// split decodes a path into segments; the last one is empty after a final slash.
+// split decodes a path into segments. Slashes in a row are one. The last segment is
+// empty after a final slash, which names a directory: behind the name of a file it says
+// nothing.
 func split(path string) (segments []string, why string) {
 	if path == "" || path[0] != '/' {
 		return nil, "the path must start with a slash"
 	}
-	segments = strings.Split(path[1:], "/")
+	segments = strings.Split(kind.JoinSlashes(path)[1:], "/")
 	for i, raw := range segments {
 		s, err := url.PathUnescape(raw)
 		switch {
 		case err != nil:
 			return nil, "the path has a broken percent escape"
-		case s == "" && i+1 < len(segments):
-			return nil, "the path has an empty segment"
 		case s == "." || s == "..":
 			return nil, "the path has a dot segment"
 		case strings.ContainsAny(s, "/\\%?#"):
@@ -109,8 +109,27 @@ func split(path string) (segments []string, why string) {
 		}
 		segments[i] = s
 	}
+	if n := len(segments) - 1; n > 0 && segments[n] == "" && isFile(segments[:n]) {
+		segments = segments[:n]
+	}
 	return segments, ""
 }
+
+// isFile says whether a path names a file, by its extension: letters and digits, one
+// letter at least, behind a dot. The directories of releases have dots in their names,
+// too: "v20.1.0", "latest-v20.x".
+func isFile(segments []string) bool {
+	name := segments[len(segments)-1]
+	if len(segments) == 1 && (name[0] == 'v' || strings.HasPrefix(name, "latest")) {
+		return false
+	}
+	extension := name[strings.LastIndexByte(name, '.')+1:]
+	alphanumeric := func(r rune) bool { return isLetter(r) || '0' <= r && r <= '9' }
+	return len(extension) < len(name) && strings.ContainsFunc(extension, isLetter) &&
+		!strings.ContainsFunc(extension, func(r rune) bool { return !alphanumeric(r) })
+}
+
+func isLetter(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' }
 
 // join writes segments as a path.
 func join(segments []string) string {

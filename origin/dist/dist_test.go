@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestContract(t *testing.T) {
 			get("/v20.1.0/node-v20.1.0.tar.gz", "/v20.1.0/node-v20%2e1.0.tar.gz"), get("/v20.1.0/win-x64/node.lib"), get("/latest/win-x64/node.lib"),
 		},
 		Passed: get("/latest", "/v20.1.0"),
-		Refused: append(get("/..", "/v20.1.0/../x", "/a//b", "/a%2fb", "/%"),
+		Refused: append(get("/..", "/v20.1.0/../x", "/a%2fb", "/%"),
 			kind.Request{Method: http.MethodPut, Path: "/v20.1.0/x"}, kind.Request{Method: http.MethodPost, Path: "/"}),
 		Metadata: []kindtest.Metadata{
 			{Request: get("/index.json")[0], Good: [][]byte{[]byte(asJSON), []byte(asJSON + "\n")}, Bad: append(cut(asJSON), []byte("[]"), []byte("{}"), []byte(`[{}]`))},
@@ -70,6 +71,33 @@ func TestContract(t *testing.T) {
 			{Request: get("/v0.8.0/node-v0.8.0.tar.gz")[0], List: []byte(oldList), Digest: kind.Digest{Algorithm: "sha1", Sum: old}},
 		},
 	})
+}
+
+// Every way to write the slashes of a path is one thing: corepack, node-gyp and nvm put a
+// path behind a base URL that may end with a slash.
+func TestSlashes(t *testing.T) {
+	for _, path := range []string{
+		"/index.json", "/index.tab", "/v20.1.0/SHASUMS256.txt", "/v20.1.0/SHASUMS256.txt.asc", "/v20.1.0/SHASUMS256.txt.sig", "/v0.8.0/SHASUMS.txt",
+		"/latest/SHASUMS256.txt", "/v20.1.0/node-v20.1.0.tar.gz", "/v20.1.0/node-v20.1.0-linux-x64.tar.xz", "/v20.1.0/node-v20.1.0-win-x64.7z",
+		"/v20.1.0/win-x64/node.lib", "/latest-v20.x/win-x64/node.exe", "/v20.1.0/docs/api/fs.html", "/npm/npm-1.0.0.tgz", "/node-latest.tar.gz",
+		"/", "/v20.1.0/", "/latest/", "/latest-v20.x/", "/latest-iron/", "/v20.1.0/win-x64/", "/v20.1.0/docs/api/", "/npm/", "/npm/npm-1.0.0/", // directories
+	} {
+		want := dist.Kind{}.Route(get(path)[0])
+		variants := kindtest.Slashes(path)
+		if !strings.HasSuffix(path, "/") {
+			variants = append(variants, path+"/", path+"//", "/"+path+"///")
+		}
+		for _, written := range variants {
+			if r := (dist.Kind{}).Route(get(written)[0]); !reflect.DeepEqual(r, want) || !r.Class.Cacheable() {
+				t.Errorf("%s: %+v; want %+v", written, r, want)
+			}
+		}
+	}
+	for _, path := range []string{"/latest", "/v20.1.0"} { // a directory without its slash is redirected
+		if r := (dist.Kind{}).Route(get("/" + path)[0]); r.Class != kind.PassAny || r.Path != path {
+			t.Errorf("/%s: %+v", path, r)
+		}
+	}
 }
 
 func TestWhatMoves(t *testing.T) {

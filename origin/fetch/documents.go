@@ -28,11 +28,11 @@ type Documents struct {
 	queue []*waiter
 }
 
-// Lender spares memory for a rare large document, in bytes. Lend does not wait:
+// Lender spares memory for a rare large document, in bytes. ShrinkMemory does not wait:
 // it says whether there is so much.
 type Lender interface {
-	Lend(n int64) bool
-	Repay(n int64)
+	ShrinkMemory(n int64) bool
+	GrowMemory(n int64)
 }
 
 // waiter is a request for n more bytes.
@@ -61,16 +61,16 @@ func NewDocuments(size int64, lender Lender) *Documents {
 // unlimited lends to a site that was given no Documents.
 type unlimited struct{}
 
-func (unlimited) Lend(int64) bool { return true }
-func (unlimited) Repay(int64)     {}
+func (unlimited) ShrinkMemory(int64) bool { return true }
+func (unlimited) GrowMemory(int64)        {}
 
 // reservation is the memory of one fetch.
 type reservation struct {
-	d     *Documents
-	taken int64
-	lent  int64
-	loan  bool  // it has the loan
-	spare int64 // bytes that the lender did not have
+	d        *Documents
+	taken    int64
+	borrowed int64
+	loan     bool  // it has the loan
+	spare    int64 // bytes that the lender did not have
 }
 
 // reserve waits for n bytes, or for all there are.
@@ -129,7 +129,7 @@ func (d *Documents) admit() {
 
 // grow makes sure that the reservation has n bytes in all.
 func (p *reservation) grow(ctx context.Context, n int64) error {
-	more := n - p.taken - p.lent - p.spare
+	more := n - p.taken - p.borrowed - p.spare
 	if more <= 0 {
 		return nil
 	}
@@ -137,8 +137,8 @@ func (p *reservation) grow(ctx context.Context, n int64) error {
 	if err := p.d.wait(ctx, w); err != nil || !w.loan {
 		return err
 	}
-	if p.d.lender.Lend(more) {
-		p.lent += more
+	if p.d.lender.ShrinkMemory(more) {
+		p.borrowed += more
 	} else {
 		p.spare += more
 	}
@@ -149,7 +149,7 @@ func (p *reservation) grow(ctx context.Context, n int64) error {
 func (p *reservation) release() {
 	d := p.d
 	if p.loan {
-		d.lender.Repay(p.lent)
+		d.lender.GrowMemory(p.borrowed)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

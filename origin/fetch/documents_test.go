@@ -22,7 +22,7 @@ type purse struct {
 	lent int64
 }
 
-func (p *purse) Lend(n int64) bool {
+func (p *purse) ShrinkMemory(n int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.left < n {
@@ -34,7 +34,7 @@ func (p *purse) Lend(n int64) bool {
 	return true
 }
 
-func (p *purse) Repay(n int64) {
+func (p *purse) GrowMemory(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.left += n
@@ -313,7 +313,7 @@ func TestDocumentIsReservedUntilItIsWritten(t *testing.T) {
 	d := within(1<<20, &purse{})
 	b := newBehind(t, w.URLs[:1], sharing(d))
 	r := &origintest.Recorder{Refuse: errors.New("seen enough")}
-	r.OnHold = func() {
+	r.OnWhole = func() {
 		if d.left == d.size || len(d.coders) != 1 {
 			t.Errorf("%d bytes of %d are left, %d compressing", d.left, d.size, len(d.coders))
 		}

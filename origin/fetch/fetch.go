@@ -12,13 +12,13 @@ import (
 )
 
 // Sink takes the response to a fetch. A streamed response is one Respond and
-// then Writes. A held one is a Hold, and then for each part a Part and Writes; it
-// is released when the fetch returns nil. A Respond with status 304 confirms the
+// then Writes. One that is released whole is a RespondWhole, and then a Part and Writes
+// for each part, until the fetch returns nil. A Respond with status 304 confirms the
 // stored response. An error of any method means that the response is not wanted,
 // and ends the fetch.
 type Sink interface {
 	Respond(status int, h http.Header, size int64) error
-	Hold(status int, h http.Header, parts int) error
+	RespondWhole(status int, h http.Header, parts int) error
 	Part(variant, contentType, encoding string) error
 	Write(p []byte) (int, error)
 }

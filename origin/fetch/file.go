@@ -15,6 +15,7 @@ import (
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
+	"pkgedge/origin/transport"
 )
 
 const (
@@ -37,8 +38,9 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 	case err != nil:
 		return err
 	case why != "":
-		return refuse(sink, why)
+		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
+	var missing absences
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
 	err := f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
@@ -47,6 +49,8 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 				return pool.Next, errUnasked
 			}
 			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
+		case transport.Absence(r.StatusCode) && !missing.final(m):
+			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case a.Route.Transparent:
 			return f.stream(r, t)
 		case r.StatusCode != http.StatusOK:
@@ -98,11 +102,11 @@ func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
 	}
 }
 
-// refuse answers that the site's policy withholds a file.
-func refuse(sink Sink, why string) error {
+// refuse answers with an error of our own, in the form that package clients print.
+func refuse(sink Sink, status int, h http.Header, why string) error {
 	body := fmt.Appendf(nil, "{\"error\":%q}\n", why)
-	h := http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}
-	if err := sink.Respond(http.StatusUnavailableForLegalReasons, h, int64(len(body))); err != nil {
+	h.Set("Content-Type", "application/json")
+	if err := sink.Respond(status, h, int64(len(body))); err != nil {
 		return err
 	}
 	_, err := sink.Write(body)

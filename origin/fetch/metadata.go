@@ -31,6 +31,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
 	lost := false // a replica has sent a document that lacks something
+	var missing absences
 	begun := time.Now()
 	return f.masters.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
@@ -42,6 +43,8 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 				return pool.Next, err
 			}
 			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
+		case transport.Absence(r.StatusCode) && !missing.final(m):
+			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case r.StatusCode != http.StatusOK:
 			return f.relay(r, sink)
 		}
@@ -65,7 +68,12 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			from.Summary = nil
 			docs, err = f.kind.Prepare(a.Route, from)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, kind.ErrAbsent) && !missing.final(m):
+			return pool.Absent, &transport.StatusError{Status: http.StatusNotFound}
+		case errors.Is(err, kind.ErrAbsent):
+			return pool.Accepted, refuse(sink, http.StatusNotFound, http.Header{}, err.Error())
+		case err != nil:
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return pool.Next, unprepared(a.Route, body, err)
 		}
@@ -236,7 +244,7 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	if until := firstUntil(docs); !until.IsZero() {
 		expireAt(h, until)
 	}
-	if err := sink.Hold(http.StatusOK, h, 3*len(docs)); err != nil {
+	if err := sink.RespondWhole(http.StatusOK, h, 3*len(docs)); err != nil {
 		return err
 	}
 	for _, d := range docs {

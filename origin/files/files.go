@@ -28,6 +28,9 @@ const longest = 8 << 10
 // Route makes GET and HEAD cacheable under path and query as they were sent, and
 // passes everything else to the primary. A successful unsafe request makes the
 // response stored for its URL stale (RFC 9111 section 4.4).
+//
+// Slashes stay as they are: to an origin that nothing is known of, /a, /a/ and //a are
+// three resources (RFC 3986 section 6.2.3), and a relative URL means another thing in each.
 func (Kind) Route(r kind.Request) kind.Route {
 	path := r.Path
 	if r.Query != "" {

@@ -22,6 +22,8 @@ func TestRoutes(t *testing.T) {
 		key, touches        string
 	}{
 		{"GET", "/a%2fb", "", kind.File, "/a%2fb", ""},
+		{"GET", "/a/", "", kind.File, "/a/", ""},
+		{"GET", "//a//b//", "", kind.File, "//a//b//", ""},
 		{"HEAD", "/a", "x=1", kind.File, "/a?x=1", ""},
 		{"OPTIONS", "/a", "", kind.PassPrimary, "", ""},
 		{"PUT", "/a", "x", kind.PassPrimary, "", "/a?x"},

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"pkgedge/origin/kind"
 	"pkgedge/origin/transport"
 )
 
@@ -29,12 +28,10 @@ type Probe struct {
 }
 
 const (
-	// inOutage is the longest time between two probes while no master is left.
+	// inOutage is the longest time between two probes while no master is trusted.
 	inOutage = time.Second
 	// maxProbe is how much of an answer is read.
 	maxProbe = 1 << 20
-	// smallest is the size from which a document is too long to probe with.
-	smallest = 64 << 10
 )
 
 // target is the subject of a probe.
@@ -45,48 +42,6 @@ type target struct {
 	// document may have gone since it was fetched.
 	configured bool
 	learnt     bool
-}
-
-// document is the smallest one that a master gave us of late.
-type document struct {
-	path string
-	size int64
-}
-
-// Learn notes a document that could be probed with. A private one is a client's
-// alone.
-func (g *Group) Learn(m *Master, r kind.Route, private bool, size int64) {
-	if private || g.cfg.Probe.Path != "" && !g.cfg.Files || r.Transparent || !g.probes() {
-		return
-	}
-	path := r.Path
-	if !g.cfg.Files {
-		if size > smallest || g.cfg.ProbePath == nil {
-			return
-		}
-		if path = g.cfg.ProbePath(r); path == "" {
-			return
-		}
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	m.heard = time.Now()
-	if known := g.known(); known == "" || size < g.probeWith.size {
-		g.probeWith = document{path, size}
-	}
-}
-
-// known is the path of the document to probe with, "" for none. g.mu is held.
-func (g *Group) known() string {
-	if path := g.probeWith.path; path != "" && (g.cfg.Owns == nil || g.cfg.Owns(path)) {
-		return path
-	}
-	return ""
-}
-
-// probes: there is something to probe with, sooner or later.
-func (g *Group) probes() bool {
-	return g.cfg.Probe.Every > 0 && (g.cfg.Probe.Path != "" || g.cfg.Ping != "" || g.cfg.Files)
 }
 
 // target is the subject of the next probe of a master. A ping may be answered by a server in
@@ -150,7 +105,7 @@ func (g *Group) probeLoop(ctx context.Context, m *Master) {
 func (g *Group) interval() time.Duration {
 	g.mu.Lock()
 	every := g.cfg.Probe.Every
-	if !g.down.IsZero() {
+	if g.probedSooner {
 		every = min(every, inOutage)
 	}
 	g.mu.Unlock()

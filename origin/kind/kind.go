@@ -18,7 +18,8 @@ import (
 //   - Prepare returns an error for a body that must not replace a good one: one
 //     that its route does not promise, that is empty or cut, or an error page
 //     served as 200. It returns [ErrOlder] or [ErrLost] for a body that is worse
-//     than the stored one.
+//     than the stored one, and [ErrAbsent] for one that says that there is none. A body
+//     that is odd, and is its master's true answer all the same, is accepted.
 //   - Digest is asked for a File route alone, with the [Summary] of the first route
 //     of Lists that a master has.
 type Kind interface {
@@ -64,6 +65,9 @@ var (
 	// ErrLost is a newer body that lacks something stored. Packages are deleted, so
 	// it is believed of the primary, or of two masters.
 	ErrLost = errors.New("lacks something that is stored")
+	// ErrAbsent is a body from which it follows that there is no such thing as was asked
+	// for. It counts as a 404 of its master.
+	ErrAbsent = errors.New("there is no such thing")
 )
 
 // Request is the part of a client's request that decides its route.

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"pkgedge/origin/kind"
 )
 
 // maxPath is the longest path that is routed, in bytes. It leaves room for the
@@ -18,7 +20,19 @@ type fault struct {
 	reason string
 }
 
-// checkPath looks at a raw path once, before anything is taken from it. The code
+// plainPath is a raw path without the slashes that say nothing: registries answer
+// /left-pad/ and //left-pad as they do /left-pad.
+func plainPath(p string) string {
+	if strings.Contains(p, "//") {
+		p = kind.JoinSlashes(p)
+	}
+	if len(p) > 1 {
+		p = strings.TrimSuffix(p, "/")
+	}
+	return p
+}
+
+// checkPath looks at a plain path once, before anything is taken from it. The code
 // behind it may rely on sound escapes, no control bytes and no empty or dot
 // segments, written plainly or escaped.
 func checkPath(p string) fault {
@@ -37,9 +51,6 @@ func checkPath(p string) fault {
 		case c == '/':
 			if dots == 1 || dots == 2 {
 				return fault{http.StatusBadRequest, "the path has a dot segment"}
-			}
-			if i+1 == len(p) || p[i+1] == '/' {
-				return fault{http.StatusBadRequest, "the path has an empty segment"}
 			}
 			dots = 0
 			continue

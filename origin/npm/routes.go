@@ -48,7 +48,7 @@ const suffixByte = "\x01"
 
 // documents counts the ways in which packuments have been prepared. It grows when
 // another document comes of the same packument.
-const documents = 1
+const documents = 2
 
 // setSuffix names the options in the keys of packuments. The stored documents are
 // ready to be served and depend on the options, and a master that answers 304 would
@@ -93,6 +93,7 @@ func (k *Kind) route(r kind.Request) kind.Route {
 	default:
 		return refuse(r, fault{http.StatusMethodNotAllowed, "this method is not offered"})
 	}
+	r.Path = plainPath(r.Path)
 	if f := checkPath(r.Path); f != (fault{}) {
 		return refuse(r, f)
 	}

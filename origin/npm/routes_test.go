@@ -2,11 +2,13 @@ package npm
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/kind/kindtest"
 	"pkgedge/origin/npm/packument"
 )
 
@@ -277,7 +279,6 @@ func TestRefused(t *testing.T) {
 		{"GET /n/-/..%5cx.tgz", 400}, {"GET /n\\x", 400}, {"GET /n%5Cx", 400},
 		{"GET /n%00", 400}, {"GET /n\x00", 400}, {"GET /n\r\nX: y", 400}, {"GET /n%0d%0aX", 400}, {"GET /n\x7f", 400},
 		{"GET /n%7f", 400}, {"GET /n%", 400}, {"GET /n%2", 400}, {"GET /n%zz", 400}, {"GET /n%2gx", 400},
-		{"GET //n", 400}, {"GET /n/", 400}, {"GET /n//x", 400}, {"GET /@s//n", 400}, {"GET /-/", 400}, {"GET /-//ping", 400},
 		{"GET /n%ff", 400}, {"GET /\xff", 400}, {"GET /n#x", 400}, {"GET /n/-/%c0%ae%c0%ae", 400},
 		{"GET /n/%252e%252e", 400}, {"GET /n/-/a%252fb.tgz", 400}, {"GET /@s%2fn/-/%25", 400},
 		{"PUT /n?a\r\nb", 400}, {"GET /-/v1/search?text=a b", 400}, {"PUT /n?x#y", 400}, {"PUT /n?\x01", 400},
@@ -381,5 +382,43 @@ func BenchmarkRoute(b *testing.B) {
 				k.Route(r)
 			}
 		})
+	}
+}
+
+// Registries answer every way to write the slashes of a path alike, and so do we.
+func TestSlashes(t *testing.T) {
+	k := newKind("http://edge.example")
+	for _, line := range []string{
+		"GET /left-pad", "GET /@s/n", "GET /@s%2fn", "GET /left-pad/1.3.0", "GET /@s/n/latest", "GET /@s%2Fn/1.0.0",
+		"GET /left-pad/-/left-pad-1.3.0.tgz", "GET /@s/n/-/n-1.0.0.tgz", "GET /@s/n/-/@s/n-1.0.0.tgz", "GET /@s%2fn/-/@s%2fn-1.0.0.tgz", "HEAD /left-pad",
+		"GET /-", "GET /-/-/--1.0.0.tgz",
+		"GET /-/ping", "GET /-/whoami", "GET /-/all", "GET /-/v1/search?text=a", "GET /-/package/@s%2fn/dist-tags", "GET /-/package/n/dist-tags",
+		"GET /-/npm/v1/keys", "GET /-/npm/v1/attestations/@s%2fn@1.0.0", "GET /-/npm/v1/attestations/@s/n@1.0.0", "POST /-/npm/v1/security/advisories/bulk",
+		"POST /-/npm/v1/security/audits/quick", "POST /-/v1/login", "GET /-/v1/done?authId=x", "GET /-/npm/v1/tokens", "DELETE /-/npm/v1/tokens/token/secret",
+		"DELETE /-/user/token/secret", "PUT /-/user/org.couchdb.user:me", "GET /-/org/acme/user", "GET /_changes", "GET /registry/_changes", "GET /-/x/y",
+		"PUT /n", "PUT /@s%2fn", "PUT /n/-rev/1-a", "DELETE /n/-rev/1-a", "DELETE /n/-/n-1.0.0.tgz/-rev/1-a", "PUT /-/package/n/dist-tags/next", "GET /n?write=true",
+	} {
+		want := k.Route(request(line))
+		method, target, _ := strings.Cut(line, " ")
+		path, query, _ := strings.Cut(target, "?")
+		var written []string
+		for _, p := range append(kindtest.Slashes(path), path) {
+			written = append(written, p, p+"/", p+"//")
+		}
+		for _, p := range written {
+			if r := k.Route(request(method + " " + p + "?" + query)); !reflect.DeepEqual(r, want) || r.Class == kind.Refuse {
+				t.Errorf("%s %s: %+v; want %+v", method, p, r, want)
+			}
+		}
+	}
+	for _, path := range []string{"//", "///"} {
+		if r := k.Route(get(path)); r.Class != kind.Local || r.Endpoint != "root" {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+	for _, path := range []string{"//..", "/n//../m", "/n/..//", "//%2e%2e//", "/n%2f%2f", "/%2f/n", "/@s//"} { // nothing else is let through with them
+		if r := k.Route(get(path)); r.Class != kind.Refuse {
+			t.Errorf("%s: %+v", path, r)
+		}
 	}
 }

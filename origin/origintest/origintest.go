@@ -104,15 +104,15 @@ func Last(t *testing.T, m *faults.Master) faults.Record {
 
 // Recorder is a fetch.Sink that keeps a response.
 type Recorder struct {
-	Responds int // calls of Respond and Hold
+	Responds int // calls of Respond and RespondWhole
 	Status   int
 	Header   http.Header
 	Size     int64
 	ETag     string // as Tag gave it
 	Held     bool
 	Parts    []*Part
-	Refuse   error  // the answer to Respond and Hold
-	OnHold   func() // called by Hold
+	Refuse   error  // the answer to Respond and RespondWhole
+	OnWhole  func() // called by RespondWhole
 
 	mu    sync.Mutex
 	Body  []byte // of a streamed response
@@ -133,11 +133,11 @@ func (r *Recorder) Respond(status int, h http.Header, size int64) error {
 
 func (r *Recorder) Tag(etag string) { r.ETag = etag }
 
-func (r *Recorder) Hold(status int, h http.Header, _ int) error {
+func (r *Recorder) RespondWhole(status int, h http.Header, _ int) error {
 	r.Responds++
 	r.Status, r.Header, r.Held = status, h, true
-	if r.OnHold != nil {
-		r.OnHold()
+	if r.OnWhole != nil {
+		r.OnWhole()
 	}
 	return r.Refuse
 }

@@ -197,7 +197,7 @@ func Test(t *testing.T, open Suite) {
 		defer before.Release()
 		Write(t, s, key, Meta(key, 2, two), two)
 		wait()
-		if before.ID != 1 || !bytes.Equal(Bytes(t, before), one) {
+		if before.Version != 1 || !bytes.Equal(Bytes(t, before), one) {
 			t.Error("the bytes changed under a reader")
 		}
 		Expect(t, s, key, 2, two)
@@ -313,15 +313,15 @@ func Test(t *testing.T, open Suite) {
 								t.Errorf("a response that nobody wrote: %v", err)
 							}
 							m := *have.Meta
-							m.ID = ids.Add(1)
-							if err := s.Freshen(k, have.ID, &m); err != nil && !errors.Is(err, store.ErrGone) {
+							m.Version = ids.Add(1)
+							if err := s.Freshen(k, have.Version, &m); err != nil && !errors.Is(err, store.ErrGone) {
 								t.Error(err)
 							}
 							have.Release()
 						}
 					case 4:
 						if have := s.Get(k); have != nil {
-							s.Remove(k, have.ID)
+							s.Remove(k, have.Version)
 							have.Release()
 						}
 					}

@@ -52,12 +52,12 @@ func RSS() int64 {
 	return 0
 }
 
-// IDOf is the ID of the stored response, 0 for a miss.
-func IDOf(s store.Store, k store.Key) uint64 {
+// VersionOf is the Version of the stored response, 0 for a miss.
+func VersionOf(s store.Store, k store.Key) uint64 {
 	have := s.Get(k)
 	if have == nil {
 		return 0
 	}
 	defer have.Release()
-	return have.ID
+	return have.Version
 }

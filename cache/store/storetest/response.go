@@ -24,7 +24,7 @@ func Payload(seed, n int) []byte {
 // Meta is the Meta of a one-part response.
 func Meta(k store.Key, id uint64, body []byte, lines ...string) *store.Meta {
 	m := &store.Meta{
-		Site: k.Site, Key: k.ID, ID: id,
+		Site: k.Site, Key: k.ID, Version: id,
 		Response: policy.Response{
 			Status: http.StatusOK, Header: policytest.Fields(lines...),
 			RequestTime: policytest.Epoch, ResponseTime: policytest.Epoch,
@@ -76,8 +76,8 @@ func Expect(t testing.TB, s store.Store, k store.Key, id uint64, want []byte) {
 		t.Errorf("%q is stored", k.ID)
 		return
 	}
-	if have.ID != id || !bytes.Equal(Bytes(t, have), want) {
-		t.Errorf("%q has ID %d and %d bytes, want ID %d and other bytes", k.ID, have.ID, have.Size(), id)
+	if have.Version != id || !bytes.Equal(Bytes(t, have), want) {
+		t.Errorf("%q has ID %d and %d bytes, want ID %d and other bytes", k.ID, have.Version, have.Size(), id)
 	}
 }
 

@@ -46,8 +46,10 @@ func naive(source []byte, name string) map[string]any {
 				to[key] = value
 			}
 		}
-		if text, _ := from["deprecated"].(string); text != "" {
-			to["deprecated"] = text
+		switch v := from["deprecated"]; v {
+		case nil, "", false, 0.0:
+		default:
+			to["deprecated"] = v
 		}
 		scripts := object(from["scripts"])
 		for _, key := range []string{"preinstall", "install", "postinstall"} {

@@ -3,6 +3,7 @@ package packument
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,13 +39,14 @@ type packumentScan struct {
 	head, headLen int // position of the beginning of the abbreviated document
 	install       int // position of installMember
 
-	hasVersions, unpublished bool
-	name, id                 match
-	distTags                 Span
-	tagsAt                   int64 // where they are in the full document
-	modified, timeModified   Span
-	times                    Span // the member "time"
-	rev                      Span
+	hasVersions            bool // it has a member "versions", of any kind
+	failed, manifest       bool // it has a member "error", or "version"
+	name, id               match
+	distTags               Span
+	tagsAt                 int64 // where they are in the full document
+	modified, timeModified Span
+	times                  Span // the member "time"
+	rev                    Span
 
 	current versionScan
 }
@@ -129,6 +131,12 @@ func (s *packumentScan) scan() error {
 			s.modified, err = s.StringValue()
 		case "_rev":
 			s.rev, err = s.StringValue()
+		case "error":
+			s.failed = true
+			_, err = s.Value()
+		case "version":
+			s.manifest = true
+			_, err = s.Value()
 		default:
 			_, err = s.Value()
 		}
@@ -140,17 +148,25 @@ func (s *packumentScan) scan() error {
 	return s.End()
 }
 
-// check returns an error unless the source is the packument asked for.
+// check returns an error unless the source is the packument asked for. A packument
+// without a version is one: registries write "versions": [] for none, where they are
+// written in PHP, or leave the member out. One with the name in another case says that
+// the registry ignores case, and has no package of the name asked for: a deny list, a
+// purge and a private scope know each package by one name.
 func (s *packumentScan) check() error {
 	switch {
+	case s.name == otherCase || s.name == absent && s.id == otherCase:
+		return fmt.Errorf("%w: the registry writes this name in another case", kind.ErrAbsent)
 	case s.name == differs:
 		return fmt.Errorf("%w: it has another name", ErrDocument)
 	case s.name == absent && s.id == absent:
 		return fmt.Errorf("%w: it has no name", ErrDocument)
 	case s.name == absent && s.id == differs:
 		return fmt.Errorf("%w: it has another _id", ErrDocument)
-	case !s.hasVersions && !s.unpublished:
-		return fmt.Errorf("%w: it has no versions and is not unpublished", ErrDocument)
+	case s.failed && !s.hasVersions:
+		return fmt.Errorf("%w: it is an error message", ErrDocument)
+	case s.manifest && !s.hasVersions:
+		return fmt.Errorf("%w: it is that of one version", ErrDocument)
 	}
 	return nil
 }
@@ -158,7 +174,7 @@ func (s *packumentScan) check() error {
 // finishShort writes the members behind the versions of the abbreviated document.
 func (s *packumentScan) finishShort() {
 	s.write(&s.short, `},"dist-tags":`)
-	if s.distTags == (Span{}) {
+	if s.distTags == (Span{}) || s.src[s.distTags.From] != '{' {
 		s.write(&s.short, `{}`)
 	} else {
 		s.short.copy(s.distTags.From, s.distTags.To)
@@ -173,10 +189,9 @@ func (s *packumentScan) finishShort() {
 	}
 }
 
-// time reads the member "time". Its "modified" stands in the abbreviated form, and
-// "unpublished" excuses a packument without versions.
+// time reads the member "time". Its "modified" stands in the abbreviated form.
 func (s *packumentScan) time() (err error) {
-	s.timeModified, s.unpublished = Span{}, false
+	s.timeModified = Span{}
 	if s.Kind() != jsontext.KindBeginObject {
 		s.times, err = s.Value()
 		return err
@@ -197,9 +212,6 @@ func (s *packumentScan) time() (err error) {
 		switch string(key) {
 		case "modified":
 			s.timeModified, err = s.StringValue()
-		case "unpublished":
-			s.unpublished = s.Kind() != jsontext.KindNull
-			_, err = s.Value()
 		default:
 			_, err = s.Value()
 		}
@@ -213,4 +225,86 @@ func (s *packumentScan) time() (err error) {
 func (s *packumentScan) write(p *plan, text string) {
 	at, n := s.literal(text)
 	p.add(at, n)
+}
+
+// plan is a document as a list of pieces of its source, with texts of our own
+// between them. Positions below len(src) lie in src, the others in own.
+type plan struct {
+	src, added []byte
+	pieces     []piece
+	size       int64
+}
+
+// piece is a range of positions. Eight bytes, without a pointer: there may be
+// a hundred thousand, and the collector need not look at them.
+type piece struct{ at, n uint32 }
+
+// MaxSource is the largest source of a plan, in bytes. It leaves positions for
+// the texts of our own.
+const MaxSource = 1 << 30
+
+// add appends n bytes from position at. Pieces that touch become one.
+func (p *plan) add(at, n int) {
+	if n == 0 {
+		return
+	}
+	p.size += int64(n)
+	if last := len(p.pieces) - 1; last >= 0 && at != len(p.src) {
+		if l := &p.pieces[last]; int(l.at)+int(l.n) == at {
+			l.n += uint32(n)
+			return
+		}
+	}
+	p.pieces = append(p.pieces, piece{uint32(at), uint32(n)})
+}
+
+// copy appends the source from one offset to another.
+func (p *plan) copy(from, to int) { p.add(from, to-from) }
+
+// reset drops all pieces.
+func (p *plan) reset() { p.pieces, p.size = p.pieces[:0], 0 }
+
+// gather is how many bytes of small pieces WriteTo joins into one write.
+const gather = 16 << 10
+
+// WriteTo writes the document. It may be called more than once, also at the
+// same time.
+func (p *plan) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	buf := make([]byte, 0, min(gather, p.size))
+	write := func(b []byte) error {
+		n, err := w.Write(b)
+		total += int64(n)
+		return err
+	}
+	for _, piece := range p.pieces {
+		b := p.bytes(piece)
+		if len(buf)+len(b) > cap(buf) && len(buf) > 0 {
+			if err := write(buf); err != nil {
+				return total, err
+			}
+			buf = buf[:0]
+		}
+		if len(b) < cap(buf) {
+			buf = append(buf, b...)
+			continue
+		}
+		if err := write(b); err != nil {
+			return total, err
+		}
+	}
+	if len(buf) > 0 {
+		if err := write(buf); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+func (p *plan) bytes(q piece) []byte {
+	if at := int(q.at); at < len(p.src) {
+		return p.src[at : at+int(q.n)]
+	}
+	at := int(q.at) - len(p.src)
+	return p.added[at : at+int(q.n)]
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"pkgedge/origin/kind"
 )
 
 func TestFullDiffersOnlyInTarballs(t *testing.T) {
@@ -111,9 +114,14 @@ func TestAbbreviatedText(t *testing.T) {
 			`{"name":"n","versions":{"1":{"hasInstallScript":true}},"dist-tags":{}}`,
 		},
 		{
-			"deprecated is a text that is not empty",
+			"deprecated stays where JavaScript takes it for true",
 			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{"deprecated":""},"3":{"deprecated":false},"4":{"deprecated":true},"5":{"deprecated":null},"6":{"deprecated":"a","deprecated":""},"7":{"deprecated":"","deprecated":"b","os":[]},"8":{"deprecated":"a","deprecated":"b"}}}`,
-			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{},"3":{},"4":{},"5":{},"6":{},"7":{"deprecated":"b","os":[]},"8":{"deprecated":"b"}},"dist-tags":{}}`,
+			`{"name":"n","versions":{"1":{"deprecated":"old"},"2":{},"3":{},"4":{"deprecated":true},"5":{},"6":{},"7":{"deprecated":"b","os":[]},"8":{"deprecated":"b"}},"dist-tags":{}}`,
+		},
+		{
+			"deprecated of every other sort",
+			`{"name":"n","versions":{"1":{"deprecated":1},"2":{"deprecated":0},"3":{"deprecated":-0.0e9},"4":{"deprecated":{}},"5":{"deprecated":[]},"6":{"deprecated":{"message":"m"}},"7":{"deprecated":" "},"8":{"deprecated":"false"},"9":{"deprecated":true,"deprecated":false},"10":{"os":[],"deprecated" : true,"cpu":[]},"11":{"deprecated":1e999}}}`,
+			`{"name":"n","versions":{"1":{"deprecated":1},"2":{},"3":{},"4":{"deprecated":{}},"5":{"deprecated":[]},"6":{"deprecated":{"message":"m"}},"7":{"deprecated":" "},"8":{"deprecated":"false"},"9":{},"10":{"os":[],"deprecated" : true,"cpu":[]},"11":{"deprecated":1e999}},"dist-tags":{}}`,
 		},
 		{
 			"libc, both spellings of bundled dependencies and _hasShrinkwrap are copied",
@@ -154,6 +162,46 @@ func TestAbbreviatedText(t *testing.T) {
 	for _, test := range tests {
 		if got := prepare(t, "n", test.body)[Abbreviated]; got != test.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+// A packument that is odd is the master's answer all the same.
+func TestOddPackuments(t *testing.T) {
+	for _, odd := range []struct{ members, short string }{
+		{`"versions":[]`, `"versions":{},"dist-tags":{}`},
+		{`"versions":{}`, `"versions":{},"dist-tags":{}`},
+		{`"versions":null`, `"versions":{},"dist-tags":{}`},
+		{`"versions":""`, `"versions":{},"dist-tags":{}`},
+		{`"versions":7,"error":"x"`, `"versions":{},"dist-tags":{}`},
+		{`"versions":[{"version":"1.0.0"}]`, `"versions":{},"dist-tags":{}`},
+		{`"versions":{"1.0.0":{"os":[]}},"versions":[]`, `"versions":{},"dist-tags":{}`},
+		{`"versions":[],"versions":{"1.0.0":{"os":[]}}`, `"versions":{"1.0.0":{"os":[]}},"dist-tags":{}`},
+		{`"x":1`, `"versions":{},"dist-tags":{}`},
+		{`"time":{}`, `"versions":{},"dist-tags":{}`},
+		{`"time":{"modified":"m","unpublished":null}`, `"versions":{},"dist-tags":{},"modified":"m"`},
+		{`"time":{"unpublished":{}},"time":{}`, `"versions":{},"dist-tags":{}`},
+		{`"time":null,"versions":{"1.0.0":{}}`, `"versions":{"1.0.0":{}},"dist-tags":{}`},
+		{`"time":[],"versions":{"1.0.0":{}}`, `"versions":{"1.0.0":{}},"dist-tags":{}`},
+		{`"time":{"1.0.0":7,"modified":{}},"versions":{"1.0.0":{}}`, `"versions":{"1.0.0":{}},"dist-tags":{}`},
+		{`"versions":{"1.0.0":{}},"dist-tags":null`, `"versions":{"1.0.0":{}},"dist-tags":{}`},
+		{`"versions":{"1.0.0":{}},"dist-tags":[]`, `"versions":{"1.0.0":{}},"dist-tags":{}`},
+		{`"versions":{"1.0.0":{}},"dist-tags":"latest"`, `"versions":{"1.0.0":{}},"dist-tags":{}`},
+		{`"versions":{"1.0.0":{}},"dist-tags":{"latest":null,"x":7,"y":{"z":1},"w":"9.9.9"}`, `"versions":{"1.0.0":{}},"dist-tags":{"latest":null,"x":7,"y":{"z":1},"w":"9.9.9"}`},
+	} {
+		body := `{"name":"n",` + odd.members + `}`
+		for _, p := range []string{body, strings.Replace(body, `"name"`, `"_id"`, 1)} {
+			got := prepare(t, "n", p)
+			if got[Full] != p {
+				t.Errorf("%s: the full form is %s", p, got[Full])
+			}
+			if want := `{"name":"n",` + odd.short + `}`; got[Abbreviated] != want {
+				t.Errorf("%s: got %s, want %s", p, got[Abbreviated], want)
+			}
+			withheld := func(string, time.Time) (string, time.Time) { return "all of them", time.Time{} }
+			if _, err := Make("n", kind.Source{Body: []byte(p)}, Options{Withheld: withheld}); err != nil {
+				t.Errorf("%s: under a policy: %v", p, err)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -113,16 +114,23 @@ type match uint8
 const (
 	absent match = iota
 	equal
+	otherCase // equal but for the case of letters
 	differs
 )
 
 // matches reads the next value and compares it.
 func (r *Reader) matches(want string) (match, error) {
 	s, err := r.StringValue()
-	if err == nil && s != (Span{}) && string(r.Unquote(r.src[s.From:s.To])) == want {
-		return equal, nil
+	if err != nil || s == (Span{}) {
+		return differs, err
 	}
-	return differs, err
+	switch got := string(r.Unquote(r.src[s.From:s.To])); {
+	case got == want:
+		return equal, nil
+	case strings.EqualFold(got, want):
+		return otherCase, nil
+	}
+	return differs, nil
 }
 
 // Unquote returns the text of a sound JSON string, valid until the next call.

@@ -1,8 +1,8 @@
 package packument
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -60,8 +60,12 @@ func (s *packumentScan) versions() error {
 	s.summary.Drop("version")
 	s.summary.Drop("at")
 	s.hasVersions = true
+	if s.Kind() != jsontext.KindBeginObject { // there is none
+		_, err := s.Value()
+		return err
+	}
 	if err := s.Object(); err != nil {
-		return fmt.Errorf("versions: %w", err)
+		return err
 	}
 	for first := true; ; first = false {
 		key, m, ok, err := s.Next()
@@ -125,13 +129,13 @@ func (s *packumentScan) versionMembers() error {
 			b, err = s.Value()
 			v.declared = string(s.src[b.From:b.To]) == "true"
 		case deprecated:
-			var text Span
-			text, err = s.StringValue()
+			var value Span
+			value, err = s.Value()
 			if v.deprecatedAt >= 0 {
 				v.members = slices.Delete(v.members, v.deprecatedAt, v.deprecatedAt+1)
 				v.deprecatedAt = -1
 			}
-			if text.To-text.From > len(`""`) {
+			if err == nil && truthy(s.Text(value)) {
 				v.deprecatedAt = len(v.members)
 				f = copied
 			}
@@ -146,6 +150,20 @@ func (s *packumentScan) versionMembers() error {
 			v.members = append(v.members, m)
 		}
 	}
+}
+
+// truthy says whether JavaScript, in which the clients are written, takes a JSON value
+// for true. A registry may mark a version with "deprecated": true.
+func truthy(value []byte) bool {
+	switch string(value) {
+	case `false`, `null`, `""`:
+		return false
+	}
+	if value[0] == '-' || '0' <= value[0] && value[0] <= '9' {
+		n, _ := strconv.ParseFloat(string(value), 64) // one that is too large is infinite
+		return n != 0
+	}
+	return true
 }
 
 // shortMembers writes the abbreviated form of the version just read.

@@ -4,13 +4,13 @@ import (
 	"pkgedge/cache/store"
 )
 
-// Holds reports whether a response for k is stored in any tier, or being fetched: whether a
+// Contains reports whether a response for k is stored in any tier, or being fetched: whether a
 // purge of k would cover anything. A change feed brings far more changes than responses are
-// stored. Holds may be true for too much, and is never false for too little. It does not see
+// stored. Contains may be true for too much, and is never false for too little. It does not see
 // the responses of other Vary values, nor those of one owner alone.
 //
 // A fill that began before a change may bring the older response, which is not stored yet.
-// Holds sees it: a fill is counted from the moment that it reads the purge sequence until
+// Contains sees it: a fill is counted from the moment that it reads the purge sequence until
 // its response is in the store. A fill that is neither counted nor, by the later look-up,
 // stored has not begun, and will ask the origin after the change:
 //
@@ -21,7 +21,7 @@ import (
 // During a copy memory.Has is true, and a copy of a response that has left is not made. So
 // the first look at memory sees a copy to disk, or the disk has it by then. The look at the
 // disk sees the source of a copy to memory, or the second look at memory sees the copy.
-func (c *Cache) Holds(k store.Key) bool {
+func (c *Cache) Contains(k store.Key) bool {
 	if c.flights.fills(k) {
 		return true
 	}

@@ -16,8 +16,8 @@ import (
 
 func wantHeld(t *testing.T, c *Cache, id string, want bool) {
 	t.Helper()
-	if got := c.Holds(store.Key{Site: "s", ID: id}); got != want {
-		t.Errorf("Holds(%s) is %v", id, got)
+	if got := c.Contains(store.Key{Site: "s", ID: id}); got != want {
+		t.Errorf("Contains(%s) is %v", id, got)
 	}
 }
 
@@ -33,7 +33,7 @@ func TestHoldsWhatIsStored(t *testing.T) {
 		wantHeld(t, c, "none", true)
 		wantHeld(t, c, "passing", false)
 		wantHeld(t, c, "b", false)
-		if c.Holds(store.Key{Site: "t", ID: "a"}) {
+		if c.Contains(store.Key{Site: "t", ID: "a"}) {
 			t.Error("another site's")
 		}
 		if _, n := c.flights.count(); n != 0 {
@@ -66,12 +66,12 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 	}
 }
 
-// A purge covers the response of a fill under way: Holds must see the fill from before its
+// A purge covers the response of a fill under way: Contains must see the fill from before its
 // request to the origin until its response is visible.
 func TestHoldsWhatIsBeingFetched(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		asked, gate := make(chan struct{}), make(chan struct{})
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			wantHeld(t, c, "a", true)
 			close(asked)
 			<-gate
@@ -98,7 +98,7 @@ func TestHoldsWhatIsBeingFetched(t *testing.T) {
 func TestHoldsAFillThatIsNotShared(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		gate := make(chan struct{})
-		q := query("a", fetch(func(_ context.Context, _ Ask, fill *Fill) error {
+		q := query("a", fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			<-gate
 			return respond(fill, 200, "old", "Cache-Control: public, max-age=60")
 		}))
@@ -123,7 +123,7 @@ func TestHoldsAFillThatIsNotShared(t *testing.T) {
 func TestHoldsNothingAfterAFetchThatFailed(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		get(c, query("a", failing()))
-		get(c, query("b", fetch(func(context.Context, Ask, *Fill) error { panic("no") })))
+		get(c, query("b", fetch(func(context.Context, FetchRequest, *Fill) error { panic("no") })))
 		settle(c)
 		pass(2 * cooling)
 		wantHeld(t, c, "a", false)
@@ -138,6 +138,6 @@ func BenchmarkHolds(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		c.Holds(store.Key{Site: "s", ID: fmt.Sprint("packument/name-", i)})
+		c.Contains(store.Key{Site: "s", ID: fmt.Sprint("packument/name-", i)})
 	}
 }
