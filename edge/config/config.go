@@ -101,7 +101,7 @@ type Timeouts struct {
 	Connect   time.Duration // until the connection stands, TLS included
 	FirstByte time.Duration // until the response's headers are complete
 	Idle      time.Duration // between two pieces of a body
-	Write     time.Duration // as FirstByte, for what no other master can answer: a write, a login, an audit
+	Write     time.Duration // as FirstByte, for requests that no other master can answer: a write, a login, an audit
 }
 
 // Fresh gives the lifetimes of responses without one. A response is used for its

@@ -41,7 +41,7 @@ func (l *logged) lines(word string) (found []string) {
 	return found
 }
 
-// newLogged is an edge in front of masters, one for each role, with what it tells.
+// newLogged is an edge in front of masters, one for each role, with its logs.
 func newLogged(t *testing.T, roles []string, keys string) (s *served, log, access *logged) {
 	t.Helper()
 	store, err := sample.Samples()
@@ -75,7 +75,7 @@ const (
 	wordsFile = "/edge-sample-words/-/edge-sample-words-1.0.0.tgz"
 )
 
-// Each failure says what happened: to the client without names, and to the log with them.
+// Each failure is told in words: to the client without names, and to the log with them.
 func TestAFailureIsToldInWords(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

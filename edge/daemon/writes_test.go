@@ -224,7 +224,7 @@ var oddRequests = []struct {
 	{"a hang-up", "PUT /-/user/org.couchdb.user:me HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", []int{0, 400}},
 }
 
-// No master is at fault for what a client sends, and no client hears of a registry
+// No master is at fault for the request of a client, and no client hears of a registry
 // that is down.
 func TestOddRequestsCostNoMasterAnything(t *testing.T) {
 	s := newServed(t, "")

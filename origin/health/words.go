@@ -19,7 +19,7 @@ type OutError struct{ Why string }
 func (e OutError) Error() string { return e.Why }
 
 // Deed puts the error of a request to a master in words that follow the master's name,
-// for a person who knows nothing of this edge: "answered 500". answered says that a
+// for a person without knowledge of this edge: "answered 500". answered says that a
 // response had begun, and took is how long the request lasted.
 func Deed(err error, answered bool, took time.Duration) string {
 	var status *transport.StatusError

@@ -350,7 +350,7 @@ type broken struct{ err error }
 
 func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
-// What a client sends counts against no master, however the master takes it. Only
+// The request of a client counts against no master, however the master takes it. Only
 // where there was no connection at all is the fault the master's alone.
 func TestAClientCannotPutAMasterOut(t *testing.T) {
 	short := origintest.Patient()
