@@ -122,7 +122,7 @@ func (b *behind) add(t *testing.T, name, number string) {
 	}
 }
 
-// Past its lifetime a document is validated before it is used: the first who ask see a new
+// Past its lifetime a document is validated before it is used: the first requests see a new
 // version, and cost one request together.
 func TestTheFirstRequestSeesANewVersion(t *testing.T) {
 	const name, crowd = "edge-sample-words", 20
@@ -213,7 +213,7 @@ func TestPatienceWithSlowMasters(t *testing.T) {
 	})
 }
 
-// A new release is in the index of a tree for the first who asks after its lifetime.
+// A new release is in the index of a tree for the first request after its lifetime.
 func TestTheFirstRequestSeesANewRelease(t *testing.T) {
 	s, a, b := newDist(t)
 	for _, tr := range []*tree{a, b} {
