@@ -41,6 +41,9 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
 	var missing absences
+	if !a.Route.Transparent {
+		a.Whole = smallFile
+	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
 	err := f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
@@ -60,8 +63,7 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		if t.unsure && err == nil {
 			f.files.Observe(m, "unchecked")
 		}
-		f.noteBadCopy(m, t, err)
-		return verdict, err
+		return verdict, f.noteBadCopy(m, t, err)
 	})
 	for t.interrupted(ctx, err) {
 		err = f.resume(ctx, t)
@@ -95,16 +97,22 @@ func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) 
 }
 
 // noteBadCopy notes a bad copy of a master: a wrong file, which the log tells, or one
-// that broke off, so that the rest is asked of another master.
-func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
+// that broke off, so that the rest is asked of another master. A wrong file that is known
+// is no news of the master.
+func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) error {
 	key := t.ask.Route.Key
 	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
-	if wrong || t.broken != nil {
-		f.files.BadCopy(m, key)
+	if !wrong && t.broken == nil {
+		return err
 	}
+	news := f.files.BadCopy(m, key)
 	if wrong {
 		f.log.Warn("a master sent a wrong file", "site", f.site, "master", m.Name(), "file", key, "error", err)
+		if !news {
+			return &health.Ours{Word: health.Word(err), Err: err}
+		}
 	}
+	return err
 }
 
 // refuse answers with an error of our own, in the form that package clients print.
