@@ -51,7 +51,7 @@ func (r *Response) Measure() {
 			c, noTransform = targeted, noTransform || targeted.NoTransform
 		}
 	}
-	date := r.dateValue()
+	date := dateValue(r.Header, r.ResponseTime)
 	age := parseAge(r.Header["Age"])
 	r.fresh = freshness{
 		control:     c,
@@ -90,16 +90,6 @@ func (r *Response) correctedInitialAge(date time.Time, age time.Duration) time.D
 	apparentAge := max(0, r.ResponseTime.Sub(date))
 	responseDelay := max(0, r.ResponseTime.Sub(r.RequestTime))
 	return max(apparentAge, age+responseDelay)
-}
-
-// dateValue is the origin's Date, or the time of arrival where there is none.
-func (r *Response) dateValue() time.Time {
-	if lines := r.Header["Date"]; len(lines) > 0 {
-		if t, ok := ParseDate(lines[0], r.ResponseTime); ok {
-			return t
-		}
-	}
-	return r.ResponseTime
 }
 
 // parseAge reads Age (section 5.1): the first of several values. A malformed one
