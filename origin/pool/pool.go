@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"pkgedge/origin/health"
@@ -89,6 +91,20 @@ func (p *Pool) Status() health.PoolStatus {
 	s.Hedged, s.Retried = p.hedged.Load(), p.retried.Load()
 	return s
 }
+
+// Verdict is the caller's judgement of a response.
+type Verdict uint8
+
+const (
+	Accepted Verdict = iota // the fetch is over
+	Next                    // ask another master
+	Absent                  // as Next, for this master has no such thing: it did answer
+)
+
+// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
+// are answers. An error with Accepted means that something has been released
+// already, and that the fetch has failed.
+type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
 
 // refusal is the error where there is no master to ask.
 func (p *Pool) refusal() error {

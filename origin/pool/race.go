@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -16,20 +15,6 @@ import (
 	"pkgedge/origin/transport"
 )
 
-// Verdict is the caller's judgement of a response.
-type Verdict uint8
-
-const (
-	Accepted Verdict = iota // the fetch is over
-	Next                    // ask another master
-	Absent                  // as Next, for this master has no such thing: it did answer
-)
-
-// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
-// are answers. An error with Accepted means that something has been released
-// already, and that the fetch has failed.
-type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
-
 // Each asks masters until use accepts a response.
 //
 // A master is asked when the one before it has failed, and for metadata also
@@ -40,6 +25,9 @@ type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
 // In an outage one request of a class at a time is sent to the masters all the same,
 // to each in turn. The others fail at once.
 func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
+	if !p.Down() {
+		return p.each(ctx, req, use)
+	}
 	leave, ok := p.Enter(health.ClassOf(req.Route))
 	if !ok {
 		return p.refusal()
@@ -377,18 +365,6 @@ func (r *reply) close() {
 	if r.inside {
 		r.pool.Release(r.Master, r.class)
 	}
-}
-
-// countedBody counts the bytes that are read.
-type countedBody struct {
-	io.ReadCloser
-	n *int64
-}
-
-func (c *countedBody) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	*c.n += int64(n)
-	return n, err
 }
 
 // budget limits the requests that are sent once more on a mere chance: to a share of all
