@@ -19,6 +19,7 @@ type Blame struct {
 	Word       string // for metrics, one of a small set: "timeout", "refused", "digest"
 	Did        string // the master's deed, in words that follow "was"; "" where the master is not to blame
 	Unanswered bool   // not even a response's fields came
+	Unsure     bool   // the request of a client may be the cause: a reason to probe, and no more
 	Err        error
 }
 
@@ -58,6 +59,22 @@ func Unanswered(err error) *Blame {
 	default:
 		b.Word, b.Did = Word(err), "not answered"
 	}
+	return b
+}
+
+// Passed is the blame for a request of a client that was sent as it is, and got no
+// response. A client can choose a request that even a healthy master breaks off, or
+// takes long for: only that there was no connection is the master's fault alone.
+func Passed(err error, sent bool) *Blame {
+	b := Unanswered(err)
+	b.Unsure = sent
+	return b
+}
+
+// Broken is the blame for the response to such a request that broke off.
+func Broken(err error) *Blame {
+	b := Answered(err)
+	b.Unsure = true
 	return b
 }
 
@@ -104,7 +121,7 @@ type transit struct {
 	word         string
 	before, amid string // the deed before the fields and in the body; "" for no blame
 	always       string // the deed, where it tells that the master did answer
-	ours         bool   // it is nobody's deed
+	ours         bool   // the master is not to blame for it
 }
 
 // noRoom are the errors of a machine, this one, that has no more room for connections.
@@ -133,9 +150,9 @@ func inTransit(err error) transit {
 	case errors.Is(err, transport.ErrRedirects):
 		return transit{word: "redirects", always: "redirected in circles"}
 	case errors.Is(err, transport.ErrPrivate):
-		return transit{word: "private", ours: true} // by a rule of ours
+		return transit{word: "private", always: "redirected to a private address", ours: true} // by a rule of ours
 	case errors.Is(err, transport.ErrDowngrade):
-		return transit{word: "downgrade", ours: true}
+		return transit{word: "downgrade", always: "redirected from https to http", ours: true}
 	case errors.Is(err, context.Canceled): // nobody waits for it any more
 		return transit{word: "abandoned", ours: true}
 	case strings.Contains(err.Error(), "server response headers exceeded"): // net/http has no type for it

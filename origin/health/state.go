@@ -241,6 +241,10 @@ func (g *Group) Failed(m *Master, f *Blame) {
 		return
 	}
 	g.update(func(now time.Time) {
+		if f.Unsure {
+			m.probeNow()
+			return
+		}
 		m.row++
 		m.alike++
 		if !f.alike(&m.last) {

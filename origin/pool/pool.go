@@ -35,8 +35,9 @@ const latencyFloor = 10 * time.Millisecond
 // concurrent use.
 type Pool struct {
 	*health.Group
-	cfg       Config
-	transport *transport.Transport
+	cfg        Config
+	transport  *transport.Transport
+	complaints complaints
 
 	*memory
 }
@@ -108,5 +109,9 @@ type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
 
 // refusal is the error where there is no master to ask.
 func (p *Pool) refusal() error {
-	return &Unavailable{Tried: append([]error{ErrOutage}, p.Reasons()...)}
+	u := &Unavailable{Tried: []error{ErrOutage}}
+	for _, m := range p.Masters() {
+		u.Tried = append(u.Tried, &Trial{Name: m.Name(), Role: m.Role(), Err: p.Reason(m)})
+	}
+	return u
 }

@@ -74,7 +74,7 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := r.goOn(got.Master, verdict, err); err != nil {
+			if err := r.goOn(got, verdict, err); err != nil {
 				return err
 			}
 		}
@@ -82,8 +82,8 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 }
 
 // goOn asks the next master after one has failed. The error is final.
-func (r *race) goOn(failed *health.Master, verdict Verdict, err error) error {
-	r.failure.add(failed, err)
+func (r *race) goOn(failed *reply, verdict Verdict, err error) error {
+	r.failure.add(failed.trial(err))
 	busy := errors.Is(err, health.ErrBusy) // so that the next request is no second one
 	switch outage := r.usable == 0; {
 	case verdict == Absent:
@@ -242,6 +242,7 @@ type reply struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	resp   *http.Response
+	took   time.Duration // until the response's fields were there, or an error
 	slow   bool
 	size   int64 // bytes of the body so far
 	err    error
@@ -271,6 +272,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		r.err = transport.ErrLate
 	}
 	took := time.Since(begun)
+	r.took = took
 	switch {
 	case r.err == nil:
 		if !transport.Failure(r.resp.StatusCode) {
@@ -297,6 +299,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		blame := health.Unanswered(r.err)
 		p.Observe(m, blame.Word)
 		p.Failed(m, blame)
+		p.complain(req.Route, r.trial(r.err))
 	}
 	return r
 }
@@ -345,6 +348,7 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	switch {
 	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
+		r.pool.complain(r.req.Route, r.trial(err))
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
@@ -355,6 +359,11 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		}
 	}
 	return verdict, err
+}
+
+// trial is the reply as one that was in vain.
+func (r *reply) trial(err error) *Trial {
+	return &Trial{r.Name(), r.Role(), r.resp != nil, r.took, err}
 }
 
 // close releases the response and the place at the master.
