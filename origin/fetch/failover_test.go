@@ -61,7 +61,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		{"503 whose body hangs", []faults.Fault{faults.Status(503), faults.HangAfter(1)}, origintest.Patient(), "503", "503"},
 		{"204", []faults.Fault{faults.Status(204)}, origintest.Patient(), "204", "204"},
 		{"202", []faults.Fault{faults.Status(202)}, origintest.Patient(), "202", "202"},
-		{"a page served as 200", []faults.Fault{faults.HTML()}, origintest.Patient(), "metadata", "digest"},
+		{"a page served as 200", []faults.Fault{faults.HTML()}, origintest.Patient(), "page", "page"},
 		{"an empty packument", []faults.Fault{faults.Replace([]byte("{}"))}, origintest.Patient(), "metadata", "digest"},
 		{"a packument of nothing", []faults.Fault{faults.Replace([]byte("null"))}, origintest.Patient(), "metadata", "digest"},
 		{"a packument that cannot be parsed", []faults.Fault{faults.Replace([]byte(`{"name":"edge-sample-words","versions":}`))}, origintest.Patient(), "metadata", "digest"},

@@ -285,7 +285,7 @@ func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
 	if _, err := b.get(t, aTarball); err != nil || w.A.Count(faults.Path(aTarball)) != 1 {
 		t.Errorf("another file: %v", err)
 	}
-	for _, want := range []string{w.AURL, "tarball/large/large-1.0.0.tgz", "sha512 is ", "want "} {
+	for _, want := range []string{w.AURL, origintest.LargeTarball, "answered with a wrong file", "sha512 is ", "want "} {
 		if line, _, _ := strings.Cut(told.String(), "\n"); !strings.Contains(line, want) {
 			t.Errorf("the log does not say %q: %s", want, line)
 		}

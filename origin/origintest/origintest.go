@@ -26,7 +26,7 @@ const PublicBase = "https://edge.example/npm"
 // Patient waits far longer than any test: where a time limit is the subject, the
 // test sets it.
 func Patient() transport.Timeouts {
-	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute}
+	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute, Write: time.Minute}
 }
 
 // Two are two sample masters that share a store.
