@@ -32,8 +32,8 @@ type Masters interface {
 	Send(ctx context.Context, cancel context.CancelCauseFunc, m *health.Master, r *pool.Request) (*http.Response, error)
 	// Observe tells the metrics of something at a master.
 	Observe(m *health.Master, word string)
-	// BadCopy has a master asked last for a file.
-	BadCopy(m *health.Master, key string)
+	// BadCopy has a master asked last for a file, and says whether that is new.
+	BadCopy(m *health.Master, key string) bool
 }
 
 // Config describes a site's fetcher.
@@ -82,6 +82,7 @@ func New(cfg Config) *Fetcher {
 // Fetch asks the masters and writes the response to sink.
 func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
 	var err error
+	sink = blameless{sink}
 	if r.Route.Class == kind.Metadata {
 		err = f.fetchMetadata(ctx, r, sink)
 	} else {

@@ -85,8 +85,11 @@ func (p *Pool) Close() {
 // Writes are the writes of late to the site.
 func (p *Pool) Writes() *RecentWrites { return p.cfg.Writes }
 
-// BadCopy notes that a master sent a wrong copy of a file, or broke off.
-func (p *Pool) BadCopy(m *health.Master, key string) { p.badCopies.add(m, key, time.Now()) }
+// BadCopy notes that a master sent a wrong copy of a file, or broke off. It says whether
+// that is new.
+func (p *Pool) BadCopy(m *health.Master, key string) bool {
+	return p.badCopies.add(m, key, time.Now())
+}
 
 // Status describes the masters.
 func (p *Pool) Status() health.PoolStatus {
