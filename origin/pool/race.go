@@ -345,10 +345,12 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		result = blame.Word
 	}
 	r.pool.Observe(r.Master, result)
+	if blame != nil && (blame.Guilty() || transport.Failure(r.resp.StatusCode)) {
+		r.pool.complain(r.req.Route, r.trial(err))
+	}
 	switch {
 	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
-		r.pool.complain(r.req.Route, r.trial(err))
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
