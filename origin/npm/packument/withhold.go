@@ -70,7 +70,7 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 const maxReasons = 8
 
 // restricted adds the member "policyRestrictions", which npm knows: it lists versions
-// that a registry has and does not give. A user who asks for one of them gets the message,
+// that a registry has and does not give. The user that asks for one of them gets the message,
 // which tells of the newest ones first.
 func restricted(left []byte, releases []release) []byte {
 	var reasons []string
