@@ -345,7 +345,7 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		result = blame.Word
 	}
 	r.pool.Observe(r.Master, result)
-	if blame != nil && (blame.Guilty() || transport.Failure(r.resp.StatusCode)) {
+	if blame != nil && (blame.Guilty() || verdict == Next && worthALine(blame)) {
 		r.pool.complain(r.req.Route, r.trial(err))
 	}
 	switch {
