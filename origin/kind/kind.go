@@ -21,7 +21,7 @@ import (
 //     than the stored one, and [ErrAbsent] for one that says that there is none. A body
 //     that is odd, and is its master's true answer all the same, is accepted.
 //   - Digest is asked for a File route alone, with the [Summary] of the first route
-//     of Lists that a master has.
+//     of Lists that a master has. ok says that the list names the file.
 type Kind interface {
 	Route(Request) Route
 	Prepare(Route, Source) ([]Document, error)

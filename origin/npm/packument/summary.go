@@ -15,15 +15,18 @@ import (
 
 // summaryFormat is the first line of a packument's summary. Its lines are
 //
+//	alias/NAME           the name that clients are given for a tarball, which has this one, too
 //	at/VERSION, at/TAG   where the version's manifest is in the full document
+//	base                 the URL below which a tarball lies that has no place: see bases
 //	bare/NAME            "-"; a tarball without a digest
 //	dist-tags            where those are in it
 //	file/NAME            algorithm and unpadded base64 of a tarball's digest
 //	modified, rev        of the packument, where it has them
+//	place/NAME           the URL of a tarball
 //	version/VERSION      "-"
 //	withheld/NAME, withheld version/VERSION
 //	                     why a tarball, or a version, is not served
-const summaryFormat = "npm memo 2"
+const summaryFormat = "npm memo 3"
 
 var nothing = []byte("-")
 
@@ -40,6 +43,8 @@ type File struct {
 	Listed   bool        // a version has it
 	Withheld string      // why it must not be served, "" when it may
 	Digest   kind.Digest // zero for none, or for two that differ
+	Place    []byte      // its URL, nil where that is usual below Base
+	Base     []byte      // nil where it is not known
 }
 
 // Find reads the entry of a tarball in a summary. ok is false for a summary of another
@@ -53,12 +58,21 @@ func Find(summary []byte, file string) (f File, ok bool) {
 		return File{Listed: true, Withheld: string(why)}, true
 	}
 	line, once := kind.Find(lines, "file/"+file)
-	if !once {
-		_, bare := kind.Find(lines, "bare/"+file)
-		f.Listed = bare || line != nil
-		return f, true
+	_, bare := kind.Find(lines, "bare/"+file)
+	if line == nil && !bare {
+		given, aliased := kind.Find(lines, "alias/"+file)
+		if !aliased {
+			return f, true
+		}
+		file = string(given)
+		line, once = kind.Find(lines, "file/"+file)
 	}
 	f.Listed = true
+	f.Place, _ = kind.Find(lines, "place/"+file)
+	f.Base, _ = kind.Find(lines, "base")
+	if !once {
+		return f, true
+	}
 	algorithm, encoded, _ := bytes.Cut(line, []byte("\t"))
 	for _, a := range algorithms {
 		if string(algorithm) != a.name {
@@ -81,15 +95,33 @@ func Find(summary []byte, file string) (f File, ok bool) {
 func (s *packumentScan) addVersion(at, n int64) {
 	s.summary.AddSpan("at", s.number, at, n)
 	s.summary.Add("version", s.number, nothing)
-	for _, file := range s.fileNames() {
-		d := s.digest(s.current.sums)
-		if d.Algorithm == "" {
-			s.summary.Add("bare", file, nothing)
-			continue
-		}
-		var buf [96]byte
-		s.summary.Add("file", file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
+	t := &s.tarball
+	if len(t.file) == 0 {
+		return
 	}
+	if d := s.digest(s.current.sums); d.Algorithm == "" {
+		s.summary.Add("bare", t.file, nothing)
+	} else {
+		var buf [96]byte
+		s.summary.Add("file", t.file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
+	}
+	if t.place != nil {
+		s.summary.Add("place", t.file, t.place)
+		s.misplaced = true
+	}
+	for _, other := range t.other {
+		s.summary.Add("alias", other, t.file)
+	}
+}
+
+// summaryDocument is the summary, complete.
+func (s *packumentScan) summaryDocument() kind.Document {
+	if s.bases.url != "" {
+		s.summary.Add("base", nil, []byte(s.bases.url))
+	}
+	d := s.summary.Document()
+	d.Base, d.Misplaced = s.bases.url, s.misplaced
+	return d
 }
 
 // completeSummary completes the summary, and compares it with the one before.
