@@ -113,7 +113,7 @@ func (c *Cache) purged(f *flight.Flight, k store.Key) bool {
 // The flight is counted from the moment that it reads the purge sequence, see Contains. Close
 // waits for each flight that was counted before s was closed.
 func (c *Cache) newFlight(s *flightShard, id flight.Key, uncollapsible bool) *flight.Flight {
-	f := flight.New(c.base, id, c.purges.Now(), c.memory.Buffers, c.memory.Overflow)
+	f := flight.New(c.base, id, c.purges.Now.Load(), c.memory.Buffers, c.memory.Overflow)
 	if !uncollapsible {
 		s.joined[id] = f
 	}

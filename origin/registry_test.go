@@ -121,8 +121,11 @@ func TestOutageOutlivesAConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(Registry)
 		old := siteOf(t, r, "pr", nil)
-		fail(old.pool, old.named("a"), inARow)
-		fail(old.pool, old.named("b"), inARow)
+		for _, n := range []string{"0", "1"} {
+			if err := old.Drain(n, true); err != nil {
+				t.Fatal(err)
+			}
+		}
 		<-time.After(time.Second)
 		var heard events
 		same := siteOf(t, r, "pr", func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&heard, nil)) })
@@ -131,7 +134,7 @@ func TestOutageOutlivesAConfiguration(t *testing.T) {
 			t.Errorf("in an outage for %v, the %d., and %d lines in the log", got, st.Outages, heard)
 		}
 		more := siteOf(t, r, "prr", nil) // the new one may be well
-		if got := more.Outage(kind.Metadata, time.Now()); got != 0 || more.state(t, "a").State != "out" || more.state(t, "c").State != "healthy" {
+		if got := more.Outage(kind.Metadata, time.Now()); got != 0 || more.state(t, "a").State != "drained" || more.state(t, "c").State != "healthy" {
 			t.Errorf("in an outage for %v: %+v", got, more.Status())
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -28,9 +29,14 @@ func TestFilesHaveMastersOfTheirOwn(t *testing.T) {
 	}
 	w.BServer.Refuse()
 	other.AServer.Refuse()
-	for range inARow {
-		if _, err := b.get(t, aTarball); err == nil {
-			t.Fatal("a file came from nowhere")
+	for range 2 * inARow {
+		if _, err := b.get(t, aTarball); err == nil || errors.Is(err, ErrOutage) {
+			t.Fatalf("err = %v; want that of a request which was tried", err)
+		}
+	}
+	for _, n := range []string{"1", "2"} { // requests leave the last one in
+		if err := b.Drain(n, true); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if _, err := b.get(t, aTarball); !errors.Is(err, ErrOutage) {
@@ -44,27 +50,8 @@ func TestFilesHaveMastersOfTheirOwn(t *testing.T) {
 		t.Error("the outage is not that of the files alone")
 	}
 	st := b.Status()
-	if len(st) != 2 || st[1].Name != "files" || st[1].Masters[0].N != 1 || st[1].Masters[0].State != "out" || st[0].Masters[0].State != "healthy" {
+	if len(st) != 2 || st[1].Name != "files" || st[1].Masters[0].N != 1 || st[1].Masters[0].State != "drained" || st[0].Masters[0].State != "healthy" {
 		t.Errorf("%+v", st)
-	}
-}
-
-// A pool of one master is nginx with one server: however many requests failed, the next
-// one is tried, and answers as soon as the master does.
-func TestTheOnlyMasterIsAlwaysTried(t *testing.T) {
-	w := origintest.NewTwo(t)
-	b := newBehind(t, w.URLs[:1])
-	w.AServer.Refuse()
-	for range 3 * inARow {
-		if _, err := b.get(t, aTarball); err == nil || errors.Is(err, ErrOutage) {
-			t.Fatalf("err = %v; want that of a request which was tried", err)
-		}
-	}
-	if err := w.AServer.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := b.get(t, aTarball); err != nil || r.Status != http.StatusOK {
-		t.Errorf("the master is back: %d, %v", r.Status, err)
 	}
 }
 
@@ -125,20 +112,40 @@ func TestDrainedPrimaryTakesNoWrites(t *testing.T) {
 	}
 }
 
+// In an outage reads are passed on one at a time until one is answered.
 func TestPassInAnOutage(t *testing.T) {
 	w := origintest.NewTwo(t)
-	b := newBehind(t, w.URLs)
-	for _, m := range b.pool.Masters() {
-		fail(b.pool, m, inARow)
+	b := newBehind(t, w.URLs, func(c *Config) {
+		c.Probe = Probe{Path: "/-/none", Every: time.Millisecond, Timeout: time.Minute, Fall: 1, Rise: 1}
+	})
+	for late := time.Now().Add(time.Minute); b.Outage(kind.Metadata, time.Now()) == 0; runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatal("no outage")
+		}
 	}
+	gate := faults.NewGate()
+	w.A.Break(faults.Prefix("/-/v1/search"), faults.Hold(gate))
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := b.send(t, "GET", search, "")
+		done <- err
+	}()
+	<-w.A.Arrived(faults.Prefix("/-/v1/search"))
 	if _, _, err := b.send(t, "GET", search, ""); !errors.Is(err, ErrOutage) {
-		t.Errorf("a search: %v; want %v", err, ErrOutage)
+		t.Errorf("a search while another one is under way: %v; want %v", err, ErrOutage)
 	}
 	// A write is its own probe.
 	if _, _, err := b.send(t, "PUT", login, aLogin); err != nil {
 		t.Errorf("a write: %v", err)
 	}
-	origintest.Equal(t, "reports", b.reported(), []string{"A pass"})
+	gate.Open()
+	if err := <-done; err != nil {
+		t.Errorf("a search: %v", err)
+	}
+	if _, _, err := b.send(t, "GET", search, ""); err != nil {
+		t.Errorf("a search after that: %v", err)
+	}
+	origintest.Equal(t, "reports", b.reported(), []string{"A pass", "A pass", "A pass"})
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -80,9 +80,9 @@ func openJournal(sys fsys.Calls, path string, p *Sequence) (*journal, error) {
 	}
 	// Purges that never reached the disk had numbers too, and stored responses
 	// may have them as their epoch: those are not given again.
-	p.seq.Store(max(p.seq.Load()+1, uint64(time.Now().UnixNano())))
+	p.Now.Store(max(p.Now.Load()+1, uint64(time.Now().UnixNano())))
 	if have.dangling {
-		p.lose(p.seq.Load())
+		p.lose(p.Now.Load())
 	}
 	if j.file, err = sys.Open(path, os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (j *journal) startSequence(p *Sequence, have loaded) error {
 			return err
 		}
 	}
-	if err := j.add(journalLine{Seq: p.seq.Load(), Start: true}); err != nil {
+	if err := j.add(journalLine{Seq: p.Now.Load(), Start: true}); err != nil {
 		return err
 	}
 	if !have.damaged && j.lines <= 2*len(p.marks)+compactAfter {
@@ -302,7 +302,7 @@ func (j *journal) writeMarks(p *Sequence) error {
 			return err
 		}
 	}
-	b = append(b, journalLine{Seq: p.seq.Load(), Start: true}.encode()...)
+	b = append(b, journalLine{Seq: p.Now.Load(), Start: true}.encode()...)
 	j.lines++
 	return errors.Join(flush(), j.sys.Sync(j.file))
 }

@@ -40,7 +40,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	epoch := p.Now()
+	epoch := p.Now.Load()
 	var batches [][]Purge
 	name := func(s string) Purge { return Purge{Scope: Key, Site: "s", Name: s} }
 	for i := range 50 {
@@ -105,7 +105,7 @@ func TestPowerCutDuringAPurge(t *testing.T) {
 func TestPurgesThatFailHalfWay(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	epoch, real, n := p.Now(), p.journal.sys.Write, 0
+	epoch, real, n := p.Now.Load(), p.journal.sys.Write, 0
 	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
 		if n++; n == 3 {
 			n, _ := real(f, b[:len(b)/2], off)

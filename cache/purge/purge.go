@@ -44,7 +44,7 @@ const maxMarks = 1 << 18
 // With a directory each purge is on disk before it is acknowledged, and the sequence grows
 // across restarts, under any steps of the clock.
 type Sequence struct {
-	seq    atomic.Uint64 // the sequence of a fill that begins now
+	Now    atomic.Uint64 // the sequence of a fill that begins now; only to be read
 	Newest atomic.Uint64 // of the newest purge; only to be read
 	limit  int           // of marks
 
@@ -105,7 +105,7 @@ func newPurges(limit int) *Sequence {
 
 // replay applies a line of the journal.
 func (p *Sequence) replay(l journalLine) {
-	p.seq.Store(max(p.seq.Load(), l.Seq))
+	p.Now.Store(max(p.Now.Load(), l.Seq))
 	if !l.Start {
 		p.Newest.Store(max(p.Newest.Load(), l.Seq))
 		p.apply(l.Seq, l.Purge)
@@ -118,15 +118,12 @@ func (p *Sequence) lose(seq uint64) {
 	p.apply(seq, Purge{Scope: All})
 }
 
-// Now is the sequence of a fill that begins now.
-func (p *Sequence) Now() uint64 { return p.seq.Load() }
-
 // Add puts purges in force. When it returns nil, they are on disk and no look-up
 // that starts afterwards sees a covered response unmarked.
 func (p *Sequence) Add(all ...Purge) error {
 	p.adding.Lock()
 	defer p.adding.Unlock()
-	seq, lines := p.seq.Load(), make([]journalLine, 0, len(all))
+	seq, lines := p.Now.Load(), make([]journalLine, 0, len(all))
 	// In force before it is durable. The other order would let a look-up during a slow
 	// fsync see the old bytes. This one lets a crash forget only an unacknowledged purge.
 	for _, u := range all {
@@ -135,7 +132,7 @@ func (p *Sequence) Add(all ...Purge) error {
 		lines = append(lines, journalLine{Seq: seq, Purge: u})
 	}
 	p.Newest.Store(seq)
-	p.seq.Store(seq)
+	p.Now.Store(seq)
 	if p.journal == nil {
 		return nil
 	}

@@ -58,7 +58,7 @@ func TestPurgeScopes(t *testing.T) {
 		for soft, mark := range map[bool]policy.Mark{false: policy.MarkedGone, true: policy.MarkedStale} {
 			t.Run(fmt.Sprint(tt.rule, " soft=", soft), func(t *testing.T) {
 				p := openedPurges(t, "")
-				before := p.Now()
+				before := p.Now.Load()
 				tt.purge.Soft = soft
 				p.mustAdd(t, tt.purge)
 				for i, k := range keys {
@@ -69,7 +69,7 @@ func TestPurgeScopes(t *testing.T) {
 					if have := p.Mark(k, before); have != want {
 						t.Errorf("%v from before is %d, want %d", k, have, want)
 					}
-					if have := p.Mark(k, p.Now()); have != policy.NotMarked {
+					if have := p.Mark(k, p.Now.Load()); have != policy.NotMarked {
 						t.Errorf("%v from after is %d", k, have)
 					}
 				}
@@ -87,7 +87,7 @@ func TestPurgeHardAndSoft(t *testing.T) {
 		{Scope: Key, Site: "s", Name: "a", Soft: true},
 		{Scope: Group, Site: "s", Name: "g", Soft: true},
 	} {
-		epoch = append(epoch, p.Now())
+		epoch = append(epoch, p.Now.Load())
 		p.mustAdd(t, u)
 	}
 	for i, want := range []policy.Mark{policy.MarkedGone, policy.MarkedStale, policy.MarkedStale} {
@@ -101,24 +101,24 @@ func TestPurgeSurvivesReopening(t *testing.T) {
 	dir := t.TempDir()
 	k := store.Key{Site: "s", ID: "a"}
 	p := openedPurges(t, dir)
-	first := p.Now()
+	first := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
-	second := p.Now()
+	second := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: All, Soft: true})
-	third := p.Now()
+	third := p.Now.Load()
 	p.Close()
 	for range 3 {
 		p = openedPurges(t, dir)
 		if p.Mark(k, first) != policy.MarkedGone || p.Mark(k, second) != policy.MarkedStale || p.Mark(k, third) != policy.NotMarked {
 			t.Errorf("marks are %d %d %d", p.Mark(k, first), p.Mark(k, second), p.Mark(k, third))
 		}
-		if p.Now() < third {
-			t.Errorf("the sequence went back from %d to %d", third, p.Now())
+		if p.Now.Load() < third {
+			t.Errorf("the sequence went back from %d to %d", third, p.Now.Load())
 		}
 		p.Close()
 	}
 	p = openedPurges(t, dir)
-	fourth := p.Now()
+	fourth := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
 	for _, epoch := range []uint64{first, second, third, fourth} {
 		if p.Mark(k, epoch) != policy.MarkedGone {
@@ -142,7 +142,7 @@ func TestPurgeNumbersAreNotGivenTwice(t *testing.T) {
 			for range 10 {
 				p.mustAdd(t, Purge{Scope: Site, Site: "other"})
 			}
-			epoch := p.Now()
+			epoch := p.Now.Load()
 			p.Close()
 			if err := lose(filepath.Join(dir, "purges")); err != nil {
 				t.Fatal(err)
@@ -204,7 +204,7 @@ func TestPurgeFold(t *testing.T) {
 	key := func(i int) store.Key { return store.Key{Site: "s", ID: fmt.Sprint(i)} }
 	var epoch []uint64
 	for i := range 20 {
-		epoch = append(epoch, p.Now())
+		epoch = append(epoch, p.Now.Load())
 		p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: fmt.Sprint(i), Soft: i >= 10})
 		if len(p.marks) > p.limit {
 			t.Fatalf("%d marks, limit %d", len(p.marks), p.limit)
@@ -219,7 +219,7 @@ func TestPurgeFold(t *testing.T) {
 			t.Errorf("purge %d was forgotten: %d", i, have)
 		}
 	}
-	if p.Mark(key(99), p.Now()) != policy.NotMarked {
+	if p.Mark(key(99), p.Now.Load()) != policy.NotMarked {
 		t.Error("a response of now is covered")
 	}
 	if p.Mark(key(99), epoch[11]) == policy.MarkedGone {
@@ -241,8 +241,8 @@ func TestPurgeJournalIsCompacted(t *testing.T) {
 		p := openedPurges(t, dir)
 		k := store.Key{Site: "s", ID: "a"}
 		last := uint64(2 * compactAfter)
-		if p.Mark(k, last-1) != policy.MarkedGone || p.Mark(k, last) != policy.NotMarked || p.Now() < last {
-			t.Errorf("marks %d %d, sequence %d", p.Mark(k, last-1), p.Mark(k, last), p.Now())
+		if p.Mark(k, last-1) != policy.MarkedGone || p.Mark(k, last) != policy.NotMarked || p.Now.Load() < last {
+			t.Errorf("marks %d %d, sequence %d", p.Mark(k, last-1), p.Mark(k, last), p.Now.Load())
 		}
 		p.Close()
 		b, err := os.ReadFile(path)
@@ -262,7 +262,7 @@ func TestPurgeJournalIsCompactedWhileRunning(t *testing.T) {
 	for range 3 {
 		for i := range compactAfter + 200 { // more lines than 50 keys need
 			name := fmt.Sprint(i % 50)
-			epoch[name] = p.Now()
+			epoch[name] = p.Now.Load()
 			p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: name, Soft: i%3 == 0})
 		}
 		p.journal.wg.Wait()
@@ -303,7 +303,7 @@ func TestPurgeJournalFaults(t *testing.T) {
 				acknowledged := make(map[int]bool)
 				p, err := Open(f.Calls(), dir)
 				if err == nil {
-					epoch = p.Now()
+					epoch = p.Now.Load()
 					for i := range keys {
 						acknowledged[i] = purge(p, i) == nil
 						if p.Mark(store.Key{Site: "s", ID: fmt.Sprint(i)}, epoch) != policy.MarkedGone {
@@ -337,10 +337,10 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 	p := openedPurges(t, dir)
 	var epoch []uint64
 	for i := range 4 {
-		epoch = append(epoch, p.Now())
+		epoch = append(epoch, p.Now.Load())
 		p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: fmt.Sprint("name", i)})
 	}
-	after := p.Now()
+	after := p.Now.Load()
 	p.Close()
 	path := filepath.Join(dir, "purges")
 	b, err := os.ReadFile(path)
@@ -368,7 +368,7 @@ func TestPurgeJournalDamageCoversNoMoreThanItMust(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = openedPurges(t, dir)
-	if p.Mark(k, after) != policy.MarkedGone || p.Mark(k, p.Now()) != policy.NotMarked {
+	if p.Mark(k, after) != policy.MarkedGone || p.Mark(k, p.Now.Load()) != policy.NotMarked {
 		t.Error("the last purge is forgotten, or more than what was stored is gone")
 	}
 }
@@ -385,10 +385,10 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 	k := store.Key{Site: "s", ID: "a"}
 	for range 3 {
 		p := openedPurges(t, dir)
-		if p.Now() <= ahead || p.Mark(k, ahead) != policy.NotMarked {
-			t.Errorf("the sequence is %d, and was %d", p.Now(), ahead)
+		if p.Now.Load() <= ahead || p.Mark(k, ahead) != policy.NotMarked {
+			t.Errorf("the sequence is %d, and was %d", p.Now.Load(), ahead)
 		}
-		ahead = p.Now()
+		ahead = p.Now.Load()
 		p.Close()
 	}
 	p := openedPurges(t, dir)
@@ -401,7 +401,7 @@ func TestPurgeSequenceOutlivesTheClock(t *testing.T) {
 func TestPurgeJournalOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	epoch := p.Now()
+	epoch := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
 	p.Close()
 	sys := fsys.System()
@@ -421,7 +421,7 @@ func TestPurgeJournalOnAFullDisk(t *testing.T) {
 
 func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 	p := openedPurges(t, t.TempDir())
-	before := p.Now()
+	before := p.Now.Load()
 	p.journal.file.Close()
 	if err := p.Add(Purge{Scope: All}); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
 		t.Errorf("got %v", err)
@@ -435,7 +435,7 @@ func TestPurgeThatCannotBeWrittenIsInForce(t *testing.T) {
 func TestPurgeAfterATornWrite(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	before := p.Now()
+	before := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "a"})
 	journal := p.journal.file
 	if _, err := journal.WriteString(`{"seq":`); err != nil {
@@ -478,7 +478,7 @@ func TestPurgeDuringACompaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	epoch := p.Now()
+	epoch := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: Key, Site: "s", Name: "before"})
 	p.journal.compactSoon(&p.adding, p.limit)
 	<-begun

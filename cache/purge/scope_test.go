@@ -25,7 +25,7 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 	for i := range 1000 {
 		all = append(all, Purge{Scope: GroupMetadata, Site: "s", Name: fmt.Sprint("name-", i), Soft: true})
 	}
-	before := p.Now()
+	before := p.Now.Load()
 	largest := 0
 	write := p.journal.sys.Write
 	p.journal.sys.Write = func(f *os.File, b []byte, off int64) (int, error) {
@@ -55,7 +55,7 @@ func TestManyPurgesTakeFewSyncs(t *testing.T) {
 func TestAPurgeOfASitesMetadata(t *testing.T) {
 	dir := t.TempDir()
 	p := openedPurges(t, dir)
-	before := p.Now()
+	before := p.Now.Load()
 	p.mustAdd(t, Purge{Scope: SiteMetadata, Site: "s", Soft: true})
 	check := func(p *Sequence) {
 		t.Helper()
@@ -68,7 +68,7 @@ func TestAPurgeOfASitesMetadata(t *testing.T) {
 			if got := p.Mark(k, before); got != want {
 				t.Errorf("%v is %v", k, got)
 			}
-			if got := p.Mark(k, p.Now()); got != policy.NotMarked {
+			if got := p.Mark(k, p.Now.Load()); got != policy.NotMarked {
 				t.Errorf("%v is %v when it came later", k, got)
 			}
 		}

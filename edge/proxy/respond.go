@@ -206,7 +206,7 @@ func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
 	switch {
-	case a.Forward == "" || errors.Is(a.Err, origin.ErrOutage): // nothing has gone forward
+	case a.Forward == "" || !asked(a.Err): // nothing has gone forward
 		b = append(b, "; hit"...)
 	default:
 		b = append(b, "; fwd="...)
@@ -229,7 +229,14 @@ func cacheStatus(a *cache.Answer) string {
 	return string(b)
 }
 
-// detail is the outcome's word, or says that no master was even asked.
+// asked says whether a master was sent the request that failed with err. In an outage
+// few are.
+func asked(err error) bool {
+	var down *origin.Unavailable
+	return !errors.Is(err, origin.ErrOutage) || errors.As(err, &down) && down.Asked
+}
+
+// detail is the outcome's word, or says that every master is out.
 func detail(o cache.Outcome, err error) string {
 	if errors.Is(err, origin.ErrOutage) {
 		return "outage"

@@ -8,12 +8,6 @@ import (
 	"strings"
 )
 
-// takes reports whether the site answers requests for a host. Any port is right: a
-// proxy or a port mapping before the edge may have changed it.
-func (s *Site) takes(host string) bool {
-	return len(s.Hosts) == 0 || slices.Contains(s.Hosts, hostOf(host))
-}
-
 // Takes reports whether any site answers requests for a host.
 func (t Table) Takes(host string) bool {
 	return slices.ContainsFunc(t, func(s *Site) bool { return s.takes(host) })

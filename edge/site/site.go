@@ -139,6 +139,12 @@ func upstreams(masters []config.Master) []origin.Upstream {
 // the lifetime fresh while the feed is live; 0 leaves them their usual one.
 func (s *Site) Follow(feed Feed, fresh time.Duration) { s.feed, s.feedFreshness = feed, fresh }
 
+// takes reports whether the site answers requests for a host. Any port is right: a
+// proxy or a port mapping before the edge may have changed it.
+func (s *Site) takes(host string) bool {
+	return len(s.Hosts) == 0 || slices.Contains(s.Hosts, hostOf(host))
+}
+
 // Below returns the part of an escaped path under the site's prefix, with its
 // leading slash. ok is false for a request that is not this site's. Slashes in a row
 // are one to a registry: a base URL that ends with a slash gives "/npm//left-pad". A
@@ -147,7 +153,7 @@ func (s *Site) Below(host, path string) (below string, ok bool) {
 	if !s.takes(host) {
 		return "", false
 	}
-	if !s.Kind.Transparent {
+	if !s.Kind.Transparent && strings.Contains(path, "//") {
 		path = kind.JoinSlashes(path)
 	}
 	if path == s.prefix[:len(s.prefix)-1] { // the prefix without its slash

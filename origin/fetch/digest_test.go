@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/npm"
 	"pkgedge/origin/origintest"
@@ -150,7 +151,7 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 				}
 				rule.Mend()
 			}
-			b.files.Answered(b.files.Primary())
+			b.files.Answered(b.files.Primary(), health.ForFiles)
 		}
 		// When the metadata can be had again, the file is checked, and kept. The
 		// short wait for a digest must not apply any more: on a busy machine a

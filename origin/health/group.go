@@ -64,9 +64,12 @@ type Group struct {
 	*shared
 	// Guarded by shared.mu:
 	notices []notice
+	ejected []*Master    // in this update
 	down    time.Time    // since when no master can be asked; zero when one can
 	DownAt  atomic.Int64 // the same in Unix nanoseconds, 0 for zero, to read without the lock
 	closed  bool         // another configuration serves
+
+	probedSooner bool // no master is trusted
 }
 
 // Master is one origin server, as one configuration has it.
@@ -121,7 +124,7 @@ func (g *Group) inheritOutage() {
 	defer g.mu.Unlock()
 	var since time.Time
 	for _, m := range g.masters {
-		if g.usable(m) {
+		if g.usable(m) || m.drained.IsZero() && !m.proven {
 			return
 		}
 		if m.outSince().After(since) {
@@ -182,13 +185,10 @@ type Candidate struct {
 }
 
 // Candidates are the masters that no operator has drained, in no order. In an
-// outage there is none.
+// outage all of them are hopeless.
 func (g *Group) Candidates() (all []Candidate) {
 	g.update(func(now time.Time) {
 		g.review(now) // before, for the changes that time has brought
-		if !g.down.IsZero() {
-			return
-		}
 		for _, m := range g.masters {
 			if m.drained.IsZero() {
 				all = append(all, Candidate{m, g.trustIn(m), m.share(now)})
@@ -243,10 +243,14 @@ func (g *Group) Release(m *Master, c Class) { m.limiters[c].release(g.limit(m, c
 // Began says that a master has begun to answer a request of a class.
 func (g *Group) Began(m *Master, c Class) { m.limiters[c].began(g.limit(m, c)) }
 
-// limit is how many requests of a class a master may have now.
+// limit is how many requests of a class a master may have now. In an outage Enter bounds
+// them, and those that hang from before must not keep it from being tried.
 func (g *Group) limit(m *Master, c Class) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !g.down.IsZero() {
+		return maxConcurrent[c]
+	}
 	return max(leastWidth, int(float64(maxConcurrent[c])*m.share(time.Now())))
 }
 

@@ -76,7 +76,7 @@ func (g *Group) state(letter string) MasterStatus {
 // step is something that happens to a master, named by its letter, and then how
 // it stands and the order in which masters are asked.
 type step struct {
-	what  string // "a unanswered", "a cut", "a 503", "a ok", "a probed", "a unprobed", "a drain", "a undrain" or "wait"
+	what  string // "a unanswered", "a cut", "a 503", "a ok", "a file", "a probed", "a unprobed", "a drain", "a undrain" or "wait"
 	times int
 	wait  time.Duration
 	state string // of the master
@@ -97,7 +97,11 @@ func (s step) apply(t *testing.T, g *Group) {
 		case "503":
 			g.Failed(g.named(letter), answered503)
 		case "ok":
-			g.Answered(g.named(letter))
+			g.Answered(g.named(letter), ForMetadata)
+		case "file":
+			g.Answered(g.named(letter), ForFiles)
+		case "drain", "undrain":
+			g.Drain(letter+".example", what == "drain")
 		case "probed":
 			g.recordProbe(g.named(letter), "/-/ping", nil)
 		case "unprobed":
@@ -158,16 +162,46 @@ func TestMastersGoAndComeBack(t *testing.T) {
 			{what: "b 503", times: 5, order: "cd|ab"},
 			{what: "c 503", times: 5, state: "c healthy", order: "cd|ab"},
 		}},
-		{"but all are out that do not answer", "pr", true, []step{
+		{"nor for not answering", "pr", true, []step{
 			{what: "a unanswered", times: 5, state: "a out", order: "b|a"},
-			{what: "b unanswered", times: 4, state: "b suspect", order: "b|a"},
-			{what: "b unanswered", state: "b out", order: ""},
+			{what: "b unanswered", times: 50, state: "b suspect", order: "b|a"},
+			{what: "b cut", times: 50, state: "b suspect", order: "b|a"},
+		}},
+		{"nor is the one that an operator or probes leave", "prr", true, []step{
+			{what: "a unanswered", times: 5, state: "a out", order: "bc|a"},
+			{what: "b drain", order: "c|a"},
+			{what: "c drain", state: "a suspect", order: "a"},
+			{what: "c undrain", order: "ca"},
+			{what: "a unanswered", times: 5, state: "a out", order: "c|a"},
+			{what: "c unprobed", times: 3, state: "a suspect", order: "a|c"},
+			{what: "a unanswered", times: 50, state: "a suspect", order: "a|c"},
+		}},
+		{"but by probes", "pr", true, []step{
+			{what: "a unprobed", times: 3, state: "a out", order: "b|a"},
+			{what: "b unprobed", times: 3, state: "b out", order: "|ab"},
+		}},
+		{"also after requests have", "pr", true, []step{
+			{what: "a unanswered", times: 5, state: "a out", order: "b|a"},
+			{what: "a unprobed", times: 3, state: "a out", order: "b|a"},
+			{what: "b unprobed", times: 3, state: "b out", order: "|ab"},
 		}},
 		{"probes put out what requests do not meet", "pr", true, []step{
 			{what: "a unprobed", times: 2, state: "a healthy", order: "ab"},
 			{what: "a probed", order: "ab"},
 			{what: "a unprobed", times: 2, order: "ab"},
 			{what: "a unprobed", state: "a out", order: "b|a"},
+		}},
+		{"but not the last, while it answers", "p", true, []step{
+			{what: "a unprobed", times: 2, order: "a"},
+			{what: "wait", wait: time.Second, order: "a"},
+			{what: "a ok", order: "a"},
+			{what: "a unprobed", state: "a healthy", order: "a"},
+			{what: "a file", order: "a"}, // which says nothing of metadata
+			{what: "a unprobed", state: "a out", order: "|a"},
+			{what: "wait", wait: time.Second, order: "|a"},
+			{what: "a ok", state: "a recovering", order: "a"},
+			{what: "a unprobed", state: "a recovering", order: "a"},
+			{what: "a unprobed", state: "a out", order: "|a"},
 		}},
 		{"and bring back, by and by", "pr", true, []step{
 			{what: "a unprobed", times: 3, state: "a out", order: "b|a"},
@@ -191,16 +225,29 @@ func TestMastersGoAndComeBack(t *testing.T) {
 			{what: "a cut", times: 5, order: "b|a"},
 			{what: "a probed", times: 2, state: "a out", order: "ba"},
 			{what: "b unanswered", times: 5, state: "b out", order: "a|b"},
-			{what: "a unanswered", state: "a out", order: ""},
+			{what: "a unanswered", times: 50, state: "a out", order: "a|b"},
 		}},
 		{"in an outage one good probe is enough", "pr", true, []step{
-			{what: "a unanswered", times: 5, order: "b|a"},
-			{what: "b unanswered", times: 5, order: ""},
+			{what: "a unprobed", times: 3, order: "b|a"},
+			{what: "b unprobed", times: 3, order: "|ab"},
 			{what: "b probed", state: "b recovering", order: "b|a"},
+		}},
+		{"and one good answer", "pr", true, []step{
+			{what: "a unprobed", times: 3, order: "b|a"},
+			{what: "b unprobed", times: 3, order: "|ab"},
+			{what: "b unanswered", times: 50, order: "|ab"},
+			{what: "b file", state: "b out", order: "|ab"}, // which says nothing of metadata
+			{what: "b ok", state: "b recovering", order: "b|a"},
+		}},
+		{"or where the others are in doubt", "pr", true, []step{
+			{what: "a unanswered", times: 5, order: "b|a"},
+			{what: "a ok", state: "a out", order: "b|a"},
+			{what: "b unanswered", order: "b|a"},
+			{what: "a ok", state: "a recovering", order: "ab"},
 		}},
 		{"without probes it is time that brings back", "pr", false, []step{
 			{what: "a unanswered", times: 5, state: "a out", order: "b|a"},
-			{what: "b unanswered", times: 5, state: "b out", order: ""},
+			{what: "b unanswered", times: 5, state: "b suspect", order: "b|a"},
 			{what: "wait", wait: shortBackoff, state: "a recovering", order: "ab"},
 			{what: "a unanswered", order: "b|a"},
 		}},

@@ -28,7 +28,7 @@ type Probe struct {
 }
 
 const (
-	// inOutage is the longest time between two probes while no master is left.
+	// inOutage is the longest time between two probes while no master is trusted.
 	inOutage = time.Second
 	// maxProbe is how much of an answer is read.
 	maxProbe = 1 << 20
@@ -105,7 +105,7 @@ func (g *Group) probeLoop(ctx context.Context, m *Master) {
 func (g *Group) interval() time.Duration {
 	g.mu.Lock()
 	every := g.cfg.Probe.Every
-	if !g.down.IsZero() {
+	if g.probedSooner {
 		every = min(every, inOutage)
 	}
 	g.mu.Unlock()

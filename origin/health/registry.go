@@ -20,6 +20,7 @@ type Registry struct {
 type shared struct {
 	mu        sync.Mutex // guards each host's trust too, and the state of each group
 	outages   int64      // ever
+	trickles  [classes]trickle
 	probeWith document
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"pkgedge/origin/kind"
@@ -53,9 +54,11 @@ type trust struct {
 	alike      int // the last of them in the same way,
 	unanswered int // and without an answer
 	last       Blame
+	answered   time.Time // when it last answered one that tells how it is
 
 	until     time.Time // the end of the backoff
 	ejections int       // lately
+	proven    bool      // probes say that it is out, not requests alone
 
 	bad, good int // probes in a row
 	probe     probed
@@ -75,6 +78,13 @@ func (g *Group) update(change func(now time.Time)) {
 	now := time.Now()
 	change(now)
 	g.review(now)
+	// Requests that wait for a place at a master that went out may be answered elsewhere;
+	// or not, if this is an outage now. A write may not.
+	for _, m := range g.ejected {
+		m.limiters[ForMetadata].dismiss()
+		m.limiters[ForFiles].dismiss()
+	}
+	g.ejected = nil
 	notices := g.notices
 	g.notices = nil
 	g.mu.Unlock()
@@ -97,7 +107,7 @@ func (g *Group) log(level slog.Level, text string, attrs ...slog.Attr) {
 // review lets time do its part, and finds out whether any master is left. g.mu
 // is held.
 func (g *Group) review(now time.Time) {
-	left := false
+	left, trusted, sooner := false, false, g.probedSooner
 	for _, m := range g.masters {
 		switch {
 		case m.state == suspect && now.Sub(m.since) >= suspicion, m.state == recovering && now.Sub(m.since) >= slowStart:
@@ -105,7 +115,15 @@ func (g *Group) review(now time.Time) {
 		case m.state == out && !g.probes() && !now.Before(m.until):
 			g.setState(m, recovering, m.why, now)
 		}
-		left = left || g.usable(m)
+		left, trusted = left || g.usable(m), trusted || g.trusted(m)
+	}
+	if !left {
+		left = g.readmit(now)
+	}
+	if g.probedSooner = !trusted; g.probedSooner && !sooner {
+		for _, m := range g.masters {
+			m.probeNow()
+		}
 	}
 	switch {
 	case !left && g.down.IsZero():
@@ -116,9 +134,6 @@ func (g *Group) review(now time.Time) {
 		}
 		g.outages++
 		g.log(slog.LevelError, "outage: every master is out, answering from the store", slog.String("why", g.masters[0].reason()))
-		for _, m := range g.masters {
-			m.probeNow()
-		}
 	case left && !g.down.IsZero():
 		if !g.closed {
 			g.log(slog.LevelWarn, "outage is over", slog.Duration("took", now.Sub(g.down)))
@@ -131,6 +146,31 @@ func (g *Group) review(now time.Time) {
 // usable: the master may be asked. g.mu is held.
 func (g *Group) usable(m *Master) bool {
 	return m.drained.IsZero() && (m.state != out || m.backingOff())
+}
+
+// trusted: the master is expected to answer. g.mu is held.
+func (g *Group) trusted(m *Master) bool {
+	return m.drained.IsZero() && (m.state == healthy || m.state == recovering)
+}
+
+// last reports whether no other master may be asked. Requests never put that one out,
+// only probes do: a client can ask for URLs at which it breaks every connection, and
+// without it there is no answer at all. nginx ignores max_fails of a single server for
+// the same reason. g.mu is held.
+func (g *Group) last(m *Master) bool {
+	return !slices.ContainsFunc(g.masters, func(o *Master) bool { return o != m && g.usable(o) })
+}
+
+// readmit takes masters back that requests alone have put out, when no other is left:
+// they were put out while there was one. g.mu is held.
+func (g *Group) readmit(now time.Time) (any bool) {
+	for _, m := range g.masters {
+		if m.drained.IsZero() && m.state == out && !m.proven {
+			g.setState(m, suspect, m.why, now)
+			any = true
+		}
+	}
+	return any
 }
 
 // backingOff: the master is out, but its last probe was well, so that it may be
@@ -163,7 +203,7 @@ func (g *Group) setState(m *Master, s state, why string, now time.Time) {
 		level = slog.LevelDebug
 	}
 	g.log(level, "master is "+s.String(), slog.String("master", m.name), slog.String("why", why))
-	m.state, m.since, m.why = s, now, why
+	m.state, m.since, m.why, m.proven = s, now, why, false
 }
 
 // eject puts a master out. g.mu is held.
@@ -175,9 +215,7 @@ func (g *Group) eject(m *Master, why string, now time.Time) {
 	m.ejections++
 	m.good = 0
 	g.setState(m, out, why, now)
-	// Requests that wait for a place there may be answered elsewhere. A write may not.
-	m.limiters[ForMetadata].dismiss()
-	m.limiters[ForFiles].dismiss()
+	g.ejected = append(g.ejected, m)
 }
 
 // canEject says whether the pool can do without the master. Requests that are answered,
@@ -197,11 +235,6 @@ func (g *Group) canEject(m *Master) bool {
 	return others > 0 && gone <= max(1, len(g.masters)/2)
 }
 
-// alone reports whether the pool has a single master. Requests never put that one out,
-// only probes do: a client can ask for URLs at which it breaks every connection, and
-// without it there is no answer at all. nginx ignores max_fails there for the same reason.
-func (g *Group) alone() bool { return len(g.masters) == 1 }
-
 // Failed notes that a request to a master failed, by the master's fault.
 func (g *Group) Failed(m *Master, f *Blame) {
 	g.update(func(now time.Time) {
@@ -214,12 +247,14 @@ func (g *Group) Failed(m *Master, f *Blame) {
 		if !f.Unanswered {
 			m.unanswered = 0
 		}
-		switch enough := m.row >= inARow; {
+		switch enough, last := m.row >= inARow, g.last(m); {
 		case m.state == out: // asked as a last resort, which it was not
-			m.good = 0
-		case m.state == recovering && (f.Unanswered && !g.alone() || g.canEject(m)):
+			if !last {
+				m.good = 0
+			}
+		case m.state == recovering && (f.Unanswered && !last || g.canEject(m)):
 			g.eject(m, "came back, and a request was "+f.Did, now)
-		case enough && (m.unanswered >= inARow && !g.alone() || g.canEject(m)):
+		case enough && (m.unanswered >= inARow && !last || g.canEject(m)):
 			g.eject(m, m.streak(), now)
 		case f.Unanswered && m.state == healthy:
 			g.setState(m, suspect, "a request was "+f.Did, now)
@@ -238,14 +273,28 @@ func (m *Master) streak() string {
 	return fmt.Sprintf("%d requests in a row failed, the last was %s", m.row, m.last.Did)
 }
 
-// Answered notes that a master gave a usable answer.
-func (g *Group) Answered(m *Master) {
+// Answered notes that a master gave a usable answer to a request of a class. Where no
+// master is trusted that is enough to bring it back, as one good probe is in an outage.
+func (g *Group) Answered(m *Master, c Class) {
 	g.update(func(now time.Time) {
 		m.row, m.alike, m.unanswered = 0, 0, 0
-		if m.state == suspect {
+		g.trickles[c].answered = now
+		if g.tells(c) {
+			m.answered = now
+		}
+		switch {
+		case m.state == suspect:
 			g.setState(m, healthy, "", now)
+		case m.state == out && g.tells(c) && !slices.ContainsFunc(g.masters, g.trusted):
+			g.setState(m, recovering, m.why, now)
 		}
 	})
+}
+
+// tells says whether a class of requests shows that a master is well. Files do not where
+// the pool has metadata: a registry whose database hangs goes on sending them.
+func (g *Group) tells(c Class) bool {
+	return c == ForMetadata || g.cfg.Files || g.cfg.ProbePath == nil
 }
 
 // document is the smallest one that a master gave us of late.
@@ -291,9 +340,11 @@ func (g *Group) probes() bool {
 }
 
 // recordProbe notes the result of a probe. In an outage one that is well is enough,
-// for any master is better than none.
+// for any master is better than none. The last master that may be asked is not put out
+// while it answers requests between the probes: those look at one path.
 func (g *Group) recordProbe(m *Master, path string, err error) {
 	g.update(func(now time.Time) {
+		contradicted := m.answered.After(m.probe.at) && g.last(m)
 		m.probe.at, m.probe.path, m.probe.err = now, path, ""
 		if err == nil {
 			m.bad = 0
@@ -306,9 +357,11 @@ func (g *Group) recordProbe(m *Master, path string, err error) {
 		m.probe.err = g.probeWords(err)
 		m.good = 0
 		m.bad++
-		if m.state != out && (m.bad >= g.cfg.Probe.Fall || m.state == recovering) {
+		if m.state != out && (m.bad >= g.cfg.Probe.Fall || m.state == recovering) && !contradicted {
 			g.eject(m, fmt.Sprintf("%s of %s %s", count(m.bad, "probe"), path, m.probe.err), now)
+			m.proven = true
 		}
+		m.proven = m.proven || m.state == out && m.bad >= g.cfg.Probe.Fall
 	})
 }
 

@@ -23,7 +23,9 @@ type fault struct {
 // plainPath is a raw path without the slashes that say nothing: registries answer
 // /left-pad/ and //left-pad as they do /left-pad.
 func plainPath(p string) string {
-	p = kind.JoinSlashes(p)
+	if strings.Contains(p, "//") {
+		p = kind.JoinSlashes(p)
+	}
 	if len(p) > 1 {
 		p = strings.TrimSuffix(p, "/")
 	}

@@ -19,7 +19,7 @@ const (
 )
 
 // order lists the masters to ask for a read, best first. The first usable of
-// them are expected to answer. In an outage there is none to ask.
+// them are expected to answer: none in an outage.
 func (p *Pool) order(r *Request) (order []*health.Master, usable int) {
 	var byTier [tiers][]*health.Master
 	for _, c := range p.Candidates() {
@@ -36,9 +36,10 @@ func (p *Pool) order(r *Request) (order []*health.Master, usable int) {
 			}
 		case lastResort:
 			usable = len(order)
-			if r.Stale {
+			if r.Stale && usable > 0 {
 				return order, usable // there is something better to answer with
 			}
+			p.sortByLoad(masters, class, now)
 		}
 		order = append(order, masters...)
 	}
@@ -67,7 +68,7 @@ func (p *Pool) preferLessLoaded(masters []*health.Master, c health.Class, now ti
 	if len(masters) < 2 {
 		return
 	}
-	load := func(m *health.Master) time.Duration { return m.Load(c, p.cfg.LatencyFloor, now) }
+	load := func(m *health.Master) time.Duration { return p.load(m, c, now) }
 	i, j := p.cfg.Random(len(masters)), p.cfg.Random(len(masters)-1)
 	if j >= i {
 		j++
@@ -78,7 +79,16 @@ func (p *Pool) preferLessLoaded(masters []*health.Master, c health.Class, now ti
 	first := masters[i]
 	copy(masters[1:], slices.Delete(slices.Clone(masters), i, i+1))
 	masters[0] = first
-	slices.SortStableFunc(masters[1:], func(a, b *health.Master) int { return cmp.Compare(load(a), load(b)) })
+	p.sortByLoad(masters[1:], c, now)
+}
+
+// sortByLoad puts the less loaded masters first.
+func (p *Pool) sortByLoad(masters []*health.Master, c health.Class, now time.Time) {
+	slices.SortStableFunc(masters, func(a, b *health.Master) int { return cmp.Compare(p.load(a, c, now), p.load(b, c, now)) })
+}
+
+func (p *Pool) load(m *health.Master, c health.Class, now time.Time) time.Duration {
+	return m.Load(c, p.cfg.LatencyFloor, now)
 }
 
 // primaryFirst puts the primary first, if it is among the masters and no request

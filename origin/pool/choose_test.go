@@ -2,8 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,16 +95,4 @@ func TestRecoveringMasterIsMostlyPassedOver(t *testing.T) {
 			t.Errorf("order %q; want ba", got)
 		}
 	})
-}
-
-// In an outage nobody is asked, and the error tells why.
-func TestOutageIsAnsweredAtOnce(t *testing.T) {
-	p := poolOf("pr", nil)
-	p.fail(p.named("a"), inARow)
-	p.fail(p.named("b"), inARow)
-	err := p.Each(t.Context(), Request{}, nil)
-	if u := isUnavailable(t, err); !errors.Is(err, ErrOutage) || u.Timeout ||
-		!strings.Contains(err.Error(), "https://b.example: 5 requests in a row were not answered in time") {
-		t.Errorf("err = %v", err)
-	}
 }

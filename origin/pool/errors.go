@@ -13,14 +13,15 @@ import (
 var (
 	// ErrUnavailable is wrapped by every Unavailable.
 	ErrUnavailable = errors.New("no master could answer")
-	// ErrOutage: no master was asked, for all are known to be out.
+	// ErrOutage: all masters are known to be out. Few requests are sent to one then, see
+	// Unavailable.Asked.
 	ErrOutage = errors.New("every master is out")
 	// ErrDrained: the primary, which alone takes this request, is drained.
 	ErrDrained = errors.New("the primary is drained")
 
 	// errOutrun: another master answered sooner.
 	errOutrun = errors.New("another master was sooner")
-	// errBudget: enough requests were sent twice of late.
+	// errBudget: enough requests were sent to masters that are out of late.
 	errBudget = errors.New("the retry budget is spent")
 )
 
@@ -28,6 +29,7 @@ var (
 type Unavailable struct {
 	Timeout    bool          // the last one was waited for in vain: 504 rather than 503
 	RetryAfter time.Duration // as a master asked for, or 0
+	Asked      bool          // a master was sent the request
 	Tried      []error
 }
 
@@ -44,6 +46,7 @@ func (u *Unavailable) add(m *health.Master, err error) {
 		u.RetryAfter = max(u.RetryAfter, status.RetryAfter)
 	}
 	u.Timeout = transport.IsTimeout(err)
+	u.Asked = u.Asked || !errors.Is(err, health.ErrBusy)
 	u.Tried = append(u.Tried, fmt.Errorf("%s: %w", m.Name(), err))
 }
 

@@ -149,10 +149,10 @@ func TestHedgesHaveABudget(t *testing.T) {
 	w.A.Break(faults.Any, faults.Hold(gate))
 	b.hedges.saved = 2
 	hedged := 0
-	for range 5 {
+	for i := range 5 {
 		r := newRace(t.Context(), b.Pool, &Request{Route: b.route(aPackument)}, b.Masters(), len(b.Masters()))
 		r.askNext()
-		<-w.A.Arrived(faults.Any)
+		<-w.A.ArrivedTimes(i+1, faults.Any)
 		r.hedge()
 		hedged += r.asked - 1
 		r.end()

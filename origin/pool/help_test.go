@@ -28,6 +28,7 @@ const (
 	inARow     = 5 // requests that put a master out, see package health
 	firstWidth = 8 // of a limiter
 
+	ping       = "/-/ping"
 	aPackument = "/edge-sample-words"
 	aTarball   = "/edge-sample-words/-/edge-sample-words-1.0.0.tgz"
 )
@@ -98,6 +99,28 @@ type behind struct {
 // newBehind makes a pool of masters at base URLs; the first is the primary.
 func newBehind(t *testing.T, urls []string, waits ...transport.Timeouts) *behind {
 	t.Helper()
+	return newBehindWith(t, urls, func(c *Config) {
+		for _, w := range waits {
+			c.Timeouts = w
+		}
+	})
+}
+
+// newProbed is newBehind with probes of ping every few milliseconds, of which one puts a
+// master out or brings it back.
+func newProbed(t *testing.T, urls []string, waits ...transport.Timeouts) *behind {
+	t.Helper()
+	return newBehindWith(t, urls, func(c *Config) {
+		c.Probe = health.Probe{Path: ping, Every: 5 * time.Millisecond, Timeout: time.Minute, Fall: 1, Rise: 1}
+		c.ProbePath = npm.Descriptor().ProbePath
+		for _, w := range waits {
+			c.Timeouts = w
+		}
+	})
+}
+
+func newBehindWith(t *testing.T, urls []string, change func(*Config)) *behind {
+	t.Helper()
 	k, err := npm.New(kind.Options{PublicBase: origintest.PublicBase})
 	if err != nil {
 		t.Fatal(err)
@@ -114,9 +137,7 @@ func newBehind(t *testing.T, urls []string, waits ...transport.Timeouts) *behind
 	}
 	cfg.Random = func(int) int { return 0 } // the masters in their order, where nothing else decides
 	cfg.Identity = "edge-test"
-	for _, w := range waits {
-		cfg.Timeouts = w
-	}
+	change(&cfg)
 	for i, u := range origintest.URLs(t, urls) {
 		cfg.Masters = append(cfg.Masters, health.Upstream{URL: u, Primary: i == 0})
 	}
@@ -167,6 +188,16 @@ func (b *behind) settle(t *testing.T) {
 func (b *behind) awaitWaiting(t *testing.T, n int) {
 	t.Helper()
 	b.await(t, func(m health.MasterStatus) int { return m.Waiting }, n)
+}
+
+// awaitOutage waits until probes have put every master out.
+func (b *behind) awaitOutage(t *testing.T) {
+	t.Helper()
+	for late := time.Now().Add(time.Minute); !b.Down(); runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatalf("no outage: %+v", b.Status())
+		}
+	}
 }
 
 func (b *behind) await(t *testing.T, count func(health.MasterStatus) int, n int) {

@@ -76,16 +76,20 @@ func TestQueueMovesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	origintest.Equal(t, "reports", b.reported(), []string{"A busy", "B 200"})
-	// And where there is no other, they are told so.
-	b.fill(t, other, health.ForMetadata)
+}
+
+// Where there is no other they are told so.
+func TestQueueEndsInAnOutage(t *testing.T) {
+	w := origintest.NewTwo(t)
+	b := newProbed(t, w.URLs[:1])
+	b.fill(t, b.Primary(), health.ForMetadata)
+	done := make(chan error, 1)
 	go func() {
 		_, err := b.get(t, aPackument)
 		done <- err
 	}()
 	b.awaitWaiting(t, 1)
-	for range inARow {
-		b.Failed(other, unanswered)
-	}
+	w.A.Break(faults.Path(ping), faults.Status(503))
 	if err := <-done; !errors.Is(err, ErrOutage) {
 		t.Errorf("err = %v; want %v", err, ErrOutage)
 	}

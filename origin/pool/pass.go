@@ -30,10 +30,15 @@ type passage struct {
 	route kind.Route
 }
 
-func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
-	candidates := []*health.Master{p.Primary()}
+func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+	candidates, usable := []*health.Master{p.Primary()}, 1
 	if p.route.Class == kind.PassAny {
-		if candidates, _ = p.order(&Request{Route: p.route}); len(candidates) == 0 {
+		leave, ok := p.Enter(health.ForPass)
+		if !ok {
+			return nil, p.refusal()
+		}
+		defer func() { leave(err == nil) }()
+		if candidates, usable = p.order(&Request{Route: p.route}); len(candidates) == 0 {
 			return nil, p.refusal()
 		}
 		if req.Body != nil && req.Body != http.NoBody {
@@ -45,8 +50,11 @@ func (p passage) RoundTrip(req *http.Request) (*http.Response, error) {
 	transport.Identify(req.Header, p.cfg.Identity)
 	p.retries.earn(time.Now())
 	u := &Unavailable{}
+	if usable == 0 {
+		u.Tried = append(u.Tried, ErrOutage)
+	}
 	for i, m := range candidates {
-		if i > 0 && !p.mayRetry(false) {
+		if i > 0 && i >= usable && usable > 0 && !p.retries.spend(time.Now()) {
 			u.Tried = append(u.Tried, errBudget)
 			break
 		}
@@ -93,7 +101,7 @@ func (p passage) pass(req *http.Request, m *health.Master) (*http.Response, erro
 	}
 	p.Observe(m, "pass")
 	if resp.StatusCode < 500 {
-		p.Answered(m)
+		p.Answered(m, health.ForPass)
 		p.Began(m, health.ForPass)
 	}
 	transport.Localize(resp.Header, target, m.Base, p.cfg.PublicBase)

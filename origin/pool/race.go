@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
@@ -33,8 +34,22 @@ type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
 //
 // A master is asked when the one before it has failed, and for metadata also
 // when that takes unusually long. Use is called for one response at a time, and
-// never again once it has accepted one.
+// never again once it has accepted one. Each does not give up while a master that is
+// expected to answer has not been asked.
+//
+// In an outage one request of a class at a time is sent to the masters all the same,
+// to each in turn. The others fail at once.
 func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
+	leave, ok := p.Enter(health.ClassOf(req.Route))
+	if !ok {
+		return p.refusal()
+	}
+	err := p.each(ctx, req, use)
+	leave(err == nil)
+	return err
+}
+
+func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 	order, usable := p.order(&req)
 	if len(order) == 0 {
 		return p.refusal()
@@ -51,48 +66,66 @@ func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
 	p.hedges.earn(time.Now())
 	r := newRace(ctx, p, &req, order, usable)
 	defer r.end()
+	wait := p.hedgeAfter(&req, usable, pref)
 	r.askNext()
-	hedge := time.NewTimer(p.hedgeAfter(&req, usable, pref))
+	hedge := time.NewTimer(wait)
 	defer hedge.Stop()
-	u := &Unavailable{}
-	missing := 0
 	for {
-		var got *reply
 		select {
 		case <-hedge.C:
-			r.hedge()
-			continue
-		case got = <-r.replies:
+			if r.hedge(); r.asked < usable {
+				hedge.Reset(wait)
+			}
+		case got := <-r.replies:
 			r.pending--
+			verdict, err := got.judge(r.finished(), use)
+			if verdict == Accepted {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := r.goOn(got.Master, verdict, err); err != nil {
+				return err
+			}
 		}
-		verdict, err := got.judge(r.finished(), use)
-		if verdict == Accepted {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		u.add(got.Master, err)
-		if verdict == Absent {
-			missing++
-		}
-		if r.pending > 0 {
-			continue
-		}
-		if r.finished() || missing > 0 && r.asked >= usable { // a master that is out cannot confirm an absence
-			return u
-		}
-		unasked := errors.Is(err, health.ErrBusy) // so that the next request is no second one
-		if unasked && p.Down() {
-			return p.refusal()
-		}
-		trial := pref == tryReplica && r.asked == 1 // has a bound of its own
-		if verdict != Absent && !unasked && !trial && !p.mayRetry(req.Stale) {
-			u.Tried = append(u.Tried, errBudget)
-			return u
-		}
-		r.askNext()
 	}
+}
+
+// goOn asks the next master after one has failed. The error is final.
+func (r *race) goOn(failed *health.Master, verdict Verdict, err error) error {
+	r.failure.add(failed, err)
+	busy := errors.Is(err, health.ErrBusy) // so that the next request is no second one
+	switch outage := r.usable == 0; {
+	case verdict == Absent:
+		r.missing = true
+		fallthrough
+	case r.asked >= r.usable: // the rest is known to be out
+		switch {
+		case r.pending > 0:
+			return nil
+		case busy && !outage && r.Down():
+			return r.refusal()
+		case r.finished(), r.missing && r.asked >= r.usable && !outage: // a master that is out cannot confirm an absence
+			return r.unavailable()
+		case r.asked >= r.usable && !outage && !r.retries.spend(time.Now()):
+			r.failure.Tried = append(r.failure.Tried, errBudget)
+			return r.unavailable()
+		}
+	}
+	if !busy && verdict != Absent {
+		r.retried.Add(1)
+	}
+	r.askNext()
+	return nil
+}
+
+// unavailable is the error when every master has failed.
+func (r *race) unavailable() error {
+	if r.usable == 0 {
+		r.failure.Tried = append([]error{ErrOutage}, r.failure.Tried...)
+	}
+	return r.failure
 }
 
 // race is one fetch, and the masters that are asked for it. The first usable answer
@@ -105,12 +138,16 @@ type race struct {
 	ctx     context.Context // of every request of the race
 	cancel  context.CancelCauseFunc
 	replies chan *reply
-	asked   int // of order
-	pending int // without a reply so far
+	asked   int         // of order
+	pending int         // without a reply so far
+	sent    atomic.Bool // one of them at least has a place at its master
+
+	missing bool // one of them has no such thing
+	failure *Unavailable
 }
 
 func newRace(ctx context.Context, p *Pool, req *Request, order []*health.Master, usable int) *race {
-	r := &race{Pool: p, req: req, order: order, usable: usable, replies: make(chan *reply, len(order))}
+	r := &race{Pool: p, req: req, order: order, usable: usable, replies: make(chan *reply, len(order)), failure: &Unavailable{}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	return r
 }
@@ -118,12 +155,28 @@ func newRace(ctx context.Context, p *Pool, req *Request, order []*health.Master,
 // finished: every master has been asked, and has replied.
 func (r *race) finished() bool { return r.asked == len(r.order) && r.pending == 0 }
 
-// askNext asks the next master.
+// askNext asks the next master, and waits for a place there.
 func (r *race) askNext() {
-	m, hedge := r.order[r.asked], r.pending > 0
+	longest := r.cfg.Timeouts.FirstByte
+	if r.req.Stale {
+		longest = 0 // refusing this request costs nobody an answer
+	}
+	m, later := r.order[r.asked], r.pending > 0
+	r.ask(func() *reply {
+		if err := r.Acquire(r.ctx, m, health.ClassOf(r.req.Route), longest); err != nil {
+			r.Observe(m, "busy")
+			return &reply{Master: m, pool: r.Pool, err: err, cancel: func(error) {}}
+		}
+		r.sent.Store(true)
+		return r.send(r.ctx, m, r.req, later)
+	})
+}
+
+// ask runs the request to the next master.
+func (r *race) ask(send func() *reply) {
 	r.asked++
 	r.pending++
-	go func() { r.replies <- r.send(r.ctx, m, r.req, hedge) }()
+	go func() { r.replies <- send() }()
 }
 
 // end abandons the requests that have not been replied to.
@@ -169,12 +222,27 @@ func (p *Pool) hedgeAfter(req *Request, usable int, pref readPreference) time.Du
 	return max(wait, leastHedge)
 }
 
-// hedge asks another master, if one is expected to answer and the budget allows.
+// hedge asks another master, if one is expected to answer. While no master has been sent
+// the request, since all that were asked are full, it is the first try there. Otherwise
+// it must have room now, and the budget must allow it; else it counts as not asked.
 func (r *race) hedge() {
-	if r.asked < r.usable && r.hedges.spend(time.Now(), 0) {
-		r.hedged.Add(1)
-		r.askNext()
+	if r.asked >= r.usable {
+		return
 	}
+	if !r.sent.Load() {
+		r.askNext()
+		return
+	}
+	m, class := r.order[r.asked], health.ClassOf(r.req.Route)
+	if r.Acquire(r.ctx, m, class, 0) != nil {
+		return
+	}
+	if !r.hedges.spend(time.Now()) {
+		r.Release(m, class)
+		return
+	}
+	r.hedged.Add(1)
+	r.ask(func() *reply { return r.send(r.ctx, m, r.req, true) })
 }
 
 // reply is a master's response up to its fields, or why there is none.
@@ -193,19 +261,11 @@ type reply struct {
 	inside bool // has a place at the master
 }
 
-// send asks one master, and waits for the fields of its response.
-func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge bool) *reply {
-	r := &reply{Master: m, pool: p, req: req, class: health.ClassOf(req.Route)}
+// send asks one master, at which the request has a place, and waits for the fields of its
+// response. later says that another master was asked before, and has not answered.
+func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later bool) *reply {
+	r := &reply{Master: m, pool: p, req: req, class: health.ClassOf(req.Route), inside: true}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
-	longest := p.cfg.Timeouts.FirstByte
-	if req.Stale || hedge {
-		longest = 0 // refusing this request costs nobody an answer
-	}
-	if r.err = p.Acquire(ctx, m, r.class, longest); r.err != nil {
-		p.Observe(m, "busy")
-		return r
-	}
-	r.inside = true
 	out, err := p.newRequest(r.ctx, m, req)
 	if err != nil {
 		r.err, r.fatal = err, true
@@ -237,7 +297,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, hedge b
 			}
 		}
 		r.resp.Body = &countedBody{p.transport.IdleBody(r.resp.Body, r.cancel), &r.size}
-	case context.Cause(ctx) == errOutrun && !hedge:
+	case context.Cause(ctx) == errOutrun && !later:
 		m.Took(took)
 		p.Observe(m, "outrun")
 		p.Failed(m, health.Slow())
@@ -284,7 +344,7 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
-		r.pool.Answered(r.Master)
+		r.pool.Answered(r.Master, r.class)
 		if r.resp.StatusCode == http.StatusOK && verdict == Accepted {
 			_, private := r.req.Header["Authorization"]
 			r.pool.Learn(r.Master, r.req.Route, private, r.size)
@@ -316,22 +376,8 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mayRetry says whether another master may be asked after one has failed. A request
-// that has a stale answer leaves half of the budget to those that have none.
-func (p *Pool) mayRetry(stale bool) bool {
-	leave := 0.0
-	if stale {
-		leave = 0.5
-	}
-	if !p.retries.spend(time.Now(), leave) {
-		return false
-	}
-	p.retried.Add(1)
-	return true
-}
-
-// budget limits the requests that are sent a second time: to a share of all requests,
-// and a few in any case, so that a quiet site fails over too.
+// budget limits the requests that are sent once more on a mere chance: to a share of all
+// requests, and a few in any case, so that a quiet site has some too.
 type budget struct {
 	share     float64 // earned by each request
 	perSecond float64 // earned by waiting
@@ -342,9 +388,9 @@ type budget struct {
 	at    time.Time
 }
 
-// newRetries is the budget for asking another master after one has failed: 10 %
-// of the requests. The savings cover the moment in which a master dies and every
-// request that it had in hand is sent again.
+// newRetries is the budget for asking a master that is out after those that are not have
+// failed: 10 % of the requests. The first try at a master that is expected to answer is
+// free.
 func newRetries() *budget { return &budget{share: 0.1, perSecond: 5, most: 64, saved: 64} }
 
 // newHedges is the budget for asking another master before one has failed: 5 %
@@ -359,12 +405,12 @@ func (b *budget) earn(now time.Time) {
 	b.saved = min(b.most, b.saved+b.share)
 }
 
-// spend takes one, if a part of the largest savings stays for others.
-func (b *budget) spend(now time.Time, leave float64) bool {
+// spend takes one.
+func (b *budget) spend(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refill(now)
-	if b.saved < 1+leave*b.most {
+	if b.saved < 1 {
 		return false
 	}
 	b.saved--

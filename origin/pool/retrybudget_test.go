@@ -8,9 +8,9 @@ import (
 func TestBudget(t *testing.T) {
 	now := time.Now()
 	b := &budget{share: 0.1, perSecond: 2, most: 4, saved: 4}
-	spend := func(n int, leave float64) (spent int) {
+	spend := func(n int) (spent int) {
 		for range n {
-			if b.spend(now, leave) {
+			if b.spend(now) {
 				spent++
 			}
 		}
@@ -20,21 +20,19 @@ func TestBudget(t *testing.T) {
 		what        string
 		requests    int
 		after       time.Duration
-		leave       float64
 		tries, want int
 	}{
-		{"what was saved up, but for a half", 0, 0, 0.5, 9, 2},
-		{"all of it", 0, 0, 0, 9, 2},
-		{"nothing more", 0, 0, 0, 9, 0},
-		{"a tenth of the requests", 20, 0, 0, 9, 2},
-		{"a little each second", 0, time.Second, 0, 9, 2},
-		{"no more than can be saved up", 1000, time.Hour, 0, 9, 4},
+		{"what was saved up", 0, 0, 9, 4},
+		{"nothing more", 0, 0, 9, 0},
+		{"a tenth of the requests", 20, 0, 9, 2},
+		{"a little each second", 0, time.Second, 9, 2},
+		{"no more than can be saved up", 1000, time.Hour, 9, 4},
 	} {
 		now = now.Add(tt.after)
 		for range tt.requests {
 			b.earn(now)
 		}
-		if got := spend(tt.tries, tt.leave); got != tt.want {
+		if got := spend(tt.tries); got != tt.want {
 			t.Errorf("%s: %d of %d; want %d", tt.what, got, tt.tries, tt.want)
 		}
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -51,8 +52,12 @@ func TestRedirectIsLookedAtWhenItIsDialled(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	f := transport.Client(parse(t, inside)).Transport.(*guard)
 	f.host = "registry.example" // which is not where the redirect leads
-	for from, ok := range map[reach]bool{public: false, private: false, local: false, loopback: true} {
-		f.where.Store(uint32(from))
+	for from, ok := range map[string]bool{"": false, "203.0.113.9": false, "10.1.2.3": false, "169.254.169.254": false, "127.0.0.1": true} {
+		f.peer.Store(nil)
+		if from != "" {
+			var master net.Addr = &net.TCPAddr{IP: net.ParseIP(from), Port: 443}
+			f.peer.Store(&master)
+		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, inside, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -62,7 +67,7 @@ func TestRedirectIsLookedAtWhenItIsDialled(t *testing.T) {
 			resp.Body.Close()
 		}
 		if (err == nil) != ok || !ok && !errors.Is(err, ErrPrivate) {
-			t.Errorf("from %d: err = %v", from, err)
+			t.Errorf("from %q: err = %v", from, err)
 		}
 	}
 }
@@ -76,8 +81,8 @@ func TestMasterIsWhereItAnswers(t *testing.T) {
 	client := transport.Client(parse(t, server.URL))
 	g := client.Transport.(*guard)
 	resp, err := client.Get(server.URL)
-	if err != nil || reach(g.where.Load()) != loopback {
-		t.Fatalf("it is in %d, %v", g.where.Load(), err)
+	if err != nil || g.reach() != loopback {
+		t.Fatalf("it is in %d, %v", g.reach(), err)
 	}
 	resp.Body.Close()
 }

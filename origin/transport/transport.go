@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,6 +57,30 @@ func (t *Transport) Client(master *url.URL) *http.Client {
 		Transport:     &guard{direct: t.direct, redirects: t.redirects, host: master.Hostname()},
 		CheckRedirect: checkRedirect,
 	}
+}
+
+// guard sends a master's requests, and those that its redirects lead to. A host
+// other than the master's must be at a public address, or in the same part of the
+// network as the master: else an attacker in control of a master, or a name it
+// redirects to, could read resources that only this machine can reach. The address
+// is checked when it is dialled, so that a name that changes its mind in between
+// gains nothing.
+type guard struct {
+	direct    *http.Transport           // to masters
+	redirects map[reach]*http.Transport // to the targets of redirects, by where the master is
+	host      string                    // the master's
+	peer      atomic.Pointer[net.Addr]  // the master's, once it has been connected to
+}
+
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.EqualFold(req.URL.Hostname(), g.host) {
+		return g.redirect(req)
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		peer := info.Conn.RemoteAddr()
+		g.peer.Store(&peer)
+	}}
+	return g.direct.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 }
 
 // CloseIdleConnections closes the connections that no request uses. Those in use
