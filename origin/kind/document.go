@@ -19,9 +19,8 @@ type Document struct {
 	// answer, the stored document is the better one.
 	Needs []string
 
-	// Base is the URL below which its master has the files that the document lists, ""
-	// where it does not say. Misplaced says that some are elsewhere: see [Digest.At].
-	Base      string
+	// Misplaced says that it lists files that are not at their routes' paths below its
+	// master: see [Digest.At].
 	Misplaced bool
 }
 
@@ -30,8 +29,8 @@ type Digest struct {
 	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where the list has none
 	Sum       []byte
 
-	// At is the URL under which the list's master has the file, "" where the list does not
-	// say: it is at Route.Path below the master then.
+	// At is where the list has the file: a path below the master, or a URL. It is "" where
+	// the list does not say: the file is at Route.Path then.
 	At string
 
 	// Withheld says why the file must not be served, "" when it may.

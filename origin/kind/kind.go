@@ -54,6 +54,7 @@ type Withholder interface {
 type Source struct {
 	Body       []byte            // a master's answer, decoded
 	Companions map[string][]byte // by the paths of Route.Companions that the same master has
+	Base       string            // the URL of that master, without a final slash; "" where it is not known
 	Summary    []byte            // of the stored answer that the body would replace; nil for none, or to believe the body in any case
 	Now        time.Time         // ages are counted to this moment
 }

@@ -33,6 +33,16 @@ func Forward(to, from http.Header) {
 	}
 }
 
+// ForwardHops copies the fields that tell which way a client's request came: no hop may
+// drop them, and they go to hosts that get nothing else of it.
+func ForwardHops(to, from http.Header) {
+	for _, name := range []string{"Via", "Cdn-Loop"} {
+		if values := from[name]; len(values) > 0 {
+			to[name] = values
+		}
+	}
+}
+
 // connectionFields lists the fields that the sender's Connection names: they
 // concern that connection alone (RFC 9110 section 7.6.1).
 func connectionFields(h http.Header) []string {
@@ -131,7 +141,7 @@ func Localize(h http.Header, target, base *url.URL, public string) {
 	}
 	to := target.ResolveReference(l)
 	below, ok := strings.CutPrefix(to.EscapedPath(), basePath(base))
-	if !ok || below != "" && below[0] != '/' || !sameOrigin(to, base) {
+	if !ok || below != "" && below[0] != '/' || !SameOrigin(to, base) {
 		h.Set("Location", to.String())
 		return
 	}

@@ -29,12 +29,14 @@ type rewriter struct {
 	usual             []byte   // the end of the URL of a tarball in the usual place, before its name
 	splices           []splice // in the version being read
 	tarball           tarball  // of that version
+	master            master
 	bases             bases
 	sum               [64]byte // the last digest
 }
 
-func newRewriter(prefix, name string, src []byte) rewriter {
-	w := rewriter{Reader: NewReader(src), full: plan{src: src}, name: name, usual: []byte("/" + name + "/-/"), scope: name[:strings.IndexByte(name, '/')+1]}
+func newRewriter(prefix, name string, from kind.Source) rewriter {
+	src := from.Body
+	w := rewriter{Reader: NewReader(src), full: plan{src: src}, name: name, usual: []byte("/" + name + "/-/"), master: masterAt(from.Base), scope: name[:strings.IndexByte(name, '/')+1]}
 	w.prefix, w.prefixLen = w.literal(prefix)
 	return w
 }

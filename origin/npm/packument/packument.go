@@ -80,7 +80,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 			return nil, err
 		}
 	}
-	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, body), want: want, summary: summary}
+	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, kind.Source{Body: body, Base: from.Base}), want: want, summary: summary}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
 	// Enough for most: a version is over a kilobyte, and two pieces or six.

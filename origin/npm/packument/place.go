@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	neturl "net/url"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -17,7 +18,7 @@ import (
 type tarball struct {
 	file  []byte   // the name that clients are given, decoded; empty for none
 	other [][]byte // further names: clients may know them, or make them up
-	place []byte   // its URL, where that does not follow from the name
+	place []byte   // where it is, where that does not follow from the name: see kind.Digest.At
 }
 
 func (t *tarball) clear() { *t = tarball{file: t.file[:0], other: t.other[:0]} }
@@ -36,6 +37,54 @@ func (t *tarball) add(name []byte) {
 		return
 	}
 	t.other = append(t.other, name)
+}
+
+// master is the URL of the master that sent a packument.
+type master struct {
+	text string
+	url  *neturl.URL // nil where it is not known
+	path string      // escaped, without a final slash
+}
+
+func masterAt(base string) master {
+	u, err := neturl.Parse(base)
+	if base == "" || err != nil {
+		return master{}
+	}
+	return master{base, u, strings.TrimSuffix(u.EscapedPath(), "/")}
+}
+
+// below is the path of a URL below the master, or the URL as it is for another one. Of
+// a master behind a proxy the scheme may be another one here than in its packuments.
+func (m *master) below(place []byte) []byte {
+	if m.url == nil {
+		return place
+	}
+	if rest, ok := bytes.CutPrefix(place, []byte(m.text)); ok && len(rest) > 0 && rest[0] == '/' {
+		return rest
+	}
+	u, err := m.url.Parse(string(place))
+	if err != nil || !strings.EqualFold(u.Hostname(), m.url.Hostname()) || portOf(u) != portOf(m.url) {
+		return place
+	}
+	rest, ok := strings.CutPrefix(u.EscapedPath(), m.path)
+	if !ok || !strings.HasPrefix(rest, "/") {
+		return []byte(u.String())
+	}
+	if u.RawQuery != "" {
+		rest += "?" + u.RawQuery
+	}
+	return []byte(rest)
+}
+
+// portOf is the port of a URL, "" for that of its scheme.
+func portOf(u *neturl.URL) string {
+	switch port := u.Port(); {
+	case port == "80" && u.Scheme == "http", port == "443" && u.Scheme == "https":
+		return ""
+	default:
+		return port
+	}
 }
 
 // bases is the URL below which a packument has the tarballs that lie in the usual place,
@@ -82,7 +131,7 @@ func (w *rewriter) findSplice(url Span, number []byte) (sp splice, ok bool) {
 	if !isPlace(text) {
 		return sp, false
 	}
-	w.tarball.place = text
+	w.tarball.place = w.master.below(text)
 	own := usualName(w.name[len(w.scope):], number)
 	if plain(raw) && tells(raw, number) {
 		w.tarball.file = append(w.tarball.file, raw...)
@@ -115,8 +164,14 @@ func (w *rewriter) keep(sp splice, raw []byte, at int, verbatim bool) splice {
 // It is false for one whose name another file in the usual place of another base has.
 func (w *rewriter) inUsualPlace(base, text, raw, file []byte, scoped bool, number []byte) bool {
 	b := &w.bases
+	if b.url == "" && string(base) == w.master.text {
+		b.known = true // as nearly always
+	}
 	if !b.known {
-		b.known, b.url = true, string(base)
+		b.known = true
+		if w.master.url == nil || string(w.master.below(append(base[:len(base):len(base)], '/'))) != "/" {
+			b.url = string(base)
+		}
 	}
 	asked := raw // as a route has it
 	if scoped {
@@ -125,8 +180,12 @@ func (w *rewriter) inUsualPlace(base, text, raw, file []byte, scoped bool, numbe
 			asked = nil
 		}
 	}
-	if !plain(asked) || b.url != string(base) && !sameBase(b.url, string(base)) {
-		w.tarball.place = text
+	known := b.url
+	if known == "" {
+		known = w.master.text
+	}
+	if !plain(asked) || known != string(base) && !sameBase(known, string(base)) {
+		w.tarball.place = w.master.below(text)
 	}
 	if tells(raw, number) {
 		return true

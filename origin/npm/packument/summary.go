@@ -17,12 +17,13 @@ import (
 //
 //	alias/NAME           the name that clients are given for a tarball, which has this one, too
 //	at/VERSION, at/TAG   where the version's manifest is in the full document
-//	base                 the URL below which a tarball lies that has no place: see bases
+//	base                 the URL below which a tarball lies that has no place, where that is
+//	                     not the master's own: see bases
 //	bare/NAME            "-"; a tarball without a digest
 //	dist-tags            where those are in it
 //	file/NAME            algorithm and unpadded base64 of a tarball's digest
 //	modified, rev        of the packument, where it has them
-//	place/NAME           the URL of a tarball
+//	place/NAME           where a tarball is, as kind.Digest.At says it
 //	version/VERSION      "-"
 //	withheld/NAME, withheld version/VERSION
 //	                     why a tarball, or a version, is not served
@@ -43,8 +44,8 @@ type File struct {
 	Listed   bool        // a version has it
 	Withheld string      // why it must not be served, "" when it may
 	Digest   kind.Digest // zero for none, or for two that differ
-	Place    []byte      // its URL, nil where that is usual below Base
-	Base     []byte      // nil where it is not known
+	Place    []byte      // where it is, nil for the usual place below Base
+	Base     []byte      // nil for that of the master
 }
 
 // Find reads the entry of a tarball in a summary. ok is false for a summary of another
@@ -120,7 +121,7 @@ func (s *packumentScan) summaryDocument() kind.Document {
 		s.summary.Add("base", nil, []byte(s.bases.url))
 	}
 	d := s.summary.Document()
-	d.Base, d.Misplaced = s.bases.url, s.misplaced
+	d.Misplaced = s.misplaced
 	return d
 }
 

@@ -82,7 +82,7 @@ func moved(releases []release, tag, number string) string {
 
 // tarballsOf are the names that the tarball of a version may be asked for by.
 func tarballsOf(name string, number string, manifest []byte) [][]byte {
-	w := newRewriter("", name, manifest)
+	w := newRewriter("", name, kind.Source{Body: manifest})
 	if w.Object() != nil {
 		return nil
 	}
