@@ -177,7 +177,7 @@ func requestFor(why policy.Verdict, r *policy.Response, q *policy.Request) Fetch
 			a.Range, a.IfRange = "bytes="+strconv.FormatInt(r.Span.Size, 10)+"-", tag
 		}
 	default:
-		a.ETag, a.LastModified = r.Header.Get("ETag"), r.Header.Get("Last-Modified")
+		a.ETag, a.LastModified = r.Validators()
 	}
 	return a
 }

@@ -70,6 +70,7 @@ var arrows = map[string][]arrow{
 		{"tls", "it serves TLS"},
 	},
 	"edge/edgetest": nil,
+	"edge/framing":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
 	"edge/report": {
@@ -89,7 +90,9 @@ var arrows = map[string][]arrow{
 		{"origin/kind", "a request is a kind.Route"},
 	},
 	"edge/redact": nil,
-	"edge/server": nil,
+	"edge/server": {
+		{"edge/framing", "each connection is guarded"},
+	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},
 		{"cache/policy", "its lifetimes are a policy.Rule"},
@@ -249,6 +252,9 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"edge/framing": {
+		{"edge/edgetest", "raw conversations"},
 	},
 	"edge/server": {
 		{"edge/edgetest", "helpers that rooms share"},

@@ -44,7 +44,7 @@ type Config struct {
 	Observe func(master, result string)
 
 	// Log is told when a master goes out of rotation or comes back, when an outage
-	// begins and ends, and of every wrong file. It may be nil.
+	// begins and ends, and of masters that fail requests. It may be nil.
 	Log *slog.Logger
 
 	random       func(below int) int // for tests, as in health.Config
@@ -93,8 +93,8 @@ func New(cfg Config) (*Site, error) {
 	}
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
-		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
-		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+		Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
+		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(),
 	})
 	return s, nil
 }
@@ -150,6 +150,15 @@ func (s *Site) Wrote(marks []kind.Invalidation) {
 	now := time.Now()
 	for _, m := range marks {
 		s.memory.writes.Add(m.Name, now)
+	}
+}
+
+// Attempted is Wrote for a write that was sent and of which no answer tells how it
+// ended.
+func (s *Site) Attempted(marks []kind.Invalidation) {
+	now := time.Now()
+	for _, m := range marks {
+		s.memory.writes.AddUnknown(m.Name, now)
 	}
 }
 

@@ -7,6 +7,7 @@
 //	decide.go     section 4: the verdict on a request, given the stored response
 //	vary.go       section 4.1: which stored response a request selects
 //	freshness.go  section 4.2: age and lifetime; RFC 9110 section 5.6.7: dates
+//	validator.go  sections 4.3.1, RFC 9110 section 8.8: the validators of a stored response
 //	freshen.go    sections 3.2 and 4.3: a stored response after a validation
 //	range.go      sections 3.3 and 3.4: incomplete responses; RFC 9110 section 14
 //	control.go    section 5.2: Cache-Control; section 5.4: Pragma

@@ -28,6 +28,10 @@ func (r *Response) Freshened(h http.Header, requested, received time.Time) Respo
 			delete(n.Header, name)
 		}
 	}
+	if StrongTag(r.Header) == "" && !StrongDate(r.Header, r.ResponseTime) {
+		// The origin was not asked about this date. A later Date would make it strong.
+		delete(n.Header, "Last-Modified")
+	}
 	n.RequestTime, n.ResponseTime = requested, received
 	n.Measure()
 	return n
@@ -35,8 +39,11 @@ func (r *Response) Freshened(h http.Header, requested, received time.Time) Respo
 
 // SameRepresentation says whether the response to a HEAD describes the stored
 // representation: none of its validators differs, nor does its length (section
-// 4.3.5).
+// 4.3.5). Where a date is the only validator it has to be strong.
 func (r *Response) SameRepresentation(head http.Header) bool {
+	if head.Get("Etag") == "" && head.Get("Last-Modified") != "" && !StrongDate(r.Header, r.ResponseTime) {
+		return false
+	}
 	for _, name := range []string{"Etag", "Last-Modified", "Content-Length"} {
 		if v := head.Get(name); v != "" && v != r.Header.Get(name) {
 			return false

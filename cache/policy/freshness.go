@@ -51,7 +51,7 @@ func (r *Response) Measure() {
 			c, noTransform = targeted, noTransform || targeted.NoTransform
 		}
 	}
-	date := r.dateValue()
+	date := dateValue(r.Header, r.ResponseTime)
 	age := parseAge(r.Header["Age"])
 	r.fresh = freshness{
 		control:     c,
@@ -90,16 +90,6 @@ func (r *Response) correctedInitialAge(date time.Time, age time.Duration) time.D
 	apparentAge := max(0, r.ResponseTime.Sub(date))
 	responseDelay := max(0, r.ResponseTime.Sub(r.RequestTime))
 	return max(apparentAge, age+responseDelay)
-}
-
-// dateValue is the origin's Date, or the time of arrival where there is none.
-func (r *Response) dateValue() time.Time {
-	if lines := r.Header["Date"]; len(lines) > 0 {
-		if t, ok := ParseDate(lines[0], r.ResponseTime); ok {
-			return t
-		}
-	}
-	return r.ResponseTime
 }
 
 // parseAge reads Age (section 5.1): the first of several values. A malformed one
@@ -218,6 +208,16 @@ func (rule *Rule) givesLifetime(status int) bool {
 // TTL is the remaining lifetime. It is negative for a stale response.
 func (r *Response) TTL(now time.Time, rule Rule) time.Duration {
 	return r.Lifetime(rule) - r.Age(now)
+}
+
+// dateValue is the origin's Date, or the time of reception where there is none.
+func dateValue(h http.Header, received time.Time) time.Time {
+	if lines := h["Date"]; len(lines) > 0 {
+		if t, ok := ParseDate(lines[0], received); ok {
+			return t
+		}
+	}
+	return received
 }
 
 // ParseDate reads an HTTP-date in any of its three forms (RFC 9110 section 5.6.7).

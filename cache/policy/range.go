@@ -132,12 +132,3 @@ func ParseContentRange(h http.Header) (part Span, ok bool) {
 	}
 	return Span{First: first, Size: last - first + 1, Total: total}, true
 }
-
-// StrongTag is a response's ETag if that is strong. Only a strong one tells that
-// two responses are parts of one representation (section 3.4).
-func StrongTag(h http.Header) string {
-	if tag := h.Get("Etag"); strings.HasPrefix(tag, `"`) {
-		return tag
-	}
-	return ""
-}

@@ -15,10 +15,12 @@ func ForOrigin(request http.Header) bool {
 }
 
 // NotModified evaluates a request's preconditions against the fields of a stored
-// 200 (RFC 9110 section 13.2.2, RFC 9111 section 4.3.2). It reports whether the
-// client has that representation already. The time now resolves dates with a
-// year of two digits.
-func NotModified(request, response http.Header, now time.Time) bool {
+// 200 (RFC 9110 section 13.2.2, RFC 9111 section 4.3.2), which was received at a time. It
+// reports whether the client has that representation already.
+//
+// A Last-Modified that is weak (RFC 9110 section 8.8.2.2) may be that of another
+// representation which the client has. Then only a later date will do.
+func NotModified(request, response http.Header, received time.Time) bool {
 	if lines := request["If-None-Match"]; len(lines) > 0 {
 		return matches(lines, response.Get("Etag")) // If-Modified-Since does not count beside it
 	}
@@ -26,13 +28,15 @@ func NotModified(request, response http.Header, now time.Time) bool {
 	if len(lines) != 1 {
 		return false
 	}
-	modified := response.Get("Last-Modified")
+	modified, sure := response.Get("Last-Modified"), true
 	if modified == "" {
 		modified = response.Get("Date")
+	} else {
+		sure = policy.StrongDate(response, received)
 	}
-	stored, ok := policy.ParseDate(modified, now)
-	limit, valid := policy.ParseDate(lines[0], now)
-	return ok && valid && !stored.After(limit)
+	stored, ok := policy.ParseDate(modified, received)
+	limit, valid := policy.ParseDate(lines[0], received)
+	return ok && valid && !stored.After(limit) && (sure || limit.After(stored))
 }
 
 // matches reports whether If-None-Match names etag, by the weak comparison (RFC

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"pkgedge/cache/policy"
 )
@@ -23,10 +24,11 @@ func (s Span) ContentRange(size int64) string {
 }
 
 // Spans returns the bytes that a GET's Range asks for in a representation of size
-// bytes with the fields of response. There are none when the range cannot be
-// satisfied. ok is false when no Range counts, and the whole is to be sent.
-func Spans(request, response http.Header, size int64) (wanted []Span, ok bool) {
-	if request.Get("Range") == "" || !ifRange(request.Get("If-Range"), response) {
+// bytes with the fields of response, which was received at a time. There are none when
+// the range cannot be satisfied. ok is false when no Range counts, and the whole is to
+// be sent.
+func Spans(request, response http.Header, received time.Time, size int64) (wanted []Span, ok bool) {
+	if request.Get("Range") == "" || !ifRange(request.Get("If-Range"), response, received) {
 		return nil, false
 	}
 	ranges, ok := policy.ParseRange(request["Range"])
@@ -66,8 +68,8 @@ func Ascending(spans []Span) bool { return slices.IsSortedFunc(spans, byStart) }
 func byStart(a, b Span) int { return cmp.Compare(a.Start, b.Start) }
 
 // ifRange evaluates If-Range (RFC 9110 section 13.1.5). Only a strong validator
-// will do, and a date is one only when it matches exactly.
-func ifRange(field string, response http.Header) bool {
+// will do. A date has to match exactly, too.
+func ifRange(field string, response http.Header, received time.Time) bool {
 	switch {
 	case field == "":
 		return true
@@ -76,5 +78,5 @@ func ifRange(field string, response http.Header) bool {
 	case strings.HasPrefix(field, "W/"):
 		return false
 	}
-	return field == response.Get("Last-Modified")
+	return field == response.Get("Last-Modified") && policy.StrongDate(response, received)
 }

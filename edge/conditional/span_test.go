@@ -22,6 +22,7 @@ func header(lines ...string) http.Header {
 }
 
 func TestSpans(t *testing.T) {
+	received := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	stored := header(`Etag: "a"`, "Last-Modified: Thu, 26 Nov 2026 10:00:00 GMT")
 	for _, tt := range []struct {
 		request http.Header
@@ -42,10 +43,15 @@ func TestSpans(t *testing.T) {
 		{header("Range: bytes=0-4", "If-Range: Thu, 26 Nov 2026 10:00:00 GMT"), []Span{{0, 5}}, true},
 		{header("Range: bytes=0-4", "If-Range: Thu, 26 Nov 2026 10:00:01 GMT"), nil, false},
 	} {
-		got, ok := Spans(tt.request, stored, 100)
+		got, ok := Spans(tt.request, stored, received, 100)
 		if ok != tt.ok || !slices.Equal(got, tt.want) {
 			t.Errorf("%v: %v, %v; want %v, %v", tt.request, got, ok, tt.want, tt.ok)
 		}
+	}
+	dated := header("Range: bytes=0-4", "If-Range: Thu, 26 Nov 2026 10:00:00 GMT")
+	stored.Set("Date", "Thu, 26 Nov 2026 10:00:00 GMT")
+	if _, ok := Spans(dated, stored, received, 100); ok {
+		t.Error("a weak date is a condition for a part")
 	}
 	if !Ascending([]Span{{0, 1}, {5, 1}}) || Ascending([]Span{{5, 1}, {0, 1}}) {
 		t.Error("order of spans")
@@ -101,6 +107,12 @@ func TestNotModified(t *testing.T) {
 	} {
 		if got := NotModified(tt.request, stored, now); got != tt.want {
 			t.Errorf("%v: %v; want %v", tt.request, got, tt.want)
+		}
+	}
+	weak := header("Last-Modified: Thu, 26 Nov 2026 10:00:00 GMT", "Date: Thu, 26 Nov 2026 10:00:00 GMT")
+	for since, want := range map[string]bool{"09:59:59": false, "10:00:00": false, "10:00:01": true} {
+		if got := NotModified(header("If-Modified-Since: Thu, 26 Nov 2026 "+since+" GMT"), weak, now); got != want {
+			t.Errorf("a weak date, and since %s: %v", since, got)
 		}
 	}
 	if !NotModified(header("If-Modified-Since: Thu, 26 Nov 2026 10:00:00 GMT"), header("Date: Thu, 26 Nov 2026 10:00:00 GMT"), now) {

@@ -101,6 +101,7 @@ type Timeouts struct {
 	Connect   time.Duration // until the connection stands, TLS included
 	FirstByte time.Duration // until the response's headers are complete
 	Idle      time.Duration // between two pieces of a body
+	Write     time.Duration // as FirstByte, for requests that no other master can answer: a write, a login, an audit
 }
 
 // Fresh gives the lifetimes of responses without one. A response is used for its
@@ -195,7 +196,7 @@ func NewSite(kinds []kind.Descriptor) Site {
 		Kind:     sampleKind(kinds),
 		Path:     "/",
 		Probe:    Probe{Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2},
-		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
+		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second, Write: 10 * time.Minute},
 		Changes:  Changes{Mode: feed.Couch},
 		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset, Clients: Remaining},
 		Stale:    Stale{WhileRevalidate: unset, IfError: unset},

@@ -75,8 +75,8 @@ func (c *Config) Print(out io.Writer) error {
 			row("  changes", "%s", s.Changes)
 		}
 		t, f := s.Timeouts, s.Fresh
-		row("  timeouts", "connect %s, first byte %s, idle %s",
-			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle))
+		row("  timeouts", "connect %s, first byte %s, idle %s, write %s",
+			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle), formatDuration(t.Write))
 		when := "where the master does not say"
 		if f.Override {
 			when = "whatever the master says"

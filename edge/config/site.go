@@ -84,6 +84,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 				"connect":    node.Into(&s.Timeouts.Connect, parseWait),
 				"first_byte": node.Into(&s.Timeouts.FirstByte, parseWait),
 				"idle":       node.Into(&s.Timeouts.Idle, parseWait),
+				"write":      node.Into(&s.Timeouts.Write, parseWait),
 			})
 		},
 		"fresh": func(v node.Value) {

@@ -31,6 +31,22 @@ func validations() []row {
 			stale("Last-Modified: Tue, 1 Jul 2025 00:00:00 UTC"),
 			get().reply(304).seen("If-Modified-Since: Tue, 1 Jul 2025 00:00:00 UTC", "!If-None-Match").body("reply 1\n"),
 		}},
+		{rfc: "9110 8.8.2.2", rule: "a Last-Modified in the second of the response is no validator", steps: []step{
+			stale("Last-Modified: "+modified, "Date: "+modified),
+			get().reply(200, "Last-Modified: "+modified, "Cache-Control: max-age=3600").seen("!If-Modified-Since", "!If-None-Match").body("reply 2\n").tells("fwd=stale", "fwd-status=200"),
+		}},
+		{rfc: "9110 8.8.2.2", rule: "nor is one later than the reception, without Date", steps: []step{
+			stale("Last-Modified: "+ago(-time.Hour), "Date: "),
+			get().reply(200, "Cache-Control: max-age=3600").seen("!If-Modified-Since", "!If-None-Match").body("reply 2\n"),
+		}},
+		{rfc: "9110 8.8.2.2", rule: "nor is one that is later", steps: []step{
+			stale("Last-Modified: " + ago(-time.Hour)),
+			get().reply(200, "Cache-Control: max-age=3600").seen("!If-Modified-Since", "!If-None-Match").body("reply 2\n"),
+		}},
+		{rfc: "9110 8.8.2.2", rule: "an ETag beside it is one", steps: []step{
+			stale("Last-Modified: "+modified, "Date: "+modified, `ETag: "v"`),
+			get().reply(304).seen("!If-Modified-Since", `If-None-Match: "v"`).body("reply 1\n"),
+		}},
 		{rfc: "9111 4.3.1", rule: "without validators the request has no condition", steps: []step{
 			stale(),
 			get().reply(200).each().seen("!If-None-Match", "!If-Modified-Since").body("reply 2\n").tells("fwd=stale", "fwd-status=200"),
@@ -101,6 +117,11 @@ func conditions() []row {
 		changed("9110 13.1.3", "If-Modified-Since is earlier", "If-Modified-Since: "+date(-time.Second)),
 		changed("9110 13.1.3", "If-Modified-Since is no date", "If-Modified-Since: "+date(0)[:20]),
 		changed("9110 13.1.3", "If-Modified-Since twice", "If-Modified-Since: "+date(0), "If-Modified-Since: "+date(0)),
+		{rfc: "9110 8.8.2.2", rule: "If-Modified-Since is the date, in the second of the response", steps: []step{
+			get().reply(200, "Cache-Control: max-age=36000000", "Last-Modified: "+date(0), "Date: "+date(0)),
+			get("If-Modified-Since: " + date(0)).want(200).body("reply 1\n").hit(),
+			get("If-Modified-Since: " + date(time.Second)).want(304).hit(),
+		}},
 		{rfc: "9111 4.3.2", rule: "without Last-Modified its Date stands in", steps: []step{
 			get().reply(200, "Cache-Control: max-age=3600", "Date: "+ago(time.Minute)),
 			get("If-Modified-Since: " + ago(30*time.Second)).want(304).hit(),

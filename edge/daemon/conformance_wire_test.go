@@ -101,7 +101,7 @@ func TestWire(t *testing.T) {
 		{"two lengths that differ are refused", "POST /a HTTP/1.1\r\n" + host + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
 			[]string{"HTTP/1.1 400 Bad Request"}},
 		{"an unknown transfer coding is refused", "POST /a HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n",
-			[]string{"HTTP/1.1 501 Not Implemented"}},
+			[]string{"HTTP/1.1 400 Bad Request; Connection: close"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

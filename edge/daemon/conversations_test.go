@@ -337,3 +337,19 @@ func FuzzConversations(f *testing.F) {
 		}
 	})
 }
+
+// A request whose end is in doubt is answered with 400, and goes nowhere.
+func TestSmuggled(t *testing.T) {
+	s := newSpoken(t, "")
+	for name, parts := range smuggled {
+		t.Run(name, func(t *testing.T) {
+			h := s.converse(t, parts)
+			if !strings.Contains(h.said, "HTTP/1.1 400 Bad Request\r\n") || !strings.Contains(h.said, "Connection: close\r\n") || !strings.Contains(h.said, "detail=refused") {
+				t.Errorf("said %q", h.said)
+			}
+			if slices.ContainsFunc(h.asked, func(r string) bool { return r != `GET /a ""` }) {
+				t.Errorf("forwarded %q", h.asked)
+			}
+		})
+	}
+}

@@ -130,6 +130,7 @@ func (d *Daemon) openCache(notify func(op string, err error)) (err error) {
 
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
+	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), 0, 0) }
 	if d.cfg.Listen != "" {
 		l, err := d.server.Open(ctx, "listen", d.cfg.Listen)
 		if err != nil {

@@ -82,6 +82,7 @@ func (p *Pipe) Converse(t testing.TB, settled func(), parts ...string) string {
 	}
 	client.Close()
 	<-read
+	server.awaitClosed()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%q: the server does not come to an end, after %q", parts, got)
 	}
@@ -107,8 +108,9 @@ func (w *watched) Read(p []byte) (int, error) {
 }
 
 func (w *watched) Close() error {
-	defer w.set(func() { w.closed = true })
-	return w.Conn.Close()
+	err := w.Conn.Close()
+	w.set(func() { w.closed = true })
+	return err
 }
 
 func (w *watched) set(change func()) {
@@ -119,11 +121,24 @@ func (w *watched) set(change func()) {
 }
 
 // awaitQuiet waits until all that was sent has been read and the server waits for more.
-// A Read of one byte is not that: net/http has one under way while a handler runs.
+// A Read of one byte is not that: net/http has one under way while a handler runs. It is if
+// it lasts, for then a buffer is full but for one byte.
 func (w *watched) awaitQuiet(sent int) {
+	late := false
+	timer := time.AfterFunc(Patience/10, func() { w.set(func() { late = true }) })
+	defer timer.Stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.closed && (w.read < sent || w.waiting <= 1) {
+	for !w.closed && !late && (w.read < sent || w.waiting <= 1) {
+		w.changed.Wait()
+	}
+}
+
+// awaitClosed waits until the server has closed its end, and handlers have returned.
+func (w *watched) awaitClosed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.closed {
 		w.changed.Wait()
 	}
 }

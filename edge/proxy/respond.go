@@ -25,7 +25,7 @@ func (x *exchange) respond(a *cache.Answer) {
 	if a.Span != nil {
 		size, origin = a.Span.Total, a.Span.First
 	}
-	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), x.start) {
+	if a.Status == http.StatusOK && x.asksIfModified() && conditional.NotModified(x.r.Header, x.header(), a.ResponseTime) {
 		x.sendHeader(http.StatusNotModified)
 		return
 	}
@@ -38,7 +38,7 @@ func (x *exchange) respond(a *cache.Answer) {
 		var wanted []conditional.Span
 		ok := false
 		if x.r.Method == http.MethodGet && len(x.r.Header["Range"]) > 0 {
-			wanted, ok = conditional.Spans(x.r.Header, x.header(), size)
+			wanted, ok = conditional.Spans(x.r.Header, x.header(), a.ResponseTime, size)
 		}
 		if a.Span != nil {
 			wanted, ok = received(wanted, a), true

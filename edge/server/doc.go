@@ -1,7 +1,8 @@
 // Package server owns the edge's listeners: all are open before any is served, and
 // they drain together, the admin listener last. It sets the timeouts and bounds of
-// connections.
+// connections, shakes hands on those of TLS, and puts a framing.Guard on each that
+// speaks HTTP/1.
 //
-// It knows nothing of its handlers' work, and has no lock: one goroutine opens,
-// then one runs.
+// It knows nothing of its handlers' work. Its one lock guards the connections that have
+// not shaken hands yet.
 package server

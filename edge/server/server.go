@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"pkgedge/edge/framing"
 )
 
 const (
@@ -25,6 +27,7 @@ const (
 	maxHeaderBytes = 32 << 10
 	maxStreams     = 250 // concurrent HTTP/2 requests of one connection
 	drainLimit     = 30 * time.Second
+	stallLimit     = time.Minute // for an answer of the lane
 )
 
 // Server owns the edge's listeners. Requests have no total time limit, since a slow
@@ -32,6 +35,7 @@ const (
 // each step of progress.
 type Server struct {
 	DrainLimit time.Duration // how long requests in flight may take to finish
+	Refused    func()        // is told of each request that is refused for its framing, before any handler
 
 	log       *slog.Logger
 	listeners []*Listener
@@ -48,7 +52,7 @@ type Listener struct {
 
 // New returns a server without listeners.
 func New(log *slog.Logger) *Server {
-	return &Server{DrainLimit: drainLimit, log: log}
+	return &Server{DrainLimit: drainLimit, Refused: func() {}, log: log}
 }
 
 // Open listens on addr, which the configuration calls key. Close gives the
@@ -97,7 +101,7 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 			public = append(public, h)
 		}
 		serving.Go(func() {
-			if err := l.serve(h); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.serve(l, h); !errors.Is(err, http.ErrServerClosed) {
 				failures <- fmt.Errorf("%s: cannot serve: %w", l.key, err)
 			}
 		})
@@ -116,11 +120,37 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 	return errors.Join(failed, drained)
 }
 
-func (l *Listener) serve(h *http.Server) error {
+func (s *Server) serve(l *Listener, h *http.Server) error {
+	g := &framing.Guard{Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	if l.TLS != nil {
-		return h.ServeTLS(l.Listener, "", "")
+		return h.Serve(newHandshakes(l.Listener, h.TLSConfig.Clone(), g, h.ErrorLog))
 	}
-	return h.Serve(l.Listener)
+	return h.Serve(guarded{l.Listener, g})
+}
+
+// refused writes down a request that is refused. A stranger can have that as often as it
+// likes, but not the other fault.
+func (s *Server) refused(client net.Addr, reason error) {
+	level := slog.LevelError
+	if known := framing.Error(""); errors.As(reason, &known) {
+		level = slog.LevelDebug
+		s.Refused()
+	}
+	s.log.Log(context.Background(), level, "request refused", "client", client, "reason", reason)
+}
+
+// guarded has each connection judged by a guard.
+type guarded struct {
+	net.Listener
+	guard *framing.Guard
+}
+
+func (g guarded) Accept() (net.Conn, error) {
+	c, err := g.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return g.guard.Wrap(c), nil
 }
 
 func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
@@ -129,12 +159,13 @@ func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 	protocols.SetHTTP2(l.TLS != nil)
 	return &http.Server{
 		Handler:           l.Handler,
-		TLSConfig:         l.TLS,
+		TLSConfig:         withProtocols(l.TLS),
 		Protocols:         &protocols,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         framing.StateChanged,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
 	}

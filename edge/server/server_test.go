@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -243,6 +244,85 @@ func TestHeadersAreBounded(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("headers of %d bytes got %s", 2*maxHeaderBytes, resp.Status)
+	}
+	st.stop()
+	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {
+		t.Errorf("run returned %v", err)
+	}
+}
+
+// A client that speaks HTTP to the TLS listener is told so, and a connection that never
+// shakes hands does not hold up the drain.
+func TestHandshakes(t *testing.T) {
+	edgetest.NoLeaks(t)
+	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(edgetest.QuietLog())
+	l := openLoopback(t, s, "tls.listen", func(http.ResponseWriter, *http.Request) {})
+	l.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	st := startServer(t, s)
+	if _, body, err := edgetest.GetText(t, edgetest.NewClient(t, nil), "http://"+l.Addr().String()); err != nil || !strings.HasPrefix(body, "Client sent an HTTP request") {
+		t.Errorf("got %q, %v", body, err)
+	}
+	silent, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	other, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err) // connections are accepted in order: the silent one is now waited for
+	}
+	other.Close()
+	st.stop()
+	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {
+		t.Errorf("run returned %v", err)
+	}
+	silent.SetReadDeadline(time.Now().Add(edgetest.Patience))
+	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection that did not shake hands: %v", err)
+	}
+}
+
+// Requests in doubt are refused on every listener, also inside TLS.
+func TestFramingIsGuarded(t *testing.T) {
+	edgetest.NoLeaks(t)
+	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(edgetest.QuietLog())
+	refused := make(chan struct{}, 3)
+	s.Refused = func() { refused <- struct{}{} }
+	handler := func(http.ResponseWriter, *http.Request) { t.Error("a handler is called") }
+	plain, admin, secure := openLoopback(t, s, "listen", handler), openLoopback(t, s, "admin.listen", handler), openLoopback(t, s, "tls.listen", handler)
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	st := startServer(t, s)
+	dial := func(l *Listener) (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }
+	for name, open := range map[string]func() (net.Conn, error){
+		"plain": func() (net.Conn, error) { return dial(plain) },
+		"admin": func() (net.Conn, error) { return dial(admin) },
+		"TLS": func() (net.Conn, error) {
+			return tls.Dial("tcp", secure.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(edgetest.Patience))
+			io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			if text, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 400 Bad Request\r\n") {
+				t.Errorf("got %q, %v", text, err)
+			}
+			edgetest.Receive(t, refused, "word of it")
+		})
 	}
 	st.stop()
 	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {

@@ -3,7 +3,6 @@ package fetch
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -39,7 +38,6 @@ type Masters interface {
 
 // Config describes a site's fetcher.
 type Config struct {
-	Site        string // its name, for the log
 	Kind        kind.Kind
 	Masters     Masters
 	Files       Masters // for files
@@ -49,12 +47,10 @@ type Config struct {
 	MaxMetadata int64         // bytes of a decoded document
 	Policed     bool          // some files may be withheld
 	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
-	Log         *slog.Logger
 }
 
 // Fetcher fetches for one site. It is safe for concurrent use.
 type Fetcher struct {
-	site           string
 	kind           kind.Kind
 	masters, files Masters
 	writes         *pool.RecentWrites
@@ -64,7 +60,6 @@ type Fetcher struct {
 	maxMetadata    int64
 	digestWait     time.Duration
 	policed        bool
-	log            *slog.Logger
 }
 
 // New returns a fetcher.
@@ -75,16 +70,13 @@ func New(cfg Config) *Fetcher {
 	if cfg.Documents == nil {
 		cfg.Documents = NewDocuments(64<<20, unlimited{})
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	if cfg.DigestWait == 0 {
 		cfg.DigestWait = digestWait
 	}
 	return &Fetcher{
-		site: cfg.Site, kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
+		kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
 		documents: cfg.Documents, deferred: cfg.Deferred, maxMetadata: cfg.MaxMetadata,
-		digestWait: cfg.DigestWait, policed: cfg.Policed, log: cfg.Log,
+		digestWait: cfg.DigestWait, policed: cfg.Policed,
 	}
 }
 
@@ -97,7 +89,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
 		err = f.fetchFile(ctx, r, sink)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, r.Route.Key, err)
+		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, r.Route.Path, err)
 	}
 	return nil
 }

@@ -110,16 +110,11 @@ func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) 
 	return f.stream(r, t)
 }
 
-// noteBadCopy notes a bad copy of a master: a wrong file, which the log tells, or one
-// that broke off, so that the rest is asked of another master.
+// noteBadCopy notes a bad copy of a master: a wrong file, or one that broke off, so that
+// the rest is asked of another master.
 func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
-	key := t.ask.Route.Key
-	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
-	if wrong || t.broken != nil {
-		f.files.BadCopy(m, key)
-	}
-	if wrong {
-		f.log.Warn("a master sent a wrong file", "site", f.site, "master", m.Name(), "file", key, "error", err)
+	if errors.Is(err, errDigest) || errors.Is(err, errFile) || t.broken != nil {
+		f.files.BadCopy(m, t.ask.Route.Key)
 	}
 }
 
@@ -180,6 +175,9 @@ func check(file kind.Route, h http.Header, body []byte, want *expectation) (d ki
 			return d, nil
 		}
 	}
+	if isPage(body) {
+		err = fmt.Errorf("%w: %w", errPage, err)
+	}
 	return d, err
 }
 
@@ -191,7 +189,7 @@ func plausible(file kind.Route, h http.Header, begin []byte) error {
 		return fmt.Errorf("%w: it is empty", errFile)
 	}
 	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" && !strings.HasSuffix(file.Path, ".html") {
-		return fmt.Errorf("%w: it is a page of HTML", errFile)
+		return errPage
 	}
 	if framed(file) && !bytes.HasPrefix([]byte("\x1f\x8b"), begin[:min(2, len(begin))]) {
 		return fmt.Errorf("%w: it is not gzip", errFile)

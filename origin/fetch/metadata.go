@@ -75,7 +75,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			return pool.Accepted, refuse(sink, http.StatusNotFound, http.Header{}, err.Error())
 		case err != nil:
 			lost = lost || errors.Is(err, kind.ErrLost)
-			return pool.Next, unprepared(err)
+			return pool.Next, unprepared(a.Route, body, err)
 		}
 		f.layouts.note(m, docs)
 		if err := f.answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {

@@ -17,6 +17,7 @@ type Blame struct {
 	Word       string // for metrics, one of a small set: "timeout", "refused", "digest"
 	Did        string // the master's deed, in words that follow "was"; "" where the master is not to blame
 	Unanswered bool   // not even a response's fields came
+	Unsure     bool   // the request of a client may be the cause: a reason to probe, and no more
 	Err        error
 }
 
@@ -44,6 +45,22 @@ func Unanswered(err error) *Blame {
 	default:
 		b.Word, b.Did = Word(err), "not answered"
 	}
+	return b
+}
+
+// Passed is the blame for a request of a client that was sent as it is, and got no
+// response. A client can choose a request that even a healthy master breaks off, or
+// takes long for: only that there was no connection is the master's fault alone.
+func Passed(err error, sent bool) *Blame {
+	b := Unanswered(err)
+	b.Unsure = sent
+	return b
+}
+
+// Broken is the blame for the response to such a request that broke off.
+func Broken(err error) *Blame {
+	b := Answered(err)
+	b.Unsure = true
 	return b
 }
 

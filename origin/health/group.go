@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -80,6 +79,17 @@ type Master struct {
 	Spare   bool
 	Client  *http.Client // follows redirects
 	*host
+}
+
+// Role is the master's word in the configuration.
+func (m *Master) Role() string {
+	switch {
+	case m.Primary:
+		return "primary"
+	case m.Spare:
+		return "spare"
+	}
+	return "replica"
 }
 
 // Name is the master's URL without a password, for logs and metrics.
@@ -221,14 +231,11 @@ func (g *Group) Outage(now time.Time) time.Duration {
 	return max(0, time.Duration(now.UnixNano()-at))
 }
 
-// Reasons says of each master why it is not asked.
-func (g *Group) Reasons() (all []error) {
+// Reason says why a master is not asked.
+func (g *Group) Reason(m *Master) OutError {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, m := range g.masters {
-		all = append(all, errors.New(m.name+": "+m.reason()))
-	}
-	return all
+	return OutError{m.reason()}
 }
 
 // Acquire takes a place for a request of a class at a master, and waits up to

@@ -365,7 +365,7 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 		if got := g.Outage(time.Now()); got != 7*time.Second {
 			t.Errorf("in an outage for %v; want 7s", got)
 		}
-		if why := errors.Join(g.Reasons()...); !g.Down() || !strings.Contains(why.Error(), "https://b.example: 1 probe of /-/ping answered 503") {
+		if why := g.Reason(g.masters[1]); !g.Down() || !strings.Contains(why.Error(), "1 probe of /-/ping answered 503") {
 			t.Errorf("down %v, because %v", g.Down(), why)
 		}
 		g.recordProbe(g.masters[1], "/-/ping", nil)

@@ -238,6 +238,10 @@ func (g *Group) canEject(m *Master) bool {
 // Failed notes that a request to a master failed, by the master's fault.
 func (g *Group) Failed(m *Master, f *Blame) {
 	g.update(func(now time.Time) {
+		if f.Unsure {
+			m.probeNow()
+			return
+		}
 		m.row++
 		m.alike++
 		if !f.alike(&m.last) {

@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -35,8 +37,9 @@ const latencyFloor = 10 * time.Millisecond
 // concurrent use.
 type Pool struct {
 	*health.Group
-	cfg       Config
-	transport *transport.Transport
+	cfg        Config
+	transport  *transport.Transport
+	complaints complaints
 
 	*memory
 }
@@ -89,7 +92,25 @@ func (p *Pool) Status() health.PoolStatus {
 	return s
 }
 
+// Verdict is the caller's judgement of a response.
+type Verdict uint8
+
+const (
+	Accepted Verdict = iota // the fetch is over
+	Next                    // ask another master
+	Absent                  // as Next, for this master has no such thing: it did answer
+)
+
+// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
+// are answers. An error with Accepted means that something has been released
+// already, and that the fetch has failed.
+type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
+
 // refusal is the error where there is no master to ask.
 func (p *Pool) refusal() error {
-	return &Unavailable{Tried: append([]error{ErrOutage}, p.Reasons()...)}
+	u := &Unavailable{Tried: []error{ErrOutage}}
+	for _, m := range p.Masters() {
+		u.Tried = append(u.Tried, &Trial{Name: m.Name(), Role: m.Role(), Err: p.Reason(m)})
+	}
+	return u
 }

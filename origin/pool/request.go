@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -144,3 +145,15 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 
 // Observe tells the metrics of something at a master.
 func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), word) }
+
+// countedBody counts the bytes that are read.
+type countedBody struct {
+	io.ReadCloser
+	n *int64
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	*c.n += int64(n)
+	return n, err
+}

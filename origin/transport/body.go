@@ -70,8 +70,9 @@ func (b *idleBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// takenBody ends a request when the master takes none of its body for the idle
-// time. The time in which the client sends nothing does not count.
+// takenBody ends a request when the master takes none of its body for as long as an
+// answer would be waited for. The time in which the client sends nothing does not
+// count.
 type takenBody struct {
 	io.ReadCloser
 	idle  time.Duration
@@ -81,7 +82,7 @@ type takenBody struct {
 // TakenBody bounds the waits for a master to read the body of a request. It calls
 // cancel with ErrUntaken when a wait takes too long.
 func (t *Transport) TakenBody(body io.ReadCloser, cancel context.CancelCauseFunc) io.ReadCloser {
-	return newTakenBody(body, t.timeouts.Idle, cancel)
+	return newTakenBody(body, t.timeouts.Write, cancel)
 }
 
 func newTakenBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {

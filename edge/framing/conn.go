@@ -1,0 +1,378 @@
+package framing
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Guard is the part that the connections of a listener share.
+type Guard struct {
+	Lane    Lane // nil for none
+	Idle    time.Duration
+	Header  time.Duration // how long a head may take from its first byte, as net/http has it
+	Stalled time.Duration // how long a Send may take
+	// Refused is told of each request that is refused with an answer, of which no handler
+	// hears, with an Error; and of a connection on which net/http and the guard differ.
+	Refused func(client net.Addr, reason error)
+}
+
+// Lane answers requests in the place of net/http.
+type Lane interface {
+	// Answer answers a request with one Send on c, or reports false and sends nothing. An
+	// error of the Send ends the connection.
+	Answer(c *Conn, h *Head) (answered bool, err error)
+}
+
+// Conn is a connection for net/http whose requests are judged. See the package comment.
+type Conn struct {
+	net.Conn
+	guard *Guard
+
+	// The fields of the side that reads. net/http reads from one goroutine at a time, and
+	// changes states on the one that serves the connection.
+	full   int // size of net/http's buffer, as the first Read has it
+	stage  stage
+	left   int64  // bytes of a body or chunk
+	part   []byte // of a head or line that has come in parts, and has been handed up
+	line   int    // where its last line begins
+	rest   []byte // bytes behind the end of the message, held back
+	broken error  // of every further Read
+	isNew  bool   // net/http's http.StateNew
+
+	// The deadlines that answers of the lane have set.
+	answered             bool // since the last byte was handed up
+	readUntil, sendUntil time.Time
+
+	use atomic.Int32 // free, and so on
+}
+
+// stage is the place in the message that is handed up.
+type stage uint8
+
+const (
+	atHead     stage = iota // net/http waits for a request, or has been given a part of its head
+	inBody                  // of a known length
+	atChunk                 // the line before a chunk
+	inChunk                 // its bytes
+	afterChunk              // the CRLF behind them
+	atTrailer               // lines behind the last chunk
+	atEnd                   // the message is whole, and net/http is at work on it
+	isHijacked              // the bytes are not HTTP any more
+)
+
+// Uses of a connection.
+const (
+	free      = iota
+	answering // by the lane
+	closing   // while the lane answers: closed after that
+	closed
+)
+
+var (
+	errHeadLimit Error = "the head of the request is too long"
+	// errDesynchronised is a fault of this package, or a change in net/http.
+	errDesynchronised = errors.New("framing: net/http and the guard differ about the end of a message")
+)
+
+// maxHead is more than net/http takes, which has its own answer for that.
+const maxHead = 64 << 10
+
+// Wrap returns the connection that net/http is given in the place of c, which is a TCP
+// connection, or a *tls.Conn after its handshake that does not speak HTTP/2.
+func (g *Guard) Wrap(c net.Conn) net.Conn {
+	conn := &Conn{Conn: c, guard: g, isNew: true}
+	if secure, ok := c.(*tls.Conn); ok {
+		return &secureConn{conn, secure}
+	}
+	return &plainConn{conn}
+}
+
+// plainConn and secureConn have the methods that net/http looks for beside those of a
+// net.Conn.
+type (
+	plainConn  struct{ *Conn }
+	secureConn struct {
+		*Conn
+		tls *tls.Conn
+	}
+)
+
+// ReadFrom sends a file by sendfile.
+func (c *plainConn) ReadFrom(r io.Reader) (int64, error) {
+	if to, ok := c.Conn.Conn.(io.ReaderFrom); ok {
+		return to.ReadFrom(r)
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn.Conn}, r)
+}
+
+// ConnectionState becomes http.Request.TLS.
+func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// CloseWrite lets net/http linger before it closes a connection.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// StateChanged is http.Server.ConnState for connections that Wrap returned.
+func StateChanged(c net.Conn, s http.ConnState) {
+	if c, ok := c.(interface{ setState(http.ConnState) }); ok {
+		c.setState(s)
+	}
+}
+
+func (c *Conn) setState(s http.ConnState) {
+	switch s {
+	case http.StateNew:
+		return
+	case http.StateIdle:
+		if c.stage != atEnd {
+			c.breakOff(errDesynchronised)
+		}
+		c.stage = atHead
+	case http.StateHijacked:
+		c.stage = isHijacked
+	}
+	c.isNew = false
+}
+
+// Read hands up bytes of one message. It has the lane answer requests until there is a
+// byte to hand up.
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.full == 0 {
+		c.full = len(p)
+	}
+	for {
+		if c.stage == atEnd && len(p) > 1 {
+			c.breakOff(errDesynchronised)
+		}
+		if c.broken != nil {
+			return 0, c.broken
+		}
+		held := c.rest
+		n := copy(p, held)
+		if n == 0 {
+			c.extendIdle()
+			var err error
+			if n, err = c.Conn.Read(p); n == 0 {
+				return 0, err // an error beside bytes is the next Read's as well
+			}
+		}
+		used, left, err := c.follow(p, n)
+		switch {
+		case len(held) > 0:
+			c.rest = held[n-left:]
+		case left > 0:
+			c.rest = bytes.Clone(p[used : used+left])
+		}
+		if err != nil {
+			c.refuse(err)
+		} else if used > 0 {
+			c.handUp()
+			return used, nil
+		}
+	}
+}
+
+// follow follows the first n bytes of p up to the end of a message. Requests that the lane
+// answers are taken out of p. It returns the number of bytes to hand up, and of those that
+// are left behind them.
+func (c *Conn) follow(p []byte, n int) (used, left int, err error) {
+	switch {
+	case c.stage == isHijacked:
+		return n, 0, nil
+	case c.stage == atEnd: // one byte, for a background read
+		c.part = append(c.part, p[:n]...)
+		return n, 0, nil
+	case c.stage == atHead && len(c.part) == 0:
+		if used, n, err = c.head(p, n); err != nil {
+			return 0, 0, err
+		}
+	}
+	for used < n && c.stage != atEnd {
+		size, err := c.step(p[used:n])
+		if err != nil && used == 0 {
+			return 0, 0, err
+		}
+		if err != nil { // of the body: its handler has the bytes before, and then the error
+			c.refuse(err)
+			return used, 0, nil
+		}
+		used += size
+	}
+	return used, n - used, nil
+}
+
+// heads are for the time in which bytes are looked at, so that idle connections have none.
+var heads = sync.Pool{New: func() any { return new(Head) }}
+
+// head reads a head at the beginning of p, where nothing of it has been handed up. It
+// returns the head's size and the number of bytes in p once the lane has answered. The size
+// is 0 for a head that is not whole.
+func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
+	h := heads.Get().(*Head)
+	defer heads.Put(h)
+	b := p[:n]
+	for len(b) > 0 {
+		if size, err = h.Parse(b); size == 0 || err != nil {
+			break
+		}
+		if len(p) != c.full || !c.mayAnswer(h) || !c.answer(h) {
+			c.begin(h)
+			break
+		}
+		if b, size = b[size:], 0; c.broken != nil {
+			return 0, 0, nil
+		}
+	}
+	if len(b) < n {
+		copy(p, b)
+	}
+	return size, len(b), err
+}
+
+// begin begins a message whose head has been read.
+func (c *Conn) begin(h *Head) {
+	c.part, c.line = nil, 0
+	switch {
+	case h.Length == Chunked:
+		c.stage = atChunk
+	case h.Length > 0:
+		c.stage, c.left = inBody, h.Length
+	default:
+		c.stage = atEnd
+	}
+}
+
+// step follows bytes of one stage, and returns how many there are.
+func (c *Conn) step(b []byte) (size int, err error) {
+	switch c.stage {
+	case atHead:
+		return c.partOfHead(b)
+	case inBody, inChunk:
+		size = int(min(int64(len(b)), c.left))
+		c.left -= int64(size)
+		switch {
+		case c.left > 0:
+		case c.stage == inChunk:
+			c.stage = afterChunk
+		default:
+			c.stage = atEnd
+		}
+		return size, nil
+	}
+	line, size, err := c.lineOf(b)
+	if line == nil || err != nil {
+		return size, err
+	}
+	switch c.stage {
+	case atChunk:
+		c.left, err = chunkSize(line)
+		if c.stage = inChunk; c.left == 0 {
+			c.stage, c.left = atTrailer, maxTrailers
+		}
+	case afterChunk:
+		if c.stage = atChunk; len(line) > 0 {
+			err = errChunk
+		}
+	case atTrailer:
+		if c.left -= int64(len(line) + len(crlf)); c.left < 0 {
+			err = errTrailer
+		} else if len(line) > 0 {
+			err = trailer(line)
+		} else {
+			c.stage = atEnd
+		}
+	}
+	c.part = nil
+	return size, err
+}
+
+// partOfHead follows a head that comes in parts. They are handed up, so that net/http's
+// deadlines hold, but for the last one of a head that is refused.
+func (c *Conn) partOfHead(b []byte) (size int, err error) {
+	from := len(c.part)
+	c.part = append(c.part, b...)
+	for {
+		n := bytes.IndexByte(c.part[from:], '\n')
+		if n < 0 {
+			break
+		}
+		from += n + 1
+		line := c.part[c.line:from]
+		if !bytes.HasSuffix(line, crlf) {
+			return 0, errBareLF
+		}
+		if c.line, n = from, c.line; len(line) == len(crlf) && n > 0 {
+			return from - (len(c.part) - len(b)), c.wholeHead(c.part[:from])
+		}
+	}
+	if len(c.part) > maxHead {
+		return 0, errHeadLimit
+	}
+	return len(b), nil
+}
+
+func (c *Conn) wholeHead(b []byte) error {
+	h := heads.Get().(*Head)
+	defer heads.Put(h)
+	size, err := h.Parse(b)
+	if err == nil && size != len(b) {
+		err = errRequest
+	}
+	if err == nil {
+		c.begin(h)
+	}
+	return err
+}
+
+// lineOf returns a line of a body's framing, without its CRLF, and how many bytes of b are
+// of it. The line is nil where its end has not come.
+func (c *Conn) lineOf(b []byte) (line []byte, size int, err error) {
+	size = bytes.IndexByte(b, '\n') + 1
+	whole := size > 0
+	if !whole {
+		size = len(b)
+	}
+	if len(c.part)+size > maxLine || c.stage == afterChunk && b[0] != crlf[len(c.part)] {
+		return nil, 0, errChunk
+	}
+	line = b[:size]
+	if !whole || len(c.part) > 0 {
+		c.part = append(c.part, line...)
+		line = c.part
+	}
+	if !whole {
+		return nil, size, nil
+	}
+	line, _, err = cutLine(line)
+	return line, size, err
+}
+
+// handUp is called before bytes are handed up: net/http's own deadlines hold from here.
+func (c *Conn) handUp() {
+	if c.answered && c.isNew { // the deadline that it set for the first head is long gone
+		c.Conn.SetReadDeadline(time.Now().Add(c.guard.Header))
+	}
+	if !c.sendUntil.IsZero() {
+		c.Conn.SetWriteDeadline(time.Time{})
+	}
+	c.answered, c.readUntil, c.sendUntil = false, time.Time{}, time.Time{}
+}
+
+// breakOff ends the connection without an answer.
+func (c *Conn) breakOff(reason error) {
+	if c.broken == nil {
+		c.broken = readError(reason)
+		c.tell(reason)
+	}
+}

@@ -1,0 +1,69 @@
+package framing
+
+import (
+	"net"
+	"time"
+)
+
+// rearm is how much of a deadline may pass before an answer of the lane sets it anew: a
+// deadline costs a tenth of an answer.
+const rearm = 4 * time.Second
+
+// mayAnswer reports whether the lane may be asked for a request. Package framing's comment
+// has the rule, of which Conn.head checks the rest.
+func (c *Conn) mayAnswer(h *Head) bool {
+	return c.guard.Lane != nil && h.Length == 0 && !h.Odd
+}
+
+// answer has the lane answer a request. Close waits for it to end.
+func (c *Conn) answer(h *Head) bool {
+	if !c.use.CompareAndSwap(free, answering) {
+		c.broken = net.ErrClosed
+		return true
+	}
+	answered, err := c.guard.Lane.Answer(c, h)
+	if err != nil {
+		c.broken = err
+	}
+	if !c.use.CompareAndSwap(answering, free) { // Close was called meanwhile
+		c.use.Store(closed)
+		c.Conn.Close()
+		c.broken = net.ErrClosed
+	}
+	return answered || c.broken != nil
+}
+
+// Send is for the lane. It writes an answer, at the time now.
+func (c *Conn) Send(now time.Time, answer *net.Buffers) (int64, error) {
+	if c.sendUntil.Sub(now) < c.guard.Stalled/2 {
+		c.sendUntil = now.Add(c.guard.Stalled)
+		c.Conn.SetWriteDeadline(c.sendUntil)
+	}
+	c.answered = true
+	return answer.WriteTo(c.Conn)
+}
+
+// extendIdle sets the deadline of the wait for a request after an answer of the lane, of
+// which net/http knows nothing.
+func (c *Conn) extendIdle() {
+	if !c.answered {
+		return
+	}
+	if now := time.Now(); c.readUntil.Sub(now) < c.guard.Idle-rearm {
+		c.readUntil = now.Add(c.guard.Idle)
+		c.Conn.SetReadDeadline(c.readUntil)
+	}
+}
+
+// Close closes the connection. While the lane answers, only a second call does at once:
+// http.Server.Shutdown takes such a connection for an idle one, and would cut the answer.
+func (c *Conn) Close() error {
+	switch {
+	case c.use.CompareAndSwap(free, closed):
+		return c.Conn.Close()
+	case c.use.CompareAndSwap(answering, closing):
+		return nil
+	}
+	c.use.Store(closed)
+	return c.Conn.Close()
+}
