@@ -63,7 +63,7 @@ func (f *Fetcher) absent(ctx context.Context, m *health.Master, r *http.Response
 	final := t.missing.final(m)
 	gone := r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone
 	listed := gone && t.want.listed()
-	if listed && f.files == f.masters && !f.layouts.usualAt(m) {
+	if listed && f.files == f.masters && !f.askedRightly(m, t) {
 		if verdict, err, ok := f.fetchByOwnList(ctx, m, t); ok {
 			return verdict, err
 		}
@@ -77,6 +77,14 @@ func (f *Fetcher) absent(ctx context.Context, m *health.Master, r *http.Response
 	}
 	t.refusal = refusal
 	return pool.Absent, &transport.StatusError{Status: r.StatusCode}
+}
+
+// askedRightly says whether a master's own list would not name another place than the one
+// where it was asked: its files are in the usual places, and so is this one by the list that
+// is known.
+func (f *Fetcher) askedRightly(m *health.Master, t *transfer) bool {
+	at := t.want.known.digest.At
+	return f.layouts.usualAt(m) && (at == "" || strings.HasSuffix(at, t.ask.Route.Path))
 }
 
 // fetchByOwnList asks a master for a file in the place that its own list names. ok is

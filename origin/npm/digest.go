@@ -31,7 +31,7 @@ func (k *Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
 	if name == "" {
 		return kind.Digest{}, false
 	}
-	f, ok := packument.Find(summary, name)
+	f, ok := packument.Find(summary, file.Group, name)
 	switch {
 	case !ok:
 	case f.Withheld != "":
@@ -39,8 +39,12 @@ func (k *Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
 	case !f.Listed && k.policy.minimumAge() > 0:
 		return kind.Digest{Withheld: "no release that has this file is known"}, true
 	case f.Listed:
-		f.Digest.At = string(f.Place)
-		if f.Place == nil && f.Base != nil {
+		switch {
+		case f.Place != nil:
+			f.Digest.At = string(f.Place)
+		case f.Name != name: // another name of a file in the usual place
+			f.Digest.At = string(f.Base) + "/" + file.Group + "/-/" + escape(f.Name)
+		case f.Base != nil:
 			f.Digest.At = string(f.Base) + file.Path
 		}
 		return f.Digest, true

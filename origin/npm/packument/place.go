@@ -77,6 +77,24 @@ func (m *master) below(place []byte) []byte {
 	return []byte(rest)
 }
 
+// base is what below makes of the URL below which tarballs lie, and whether that is at the
+// master, and not its own URL.
+func (m *master) base(text []byte) (url string, own bool) {
+	if string(text) == m.text && m.url != nil { // as nearly always
+		return "", false
+	}
+	place := m.below(append(text[:len(text):len(text)], '/'))
+	url = strings.TrimSuffix(string(place), "/")
+	if m.url == nil || url == "" {
+		return url, false
+	}
+	if url[0] == '/' && !strings.HasPrefix(url, "//") {
+		return url, true
+	}
+	u, err := m.url.Parse(url)
+	return url, err == nil && strings.EqualFold(u.Hostname(), m.url.Hostname()) && portOf(u) == portOf(m.url)
+}
+
 // portOf is the port of a URL, "" for that of its scheme.
 func portOf(u *neturl.URL) string {
 	switch port := u.Port(); {
@@ -91,7 +109,9 @@ func portOf(u *neturl.URL) string {
 // <base>/<name>/-/<file>. It is told once, so that these cost nothing each.
 type bases struct {
 	known bool
-	url   string
+	url   string // as kind.Digest.At says a place; "" for the master's own
+	text  string // as the packument has it
+	own   bool   // it is at the master, and not its URL
 	// odd are the URLs of files that lie there under a name which does not tell the
 	// version, by that name.
 	odd map[string]string
@@ -164,14 +184,9 @@ func (w *rewriter) keep(sp splice, raw []byte, at int, verbatim bool) splice {
 // It is false for one whose name another file in the usual place of another base has.
 func (w *rewriter) inUsualPlace(base, text, raw, file []byte, scoped bool, number []byte) bool {
 	b := &w.bases
-	if b.url == "" && string(base) == w.master.text {
-		b.known = true // as nearly always
-	}
 	if !b.known {
-		b.known = true
-		if w.master.url == nil || string(w.master.below(append(base[:len(base):len(base)], '/'))) != "/" {
-			b.url = string(base)
-		}
+		b.known, b.text = true, string(base)
+		b.url, b.own = w.master.base(base)
 	}
 	asked := raw // as a route has it
 	if scoped {
@@ -180,11 +195,7 @@ func (w *rewriter) inUsualPlace(base, text, raw, file []byte, scoped bool, numbe
 			asked = nil
 		}
 	}
-	known := b.url
-	if known == "" {
-		known = w.master.text
-	}
-	if !plain(asked) || known != string(base) && !sameBase(known, string(base)) {
+	if !plain(asked) || b.text != string(base) && !sameBase(b.text, string(base)) {
 		w.tarball.place = w.master.below(text)
 	}
 	if tells(raw, number) {
@@ -268,6 +279,27 @@ func usualName(base string, number []byte) []byte {
 		number = hex.AppendEncode(nil, sum[:8])
 	}
 	return append(append(append([]byte(base), '-'), number...), ".tgz"...)
+}
+
+// usualNameOf is the usual name of a tarball that a client was given under another one, by
+// the packument of a master with another layout; "" for none. Names that tell the version
+// are those of some layout: "1.0.0.tgz", "scope-name-1.0.0.tgz".
+func usualNameOf(name, file string) string {
+	stem, ok := strings.CutSuffix(file, ".tgz")
+	if !ok {
+		if stem, ok = strings.CutSuffix(file, ".tar.gz"); !ok {
+			return ""
+		}
+	}
+	scope, base, _ := strings.Cut(strings.TrimPrefix(name, "@"), "/")
+	for _, prefix := range []string{scope + "-" + base + "-", base + "-", base + "_", base + "@", ""} {
+		if number, ok := strings.CutPrefix(stem, prefix); ok {
+			if usual := name[strings.IndexByte(name, '/')+1:] + "-" + strings.TrimPrefix(number, "v") + ".tgz"; usual != file {
+				return usual
+			}
+		}
+	}
+	return ""
 }
 
 // tells says whether a file's name ends with a version, and so is no other version's.

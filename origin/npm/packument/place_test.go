@@ -112,7 +112,7 @@ func TestLayouts(t *testing.T) {
 			names = append(names, string(usualName(tt.name[strings.IndexByte(tt.name, '/')+1:], []byte(tt.version))))
 		}
 		for _, name := range names {
-			if f := entry(t, got, name); !f.Listed || f.Digest.Algorithm != "sha1" || string(f.Place) != place || string(f.Base) != tt.base {
+			if f := entry(t, tt.name, got, name); !f.Listed || f.Digest.Algorithm != "sha1" || string(f.Place) != place || string(f.Base) != tt.base {
 				t.Errorf("%.99s: %s is %+v (place %q, base %q)", tt.url, name, f, f.Place, f.Base)
 			}
 		}
@@ -126,11 +126,11 @@ func TestLayouts(t *testing.T) {
 }
 
 // entry is a tarball in a summary, by its name as it is in JSON and in a URL.
-func entry(t *testing.T, documents map[string]string, file string) File {
+func entry(t *testing.T, name string, documents map[string]string, file string) File {
 	t.Helper()
 	w := rewriter{scope: "@s/"}
 	decoded, _ := w.decoded([]byte(strings.ReplaceAll(file, `\"`, `"`)))
-	f, ok := Find([]byte(documents[kind.Summary]), string(decoded))
+	f, ok := Find([]byte(documents[kind.Summary]), name, string(decoded))
 	if !ok {
 		t.Fatalf("no summary: %q", documents[kind.Summary])
 	}
@@ -173,7 +173,7 @@ func TestVersionsWithOneBasename(t *testing.T) {
 			continue
 		}
 		for i, file := range files {
-			f := entry(t, documents, file)
+			f := entry(t, "n", documents, file)
 			at := string(f.Place)
 			if at == "" {
 				at = string(f.Base) + "/n/-/" + file

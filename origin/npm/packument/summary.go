@@ -17,8 +17,8 @@ import (
 //
 //	alias/NAME           the name that clients are given for a tarball, which has this one, too
 //	at/VERSION, at/TAG   where the version's manifest is in the full document
-//	base                 the URL below which a tarball lies that has no place, where that is
-//	                     not the master's own: see bases
+//	base                 the place below which a tarball lies that has none of its own, where
+//	                     that is not the master: see bases
 //	bare/NAME            "-"; a tarball without a digest
 //	dist-tags            where those are in it
 //	file/NAME            algorithm and unpadded base64 of a tarball's digest
@@ -43,14 +43,15 @@ func SubdocumentOf(version string) string { return "at/" + version }
 type File struct {
 	Listed   bool        // a version has it
 	Withheld string      // why it must not be served, "" when it may
+	Name     string      // that clients are given
 	Digest   kind.Digest // zero for none, or for two that differ
 	Place    []byte      // where it is, nil for the usual place below Base
 	Base     []byte      // nil for that of the master
 }
 
-// Find reads the entry of a tarball in a summary. ok is false for a summary of another
-// format.
-func Find(summary []byte, file string) (f File, ok bool) {
+// Find reads the entry of a tarball of a package in a summary. ok is false for a summary of
+// another format.
+func Find(summary []byte, name, file string) (f File, ok bool) {
 	lines, ok := kind.Lines(summary, summaryFormat)
 	if !ok {
 		return f, false
@@ -61,14 +62,17 @@ func Find(summary []byte, file string) (f File, ok bool) {
 	line, once := kind.Find(lines, "file/"+file)
 	_, bare := kind.Find(lines, "bare/"+file)
 	if line == nil && !bare {
-		given, aliased := kind.Find(lines, "alias/"+file)
-		if !aliased {
+		if given, aliased := kind.Find(lines, "alias/"+file); aliased {
+			file = string(given)
+		} else if file = usualNameOf(name, file); file == "" {
 			return f, true
 		}
-		file = string(given)
 		line, once = kind.Find(lines, "file/"+file)
+		if _, bare := kind.Find(lines, "bare/"+file); line == nil && !bare {
+			return f, true
+		}
 	}
-	f.Listed = true
+	f.Listed, f.Name = true, file
 	f.Place, _ = kind.Find(lines, "place/"+file)
 	f.Base, _ = kind.Find(lines, "base")
 	if !once {
@@ -121,7 +125,7 @@ func (s *packumentScan) summaryDocument() kind.Document {
 		s.summary.Add("base", nil, []byte(s.bases.url))
 	}
 	d := s.summary.Document()
-	d.Misplaced = s.misplaced
+	d.Misplaced = s.misplaced || s.bases.own
 	return d
 }
 
