@@ -123,6 +123,7 @@ const Remaining time.Duration = -3
 // Stale says for how long after its lifetime a response may be used.
 type Stale struct {
 	WhileRevalidate time.Duration // while it is validated in the background
+	Patience        time.Duration // of a client that waits for that first, for metadata; 0 for none
 	IfError         time.Duration // when no master answers; may be kind.Forever
 
 	// Override has the two win over must-revalidate, proxy-revalidate, s-maxage and
@@ -199,7 +200,7 @@ func NewSite(kinds []kind.Descriptor) Site {
 		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second, Write: 10 * time.Minute},
 		Changes:  Changes{Mode: feed.Couch},
 		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset, Clients: Remaining},
-		Stale:    Stale{WhileRevalidate: unset, IfError: unset},
+		Stale:    Stale{WhileRevalidate: unset, Patience: 500 * time.Millisecond, IfError: unset},
 	}
 }
 

@@ -71,7 +71,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise
 		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle sites[0].timeouts.write
 		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.clients sites[0].fresh.override
-		sites[0].stale.while_revalidate sites[0].stale.if_error sites[0].abbreviated.time
+		sites[0].stale.while_revalidate sites[0].stale.patience sites[0].stale.if_error sites[0].abbreviated.time
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
 		log.level log.access`) {
@@ -101,7 +101,7 @@ sites:
     probe: { path: "/-/ping?x=1", every: 1m, timeout: 3s, fall: 1, rise: 9 }
     timeouts: { connect: 1s, first_byte: 2s, idle: 1m30s, write: 1h }
     fresh: { metadata: 0, files: 30d, missing: 1d12h, clients: 0s, override: true }
-    stale: { while_revalidate: 1h, if_error: 7d }
+    stale: { while_revalidate: 1h, patience: 2s, if_error: 7d }
     abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
@@ -121,7 +121,7 @@ log: { level: debug, access: common }
 		"main", "/registry/", []string{"npm.example", "2001:db8::1"},
 		Timeouts{time.Second, 2 * time.Second, 90 * time.Second, time.Hour},
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true, 0},
-		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
+		Stale{WhileRevalidate: time.Hour, Patience: 2 * time.Second, IfError: 168 * time.Hour, Override: true},
 		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
 		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
@@ -178,7 +178,7 @@ sites:
 			t.Errorf("site %d is %+v", i, s)
 		}
 	}
-	if got, want := cfg.Sites[1].Stale, (Stale{WhileRevalidate: time.Hour, IfError: 3 * time.Hour, Override: true}); got != want {
+	if got, want := cfg.Sites[1].Stale, (Stale{WhileRevalidate: time.Hour, Patience: 500 * time.Millisecond, IfError: 3 * time.Hour, Override: true}); got != want {
 		t.Errorf("merged stale is %v; want %v: own keys win", got, want)
 	}
 }

@@ -101,6 +101,9 @@ func (c *Config) Print(out io.Writer) error {
 		}
 		row("  stale", "while revalidating %s, on error %s, %s",
 			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
+		if !s.Kind.Transparent {
+			row("", "%s", s.Stale.patience())
+		}
 	}
 	return w.Flush()
 }
@@ -114,6 +117,14 @@ func (f *Fresh) clients() string {
 		return "clients ask for metadata each time"
 	}
 	return "clients may use metadata for " + formatDuration(f.Clients)
+}
+
+// patience says when stale metadata is used.
+func (s *Stale) patience() string {
+	if s.Patience == 0 {
+		return "metadata at once, while a master is asked in the background"
+	}
+	return "metadata when no master has answered for " + formatDuration(s.Patience)
 }
 
 // restrictions returns a label and a text for each key of the kind, and for the

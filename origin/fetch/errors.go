@@ -13,8 +13,9 @@ import (
 var (
 	// errDigest: a file does not have the digest that the metadata states.
 	errDigest = &health.Blame{Word: "digest", Did: "answered with a wrong file", Err: errors.New("digest does not match")}
-	// errFile: an answer that cannot be the file, with any digest.
-	errFile = &health.Blame{Word: "file", Did: "answered with an unusable file", Err: errors.New("unusable file")}
+	// errFile: an answer that cannot be the file, with any digest. It may be the true
+	// answer to a name that a client made up.
+	errFile = &health.Blame{Word: "file", Err: errors.New("unusable file")}
 	// errUnasked is a 304 to a request without validators.
 	errUnasked = &health.Blame{Word: "unasked", Did: didMetadata, Err: errors.New("304 to an unconditional request")}
 

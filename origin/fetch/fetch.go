@@ -23,6 +23,41 @@ type Sink interface {
 	Write(p []byte) (int, error)
 }
 
+// blameless is a sink whose errors, of a full disk or of clients that left, are held
+// against no master.
+type blameless struct{ to Sink }
+
+func unwanted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &health.Ours{Word: "unwanted", Err: err}
+}
+
+func (b blameless) Respond(status int, h http.Header, size int64) error {
+	return unwanted(b.to.Respond(status, h, size))
+}
+
+func (b blameless) RespondWhole(status int, h http.Header, parts int) error {
+	return unwanted(b.to.RespondWhole(status, h, parts))
+}
+
+func (b blameless) Part(variant, contentType, encoding string) error {
+	return unwanted(b.to.Part(variant, contentType, encoding))
+}
+
+func (b blameless) Write(p []byte) (int, error) {
+	n, err := b.to.Write(p)
+	return n, unwanted(err)
+}
+
+// Tag passes on the edge's own ETag, where the sink takes one.
+func (b blameless) Tag(etag string) {
+	if t, ok := b.to.(interface{ Tag(etag string) }); ok {
+		t.Tag(etag)
+	}
+}
+
 // Masters are asked for documents and files.
 type Masters interface {
 	// Each asks masters until use accepts a response.
@@ -32,8 +67,8 @@ type Masters interface {
 	Send(ctx context.Context, cancel context.CancelCauseFunc, m *health.Master, r *pool.Request) (*http.Response, error)
 	// Observe tells the metrics of something at a master.
 	Observe(m *health.Master, word string)
-	// BadCopy has a master asked last for a file.
-	BadCopy(m *health.Master, key string)
+	// BadCopy has a master asked last for a file, and says whether that is new.
+	BadCopy(m *health.Master, key string) bool
 }
 
 // Config describes a site's fetcher.
@@ -83,6 +118,7 @@ func New(cfg Config) *Fetcher {
 // Fetch asks the masters and writes the response to sink.
 func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
 	var err error
+	sink = blameless{sink}
 	if r.Route.Class == kind.Metadata {
 		err = f.fetchMetadata(ctx, r, sink)
 	} else {

@@ -40,6 +40,9 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 	case why != "":
 		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
+	if !a.Route.Transparent {
+		a.Whole = smallFile
+	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
 	if len(f.kind.Lists(a.Route)) > 0 {
 		if !f.layouts.usual() {
@@ -80,8 +83,7 @@ func (f *Fetcher) fetchTransfer(ctx context.Context, t *transfer) error {
 		if t.unsure && err == nil {
 			f.files.Observe(m, "unchecked")
 		}
-		f.noteBadCopy(m, t, err)
-		return verdict, err
+		return verdict, f.noteBadCopy(m, t, err)
 	})
 }
 
@@ -111,11 +113,13 @@ func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) 
 }
 
 // noteBadCopy notes a bad copy of a master: a wrong file, or one that broke off, so that
-// the rest is asked of another master.
-func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
-	if errors.Is(err, errDigest) || errors.Is(err, errFile) || t.broken != nil {
-		f.files.BadCopy(m, t.ask.Route.Key)
+// the rest is asked of another master. A wrong file that is known is no news of the master.
+func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) error {
+	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
+	if (wrong || t.broken != nil) && !f.files.BadCopy(m, t.ask.Route.Key) && wrong {
+		return &health.Ours{Word: health.Word(err), Err: err}
 	}
+	return err
 }
 
 // refuse answers with an error of our own, in the form that package clients print.
@@ -189,7 +193,7 @@ func plausible(file kind.Route, h http.Header, begin []byte) error {
 		return fmt.Errorf("%w: it is empty", errFile)
 	}
 	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" && !strings.HasSuffix(file.Path, ".html") {
-		return errPage
+		return &health.Ours{Word: errPage.Word, Err: errPage} // a client may have made its name up
 	}
 	if framed(file) && !bytes.HasPrefix([]byte("\x1f\x8b"), begin[:min(2, len(begin))]) {
 		return fmt.Errorf("%w: it is not gzip", errFile)

@@ -51,7 +51,9 @@ func Deed(err error, answered bool, took time.Duration) string {
 			return "broke its answer off"
 		}
 		return "closed the connection without an answer"
-	case "redirects", "private", "fields":
+	case "no room":
+		return "could not be connected to: this machine has no room for more connections"
+	case "redirects", "private", "downgrade", "fields":
 		return f.always
 	}
 	if errors.As(err, &own) {
@@ -109,6 +111,8 @@ func (b *Blame) deed() string {
 	switch b.Word {
 	case "large":
 		return "answered with more than this edge accepts"
+	case "file":
+		return "answered with an unusable file"
 	case "older", "lost":
 		return "answered with an older document than the one stored here"
 	}

@@ -26,6 +26,11 @@ type Config struct {
 	// "refused", …: a small set. It may be nil.
 	Observe func(master, result string)
 
+	// Passes says whether a request for a path with its query, below the public base,
+	// comes to this pool and is answered by a master: a master's URL is given at the
+	// public base only then. nil is for none.
+	Passes func(path string) bool
+
 	// LatencyFloor is the time to a first byte below which masters count as
 	// equally near, and share the reads evenly; 0 for 10 ms.
 	LatencyFloor time.Duration
@@ -82,8 +87,11 @@ func (p *Pool) Close() {
 // Writes are the writes of late to the site.
 func (p *Pool) Writes() *RecentWrites { return p.cfg.Writes }
 
-// BadCopy notes that a master sent a wrong copy of a file, or broke off.
-func (p *Pool) BadCopy(m *health.Master, key string) { p.badCopies.add(m, key, time.Now()) }
+// BadCopy notes that a master sent a wrong copy of a file, or broke off. It says whether
+// that is new.
+func (p *Pool) BadCopy(m *health.Master, key string) bool {
+	return p.badCopies.add(m, key, time.Now())
+}
 
 // Status describes the masters.
 func (p *Pool) Status() health.PoolStatus {

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -288,7 +289,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 				p.Observe(m, word)
 			}
 		}
-		r.resp.Body = &countedBody{p.transport.IdleBody(r.resp.Body, r.cancel), &r.size}
+		r.resp.Body = &countedBody{p.bounded(r), &r.size}
 	case req.place.elsewhere:
 		p.Observe(m, "elsewhere")
 	case context.Cause(ctx) == errOutrun && !later:
@@ -305,6 +306,18 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		p.complain(req.Route, r.trial(r.err))
 	}
 	return r
+}
+
+// bounded is the body of a response, with its waits bounded.
+func (p *Pool) bounded(r *reply) io.ReadCloser {
+	if r.req.Route.Transparent {
+		return p.transport.IdleBody(r.resp.Body, r.cancel)
+	}
+	size := r.resp.ContentLength
+	if size < 0 { // not known
+		size = math.MaxInt64
+	}
+	return p.transport.EagerBody(r.resp.Body, size <= r.req.Whole, r.cancel)
 }
 
 // judge looks at the status, lets use judge the rest, and records the result in the
@@ -326,8 +339,11 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	}
 	result, blame := strconv.Itoa(r.resp.StatusCode), (*health.Blame)(nil)
 	if err != nil {
-		if cause := context.Cause(r.ctx); cause == transport.ErrIdle || cause == transport.ErrLate {
+		switch cause := context.Cause(r.ctx); {
+		case cause == transport.ErrIdle, cause == transport.ErrLate:
 			err = cause
+		case cause != nil: // it ended while the response was read
+			err = &health.Ours{Word: "abandoned", Err: err}
 		}
 		blame = health.Answered(err)
 		result = blame.Word

@@ -39,6 +39,10 @@ type Request struct {
 	// waits for it, and the answer of another master is marked with Age.
 	Followed bool
 
+	// Whole is the size up to which nothing of a response is released before all of it is
+	// there.
+	Whole int64
+
 	// List returns the document that lists a file's digest (kind.Kind.Lists), with
 	// renew one that was validated just now. It may be called on any goroutine, and
 	// is nil where the file goes unchecked.
