@@ -247,7 +247,7 @@ func packagePath(n name, rest string) string {
 
 // pass sends a request on, with its query.
 func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
-	query, ok := cleanQuery(r.Query)
+	query, ok := kind.CleanQuery(r.Query)
 	if !ok {
 		return refuse(r, fault{http.StatusBadRequest, "the query has a byte that must be escaped"})
 	}
