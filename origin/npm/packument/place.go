@@ -77,8 +77,9 @@ func (m *master) below(place []byte) []byte {
 	return []byte(rest)
 }
 
-// base is what below makes of the URL below which tarballs lie, and whether that is at the
-// master, and not its own URL.
+
+// base is the place of the URL below which tarballs lie, as below gives it. own says that it
+// is at the master, and not the master's URL.
 func (m *master) base(text []byte) (url string, own bool) {
 	if string(text) == m.text && m.url != nil { // as nearly always
 		return "", false
