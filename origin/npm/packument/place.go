@@ -77,7 +77,6 @@ func (m *master) below(place []byte) []byte {
 	return []byte(rest)
 }
 
-
 // base is the place of the URL below which tarballs lie, as below gives it. own says that it
 // is at the master, and not the master's URL.
 func (m *master) base(text []byte) (url string, own bool) {
