@@ -16,7 +16,6 @@ import (
 	"sync"
 	"testing"
 
-	"pkgedge/origin/npm/packument"
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/pool"
 )
@@ -136,7 +135,7 @@ func (b *behind) given(t *testing.T, name string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := tarballURL.FindAllSubmatch(r.Find(t, packument.Full, ""), -1)
+	found := tarballURL.FindAllSubmatch(r.Find(t, "full", ""), -1)
 	paths := map[string]string{}
 	for i, v := range keptVersions {
 		if len(found) != len(keptVersions) {
