@@ -349,11 +349,13 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		result = blame.Word
 	}
 	r.pool.Observe(r.Master, result)
+	if blame != nil && (blame.Guilty() || verdict == Next && worthALine(blame)) {
+		r.pool.complain(r.req.Route, r.trial(err))
+	}
 	switch {
 	case r.req.place.elsewhere: // it tells nothing of the master
 	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
-		r.pool.complain(r.req.Route, r.trial(err))
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
