@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"pkgedge/origin/fetch"
@@ -106,8 +107,19 @@ func (s *Site) newPool(name string, masters []Upstream, first int) *pool.Pool {
 			Identity: s.cfg.Identity, Credential: s.cfg.Credentials, Log: s.cfg.Log, Random: s.cfg.random,
 		},
 		Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
-		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor,
+		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor, Passes: s.passes,
 	})
+}
+
+// passes says whether a request for a path comes to these masters, and is answered by one
+// of them. A document is not: it is prepared here.
+func (s *Site) passes(path string) bool {
+	path, query, _ := strings.Cut(path, "?")
+	switch s.Route(kind.Request{Method: http.MethodGet, Path: path, Query: query, Header: http.Header{}}).Class {
+	case kind.PassPrimary, kind.PassAny, kind.File:
+		return s.cfg.Owns == nil || s.cfg.Owns(path)
+	}
+	return false
 }
 
 // pools are the site's, that of its files last.

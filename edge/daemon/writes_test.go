@@ -251,3 +251,37 @@ func (s *served) healthy(t testing.TB) {
 		}
 	}
 }
+
+// npm logs in by a browser through the edge: it asks the edge until the person is done.
+func TestLoginByABrowserStaysAtTheEdge(t *testing.T) {
+	var master string
+	asked := make(chan string, 10)
+	master = newOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch asked <- r.URL.RequestURI(); r.URL.Path {
+		case "/-/v1/login":
+			fmt.Fprintf(w, `{"loginUrl":"%s/login/x","doneUrl":"%s/-/v1/done?authId=x"}`, master, master)
+		case "/-/v1/done":
+			io.WriteString(w, `{"token":"t0"}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	e := newTestEdge(t, fmt.Sprintf(`sites: [{ name: npm, path: /npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }] }]`, master), false)
+	serveEdge(t, e)
+	resp, err := http.Post(e.cfg.PublicURL.String()+"/npm/-/v1/login", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var told struct{ LoginURL, DoneURL string }
+	if err := json.NewDecoder(resp.Body).Decode(&told); err != nil || told.LoginURL != master+"/login/x" || !strings.HasPrefix(told.DoneURL, e.cfg.PublicURL.String()+"/npm/-/") {
+		t.Fatalf("%+v, %v", told, err)
+	}
+	if _, body, err := edgetest.GetText(t, http.DefaultClient, told.DoneURL); err != nil || body != `{"token":"t0"}` {
+		t.Errorf("%q, %v", body, err)
+	}
+	if first, second := <-asked, <-asked; first != "/-/v1/login" || second != "/-/v1/done?authId=x" {
+		t.Errorf("the master was asked %s, %s", first, second)
+	}
+}

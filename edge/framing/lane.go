@@ -9,10 +9,10 @@ import (
 // deadline costs a tenth of an answer.
 const rearm = 4 * time.Second
 
-// mayAnswer reports whether the lane may be asked for a request. Package framing's comment
+// mayAnswer reports whether the lane, where there is one, may be asked for a request. Package framing's comment
 // has the rule, of which Conn.head checks the rest.
 func (c *Conn) mayAnswer(h *Head) bool {
-	return c.guard.Lane != nil && h.Length == 0 && !h.Odd
+	return h.Length == 0 && !h.Odd
 }
 
 // answer has the lane answer a request. Close waits for it to end.
@@ -46,9 +46,6 @@ func (c *Conn) Send(now time.Time, answer *net.Buffers) (int64, error) {
 // extendIdle sets the deadline of the wait for a request after an answer of the lane, of
 // which net/http knows nothing.
 func (c *Conn) extendIdle() {
-	if !c.answered {
-		return
-	}
 	if now := time.Now(); c.readUntil.Sub(now) < c.guard.Idle-rearm {
 		c.readUntil = now.Add(c.guard.Idle)
 		c.Conn.SetReadDeadline(c.readUntil)

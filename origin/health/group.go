@@ -250,12 +250,13 @@ func (g *Group) Release(m *Master, c Class) { m.limiters[c].release(g.limit(m, c
 // Began says that a master has begun to answer a request of a class.
 func (g *Group) Began(m *Master, c Class) { m.limiters[c].began(g.limit(m, c)) }
 
-// limit is how many requests of a class a master may have now. In an outage Enter bounds
-// them, and those that hang from before must not keep it from being tried.
+// limit is how many requests of a class a master may have now. One that comes back has few
+// while another one can take the rest, and all where none can: to be refused there is to
+// get no answer. In an outage Enter bounds them.
 func (g *Group) limit(m *Master, c Class) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.down.IsZero() {
+	if !slices.ContainsFunc(g.masters, func(o *Master) bool { return o != m && g.trusted(o) }) {
 		return maxConcurrent[c]
 	}
 	return max(leastWidth, int(float64(maxConcurrent[c])*m.share(time.Now())))

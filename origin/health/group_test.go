@@ -427,6 +427,19 @@ func TestShareGrowsWithTime(t *testing.T) {
 			}
 			<-time.After(slowStart / 2)
 		}
+		// Where no other master can take the rest it has all.
+		<-time.After(time.Minute)
+		for range inARow {
+			g.Failed(g.Primary(), unanswered)
+		}
+		<-time.After(shortBackoff)
+		if g.order(); g.limit(g.Primary(), ForFiles) == 256 {
+			t.Error("one that comes back has all at once")
+		}
+		g.Drain("b.example", true)
+		if room := g.limit(g.Primary(), ForFiles); g.state("a").State != "recovering" || room != 256 {
+			t.Errorf("the only one has %d", room)
+		}
 		if want := []float64{0.1, 0.55, 1, 1}; !slices.Equal(got, want) {
 			t.Errorf("shares %v; want %v", got, want)
 		}

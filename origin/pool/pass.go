@@ -101,6 +101,9 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 	var w wire
 	out := req.Clone(w.trace(ctx))
 	out.URL, out.Host = target, target.Host
+	if len(p.route.Links) > 0 {
+		out.Header["Accept-Encoding"] = []string{acceptedCoding(req.Header)}
+	}
 	if out.Body != nil && out.Body != http.NoBody {
 		out.Body = p.transport.TakenBody(&clientBody{out.Body, &w}, cancel)
 	}
@@ -125,6 +128,7 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 		return resp, true, nil
 	}
 	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p, m, end}
+	p.links(resp, target, m.Base)
 	return resp, true, nil
 }
 

@@ -24,6 +24,11 @@ type Config struct {
 	// "refused", …: a small set. It may be nil.
 	Observe func(master, result string)
 
+	// Passes says whether a request for a path with its query, below the public base,
+	// comes to this pool and is answered by a master: a master's URL is given at the
+	// public base only then. nil is for none.
+	Passes func(path string) bool
+
 	// LatencyFloor is the time to a first byte below which masters count as
 	// equally near, and share the reads evenly; 0 for 10 ms.
 	LatencyFloor time.Duration
