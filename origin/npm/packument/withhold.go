@@ -42,7 +42,7 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 		if r.why != "" {
 			hidden[r.number] = true
 			summary.Add("withheld version", []byte(r.number), []byte(r.why))
-			for _, file := range tarballsOf(name, m.value(body)) {
+			for _, file := range tarballsOf(name, m.name, m.value(body)) {
 				summary.Add("withheld", file, []byte(r.why))
 			}
 		}
@@ -80,27 +80,22 @@ func moved(releases []release, tag, number string) string {
 	return best
 }
 
-// tarballsOf are the names that the tarball in a manifest of a package may be asked
-// for by.
-func tarballsOf(name string, manifest []byte) [][]byte {
-	w := newRewriter("", name, manifest)
+// tarballsOf are the names that the tarball of a version may be asked for by.
+func tarballsOf(name string, number string, manifest []byte) [][]byte {
+	w := newRewriter("", name, kind.Source{Body: manifest})
 	if w.Object() != nil {
 		return nil
 	}
 	for {
 		key, _, ok, err := w.Next()
-		if err != nil || !ok {
-			file := bytes.TrimPrefix(w.file, []byte(w.scope))
-			switch {
-			case len(file) == 0:
-				return nil
-			case w.scope == "":
-				return [][]byte{file}
-			}
-			return [][]byte{file, append([]byte(w.scope), file...)}
+		if err != nil {
+			return nil
+		}
+		if !ok {
+			break
 		}
 		if string(key) == "dist" {
-			_, err = w.dist()
+			_, err = w.dist([]byte(number))
 		} else {
 			_, err = w.Value()
 		}
@@ -108,4 +103,16 @@ func tarballsOf(name string, manifest []byte) [][]byte {
 			return nil
 		}
 	}
+	names := w.tarball.names()
+	if len(names) == 0 {
+		return nil
+	}
+	// Further ones that some rule gives it, in this packument or in that of another master.
+	for _, further := range [][]byte{usualName(name[len(w.scope):], []byte(number)), bytes.TrimPrefix(names[0], []byte(w.scope))} {
+		w.tarball.add(further)
+		if w.scope != "" {
+			w.tarball.add(append([]byte(w.scope), further...))
+		}
+	}
+	return w.tarball.names()
 }
