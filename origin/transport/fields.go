@@ -109,7 +109,7 @@ func Localize(h http.Header, target, base *url.URL, public string) {
 // its query and its fragment. ok is false for a URL that is not the master's.
 func Below(u, base *url.URL) (below string, ok bool) {
 	path, ok := strings.CutPrefix(u.EscapedPath(), basePath(base))
-	if !ok || path != "" && path[0] != '/' || !sameOrigin(u, base) {
+	if !ok || path != "" && path[0] != '/' || !SameOrigin(u, base) {
 		return "", false
 	}
 	rest := url.URL{RawQuery: u.RawQuery, ForceQuery: u.ForceQuery, Fragment: u.Fragment, RawFragment: u.RawFragment}

@@ -33,6 +33,16 @@ func Forward(to, from http.Header) {
 	}
 }
 
+// ForwardHops copies the fields that tell which way a client's request came: no hop may
+// drop them, and they go to hosts that get nothing else of it.
+func ForwardHops(to, from http.Header) {
+	for _, name := range []string{"Via", "Cdn-Loop"} {
+		if values := from[name]; len(values) > 0 {
+			to[name] = values
+		}
+	}
+}
+
 // TooManyFields reports whether Forward would copy more than a master should get.
 func TooManyFields(h http.Header) bool {
 	all := func(string) bool { return true }
