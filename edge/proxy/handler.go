@@ -21,6 +21,7 @@ import (
 // Handler is the public listeners' http.Handler.
 type Handler struct {
 	current atomic.Pointer[Snapshot]
+	passing limit.Shares // of the requests that are passed
 }
 
 // Use has requests begin with s from now on. A request keeps to the snapshot that it
@@ -65,6 +66,7 @@ type exchange struct {
 	control  *http.ResponseController
 	start    time.Time
 	client   netip.Addr
+	passing  *limit.Shares
 	site     *site.Site // nil until the request has found one
 	path     string     // below the site's prefix
 	route    kind.Route
@@ -81,6 +83,7 @@ type exchange struct {
 // ServeHTTP is the life of a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.current.Load().begin(w, r)
+	x.passing = &h.passing
 	defer x.end()
 	if !x.addressed() || x.webhook() || !x.find() || !x.admit() {
 		return // it has been answered
