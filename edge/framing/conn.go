@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,9 @@ type Lane interface {
 // Conn is a connection for net/http whose requests are judged. See the package comment.
 type Conn struct {
 	net.Conn
-	guard *Guard
+	guard  *Guard
+	peer   netip.Addr
+	secure bool
 
 	// The fields of the side that reads. net/http reads from one goroutine at a time, and
 	// changes states on the one that serves the connection.
@@ -88,7 +91,11 @@ const maxHead = 64 << 10
 // connection, or a *tls.Conn after its handshake that does not speak HTTP/2.
 func (g *Guard) Wrap(c net.Conn) net.Conn {
 	conn := &Conn{Conn: c, guard: g, isNew: true}
+	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		conn.peer = peer.AddrPort().Addr().Unmap()
+	}
 	if secure, ok := c.(*tls.Conn); ok {
+		conn.secure = true
 		return &secureConn{conn, secure}
 	}
 	return &plainConn{conn}

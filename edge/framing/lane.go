@@ -2,6 +2,7 @@ package framing
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -40,8 +41,18 @@ func (c *Conn) Send(now time.Time, answer *net.Buffers) (int64, error) {
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
 	c.answered = true
+	if len(*answer) == 1 {
+		n, err := c.Conn.Write((*answer)[0])
+		return int64(n), err
+	}
 	return answer.WriteTo(c.Conn)
 }
+
+// Peer is the address of the client's end, the zero Addr where it has none.
+func (c *Conn) Peer() netip.Addr { return c.peer }
+
+// Secure reports whether the connection is one of TLS.
+func (c *Conn) Secure() bool { return c.secure }
 
 // extendIdle sets the deadline of the wait for a request after an answer of the lane, of
 // which net/http knows nothing.
