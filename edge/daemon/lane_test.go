@@ -1,8 +1,12 @@
 package daemon
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -10,9 +14,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pkgedge/cache/purge"
 	"pkgedge/edge/edgetest"
+	"pkgedge/edge/framing"
+	"pkgedge/edge/proxy"
 )
 
 // counted counts the requests that come to the handler of an edge with a lane.
@@ -250,5 +257,111 @@ func TestConversationsFindANaiveLane(t *testing.T) {
 		if !slices.Contains(found, name) {
 			t.Errorf("%q does not tell them apart, but %q", name, found)
 		}
+	}
+}
+
+// Metrics and access log have the same of an answer by the lane as of one by net/http.
+func TestLaneIsWrittenDownAlike(t *testing.T) {
+	var written [2][]string
+	var counted [2]map[string]int64
+	for i, keys := range []string{"fast_lane: true", "fast_lane: false"} {
+		c := newCounted(t, keys)
+		c.converse(t, []string{wireGet("/f/a"), wireGet("/f/a"), wireGet("/pkg", npmFields...), wireGet("/pkg", npmFields...)})
+		var log bytes.Buffer
+		g, err := c.edge.build(c.edge.cfg, c.edge.serving())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Access = proxy.NewJSONLog(proxy.NewLogWriter(&log))
+		c.edge.use(g)
+		var requests []string
+		for range 3 {
+			requests = append(requests, wireGet("/f/a", "User-Agent: x"), wireGet("/f/a", `If-None-Match: "ea"`), wireGet("/pkg", npmFields...), wireGet("/pkg/1.0.0"))
+		}
+		before := c.handled.Load()
+		c.converse(t, requests)
+		if byLane := int64(len(requests)) - (c.handled.Load() - before); byLane != []int64{9, 0}[i] {
+			t.Errorf("%s: %d requests are answered by the lane", keys, byLane)
+		}
+		edgetest.Until(t, "the end of all requests", func() bool { return c.edge.metrics.InFlight() == 0 })
+		for line := range strings.Lines(log.String()) {
+			var fields map[string]any
+			if err := json.Unmarshal([]byte(line), &fields); err != nil {
+				t.Fatal(err)
+			}
+			delete(fields, "time")
+			delete(fields, "seconds")
+			written[i] = append(written[i], fmt.Sprint(fields))
+		}
+		counted[i] = make(map[string]int64)
+		c.edge.metrics.Served(func(site, outcome string, n int64) { counted[i][site+" "+outcome] = n })
+	}
+	if !slices.Equal(written[0], written[1]) || len(written[0]) != 12 {
+		t.Errorf("with a lane\n%s\nwithout\n%s", strings.Join(written[0], "\n"), strings.Join(written[1], "\n"))
+	}
+	if !maps.Equal(counted[0], counted[1]) || counted[0]["files hit"] == 0 {
+		t.Errorf("with a lane %v, without %v", counted[0], counted[1])
+	}
+}
+
+// laneConn is a connection that an edge's lane reads one request from, again and again.
+type laneConn struct {
+	net.Conn
+	request string
+	left    int
+}
+
+func (c *laneConn) Read(p []byte) (int, error) {
+	if c.left--; c.left < 0 {
+		return 0, io.EOF
+	}
+	return copy(p, c.request), nil
+}
+
+func (c *laneConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *laneConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *laneConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *laneConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+// newLaneConn returns the connection of an edge that answers n of a request by its lane, at
+// the next Read.
+func newLaneConn(t testing.TB, request string) (ask func(n int)) {
+	c := newCounted(t, "limits: { rate: 1e9, burst: 1000000000 }")
+	if _, byLane := c.repeated(t, request); !byLane {
+		t.Fatal("not by the lane")
+	}
+	wire := &laneConn{request: request}
+	conn := (&framing.Guard{Lane: c.edge.lane, Idle: time.Minute, Stalled: time.Minute}).Wrap(wire)
+	p := make([]byte, 4096)
+	return func(n int) {
+		wire.left = n
+		if n, err := conn.Read(p); n != 0 || err != io.EOF {
+			t.Fatal("not by the lane:", n, err)
+		}
+	}
+}
+
+func TestLaneAllocatesNothing(t *testing.T) {
+	if edgetest.Race {
+		t.Skip("allocations are not those of the program")
+	}
+	for name, request := range map[string]string{"a file": wireGet("/f/a"), "npm": wireGet("/pkg", npmFields...), "40 kB": wireGet("/f/large")} {
+		t.Run(name, func(t *testing.T) {
+			ask := newLaneConn(t, request)
+			if n := testing.AllocsPerRun(5, func() { ask(1000) }); n > 20 { // those of a look-up once a second, and of the pool
+				t.Errorf("%v allocations for 1000 hits", n)
+			}
+		})
+	}
+}
+
+func BenchmarkLane(b *testing.B) {
+	for name, request := range map[string]string{"file": wireGet("/f/a"), "npm": wireGet("/pkg", npmFields...)} {
+		b.Run(name, func(b *testing.B) {
+			ask := newLaneConn(b, request)
+			b.ReportAllocs()
+			b.ResetTimer()
+			ask(b.N)
+		})
 	}
 }

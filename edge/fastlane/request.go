@@ -39,26 +39,16 @@ const (
 	hops // Via, CDN-Loop
 )
 
-// fields lists the names that the lane knows, in lower case. All others are not for the
-// lane, but for those that npm makes up.
-var fields = map[string]field{
-	"host": host, "accept": accept, "accept-encoding": acceptEncoding, "connection": connection,
-	"if-none-match": ifNoneMatch, "if-modified-since": ifModifiedSince, "cache-control": cacheControl, "pragma": cacheControl,
-	"user-agent": userAgent, "x-forwarded-for": forwardedFor, "via": hops, "cdn-loop": hops,
-	"accept-language": harmless, "referer": harmless, "dnt": harmless, "priority": harmless,
-	"sec-fetch-mode": harmless, "sec-fetch-site": harmless, "sec-fetch-dest": harmless,
-	"x-forwarded-host": harmless, "x-forwarded-proto": harmless, "x-forwarded-port": harmless, "x-real-ip": harmless,
-}
-
-// longestName is that of the longest name in fields.
+// longestName is the length of the longest name that kindOf knows whole.
 const longestName = len("if-modified-since")
 
-// kindOf finds a name, in any case, in fields.
+// kindOf says how the lane takes a field. The names that it does not know are not for the
+// lane, but for those that npm makes up.
 func kindOf(name []byte) field {
-	var buf [longestName]byte
 	if len(name) > longestName {
 		return unknown
 	}
+	var buf [longestName]byte
 	lower := buf[:len(name)]
 	for i, c := range name {
 		if 'A' <= c && c <= 'Z' {
@@ -66,8 +56,30 @@ func kindOf(name []byte) field {
 		}
 		lower[i] = c
 	}
-	if f, ok := fields[string(lower)]; ok {
-		return f
+	switch string(lower) {
+	case "host":
+		return host
+	case "accept":
+		return accept
+	case "accept-encoding":
+		return acceptEncoding
+	case "connection":
+		return connection
+	case "if-none-match":
+		return ifNoneMatch
+	case "if-modified-since":
+		return ifModifiedSince
+	case "cache-control", "pragma":
+		return cacheControl
+	case "user-agent":
+		return userAgent
+	case "x-forwarded-for":
+		return forwardedFor
+	case "via", "cdn-loop":
+		return hops
+	case "accept-language", "referer", "dnt", "priority", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest",
+		"x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip":
+		return harmless
 	}
 	if bytes.HasPrefix(lower, npmPrefix) || bytes.HasPrefix(lower, pacotePrefix) {
 		return harmless

@@ -50,7 +50,7 @@ type Conn struct {
 	isNew  bool   // net/http's http.StateNew
 
 	// The deadlines that answers of the lane have set.
-	answered             bool // since the last byte was handed up
+	answered             time.Time // of the last one since a byte was handed up
 	readUntil, sendUntil time.Time
 
 	use atomic.Int32 // free, and so on
@@ -367,13 +367,13 @@ func (c *Conn) lineOf(b []byte) (line []byte, size int, err error) {
 
 // handUp is called before bytes are handed up: net/http's own deadlines hold from here.
 func (c *Conn) handUp() {
-	if c.answered && c.isNew { // the deadline that it set for the first head is long gone
+	if !c.answered.IsZero() && c.isNew { // the deadline that it set for the first head is long gone
 		c.Conn.SetReadDeadline(time.Now().Add(c.guard.Header))
 	}
 	if !c.sendUntil.IsZero() {
 		c.Conn.SetWriteDeadline(time.Time{})
 	}
-	c.answered, c.readUntil, c.sendUntil = false, time.Time{}, time.Time{}
+	c.answered, c.readUntil, c.sendUntil = time.Time{}, time.Time{}, time.Time{}
 }
 
 // breakOff ends the connection without an answer.

@@ -24,7 +24,7 @@ func (c *Conn) answer(h *Head) bool {
 	}
 	answered, err := c.guard.Lane.Answer(c, h)
 	if err != nil {
-		c.broken = err
+		c.broken = readError(err)
 	}
 	if !c.use.CompareAndSwap(answering, free) { // Close was called meanwhile
 		c.use.Store(closed)
@@ -40,7 +40,7 @@ func (c *Conn) Send(now time.Time, answer *net.Buffers) (int64, error) {
 		c.sendUntil = now.Add(c.guard.Stalled)
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
-	c.answered = true
+	c.answered = now
 	if len(*answer) == 1 {
 		n, err := c.Conn.Write((*answer)[0])
 		return int64(n), err
@@ -57,11 +57,8 @@ func (c *Conn) Secure() bool { return c.secure }
 // extendIdle sets the deadline of the wait for a request after an answer of the lane, of
 // which net/http knows nothing.
 func (c *Conn) extendIdle() {
-	if !c.answered {
-		return
-	}
-	if now := time.Now(); c.readUntil.Sub(now) < c.guard.Idle-rearm {
-		c.readUntil = now.Add(c.guard.Idle)
+	if !c.answered.IsZero() && c.readUntil.Sub(c.answered) < c.guard.Idle-rearm {
+		c.readUntil = c.answered.Add(c.guard.Idle)
 		c.Conn.SetReadDeadline(c.readUntil)
 	}
 }
