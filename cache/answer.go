@@ -83,7 +83,7 @@ type Answer struct {
 	TTL           time.Duration
 	Age           time.Duration
 
-	Err error // the origin's failure, for HitError
+	Err error // the origin's failure, or ErrSoftTimeout: the reason for a stale answer
 
 	Stored *store.Entry
 	reader *flight.Reader

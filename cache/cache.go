@@ -180,12 +180,16 @@ func (c *Cache) Get(ctx context.Context, q *Query) (Answer, error) {
 			s.Release()
 			return Answer{}, ErrUnavailable
 		}
-		stale := verdict == policy.Validate && q.mayServeStaleOnError(now, s.Policy(), mark)
-		s.Release() // the fill looks the response up itself, as it may start later
-		timeout := time.Duration(0)
-		if stale {
-			timeout = q.SoftTimeout
+		timeout, stale := time.Duration(0), false
+		switch verdict {
+		case policy.Validate:
+			if stale = q.mayServeStaleOnError(now, s.Policy(), mark); stale {
+				timeout = q.SoftTimeout
+			}
+		case policy.ValidateFirst:
+			timeout, stale = q.Rule.Patience, true
 		}
+		s.Release() // the fill looks the response up itself, as it may start later
 		a, err := c.fetch(ctx, q, storeKey, uncollapsible, verdict, timeout)
 		if errors.Is(err, errNotShared) && !uncollapsible {
 			uncollapsible = true
@@ -308,7 +312,16 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 		s.Release()
 		return Answer{}, err
 	}
-	a, serveErr := c.serve(q, s, HitError, now)
+	outcome := HitError
+	if errors.Is(err, ErrSoftTimeout) {
+		switch policy.Decide(now, s.Policy(), mark, q.Rule, q.Request) {
+		case policy.Fresh: // by now
+			return c.serve(q, s, Hit, now)
+		case policy.ValidateFirst: // which has no more patience
+			outcome = HitStale
+		}
+	}
+	a, serveErr := c.serve(q, s, outcome, now)
 	if serveErr != nil {
 		return Answer{}, err
 	}

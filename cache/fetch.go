@@ -62,7 +62,7 @@ func (c *Cache) joinOrCount(q *Query, storeKey store.Key, uncollapsible bool, wh
 		if f = s.joined[id]; f == nil || uncollapsible || c.purged(f, q.Key) {
 			continue
 		}
-		if err := f.Err(); err != nil && why == policy.Validate && !errors.Is(err, flight.ErrDeserted) {
+		if err := f.Err(); err != nil && (why == policy.Validate || why == policy.ValidateFirst) && !errors.Is(err, flight.ErrDeserted) {
 			return nil, nil, false, fmt.Errorf("%w: %w", errCooling, err)
 		}
 		if !mayJoin(f, q) {

@@ -17,6 +17,9 @@ type (
 
 	Request     = pool.Request
 	Unavailable = pool.Unavailable
+	Trial       = pool.Trial
+	Blame       = health.Blame
+	StatusError = transport.StatusError
 
 	Sink      = fetch.Sink
 	Documents = fetch.Documents
@@ -30,7 +33,11 @@ var (
 	ErrUnavailable = pool.ErrUnavailable
 	ErrOutage      = pool.ErrOutage
 	ErrDrained     = pool.ErrDrained
+	ErrRequest     = pool.ErrRequest
 )
+
+// Deed says in words that follow a master's name how its answer was no good.
+func Deed(err error) string { return health.Deed(err, true, 0) }
 
 // NewDocuments returns a bound of that many bytes for all sites, besides those that
 // lender lends.

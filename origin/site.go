@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"pkgedge/origin/fetch"
@@ -43,7 +44,7 @@ type Config struct {
 	Observe func(master, result string)
 
 	// Log is told when a master goes out of rotation or comes back, when an outage
-	// begins and ends, and of every wrong file. It may be nil.
+	// begins and ends, and of masters that fail requests. It may be nil.
 	Log *slog.Logger
 
 	random       func(below int) int // for tests, as in health.Config
@@ -92,8 +93,8 @@ func New(cfg Config) (*Site, error) {
 	}
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
-		Site: cfg.Site, Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
-		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+		Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
+		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(),
 	})
 	return s, nil
 }
@@ -106,8 +107,19 @@ func (s *Site) newPool(name string, masters []Upstream, first int) *pool.Pool {
 			Identity: s.cfg.Identity, Credential: s.cfg.Credentials, Log: s.cfg.Log, Random: s.cfg.random,
 		},
 		Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
-		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor,
+		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor, Passes: s.passes,
 	})
+}
+
+// passes says whether a request for a path comes to these masters, and is answered by one
+// of them. A document is not: it is prepared here.
+func (s *Site) passes(path string) bool {
+	path, query, _ := strings.Cut(path, "?")
+	switch s.Route(kind.Request{Method: http.MethodGet, Path: path, Query: query, Header: http.Header{}}).Class {
+	case kind.PassPrimary, kind.PassAny, kind.File:
+		return s.cfg.Owns == nil || s.cfg.Owns(path)
+	}
+	return false
 }
 
 // pools are the site's, that of its files last.
@@ -145,6 +157,15 @@ func (s *Site) Wrote(marks []kind.Invalidation) {
 	now := time.Now()
 	for _, m := range marks {
 		s.memory.writes.Add(m.Name, now)
+	}
+}
+
+// Attempted is Wrote for a write that was sent and of which no answer tells how it
+// ended.
+func (s *Site) Attempted(marks []kind.Invalidation) {
+	now := time.Now()
+	for _, m := range marks {
+		s.memory.writes.AddUnknown(m.Name, now)
 	}
 }
 

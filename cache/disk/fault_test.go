@@ -42,8 +42,8 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		t.Fatal(err)
 	}
 	dry.Count = 0
-	h := newHistory()
-	live(&life{Store: d, history: h})
+	h, made := newHistory(), payloads{}
+	live(&life{Store: d, history: h, made: made})
 	calls := dry.Count
 	h.check(t, d, true)
 	d.Close()
@@ -57,7 +57,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		}
 		f.Count, f.FailAt = 0, at
 		h := newHistory()
-		live(&life{Store: d, history: h, stop: f.Gone})
+		live(&life{Store: d, history: h, made: made, stop: f.Gone})
 		met[f.Failed] = true
 		f.FailAt = 0
 		if !kind.Killed {
@@ -116,7 +116,7 @@ func TestDiskPowerCut(t *testing.T) {
 			dir := t.TempDir()
 			h := newHistory()
 			d := openedDisk(t, dir, 8<<20)
-			(&life{Store: d, history: h}).small()
+			(&life{Store: d, history: h, made: payloads{}}).small()
 			victim := d.Path(store.Key{Site: "s", ID: "large"}.Sum())
 			d.Close()
 			b, err := os.ReadFile(victim)

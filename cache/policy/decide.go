@@ -40,6 +40,7 @@ const (
 	Fresh                               // answer from the stored response
 	Stale                               // answer from the stored response, which is stale; the client allows that
 	StaleWhileRevalidate                // answer from the stored response and validate it in the background
+	ValidateFirst                       // as Validate; if that takes longer than the rule's Patience, or fails, answer from the stored response
 	StaleIfError                        // the origin failed: answer from the stored response all the same
 	Complete                            // the bytes wanted are not among those stored: fetch them
 	Validate                            // ask the origin whether the stored response is still good, then answer
@@ -70,6 +71,9 @@ func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict
 		case maxStale(r, &rule, &q, age-life): // section 5.2.1.2
 			return Stale
 		case within(age-life, grace(r, &rule)): // RFC 5861 section 3
+			if rule.Patience > 0 && !q.Control.OnlyIfCached {
+				return ValidateFirst
+			}
 			return StaleWhileRevalidate
 		}
 	}
@@ -80,12 +84,13 @@ func Decide(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict
 }
 
 // DecideOnError says how to answer q after the origin failed: with the stored
-// response, or not at all (section 4.2.4, RFC 5861 section 4).
+// response, or not at all (section 4.2.4, RFC 5861 section 4). A response that would
+// have answered at once, but for the rule's Patience, answers now.
 func DecideOnError(now time.Time, r *Response, mark Mark, rule Rule, q Request) Verdict {
 	if r == nil || mark == MarkedGone || r.Span != nil && !r.Contains(&q) {
 		return Fail
 	}
-	if within(r.Age(now)-r.Lifetime(rule), keep(r, &rule, &q)) {
+	if within(r.Age(now)-r.Lifetime(rule), keep(r, &rule, &q)) || Decide(now, r, mark, rule, q) == ValidateFirst {
 		return StaleIfError
 	}
 	return Fail

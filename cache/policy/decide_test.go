@@ -13,6 +13,8 @@ func TestDecide(t *testing.T) {
 	windows := Rule{Grace: Window{Default: time.Minute}, Keep: Window{Default: time.Hour}}
 	override := windows
 	override.Grace.Min, override.Keep.Min = override.Grace.Default, override.Keep.Default
+	patient := override
+	patient.Patience = time.Second
 	for _, tt := range []struct {
 		rule   string
 		meta   *Response
@@ -59,6 +61,15 @@ func TestDecide(t *testing.T) {
 		{rule: "§5.2.2.4 no-cache forbids max-stale", meta: ok("Cache-Control: no-cache"), asks: "max-stale", want: Validate},
 		{rule: "RFC 5861 §3 within its own window", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=30"), age: 90 * time.Second, want: StaleWhileRevalidate},
 		{rule: "RFC 5861 §3 after its own window", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=30"), age: 91 * time.Second, want: Validate},
+		{rule: "with Patience fresh while lifetime exceeds age", meta: ok("Cache-Control: max-age=60"), age: 59 * time.Second, policy: patient, want: Fresh},
+		{rule: "with Patience a validation comes first", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: patient, want: ValidateFirst},
+		{rule: "with Patience also within its own window", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=30"), age: 90 * time.Second, policy: patient, want: ValidateFirst},
+		{rule: "with Patience and the override", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: patient, want: ValidateFirst},
+		{rule: "with Patience beyond the window", meta: ok("Cache-Control: max-age=60"), age: 3 * time.Minute, policy: patient, want: Validate},
+		{rule: "with Patience after a purge", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, mark: MarkedStale, policy: patient, want: Validate},
+		{rule: "with Patience, and the request wants a validation", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: patient, asks: "no-cache", want: Validate},
+		{rule: "with Patience §5.2.1.7 only-if-cached forbids to wait", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: patient, asks: "only-if-cached", want: StaleWhileRevalidate},
+		{rule: "with Patience, missing", meta: received(404, "Cache-Control: max-age=5"), age: time.Minute, policy: patient, want: Validate},
 		{rule: "RFC 5861 §3 within the operator's window", meta: ok("Cache-Control: max-age=60"), age: 2 * time.Minute, policy: windows, want: StaleWhileRevalidate},
 		{rule: "RFC 5861 §3 the response's window wins", meta: ok("Cache-Control: max-age=60, stale-while-revalidate=0"), age: 61 * time.Second, policy: windows, want: Validate},
 		{rule: "RFC 5861 §3 must-revalidate forbids it", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 2 * time.Minute, policy: windows, want: Validate},
@@ -114,6 +125,9 @@ func TestDecideOnError(t *testing.T) {
 		{rule: "the operator's override holds against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, policy: override, want: StaleIfError},
 		{rule: "the operator's override holds against a shorter stale-if-error", meta: ok("Cache-Control: max-age=60, stale-if-error=30"), age: 10 * time.Minute, policy: override, want: StaleIfError},
 		{rule: "the request's stale-if-error is not against must-revalidate", meta: ok("Cache-Control: max-age=60, must-revalidate"), age: 10 * time.Minute, asks: "stale-if-error=3600", want: Fail},
+		{rule: "with Patience, within the other window", meta: ok("Cache-Control: max-age=60"), age: 90 * time.Second, policy: Rule{Grace: Window{Default: time.Minute}, Patience: time.Second}, want: StaleIfError},
+		{rule: "with Patience, beyond the other window", meta: ok("Cache-Control: max-age=60"), age: 3 * time.Minute, policy: Rule{Grace: Window{Default: time.Minute}, Patience: time.Second}, want: Fail},
+		{rule: "with Patience, when a validation was asked for", meta: ok("Cache-Control: max-age=60"), age: 90 * time.Second, policy: Rule{Grace: Window{Default: time.Minute}, Patience: time.Second}, asks: "validate", want: Fail},
 		{rule: "soft purge: still better than an error", meta: ok("Cache-Control: max-age=60"), mark: MarkedStale, policy: hour, want: StaleIfError},
 		{rule: "hard purge: never", meta: ok("Cache-Control: max-age=60"), mark: MarkedGone, policy: override, want: Fail},
 	} {

@@ -210,6 +210,16 @@ func (r *Response) TTL(now time.Time, rule Rule) time.Duration {
 	return r.Lifetime(rule) - r.Age(now)
 }
 
+// dateValue is the origin's Date, or the time of reception where there is none.
+func dateValue(h http.Header, received time.Time) time.Time {
+	if lines := h["Date"]; len(lines) > 0 {
+		if t, ok := ParseDate(lines[0], received); ok {
+			return t
+		}
+	}
+	return received
+}
+
 // ParseDate reads an HTTP-date in any of its three forms (RFC 9110 section 5.6.7).
 // It is stricter than [http.ParseTime], which accepts other zones, missing digits
 // and more spaces: an invalid date in Expires means "already expired" (section

@@ -25,6 +25,10 @@ type Rule struct {
 	// validated in the background: stale-while-revalidate of RFC 5861.
 	Grace Window
 
+	// Patience is for how long a request waits for that validation before the stale
+	// response answers. With 0 it does not wait.
+	Patience time.Duration
+
 	// Keep is for how long past its lifetime a response answers when the origin
 	// fails: stale-if-error of RFC 5861.
 	Keep Window

@@ -34,16 +34,6 @@ func StrongDate(h http.Header, received time.Time) bool {
 	return err == nil && date.Sub(modified) >= 24*time.Hour
 }
 
-// dateValue is the origin's Date, or the time of reception where there is none.
-func dateValue(h http.Header, received time.Time) time.Time {
-	if lines := h["Date"]; len(lines) > 0 {
-		if t, ok := ParseDate(lines[0], received); ok {
-			return t
-		}
-	}
-	return received
-}
-
 // StrongTag is a response's ETag if that is strong. Only a strong one tells that
 // two responses are parts of one representation (section 3.4).
 func StrongTag(h http.Header) string {

@@ -124,6 +124,7 @@ site npm    kind npm at https://npm.example/
   fresh     metadata 5m, files 8760h, missing 10s, where the master does not say
             clients may use metadata as long as the edge may
   stale     while revalidating 24h, on error forever, even where the master forbids it
+            metadata when no master has answered for 500ms
 
 site tree   kind files at https://dist.example/dist/
   hosts     dist.example, www.example

@@ -102,6 +102,7 @@ type Timeouts struct {
 	Connect   time.Duration // until the connection stands, TLS included
 	FirstByte time.Duration // until the response's headers are complete
 	Idle      time.Duration // between two pieces of a body
+	Write     time.Duration // as FirstByte, for requests that no other master can answer: a write, a login, an audit
 }
 
 // Fresh gives the lifetimes of responses without one. A response is used for its
@@ -123,6 +124,7 @@ const Remaining time.Duration = -3
 // Stale says for how long after its lifetime a response may be used.
 type Stale struct {
 	WhileRevalidate time.Duration // while it is validated in the background
+	Patience        time.Duration // of a client that waits for that first, for metadata; 0 for none
 	IfError         time.Duration // when no master answers; may be kind.Forever
 
 	// Override has the two win over must-revalidate, proxy-revalidate, s-maxage and
@@ -197,10 +199,10 @@ func NewSite(kinds []kind.Descriptor) Site {
 		Kind:     sampleKind(kinds),
 		Path:     "/",
 		Probe:    Probe{Every: 5 * time.Second, Timeout: 2 * time.Second, Fall: 3, Rise: 2},
-		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second},
+		Timeouts: Timeouts{Connect: 2 * time.Second, FirstByte: 10 * time.Second, Idle: 20 * time.Second, Write: 10 * time.Minute},
 		Changes:  Changes{Mode: feed.Couch},
 		Fresh:    Fresh{Metadata: unset, Files: unset, Missing: unset, Clients: Remaining},
-		Stale:    Stale{WhileRevalidate: unset, IfError: unset},
+		Stale:    Stale{WhileRevalidate: unset, Patience: 500 * time.Millisecond, IfError: unset},
 	}
 }
 

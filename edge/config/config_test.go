@@ -69,9 +69,9 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
 		sites[0].name sites[0].kind sites[0].path sites[0].hosts sites[0].masters sites[0].files
 		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise
-		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle
+		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle sites[0].timeouts.write
 		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.clients sites[0].fresh.override
-		sites[0].stale.while_revalidate sites[0].stale.if_error sites[0].abbreviated.time
+		sites[0].stale.while_revalidate sites[0].stale.patience sites[0].stale.if_error sites[0].abbreviated.time
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
 		fast_lane log.level log.access`) {
@@ -99,9 +99,9 @@ sites:
     files:
       - { url: "https://f.example/", role: primary }
     probe: { path: "/-/ping?x=1", every: 1m, timeout: 3s, fall: 1, rise: 9 }
-    timeouts: { connect: 1s, first_byte: 2s, idle: 1m30s }
+    timeouts: { connect: 1s, first_byte: 2s, idle: 1m30s, write: 1h }
     fresh: { metadata: 0, files: 30d, missing: 1d12h, clients: 0s, override: true }
-    stale: { while_revalidate: 1h, if_error: 7d }
+    stale: { while_revalidate: 1h, patience: 2s, if_error: 7d }
     abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
@@ -120,9 +120,9 @@ log: { level: debug, access: common }
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
 		Cache{1e9, 20 << 30, "/var/cache", 3 << 30, 4096},
 		"main", "/registry/", []string{"npm.example", "2001:db8::1"},
-		Timeouts{time.Second, 2 * time.Second, 90 * time.Second},
+		Timeouts{time.Second, 2 * time.Second, 90 * time.Second, time.Hour},
 		Fresh{0, 720 * time.Hour, 36 * time.Hour, true, 0},
-		Stale{WhileRevalidate: time.Hour, IfError: 168 * time.Hour, Override: true},
+		Stale{WhileRevalidate: time.Hour, Patience: 2 * time.Second, IfError: 168 * time.Hour, Override: true},
 		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
 		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
@@ -165,7 +165,7 @@ sites:
   - &first
     name: a
     path: /a
-    timeouts: &patient { connect: 9s, first_byte: 9s, idle: 9s }
+    timeouts: &patient { connect: 9s, first_byte: 9s, idle: 9s, write: 9s }
     stale: &stale { while_revalidate: 1h, if_error: 2h }
   - <<: *first
     name: b
@@ -173,13 +173,13 @@ sites:
     stale: { <<: *stale, if_error: 3h }
   - { name: c, path: /c, timeouts: *patient }
 `)
-	nine := Timeouts{9 * time.Second, 9 * time.Second, 9 * time.Second}
+	nine := Timeouts{9 * time.Second, 9 * time.Second, 9 * time.Second, 9 * time.Second}
 	for i, name := range []string{"a", "b", "c"} {
 		if s := cfg.Sites[i]; s.Name != name || s.Path != "/"+name+"/" || s.Timeouts != nine {
 			t.Errorf("site %d is %+v", i, s)
 		}
 	}
-	if got, want := cfg.Sites[1].Stale, (Stale{WhileRevalidate: time.Hour, IfError: 3 * time.Hour, Override: true}); got != want {
+	if got, want := cfg.Sites[1].Stale, (Stale{WhileRevalidate: time.Hour, Patience: 500 * time.Millisecond, IfError: 3 * time.Hour, Override: true}); got != want {
 		t.Errorf("merged stale is %v; want %v: own keys win", got, want)
 	}
 }

@@ -76,8 +76,8 @@ func (c *Config) Print(out io.Writer) error {
 			row("  changes", "%s", s.Changes)
 		}
 		t, f := s.Timeouts, s.Fresh
-		row("  timeouts", "connect %s, first byte %s, idle %s",
-			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle))
+		row("  timeouts", "connect %s, first byte %s, idle %s, write %s",
+			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle), formatDuration(t.Write))
 		when := "where the master does not say"
 		if f.Override {
 			when = "whatever the master says"
@@ -102,6 +102,9 @@ func (c *Config) Print(out io.Writer) error {
 		}
 		row("  stale", "while revalidating %s, on error %s, %s",
 			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
+		if !s.Kind.Transparent {
+			row("", "%s", s.Stale.patience())
+		}
 	}
 	return w.Flush()
 }
@@ -115,6 +118,14 @@ func (f *Fresh) clients() string {
 		return "clients ask for metadata each time"
 	}
 	return "clients may use metadata for " + formatDuration(f.Clients)
+}
+
+// patience says when stale metadata is used.
+func (s *Stale) patience() string {
+	if s.Patience == 0 {
+		return "metadata at once, while a master is asked in the background"
+	}
+	return "metadata when no master has answered for " + formatDuration(s.Patience)
 }
 
 // restrictions returns a label and a text for each key of the kind, and for the

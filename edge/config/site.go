@@ -84,6 +84,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 				"connect":    node.Into(&s.Timeouts.Connect, parseWait),
 				"first_byte": node.Into(&s.Timeouts.FirstByte, parseWait),
 				"idle":       node.Into(&s.Timeouts.Idle, parseWait),
+				"write":      node.Into(&s.Timeouts.Write, parseWait),
 			})
 		},
 		"fresh": func(v node.Value) {
@@ -102,6 +103,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 		"stale": func(v node.Value) {
 			v.Object(node.Fields{
 				"while_revalidate": node.Into(&s.Stale.WhileRevalidate, parseDuration),
+				"patience":         node.Into(&s.Stale.Patience, parseDuration),
 				"if_error":         node.Into(&s.Stale.IfError, parseLife),
 				"override": func(v node.Value) {
 					if set, ok := v.Flag(); ok {

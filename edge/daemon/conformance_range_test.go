@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -35,11 +36,18 @@ type registry struct {
 
 const tarballPath = "/edge-large/-/edge-large-1.0.0.tgz"
 
-func newRegistry(t *testing.T, cacheKeys string) *registry {
-	t.Helper()
+// withLarge is a store with that tarball. It is packed once, since under the race detector
+// that takes longer than a test, and no test writes to it.
+var withLarge = sync.OnceValues(func() (*sample.Store, error) {
 	store := sample.NewStore()
 	files := map[string][]byte{"noise": tarball.Noise("range", tarballSize)}
-	if err := store.AddPackage("edge-large", sample.Version{Number: "1.0.0", Files: files}); err != nil {
+	return store, store.AddPackage("edge-large", sample.Version{Number: "1.0.0", Files: files})
+})
+
+func newRegistry(t *testing.T, cacheKeys string) *registry {
+	t.Helper()
+	store, err := withLarge()
+	if err != nil {
 		t.Fatal(err)
 	}
 	master := faults.NewMaster(store)
@@ -61,7 +69,8 @@ func newRegistry(t *testing.T, cacheKeys string) *registry {
 		t.Fatal(err)
 	}
 	defer direct.Body.Close()
-	if r.tarball, err = io.ReadAll(direct.Body); err != nil || len(r.tarball) < tarballSize {
+	r.tarball = make([]byte, max(direct.ContentLength, 0))
+	if _, err = io.ReadFull(direct.Body, r.tarball); err != nil || len(r.tarball) < tarballSize {
 		t.Fatalf("tarball of %d bytes, %v", len(r.tarball), err)
 	}
 	master.Forget()
@@ -82,8 +91,11 @@ func (r *registry) ask(method, set string) (*answered, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return &answered{Response: resp, body: string(body)}, err
+	// A builder of the right size grows and copies nothing.
+	var body strings.Builder
+	body.Grow(int(max(resp.ContentLength, 0)))
+	_, err = io.Copy(&body, resp.Body)
+	return &answered{Response: resp, body: body.String()}, err
 }
 
 // check sends a request and compares all of the answer.

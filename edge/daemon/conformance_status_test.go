@@ -138,7 +138,7 @@ func TestFailuresAreNamed(t *testing.T) {
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			t.Parallel()
-			c := newTestClient(t, plainSite(tt.origin(t), "timeouts: { first_byte: 100ms, idle: 100ms },"), true)
+			c := newTestClient(t, plainSite(tt.origin(t), "timeouts: { first_byte: 100ms, idle: 100ms, write: 100ms },"), true)
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				a := c.do(method, "/files/x")
 				if method == http.MethodHead && a.StatusCode == http.StatusOK {

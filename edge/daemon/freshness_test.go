@@ -1,13 +1,18 @@
 package daemon
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"pkgedge/edge/edgetest"
+	"pkgedge/origin/feed"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
 
@@ -98,4 +103,166 @@ func TestATargetedFieldIsNotForClients(t *testing.T) {
 			t.Errorf("a %s: %q, and CDN-Cache-Control %q", outcome, got, resp.Header.Get("Cdn-Cache-Control"))
 		}
 	}
+}
+
+// expired has every answer of the masters arrive at the end of its lifetime, with more
+// faults in place of those of before.
+func (b *behind) expired(more ...faults.Fault) {
+	for _, m := range b.masters {
+		m.Mend()
+		m.Break(faults.Any, append(more, faults.Set("Cache-Control", "public, max-age=300"), faults.Set("Age", "300"))...)
+	}
+}
+
+// add publishes a version at the masters, past the edge.
+func (b *behind) add(t *testing.T, name, number string) {
+	t.Helper()
+	if err := b.store.AddPackage(name, sample.Version{Number: number}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Past its lifetime a document is validated before it is used: the first requests see a new
+// version, and cost one request together.
+func TestTheFirstRequestSeesANewVersion(t *testing.T) {
+	const name, crowd = "edge-sample-words", 20
+	for _, path := range []string{"/" + name, "/" + name + "/3.0.0", "/-/package/" + name + "/dist-tags"} {
+		t.Run(path, func(t *testing.T) {
+			s := newServed(t, "stale: { patience: 1m }")
+			s.expired()
+			s.get(t, "/"+name)
+			s.add(t, name, "3.0.0")
+			before := s.reads("/")
+			gate := faults.NewGate()
+			for _, m := range s.masters {
+				m.Mend()
+				m.Break(faults.Any, faults.Hold(gate), faults.Set("Cache-Control", "public, max-age=300"))
+			}
+			var all sync.WaitGroup
+			for range crowd {
+				all.Go(func() {
+					resp, body, err := edgetest.GetText(t, s.client, s.url+path)
+					if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(body, "3.0.0") {
+						t.Errorf("%v: %v %.80q", err, resp, body)
+					}
+				})
+			}
+			edgetest.Until(t, "a request to a master", func() bool { return s.reads("/") > before })
+			gate.Open()
+			all.Wait()
+			if n := s.reads("/") - before; n != 1 {
+				t.Errorf("%d requests reached the masters", n)
+			}
+		})
+	}
+}
+
+// A client waits for patience, and no longer. Nobody waits with no patience, in an outage,
+// and for the list of a file's digests.
+func TestPatienceWithSlowMasters(t *testing.T) {
+	const path = "/edge-sample-words"
+	for name, tt := range map[string]struct{ keys, want string }{
+		"patience":    {"stale: { patience: 1ms }", "fwd=stale"},
+		"no patience": {"stale: { patience: 0s }", "hit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServed(t, tt.keys)
+			s.expired()
+			s.get(t, path)
+			s.add(t, "edge-sample-words", "3.0.0")
+			gate := faults.NewGate()
+			s.expired(faults.Hold(gate))
+			resp, body := s.get(t, path)
+			if told := resp.Header.Get("Cache-Status"); strings.Contains(body, "3.0.0") || !strings.Contains(told, "edge; "+tt.want) || !strings.Contains(told, "detail=stale") || strings.Contains(told, "error") {
+				t.Errorf("while the masters are slow: %s", told)
+			}
+			gate.Open()
+			s.edge.settle(t)
+			if _, body = s.get(t, path); !strings.Contains(body, "3.0.0") {
+				t.Error("the validation did not go on")
+			}
+		})
+	}
+	t.Run("an outage", func(t *testing.T) {
+		s := newServed(t, "stale: { patience: 1h, if_error: 0s }")
+		s.expired()
+		s.get(t, path)
+		own := s.edge.serving().Sites[0].Upstreams()[0]
+		for _, master := range []string{"0", "1"} {
+			if err := own.Drain(master, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		edgetest.Until(t, "an outage", func() bool { return own.Outage(kind.Metadata, time.Now()) > 0 })
+		resp, _ := s.get(t, path)
+		if told := resp.Header.Get("Cache-Status"); resp.StatusCode != http.StatusOK || !strings.Contains(told, "edge; hit") {
+			t.Errorf("%d %s", resp.StatusCode, told)
+		}
+	})
+	t.Run("masters that fail", func(t *testing.T) {
+		s := newServed(t, "stale: { patience: 1h, if_error: 0s }")
+		s.expired()
+		s.get(t, path)
+		s.expired(faults.Status(503))
+		for range 3 {
+			resp, _ := s.get(t, path)
+			if told := resp.Header.Get("Cache-Status"); resp.StatusCode != http.StatusOK || !strings.Contains(told, "detail=stale-error") {
+				t.Errorf("%d %s", resp.StatusCode, told)
+			}
+		}
+	})
+}
+
+// A new release is in the index of a tree for the first request after its lifetime.
+func TestTheFirstRequestSeesANewRelease(t *testing.T) {
+	s, a, b := newDist(t)
+	for _, tr := range []*tree{a, b} {
+		tr.mu.Lock()
+		tr.fields = map[string]string{"Cache-Control": "public, max-age=60", "Age": "60"}
+		tr.mu.Unlock()
+	}
+	s.get(t, "/latest/x")
+	for _, tr := range []*tree{a, b} {
+		tr.put("/latest/x", "new")
+	}
+	s.edge.settle(t)
+	if resp, body := s.get(t, "/latest/x"); body != "new" {
+		t.Errorf("%d %q, %s", resp.StatusCode, body, resp.Header.Get("Cache-Status"))
+	}
+}
+
+// Publish anywhere, then install at once through the edge, with the real npm and its own
+// cache, which has the package already.
+func TestPublishThenInstall(t *testing.T) {
+	const name = "edge-sample-words"
+	const clients = "fresh: { clients: 0s }"
+	install := func(user *npm, number string) {
+		t.Helper()
+		user.must(t, project(t, fmt.Sprintf(`{"name":"app","dependencies":{%q:%q}}`, name, number)), "install")
+	}
+	t.Run("through the edge", func(t *testing.T) {
+		s := newServed(t, clients)
+		reader, writer := newNPM(t, s.url), newNPM(t, s.url)
+		writer.token(t, s.store.Grant("alice"))
+		for _, number := range []string{"3.0.0", "3.0.1"} {
+			install(reader, "1.0.0")
+			writer.must(t, project(t, fmt.Sprintf(`{"name":%q,"version":%q}`, name, number)), "publish")
+			install(reader, number)
+		}
+	})
+	t.Run("with a feed", func(t *testing.T) {
+		s := newInformed(t, feed.Couch, "public, max-age=36000", clients)
+		reader := newNPM(t, s.url)
+		install(reader, "1.0.0")
+		s.publish(t, name, "3.0.0")
+		install(reader, "3.0.0")
+	})
+	t.Run("with neither, after the lifetime", func(t *testing.T) {
+		s := newServed(t, "") // clients are told the part of it that is left, which is none
+		s.expired()
+		reader := newNPM(t, s.url)
+		install(reader, "1.0.0")
+		s.add(t, name, "3.0.0")
+		install(reader, "3.0.0")
+	})
 }

@@ -22,7 +22,7 @@ type served struct {
 }
 
 // newServed starts an edge whose npm site has more keys.
-func newServed(t *testing.T, keys string) *served {
+func newServed(t testing.TB, keys string) *served {
 	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {

@@ -24,12 +24,20 @@ func Receive[T any](t testing.TB, c <-chan T, event string) T {
 	}
 }
 
-// Until waits until done reports true, and fails the test when it does not.
+// Until waits until done reports true, and fails the test when it does not. After a first
+// while it asks once in a millisecond: the goroutines that it waits for need the
+// processor.
 func Until(t testing.TB, event string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Patience); !done(); runtime.Gosched() {
+	end := time.Now().Add(Patience)
+	for asked := 0; !done(); asked++ {
+		if asked < 100 {
+			runtime.Gosched()
+			continue
+		}
 		if time.Now().After(end) {
 			t.Fatalf("%s: has not happened", event)
 		}
+		time.Sleep(time.Millisecond)
 	}
 }

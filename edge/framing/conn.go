@@ -168,7 +168,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		held := c.rest
 		n := copy(p, held)
 		if n == 0 {
-			c.extendIdle()
+			if !c.answered.IsZero() {
+				c.extendIdle()
+			}
 			var err error
 			if n, err = c.Conn.Read(p); n == 0 {
 				return 0, err // an error beside bytes is the next Read's as well
@@ -233,7 +235,7 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 		if size, err = h.Parse(b); size == 0 || err != nil {
 			break
 		}
-		if len(p) != c.full || !c.mayAnswer(h) || !c.answer(h) {
+		if len(p) != c.full || c.guard.Lane == nil || !c.mayAnswer(h) || !c.answer(h) {
 			c.begin(h)
 			break
 		}

@@ -10,10 +10,10 @@ import (
 // deadline costs a tenth of an answer.
 const rearm = 4 * time.Second
 
-// mayAnswer reports whether the lane may be asked for a request. Package framing's comment
-// has the rule, of which Conn.head checks the rest.
+// mayAnswer reports whether the lane, where there is one, may be asked for a request. The
+// package's comment has the rule, of which Conn.head checks the rest.
 func (c *Conn) mayAnswer(h *Head) bool {
-	return c.guard.Lane != nil && h.Length == 0 && !h.Odd
+	return h.Length == 0 && !h.Odd
 }
 
 // answer has the lane answer a request. Close waits for it to end.
@@ -57,7 +57,7 @@ func (c *Conn) Secure() bool { return c.secure }
 // extendIdle sets the deadline of the wait for a request after an answer of the lane, of
 // which net/http knows nothing.
 func (c *Conn) extendIdle() {
-	if !c.answered.IsZero() && c.readUntil.Sub(c.answered) < c.guard.Idle-rearm {
+	if c.readUntil.Sub(c.answered) < c.guard.Idle-rearm {
 		c.readUntil = c.answered.Add(c.guard.Idle)
 		c.Conn.SetReadDeadline(c.readUntil)
 	}

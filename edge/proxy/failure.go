@@ -29,22 +29,26 @@ var errClientLeft = errors.New("client left")
 // none asked for more.
 const defaultRetry = 5 * time.Second
 
-// fail answers when no response could be had. Which master failed, and how, is for
-// the log: a client learns the sort of failure, that it is not its fault, and when
-// to come back.
+// fail answers when no response could be had. Which master failed is for the log: a
+// client learns how, that it is not its fault, and when to come back.
 func (x *exchange) fail(err error) {
 	x.err = err
-	if x.r.Context().Err() != nil {
+	if x.r.Context().Err() != nil && !errors.Is(err, origin.ErrRequest) {
 		x.err = errClientLeft
 		x.status = 499 // for the log alone, with the number that nginx gives it
 		x.outcome = cache.Failed
-		return
+		// A client may have closed its own direction alone. It must not take the end of
+		// the handler for an empty answer with 200.
+		panic(http.ErrAbortHandler)
 	}
 	h := x.header()
 	h.Set("Via", "1.1 edge")
 	var down *origin.Unavailable
-	status, why, reason := http.StatusBadGateway, proxyError(err), "no registry master gave a usable answer"
+	status, why, reason := http.StatusBadGateway, proxyError(err), x.failure(err)
 	switch {
+	case errors.Is(err, origin.ErrRequest):
+		x.refuse(cache.Refused, http.StatusBadRequest, "this request is malformed, or its body did not come whole")
+		return
 	case errors.Is(err, cache.ErrUnavailable):
 		h.Set("Proxy-Status", "edge; error=proxy_internal_response")
 		x.refuse(cache.Failed, http.StatusGatewayTimeout, "not stored, and the request forbids to fetch it")
@@ -56,7 +60,7 @@ func (x *exchange) fail(err error) {
 	case errors.Is(err, origin.ErrDrained):
 		status, reason = http.StatusServiceUnavailable, "the primary master, which alone takes this request, is drained for maintenance"
 	case errors.As(err, &down):
-		status, reason = http.StatusServiceUnavailable, "no registry master can be reached, and nothing is stored for this request"
+		status = http.StatusServiceUnavailable
 		if down.Timeout {
 			status = http.StatusGatewayTimeout
 		}
@@ -66,6 +70,9 @@ func (x *exchange) fail(err error) {
 		wait = max(wait, down.RetryAfter)
 	}
 	h.Set("Retry-After", strconv.Itoa(int(wait/time.Second)))
+	if answered := (*origin.StatusError)(nil); errors.As(last(err), &answered) {
+		why += "; received-status=" + strconv.Itoa(answered.Status)
+	}
 	h.Set("Proxy-Status", "edge; error="+why)
 	x.refuse(cache.Failed, status, reason)
 }
@@ -111,9 +118,7 @@ func proxyError(err error) string {
 	rest := "http_protocol_error" // a master's answer was accepted, and then was none
 	if down := (*origin.Unavailable)(nil); errors.As(err, &down) {
 		rest = "destination_unavailable"
-		if len(down.Tried) > 0 {
-			err = down.Tried[len(down.Tried)-1]
-		}
+		err = last(err)
 	}
 	if why := connectionError(err); why != "" {
 		return why
@@ -139,6 +144,14 @@ func proxyError(err error) string {
 		return "http_protocol_error"
 	}
 	return rest
+}
+
+// last is the error of the master that was tried last.
+func last(err error) error {
+	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && len(down.Tried) > 0 {
+		return down.Tried[len(down.Tried)-1]
+	}
+	return err
 }
 
 // connectionError names the reason for which no connection was made, "" when it

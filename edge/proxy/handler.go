@@ -137,6 +137,8 @@ func (x *exchange) addressed() bool {
 	case listed(x.r.Header["Cdn-Loop"], x.Identity) || listed(x.r.Header["Via"], x.Identity): // RFC 8586 section 2
 		x.header().Set("Proxy-Status", "edge; error=proxy_loop_detected")
 		x.refuse(cache.Looped, http.StatusLoopDetected, "this request has passed this edge before: a master points back at it")
+	case !isToken(x.r.Method): // which HTTP/2 frames, and HTTP/1 to a master does not
+		x.refuse(cache.Refused, http.StatusBadRequest, "the method is not a token")
 	case x.r.Method == http.MethodConnect || x.r.Method == http.MethodTrace:
 		x.header().Set("Allow", "GET, HEAD, PUT, POST, DELETE")
 		x.refuse(cache.Refused, http.StatusMethodNotAllowed, "method not allowed")
@@ -146,6 +148,16 @@ func (x *exchange) addressed() bool {
 		return true
 	}
 	return false
+}
+
+// isToken: RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // listed looks for a token among the members of a list field.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -13,13 +14,14 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/edge/redact"
 	"pkgedge/edge/site"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
 // pass forwards a request whose response is never stored: publish, login, search,
 // audit and every request that the kind does not know. Bodies stream both ways. A
-// write that succeeded makes the stored responses stale that it changed, before the
-// client hears of it, so that the writer reads its own write.
+// write that was sent makes the stored responses stale that it may have changed,
+// before the client hears of it, so that the writer reads its own write.
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
 	x.chargeMiss()
@@ -42,7 +44,7 @@ func (x *exchange) pass() {
 		},
 		ModifyResponse: x.modifyResponse,
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
-			x.fail(err)
+			x.unpassed(err)
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // the access log has it
 	}
@@ -118,15 +120,47 @@ func (x *exchange) modifyResponse(resp *http.Response) error {
 		return err
 	}
 	resp.Body = &countedBody{ReadCloser: resp.Body, exchange: x}
-	if len(x.route.Invalidates) > 0 && resp.StatusCode < 400 {
-		// The write has happened, even if it cannot be recorded here.
-		x.upstream.Wrote(x.route.Invalidates)
-		x.err = x.site.Invalidate(x.upstream, append(x.located(h), x.route.Invalidates...))
-	}
+	x.answered(resp.StatusCode, h)
 	if x.describesGet(resp) {
 		return x.storeForGet(resp)
 	}
 	return nil
+}
+
+// answered makes stale the responses that a write has changed, or may have: a server
+// in front of a master answers 5xx for a write that goes on, and 403 or 409 may tell
+// of an earlier one. 401 and 429 come before a write. A transparent site does as RFC
+// 9111 section 4.4 says.
+func (x *exchange) answered(status int, h http.Header) {
+	marks := x.route.Invalidates
+	switch {
+	case len(marks) == 0 || status == http.StatusUnauthorized || status == http.StatusTooManyRequests:
+		return
+	case status < 400:
+		x.upstream.Wrote(marks)
+		marks = append(x.located(h), marks...)
+	case x.site.Kind.Transparent:
+		return
+	default:
+		x.upstream.Attempted(marks)
+	}
+	x.err = x.site.Invalidate(x.upstream, marks) // the write has happened, even if it cannot be recorded here
+}
+
+// unpassed answers for a request that got no response. A write that was sent may have
+// taken effect.
+func (x *exchange) unpassed(err error) {
+	var down *origin.Unavailable
+	switch {
+	case errors.As(err, &down):
+		if down.Sent && len(x.route.Invalidates) > 0 {
+			x.upstream.Attempted(x.route.Invalidates)
+			err = errors.Join(err, x.site.Invalidate(x.upstream, x.route.Invalidates))
+		}
+	case x.status == 0: // it went to no master: net/http cannot pass it on
+		err = fmt.Errorf("%w: %w", origin.ErrRequest, err)
+	}
+	x.fail(err)
 }
 
 // located returns the stored responses of this site that the Location and

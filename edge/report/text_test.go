@@ -84,8 +84,8 @@ const nightReport = `NOT READY, up 3d 3h, configuration config.yaml read 10m ago
 
 wrong
   !! not ready: draining
-  !! site npm: outage for 3m 12s: no master can be asked; clients get what is stored, and 503 for
-     the rest
+  !! site npm: outage for 3m 12s: every master is out; clients get what is stored, and 503 for the
+     rest
   !! site npm: the primary is drained: writes (login, publish) are answered 503
   !! site npm: replica 1, b.example, is out for 1h: 3 probes of /left-pad/latest timed out after 2s
    ! site npm: primary 0, registry-with-a-long-name.eu-central.internal.example:8443, is not probed:

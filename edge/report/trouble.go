@@ -56,7 +56,7 @@ func (s *Status) trouble() *trouble {
 // primary harms no client.
 func (t *trouble) pools(where string, writes bool, s *Pools) {
 	if s.Outage {
-		t.wrong = append(t.wrong, fmt.Sprintf("%s: outage for %s: no master can be asked; clients get what is stored, and 503 for the rest", where, t.since(s.Since)))
+		t.wrong = append(t.wrong, fmt.Sprintf("%s: outage for %s: every master is out; clients get what is stored, and 503 for the rest", where, t.since(s.Since)))
 	}
 	for _, m := range s.Masters {
 		if m.Role == "primary" && m.Drained && writes {

@@ -191,3 +191,34 @@ func TestWhatMastersAreProbedWithAfterAReload(t *testing.T) {
 		}
 	}
 }
+
+// A stale list of digests is used while it is validated: a file does not wait for that.
+func TestAFileDoesNotWaitForItsList(t *testing.T) {
+	s := newTestSite(t, "stale: { patience: 1h }")
+	query := func(path string) *cache.Query {
+		return s.Query(&s.own, s.Route(http.MethodGet, path, "", http.Header{}), http.Header{})
+	}
+	if q := query("/a"); q.Rule.Patience != time.Hour || q.SoftTimeout != time.Hour {
+		t.Errorf("a packument: %v, %v", q.Rule.Patience, q.SoftTimeout)
+	}
+	q := query("/a/-/a-1.0.0.tgz")
+	needs := q.Fetcher.(cache.Needer).Needs()
+	if q.Rule.Patience != 0 || len(needs) == 0 {
+		t.Errorf("a file: %v, and %d lists", q.Rule.Patience, len(needs))
+	}
+	for _, need := range needs {
+		if need.Rule.Patience != 0 {
+			t.Errorf("%s is waited for: %v", need.Key.ID, need.Rule.Patience)
+		}
+	}
+	if q := newTestQuery(t, "stale: { patience: 0s }"); q.Rule.Patience != 0 || q.SoftTimeout != softTimeout {
+		t.Errorf("with none: %v, %v", q.Rule.Patience, q.SoftTimeout)
+	}
+}
+
+// newTestQuery is the query for a packument of a site with more keys.
+func newTestQuery(t *testing.T, keys string) *cache.Query {
+	t.Helper()
+	s := newTestSite(t, keys)
+	return s.Query(&s.own, s.Route(http.MethodGet, "/a", "", http.Header{}), http.Header{})
+}

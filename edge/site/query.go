@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -36,8 +37,8 @@ func (s *Site) Form() string {
 }
 
 // softTimeout is how long clients of a registry wait for a master when there is
-// a stale answer.
-const softTimeout = 700 * time.Millisecond
+// a stale answer, unless the configuration says for how long.
+const softTimeout = 500 * time.Millisecond
 
 // Query asks the cache for a read of a registry. The registry's clients do not
 // steer the cache: pnpm sends no-cache with every conditional request, and a
@@ -55,7 +56,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 		Request: policy.Request{Method: http.MethodGet, Control: s.unsteered},
 	}
 	if !s.Kind.Transparent && !u.Written(r) {
-		q.SoftTimeout = softTimeout
+		q.SoftTimeout = cmp.Or(s.metadata.Patience, softTimeout)
 	}
 	forwarded, followed := hopFields(h), s.follows(u, r)
 	if lines := h["Authorization"]; len(lines) > 0 && !s.Kind.Transparent && !u.DropsCredentials() {
@@ -89,14 +90,15 @@ var _ cache.Needer = fetcher{} // else every file would go unchecked
 
 // Needs are the queries for the documents that list a file's digest, as the client
 // that asked for the file may have them. They are not validated each time, even
-// where the file is: a list's lifetime is not cut short for the file's sake.
+// where the file is: a list's lifetime is not cut short for the file's sake. Nor is the
+// validation of a stale one waited for: a digest that it has is right.
 func (f fetcher) Needs() []*cache.Query {
 	lists := f.from.Lists(f.route)
 	needs := make([]*cache.Query, len(lists))
 	for i, list := range lists {
 		q := f.site.Query(f.from, list, f.forwarded)
 		q.Variant = kind.Summary
-		q.Request.Validate = false
+		q.Request.Validate, q.Rule.Patience = false, 0
 		needs[i] = q
 	}
 	return needs
@@ -149,7 +151,11 @@ func rules(s *config.Site) (metadata, files policy.Rule) {
 	if s.Fresh.Override {
 		moving, lasting = policy.Exactly, policy.Exactly
 	}
-	return withLifetime(rule, s.Fresh.Metadata, moving), withLifetime(rule, s.Fresh.Files, lasting)
+	metadata, files = withLifetime(rule, s.Fresh.Metadata, moving), withLifetime(rule, s.Fresh.Files, lasting)
+	if !s.Kind.Transparent {
+		metadata.Patience = s.Stale.Patience
+	}
+	return metadata, files
 }
 
 // orStated is the operator's lifetime for a response that states none.
@@ -166,7 +172,7 @@ func withLifetime(rule policy.Rule, fresh time.Duration, clamp func(time.Duratio
 }
 
 // Rule is the operator's word on a route's responses. The windows in which a stale
-// one may be used do not run out in an outage.
+// one may be used do not run out in an outage, and there is nothing to wait for.
 func (s *Site) Rule(u *Upstream, r kind.Route) policy.Rule {
 	rule := s.files
 	if changes(r) {
@@ -174,7 +180,7 @@ func (s *Site) Rule(u *Upstream, r kind.Route) policy.Rule {
 	}
 	rule.Heuristic = rule.Heuristic || r.Settles
 	if down := u.Outage(r.Class, time.Now()); down > 0 {
-		rule.Keep = rule.Keep.Plus(down)
+		rule.Keep, rule.Patience = rule.Keep.Plus(down), 0
 	}
 	return rule
 }

@@ -17,7 +17,7 @@ func TestRules(t *testing.T) {
 	override := fresh
 	override.Override = true
 	heuristic := config.Fresh{Metadata: kind.Heuristic, Files: kind.Heuristic, Override: true}
-	stale := config.Stale{WhileRevalidate: time.Hour, IfError: policy.Forever}
+	stale := config.Stale{WhileRevalidate: time.Hour, Patience: time.Second, IfError: policy.Forever}
 	overridden := stale
 	overridden.Override = true
 	registry, tree := new(kind.Descriptor), &kind.Descriptor{OneLifetime: true}
@@ -40,12 +40,15 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			metadata, files := rules(&tt.site)
-			for _, r := range []struct {
+			for i, r := range []struct {
 				have policy.Rule
 				ok   policy.Clamp
 			}{{metadata, tt.metadata}, {files, tt.files}} {
 				want := tt.common
 				want.OK, want.Heuristic = r.ok, tt.heuristic
+				if i == 0 {
+					want.Patience = tt.site.Stale.Patience
+				}
 				if r.have != want {
 					t.Errorf("%+v, want %+v", r.have, want)
 				}

@@ -107,7 +107,7 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 		Credentials: from.Credentials,
 		Probe:       origin.Probe(conf.Probe),
 		Log:         deps.Log,
-		Timeouts:    origin.Timeouts{Connect: conf.Timeouts.Connect, FirstByte: conf.Timeouts.FirstByte, Idle: conf.Timeouts.Idle},
+		Timeouts:    origin.Timeouts(conf.Timeouts),
 		MaxMetadata: cfg.Cache.MaxMetadata,
 		Documents:   deps.Documents,
 		Registry:    deps.Masters,

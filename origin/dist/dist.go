@@ -102,7 +102,7 @@ func split(path string) (segments []string, why string) {
 			return nil, "the path has a broken percent escape"
 		case s == "." || s == "..":
 			return nil, "the path has a dot segment"
-		case strings.ContainsAny(s, "/\\%?#"):
+		case strings.ContainsAny(s, "/\\%?#;"):
 			return nil, "the path has a character that no release has"
 		case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
 			return nil, "the path has a control byte or is not UTF-8"

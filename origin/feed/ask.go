@@ -199,7 +199,7 @@ func (f *Follower) glance(ctx context.Context) (sequence, error) {
 		return "", err
 	}
 	defer a.close()
-	p, err := readPage(a.Body, func(*row) error { return nil })
+	p, err := readPage(a.Body, maxPage, func(*row) error { return nil })
 	if err == nil && p.rows > 0 {
 		err = errors.New("the feed does not know since=now")
 	}

@@ -286,7 +286,7 @@ func (f *Follower) page(ctx context.Context, more url.Values) (page, error) {
 		return page{}, err
 	}
 	defer a.close()
-	p, err := readPage(a.Body, func(r *row) error { return f.take(ctx, r) })
+	p, err := readPage(a.Body, maxPage, func(r *row) error { return f.take(ctx, r) })
 	if err != nil {
 		return p, err
 	}

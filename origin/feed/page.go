@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxPage  = 32 << 20 // bytes; a longer page is read so far, and the next begins there
+	maxPage  = 32 << 20 // bytes of a page that is read
 	maxRows  = 10_000   // asked for in a page: the public API gives no more
 	maxBatch = 1000     // changes handed over at once
 )
@@ -30,9 +30,9 @@ type page struct {
 }
 
 // readPage reads a page of a plain feed and gives each row to take, whose error
-// ends it.
-func readPage(body io.Reader, take func(*row) error) (p page, err error) {
-	limited := &io.LimitedReader{R: body, N: maxPage}
+// ends it. A page of more than limit bytes is read so far, and the next begins there.
+func readPage(body io.Reader, limit int64, take func(*row) error) (p page, err error) {
+	limited := &io.LimitedReader{R: body, N: limit}
 	d := json.NewDecoder(limited)
 	defer func() {
 		switch {

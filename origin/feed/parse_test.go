@@ -82,14 +82,15 @@ func TestValidName(t *testing.T) {
 
 // A page that is too long is taken so far.
 func TestATooLongPageCountsSoFar(t *testing.T) {
+	const limit = 64 << 10
 	text := `{"seq":1,"id":"` + strings.Repeat("a", 200) + `"},`
-	endless := io.MultiReader(strings.NewReader(`{"results":[`), strings.NewReader(strings.Repeat(text, maxPage/len(text)+2)))
+	endless := io.MultiReader(strings.NewReader(`{"results":[`), strings.NewReader(strings.Repeat(text, limit/len(text)+2)))
 	n := 0
-	p, err := readPage(endless, func(*row) error { n++; return nil })
-	if err != nil || n != p.rows || n < maxPage/len(text)-1 || p.last != "" {
+	p, err := readPage(endless, limit, func(*row) error { n++; return nil })
+	if err != nil || n != p.rows || n < limit/len(text)-1 || n > limit/len(text) || p.last != "" {
 		t.Errorf("%d rows, %+v, %v", n, p, err)
 	}
-	if _, err := readPage(strings.NewReader(`{"x":"`+strings.Repeat("a", maxPage)), func(*row) error { return nil }); err == nil {
+	if _, err := readPage(strings.NewReader(`{"x":"`+strings.Repeat("a", limit)), limit, func(*row) error { return nil }); err == nil {
 		t.Error("a long text is a page")
 	}
 }
@@ -151,7 +152,7 @@ func FuzzPage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		n := 0
-		p, err := readPage(strings.NewReader(string(raw)), func(r *row) error {
+		p, err := readPage(strings.NewReader(string(raw)), maxPage, func(r *row) error {
 			if n++; r.ID == "" && !r.broken {
 				t.Fatal("a row without a name")
 			}

@@ -63,7 +63,7 @@ func within(size int64, lender Lender) *Documents {
 // A document many times larger than the bound is served all the same, of every
 // site, while others take all that there is.
 func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
-	huge := faults.Packument("big", 800)
+	huge := faults.Packument("big", 500)
 	for _, tt := range []struct {
 		name string
 		body []byte
@@ -113,7 +113,7 @@ func TestHugeDocumentIsServedWithinItsBound(t *testing.T) {
 // An accepted document is served, one at a time, within any budget.
 func TestDocumentThatNobodyLendsTo(t *testing.T) {
 	w := origintest.NewTwo(t)
-	if err := w.Store.AddPackument(faults.Packument("big", largeVersions)); err != nil {
+	if err := w.Store.AddPackument(faults.Packument("big", 400)); err != nil {
 		t.Fatal(err)
 	}
 	d := within(50<<10, &purse{left: 100 << 10})

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -12,8 +13,9 @@ import (
 var (
 	// errDigest: a file does not have the digest that the metadata states.
 	errDigest = &health.Blame{Word: "digest", Did: "answered with a wrong file", Err: errors.New("digest does not match")}
-	// errFile: an answer that cannot be the file, with any digest.
-	errFile = &health.Blame{Word: "file", Did: "answered with an unusable file", Err: errors.New("unusable file")}
+	// errFile: an answer that cannot be the file, with any digest. It may be the true
+	// answer to a name that a client made up.
+	errFile = &health.Blame{Word: "file", Err: errors.New("unusable file")}
 	// errUnasked is a 304 to a request without validators.
 	errUnasked = &health.Blame{Word: "unasked", Did: didMetadata, Err: errors.New("304 to an unconditional request")}
 
@@ -26,11 +28,24 @@ var (
 
 const didMetadata = "answered with unusable metadata"
 
+// errPage is a page for people in the place of a file.
+var errPage = &health.Blame{Word: "page", Did: "answered with an HTML page instead of a file", Err: fmt.Errorf("%w: it is a page of HTML", errFile)}
+
+// isPage says whether an answer that is no good begins as a page for people does.
+func isPage(body []byte) bool {
+	begin := bytes.TrimLeft(body[:min(len(body), 1<<10)], "\ufeff \t\r\n")
+	return bytes.HasPrefix(begin, []byte("<")) && !bytes.HasPrefix(begin, []byte("<?xml"))
+}
+
 // unprepared is the error for a document that a kind does not accept. A master that
 // merely lags is as well as it was.
-func unprepared(err error) error {
+func unprepared(r kind.Route, body []byte, err error) error {
 	wrapped := fmt.Errorf("%w: %w", errMetadata, err)
 	switch {
+	case isPage(body) && r.Group != "":
+		return &health.Blame{Word: "page", Did: "answered with an HTML page instead of a package document", Err: wrapped}
+	case isPage(body):
+		return &health.Blame{Word: "page", Did: "answered with an HTML page instead of a document", Err: wrapped}
 	case errors.Is(err, kind.ErrLost):
 		return &health.Blame{Word: "lost", Err: wrapped}
 	case errors.Is(err, kind.ErrOlder):

@@ -28,7 +28,10 @@ const (
 // well: it is passed over before anything is released.
 func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 	short := origintest.Patient()
-	short.FirstByte, short.Idle = 100*time.Millisecond, 100*time.Millisecond
+	// These are the waits for the other master too, on a busy machine. The first is below
+	// the least wait before another master is asked for a file, so that a file times out;
+	// the other master may answer for metadata before that.
+	short.FirstByte, short.Idle = 900*time.Millisecond, time.Second
 	for _, tt := range []struct {
 		name     string
 		faults   []faults.Fault
@@ -36,8 +39,8 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		metadata string // the report of the first master
 		file     string
 	}{
-		{"no headers", []faults.Fault{faults.Hang()}, short, "timeout", "timeout"},
-		{"half a header", []faults.Fault{faults.HangInHeaders()}, short, "timeout", "timeout"},
+		{"no headers", []faults.Fault{faults.Hang()}, short, "timeout or outrun", "timeout"},
+		{"half a header", []faults.Fault{faults.HangInHeaders()}, short, "timeout or outrun", "timeout"},
 		{"headers and no body", []faults.Fault{faults.HangAfter(0)}, short, "stalled", "stalled"},
 		{"a body that stalls", []faults.Fault{faults.HangAfter(100)}, short, "stalled", "stalled"},
 		{"a body that drips too slowly", []faults.Fault{faults.Drip(faults.NewGate(), 10)}, short, "stalled", "stalled"},
@@ -58,12 +61,12 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 		{"503 whose body hangs", []faults.Fault{faults.Status(503), faults.HangAfter(1)}, origintest.Patient(), "503", "503"},
 		{"204", []faults.Fault{faults.Status(204)}, origintest.Patient(), "204", "204"},
 		{"202", []faults.Fault{faults.Status(202)}, origintest.Patient(), "202", "202"},
-		{"a page served as 200", []faults.Fault{faults.HTML()}, origintest.Patient(), "metadata", "digest"},
+		{"a page served as 200", []faults.Fault{faults.HTML()}, origintest.Patient(), "page", "page"},
 		{"an empty packument", []faults.Fault{faults.Replace([]byte("{}"))}, origintest.Patient(), "metadata", "digest"},
 		{"a packument of nothing", []faults.Fault{faults.Replace([]byte("null"))}, origintest.Patient(), "metadata", "digest"},
 		{"a packument that cannot be parsed", []faults.Fault{faults.Replace([]byte(`{"name":"edge-sample-words","versions":}`))}, origintest.Patient(), "metadata", "digest"},
 		{"not gzip", []faults.Fault{faults.BadGzip()}, origintest.Patient(), "gzip", "digest"},
-		{"a gzip bomb", []faults.Fault{faults.GzipBomb(100)}, origintest.Patient(), "large", "digest"},
+		{"a gzip bomb", []faults.Fault{faults.GzipBomb(3)}, origintest.Patient(), "large", "digest"},
 		{"a redirect to itself", []faults.Fault{faults.RedirectLoop()}, origintest.Patient(), "redirects", "redirects"},
 		{"a redirect to a private address", []faults.Fault{faults.Redirect("http://10.0.0.1/x")}, origintest.Patient(), "private", "private"},
 		{"a redirect to a metadata service", []faults.Fault{faults.Redirect("http://169.254.169.254/x")}, origintest.Patient(), "private", "private"},
@@ -77,7 +80,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 			t.Run(tt.name+"/"+asked.what, func(t *testing.T) {
 				t.Parallel()
 				w := origintest.NewTwo(t)
-				b := newBehind(t, w.URLs, waits(tt.waits))
+				b := newBehind(t, w.URLs, waits(tt.waits), maxMetadata(1<<20))
 				rule := w.A.Break(faults.Path(asked.path), tt.faults...)
 				r, err := b.get(t, asked.path)
 				if err != nil {
@@ -92,7 +95,8 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 					checkPackument(t, r, origintest.Download(t, w.URLs[1]+asked.path))
 				}
 				b.settle(t) // the one that was outrun may report last
-				if !slices.Contains(b.reported(), "A "+asked.report) {
+				is := func(report string) bool { return slices.Contains(b.reported(), "A "+report) }
+				if !slices.ContainsFunc(strings.Split(asked.report, " or "), is) {
 					t.Errorf("reports %q; want A %s", b.reported(), asked.report)
 				}
 				if rule.Hits() == 0 {
@@ -106,7 +110,7 @@ func TestFailsOverBeforeTheFirstByte(t *testing.T) {
 // Faults that only a listener of its own can have.
 func TestFailsOverFromWhatNoServerDoes(t *testing.T) {
 	short := origintest.Patient()
-	short.Idle = 200 * time.Millisecond
+	short.Idle = time.Second // the wait for the other master too, on a busy machine
 	for name, tt := range map[string]struct {
 		serve  func(w http.ResponseWriter, r *http.Request)
 		waits  transport.Timeouts

@@ -3,7 +3,6 @@ package fetch
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -24,6 +23,41 @@ type Sink interface {
 	Write(p []byte) (int, error)
 }
 
+// blameless is a sink whose errors, of a full disk or of clients that left, are held
+// against no master.
+type blameless struct{ to Sink }
+
+func unwanted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &health.Ours{Word: "unwanted", Err: err}
+}
+
+func (b blameless) Respond(status int, h http.Header, size int64) error {
+	return unwanted(b.to.Respond(status, h, size))
+}
+
+func (b blameless) RespondWhole(status int, h http.Header, parts int) error {
+	return unwanted(b.to.RespondWhole(status, h, parts))
+}
+
+func (b blameless) Part(variant, contentType, encoding string) error {
+	return unwanted(b.to.Part(variant, contentType, encoding))
+}
+
+func (b blameless) Write(p []byte) (int, error) {
+	n, err := b.to.Write(p)
+	return n, unwanted(err)
+}
+
+// Tag passes on the edge's own ETag, where the sink takes one.
+func (b blameless) Tag(etag string) {
+	if t, ok := b.to.(interface{ Tag(etag string) }); ok {
+		t.Tag(etag)
+	}
+}
+
 // Masters are asked for documents and files.
 type Masters interface {
 	// Each asks masters until use accepts a response.
@@ -33,13 +67,12 @@ type Masters interface {
 	Send(ctx context.Context, cancel context.CancelCauseFunc, m *health.Master, r *pool.Request) (*http.Response, error)
 	// Observe tells the metrics of something at a master.
 	Observe(m *health.Master, word string)
-	// BadCopy has a master asked last for a file.
-	BadCopy(m *health.Master, key string)
+	// BadCopy has a master asked last for a file, and says whether that is new.
+	BadCopy(m *health.Master, key string) bool
 }
 
 // Config describes a site's fetcher.
 type Config struct {
-	Site        string // its name, for the log
 	Kind        kind.Kind
 	Masters     Masters
 	Files       Masters // for files
@@ -49,12 +82,10 @@ type Config struct {
 	MaxMetadata int64         // bytes of a decoded document
 	Policed     bool          // some files may be withheld
 	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
-	Log         *slog.Logger
 }
 
 // Fetcher fetches for one site. It is safe for concurrent use.
 type Fetcher struct {
-	site           string
 	kind           kind.Kind
 	masters, files Masters
 	writes         *pool.RecentWrites
@@ -63,7 +94,6 @@ type Fetcher struct {
 	maxMetadata    int64
 	digestWait     time.Duration
 	policed        bool
-	log            *slog.Logger
 }
 
 // New returns a fetcher.
@@ -74,29 +104,27 @@ func New(cfg Config) *Fetcher {
 	if cfg.Documents == nil {
 		cfg.Documents = NewDocuments(64<<20, unlimited{})
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	if cfg.DigestWait == 0 {
 		cfg.DigestWait = digestWait
 	}
 	return &Fetcher{
-		site: cfg.Site, kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
+		kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
 		documents: cfg.Documents, deferred: cfg.Deferred, maxMetadata: cfg.MaxMetadata,
-		digestWait: cfg.DigestWait, policed: cfg.Policed, log: cfg.Log,
+		digestWait: cfg.DigestWait, policed: cfg.Policed,
 	}
 }
 
 // Fetch asks the masters and writes the response to sink.
 func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
 	var err error
+	sink = blameless{sink}
 	if r.Route.Class == kind.Metadata {
 		err = f.fetchMetadata(ctx, r, sink)
 	} else {
 		err = f.fetchFile(ctx, r, sink)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, r.Route.Key, err)
+		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, r.Route.Path, err)
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
 	var missing absences
+	if !a.Route.Transparent {
+		a.Whole = smallFile
+	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
 	err := f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
@@ -60,8 +63,7 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		if t.unsure && err == nil {
 			f.files.Observe(m, "unchecked")
 		}
-		f.noteBadCopy(m, t, err)
-		return verdict, err
+		return verdict, f.noteBadCopy(m, t, err)
 	})
 	for t.interrupted(ctx, err) {
 		err = f.resume(ctx, t)
@@ -94,17 +96,14 @@ func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) 
 	return f.stream(r, t)
 }
 
-// noteBadCopy notes a bad copy of a master: a wrong file, which the log tells, or one
-// that broke off, so that the rest is asked of another master.
-func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) {
-	key := t.ask.Route.Key
+// noteBadCopy notes a bad copy of a master: a wrong file, or one that broke off, so that
+// the rest is asked of another master. A wrong file that is known is no news of the master.
+func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) error {
 	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
-	if wrong || t.broken != nil {
-		f.files.BadCopy(m, key)
+	if (wrong || t.broken != nil) && !f.files.BadCopy(m, t.ask.Route.Key) && wrong {
+		return &health.Ours{Word: health.Word(err), Err: err}
 	}
-	if wrong {
-		f.log.Warn("a master sent a wrong file", "site", f.site, "master", m.Name(), "file", key, "error", err)
-	}
+	return err
 }
 
 // refuse answers with an error of our own, in the form that package clients print.
@@ -164,6 +163,9 @@ func check(file kind.Route, h http.Header, body []byte, want *expectation) (d ki
 			return d, nil
 		}
 	}
+	if isPage(body) {
+		err = fmt.Errorf("%w: %w", errPage, err)
+	}
 	return d, err
 }
 
@@ -175,7 +177,7 @@ func plausible(file kind.Route, h http.Header, begin []byte) error {
 		return fmt.Errorf("%w: it is empty", errFile)
 	}
 	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" && !strings.HasSuffix(file.Path, ".html") {
-		return fmt.Errorf("%w: it is a page of HTML", errFile)
+		return &health.Ours{Word: errPage.Word, Err: errPage} // a client may have made its name up
 	}
 	if framed(file) && !bytes.HasPrefix([]byte("\x1f\x8b"), begin[:min(2, len(begin))]) {
 		return fmt.Errorf("%w: it is not gzip", errFile)

@@ -118,6 +118,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 				b.reports = append(b.reports, string(rune('A'+slices.Index(urls, master)))+" "+result)
 			},
 		}
+		c.Log = cfg.Log
 		c.Pool, c.Masters, c.Files, c.Identity = name, masters, files, "edge-test"
 		c.Ping, c.ProbePath = cfg.Kind.Ping, cfg.Kind.ProbePath
 		c.Random = func(int) int { return 0 } // the masters in their order, where nothing else decides
@@ -135,7 +136,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	w, ok := b.Kind.(kind.Withholder)
 	b.Fetcher = New(Config{
 		Kind: b.Kind, Masters: b.masters, Files: b.files, Writes: writes, Documents: cfg.Documents,
-		MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Log: cfg.Log,
+		MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(),
 	})
 	return b
 }

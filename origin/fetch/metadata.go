@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"net/http"
 	"slices"
@@ -30,6 +31,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 	if len(a.Route.Companions) > 0 {
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
+	a.Whole = math.MaxInt64
 	lost := false // a replica has sent a document that lacks something
 	var missing absences
 	begun := time.Now()
@@ -75,7 +77,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			return pool.Accepted, refuse(sink, http.StatusNotFound, http.Header{}, err.Error())
 		case err != nil:
 			lost = lost || errors.Is(err, kind.ErrLost)
-			return pool.Next, unprepared(err)
+			return pool.Next, unprepared(a.Route, body, err)
 		}
 		if err := f.answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
 			return pool.Next, err

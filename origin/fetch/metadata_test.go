@@ -224,14 +224,16 @@ func TestCutRefusalIsNoAnswer(t *testing.T) {
 	}
 }
 
-// largeVersions make a packument that is large, but not by much.
-const largeVersions = 4500
+// largeVersions make a packument of more than a MiB: it is read in several steps, and
+// written in several pieces.
+const largeVersions = 1200
 
 func TestLargeMetadata(t *testing.T) {
 	doc := faults.Packument("big", largeVersions)
-	if len(doc) <= 4<<20 {
+	if len(doc) <= 1<<20 {
 		t.Fatalf("%d bytes are not large", len(doc))
 	}
+	var first *origintest.Recorder
 	for _, coding := range []string{"gzip", ""} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("coding %q, chunked %v", coding, chunked), func(t *testing.T) {
@@ -254,19 +256,28 @@ func TestLargeMetadata(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				checkPackument(t, r, doc)
+				if first == nil {
+					checkPackument(t, r, doc)
+					first = r
+				}
+				// The parts do not depend on the way in which the document came.
+				for _, p := range first.Parts {
+					origintest.Same(t, p.Variant+" "+p.Encoding, r.Find(t, p.Variant, p.Encoding), p.Body)
+				}
+				if len(r.Parts) != len(first.Parts) {
+					t.Errorf("%d parts, want %d", len(r.Parts), len(first.Parts))
+				}
 				allGivenBack(t, b.documents)
 			})
 		}
 	}
 }
 
-// The largest document is a matter of bytes, in any coding; and also
-// where it is below the size that counts as small.
+// The largest document is a matter of bytes, in any coding and of any size.
 func TestMaxMetadata(t *testing.T) {
-	doc := faults.Packument("big", 1000)
+	doc := faults.Packument("big", 100)
 	huge := faults.Packument("big", largeVersions)
-	if len(huge) <= 4<<20 {
+	if len(huge) <= 1<<20 {
 		t.Fatalf("%d bytes are not large", len(huge))
 	}
 	for _, tt := range []struct {
@@ -279,7 +290,7 @@ func TestMaxMetadata(t *testing.T) {
 		{"one less", doc, len(doc) - 1, false},
 		{"large, exactly", huge, len(huge), true},
 		{"large, one less", huge, len(huge) - 1, false},
-		{"large, where small is too much", huge, 1 << 20, false},
+		{"large, one MiB", huge, 1 << 20, false},
 		{"tiny", doc, 10, false},
 	} {
 		for _, coding := range []string{"gzip", ""} {
@@ -306,6 +317,15 @@ func TestMaxMetadata(t *testing.T) {
 					t.Errorf("err = %v, %d responses", err, r.Responds)
 				}
 			})
+		}
+	}
+}
+
+// No window is larger than a client must accept, nor much larger than the document.
+func TestWindow(t *testing.T) {
+	for size, want := range map[int64]int{0: 1 << 10, 1000: 1 << 10, 1 << 20: 2 << 20, 4<<20 - 1: 4 << 20, 4 << 20: 4 << 20, 9 << 20: 4 << 20, 1 << 40: 4 << 20} {
+		if have := windowFor(size); have != want {
+			t.Errorf("%d bytes: %d, want %d", size, have, want)
 		}
 	}
 }

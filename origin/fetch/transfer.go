@@ -173,9 +173,7 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 		if _, err := body.Peek(1); err != nil && err != io.EOF {
 			return pool.Next, err
 		}
-		err := t.copyFrom(body)
-		f.noteBadCopy(m, t, err)
-		return pool.Accepted, err
+		return pool.Accepted, f.noteBadCopy(m, t, t.copyFrom(body))
 	})
 	if err != nil && t.broken == broken { // nobody had the rest
 		t.broken = nil

@@ -31,22 +31,35 @@ const longest = 8 << 10
 //
 // Slashes stay as they are: to an origin that nothing is known of, /a, /a/ and //a are
 // three resources (RFC 3986 section 6.2.3), and a relative URL means another thing in each.
+// A path that could lead above the root is refused, see faultOf.
 func (Kind) Route(r kind.Request) kind.Route {
+	query, ok := kind.CleanQuery(r.Query)
 	path := r.Path
-	if r.Query != "" {
-		path += "?" + r.Query
+	if query != "" {
+		path += "?" + query
 	}
 	switch {
 	case r.Method == http.MethodConnect || r.Method == http.MethodTrace:
-		return kind.Route{Class: kind.Refuse, Endpoint: "method", Reply: kind.Reply{Status: http.StatusMethodNotAllowed, Text: "method not allowed"}}
+		return refuse("method", http.StatusMethodNotAllowed, "method not allowed")
 	case len(path) > longest:
-		return kind.Route{Class: kind.Refuse, Endpoint: "path", Reply: kind.Reply{Status: http.StatusRequestURITooLong, Text: "the path is too long"}}
+		return refuse("path", http.StatusRequestURITooLong, "the path is too long")
+	case !ok:
+		return refuse("path", http.StatusBadRequest, "the query has a byte that must be escaped")
+	}
+	if why := faultOf(r.Path); why != "" {
+		return refuse("path", http.StatusBadRequest, why)
+	}
+	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return kind.Route{Class: kind.File, Endpoint: "file", Key: path, Path: path, Transparent: true}
 	case safe(r.Method):
 		return kind.Route{Class: kind.PassPrimary, Endpoint: "pass", Path: path}
 	}
 	return kind.Route{Class: kind.PassPrimary, Endpoint: "write", Path: path, Invalidates: []kind.Invalidation{{Scope: kind.OneKey, Name: path}}}
+}
+
+func refuse(endpoint string, status int, why string) kind.Route {
+	return kind.Route{Class: kind.Refuse, Endpoint: endpoint, Reply: kind.Reply{Status: status, Text: why}}
 }
 
 // safe: RFC 9110 section 9.2.1.

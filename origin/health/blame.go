@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,11 +19,22 @@ type Blame struct {
 	Word       string // for metrics, one of a small set: "timeout", "refused", "digest"
 	Did        string // the master's deed, in words that follow "was"; "" where the master is not to blame
 	Unanswered bool   // not even a response's fields came
+	Unsure     bool   // the request of a client may be the cause: a reason to probe, and no more
 	Err        error
 }
 
 func (b *Blame) Error() string { return b.Err.Error() }
 func (b *Blame) Unwrap() error { return b.Err }
+
+// Ours is an error that is no master's doing: of a limit of ours, of our disk or network,
+// or of a client that left.
+type Ours struct {
+	Word string // for metrics
+	Err  error
+}
+
+func (o *Ours) Error() string { return o.Err.Error() }
+func (o *Ours) Unwrap() error { return o.Err }
 
 // Guilty says whether the master is to blame.
 func (b *Blame) Guilty() bool { return b.Did != "" }
@@ -37,6 +50,8 @@ func Slow() *Blame { return &Blame{Word: "slow", Did: "answered too slowly"} }
 func Unanswered(err error) *Blame {
 	b := &Blame{Unanswered: true, Err: err}
 	switch f := inTransit(err); {
+	case f.ours:
+		b.Word, b.Unanswered = f.word, false
 	case f.always != "": // the master did answer
 		b.Word, b.Did, b.Unanswered = f.word, f.always, false
 	case f.before != "":
@@ -47,17 +62,33 @@ func Unanswered(err error) *Blame {
 	return b
 }
 
+// Passed is the blame for a request of a client that was sent as it is, and got no
+// response. A client can choose a request that even a healthy master breaks off, or
+// takes long for: only that there was no connection is the master's fault alone.
+func Passed(err error, sent bool) *Blame {
+	b := Unanswered(err)
+	b.Unsure = sent
+	return b
+}
+
+// Broken is the blame for the response to such a request that broke off.
+func Broken(err error) *Blame {
+	b := Answered(err)
+	b.Unsure = true
+	return b
+}
+
 // Answered is the blame for a response that was no good. It blames nobody where
-// the master is as well as it was: one that lags, or has a document too large for
-// us.
+// the master is as well as it was: one that lags, has a document too large for us, or
+// refuses this request alone. A client chooses which document is asked for.
 func Answered(err error) *Blame {
 	b := &Blame{Word: Word(err), Err: err}
 	var own *Blame
 	switch status, f := (*transport.StatusError)(nil), inTransit(err); {
-	case err == nil:
+	case err == nil, f.ours:
 	case errors.As(err, &status):
-		if !transport.Absence(status.Status) {
-			b.Did = "answered " + strconv.Itoa(status.Status)
+		if s := status.Status; s >= 500 && s != http.StatusLoopDetected { // a loop is our configuration's
+			b.Did = "answered " + strconv.Itoa(s)
 		}
 	case f.word != "":
 		b.Did = f.always + f.amid
@@ -72,6 +103,8 @@ func Word(err error) string {
 	var status *transport.StatusError
 	var own *Blame
 	switch f := inTransit(err); {
+	case f.ours:
+		return f.word
 	case errors.As(err, &status):
 		return strconv.Itoa(status.Status)
 	case f.word != "":
@@ -88,13 +121,22 @@ type transit struct {
 	word         string
 	before, amid string // the deed before the fields and in the body; "" for no blame
 	always       string // the deed, where it tells that the master did answer
+	ours         bool   // the master is not to blame for it
 }
+
+// noRoom are the errors of a machine, this one, that has no more room for connections.
+var noRoom = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
 
 // inTransit classifies an error of the transport. It is zero for any other error.
 func inTransit(err error) transit {
+	var own *Ours
 	switch {
 	case err == nil:
 		return transit{}
+	case errors.As(err, &own):
+		return transit{word: own.Word, ours: true}
+	case slices.ContainsFunc(noRoom, func(e error) bool { return errors.Is(err, e) }):
+		return transit{word: "no room", ours: true}
 	case errors.Is(err, transport.ErrIdle):
 		return transit{word: "stalled", amid: "stalled mid-body"}
 	case errors.Is(err, transport.ErrDrip):
@@ -108,9 +150,11 @@ func inTransit(err error) transit {
 	case errors.Is(err, transport.ErrRedirects):
 		return transit{word: "redirects", always: "redirected in circles"}
 	case errors.Is(err, transport.ErrPrivate):
-		return transit{word: "private", always: "redirected to a private address"}
+		return transit{word: "private", always: "redirected to a private address", ours: true} // by a rule of ours
+	case errors.Is(err, transport.ErrDowngrade):
+		return transit{word: "downgrade", always: "redirected from https to http", ours: true}
 	case errors.Is(err, context.Canceled): // nobody waits for it any more
-		return transit{word: "abandoned"}
+		return transit{word: "abandoned", ours: true}
 	case strings.Contains(err.Error(), "server response headers exceeded"): // net/http has no type for it
 		return transit{word: "fields", always: "answered with too long a header"}
 	}

@@ -24,7 +24,12 @@ func TestBlame(t *testing.T) {
 	}{
 		{"none", nil, "error", "", ""},
 		{"503", &transport.StatusError{Status: 503}, "503", "not answered", "answered 503"},
+		{"a loop", &transport.StatusError{Status: 508}, "508", "not answered", ""},
 		{"404", &transport.StatusError{Status: 404}, "404", "not answered", ""},
+		{"400", &transport.StatusError{Status: 400}, "400", "not answered", ""},
+		{"408", &transport.StatusError{Status: 408}, "408", "not answered", ""},
+		{"429", &transport.StatusError{Status: 429}, "429", "not answered", ""},
+		{"204", &transport.StatusError{Status: 204}, "204", "not answered", ""},
 		{"stalled", transport.ErrIdle, "stalled", "not answered", "stalled mid-body"},
 		{"drips", transport.ErrDrip, "drip", "not answered", ""},
 		{"late", transport.ErrLate, "timeout", "not answered in time", "cut mid-body"},
@@ -34,20 +39,25 @@ func TestBlame(t *testing.T) {
 		{"reset", syscall.ECONNRESET, "cut", "cut off before an answer", "cut mid-body"},
 		{"cut", io.ErrUnexpectedEOF, "cut", "cut off before an answer", "cut mid-body"},
 		{"redirected for ever", transport.ErrRedirects, "redirects", "redirected in circles", "redirected in circles"},
-		{"redirected inside", transport.ErrPrivate, "private", "redirected to a private address", "redirected to a private address"},
+		{"redirected inside, which we refuse", transport.ErrPrivate, "private", "", ""},
+		{"redirected out of TLS, which we refuse", transport.ErrDowngrade, "downgrade", "", ""},
+		{"too many files are open here", syscall.EMFILE, "no room", "", ""},
 		{"too long a header", errors.New("net/http: server response headers exceeded 65536 bytes; aborted"), "fields", "answered with too long a header", "answered with too long a header"},
 		{"wrong", own, "digest", "not answered", "answered with a wrong file"},
+		{"wrong again", &Ours{Word: "digest", Err: own}, "digest", "", ""},
 		{"cut, and so unusable", fmt.Errorf("%w: %w", own, io.ErrUnexpectedEOF), "cut", "cut off before an answer", "cut mid-body"},
+		{"the disk is full", &Ours{Word: "unwanted", Err: syscall.ENOSPC}, "unwanted", "", ""},
+		{"a client of ours was cut", &Ours{Word: "unwanted", Err: io.ErrUnexpectedEOF}, "unwanted", "", ""},
 		{"lags", lags, "older", "not answered", ""},
-		{"abandoned by its client", context.Canceled, "abandoned", "not answered", ""},
-		{"abandoned while it was read", fmt.Errorf("%w: %w", own, context.Canceled), "abandoned", "not answered", ""},
+		{"abandoned by its client", context.Canceled, "abandoned", "", ""},
+		{"abandoned while it was read", fmt.Errorf("%w: %w", own, context.Canceled), "abandoned", "", ""},
 		{"odd", errors.New("odd"), "error", "not answered", ""},
 	} {
 		wrapped := tt.err
 		if wrapped != nil {
 			wrapped = fmt.Errorf("cannot fetch: %w", tt.err)
 			b := Unanswered(wrapped)
-			if always := tt.unanswered == tt.answered; b.Word != tt.word || b.Did != tt.unanswered || b.Unanswered == always || !b.Guilty() || !errors.Is(b, tt.err) {
+			if always := tt.unanswered == tt.answered; b.Word != tt.word || b.Did != tt.unanswered || b.Unanswered == always || b.Guilty() == (tt.unanswered == "") || !errors.Is(b, tt.err) {
 				t.Errorf("%s, unanswered: %+v", tt.name, b)
 			}
 		}

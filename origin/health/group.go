@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -80,6 +79,17 @@ type Master struct {
 	Spare   bool
 	Client  *http.Client // follows redirects
 	*host
+}
+
+// Role is the master's word in the configuration.
+func (m *Master) Role() string {
+	switch {
+	case m.Primary:
+		return "primary"
+	case m.Spare:
+		return "spare"
+	}
+	return "replica"
 }
 
 // Name is the master's URL without a password, for logs and metrics.
@@ -221,14 +231,11 @@ func (g *Group) Outage(now time.Time) time.Duration {
 	return max(0, time.Duration(now.UnixNano()-at))
 }
 
-// Reasons says of each master why it is not asked.
-func (g *Group) Reasons() (all []error) {
+// Reason says why a master is not asked.
+func (g *Group) Reason(m *Master) OutError {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, m := range g.masters {
-		all = append(all, errors.New(m.name+": "+m.reason()))
-	}
-	return all
+	return OutError{m.reason()}
 }
 
 // Acquire takes a place for a request of a class at a master, and waits up to
@@ -243,12 +250,13 @@ func (g *Group) Release(m *Master, c Class) { m.limiters[c].release(g.limit(m, c
 // Began says that a master has begun to answer a request of a class.
 func (g *Group) Began(m *Master, c Class) { m.limiters[c].began(g.limit(m, c)) }
 
-// limit is how many requests of a class a master may have now. In an outage Enter bounds
-// them, and those that hang from before must not keep it from being tried.
+// limit is how many requests of a class a master may have now. One that comes back has few
+// while another one can take the rest, and all where none can: to be refused there is to
+// get no answer. In an outage Enter bounds them.
 func (g *Group) limit(m *Master, c Class) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.down.IsZero() {
+	if !slices.ContainsFunc(g.masters, func(o *Master) bool { return o != m && g.trusted(o) }) {
 		return maxConcurrent[c]
 	}
 	return max(leastWidth, int(float64(maxConcurrent[c])*m.share(time.Now())))

@@ -365,7 +365,7 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 		if got := g.Outage(time.Now()); got != 7*time.Second {
 			t.Errorf("in an outage for %v; want 7s", got)
 		}
-		if why := errors.Join(g.Reasons()...); !g.Down() || !strings.Contains(why.Error(), "https://b.example: 1 probe of /-/ping answered 503") {
+		if why := g.Reason(g.masters[1]); !g.Down() || !strings.Contains(why.Error(), "1 probe of /-/ping answered 503") {
 			t.Errorf("down %v, because %v", g.Down(), why)
 		}
 		g.recordProbe(g.masters[1], "/-/ping", nil)
@@ -426,6 +426,19 @@ func TestShareGrowsWithTime(t *testing.T) {
 				t.Errorf("%d requests at a share of %v", room, g.state("a").Share)
 			}
 			<-time.After(slowStart / 2)
+		}
+		// Where no other master can take the rest it has all.
+		<-time.After(time.Minute)
+		for range inARow {
+			g.Failed(g.Primary(), unanswered)
+		}
+		<-time.After(shortBackoff)
+		if g.order(); g.limit(g.Primary(), ForFiles) == 256 {
+			t.Error("one that comes back has all at once")
+		}
+		g.Drain("b.example", true)
+		if room := g.limit(g.Primary(), ForFiles); g.state("a").State != "recovering" || room != 256 {
+			t.Errorf("the only one has %d", room)
 		}
 		if want := []float64{0.1, 0.55, 1, 1}; !slices.Equal(got, want) {
 			t.Errorf("shares %v; want %v", got, want)

@@ -235,9 +235,16 @@ func (g *Group) canEject(m *Master) bool {
 	return others > 0 && gone <= max(1, len(g.masters)/2)
 }
 
-// Failed notes that a request to a master failed, by the master's fault.
+// Failed notes that a request to a master failed, if that was the master's fault.
 func (g *Group) Failed(m *Master, f *Blame) {
+	if !f.Guilty() {
+		return
+	}
 	g.update(func(now time.Time) {
+		if f.Unsure {
+			m.probeNow()
+			return
+		}
 		m.row++
 		m.alike++
 		if !f.alike(&m.last) {

@@ -74,7 +74,13 @@ type Route struct {
 	// that the response may name packages that the site withholds: see [Redactor].
 	Strips, Filters bool
 
-	// Invalidates lists the stored responses that a successful write makes stale.
+	// Links are the URLs in a JSON response that passes which the client's program
+	// follows, as JSON pointers in which "*" is any part: "/urls/next". Those of the
+	// master that answers are given at the site's own URL, where they can be asked for
+	// there. URLs for a person's browser are not among them.
+	Links []string
+
+	// Invalidates lists the stored responses that a write makes stale.
 	Invalidates []Invalidation
 
 	// Reply answers a request that never reaches a master.

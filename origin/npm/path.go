@@ -68,11 +68,13 @@ func checkPath(p string) fault {
 			return fault{http.StatusBadRequest, "the path has a control byte"}
 		case c == '\\':
 			return fault{http.StatusBadRequest, "the path has a backslash"}
-		case c == '/': // escaped: a separator all the same to a careless reader
+		case c == '/' || c == ';': // escaped: a separator all the same to a careless reader, which may take ..; for ..
 			if dots == 1 || dots == 2 {
 				return fault{http.StatusBadRequest, "the path has a dot segment"}
 			}
-			dots = 0
+			if dots = -1; c == '/' {
+				dots = 0
+			}
 		case c == '.' && dots >= 0:
 			dots++
 		default:
@@ -175,32 +177,6 @@ func canonical(path string) string {
 		b.WriteString(escape(unescape(segment)))
 	}
 	return b.String()
-}
-
-// cleanQuery makes a raw query safe to send on. Backslashes and bytes outside
-// ASCII are escaped; bytes that could end the request line or the query are refused.
-func cleanQuery(q string) (clean string, ok bool) {
-	unsafe := 0
-	for i := range len(q) {
-		switch c := q[i]; {
-		case c <= ' ' || c == 0x7f || c == '#':
-			return "", false
-		case c >= utf8.RuneSelf || c == '\\':
-			unsafe++
-		}
-	}
-	if unsafe == 0 {
-		return q, true
-	}
-	b := make([]byte, 0, len(q)+2*unsafe)
-	for i := range len(q) {
-		if c := q[i]; c >= utf8.RuneSelf || c == '\\' {
-			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
-		} else {
-			b = append(b, c)
-		}
-	}
-	return string(b), true
 }
 
 // hasParameter reports whether a raw query names a parameter, with or without a

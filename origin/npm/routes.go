@@ -247,19 +247,37 @@ func packagePath(n name, rest string) string {
 
 // pass sends a request on, with its query.
 func pass(r kind.Request, class kind.Class, what, path string) kind.Route {
-	query, ok := cleanQuery(r.Query)
+	query, ok := kind.CleanQuery(r.Query)
 	if !ok {
 		return refuse(r, fault{http.StatusBadRequest, "the query has a byte that must be escaped"})
 	}
 	if query != "" {
 		path += "?" + query
 	}
-	route := kind.Route{Class: class, Endpoint: what, Path: path}
+	route := kind.Route{Class: class, Endpoint: what, Path: path, Links: linksOf(what)}
 	if scopes := mentioned(path); len(scopes) > 0 {
 		route.Scope, route.OtherScopes = scopes[0], scopes[1:]
 	}
 	return route
 }
+
+// linksOf are the URLs that clients follow in the responses of an endpoint. Any request
+// to the primary may be answered 401 with two: authUrl, for a browser, and doneUrl, which
+// the client asks until the person there is done. A login has doneUrl too.
+func linksOf(endpoint string) []string {
+	switch endpoint {
+	case "audit", "search": // no client follows a URL in one
+		return nil
+	case "tokens":
+		return listLinks
+	}
+	return doneLinks
+}
+
+var (
+	doneLinks = []string{"/doneUrl"}
+	listLinks = []string{"/doneUrl", "/urls/next", "/urls/prev"}
+)
 
 func refuse(r kind.Request, f fault) kind.Route {
 	return kind.Route{

@@ -2,6 +2,8 @@ package origintest
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -24,7 +26,7 @@ const PublicBase = "https://edge.example/npm"
 // Patient waits far longer than any test: where a time limit is the subject, the
 // test sets it.
 func Patient() transport.Timeouts {
-	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute}
+	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute, Write: time.Minute}
 }
 
 // Two are two sample masters that share a store.
@@ -85,7 +87,11 @@ func Download(t *testing.T, url string) []byte {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	body := make([]byte, max(resp.ContentLength, 0))
+	_, err = io.ReadFull(resp.Body, body)
+	if resp.ContentLength < 0 {
+		body, err = io.ReadAll(resp.Body)
+	}
 	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("GET %s: %d, %v", url, resp.StatusCode, err)
 	}
@@ -128,6 +134,9 @@ type Part struct {
 func (r *Recorder) Respond(status int, h http.Header, size int64) error {
 	r.Responds++
 	r.Status, r.Header, r.Size = status, h, size
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Body = make([]byte, 0, min(max(size, 0), 8<<20))
 	return r.Refuse
 }
 
@@ -234,17 +243,24 @@ const LargeTarball = "/large/-/large-1.0.0.tgz"
 // first byte goes out, and returns the tarball.
 func (w *Two) AddLarge(t *testing.T) []byte {
 	t.Helper()
-	const small = 1 << 20
-	err := w.Store.AddPackage("large", sample.Version{
-		Number: "1.0.0", Files: map[string][]byte{"data.bin": tarball.Noise("large", 3*small)},
-	})
+	file, err := large()
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := Download(t, w.AURL+LargeTarball)
-	if len(file) <= small {
-		t.Fatalf("%d bytes are not large", len(file))
+	doc := fmt.Appendf(nil, `{"name":"large","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"large","version":"1.0.0",`+
+		`"dist":{"integrity":%q,"shasum":%q,"tarball":"https://registry.example%s"}}}}`,
+		tarball.Integrity(file), tarball.Shasum(file), LargeTarball)
+	if err := errors.Join(w.Store.AddPackument(doc), w.Store.AddFile(LargeTarball, file, nil)); err != nil {
+		t.Fatal(err)
 	}
-	w.A.Forget()
 	return file
 }
+
+// large is the tarball that AddLarge adds. It is packed once: under the race detector that
+// takes longer than most tests that need it.
+var large = sync.OnceValues(func() ([]byte, error) {
+	return tarball.Pack(map[string][]byte{
+		"package.json": []byte(`{"name":"large","version":"1.0.0"}`),
+		"data.bin":     tarball.Noise("large", 3<<20),
+	})
+})

@@ -12,8 +12,8 @@ import (
 
 // badCopies remember which master sent a wrong file, to ask it last for that file.
 // Of several masters that did, the one that has had longest to mend it is asked
-// first, so that each has its turn. Nothing else is held against them: one bad copy
-// says little of the rest.
+// first, so that each has its turn. Only the first time it counts against a master's
+// health: the registry itself may have a broken file, and a client asks for it again.
 type badCopies struct {
 	some atomic.Bool // false while there never was one
 
@@ -34,11 +34,14 @@ func newBadCopies() *badCopies {
 	return &badCopies{sent: recent.New[copyOf, struct{}](maxBadCopies, badFor)}
 }
 
-func (b *badCopies) add(m *health.Master, key string, now time.Time) {
+// add notes a bad copy, and says whether none was known.
+func (b *badCopies) add(m *health.Master, key string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	_, _, known := b.sent.Get(copyOf{m.Name(), key}, now)
 	b.sent.Put(copyOf{m.Name(), key}, struct{}{}, now)
 	b.some.Store(true)
+	return !known
 }
 
 // moveLast moves the masters with a bad copy of a key to the end of an order, the

@@ -2,9 +2,13 @@ package pool
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
@@ -21,8 +25,12 @@ import (
 // knows whether its write may be repeated. It goes there even while the primary
 // is out, for there is no other way to find that a write works again; but not
 // while an operator has drained it. A PassAny without a body moves on to the
-// next master when one does not answer, and fails at once in an outage. A body
-// that stalls for the idle time, either way, is given up.
+// next master when one does not answer, and fails at once in an outage. All
+// others are waited for as long as transport.Timeouts.Write says, for no other
+// master can answer them. A response that stalls for the idle time is given up.
+//
+// The error is an [Unavailable], which says whether a master has the request. It
+// wraps ErrRequest where the request itself is at fault.
 func (p *Pool) Pass(r kind.Route) http.RoundTripper { return passage{p, r} }
 
 type passage struct {
@@ -31,7 +39,7 @@ type passage struct {
 }
 
 func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	candidates, usable := []*health.Master{p.Primary()}, 1
+	candidates, usable, send := []*health.Master{p.Primary()}, 1, p.transport.RoundTripAlone
 	if p.route.Class == kind.PassAny {
 		leave, ok := p.Enter(health.ForPass)
 		if !ok {
@@ -43,6 +51,8 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 		}
 		if req.Body != nil && req.Body != http.NoBody {
 			candidates = candidates[:1]
+		} else {
+			send = p.transport.RoundTrip
 		}
 	} else if p.Drained(p.Primary()) {
 		return nil, &Unavailable{Tried: []error{ErrDrained}}
@@ -58,11 +68,17 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 			u.Tried = append(u.Tried, errBudget)
 			break
 		}
-		resp, err := p.pass(req, m)
+		begun := time.Now()
+		resp, sent, err := p.pass(req, m, send)
 		if err == nil {
 			return resp, nil
 		}
-		u.add(m, err)
+		t := &Trial{Name: m.Name(), Role: m.Role(), Took: time.Since(begun), Err: err}
+		u.add(t)
+		if !errors.Is(err, ErrRequest) && !errors.Is(err, health.ErrBusy) && req.Context().Err() == nil {
+			p.complain(p.route, t)
+		}
+		u.Sent = u.Sent || sent
 		if req.Context().Err() != nil {
 			break
 		}
@@ -70,47 +86,101 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	return nil, u
 }
 
-func (p passage) pass(req *http.Request, m *health.Master) (*http.Response, error) {
+// pass sends a request to one master, and says whether that may have it.
+func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http.Response, sent bool, err error) {
 	target, err := req.URL.Parse(m.URL(p.route.Path))
 	if err != nil {
-		return nil, err
+		return nil, false, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	if err := p.Acquire(req.Context(), m, health.ForPass, p.cfg.Timeouts.FirstByte); err != nil {
 		p.Observe(m, "busy")
-		return nil, err
+		return nil, false, err
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	end := sync.OnceFunc(func() { p.Release(m, health.ForPass); cancel(nil) })
-	out := req.Clone(ctx)
+	var w wire
+	out := req.Clone(w.trace(ctx))
 	out.URL, out.Host = target, target.Host
-	if out.Body != nil && out.Body != http.NoBody {
-		out.Body = p.transport.TakenBody(out.Body, cancel)
+	if len(p.route.Links) > 0 {
+		out.Header["Accept-Encoding"] = []string{acceptedCoding(req.Header)}
 	}
-	resp, err := p.transport.RoundTrip(out)
+	if out.Body != nil && out.Body != http.NoBody {
+		out.Body = p.transport.TakenBody(&clientBody{out.Body, &w}, cancel)
+	}
+	resp, err := send(out)
 	if err != nil {
+		defer end()
 		if cause := context.Cause(ctx); cause == transport.ErrUntaken {
 			err = cause
 		}
-		end()
-		blame := health.Unanswered(err)
-		p.Observe(m, blame.Word)
-		if req.Context().Err() == nil {
-			p.Failed(m, blame)
-		}
-		return nil, err
+		return nil, w.sent.Load(), p.failed(req, m, &w, err)
 	}
 	p.Observe(m, "pass")
 	if resp.StatusCode < 500 {
 		p.Answered(m, health.ForPass)
 		p.Began(m, health.ForPass)
+	} else {
+		p.complain(p.route, &Trial{Name: m.Name(), Role: m.Role(), Answered: true, Err: &transport.StatusError{Status: resp.StatusCode}})
 	}
 	transport.Localize(resp.Header, target, m.Base, p.cfg.PublicBase)
 	if _, both := resp.Body.(io.Writer); both { // an upgraded connection is its client's
 		end()
-		return resp, nil
+		return resp, true, nil
 	}
-	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p.Pool, m, end}
-	return resp, nil
+	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p, m, end}
+	p.links(resp, target, m.Base)
+	return resp, true, nil
+}
+
+// failed finds the cause of a request that got no response: its client or the master.
+func (p passage) failed(req *http.Request, m *health.Master, w *wire, err error) error {
+	fault := w.fault.Load()
+	switch {
+	case fault != nil:
+		p.Observe(m, "client")
+		return fmt.Errorf("%w: %w", ErrRequest, *fault)
+	case req.Context().Err() != nil:
+		p.Observe(m, "abandoned")
+		return err
+	case !w.valid.Load(): // it cannot be sent to any master
+		p.Observe(m, "client")
+		return fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	blame := health.Passed(err, w.sent.Load())
+	p.Observe(m, blame.Word)
+	p.Failed(m, blame)
+	return err
+}
+
+// sender sends a request.
+type sender func(*http.Request) (*http.Response, error)
+
+// wire is how far a request has come on its way from a client to a master.
+type wire struct {
+	valid atomic.Bool           // a connection was asked for, which net/http does for a sound request
+	sent  atomic.Bool           // there was one: the master may have the request
+	fault atomic.Pointer[error] // why the rest of the body does not come from the client
+}
+
+func (w *wire) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { w.valid.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { w.sent.Store(true) },
+	})
+}
+
+// clientBody tells a wire of a body that does not come whole.
+type clientBody struct {
+	io.ReadCloser
+	wire *wire
+}
+
+func (b *clientBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && err != http.ErrBodyReadAfterClose { // the last is net/http's own doing
+		b.wire.fault.Store(&err)
+	}
+	return n, err
 }
 
 // placedBody gives its place at a master back when it is closed, and tells of a
@@ -118,7 +188,7 @@ func (p passage) pass(req *http.Request, m *health.Master) (*http.Response, erro
 type placedBody struct {
 	io.ReadCloser
 	ctx    context.Context
-	pool   *Pool
+	pass   passage
 	master *health.Master
 	end    func()
 }
@@ -134,10 +204,11 @@ func (b *placedBody) Read(p []byte) (int, error) {
 	case cause != nil:
 		return n, err // the client has left
 	}
-	blame := health.Answered(err)
-	b.pool.Observe(b.master, blame.Word)
+	blame := health.Broken(err)
+	b.pass.Observe(b.master, blame.Word)
 	if blame.Guilty() {
-		b.pool.Failed(b.master, blame)
+		b.pass.Failed(b.master, blame)
+		b.pass.complain(b.pass.route, &Trial{Name: b.master.Name(), Role: b.master.Role(), Answered: true, Err: err})
 	}
 	return n, err
 }

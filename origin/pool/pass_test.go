@@ -99,7 +99,7 @@ func TestWriteGoesToThePrimary(t *testing.T) {
 // Only the client knows whether its write may be repeated.
 func TestWriteIsNeverSentTwice(t *testing.T) {
 	short := origintest.Patient()
-	short.FirstByte = 50 * time.Millisecond
+	short.Write = 50 * time.Millisecond
 	for _, tt := range []struct {
 		name   string
 		method string
@@ -239,7 +239,7 @@ func TestPassEndsWithItsClient(t *testing.T) {
 // end as if it were whole.
 func TestPassGivesUpWhatStalls(t *testing.T) {
 	short := origintest.Patient()
-	short.Idle = 100 * time.Millisecond
+	short.Idle, short.Write = 100*time.Millisecond, 100*time.Millisecond
 	for name, tt := range map[string]struct {
 		fault  faults.Fault
 		report string
@@ -317,5 +317,94 @@ func TestPassGivesItsPlaceBack(t *testing.T) {
 		if m.InFlight != 0 || m.Waiting != 0 {
 			t.Errorf("%d places are taken at %s", m.InFlight, m.URL)
 		}
+	}
+}
+
+// Nothing else can answer a write, a login or an audit: it is waited for beyond the
+// time after which another master would be asked.
+func TestAWriteIsWaitedFor(t *testing.T) {
+	short := origintest.Patient()
+	short.FirstByte = 20 * time.Millisecond
+	for _, tt := range []struct{ name, method, path, body string }{
+		{"a publish", "PUT", "/edge-mine", `{"name":"edge-mine"}`},
+		{"a login", "PUT", login, aLogin},
+		{"an audit", "POST", "/-/npm/v1/security/advisories/bulk", `{"edge-sample-words":["1.0.0"]}`},
+		{"a read that the primary alone can answer", "GET", "/edge-sample-words?write=true", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := origintest.NewTwo(t)
+			b := newBehind(t, w.URLs, short)
+			gate := faults.NewGate()
+			w.A.Break(faults.Any, faults.Hold(gate))
+			time.AfterFunc(5*short.FirstByte, gate.Open)
+			resp, _, err := b.send(t, tt.method, tt.path, tt.body)
+			if err != nil || resp.StatusCode >= 500 || w.A.Count(faults.Any) != 1 || w.B.Count(faults.Any) != 0 {
+				t.Errorf("%+v, %v", resp, err)
+			}
+		})
+	}
+}
+
+// broken is the body of a client that breaks off.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
+// The request of a client counts against no master, however the master takes it. Only
+// where there was no connection at all is the fault the master's alone.
+func TestAClientCannotPutAMasterOut(t *testing.T) {
+	short := origintest.Patient()
+	short.Write = 30 * time.Millisecond
+	malformed := errors.New("invalid byte in chunk length")
+	for _, tt := range []struct {
+		name    string
+		body    io.Reader
+		field   string
+		fault   []faults.Fault
+		report  string
+		client  bool // it is the request that is at fault
+		sent    bool
+		refuses bool
+	}{
+		{name: "a malformed chunk", body: broken{malformed}, report: "A client", client: true, sent: true},
+		{name: "a body that is cut", body: io.MultiReader(strings.NewReader("{"), broken{io.ErrUnexpectedEOF}), report: "A client", client: true, sent: true},
+		{name: "a field that cannot be sent", field: "a\x00b", report: "A client", client: true},
+		{name: "a request that the master breaks off", body: strings.NewReader("{}"), fault: []faults.Fault{faults.Drop()}, report: "A cut", sent: true},
+		{name: "a request that the master hangs at", body: strings.NewReader("{}"), fault: []faults.Fault{faults.Hang()}, report: "A timeout", sent: true},
+		{name: "no connection", refuses: true, report: "A refused"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := origintest.NewTwo(t)
+			b := newBehind(t, w.URLs, short)
+			if tt.fault != nil {
+				w.A.Break(faults.Any, tt.fault...)
+			}
+			if tt.refuses {
+				w.AServer.Refuse()
+			}
+			for range 2 * inARow {
+				req, err := http.NewRequestWithContext(t.Context(), "PUT", "http://edge.example/n", tt.body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tt.field != "" {
+					req.Header["X"] = []string{tt.field}
+				}
+				_, err = b.Pass(b.kind.Route(kind.Request{Method: "PUT", Path: "/n", Header: req.Header})).RoundTrip(req)
+				if u := isUnavailable(t, err); errors.Is(err, ErrRequest) != tt.client || u.Sent != tt.sent {
+					t.Fatalf("%v, sent: %t", err, u.Sent)
+				}
+			}
+			if got := b.reported()[0]; got != tt.report {
+				t.Errorf("reports %s; want %s", got, tt.report)
+			}
+			want := "healthy"
+			if tt.refuses {
+				want = "out"
+			}
+			if got := b.Status().Masters[0].State; got != want {
+				t.Errorf("the master is %s", got)
+			}
+		})
 	}
 }

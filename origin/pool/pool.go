@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"pkgedge/origin/health"
@@ -22,6 +24,11 @@ type Config struct {
 	// "refused", …: a small set. It may be nil.
 	Observe func(master, result string)
 
+	// Passes says whether a request for a path with its query, below the public base,
+	// comes to this pool and is answered by a master: a master's URL is given at the
+	// public base only then. nil is for none.
+	Passes func(path string) bool
+
 	// LatencyFloor is the time to a first byte below which masters count as
 	// equally near, and share the reads evenly; 0 for 10 ms.
 	LatencyFloor time.Duration
@@ -33,8 +40,9 @@ const latencyFloor = 10 * time.Millisecond
 // concurrent use.
 type Pool struct {
 	*health.Group
-	cfg       Config
-	transport *transport.Transport
+	cfg        Config
+	transport  *transport.Transport
+	complaints complaints
 
 	*memory
 }
@@ -77,8 +85,11 @@ func (p *Pool) Close() {
 // Writes are the writes of late to the site.
 func (p *Pool) Writes() *RecentWrites { return p.cfg.Writes }
 
-// BadCopy notes that a master sent a wrong copy of a file, or broke off.
-func (p *Pool) BadCopy(m *health.Master, key string) { p.badCopies.add(m, key, time.Now()) }
+// BadCopy notes that a master sent a wrong copy of a file, or broke off. It says whether
+// that is new.
+func (p *Pool) BadCopy(m *health.Master, key string) bool {
+	return p.badCopies.add(m, key, time.Now())
+}
 
 // Status describes the masters.
 func (p *Pool) Status() health.PoolStatus {
@@ -87,7 +98,25 @@ func (p *Pool) Status() health.PoolStatus {
 	return s
 }
 
+// Verdict is the caller's judgement of a response.
+type Verdict uint8
+
+const (
+	Accepted Verdict = iota // the fetch is over
+	Next                    // ask another master
+	Absent                  // as Next, for this master has no such thing: it did answer
+)
+
+// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
+// are answers. An error with Accepted means that something has been released
+// already, and that the fetch has failed.
+type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
+
 // refusal is the error where there is no master to ask.
 func (p *Pool) refusal() error {
-	return &Unavailable{Tried: append([]error{ErrOutage}, p.Reasons()...)}
+	u := &Unavailable{Tried: []error{ErrOutage}}
+	for _, m := range p.Masters() {
+		u.Tried = append(u.Tried, &Trial{Name: m.Name(), Role: m.Role(), Err: p.Reason(m)})
+	}
+	return u
 }

@@ -16,20 +16,6 @@ import (
 	"pkgedge/origin/transport"
 )
 
-// Verdict is the caller's judgement of a response.
-type Verdict uint8
-
-const (
-	Accepted Verdict = iota // the fetch is over
-	Next                    // ask another master
-	Absent                  // as Next, for this master has no such thing: it did answer
-)
-
-// Use judges a response whose status has been looked at: 2xx, 304 and the 4xx that
-// are answers. An error with Accepted means that something has been released
-// already, and that the fetch has failed.
-type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
-
 // Each asks masters until use accepts a response.
 //
 // A master is asked when the one before it has failed, and for metadata also
@@ -40,6 +26,9 @@ type Use func(context.Context, *health.Master, *http.Response) (Verdict, error)
 // In an outage one request of a class at a time is sent to the masters all the same,
 // to each in turn. The others fail at once.
 func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
+	if !p.Down() {
+		return p.each(ctx, req, use)
+	}
 	leave, ok := p.Enter(health.ClassOf(req.Route))
 	if !ok {
 		return p.refusal()
@@ -85,7 +74,7 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := r.goOn(got.Master, verdict, err); err != nil {
+			if err := r.goOn(got, verdict, err); err != nil {
 				return err
 			}
 		}
@@ -93,8 +82,8 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 }
 
 // goOn asks the next master after one has failed. The error is final.
-func (r *race) goOn(failed *health.Master, verdict Verdict, err error) error {
-	r.failure.add(failed, err)
+func (r *race) goOn(failed *reply, verdict Verdict, err error) error {
+	r.failure.add(failed.trial(err))
 	busy := errors.Is(err, health.ErrBusy) // so that the next request is no second one
 	switch outage := r.usable == 0; {
 	case verdict == Absent:
@@ -253,6 +242,7 @@ type reply struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	resp   *http.Response
+	took   time.Duration // until the response's fields were there, or an error
 	slow   bool
 	size   int64 // bytes of the body so far
 	err    error
@@ -282,6 +272,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		r.err = transport.ErrLate
 	}
 	took := time.Since(begun)
+	r.took = took
 	switch {
 	case r.err == nil:
 		if !transport.Failure(r.resp.StatusCode) {
@@ -296,7 +287,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 				p.Observe(m, word)
 			}
 		}
-		r.resp.Body = &countedBody{p.transport.IdleBody(r.resp.Body, r.cancel), &r.size}
+		r.resp.Body = &countedBody{p.bounded(r), &r.size}
 	case context.Cause(ctx) == errOutrun && !later:
 		m.Took(took)
 		p.Observe(m, "outrun")
@@ -308,8 +299,21 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		blame := health.Unanswered(r.err)
 		p.Observe(m, blame.Word)
 		p.Failed(m, blame)
+		p.complain(req.Route, r.trial(r.err))
 	}
 	return r
+}
+
+// bounded is the body of a response, with its waits bounded.
+func (p *Pool) bounded(r *reply) io.ReadCloser {
+	if r.req.Route.Transparent {
+		return p.transport.IdleBody(r.resp.Body, r.cancel)
+	}
+	size := r.resp.ContentLength
+	if size < 0 { // not known
+		size = math.MaxInt64
+	}
+	return p.transport.EagerBody(r.resp.Body, size <= r.req.Whole, r.cancel)
 }
 
 // judge looks at the status, lets use judge the rest, and records the result in the
@@ -331,8 +335,11 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	}
 	result, blame := strconv.Itoa(r.resp.StatusCode), (*health.Blame)(nil)
 	if err != nil {
-		if cause := context.Cause(r.ctx); cause == transport.ErrIdle || cause == transport.ErrLate {
+		switch cause := context.Cause(r.ctx); {
+		case cause == transport.ErrIdle, cause == transport.ErrLate:
 			err = cause
+		case cause != nil: // it ended while the response was read
+			err = &health.Ours{Word: "abandoned", Err: err}
 		}
 		blame = health.Answered(err)
 		result = blame.Word
@@ -341,6 +348,7 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	switch {
 	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
+		r.pool.complain(r.req.Route, r.trial(err))
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
@@ -353,6 +361,11 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	return verdict, err
 }
 
+// trial is the reply as one that was in vain.
+func (r *reply) trial(err error) *Trial {
+	return &Trial{r.Name(), r.Role(), r.resp != nil, r.took, err}
+}
+
 // close releases the response and the place at the master.
 func (r *reply) close() {
 	if r.resp != nil {
@@ -362,18 +375,6 @@ func (r *reply) close() {
 	if r.inside {
 		r.pool.Release(r.Master, r.class)
 	}
-}
-
-// countedBody counts the bytes that are read.
-type countedBody struct {
-	io.ReadCloser
-	n *int64
-}
-
-func (c *countedBody) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	*c.n += int64(n)
-	return n, err
 }
 
 // budget limits the requests that are sent once more on a mere chance: to a share of all

@@ -30,6 +30,7 @@ type RecentWrites struct {
 // write is one write, and the answers seen since.
 type write struct {
 	at      time.Time     // of the write
+	unknown bool          // its outcome is: it may take effect after the primary has answered a read
 	key     string        // of the document that the primary has given since, "" for none so far
 	summary uint64        // of that document, see sum; 0 where it has none
 	fewer   bool          // it lacks something that was there before: a master that still has it looks newer
@@ -84,9 +85,20 @@ func (s *RecentWrites) Concerns(r kind.Route, now time.Time) bool {
 // masters are tried in passing, by ten reads at most. An answer that one of them
 // gives before the primary has answered is kept for ten seconds.
 func (s *RecentWrites) Add(name string, now time.Time) {
+	s.put(name, &write{at: now, wait: firstTrial})
+}
+
+// AddUnknown says that something of that name may have changed, or may change yet: a
+// write was sent, and no answer tells how it ended. For a minute even the primary's
+// answers are kept for ten seconds.
+func (s *RecentWrites) AddUnknown(name string, now time.Time) {
+	s.put(name, &write{at: now, wait: firstTrial, unknown: true})
+}
+
+func (s *RecentWrites) put(name string, w *write) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.of.Put(name, &write{at: now, wait: firstTrial}, now)
+	s.of.Put(name, w, w.at)
 	s.Some.Store(true)
 }
 
@@ -198,7 +210,8 @@ func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h
 		ofAnother(h)
 	}
 	now := time.Now()
-	if len(s.about(a.Route, now)) == 0 {
+	found := s.about(a.Route, now)
+	if len(found) == 0 {
 		return nil
 	}
 	stored := s.sum(a.Summary)
@@ -208,18 +221,26 @@ func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h
 	}
 	if m.Primary {
 		s.recordPrimary(a.Route, begun, now, answer, fewer)
+		if slices.ContainsFunc(found, func(w write) bool { return w.unknown && now.Sub(w.at) < strictFor }) {
+			keepBriefly(h)
+		}
 		return nil
 	}
 	switch s.judge(a.Route, now, stored, answer) {
 	case uncertain:
-		h.Set("Cache-Control", transport.CacheControl(h, briefly))
-		h.Del("Expires")
-		h.Del("Cdn-Cache-Control")
-		h.Set("Age", relayed)
+		keepBriefly(h)
 	case outdated:
 		return errUnshown
 	}
 	return nil
+}
+
+// keepBriefly shortens the lifetime of an answer.
+func keepBriefly(h http.Header) {
+	h.Set("Cache-Control", transport.CacheControl(h, briefly))
+	h.Del("Expires")
+	h.Del("Cdn-Cache-Control")
+	h.Set("Age", relayed)
 }
 
 // ofAnother marks an answer of another master than the primary like one out of a

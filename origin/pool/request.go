@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -37,6 +38,10 @@ type Request struct {
 	// answer of the primary lives long. The primary is asked first while nobody
 	// waits for it, and the answer of another master is marked with Age.
 	Followed bool
+
+	// Whole is the size up to which nothing of a response is released before all of it is
+	// there.
+	Whole int64
 
 	// List returns the document that lists a file's digest (kind.Kind.Lists), with
 	// renew one that was validated just now. It may be called on any goroutine, and
@@ -124,3 +129,15 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 
 // Observe tells the metrics of something at a master.
 func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), word) }
+
+// countedBody counts the bytes that are read.
+type countedBody struct {
+	io.ReadCloser
+	n *int64
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	*c.n += int64(n)
+	return n, err
+}

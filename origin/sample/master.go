@@ -10,16 +10,17 @@ import (
 	"sync/atomic"
 )
 
-// maxUpload bounds a request's body, in bytes.
+// maxUpload is the most bytes of a request's body.
 const maxUpload = 64 << 20
 
 // Master is one master of the registry: an [http.Handler] over a [Store]. It is
 // safe for concurrent use. Its tarball URLs are below the Host of the request, or below [Server.URL] behind
 // [Master.Start].
 type Master struct {
-	store  *Store
-	prefix string // "" or "/registry"
-	policy string // Cache-Control of metadata
+	store   *Store
+	prefix  string // "" or "/registry"
+	policy  string // Cache-Control of metadata
+	longest int64  // bytes of a request's body
 
 	intercept func(*Exchange) // see Options
 
@@ -43,7 +44,7 @@ type Options struct {
 
 // NewMaster makes a master that serves store.
 func NewMaster(store *Store, o Options) *Master {
-	m := &Master{store: store, policy: cmp.Or(o.CacheControl, "public, max-age=300"), intercept: o.Intercept}
+	m := &Master{store: store, policy: cmp.Or(o.CacheControl, "public, max-age=300"), longest: maxUpload, intercept: o.Intercept}
 	if o.CacheControl == "none" {
 		m.policy = ""
 	}
@@ -78,7 +79,7 @@ func (m *Master) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers below the base URL that documents are to have.
 func (m *Master) serve(w http.ResponseWriter, r *http.Request, base string) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxUpload))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.longest))
 	if err != nil {
 		http.Error(w, "Body too large", http.StatusRequestEntityTooLarge)
 		return

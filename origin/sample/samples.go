@@ -2,6 +2,8 @@ package sample
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 
 	"pkgedge/origin/sample/tarball"
 )
@@ -15,8 +17,22 @@ import (
 //	edge-sample-payload   a tarball of some 300 kB that does not compress
 //	@edge-private/notes   needs a bearer token
 //
-// None has an install script.
+// None has an install script. Each store is its caller's own.
 func Samples() (*Store, error) {
+	all, err := packed()
+	if err != nil {
+		return nil, err
+	}
+	own := *all
+	own.events = slices.Clip(own.events) // two stores must not append to one array
+	s := NewStore()
+	s.content.Store(&own)
+	return s, nil
+}
+
+// packed is the content of a store with the sample packages. It is packed once, since
+// content never changes and its tarballs take longer to make than to serve.
+var packed = sync.OnceValues(func() (*content, error) {
 	s := NewStore()
 	for _, add := range []struct {
 		name     string
@@ -33,8 +49,8 @@ func Samples() (*Store, error) {
 			return nil, err
 		}
 	}
-	return s, nil
-}
+	return s.content.Load(), nil
+})
 
 // source is a package of one file.
 func source(js string) map[string][]byte { return map[string][]byte{"index.js": []byte(js)} }

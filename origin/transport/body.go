@@ -27,6 +27,7 @@ const leastRate = 256
 type idleBody struct {
 	io.ReadCloser
 	idle  time.Duration
+	next  time.Duration // for the next wait
 	timer *time.Timer
 
 	waited time.Duration // since the rate was last looked at
@@ -39,19 +40,39 @@ func (t *Transport) IdleBody(body io.ReadCloser, cancel context.CancelCauseFunc)
 	return newIdleBody(body, t.timeouts.Idle, cancel)
 }
 
+// EagerBody is IdleBody for a response of which nothing is released before its first byte
+// is there, or before it is there as a whole: until then a wait is one for the first byte
+// as a client sees it, and another master may be sooner.
+func (t *Transport) EagerBody(body io.ReadCloser, whole bool, cancel context.CancelCauseFunc) io.ReadCloser {
+	idle := t.timeouts.Idle
+	first := idle
+	if t.timeouts.FirstByte > 0 {
+		first = min(first, t.timeouts.FirstByte)
+	}
+	if whole {
+		idle = first
+	}
+	b := newIdleBody(body, idle, cancel)
+	if idle, ok := b.(*idleBody); ok {
+		idle.next = first
+	}
+	return b
+}
+
 func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {
 	if idle <= 0 {
 		return body
 	}
 	timer := time.AfterFunc(idle, func() { cancel(ErrIdle) })
 	timer.Stop()
-	return &idleBody{ReadCloser: body, idle: idle, timer: timer}
+	return &idleBody{ReadCloser: body, idle: idle, next: idle, timer: timer}
 }
 
 // Read counts only the time that the master lets us wait: the timer stands
 // while we wait for something else, and while our own writers are slow.
 func (b *idleBody) Read(p []byte) (int, error) {
-	b.timer.Reset(b.idle)
+	b.timer.Reset(b.next)
+	b.next = b.idle
 	begun := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
@@ -70,8 +91,9 @@ func (b *idleBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// takenBody ends a request when the master takes none of its body for the idle
-// time. The time in which the client sends nothing does not count.
+// takenBody ends a request when the master takes none of its body for as long as an
+// answer would be waited for. The time in which the client sends nothing does not
+// count.
 type takenBody struct {
 	io.ReadCloser
 	idle  time.Duration
@@ -81,7 +103,7 @@ type takenBody struct {
 // TakenBody bounds the waits for a master to read the body of a request. It calls
 // cancel with ErrUntaken when a wait takes too long.
 func (t *Transport) TakenBody(body io.ReadCloser, cancel context.CancelCauseFunc) io.ReadCloser {
-	return newTakenBody(body, t.timeouts.Idle, cancel)
+	return newTakenBody(body, t.timeouts.Write, cancel)
 }
 
 func newTakenBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCauseFunc) io.ReadCloser {

@@ -48,6 +48,46 @@ func TestIdleTimeIsTheMastersOwn(t *testing.T) {
 	})
 }
 
+// The first bytes of a fetch come as soon as its fields, and so do all bytes that nothing
+// is released without.
+func TestFirstBytesAreWaitedForLess(t *testing.T) {
+	const firstByte, idle = 10 * time.Second, 20 * time.Second
+	for _, tt := range []struct {
+		name   string
+		eager  bool
+		whole  bool
+		before int // bytes that come
+		want   time.Duration
+	}{
+		{"passed", false, false, 0, idle},
+		{"no byte", true, false, 0, firstByte},
+		{"streamed", true, false, 3, idle},
+		{"whole", true, true, 3, firstByte},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			tr := New(Timeouts{FirstByte: firstByte, Idle: idle})
+			from, to := io.Pipe()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			body := tr.IdleBody(from, cancel)
+			if tt.eager {
+				body = tr.EagerBody(from, tt.whole, cancel)
+			}
+			if tt.before > 0 {
+				go to.Write(make([]byte, tt.before))
+				body.Read(make([]byte, 8))
+			}
+			begun := time.Now()
+			context.AfterFunc(ctx, func() { to.Close() })
+			body.Read(make([]byte, 8))
+			if got := time.Since(begun); got != tt.want || context.Cause(ctx) != ErrIdle {
+				t.Errorf("%s: waited %s; want %s", tt.name, got, tt.want)
+			}
+			body.Close()
+		})
+	}
+}
+
 // A body that comes, but at no useful rate, is given up.
 func TestDrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

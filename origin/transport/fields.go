@@ -130,19 +130,29 @@ func Localize(h http.Header, target, base *url.URL, public string) {
 		return // relative to the path below the base, which is the same here
 	}
 	to := target.ResolveReference(l)
-	below, ok := strings.CutPrefix(to.EscapedPath(), basePath(base))
-	if !ok || below != "" && below[0] != '/' || !sameOrigin(to, base) {
+	below, ok := Below(to, base)
+	if !ok {
 		h.Set("Location", to.String())
 		return
 	}
-	rest := url.URL{RawQuery: to.RawQuery, ForceQuery: to.ForceQuery, Fragment: to.Fragment, RawFragment: to.RawFragment}
 	if u, err := url.Parse(public); err == nil && l.Host == "" {
 		// A path stays one, unless it would be read as a host.
 		if path := u.EscapedPath() + below; strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
 			public = u.EscapedPath()
 		}
 	}
-	h.Set("Location", public+below+rest.String())
+	h.Set("Location", public+below)
+}
+
+// Below is the part of a URL that follows a master's base: its path as escaped as it is,
+// its query and its fragment. ok is false for a URL that is not the master's.
+func Below(u, base *url.URL) (below string, ok bool) {
+	path, ok := strings.CutPrefix(u.EscapedPath(), basePath(base))
+	if !ok || path != "" && path[0] != '/' || !sameOrigin(u, base) {
+		return "", false
+	}
+	rest := url.URL{RawQuery: u.RawQuery, ForceQuery: u.ForceQuery, Fragment: u.Fragment, RawFragment: u.RawFragment}
+	return path + rest.String(), true
 }
 
 // Join appends an escaped path to a master's base, which stays as escaped as it is.

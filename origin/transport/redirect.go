@@ -19,6 +19,8 @@ var (
 	ErrRedirects = errors.New("too many redirects")
 	// ErrPrivate is a redirect into a network that the master is not in.
 	ErrPrivate = errors.New("redirect to a private address")
+	// ErrDowngrade is a redirect that leaves TLS.
+	ErrDowngrade = errors.New("redirect from https")
 )
 
 // checkRedirect keeps the fields of the client's request from everybody but the
@@ -29,7 +31,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return ErrRedirects
 	}
 	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return fmt.Errorf("redirect from https to %s", req.URL.Scheme)
+		return fmt.Errorf("%w: %s", ErrDowngrade, req.URL.Scheme)
 	}
 	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
 	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) {

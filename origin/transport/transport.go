@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ type Timeouts struct {
 	Connect   time.Duration // for TCP and for TLS, each
 	FirstByte time.Duration // from the request's last byte to the end of the response's fields
 	Idle      time.Duration // between two reads of a body
+	Write     time.Duration // as FirstByte, for a request that no other master can answer; 0 for the same
 }
 
 // Longest is how long one request may take until its response's fields are there:
@@ -35,12 +37,14 @@ var ErrLate = fmt.Errorf("not answered in time: %w", os.ErrDeadlineExceeded)
 type Transport struct {
 	timeouts  Timeouts
 	direct    *http.Transport           // to masters
+	alone     *http.Transport           // the same, for requests that no other master can answer
 	redirects map[reach]*http.Transport // to the targets of redirects, by where the master is
 }
 
 // New returns a transport. Its connections are its own.
 func New(t Timeouts) *Transport {
-	return &Transport{timeouts: t, direct: newDirect(t), redirects: newGuarded(t)}
+	t.Write = cmp.Or(t.Write, t.FirstByte)
+	return &Transport{timeouts: t, direct: newDirect(t), alone: newAlone(t), redirects: newGuarded(t)}
 }
 
 // Timeouts are those that New was given.
@@ -49,6 +53,12 @@ func (t *Transport) Timeouts() Timeouts { return t.timeouts }
 // RoundTrip sends a request and follows no redirect.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.direct.RoundTrip(req)
+}
+
+// RoundTripAlone sends a request that no other master can answer: to give it up
+// gains its client nothing, and it may have taken effect.
+func (t *Transport) RoundTripAlone(req *http.Request) (*http.Response, error) {
+	return t.alone.RoundTrip(req)
 }
 
 // Client returns a client for the requests to one master. It follows redirects.
@@ -87,6 +97,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 // are closed when their requests end, unless a request begins in between.
 func (t *Transport) CloseIdleConnections() {
 	t.direct.CloseIdleConnections()
+	t.alone.CloseIdleConnections()
 	for _, r := range t.redirects {
 		r.CloseIdleConnections()
 	}
@@ -114,6 +125,16 @@ func newDirect(t Timeouts) *http.Transport {
 		ReadBufferSize:         64 << 10,
 		Protocols:              &protocols,
 	}
+}
+
+// newAlone leaves connections before a server of Node.js closes them, which by default
+// is after five seconds: a request with a body that meets the end of its connection
+// cannot be sent again.
+func newAlone(t Timeouts) *http.Transport {
+	alone := newDirect(t)
+	alone.ResponseHeaderTimeout = t.Write
+	alone.IdleConnTimeout = 4 * time.Second
+	return alone
 }
 
 // AfterLongest cancels a request with ErrLate unless it is stopped in time.

@@ -58,7 +58,7 @@ func (k Kind) Route(r kind.Request) kind.Route {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return refuse(http.StatusMethodNotAllowed, "a shelf can only be read")
-	case title == "" || isFile && (file == "" || strings.Contains(file, "/")) || strings.ContainsAny(r.Path, "%\\?# ") || len(r.Path) > 200 || r.Path[0] != '/':
+	case title == "" || isFile && (file == "" || strings.Contains(file, "/")) || strings.ContainsAny(r.Path, "%\\?#; ") || len(r.Path) > 200 || r.Path[0] != '/':
 		return refuse(http.StatusNotFound, "there is no such book")
 	case strings.ContainsFunc(r.Path, func(c rune) bool { return c < ' ' || c > '~' }) || title == "." || title == ".." || file == "." || file == "..":
 		return refuse(http.StatusBadRequest, "this is no title")

@@ -1,0 +1,32 @@
+package kind
+
+import "unicode/utf8"
+
+const hexDigits = "0123456789ABCDEF"
+
+// CleanQuery makes a raw query safe to send on. Backslashes and bytes outside ASCII are
+// escaped; bytes that could end the request line or the query are refused: a query of
+// HTTP/2 may have spaces, and the rest would be the version of the request to a master.
+func CleanQuery(q string) (clean string, ok bool) {
+	unsafe := 0
+	for i := range len(q) {
+		switch c := q[i]; {
+		case c <= ' ' || c == 0x7f || c == '#':
+			return "", false
+		case c >= utf8.RuneSelf || c == '\\':
+			unsafe++
+		}
+	}
+	if unsafe == 0 {
+		return q, true
+	}
+	b := make([]byte, 0, len(q)+2*unsafe)
+	for i := range len(q) {
+		if c := q[i]; c >= utf8.RuneSelf || c == '\\' {
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b), true
+}
