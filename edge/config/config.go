@@ -68,8 +68,14 @@ type Site struct {
 	Credentials string     // Authorization that the edge itself reads with; "" for none. A secret
 	Authorized  Authorized // treatment of a client's credential
 
-	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
+	MinimumAge MinimumAge    // only for kinds that are Dated
 	Settings   kind.Settings // values of the keys that only this kind has
+}
+
+// MinimumAge is how long ago a version must have been published.
+type MinimumAge struct {
+	For    time.Duration // 0 is any age
+	Exempt []string      // packages, scopes and versions of any age, in the kind's words
 }
 
 // Role is the part of a master in its site.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -72,6 +73,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle sites[0].timeouts.write
 		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.clients sites[0].fresh.override
 		sites[0].stale.while_revalidate sites[0].stale.patience sites[0].stale.if_error sites[0].abbreviated.time
+		sites[0].minimum_age.for sites[0].minimum_age.exempt
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
 		fast_lane log.level log.access`) {
@@ -296,4 +298,23 @@ func mustDecode(t *testing.T, text string) *Config {
 		t.Fatalf("unexpected mistakes:\n%v", mistakes)
 	}
 	return cfg
+}
+
+func TestMinimumAgeIsADurationOrAMapping(t *testing.T) {
+	for text, want := range map[string]MinimumAge{
+		"3d": {For: 72 * time.Hour}, "{ for: 3d }": {For: 72 * time.Hour}, "0s": {},
+		`{ for: 3d, exempt: ["@acme/*", "lodash@4.17.22"] }`: {72 * time.Hour, []string{"@acme/*", "lodash@4.17.22"}},
+	} {
+		cfg := mustDecode(t, "sites: [{ name: npm, minimum_age: "+text+" }]")
+		if got := cfg.Sites[0].MinimumAge; got.For != want.For || !slices.Equal(got.Exempt, want.Exempt) {
+			t.Errorf("%s is %+v; want %+v", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`{ for: 3d, exempt: ["@acme"] }`: `minimum_age.exempt[0]`, `{ exempt: ["n"] }`: "nothing to exempt from", "{ fro: 3d }": "for",
+	} {
+		if _, problems := decodeText("sites: [{ name: npm, minimum_age: "+text+" }]", edgetest.NoEnv); !strings.Contains(fmt.Sprint(problems), want) {
+			t.Errorf("%s: %v; want %s", text, problems, want)
+		}
+	}
 }

@@ -131,8 +131,12 @@ func (s *Stale) patience() string {
 // restrictions returns a label and a text for each key of the kind, and for the
 // minimum age of releases, sorted by label.
 func (s *Site) restrictions() (rows [][2]string) {
-	if s.MinimumAge > 0 {
-		rows = append(rows, [2]string{"releases", fmt.Sprintf("published at least %s ago", formatDuration(s.MinimumAge))})
+	if age := s.MinimumAge; age.For > 0 {
+		text := fmt.Sprintf("published at least %s ago", formatDuration(age.For))
+		if len(age.Exempt) > 0 {
+			text += ", but for " + strings.Join(age.Exempt, ", ")
+		}
+		rows = append(rows, [2]string{"releases", text})
 	}
 	for _, key := range s.Kind.Keys {
 		if values := s.Settings[key.Name]; len(values) > 0 && key.Show != nil {

@@ -79,7 +79,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 	if conf.Changes.URL != nil {
 		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Unclean())
 		fresh := changes.Freshness
-		if conf.MinimumAge > 0 {
+		if conf.MinimumAge.For > 0 {
 			fresh = 0 // releases come of age without a change in the feed
 		}
 		s.Follow(sub, fresh)

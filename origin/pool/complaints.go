@@ -51,6 +51,12 @@ func (c *complaints) admit(about complaint, now time.Time) (more int, ok bool) {
 	return more, true
 }
 
+// worthALine says whether a failure that is held against no master is told all the same, as
+// a 429 is: not where the master lags, which it may, nor where nobody waits any more.
+func worthALine(b *health.Blame) bool {
+	return b.Word != "older" && b.Word != "lost" && b.Word != "abandoned"
+}
+
 // complain has the log tell of a request that a master failed, whether or not another
 // master answered it.
 func (p *Pool) complain(r kind.Route, t *Trial) {

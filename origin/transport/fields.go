@@ -33,6 +33,16 @@ func Forward(to, from http.Header) {
 	}
 }
 
+// ForwardHops copies the fields that tell which way a client's request came: no hop may
+// drop them, and they go to hosts that get nothing else of it.
+func ForwardHops(to, from http.Header) {
+	for _, name := range []string{"Via", "Cdn-Loop"} {
+		if values := from[name]; len(values) > 0 {
+			to[name] = values
+		}
+	}
+}
+
 // connectionFields lists the fields that the sender's Connection names: they
 // concern that connection alone (RFC 9110 section 7.6.1).
 func connectionFields(h http.Header) []string {
@@ -148,7 +158,7 @@ func Localize(h http.Header, target, base *url.URL, public string) {
 // its query and its fragment. ok is false for a URL that is not the master's.
 func Below(u, base *url.URL) (below string, ok bool) {
 	path, ok := strings.CutPrefix(u.EscapedPath(), basePath(base))
-	if !ok || path != "" && path[0] != '/' || !sameOrigin(u, base) {
+	if !ok || path != "" && path[0] != '/' || !SameOrigin(u, base) {
 		return "", false
 	}
 	rest := url.URL{RawQuery: u.RawQuery, ForceQuery: u.ForceQuery, Fragment: u.Fragment, RawFragment: u.RawFragment}
