@@ -14,6 +14,7 @@ import (
 	"pkgedge/edge/conditional"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -266,6 +267,10 @@ func (x *exchange) chargeMiss() {
 
 // cached answers a request whose response may be stored.
 func (x *exchange) cached() {
+	if x.site.Kind.Transparent && origin.TooManyFields(x.r.Header) {
+		x.refuse(cache.Refused, http.StatusRequestHeaderFieldsTooLarge, "the fields of this request are too large")
+		return
+	}
 	q := x.query()
 	a, err := x.Cache.Get(x.r.Context(), q)
 	if err != nil || a.Forward != "" {
