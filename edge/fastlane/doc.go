@@ -5,8 +5,8 @@
 // simple request from a fresh stored response, offers the answer ([Offer]). The lane repeats
 // it to requests with the same [KeyOf], as long as the slow path's [Lookup] says that it would
 // give it again. Every other request goes untouched to net/http. So a law holds, and is
-// tested: an answer of the lane is that of the slow path, but for Age, Date and what is left
-// of lifetimes.
+// tested: an answer of the lane is that of the slow path, but for Age, Date and the rest of
+// lifetimes.
 //
 //   - lane.go: [Lane], which framing.Conn asks for each request
 //   - request.go: the fields that a request may have, and the key
