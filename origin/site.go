@@ -38,6 +38,7 @@ type Config struct {
 	Owns func(path string) bool
 
 	MinimumAge time.Duration // see kind.Options
+	Exempt     []string      // the same
 	Settings   kind.Settings // of the kind's own keys
 
 	// Observe is told how each request to a master ended: "200", "timeout",
@@ -76,7 +77,7 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Kind.New == nil {
 		return nil, fmt.Errorf("no such kind of site: %q", cfg.Kind.Name)
 	}
-	k, err := cfg.Kind.New(kind.Options{PublicBase: cfg.PublicBase, MinimumAge: cfg.MinimumAge, Settings: cfg.Settings})
+	k, err := cfg.Kind.New(kind.Options{PublicBase: cfg.PublicBase, MinimumAge: cfg.MinimumAge, Exempt: cfg.Exempt, Settings: cfg.Settings})
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (k *Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
 	case !ok:
 	case f.Withheld != "":
 		return kind.Digest{Withheld: f.Withheld}, true
-	case !f.Listed && k.policy.minimumAge() > 0:
+	case !f.Listed && k.policy.aged(file.Group):
 		return kind.Digest{Withheld: "no release that has this file is known"}, true
 	case f.Listed:
 		switch {

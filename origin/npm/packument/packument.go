@@ -48,6 +48,7 @@ type packumentScan struct {
 	modified, timeModified Span
 	times                  Span // the member "time"
 	rev                    Span
+	restrictions           Span // the member by which npm tells why versions are withheld
 
 	current versionScan
 }
@@ -130,6 +131,8 @@ func (s *packumentScan) scan() error {
 			s.tagsAt = s.at(s.distTags.From)
 		case "modified":
 			s.modified, err = s.StringValue()
+		case "policyRestrictions":
+			s.restrictions, err = s.Value()
 		case "_rev":
 			s.rev, err = s.StringValue()
 		case "error":
@@ -187,6 +190,10 @@ func (s *packumentScan) finishShort() {
 	if modified != (Span{}) {
 		s.write(&s.short, `,"modified":`)
 		s.short.copy(modified.From, modified.To)
+	}
+	if s.restrictions != (Span{}) {
+		s.write(&s.short, `,"policyRestrictions":`)
+		s.short.copy(s.restrictions.From, s.restrictions.To)
 	}
 }
 

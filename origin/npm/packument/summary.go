@@ -27,6 +27,8 @@ import (
 //	version/VERSION      "-"
 //	withheld/NAME, withheld version/VERSION
 //	                     why a tarball, or a version, is not served
+//	withheld at/VERSION, withheld at/TAG
+//	                     why there is no such manifest
 const summaryFormat = "npm memo 3"
 
 var nothing = []byte("-")
@@ -38,6 +40,10 @@ const SubdocumentOfTags = "dist-tags"
 // SubdocumentOf names the part that the manifest of a version is, or of the version that
 // a tag names.
 func SubdocumentOf(version string) string { return "at/" + version }
+
+// WithheldOf is the line of a summary that says why there is no manifest of a version or
+// a tag.
+func WithheldOf(version string) string { return "withheld at/" + version }
 
 // File is the entry of a tarball in a summary.
 type File struct {

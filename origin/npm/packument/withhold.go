@@ -2,6 +2,9 @@ package packument
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"pkgedge/origin/kind"
@@ -22,7 +25,8 @@ type release struct {
 
 // withhold takes versions out of a packument, with their times, and with the tags
 // that name them: those move back to the newest version that is left. The summary
-// gets a line for each version and tarball taken. The body itself is returned when
+// gets a line for each version, tag and tarball taken, and the packument a member by
+// which npm tells its user why. The body itself is returned when
 // nothing is withheld. until is when the next version is withheld no longer.
 func withhold(name string, body []byte, withheld Withheld, summary *kind.SummaryWriter) (left []byte, until time.Time, err error) {
 	c, err := readCut(body)
@@ -42,6 +46,7 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 		if r.why != "" {
 			hidden[r.number] = true
 			summary.Add("withheld version", []byte(r.number), []byte(r.why))
+			summary.Add("withheld at", []byte(r.number), []byte(r.why))
 			for _, file := range tarballsOf(name, m.name, m.value(body)) {
 				summary.Add("withheld", file, []byte(r.why))
 			}
@@ -51,7 +56,46 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 	if len(hidden) == 0 {
 		return body, until, nil
 	}
-	return c.without(hidden, func(tag, number string) string { return moved(releases, tag, number) }), until, nil
+	left = c.without(hidden, func(tag, number string) string {
+		to := moved(releases, tag, number)
+		if i := slices.IndexFunc(releases, func(r release) bool { return r.number == number }); to == "" && i >= 0 {
+			summary.Add("withheld at", []byte(tag), []byte(releases[i].why))
+		}
+		return to
+	})
+	return restricted(left, releases), until, nil
+}
+
+// maxReasons is how many versions a person is told about.
+const maxReasons = 8
+
+// restricted adds the member "policyRestrictions", which npm knows: it lists versions
+// that a registry has and does not give. The user that asks for one of them gets the message,
+// which tells of the newest ones first.
+func restricted(left []byte, releases []release) []byte {
+	var reasons []string
+	versions := []byte("{")
+	for _, r := range slices.Backward(releases) {
+		if r.why == "" {
+			continue
+		}
+		if len(versions) > 1 {
+			versions = append(versions, ',')
+		}
+		number := QuoteInner(r.number)
+		versions = append(versions, `"`+number+`":{"version":"`+number+`"}`...)
+		reasons = append(reasons, r.why)
+	}
+	if n := len(reasons) - maxReasons; n > 0 {
+		reasons = append(reasons[:maxReasons], fmt.Sprintf("and %d more", n))
+	}
+	member := `{"policyRestrictions":{"message":"` + QuoteInner(strings.Join(reasons, "\n")) + `","versions":` + string(versions) + "}}"
+	begin := bytes.IndexByte(left, '{') + 1
+	rest := bytes.TrimLeft(left[begin:], " \t\r\n")
+	if !bytes.HasPrefix(rest, []byte("}")) {
+		member += ","
+	}
+	return append([]byte(member), rest...)
 }
 
 // moved is the version that a tag names when the one it named is withheld: the
