@@ -18,7 +18,7 @@ import (
 )
 
 // Bounds of a look at everything that is stored. A purge by name is in force before it, so
-// that only its count suffers from the first. A pattern is in force for what was seen within
+// that only its count suffers from the first. A pattern is in force for the packages seen within
 // the second.
 const (
 	countLimit   = 5 * time.Second
