@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -97,6 +98,12 @@ func (r *Resident) Section(off, n int64) (io.Reader, error) {
 func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
 
 func (r *Resident) Close() error { return nil }
+
+// Current reports whether a look-up would find r. It is false also where only a look-up
+// can tell, see front.
+func (r *Resident) Current() bool {
+	return r.shard != nil && r.generation.Load() == r.shard.generation.Load()
+}
 
 // cost is a resident's size in memory, to which ristretto adds 56 bytes.
 func (r *Resident) cost() int64 { return int64(cap(r.Data)) + r.Overhead() }
@@ -385,6 +392,26 @@ func (m *Store) Has(sum store.Sum) bool {
 	defer c.mu.Unlock()
 	_, ok := c.versions[sum]
 	return ok || c.moving[sum] > 0
+}
+
+// Each calls visit with the stored responses, one after the other and outside of every lock.
+// One that comes or goes meanwhile may be left out. Each counts as an access of all of them
+// for ristretto, which changes nothing between them.
+func (m *Store) Each(visit func(store.Sum, *store.Meta)) {
+	for i := range m.shards {
+		for sum, id := range m.shards[i].stored() {
+			if r, ok := m.values.Get(slot(sum, id)); ok && r.Version == id && r.Sum == sum {
+				visit(sum, r.Meta)
+			}
+		}
+	}
+}
+
+// stored is a copy of the versions.
+func (c *currents) stored() map[store.Sum]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.versions)
 }
 
 // Usage is the memory tier's size.

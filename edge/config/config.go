@@ -30,6 +30,7 @@ type Config struct {
 	Sites     []Site // at least one
 	Limits    Limits
 	TLS       TLS
+	FastLane  bool // hits are answered on the connection, before net/http
 	Log       Log
 }
 
@@ -191,8 +192,9 @@ func Default(kinds []kind.Descriptor) *Config {
 			MaxObject:   2 << 30,
 			MaxMetadata: 128 << 20,
 		},
-		Sites: []Site{site},
-		Log:   Log{Level: slog.LevelInfo, Access: AccessJSON},
+		Sites:    []Site{site},
+		FastLane: true,
+		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}
 }
 

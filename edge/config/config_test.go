@@ -76,7 +76,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].minimum_age.for sites[0].minimum_age.exempt
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
-		log.level log.access`) {
+		fast_lane log.level log.access`) {
 		if !d.Given(key) {
 			t.Errorf("config.yaml does not show %s", key)
 		}
@@ -108,6 +108,7 @@ sites:
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
 tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory" }
+fast_lane: false
 log: { level: debug, access: common }
 `)
 	site := cfg.Sites[0]
@@ -115,7 +116,7 @@ log: { level: debug, access: common }
 		cfg.Listen, cfg.PublicURL.String(), cfg.Admin, cfg.Cache,
 		site.Name, site.Path, site.Hosts, site.Timeouts, site.Fresh, site.Stale,
 		site.Probe, len(site.Files), site.Files[0].URL.Host, cfg.Sites[1].Probe,
-		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.Log,
+		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.FastLane, cfg.Log,
 	}
 	want := []any{
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
@@ -129,7 +130,7 @@ log: { level: debug, access: common }
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory"},
-		Log{slog.LevelDebug, AccessCommon},
+		false, Log{slog.LevelDebug, AccessCommon},
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {

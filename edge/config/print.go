@@ -31,6 +31,7 @@ func (c *Config) Print(out io.Writer) error {
 	row("", "files up to %s, metadata up to %s", formatSize(c.Cache.MaxObject), formatSize(c.Cache.MaxMetadata))
 	row("limits", "%s", c.Limits)
 	row("proxies", "%s", orNone(c.Limits.TrustedProxies))
+	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
 	for i := range c.Sites {
 		s := &c.Sites[i]
@@ -211,4 +212,11 @@ func orNone(prefixes []netip.Prefix) string {
 		words[i] = p.String()
 	}
 	return strings.Join(words, ", ")
+}
+
+func onOff(set bool) string {
+	if set {
+		return "on"
+	}
+	return "off"
 }

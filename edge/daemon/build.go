@@ -34,6 +34,9 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Trusted:  cfg.Limits.TrustedProxies,
 		Identity: d.identity,
 	}
+	if d.lane != nil && cfg.FastLane {
+		g.Lane = d.lane
+	}
 	if g.limiter != nil {
 		g.Limiter = g.limiter
 	}

@@ -20,6 +20,8 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
+	"pkgedge/edge/fastlane"
+	"pkgedge/edge/framing"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/server"
 	"pkgedge/origin"
@@ -57,8 +59,10 @@ type Daemon struct {
 	server    *server.Server
 	feeds     *changes.Feeds
 	webhooks  changes.Webhooks
+	lane      *fastlane.Lane        // nil where net/http is another one than the lane was made for
 	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
 
+	counting  chan struct{} // a slot for the one that looks at everything stored
 	reloading chan struct{} // a slot for the one that changes the configuration
 	reloads   reloadLog
 	current   atomic.Pointer[generation] // nil before there is one
@@ -69,7 +73,7 @@ func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
-		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1),
+		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
 
@@ -95,7 +99,12 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.unready.Store(nil)
 	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
-	return d.server.Run(ctx, func() { d.unready.Store(&errDraining) })
+	return d.server.Run(ctx, func() {
+		d.unready.Store(&errDraining)
+		if d.lane != nil {
+			d.lane.Drain()
+		}
+	})
 }
 
 // start opens everything. Its error names the part that cannot be opened.
@@ -107,6 +116,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	limitMemory(shares.Limit)
 	d.documents = origin.NewDocuments(shares.Documents, d.cache)
 	d.registerMetrics()
+	d.openLane(shares.Lane)
 	g, err := d.build(d.cfg, nil)
 	if err != nil {
 		return err
@@ -128,6 +138,23 @@ func (d *Daemon) openCache(notify func(op string, err error)) (err error) {
 	return nil
 }
 
+// openLane makes the fast lane, unless it is not certain that net/http lets it be.
+func (d *Daemon) openLane(memory int64) {
+	if err := framing.SelfTest(); err != nil {
+		d.log.Warn("the fast lane is off: hits are answered by net/http, and slower", "error", err)
+		return
+	}
+	d.lane = fastlane.New(d.identity, int(memory/fastlane.AnswerSize))
+}
+
+// serve gives a public listener its handlers.
+func (d *Daemon) serve(l *server.Listener) {
+	l.Handler = &d.handler
+	if d.lane != nil {
+		l.Lane = d.lane
+	}
+}
+
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
 	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), 0, 0) }
@@ -136,7 +163,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.Handler = &d.handler
+		d.serve(l)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.server.Open(ctx, "admin.listen", d.cfg.Admin.Listen)
@@ -165,7 +192,8 @@ func (d *Daemon) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
-	l.Handler, l.TLS = &d.handler, d.certs.TLSConfig()
+	d.serve(l)
+	l.TLS = d.certs.TLSConfig()
 	if err := d.certs.Start(ctx); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}

@@ -36,6 +36,7 @@ type Snapshot struct {
 	Metrics  Metrics
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
+	Lane     Lane           // nil for none
 	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
 	Identity string         // this edge's name in Via and CDN-Loop
 }
@@ -61,12 +62,12 @@ type Limiter interface {
 // exchange is one request and its answer. One goroutine uses it.
 type exchange struct {
 	*Snapshot
+	handler  *Handler
 	w        http.ResponseWriter
 	r        *http.Request
 	control  *http.ResponseController
 	start    time.Time
 	client   netip.Addr
-	passing  *limit.Shares
 	site     *site.Site // nil until the request has found one
 	path     string     // below the site's prefix
 	route    kind.Route
@@ -82,8 +83,7 @@ type exchange struct {
 
 // ServeHTTP is the life of a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := h.current.Load().begin(w, r)
-	x.passing = &h.passing
+	x := h.begin(w, r)
 	defer x.end()
 	if !x.addressed() || x.webhook() || !x.find() || !x.admit() {
 		return // it has been answered
@@ -104,8 +104,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{Snapshot: s, w: w, r: r, control: http.NewResponseController(w), start: time.Now()}
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	s := h.current.Load()
+	x := &exchange{Snapshot: s, handler: h, w: w, r: r, control: http.NewResponseController(w), start: time.Now()}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.client = peer.Addr().Unmap()
 		if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
@@ -119,14 +120,14 @@ func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // end writes down the answer. It runs also when the body was broken off by a
 // panic, which goes on to net/http.
 func (x *exchange) end() {
-	defer x.Metrics.End()
-	name := ""
+	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err}
 	if x.site != nil {
-		name = x.site.Name
+		rec.site = x.site.Name
 	}
-	took := time.Since(x.start)
-	x.Metrics.Observe(name, x.outcome.String(), x.sent, took)
-	x.Access.log(x, name, took)
+	if x.Access != nil {
+		rec.line = line{x.r.Method, logPath(x.r, &x.route), x.r.Proto, x.route.Endpoint, x.r.UserAgent()}
+	}
+	x.finish(&rec)
 }
 
 func (x *exchange) header() http.Header { return x.w.Header() }
@@ -288,6 +289,8 @@ func (x *exchange) cached() {
 		return
 	}
 	x.outcome = a.Outcome
+	x.fields(&a)
+	x.offer(q, &a)
 	x.respond(&a)
 }
 

@@ -36,7 +36,7 @@ func (x *exchange) pass() {
 		x.refuse(cache.Refused, http.StatusBadRequest, "cannot take private packages out of this request, so it goes nowhere: "+err.Error())
 		return
 	}
-	leave, ok := x.passing.Enter(x.site.Name+" "+x.upstream.Scope, x.client)
+	leave, ok := x.handler.passing.Enter(x.site.Name+" "+x.upstream.Scope, x.client)
 	if !ok {
 		x.limited(defaultRetry)
 		return

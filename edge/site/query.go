@@ -27,6 +27,21 @@ func (s *Site) Key(u *Upstream, r kind.Route) store.Key {
 	return store.Key{Site: s.Name, ID: u.keyPrefix + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
+// Purged is the key by which purges cover a stored response, from its ID alone. It has
+// no Metadata: purges of that sort leave nothing gone.
+func (s *Site) Purged(id string) store.Key {
+	k, key := store.Key{Site: s.Name, ID: id}, id
+	for _, u := range s.Upstreams() {
+		if rest, ok := strings.CutPrefix(id, u.keyPrefix); ok && u.keyPrefix != "" {
+			key = rest
+		}
+	}
+	if s.Kind.GroupOf != nil {
+		k.Group = s.Kind.GroupOf(key)
+	}
+	return k
+}
+
 // Form names the form in which the site's packuments are stored now. With another
 // public URL, credential or document form they get other keys.
 func (s *Site) Form() string {
@@ -71,7 +86,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 		}
 	}
 	if followed {
-		q.Rule.OK.Min = max(q.Rule.OK.Min, s.feedLifetime(u, r))
+		q.Rule.OK.Min = max(q.Rule.OK.Min, s.FeedLifetime(u, r))
 	}
 	q.Fetcher = fetcher{s, u, r, forwarded, followed}
 	return q
@@ -191,9 +206,9 @@ func (s *Site) follows(u *Upstream, r kind.Route) bool {
 	return s.feed != nil && s.feedFreshness > 0 && u == &s.own && r.InFeed
 }
 
-// feedLifetime is the lifetime that the feed gives a route's responses, 0 for
+// FeedLifetime is the lifetime that the feed gives a route's responses, 0 for
 // none: while it is not live, the usual lifetimes hold.
-func (s *Site) feedLifetime(u *Upstream, r kind.Route) time.Duration {
+func (s *Site) FeedLifetime(u *Upstream, r kind.Route) time.Duration {
 	if !s.follows(u, r) || !s.feed.Live() {
 		return 0
 	}
