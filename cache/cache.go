@@ -253,11 +253,9 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 	if s.Version > c.versions.last.Load() {
 		c.versions.saw(s.Version)
 	}
-	k := q.Key
-	k.Metadata = k.Metadata || policy.IsMissing(s.Status) // a change of the group's metadata can bring a missing file
 	mark := policy.NotMarked
 	if s.PurgeEpoch < c.purges.Newest.Load() {
-		mark = c.purges.Mark(k, s.PurgeEpoch)
+		mark = c.purges.Mark(purgeKey(q.Key, s.Meta), s.PurgeEpoch)
 	}
 	if mark == policy.MarkedGone {
 		c.store.Remove(storeKey, s.Version)
@@ -265,6 +263,13 @@ func (c *Cache) lookup(q *Query) (*store.Entry, policy.Mark, store.Key) {
 		return nil, policy.NotMarked, storeKey
 	}
 	return s, mark, storeKey
+}
+
+// purgeKey is the key by which purges cover a stored response: a change of the group's
+// metadata can bring a missing file.
+func purgeKey(k store.Key, m *store.Meta) store.Key {
+	k.Metadata = k.Metadata || policy.IsMissing(m.Status)
+	return k
 }
 
 // serve answers from a stored response. The answer releases it.

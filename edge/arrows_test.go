@@ -60,6 +60,8 @@ var arrows = map[string][]arrow{
 		{"edge/admin", "it serves the admin API"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
+		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
+		{"edge/framing", "the lane is off where its self-test fails"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
@@ -71,6 +73,9 @@ var arrows = map[string][]arrow{
 		{"tls", "it serves TLS"},
 	},
 	"edge/edgetest": nil,
+	"edge/fastlane": {
+		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
+	},
 	"edge/framing":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
@@ -85,6 +90,7 @@ var arrows = map[string][]arrow{
 		{"cache/policy", "a client's Cache-Control and Range become a policy.Request"},
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
+		{"edge/fastlane", "a fresh hit is offered to the lane"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
 		{"edge/site", "a request is for a site"},
@@ -256,6 +262,9 @@ var testArrows = map[string][]arrow{
 		{"origin/sample/tarball", "tarballs that no package has"},
 	},
 	"edge/framing": {
+		{"edge/edgetest", "raw conversations"},
+	},
+	"edge/fastlane": {
 		{"edge/edgetest", "raw conversations"},
 	},
 	"edge/server": {

@@ -1,6 +1,8 @@
 package origin
 
 import (
+	"net/http"
+
 	"pkgedge/origin/fetch"
 	"pkgedge/origin/health"
 	"pkgedge/origin/pool"
@@ -35,6 +37,14 @@ var (
 	ErrDrained     = pool.ErrDrained
 	ErrRequest     = pool.ErrRequest
 )
+
+// TooManyFields reports whether the fields of a client are more than a master should get with
+// a fetch that others share.
+func TooManyFields(h http.Header) bool { return transport.TooManyFields(h) }
+
+// Mislead says whether a field of a request that is passed could pretend another way or
+// request than its own.
+func Mislead(name string) bool { return transport.Mislead(name) }
 
 // Deed says in words that follow a master's name how its answer was no good.
 func Deed(err error) string { return health.Deed(err, true, 0) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ type Config struct {
 	Owns func(path string) bool
 
 	MinimumAge time.Duration // see kind.Options
+	Exempt     []string      // the same
 	Settings   kind.Settings // of the kind's own keys
 
 	// Observe is told how each request to a master ended: "200", "timeout",
@@ -75,7 +77,7 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Kind.New == nil {
 		return nil, fmt.Errorf("no such kind of site: %q", cfg.Kind.Name)
 	}
-	k, err := cfg.Kind.New(kind.Options{PublicBase: cfg.PublicBase, MinimumAge: cfg.MinimumAge, Settings: cfg.Settings})
+	k, err := cfg.Kind.New(kind.Options{PublicBase: cfg.PublicBase, MinimumAge: cfg.MinimumAge, Exempt: cfg.Exempt, Settings: cfg.Settings})
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +102,17 @@ func New(cfg Config) (*Site, error) {
 }
 
 func (s *Site) newPool(name string, masters []Upstream, first int) *pool.Pool {
+	var others []*url.URL // where their lists are of
+	for _, m := range s.cfg.Masters {
+		others = append(others, m.URL)
+	}
 	return pool.New(pool.Config{
 		Config: health.Config{
 			Site: s.cfg.Site, Pool: name, Masters: masters, First: first, Files: name == poolOfFiles,
 			Probe: s.cfg.Probe, Ping: s.cfg.Kind.Ping, ProbePath: s.cfg.Kind.ProbePath, Owns: s.cfg.Owns,
 			Identity: s.cfg.Identity, Credential: s.cfg.Credentials, Log: s.cfg.Log, Random: s.cfg.random,
 		},
-		Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
+		Others: others, Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
 		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor, Passes: s.passes,
 	})
 }

@@ -11,6 +11,8 @@ type Shares struct {
 	InFlight int64
 	// Documents is for metadata documents that an origin reads whole.
 	Documents int64
+	// Lane is for the answers that the fast lane repeats, without their bodies.
+	Lane int64
 	// Limit is for debug.SetMemoryLimit. It leaves a seventh of the budget to
 	// garbage, or else the collector would run all the time.
 	Limit int64
@@ -38,8 +40,12 @@ const (
 // of that, but for the tier's, which is always a part of the budget.
 func Split(budget int64) Shares {
 	rest := max(budget, LeastMemory) - program
-	s := Shares{InFlight: min(rest/8, 64<<20), Documents: min(max(rest/8, leastDocuments), 128<<20), Limit: rest + program - unmanaged}
-	s.Tier = min(rest-rest/7-s.InFlight-s.Documents, max(budget*2/3, MinTier))
+	lane := min(rest/64, 64<<20)
+	s := Shares{
+		InFlight: min(rest/8-lane, 64<<20), Documents: min(max(rest/8, leastDocuments), 128<<20), Lane: lane,
+		Limit: rest + program - unmanaged,
+	}
+	s.Tier = min(rest-rest/7-s.InFlight-s.Documents-s.Lane, max(budget*2/3, MinTier))
 	return s
 }
 

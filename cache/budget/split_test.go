@@ -5,7 +5,7 @@ import "testing"
 func TestShares(t *testing.T) {
 	for _, total := range []int64{LeastMemory, 100 << 20, 256 << 20, 1 << 30, 64 << 30} {
 		s := Split(total)
-		sum := s.Tier + s.InFlight + s.Documents + program
+		sum := s.Tier + s.InFlight + s.Documents + s.Lane + program
 		if garbage := total - sum; garbage < (total-program)/7 {
 			t.Errorf("%d: %+v leave %d to garbage", total, s, garbage)
 		}

@@ -50,7 +50,7 @@ func (f *front) slot(k store.Key) *atomic.Pointer[Resident] {
 // get returns the key's resident if it is known to be current.
 func (f *front) get(k store.Key) *Resident {
 	r := f.slot(k).Load()
-	if r == nil || r.Key.ID != k.ID || r.Key.Site != k.Site || r.generation.Load() != r.shard.generation.Load() {
+	if r == nil || r.Key.ID != k.ID || r.Key.Site != k.Site || !r.Current() {
 		return nil
 	}
 	return r

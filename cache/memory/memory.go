@@ -98,6 +98,12 @@ func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
 
 func (r *Resident) Close() error { return nil }
 
+// Current reports whether a look-up would find r. It is false also where only a look-up
+// can tell, see front.
+func (r *Resident) Current() bool {
+	return r.shard != nil && r.generation.Load() == r.shard.generation.Load()
+}
+
 // cost is a resident's size in memory, to which ristretto adds 56 bytes.
 func (r *Resident) cost() int64 { return int64(cap(r.Data)) + r.Overhead() }
 

@@ -13,7 +13,7 @@ func Storable(rule Rule, q Request, status int, h http.Header) bool {
 	if q.Method != http.MethodGet || q.Control.NoStore {
 		return false
 	}
-	if status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified {
+	if status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified || provoked(status, q.Header) {
 		return false
 	}
 	if c.MustUnderstand { // section 5.2.2.3: then no-store is ignored
@@ -36,6 +36,37 @@ func Storable(rule Rule, q Request, status int, h http.Header) bool {
 		(c.NoCache || rule.Heuristic && h.Get("Last-Modified") != "" || h.Get("ETag") != "")
 }
 
+// provoked says whether an error is likely to be about the request that it answers, and
+// not about its target: then the next client must not have it. The fields of one client may
+// be too large or too odd for an origin, and its range out of reach. RFC 6585 forbids to
+// store 428, 429, 431 and 511.
+func provoked(status int, request http.Header) bool {
+	switch status {
+	case http.StatusRequestEntityTooLarge, http.StatusRequestedRangeNotSatisfiable,
+		http.StatusPreconditionRequired, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge, http.StatusNetworkAuthenticationRequired:
+		return true
+	case http.StatusBadRequest, http.StatusRequestURITooLong:
+		return !ordinary(request)
+	}
+	return false
+}
+
+// ordinaryFields is the size of the fields, in bytes, that no origin takes for too much.
+const ordinaryFields = 2 << 10
+
+// ordinary says whether the fields of a request give no reason to refuse it.
+func ordinary(h http.Header) bool {
+	size := 0
+	for name, values := range h {
+		for _, v := range values {
+			if size += len(name) + len(v); size > ordinaryFields || strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > '~' }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // states says whether the response itself allows to store it, or states a
 // lifetime.
 func states(c Directives, h http.Header) bool {
@@ -53,7 +84,7 @@ func StatesLifetime(h http.Header) bool {
 func understood(status int) bool {
 	switch status {
 	case 200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406,
-		408, 409, 410, 411, 412, 413, 414, 415, 417, 421, 422, 429, 451,
+		408, 409, 410, 411, 412, 414, 415, 417, 421, 422, 451,
 		500, 501, 502, 503, 504:
 		return true
 	}
@@ -79,7 +110,9 @@ func Received(status int, h, request http.Header, requested, received time.Time)
 		Status: status, Header: storedFields(h, &c),
 		RequestTime: requested, ResponseTime: received,
 	}
-	if len(h["Vary"]) > 0 {
+	if len(request[origin]) > 0 {
+		r.Vary = varyOf(h, request, origin)
+	} else if len(h["Vary"]) > 0 {
 		r.Vary = varyOf(h, request)
 	}
 	if len(r.Header["Date"]) == 0 {

@@ -18,11 +18,15 @@ func varyAny(h http.Header) bool {
 	return false
 }
 
-// varyOf returns the selecting fields of a response, sorted by name. Each name is
-// followed by the field's normalised value in the request that caused the
+// origin is a selecting field of each response to a request that has it. Masters answer
+// with it in Access-Control-Allow-Origin, and some of them do not say so in Vary: one page
+// must not have the permission of another, nor lose its own.
+const origin = "Origin"
+
+// varyOf returns the selecting fields of a response, those named besides it too, sorted by
+// name. Each name is followed by the field's normalised value in the request that caused the
 // response.
-func varyOf(response, request http.Header) []string {
-	var names []string
+func varyOf(response, request http.Header, names ...string) []string {
 	for _, line := range response["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = strings.TrimSpace(name); name != "" {
@@ -117,7 +121,13 @@ func selecting(name string, lines []string) string {
 // VaryKey names one of several responses that are stored for the key id: the
 // response to a request that does not select r, under the same Vary.
 func (r *Response) VaryKey(id string, request http.Header) string {
-	return varyKey(id, varyOf(http.Header{"Vary": r.Header["Vary"]}, request))
+	var names []string
+	for i := 0; i < len(r.Vary); i += 2 {
+		if r.Vary[i] == origin {
+			names = []string{origin}
+		}
+	}
+	return varyKey(id, varyOf(r.Header, request, names...))
 }
 
 func varyKey(id string, vary []string) string {

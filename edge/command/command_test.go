@@ -105,12 +105,15 @@ tls: { listen: ":443", domains: [npm.example, dist.example] }
 	const golden = `config      config.yaml
 listen      :8080
 tls         :443, certificates for npm.example, dist.example
+            npm.example has not been obtained yet
+            dist.example has not been obtained yet
 public url  https://npm.example
 admin       :8081, token set
 cache       memory 256MiB, disk 200GiB in ./edge-cache
             files up to 2GiB, metadata up to 128MiB
 limits      50 per client and second, burst 500, none for 10.0.0.0/8
 proxies     192.0.2.1/32, 192.0.2.2/32
+fast lane   on
 log         level info, access json
 
 site npm    kind npm at https://npm.example/
@@ -119,7 +122,7 @@ site npm    kind npm at https://npm.example/
   reads     with the client's credential, validated before each use
   probe     a small packument every 5s, for up to 2s, fall 3, rise 2
   times     in the abbreviated form of a packument, too
-  timeouts  connect 2s, first byte 10s, idle 20s
+  timeouts  connect 2s, first byte 10s, idle 20s, write 10m
   fresh     metadata 5m, files 8760h, missing 10s, where the master does not say
             clients may use metadata as long as the edge may
   stale     while revalidating 24h, on error forever, even where the master forbids it
@@ -129,7 +132,7 @@ site tree   kind files at https://dist.example/dist/
   hosts     dist.example, www.example
   masters   primary https://c.example
   probe     none
-  timeouts  connect 2s, first byte 10s, idle 20s
+  timeouts  connect 2s, first byte 10s, idle 20s, write 10m
   fresh     files 720h, missing 0s, whatever the master says
   stale     while revalidating 0s, on error 168h, unless the master forbids it
 `

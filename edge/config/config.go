@@ -32,6 +32,7 @@ type Config struct {
 	Sites     []Site // at least one
 	Limits    Limits
 	TLS       TLS
+	FastLane  bool // hits are answered on the connection, before net/http
 	Log       Log
 
 	certificates []tls.Status // as they were on disk when the configuration was checked
@@ -71,8 +72,14 @@ type Site struct {
 	Credentials string     // Authorization that the edge itself reads with; "" for none. A secret
 	Authorized  Authorized // treatment of a client's credential
 
-	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
+	MinimumAge MinimumAge    // only for kinds that are Dated
 	Settings   kind.Settings // values of the keys that only this kind has
+}
+
+// MinimumAge is how long ago a version must have been published.
+type MinimumAge struct {
+	For    time.Duration // 0 is any age
+	Exempt []string      // packages, scopes and versions of any age, in the kind's words
 }
 
 // Role is the part of a master in its site.
@@ -189,8 +196,9 @@ func Default(kinds []kind.Descriptor) *Config {
 			MaxObject:   2 << 30,
 			MaxMetadata: 128 << 20,
 		},
-		Sites: []Site{site},
-		Log:   Log{Level: slog.LevelInfo, Access: AccessJSON},
+		Sites:    []Site{site},
+		FastLane: true,
+		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -73,9 +74,10 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].timeouts.connect sites[0].timeouts.first_byte sites[0].timeouts.idle sites[0].timeouts.write
 		sites[0].fresh.metadata sites[0].fresh.files sites[0].fresh.missing sites[0].fresh.clients sites[0].fresh.override
 		sites[0].stale.while_revalidate sites[0].stale.patience sites[0].stale.if_error sites[0].abbreviated.time
+		sites[0].minimum_age.for sites[0].minimum_age.exempt
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
 		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
-		log.level log.access`) {
+		fast_lane log.level log.access`) {
 		if !d.Given(key) {
 			t.Errorf("config.yaml does not show %s", key)
 		}
@@ -107,6 +109,7 @@ sites:
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
 tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory" }
+fast_lane: false
 log: { level: debug, access: common }
 `)
 	site := cfg.Sites[0]
@@ -114,7 +117,7 @@ log: { level: debug, access: common }
 		cfg.Listen, cfg.PublicURL.String(), cfg.Admin, cfg.Cache,
 		site.Name, site.Path, site.Hosts, site.Timeouts, site.Fresh, site.Stale,
 		site.Probe, len(site.Files), site.Files[0].URL.Host, cfg.Sites[1].Probe,
-		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.Log,
+		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.FastLane, cfg.Log,
 	}
 	want := []any{
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
@@ -128,7 +131,7 @@ log: { level: debug, access: common }
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
 		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory"},
-		Log{slog.LevelDebug, AccessCommon},
+		false, Log{slog.LevelDebug, AccessCommon},
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {
@@ -340,4 +343,23 @@ func mustDecode(t *testing.T, text string) *Config {
 		t.Fatalf("unexpected mistakes:\n%v", mistakes)
 	}
 	return cfg
+}
+
+func TestMinimumAgeIsADurationOrAMapping(t *testing.T) {
+	for text, want := range map[string]MinimumAge{
+		"3d": {For: 72 * time.Hour}, "{ for: 3d }": {For: 72 * time.Hour}, "0s": {},
+		`{ for: 3d, exempt: ["@acme/*", "lodash@4.17.22"] }`: {72 * time.Hour, []string{"@acme/*", "lodash@4.17.22"}},
+	} {
+		cfg := mustDecode(t, "sites: [{ name: npm, minimum_age: "+text+" }]")
+		if got := cfg.Sites[0].MinimumAge; got.For != want.For || !slices.Equal(got.Exempt, want.Exempt) {
+			t.Errorf("%s is %+v; want %+v", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`{ for: 3d, exempt: ["@acme"] }`: `minimum_age.exempt[0]`, `{ exempt: ["n"] }`: "nothing to exempt from", "{ fro: 3d }": "for",
+	} {
+		if _, problems := decodeText("sites: [{ name: npm, minimum_age: "+text+" }]", edgetest.NoEnv); !strings.Contains(fmt.Sprint(problems), want) {
+			t.Errorf("%s: %v; want %s", text, problems, want)
+		}
+	}
 }

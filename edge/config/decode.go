@@ -43,10 +43,17 @@ func (d *decoder) config(text []byte) *Config {
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
 		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
 		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
+		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
 	d.listeners(cfg)
 	return cfg
+}
+
+func (d *decoder) fastLane(v node.Value, cfg *Config) {
+	if set, ok := v.Flag(); ok {
+		cfg.FastLane = set
+	}
 }
 
 // parseListen reads host:port, or nothing for no listener.

@@ -36,6 +36,7 @@ func (c *Config) Print(out io.Writer) error {
 	row("", "files up to %s, metadata up to %s", formatSize(c.Cache.MaxObject), formatSize(c.Cache.MaxMetadata))
 	row("limits", "%s", c.Limits)
 	row("proxies", "%s", orNone(c.Limits.TrustedProxies))
+	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
 	for i := range c.Sites {
 		s := &c.Sites[i]
@@ -135,8 +136,12 @@ func (s *Stale) patience() string {
 // restrictions returns a label and a text for each key of the kind, and for the
 // minimum age of releases, sorted by label.
 func (s *Site) restrictions() (rows [][2]string) {
-	if s.MinimumAge > 0 {
-		rows = append(rows, [2]string{"releases", fmt.Sprintf("published at least %s ago", formatDuration(s.MinimumAge))})
+	if age := s.MinimumAge; age.For > 0 {
+		text := fmt.Sprintf("published at least %s ago", formatDuration(age.For))
+		if len(age.Exempt) > 0 {
+			text += ", but for " + strings.Join(age.Exempt, ", ")
+		}
+		rows = append(rows, [2]string{"releases", text})
 	}
 	for _, key := range s.Kind.Keys {
 		if values := s.Settings[key.Name]; len(values) > 0 && key.Show != nil {
@@ -212,4 +217,11 @@ func orNone(prefixes []netip.Prefix) string {
 		words[i] = p.String()
 	}
 	return strings.Join(words, ", ")
+}
+
+func onOff(set bool) string {
+	if set {
+		return "on"
+	}
+	return "off"
 }

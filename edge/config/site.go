@@ -78,7 +78,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 		"scopes":      func(v node.Value) { d.scopes(v, &s.Scopes) },
 		"credentials": node.Into(&s.Credentials, parseCredentials),
 		"authorized":  func(v node.Value) { d.authorized(v, &s.Authorized) },
-		"minimum_age": node.Into(&s.MinimumAge, parseDuration),
+		"minimum_age": func(v node.Value) { d.minimumAge(v, s) },
 		"timeouts": func(v node.Value) {
 			v.Object(node.Fields{
 				"connect":    node.Into(&s.Timeouts.Connect, parseWait),
@@ -125,13 +125,34 @@ func (d *decoder) site(v node.Value, s *Site) {
 		d.Bad(v.Path+".masters", "is empty: a %s site needs a master; only %s has embedded samples", s.Kind.Name, sampleKind(d.kinds).Name)
 	}
 	s.Settings = d.settings(v, s.Kind, given)
+	if s.Kind.Dated {
+		for i, entry := range s.MinimumAge.Exempt {
+			if err := s.Kind.Exempt(entry); err != nil {
+				d.Bad(index(v.Path+".minimum_age.exempt", i), "%v", err)
+			}
+		}
+	}
 	d.checkAuthorized(v, s)
 	d.checkChanges(v, s)
 	if s.Kind.Transparent && s.Fresh.Clients != Remaining {
 		d.Bad(v.Path+".fresh.clients", "is about a registry's metadata; clients of a %s site are told what its masters say: remove the key", s.Kind.Name)
 	}
-	if s.MinimumAge > 0 && !s.Kind.Dated {
+	if s.MinimumAge.For > 0 && !s.Kind.Dated {
 		d.Bad(v.Path+".minimum_age", "knows packages and versions, which a %s site has none of: remove the key", s.Kind.Name)
+	}
+}
+
+// minimumAge reads a duration, or a mapping of one and its exemptions.
+func (d *decoder) minimumAge(v node.Value, s *Site) {
+	if !v.IsMapping() {
+		node.Into(&s.MinimumAge.For, parseDuration)(v)
+		return
+	}
+	before := d.Count()
+	text := func(text string) (string, error) { return text, nil }
+	v.Object(node.Fields{"for": node.Into(&s.MinimumAge.For, parseDuration), "exempt": node.All(&s.MinimumAge.Exempt, text)})
+	if d.Count() == before && len(s.MinimumAge.Exempt) > 0 && s.MinimumAge.For == 0 {
+		d.Bad(v.Path+".for", "is missing or 0, so there is nothing to exempt from: write a duration such as 3d, or remove the exemptions")
 	}
 }
 

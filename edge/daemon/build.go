@@ -34,6 +34,9 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Trusted:  cfg.Limits.TrustedProxies,
 		Identity: d.identity,
 	}
+	if d.lane != nil && cfg.FastLane {
+		g.Lane = d.lane
+	}
 	if g.limiter != nil {
 		g.Limiter = g.limiter
 	}
@@ -76,7 +79,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 	if conf.Changes.URL != nil {
 		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Unclean())
 		fresh := changes.Freshness
-		if conf.MinimumAge > 0 {
+		if conf.MinimumAge.For > 0 {
 			fresh = 0 // releases come of age without a change in the feed
 		}
 		s.Follow(sub, fresh)

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -113,11 +115,58 @@ func requestFields() []row {
 			get("Cookie: id=1").reply(200, cc).seen("!Cookie"),
 			request("POST", "Cookie: id=1").reply(200).each().seen("Cookie: id=1"),
 		}},
-		{rfc: "9111 7.1", rule: "nor do fields that some origins write URLs with", steps: []step{
-			get("X-Forwarded-Host: evil.example", "X-Forwarded-Proto: gopher", "Forwarded: host=evil.example", "X-Original-URL: /admin", "X-HTTP-Method-Override: DELETE").
-				reply(200, cc).seen("!X-Forwarded-Host", "!X-Forwarded-Proto", "!Forwarded", "!X-Original-Url", "!X-Http-Method-Override"),
+		{rfc: "9111 7.1", rule: "nor do fields that some origins write URLs with, or act on", steps: []step{
+			get(misleading...).reply(200, cc).seen(noneOf(misleading)...),
+			get("Foo: 1", "Accept-Language: de").want(200).body("reply 1\n").hit(),
+		}},
+		{rfc: "9111 7.1", rule: "also with HEAD", steps: []step{
+			request("HEAD", misleading...).reply(200, cc).each().seen(noneOf(misleading)...),
+		}},
+		{rfc: "9110 7.6", rule: "none that pretends another way or request is passed", steps: []step{
+			request("POST", pretending...).reply(200).each().seen(noneOf(pretending)...),
+			get(append(pretending, `If-Match: "v"`)...).reply(200).each().seen(noneOf(pretending)...),
+			request("POST", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: gopher").reply(200).each().seen("X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http"),
+		}},
+		{rfc: "9111 4.1", rule: "the answer to one web origin is not another's, nor anybody's without one", steps: []step{
+			get("Origin: https://a.example").reply(200, cc, "Access-Control-Allow-Origin: https://a.example").seen("Origin: https://a.example").tells("stored"),
+			get().reply(200, cc).tells("fwd=vary-miss", "stored").body("reply 2\n"),
+			get("Origin: https://b.example").reply(200, cc, "Access-Control-Allow-Origin: https://b.example").want(200, "Access-Control-Allow-Origin: https://b.example").body("reply 3\n"),
+			get("Origin: https://a.example").want(200, "Access-Control-Allow-Origin: https://a.example").body("reply 1\n").hit(),
+			get().want(200, "!Access-Control-Allow-Origin").body("reply 2\n").hit(),
+		}},
+		{rfc: "6585 5", rule: "fields of more than 8 KiB go to no origin, and those that do not go forward are not counted", alone: true, steps: []step{
+			get("Foo: "+strings.Repeat("a", 9<<10)).want(431, "Cache-Status: edge; detail=refused"),
+			get("Cookie: "+strings.Repeat("a", 9<<10)).reply(200, cc).want(200),
+		}},
+		{rfc: "9110 9.3.3", rule: "the response to a POST with fields that no fetch has is not stored for GET", steps: []step{
+			request("POST", "X-Any: evil.example").at("/post").reply(200, cc, "Content-Location: /post").each(),
+			get().at("/post").reply(200, cc).body("reply 2\n").tells("fwd=uri-miss"),
 		}},
 	}
+}
+
+// misleading are fields that do not go to an origin with a fetch, pretending those of them
+// that are not passed either.
+var pretending = []string{
+	"X_Forwarded_Host: evil.example", "X.Forwarded.Host: evil.example", "Foo_Bar: 1", "Forwarded: host=evil.example", "X-Original-URL: /admin", "X-Original-Host: evil.example",
+	"X-Rewrite-URL: /admin", "X-HTTP-Host-Override: evil.example", "X-HTTP-Method-Override: DELETE", "X-HTTP-Method: DELETE", "X-Host: evil.example", "X-Real-IP: 192.0.2.1",
+	"True-Client-IP: 192.0.2.1", "CF-Connecting-IP: 192.0.2.1", "X-Client-IP: 192.0.2.1", "Proxy: http://evil.example", "X-Forwarded-Prefix: /evil", "X-Forwarded-Scheme: nothttps",
+}
+
+var misleading = append(pretending[:len(pretending):len(pretending)],
+	"X-Forwarded-Host: evil.example", "X-Forwarded-Server: evil.example", "X-Forwarded-Proto: gopher", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Port: 1", "Front-End-Https: on",
+	"X-Url-Scheme: http", "X-Backend-Server: evil", "Destination: /evil", "Content-Type: evil", "Referer: https://evil.example/", "Surrogate-Capability: a=\"ESI/1.0\"",
+	"X-Wap-Profile: http://evil.example/", "Sec-Fetch-Site: cross-site", "Upgrade-Insecure-Requests: 1", "Base-Url: //evil.example", "Range-Unit: items", "X-Script-Name: /evil",
+)
+
+// noneOf says that none of the fields is there.
+func noneOf(fields []string) []string {
+	none := make([]string, len(fields))
+	for i, f := range fields {
+		name, _, _ := strings.Cut(f, ":")
+		none[i] = "!" + http.CanonicalHeaderKey(name)
+	}
+	return none
 }
 
 func interims() []row {

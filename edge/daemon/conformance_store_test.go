@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,7 +63,7 @@ func storable() []row {
 		validated("9111 3", "an ETag alone is worth storing"),
 		validated("9111 5.2.2.4", "no-cache is stored and always validated", "Cache-Control: no-cache, max-age=3600"),
 	}
-	for _, status := range []int{200, 203, 300, 301, 302, 307, 308, 404, 410, 414, 451, 500, 501, 503, 599} {
+	for _, status := range []int{200, 203, 300, 301, 302, 307, 308, 400, 404, 410, 414, 451, 500, 501, 503, 599} {
 		steps := []step{
 			get().reply(status, "Cache-Control: max-age=3600", "Location: /elsewhere").want(status).tells("stored", fmt.Sprintf("fwd-status=%d", status)),
 			get().want(status, "Age: *").body("reply 1\n").hit(),
@@ -105,6 +106,19 @@ func notStorable() []row {
 			get().reply(200, "Cache-Control: max-age=3600").chunked().short(3),
 			get().reply(200, "Cache-Control: max-age=3600").body("reply 2\n").tells("stored"),
 		}},
+	}
+	for _, status := range []int{413, 416, 428, 429, 431, 511} {
+		rows = append(rows, row{rfc: "6585 3", rule: fmt.Sprintf("a %d is about its request, and not stored", status), steps: []step{
+			get().reply(status, "Cache-Control: max-age=3600").each().want(status).tells("!stored"),
+			get().reply(status, "Cache-Control: max-age=3600").each().want(status).body("reply 2\n"),
+		}})
+	}
+	for _, field := range []string{"Foo: " + strings.Repeat("a", 2<<10), "Foo: \xff", "Accept: a\tb"} {
+		rows = append(rows, row{rfc: "9111 3", rule: "a 400 or 414 that odd fields may have provoked is not stored", steps: []step{
+			get(field).reply(400, "Cache-Control: max-age=3600").each().want(400).tells("!stored"),
+			get(field).reply(414, "Cache-Control: max-age=3600").each().want(414).tells("!stored"),
+			get().reply(200, "Cache-Control: max-age=3600").body("reply 3\n"),
+		}})
 	}
 	for _, status := range []int{201, 202, 302, 307, 403, 500, 503} {
 		rows = append(rows, row{rfc: "9110 15.1", rule: fmt.Sprintf("a %d is not stored on a guess", status), steps: []step{

@@ -24,6 +24,11 @@ type spoken struct {
 
 // newSpoken starts an edge whose configuration has more keys.
 func newSpoken(t testing.TB, keys string) *spoken {
+	return startSpoken(t, keys, func(h http.Handler) http.Handler { return h })
+}
+
+// startSpoken starts one whose handler is wrapped.
+func startSpoken(t testing.TB, keys string, wrap func(http.Handler) http.Handler) *spoken {
 	t.Helper()
 	s := &spoken{Pipe: edgetest.NewPipe()}
 	origin := httptest.NewServer(s)
@@ -40,7 +45,7 @@ sites:
 	s.edge = newTestDaemon(t, cfg, edgetest.QuietLog())
 	s.edge.openTestCache(t)
 	s.edge.listener.Close()
-	s.edge.listener.Listener = s.Pipe
+	s.edge.listener.Listener, s.edge.listener.Handler = s.Pipe, wrap(s.edge.listener.Handler)
 	serveEdge(t, s.edge)
 	return s
 }
@@ -226,6 +231,9 @@ var conversations = map[string][]string{
 	"split in the last CRLF":        {strings.TrimSuffix(wireGet("/f/a"), "\n"), "\n" + wireGet("/f/b")},
 	"split before the last CRLF":    {strings.TrimSuffix(wireGet("/f/a"), "\r\n"), "\r\n", wireGet("/f/b")},
 	"split after 3 bytes":           {wireGet("/f/a"), "GET", " /f/b HTTP/1.1\r\nHost: edge\r\n\r\n", wireGet("/f/a")},
+	"half a head behind a request":  {wireGet("/f/b") + "POST /f/x HTTP/1.1\r\n", wireGet("/f/a"), wireGet("/f/b")},
+	"three bytes behind a request":  {wireGet("/f/b") + "GET", " /f/b HTTP/1.1\r\nX-A: b\r\n", wireGet("/f/a"), wireGet("/f/b")},
+	"a head in lines":               {"POST /f/x HTTP/1.1\r\n", "Host: edge\r\n", wireGet("/f/a"), wireGet("/f/b")},
 	"a head without an end":         {wireGet("/f/a"), "GET /f/b HTTP/1.1\r\nHost: edge\r\n"},
 	"a head in mid-name":            {wireGet("/f/a"), "GET /f/b HTTP/1.1\r\nHo"},
 
@@ -302,9 +310,9 @@ var smuggled = map[string][]string{
 	"behind another":          {wireGet("/f/a") + wireHead("POST", "/f/x", "Content-Length: 3", "Transfer-Encoding: chunked") + "0\r\n\r\n" + wireGet("/f/smuggled")},
 }
 
-// Two edges say the same.
+// An edge says the same with a lane and without one.
 func TestConversations(t *testing.T) {
-	p := pair{newSpoken(t, ""), newSpoken(t, "")}
+	p := pair{newSpoken(t, "fast_lane: true"), newSpoken(t, "fast_lane: false")}
 	for _, table := range []map[string][]string{conversations, smuggled} {
 		for name, parts := range table {
 			t.Run(name, func(t *testing.T) {
@@ -327,7 +335,7 @@ func FuzzConversations(f *testing.F) {
 			}
 		}
 	}
-	p := pair{newSpoken(f, ""), newSpoken(f, "")}
+	p := pair{newSpoken(f, "fast_lane: true"), newSpoken(f, "fast_lane: false")}
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 1<<16 {
 			t.Skip()

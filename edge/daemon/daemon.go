@@ -19,6 +19,8 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
+	"pkgedge/edge/fastlane"
+	"pkgedge/edge/framing"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/server"
 	"pkgedge/origin"
@@ -56,6 +58,7 @@ type Daemon struct {
 	server    *server.Server
 	feeds     *changes.Feeds
 	webhooks  changes.Webhooks
+	lane      *fastlane.Lane        // nil where net/http is another one than the lane was made for
 	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
 
 	reloading chan struct{} // a slot for the one that changes the configuration
@@ -94,7 +97,12 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.unready.Store(nil)
 	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
-	return d.server.Run(ctx, func() { d.unready.Store(&errDraining) })
+	return d.server.Run(ctx, func() {
+		d.unready.Store(&errDraining)
+		if d.lane != nil {
+			d.lane.Drain()
+		}
+	})
 }
 
 // start opens everything. Its error names the part that cannot be opened.
@@ -106,6 +114,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	limitMemory(shares.Limit)
 	d.documents = origin.NewDocuments(shares.Documents, d.cache)
 	d.registerMetrics()
+	d.openLane(shares.Lane)
 	g, err := d.build(d.cfg, nil)
 	if err != nil {
 		return err
@@ -127,6 +136,23 @@ func (d *Daemon) openCache(notify func(op string, err error)) (err error) {
 	return nil
 }
 
+// openLane makes the fast lane, unless it is not certain that net/http lets it be.
+func (d *Daemon) openLane(memory int64) {
+	if err := framing.SelfTest(); err != nil {
+		d.log.Warn("the fast lane is off: hits are answered by net/http, and slower", "error", err)
+		return
+	}
+	d.lane = fastlane.New(d.identity, int(memory/fastlane.AnswerSize))
+}
+
+// serve gives a public listener its handlers.
+func (d *Daemon) serve(l *server.Listener) {
+	l.Handler = &d.handler
+	if d.lane != nil {
+		l.Lane = d.lane
+	}
+}
+
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
 	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), 0, 0) }
@@ -135,7 +161,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		l.Handler = &d.handler
+		d.serve(l)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.server.Open(ctx, "admin.listen", d.cfg.Admin.Listen)
@@ -165,7 +191,8 @@ func (d *Daemon) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
-	l.Handler, l.TLS = &d.handler, d.certs.TLSConfig()
+	d.serve(l)
+	l.TLS = d.certs.TLSConfig()
 	if err := d.certs.Start(ctx); err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}

@@ -48,7 +48,8 @@ func newTestDaemon(t testing.TB, cfg *config.Config, log *slog.Logger) *testEdge
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Handler = &d.handler
+	d.openLane(1 << 20)
+	d.serve(l)
 	cfg.Listen = l.Addr().String()
 	return &testEdge{d, l}
 }

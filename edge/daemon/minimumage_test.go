@@ -79,10 +79,10 @@ func (s *served) expect(t *testing.T, when string, want map[string]int) {
 func TestMinimumAgeWinsOverWhatIsStored(t *testing.T) {
 	s := withYoung(t)
 	aged := func(age time.Duration) func(*config.Config) {
-		return func(c *config.Config) { c.Sites[0].MinimumAge = age }
+		return func(c *config.Config) { c.Sites[0].MinimumAge.For = age }
 	}
 	s.under(t, aged(24*time.Hour))
-	s.expect(t, "with an age", map[string]int{young: 451, grown: 200, "/edge-sample-words/3.0.0": 404})
+	s.expect(t, "with an age", map[string]int{young: 451, grown: 200, "/edge-sample-words/3.0.0": 451})
 	if n := s.masters[0].Count(faults.Path(young)) + s.masters[1].Count(faults.Path(young)); n != 1 {
 		t.Errorf("the masters were asked %d times for the young release; want 1, before", n)
 	}
@@ -100,7 +100,7 @@ func TestMinimumAgeWinsOverWhatIsStored(t *testing.T) {
 // That a release is old enough is found out once.
 func TestOldReleaseIsRemembered(t *testing.T) {
 	s := withYoung(t)
-	s.under(t, func(c *config.Config) { c.Sites[0].MinimumAge = 24 * time.Hour })
+	s.under(t, func(c *config.Config) { c.Sites[0].MinimumAge.For = 24 * time.Hour })
 	s.expect(t, "at first", map[string]int{grown: 200})
 	s.down()
 	if err := s.edge.cache.Purge(purge.Purge{Site: "npm", Scope: purge.GroupMetadata, Name: "edge-sample-words"}); err != nil {
@@ -152,6 +152,38 @@ func TestDocumentsFollowTheConfiguration(t *testing.T) {
 		}
 		if now := read(accept); now.etag == before.etag || !strings.Contains(now.body, base) || strings.Contains(now.body, s.url) {
 			t.Errorf("%s: under another base: %s\n%.300s", accept, now.etag, now.body)
+		}
+	}
+}
+
+// npm tells its user why there is nothing to install, and until when.
+func TestNPMPrintsWhyAReleaseIsWithheld(t *testing.T) {
+	s := newServed(t, `minimum_age: { for: 3d, exempt: [edge-urgent] }`)
+	now := time.Now()
+	for _, name := range []string{"edge-new", "edge-urgent"} {
+		if err := s.store.AddPackage(name, sample.Version{Number: "1.0.0", Published: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.store.AddPackage("edge-sample-words", sample.Version{Number: "3.0.0", Published: now}); err != nil {
+		t.Fatal(err)
+	}
+	n := newNPM(t, s.url)
+	until := now.UTC().Add(72*time.Hour + time.Minute - 1).Truncate(time.Minute).Format("2006-01-02")
+	for spec, want := range map[string]string{
+		"edge-new":                "edge-new@1.0.0 is withheld by this edge until " + until,
+		"edge-new@1.0.0":          "edge-new@1.0.0 is withheld by this edge until " + until,
+		"edge-sample-words@3.0.0": "edge-sample-words@3.0.0 is withheld by this edge until " + until,
+		"edge-sample-words@^3":    "published less than 3 days ago",
+	} {
+		if _, err := n.run(t, project(t, `{"name":"app"}`), "install", spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", spec, err, want)
+		}
+	}
+	n.must(t, project(t, `{"name":"app"}`), "install", "edge-urgent", "edge-sample-words")
+	for _, path := range []string{"/edge-new/latest", "/edge-new/1.0.0", "/edge-new/-/edge-new-1.0.0.tgz"} {
+		if resp, body := s.get(t, path); resp.StatusCode != 451 || !strings.Contains(body, "until "+until) {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
 		}
 	}
 }

@@ -211,14 +211,14 @@ func TestMinimumAge(t *testing.T) {
 	}
 	for path, status := range map[string]int{
 		"/edge-sample-words/-/edge-sample-words-3.0.0.tgz": 451, "/edge-sample-words/-/edge-sample-words-1.0.0.tgz": 200,
-		"/edge-sample-words/3.0.0": 404, "/edge-sample-words/1.1.0": 200,
+		"/edge-sample-words/3.0.0": 451, "/edge-sample-words/1.1.0": 200,
 	} {
 		if resp, body := s.get(t, path); resp.StatusCode != status {
 			t.Errorf("%s: %d %q; want %d", path, resp.StatusCode, body, status)
 		}
 	}
 	for _, path := range []string{"/edge-sample-words", "/-/package/edge-sample-words/dist-tags", "/edge-sample-words/latest"} {
-		if _, body := s.get(t, path); strings.Contains(body, "3.0.0") || !strings.Contains(body, "1.1.0") {
+		if _, body := s.get(t, path); strings.Contains(body, `"3.0.0":{"name"`) || strings.Contains(body, `-3.0.0.tgz`) || strings.Contains(body, `:"3.0.0","`) || !strings.Contains(body, "1.1.0") {
 			t.Errorf("%s: %q", path, body)
 		}
 	}

@@ -112,6 +112,9 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 func (d *Daemon) use(g *generation) {
 	d.current.Store(g)
 	d.handler.Use(&g.Snapshot)
+	if d.lane != nil {
+		d.lane.Forget() // its answers are of the generation before, and none is given any more
+	}
 	d.feeds.Run(g.feeds)
 }
 

@@ -290,7 +290,7 @@ func TestPrivateScopesHaveNoMinimumAge(t *testing.T) {
 	}
 	c := newScoped(t, public, acme, "    minimum_age: 24h\n")
 	for path, want := range map[string]int{
-		"/left/-/left-1.0.0.tgz": 200, "/left/-/left-2.0.0.tgz": 451, "/left/2.0.0": 404,
+		"/left/-/left-1.0.0.tgz": 200, "/left/-/left-2.0.0.tgz": 451, "/left/2.0.0": 451,
 		"/@acme/words/-/words-2.0.0.tgz": 200, "/@acme/words/2.0.0": 200,
 	} {
 		for range 2 { // fetched, and from the store

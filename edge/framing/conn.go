@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,9 @@ type Lane interface {
 // Conn is a connection for net/http whose requests are judged. See the package comment.
 type Conn struct {
 	net.Conn
-	guard *Guard
+	guard  *Guard
+	peer   netip.Addr
+	secure bool
 
 	// The fields of the side that reads. net/http reads from one goroutine at a time, and
 	// changes states on the one that serves the connection.
@@ -47,7 +50,7 @@ type Conn struct {
 	isNew  bool   // net/http's http.StateNew
 
 	// The deadlines that answers of the lane have set.
-	answered             bool // since the last byte was handed up
+	answered             time.Time // of the last one since a byte was handed up
 	readUntil, sendUntil time.Time
 
 	use atomic.Int32 // free, and so on
@@ -88,7 +91,11 @@ const maxHead = 64 << 10
 // connection, or a *tls.Conn after its handshake that does not speak HTTP/2.
 func (g *Guard) Wrap(c net.Conn) net.Conn {
 	conn := &Conn{Conn: c, guard: g, isNew: true}
+	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		conn.peer = peer.AddrPort().Addr().Unmap()
+	}
 	if secure, ok := c.(*tls.Conn); ok {
+		conn.secure = true
 		return &secureConn{conn, secure}
 	}
 	return &plainConn{conn}
@@ -161,7 +168,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		held := c.rest
 		n := copy(p, held)
 		if n == 0 {
-			if c.answered {
+			if !c.answered.IsZero() {
 				c.extendIdle()
 			}
 			var err error
@@ -362,13 +369,13 @@ func (c *Conn) lineOf(b []byte) (line []byte, size int, err error) {
 
 // handUp is called before bytes are handed up: net/http's own deadlines hold from here.
 func (c *Conn) handUp() {
-	if c.answered && c.isNew { // the deadline that it set for the first head is long gone
+	if !c.answered.IsZero() && c.isNew { // the deadline that it set for the first head is long gone
 		c.Conn.SetReadDeadline(time.Now().Add(c.guard.Header))
 	}
 	if !c.sendUntil.IsZero() {
 		c.Conn.SetWriteDeadline(time.Time{})
 	}
-	c.answered, c.readUntil, c.sendUntil = false, time.Time{}, time.Time{}
+	c.answered, c.readUntil, c.sendUntil = time.Time{}, time.Time{}, time.Time{}
 }
 
 // breakOff ends the connection without an answer.

@@ -102,6 +102,16 @@ func TestHeadsThatDoNot(t *testing.T) {
 	}
 }
 
+func TestSelfTest(t *testing.T) {
+	if err := SelfTest(); err != nil {
+		t.Error(err)
+	}
+	c := &traced{events: []string{"new", "active", "read all"}}
+	if c.judge() == nil {
+		t.Error("another order of events passes")
+	}
+}
+
 // Every head that passes has the same end, and the same body, for net/http.
 func FuzzHead(f *testing.F) {
 	for _, text := range []string{

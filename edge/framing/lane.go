@@ -2,6 +2,7 @@ package framing
 
 import (
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -9,8 +10,8 @@ import (
 // deadline costs a tenth of an answer.
 const rearm = 4 * time.Second
 
-// mayAnswer reports whether the lane, where there is one, may be asked for a request. Package framing's comment
-// has the rule, of which Conn.head checks the rest.
+// mayAnswer reports whether the lane, where there is one, may be asked for a request. The
+// package's comment has the rule, of which Conn.head checks the rest.
 func (c *Conn) mayAnswer(h *Head) bool {
 	return h.Length == 0 && !h.Odd
 }
@@ -23,7 +24,7 @@ func (c *Conn) answer(h *Head) bool {
 	}
 	answered, err := c.guard.Lane.Answer(c, h)
 	if err != nil {
-		c.broken = err
+		c.broken = readError(err)
 	}
 	if !c.use.CompareAndSwap(answering, free) { // Close was called meanwhile
 		c.use.Store(closed)
@@ -39,15 +40,25 @@ func (c *Conn) Send(now time.Time, answer *net.Buffers) (int64, error) {
 		c.sendUntil = now.Add(c.guard.Stalled)
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
-	c.answered = true
+	c.answered = now
+	if len(*answer) == 1 {
+		n, err := c.Conn.Write((*answer)[0])
+		return int64(n), err
+	}
 	return answer.WriteTo(c.Conn)
 }
+
+// Peer is the address of the client's end, the zero Addr where it has none.
+func (c *Conn) Peer() netip.Addr { return c.peer }
+
+// Secure reports whether the connection is one of TLS.
+func (c *Conn) Secure() bool { return c.secure }
 
 // extendIdle sets the deadline of the wait for a request after an answer of the lane, of
 // which net/http knows nothing.
 func (c *Conn) extendIdle() {
-	if now := time.Now(); c.readUntil.Sub(now) < c.guard.Idle-rearm {
-		c.readUntil = now.Add(c.guard.Idle)
+	if c.readUntil.Sub(c.answered) < c.guard.Idle-rearm {
+		c.readUntil = c.answered.Add(c.guard.Idle)
 		c.Conn.SetReadDeadline(c.readUntil)
 	}
 }

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
+
+	"pkgedge/cache"
+	"pkgedge/origin/kind"
 )
 
 // LogWriter is for the access logs of several snapshots at once: it takes one line
@@ -40,32 +44,60 @@ func NewJSONLog(to *LogWriter) *AccessLog {
 // NewCommonLog writes a line in the Common Log Format for each request.
 func NewCommonLog(to *LogWriter) *AccessLog { return &AccessLog{common: to} }
 
-// log writes x's line. A path that holds a secret is written as its kind says.
-func (l *AccessLog) log(x *exchange, site string, took time.Duration) {
-	if l == nil {
-		return
+// record is a request that has been answered.
+type record struct {
+	begun   time.Time
+	client  netip.Addr
+	site    string // "" for a request that found none
+	outcome cache.Outcome
+	status  int
+	sent    int64 // bytes of the body
+	err     error
+
+	line // for the access log alone, empty where there is none
+}
+
+// line is the part of a record that only the access log needs.
+type line struct{ method, path, proto, endpoint, agent string }
+
+// logPath is the path of a request as the access log has it. One that holds a secret is
+// written as its kind says.
+func logPath(r *http.Request, route *kind.Route) string {
+	if route.Log != "" {
+		return route.Log
 	}
-	path := x.r.URL.EscapedPath()
-	if x.route.Log != "" {
-		path = x.route.Log
+	return r.URL.EscapedPath()
+}
+
+// finish counts a request and writes it down: one that net/http has read, or the lane.
+func (s *Snapshot) finish(r *record) {
+	took := time.Since(r.begun)
+	s.Metrics.Observe(r.site, r.outcome.String(), r.sent, took)
+	if s.Access != nil {
+		s.Access.log(r, took)
 	}
-	client := x.client.String()
-	if x.client == (netip.Addr{}) {
+	s.Metrics.End()
+}
+
+// log writes a request's line.
+func (l *AccessLog) log(r *record, took time.Duration) {
+	client := r.client.String()
+	if r.client == (netip.Addr{}) {
 		client = "-"
 	}
 	if l.json == nil {
-		fmt.Fprintf(l.common, "%s - - [%s] %q %d %d\n", client, x.start.Format("02/Jan/2006:15:04:05 -0700"),
-			x.r.Method+" "+path+" "+x.r.Proto, x.status, x.sent)
+		fmt.Fprintf(l.common, "%s - - [%s] %q %d %d\n", client, r.begun.Format("02/Jan/2006:15:04:05 -0700"),
+			r.method+" "+r.path+" "+r.proto, r.status, r.sent)
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("client", client), slog.String("method", x.r.Method), slog.String("path", path),
-		slog.Int("status", x.status), slog.Int64("bytes", x.sent), slog.Float64("seconds", took.Seconds()),
-		slog.String("outcome", x.outcome.String()), slog.String("site", site), slog.String("what", x.route.Endpoint),
-		slog.String("agent", x.r.UserAgent()),
+		slog.String("client", client), slog.String("method", r.method), slog.String("path", r.path),
+		slog.Int("status", r.status), slog.Int64("bytes", r.sent), slog.Float64("seconds", took.Seconds()),
+		slog.String("outcome", r.outcome.String()), slog.String("site", r.site), slog.String("what", r.endpoint),
+		slog.String("agent", r.agent),
 	}
-	if x.err != nil {
-		attrs = append(attrs, slog.String("error", x.err.Error()))
+	if r.err != nil {
+		attrs = append(attrs, slog.String("error", r.err.Error()))
 	}
 	l.json.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }

@@ -14,6 +14,7 @@ import (
 	"pkgedge/edge/conditional"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -34,6 +35,7 @@ type Snapshot struct {
 	Metrics  Metrics
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
+	Lane     Lane           // nil for none
 	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
 	Identity string         // this edge's name in Via and CDN-Loop
 }
@@ -59,6 +61,7 @@ type Limiter interface {
 // exchange is one request and its answer. One goroutine uses it.
 type exchange struct {
 	*Snapshot
+	handler  *Handler
 	w        http.ResponseWriter
 	r        *http.Request
 	control  *http.ResponseController
@@ -79,7 +82,7 @@ type exchange struct {
 
 // ServeHTTP is the life of a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := h.current.Load().begin(w, r)
+	x := h.begin(w, r)
 	defer x.end()
 	if !x.addressed() || x.webhook() || !x.find() || !x.admit() {
 		return // it has been answered
@@ -100,8 +103,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{Snapshot: s, w: w, r: r, control: http.NewResponseController(w), start: time.Now()}
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	s := h.current.Load()
+	x := &exchange{Snapshot: s, handler: h, w: w, r: r, control: http.NewResponseController(w), start: time.Now()}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.client = peer.Addr().Unmap()
 		if hops := r.Header["X-Forwarded-For"]; len(hops) > 0 {
@@ -115,14 +119,14 @@ func (s *Snapshot) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // end writes down the answer. It runs also when the body was broken off by a
 // panic, which goes on to net/http.
 func (x *exchange) end() {
-	defer x.Metrics.End()
-	name := ""
+	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err}
 	if x.site != nil {
-		name = x.site.Name
+		rec.site = x.site.Name
 	}
-	took := time.Since(x.start)
-	x.Metrics.Observe(name, x.outcome.String(), x.sent, took)
-	x.Access.log(x, name, took)
+	if x.Access != nil {
+		rec.line = line{x.r.Method, logPath(x.r, &x.route), x.r.Proto, x.route.Endpoint, x.r.UserAgent()}
+	}
+	x.finish(&rec)
 }
 
 func (x *exchange) header() http.Header { return x.w.Header() }
@@ -263,6 +267,10 @@ func (x *exchange) chargeMiss() {
 
 // cached answers a request whose response may be stored.
 func (x *exchange) cached() {
+	if x.site.Kind.Transparent && origin.TooManyFields(x.r.Header) {
+		x.refuse(cache.Refused, http.StatusRequestHeaderFieldsTooLarge, "the fields of this request are too large")
+		return
+	}
 	q := x.query()
 	a, err := x.Cache.Get(x.r.Context(), q)
 	if err != nil || a.Forward != "" {
@@ -280,6 +288,8 @@ func (x *exchange) cached() {
 		return
 	}
 	x.outcome = a.Outcome
+	x.fields(&a)
+	x.offer(q, &a)
 	x.respond(&a)
 }
 

@@ -9,6 +9,9 @@ import (
 	"log"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
@@ -36,8 +39,7 @@ func (x *exchange) pass() {
 	proxy := httputil.ReverseProxy{
 		Transport: x.upstream.Pass(x.route),
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
-			p.SetXForwarded()
+			x.ownWay(p)
 			if x.route.Filters {
 				p.Out.Header["Accept-Encoding"] = []string{"gzip"} // the coding that Redactor can undo
 			}
@@ -53,6 +55,24 @@ func (x *exchange) pass() {
 		w = finalOnly{w}
 	}
 	proxy.ServeHTTP(w, x.r)
+}
+
+// ownWay tells a master by which way a request comes, in the edge's own words and
+// those of a trusted proxy before it.
+func (x *exchange) ownWay(p *httputil.ProxyRequest) {
+	for name := range p.Out.Header {
+		if origin.Mislead(name) {
+			delete(p.Out.Header, name)
+		}
+	}
+	if peer, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil &&
+		slices.ContainsFunc(x.Trusted, func(t netip.Prefix) bool { return t.Contains(peer.Addr().Unmap()) }) {
+		p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+	}
+	p.SetXForwarded()
+	if x.mayDescribeGet() {
+		delete(p.Out.Header, "X-Forwarded-Host") // the client may have made it up
+	}
 }
 
 // redactRequest takes out of the request all that lies in private scopes of other
@@ -206,14 +226,27 @@ const maxStoredPost = 64 << 10
 // describesGet reports whether the response to a POST is also the answer to a GET, as
 // its Content-Location says, for as long as it states (RFC 9110 section 9.3.3).
 func (x *exchange) describesGet(resp *http.Response) bool {
-	if !x.site.Kind.Transparent || x.r.Method != http.MethodPost || resp.StatusCode != http.StatusOK ||
-		resp.ContentLength < 0 || resp.ContentLength > maxStoredPost {
+	if !x.mayDescribeGet() || resp.StatusCode != http.StatusOK || resp.ContentLength < 0 || resp.ContentLength > maxStoredPost {
 		return false
 	}
 	u, err := x.r.URL.Parse(resp.Header.Get("Content-Location"))
 	here := resp.Header.Get("Content-Location") != "" && err == nil &&
 		(u.Host == "" || site.SameAuthority(u, x.r.Host)) && u.RequestURI() == x.r.URL.RequestURI()
 	return here && policy.StatesLifetime(resp.Header)
+}
+
+// mayDescribeGet reports whether the response to this request may be stored for others: it
+// is to a POST without fields that no fetch would have.
+func (x *exchange) mayDescribeGet() bool {
+	if !x.site.Kind.Transparent || x.r.Method != http.MethodPost {
+		return false
+	}
+	for name := range x.r.Header {
+		if strings.HasPrefix(name, "X-") || name == "Cookie" || origin.Mislead(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // storeForGet stores the response to a POST as that of a GET.

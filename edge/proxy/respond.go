@@ -16,10 +16,9 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// respond sends an answer: whole, some parts of it, or that the client has it
-// already.
+// respond sends an answer whose fields are set: whole, some parts of it, or that the
+// client has it already.
 func (x *exchange) respond(a *cache.Answer) {
-	x.fields(a)
 	size := a.Part.Size // of the whole representation, -1 while it is not known
 	origin := int64(0)  // where the stored bytes begin in it
 	if a.Span != nil {

@@ -29,6 +29,11 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (ok bool) {
 			}
 			return true
 		}
+		if why := kind.FindText(summary, x.route.Subdocument.Withheld); why != "" {
+			a.Close()
+			x.refuse(cache.Refused, http.StatusUnavailableForLegalReasons, why)
+			return
+		}
 		outcome, trouble, validated, live := a.Outcome, a.Err, a.ResponseTime, a.Live()
 		a.Close()
 		*a = cache.Answer{} // the caller closes it again

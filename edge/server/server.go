@@ -45,7 +45,8 @@ type Server struct {
 type Listener struct {
 	net.Listener
 	Handler http.Handler
-	TLS     *tls.Config // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
+	TLS     *tls.Config  // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
+	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
 
 	key string // the address's key in the configuration
 }
@@ -121,7 +122,7 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 }
 
 func (s *Server) serve(l *Listener, h *http.Server) error {
-	g := &framing.Guard{Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
+	g := &framing.Guard{Lane: l.Lane, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	if l.TLS != nil {
 		return h.Serve(newHandshakes(l.Listener, h.TLSConfig.Clone(), g, h.ErrorLog))
 	}

@@ -148,13 +148,13 @@ func TestWhatAFeedNames(t *testing.T) {
 	} {
 		path, query, _ := strings.Cut(path, "?")
 		r := s.Route(http.MethodGet, path, query, http.Header{})
-		if got := s.feedLifetime(&s.own, r); got != want {
+		if got := s.FeedLifetime(&s.own, r); got != want {
 			t.Errorf("%s: %v; want %v", path, got, want)
 		}
 		if least := s.Query(&s.own, r, http.Header{}).Rule.OK.Min; least != want {
 			t.Errorf("%s: the rule has %v", path, least)
 		}
-		if got := s.feedLifetime(&Upstream{Site: s.own.Site, Scope: "@s"}, r); got != 0 {
+		if got := s.FeedLifetime(&Upstream{Site: s.own.Site, Scope: "@s"}, r); got != 0 {
 			t.Errorf("%s, of masters that are not the feed's: %v", path, got)
 		}
 	}
@@ -164,7 +164,7 @@ func TestWhatAFeedNames(t *testing.T) {
 		}
 	}
 	s.Follow(liveFeed{}, 0) // as with minimum_age
-	if got := s.feedLifetime(&s.own, s.Route(http.MethodGet, "/a", "", http.Header{})); got != 0 {
+	if got := s.FeedLifetime(&s.own, s.Route(http.MethodGet, "/a", "", http.Header{})); got != 0 {
 		t.Errorf("what comes of age by itself has %v", got)
 	}
 }

@@ -71,7 +71,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 		}
 	}
 	if followed {
-		q.Rule.OK.Min = max(q.Rule.OK.Min, s.feedLifetime(u, r))
+		q.Rule.OK.Min = max(q.Rule.OK.Min, s.FeedLifetime(u, r))
 	}
 	q.Fetcher = fetcher{s, u, r, forwarded, followed}
 	return q
@@ -191,9 +191,9 @@ func (s *Site) follows(u *Upstream, r kind.Route) bool {
 	return s.feed != nil && s.feedFreshness > 0 && u == &s.own && r.InFeed
 }
 
-// feedLifetime is the lifetime that the feed gives a route's responses, 0 for
+// FeedLifetime is the lifetime that the feed gives a route's responses, 0 for
 // none: while it is not live, the usual lifetimes hold.
-func (s *Site) feedLifetime(u *Upstream, r kind.Route) time.Duration {
+func (s *Site) FeedLifetime(u *Upstream, r kind.Route) time.Duration {
 	if !s.follows(u, r) || !s.feed.Live() {
 		return 0
 	}

@@ -63,7 +63,7 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(),
 		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache,
 	}
-	t.MinimumAge, t.releases.age = s.MinimumAge, s.MinimumAge
+	t.MinimumAge, t.releases.age = s.MinimumAge.For, s.MinimumAge.For
 	t.unsteered = policy.NoDirectives()
 	t.WebhookSecret = s.Changes.Secret
 	own := config.Scope{Masters: s.Masters, Files: s.Files, Credentials: s.Credentials, Authorized: s.Authorized}
@@ -93,7 +93,7 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 // them has that number in the status.
 func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from *config.Scope, first int, deps Deps) error {
 	name := strings.TrimSuffix(conf.Name+" "+from.Name, " ")
-	age := conf.MinimumAge
+	age := conf.MinimumAge.For
 	if from.Name != "" {
 		age = 0 // a private scope has no strangers' releases
 	}
@@ -114,6 +114,7 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 		Owns:        func(path string) bool { return s.owns(u, path) },
 		Identity:    deps.Identity,
 		MinimumAge:  age,
+		Exempt:      conf.MinimumAge.Exempt,
 		Settings:    conf.Settings,
 		Observe:     func(master, result string) { deps.Observe(conf.Name, master, result) },
 	})

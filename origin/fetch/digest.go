@@ -120,6 +120,30 @@ func (e *expectation) get(renew bool) found {
 	return *e.known
 }
 
+// longestMissing is how long a file that a master does not have waits for its list, which
+// may know better.
+const longestMissing = 10 * time.Second
+
+// settle waits for the first list, longer than a file that is at hand does.
+func (e *expectation) settle() {
+	if e.look == nil || e.known != nil {
+		return
+	}
+	timer := time.NewTimer(longestMissing)
+	defer timer.Stop()
+	select {
+	case f := <-e.first:
+		e.known, e.unsure = &f, f.err != nil
+	case <-timer.C:
+	}
+}
+
+// listed says whether the list that is known names the file.
+func (e *expectation) listed() bool {
+	e.settle()
+	return e.known != nil && e.known.ok
+}
+
 // digest is the file's digest; ok is false when none is known.
 func (e *expectation) digest(renew bool) (d kind.Digest, ok bool) {
 	f := e.get(renew)

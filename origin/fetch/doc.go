@@ -6,7 +6,8 @@
 // document that promises files which are not there yet is deferred (deferred.go).
 // Files stream (file.go, transfer.go): a small one is verified before its first
 // byte goes out, and of a large one the tail is withheld until its digest is right
-// (digest.go, verify.go). A file that one master breaks off, another completes.
+// (digest.go, verify.go). A file that one master breaks off, another completes. It is
+// asked for where its list says, and missing when all say so (place.go).
 //
 // The package knows no cache: responses go to a [Sink]. It does not choose a
 // master: [Masters] does.

@@ -91,6 +91,7 @@ type Fetcher struct {
 	writes         *pool.RecentWrites
 	documents      *Documents
 	deferred       *Deferred
+	layouts        layouts
 	maxMetadata    int64
 	digestWait     time.Duration
 	policed        bool

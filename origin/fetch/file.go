@@ -40,24 +40,44 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 	case why != "":
 		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
-	var missing absences
 	if !a.Route.Transparent {
 		a.Whole = smallFile
 	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
-	err := f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
+	if len(f.kind.Lists(a.Route)) > 0 {
+		if !f.layouts.usual() {
+			t.ask.At = want.get(false).digest.At
+		}
+		t.ask.Find = func(ctx context.Context) string { return f.find(ctx, a) }
+	}
+	err := f.fetchTransfer(ctx, t)
+	if t.missingEverywhere(err) {
+		return t.refusal.relay(sink)
+	}
+	for t.interrupted(ctx, err) {
+		err = f.resume(ctx, t)
+	}
+	return err
+}
+
+// fetchTransfer asks the masters for a file.
+func (f *Fetcher) fetchTransfer(ctx context.Context, t *transfer) error {
+	a := t.ask
+	return f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {
 				return pool.Next, errUnasked
 			}
-			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
-		case transport.Absence(r.StatusCode) && !missing.final(m):
+			return pool.Accepted, t.sink.Respond(r.StatusCode, r.Header, 0)
+		case transport.Absence(r.StatusCode) && a.Route.Transparent && !t.missing.final(m):
 			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case a.Route.Transparent:
 			return f.stream(r, t)
+		case transport.Absence(r.StatusCode):
+			return f.absent(ctx, m, r, t)
 		case r.StatusCode != http.StatusOK:
-			return f.relay(r, sink)
+			return relay(r, t.sink)
 		}
 		verdict, err := f.verified(r, t)
 		if t.unsure && err == nil {
@@ -65,10 +85,6 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 		}
 		return verdict, f.noteBadCopy(m, t, err)
 	})
-	for t.interrupted(ctx, err) {
-		err = f.resume(ctx, t)
-	}
-	return err
 }
 
 // Withheld says why a file that is stored must not be served, "" when it may.

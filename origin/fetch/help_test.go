@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ type setup struct {
 	List        func(ctx context.Context, list kind.Route, renew bool) ([]byte, error) // nil where files go unchecked
 	MinimumAge  time.Duration
 	PublicBase  string
+	Others      []*url.URL // masters of the other pool
 	Log         *slog.Logger
 }
 
@@ -119,7 +121,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 			},
 		}
 		c.Log = cfg.Log
-		c.Pool, c.Masters, c.Files, c.Identity = name, masters, files, "edge-test"
+		c.Pool, c.Masters, c.Files, c.Others, c.Identity = name, masters, files, cfg.Others, "edge-test"
 		c.Ping, c.ProbePath = cfg.Kind.Ping, cfg.Kind.ProbePath
 		c.Random = func(int) int { return 0 } // the masters in their order, where nothing else decides
 		p := pool.New(c)

@@ -48,7 +48,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		case transport.Absence(r.StatusCode) && !missing.final(m):
 			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case r.StatusCode != http.StatusOK:
-			return f.relay(r, sink)
+			return relay(r, sink)
 		}
 		p, err := f.documents.reserve(ctx, expected(r)+int64(len(a.Summary)))
 		if err != nil {
@@ -59,7 +59,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		if err != nil {
 			return pool.Next, err
 		}
-		from := kind.Source{Body: body, Summary: a.Summary, Now: time.Now()}
+		from := kind.Source{Body: body, Base: baseOf(m), Summary: a.Summary, Now: time.Now()}
 		if len(a.Route.Companions) > 0 {
 			if from.Companions, err = f.fetchCompanions(ctx, m, a); err != nil {
 				return pool.Next, err
@@ -79,6 +79,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 			lost = lost || errors.Is(err, kind.ErrLost)
 			return pool.Next, unprepared(a.Route, body, err)
 		}
+		f.layouts.note(m, docs)
 		if err := f.answered(&a, begun, m, r.Header, docs, from.Summary == nil); err != nil {
 			return pool.Next, err
 		}
@@ -101,43 +102,6 @@ func (f *Fetcher) answered(a *pool.Request, begun time.Time, m *health.Master, h
 // hasNeeds says whether documents promise files that their master must have.
 func hasNeeds(docs []kind.Document) bool {
 	return slices.ContainsFunc(docs, func(d kind.Document) bool { return len(d.Needs) > 0 })
-}
-
-// relay hands on a refusal in the registry's own words: small, and never
-// rewritten. Other statuses than 200 that are no refusal promise something that
-// was not asked for.
-func (f *Fetcher) relay(r *http.Response, sink Sink) (pool.Verdict, error) {
-	const longest = 64 << 10
-	if r.StatusCode < 400 {
-		return pool.Next, &transport.StatusError{Status: r.StatusCode}
-	}
-	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, longest)
-	if err != nil {
-		return pool.Next, err
-	}
-	h := r.Header.Clone()
-	h.Del("Content-Length")
-	h.Del("Content-Encoding")
-	switch r.Header.Get("Content-Encoding") {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		zr, err := gzip.NewReader(bytes.NewReader(body))
-		if whole = whole && err == nil; whole {
-			body, whole, err = readUpTo(zr, nil, 0, longest)
-			whole = whole && err == nil
-		}
-	default:
-		whole = false
-	}
-	if !whole { // half a document says less than none
-		h.Set("Content-Type", "application/json")
-		body = fmt.Appendf(nil, "{\"error\":%q}\n", http.StatusText(r.StatusCode))
-	}
-	if err := sink.Respond(r.StatusCode, h, int64(len(body))); err != nil {
-		return pool.Accepted, err
-	}
-	_, err = sink.Write(body)
-	return pool.Accepted, err
 }
 
 // usual is how many times its compressed size a packument has, or less.

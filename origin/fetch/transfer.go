@@ -24,6 +24,9 @@ type transfer struct {
 	ask  pool.Request
 	want *expectation
 
+	missing absences
+	refusal *refusal // of the last master that does not have the file
+
 	digest   kind.Digest
 	check    verifier // nil for a file that cannot be checked
 	unsure   bool     // the list that might have a digest cannot be had

@@ -30,6 +30,10 @@ type Descriptor struct {
 	// site may have a minimum release age.
 	Dated bool
 
+	// Exempt returns an error for an entry that names nothing to exempt from the minimum
+	// age. It is there where a kind is Dated.
+	Exempt func(entry string) error
+
 	// Transparent says that a site is a cache as RFC 9111 has it and no more: it
 	// does as its clients and its origin say.
 	Transparent bool
@@ -75,6 +79,7 @@ type Descriptor struct {
 type Options struct {
 	PublicBase string        // URL under which clients reach the site, without a final slash
 	MinimumAge time.Duration // how long ago a version must have been published; 0 is any
+	Exempt     []string      // from that: packages, scopes and versions in the kind's words
 	Settings   Settings      // by the names of the kind's keys
 }
 

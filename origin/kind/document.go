@@ -18,12 +18,20 @@ type Document struct {
 	// Needs lists paths that the document newly promises. As long as they do not
 	// answer, the stored document is the better one.
 	Needs []string
+
+	// Misplaced says that it lists files that are not at their routes' paths below its
+	// master: see [Digest.At].
+	Misplaced bool
 }
 
-// Digest is the sum that a file's bytes must have.
+// Digest is the entry of a file in a list: the sum that its bytes must have.
 type Digest struct {
-	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where only Withheld is known
+	Algorithm string // "sha512", "sha384", "sha256" or "sha1"; "" where the list has none
 	Sum       []byte
+
+	// At is where the list has the file: a path below the master, or a URL. It is "" where
+	// the list does not say: the file is at Route.Path then.
+	At string
 
 	// Withheld says why the file must not be served, "" when it may.
 	Withheld string

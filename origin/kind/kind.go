@@ -21,7 +21,7 @@ import (
 //     than the stored one, and [ErrAbsent] for one that says that there is none. A body
 //     that is odd, and is its master's true answer all the same, is accepted.
 //   - Digest is asked for a File route alone, with the [Summary] of the first route
-//     of Lists that a master has.
+//     of Lists that a master has. ok says that the list names the file.
 type Kind interface {
 	Route(Request) Route
 	Prepare(Route, Source) ([]Document, error)
@@ -54,6 +54,7 @@ type Withholder interface {
 type Source struct {
 	Body       []byte            // a master's answer, decoded
 	Companions map[string][]byte // by the paths of Route.Companions that the same master has
+	Base       string            // the URL of that master, without a final slash; "" where it is not known
 	Summary    []byte            // of the stored answer that the body would replace; nil for none, or to believe the body in any case
 	Now        time.Time         // ages are counted to this moment
 }

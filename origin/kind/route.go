@@ -95,6 +95,7 @@ type Subdocument struct {
 	Name        string // for the summary to find, see [FindSubdocument]; "" for the whole document
 	ContentType string // "" for that of the document
 	Missing     string // the reason that goes with the 404 when there is no such part
+	Withheld    string // the summary's line with the reason for which there is none, "" for no such line
 }
 
 // Reply is an answer that the edge gives by itself.

@@ -169,6 +169,16 @@ func FindSpan(lines []byte, key string) (from, n int64, ok bool) {
 	return from, n, err1 == nil && err2 == nil && from >= 0 && n >= 0
 }
 
+// FindText finds the value of a line in a summary, "" for none. Nor has the key "" one.
+func FindText(summary []byte, key string) string {
+	if key == "" {
+		return ""
+	}
+	_, lines, _ := bytes.Cut(summary, []byte("\n"))
+	value, _ := Find(lines, key)
+	return string(value)
+}
+
 // FindSubdocument finds a part of a document in its summary.
 func FindSubdocument(summary []byte, name string) (from, n int64, ok bool) {
 	_, lines, _ := bytes.Cut(summary, []byte("\n"))

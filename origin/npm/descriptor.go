@@ -39,6 +39,7 @@ func Descriptor() kind.Descriptor {
 		},
 		Scoped:     true,
 		Dated:      true,
+		Exempt:     checkExempt,
 		Writes:     true,
 		Ping:       "/-/ping",
 		ProbePath:  probePath,
@@ -59,7 +60,7 @@ func New(o kind.Options) (kind.Kind, error) {
 			return nil, err
 		}
 	}
-	k := newKind(o.PublicBase).with(Policy{Deny: deny, MinimumAge: o.MinimumAge})
+	k := newKind(o.PublicBase).with(Policy{Deny: deny, MinimumAge: o.MinimumAge, Exempt: o.Exempt})
 	if o.Settings.Flag(keyTime) {
 		k = k.withTime()
 	}

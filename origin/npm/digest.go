@@ -24,22 +24,29 @@ func (k *Kind) Lists(file kind.Route) []kind.Route {
 
 // Digest finds a tarball in the summary of its packument. It is the strongest the
 // packument has: sha512, sha384, sha256 or sha1. There is none for a file that
-// the packument does not list, lists without one, or lists twice with different
-// ones. A tarball that the site's policy withholds says so, and so does one that
+// the packument lists without one, or twice with different ones. A tarball that the site's policy withholds says so, and so does one that
 // is not listed where a release must have an age.
 func (k *Kind) Digest(file kind.Route, summary []byte) (kind.Digest, bool) {
 	name := fileOf(file)
 	if name == "" {
 		return kind.Digest{}, false
 	}
-	f, ok := packument.Find(summary, name)
+	f, ok := packument.Find(summary, file.Group, name)
 	switch {
 	case !ok:
 	case f.Withheld != "":
 		return kind.Digest{Withheld: f.Withheld}, true
-	case !f.Listed && k.policy.minimumAge() > 0:
+	case !f.Listed && k.policy.aged(file.Group):
 		return kind.Digest{Withheld: "no release that has this file is known"}, true
-	case f.Digest.Algorithm != "":
+	case f.Listed:
+		switch {
+		case f.Place != nil:
+			f.Digest.At = string(f.Place)
+		case f.Name != name: // another name of a file in the usual place
+			f.Digest.At = string(f.Base) + "/" + file.Group + "/-/" + escape(f.Name)
+		case f.Base != nil:
+			f.Digest.At = string(f.Base) + file.Path
+		}
 		return f.Digest, true
 	}
 	return kind.Digest{}, false

@@ -21,7 +21,7 @@ func TestEveryFileIsFound(t *testing.T) {
 	}
 	sum := func(file string) []byte { s := sha256.Sum256([]byte(file)); return s[:] }
 	for i, file := range files {
-		fmt.Fprintf(&body, `,"%d":{"dist":{"tarball":"/x/%s","integrity":"sha256-%s"}}`, i, escape(file), base64.StdEncoding.EncodeToString(sum(file)))
+		fmt.Fprintf(&body, `,"%d":{"dist":{"tarball":"/@s/n/-/%s","integrity":"sha256-%s"}}`, i, escape(file), base64.StdEncoding.EncodeToString(sum(file)))
 	}
 	body.WriteString(`}}`)
 	digests := []byte(prepare(t, "/@s%2fn", body.String())[kind.Summary])

@@ -32,7 +32,7 @@ func prepare(t testing.TB, path, body string) map[string]string {
 func TestGivenTarballsCanBeAskedFor(t *testing.T) {
 	k := newKind(testBase)
 	for _, file := range []string{"n-1.tgz", "n%2b%C3%A9.tgz", "@s%2fn-1.tgz", "%40s%2Fn%2b1.tgz", "n'!*()~@$.tgz", "N-01.tar.gz", "n%20.tgz", "..n", "-"} {
-		body := `{"name":"@s/n","versions":{"1.0.0":{"dist":{"tarball":"https://m.example/` + file + `","shasum":"` + strings.Repeat("ab", 20) + `"}}}}`
+		body := `{"name":"@s/n","versions":{"1.0.0":{"dist":{"tarball":"https://m.example/@s/n/-/` + file + `","shasum":"` + strings.Repeat("ab", 20) + `"}}}}`
 		got := prepare(t, "/@s/n", body)
 		if !strings.Contains(got[packument.Full], `"`+testBase+`/@s/n/-/`+file+`"`) {
 			t.Errorf("%s: not rewritten: %s", file, got[packument.Full])

@@ -23,6 +23,9 @@ type Policy struct {
 	// MinimumAge is how long ago a version must have been published, by the
 	// packument's own "time". A version without a date there is old.
 	MinimumAge time.Duration
+
+	// Exempt lists packages, scopes and versions that may be younger, as Deny does.
+	Exempt []string
 }
 
 // with returns the same registry under a policy. Entries that ParseDeny refuses
@@ -31,20 +34,9 @@ func (k *Kind) with(p Policy) *Kind {
 	if len(p.Deny) == 0 && p.MinimumAge <= 0 {
 		return k
 	}
-	own := &policy{names: map[string]bool{}, scopes: map[string]bool{}, versions: map[string][]string{}, age: p.MinimumAge}
-	for _, entry := range p.Deny {
-		switch n, number, err := ParseDeny(entry); {
-		case err != nil:
-		case number != "":
-			own.versions[n] = append(own.versions[n], number)
-		case strings.HasSuffix(n, "/*"):
-			own.scopes[strings.TrimSuffix(n, "/*")] = true
-		default:
-			own.names[n] = true
-		}
-	}
-	for n := range own.versions {
-		slices.Sort(own.versions[n])
+	own := &policy{selection: selectionOf(p.Deny), age: p.MinimumAge}
+	if p.MinimumAge > 0 {
+		own.exempt, own.exemptions = selectionOf(p.Exempt), strings.Join(slices.Compact(slices.Sorted(slices.Values(p.Exempt))), " ")
 	}
 	under := *k
 	under.policy = own
@@ -76,6 +68,14 @@ func ParseDeny(entry string) (name, number string, err error) {
 	return name, number, nil
 }
 
+// checkExempt returns an error for a bad exemption from the minimum age.
+func checkExempt(entry string) error {
+	if _, _, err := ParseDeny(entry); err != nil {
+		return fmt.Errorf("%q exempts nothing: %w", entry, err)
+	}
+	return nil
+}
+
 // checkDeny returns an error for a bad entry of a deny list.
 func checkDeny(entry string) error {
 	if _, _, err := ParseDeny(entry); err != nil {
@@ -86,9 +86,41 @@ func checkDeny(entry string) error {
 
 // policy is a Policy made ready. A nil one withholds nothing.
 type policy struct {
+	selection  // that is denied
+	age        time.Duration
+	exempt     selection // from the age
+	exemptions string    // the same in words, sorted
+}
+
+// selection is the packages, scopes and versions of a list.
+type selection struct {
 	names, scopes map[string]bool
 	versions      map[string][]string // sorted
-	age           time.Duration
+}
+
+func selectionOf(entries []string) selection {
+	s := selection{names: map[string]bool{}, scopes: map[string]bool{}, versions: map[string][]string{}}
+	for _, entry := range entries {
+		switch n, number, err := ParseDeny(entry); {
+		case err != nil:
+		case number != "":
+			s.versions[n] = append(s.versions[n], number)
+		case strings.HasSuffix(n, "/*"):
+			s.scopes[strings.TrimSuffix(n, "/*")] = true
+		default:
+			s.names[n] = true
+		}
+	}
+	for n := range s.versions {
+		slices.Sort(s.versions[n])
+	}
+	return s
+}
+
+// whole says whether all of a package is selected.
+func (s selection) whole(name string) bool {
+	scope, _, scoped := strings.Cut(name, "/")
+	return s.names[name] || scoped && s.scopes[scope]
 }
 
 func (p *policy) minimumAge() time.Duration {
@@ -127,7 +159,7 @@ func (p *policy) apply(r *kind.Route) {
 	if len(denied) == 0 || r.Endpoint == endpointAttestations {
 		return
 	}
-	sum := sha256.Sum256([]byte(strings.Join(denied, " ")))
+	sum := sha256.Sum256([]byte("2 " + strings.Join(denied, " "))) // 2: with reasons
 	suffix := suffixByte + hex.EncodeToString(sum[:8])
 	if r.Class.Cacheable() {
 		r.Key += suffix
@@ -145,12 +177,17 @@ func (p *policy) withheld(name string, now time.Time) packument.Withheld {
 	if p == nil || p.age <= 0 && len(p.versions[name]) == 0 {
 		return nil
 	}
+	exempt := p.exempt.whole(name)
 	return func(number string, published time.Time) (why string, until time.Time) {
 		if slices.Contains(p.versions[name], number) {
 			return deniedVersion(name, number), until
 		}
+		if exempt || slices.Contains(p.exempt.versions[name], number) {
+			return "", until
+		}
 		if of := published.Add(p.age); p.age > 0 && !published.IsZero() && of.After(now) {
-			return fmt.Sprintf("%s@%s is withheld by this edge: it was published less than %s ago", name, number, p.age), of
+			return fmt.Sprintf("%s@%s is withheld by this edge until %s: it was published less than %s ago, on %s",
+				name, number, inUTC(of), inDays(p.age), inUTC(published)), of
 		}
 		return "", until
 	}
@@ -158,11 +195,24 @@ func (p *policy) withheld(name string, now time.Time) packument.Withheld {
 
 // denies reports whether a whole package is denied.
 func (p *policy) denies(name string) bool {
-	if p == nil {
-		return false
+	return p != nil && p.whole(name)
+}
+
+// aged says whether releases of a package must have an age.
+func (p *policy) aged(name string) bool { return p.minimumAge() > 0 && !p.exempt.whole(name) }
+
+// inUTC is a time as a person reads it, to the minute above.
+func inUTC(t time.Time) string {
+	return t.UTC().Add(time.Minute - time.Nanosecond).Truncate(time.Minute).Format("2006-01-02 15:04 UTC")
+}
+
+// inDays is a duration with its whole days.
+func inDays(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
 	}
-	scope, _, scoped := strings.Cut(name, "/")
-	return p.names[name] || scoped && p.scopes[scope]
+	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
 }
 
 func deniedVersion(name, number string) string {

@@ -162,12 +162,23 @@ func TestWithheldVersions(t *testing.T) {
 				if err := json.Unmarshal([]byte(texts[variant]), &doc); err != nil {
 					t.Fatalf("%s: %v\n%s", variant, err, texts[variant])
 				}
+				told, _ := doc["policyRestrictions"].(map[string]any)
+				delete(doc, "policyRestrictions")
+				rest, err := json.Marshal(doc)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, v := range tt.hidden { // npm is told of each, with the reason
+					if restricted := told["versions"].(map[string]any); restricted[v] == nil || len(restricted) != len(tt.hidden) || !strings.Contains(told["message"].(string), "n@"+v+" is ") {
+						t.Errorf("%s: npm is told %v; want %s", variant, told, v)
+					}
+				}
 				versions := doc["versions"].(map[string]any)
 				if len(versions) != 7-len(tt.hidden) {
 					t.Errorf("%s: versions %q", variant, slices.Sorted(maps.Keys(versions)))
 				}
 				for _, v := range tt.hidden {
-					if strings.Contains(texts[variant], `"`+v+`"`) {
+					if strings.Contains(string(rest), `"`+v+`"`) {
 						t.Errorf("%s: %s is in %s", variant, v, texts[variant])
 					}
 				}
@@ -198,5 +209,40 @@ func TestWithheldVersions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An exempt package, scope or version may be of any age, and the date is told at which
+// another one may be had.
+func TestExemptFromTheMinimumAge(t *testing.T) {
+	now := time.Date(2024, 6, 10, 12, 0, 30, 0, time.UTC)
+	k := newKind(testBase).with(Policy{MinimumAge: 72 * time.Hour, Exempt: []string{"@acme/*", "own", "n@1.0.1"}})
+	for name, want := range map[string]map[string]bool{
+		"@acme/x": {"1.0.0": true, "1.0.1": true}, "own": {"1.0.0": true, "1.0.1": true}, "n": {"1.0.1": true}, "@acme2/x": {},
+	} {
+		body := `{"name":"` + name + `","versions":{"1.0.0":{},"1.0.1":{}},"time":{"1.0.0":"2024-06-10T12:00:00Z","1.0.1":"2024-06-10T12:00:00Z"}}`
+		documents, err := k.Prepare(k.Route(get("/"+name)), kind.Source{Body: []byte(body), Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc struct {
+			Versions           map[string]any
+			PolicyRestrictions struct{ Message string }
+		}
+		if err := json.Unmarshal([]byte(kindtest.Contents(t, documents)[packument.Full]), &doc); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range []string{"1.0.0", "1.0.1"} {
+			why := name + "@" + v + " is withheld by this edge until 2024-06-13 12:00 UTC: it was published less than 3 days ago, on 2024-06-10 12:00 UTC"
+			if doc.Versions[v] != nil != want[v] || strings.Contains(doc.PolicyRestrictions.Message, why) == want[v] {
+				t.Errorf("%s@%s: %+v", name, v, doc)
+			}
+		}
+	}
+	route := func(exempt ...string) string {
+		return newKind(testBase).with(Policy{MinimumAge: time.Hour, Exempt: exempt}).Route(get("/n")).Key
+	}
+	if route("a") == route("b") || route() == route("a") || route("a", "b") != route("b", "a") {
+		t.Error("a document stored under other exemptions is served, or one under the same is not")
 	}
 }

@@ -56,6 +56,9 @@ const documents = 2
 // not served until that comes back.
 func (k *Kind) setSuffix() {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\n%s\n%t\n%s", documents, k.base, k.time, k.policy.minimumAge()))
+	if k.policy.minimumAge() > 0 { // then documents have reasons in them, too
+		sum = sha256.Sum256(fmt.Appendf(sum[:], "2 %s", k.policy.exemptions))
+	}
 	k.suffix = suffixByte + hex.EncodeToString(sum[:8])
 }
 
@@ -187,7 +190,7 @@ func (k *Kind) packumentRoute(n name, variant string) kind.Route {
 func (k *Kind) versionRoute(n name, v string) kind.Route {
 	r := k.packumentRoute(n, packument.Full)
 	r.Endpoint = endpointVersion
-	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOf(v), Missing: "version not found: " + v}
+	r.Subdocument = kind.Subdocument{Name: packument.SubdocumentOf(v), Missing: "version not found: " + v, Withheld: packument.WithheldOf(v)}
 	return r
 }
 

@@ -5,7 +5,8 @@
 // first, by health), asks the next one when one fails or takes unusually long, and
 // stays within budgets for that (race.go). After a write it reads from the primary
 // until a replica shows the change (recentwrites.go). A master that sent a wrong file
-// is asked last for that file (badcopies.go). [Pool.Pass] sends requests that are never
+// is asked last for that file (badcopies.go). A file may be at several places of a
+// master, or at another host (place.go). [Pool.Pass] sends requests that are never
 // stored.
 //
 // The package knows nothing of documents and digests: its caller judges each

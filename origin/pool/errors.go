@@ -68,6 +68,14 @@ func (u *Unavailable) add(t *Trial) {
 	u.Tried = append(u.Tried, t)
 }
 
+// Absent says that every master that was asked answered that there is no such thing.
+func (u *Unavailable) Absent() bool {
+	return len(u.Tried) > 0 && !slices.ContainsFunc(u.Tried, func(err error) bool {
+		var status *transport.StatusError
+		return !errors.As(err, &status) || !transport.Absence(status.Status)
+	})
+}
+
 // Unasked says that no master was asked, because those that could be have too many
 // requests already: it tells nothing of them.
 func (u *Unavailable) Unasked() bool {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"time"
 
 	"pkgedge/origin/health"
@@ -19,6 +20,7 @@ type Config struct {
 	Timeouts   transport.Timeouts
 	PublicBase string        // URL under which clients reach the site, without a final slash
 	Writes     *RecentWrites // shared by all pools of a site
+	Others     []*url.URL    // masters of the site's other pools
 
 	// Observe is told how each request to a master ended: "200", "timeout",
 	// "refused", …: a small set. It may be nil.

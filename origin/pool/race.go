@@ -157,7 +157,7 @@ func (r *race) askNext() {
 			return &reply{Master: m, pool: r.Pool, err: err, cancel: func(error) {}}
 		}
 		r.sent.Store(true)
-		return r.send(r.ctx, m, r.req, later)
+		return r.sendEach(r.ctx, m, r.req, later)
 	})
 }
 
@@ -231,7 +231,7 @@ func (r *race) hedge() {
 		return
 	}
 	r.hedged.Add(1)
-	r.ask(func() *reply { return r.send(r.ctx, m, r.req, true) })
+	r.ask(func() *reply { return r.sendEach(r.ctx, m, r.req, true) })
 }
 
 // reply is a master's response up to its fields, or why there is none.
@@ -278,8 +278,10 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		if !transport.Failure(r.resp.StatusCode) {
 			p.Began(m, r.class)
 		}
-		p.waits[r.class].Add(time.Now(), took)
-		r.slow = p.Answers(m, took)
+		if !req.place.elsewhere {
+			p.waits[r.class].Add(time.Now(), took)
+			r.slow = p.Answers(m, took)
+		}
 		if req.Route.Transparent {
 			transport.Localize(r.resp.Header, out.URL, m.Base, p.cfg.PublicBase)
 		} else {
@@ -288,6 +290,8 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 			}
 		}
 		r.resp.Body = &countedBody{p.bounded(r), &r.size}
+	case req.place.elsewhere:
+		p.Observe(m, "elsewhere")
 	case context.Cause(ctx) == errOutrun && !later:
 		m.Took(took)
 		p.Observe(m, "outrun")
@@ -349,13 +353,14 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		r.pool.complain(r.req.Route, r.trial(err))
 	}
 	switch {
+	case r.req.place.elsewhere: // it tells nothing of the master
 	case blame != nil && blame.Guilty():
 		r.pool.Failed(r.Master, blame)
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
 		r.pool.Answered(r.Master, r.class)
-		if r.resp.StatusCode == http.StatusOK && verdict == Accepted {
+		if r.resp.StatusCode == http.StatusOK && verdict == Accepted && (r.req.place.url == "" || r.req.place.url == r.URL(r.req.Route.Path)) {
 			_, private := r.req.Header["Authorization"]
 			r.pool.Learn(r.Master, r.req.Route, private, r.size)
 		}

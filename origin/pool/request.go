@@ -48,6 +48,16 @@ type Request struct {
 	// is nil where the file goes unchecked.
 	List func(ctx context.Context, renew bool) ([]byte, error)
 
+	// At is the URL under which its list has a file (kind.Digest.At), "" where that is
+	// not known.
+	At string
+
+	// Find returns At where it is not known, and "" where it cannot be: it is called for a
+	// file that a master does not have in the usual place, on any goroutine. It may be nil.
+	Find func(context.Context) string
+
+	place place // of those for At; the zero place is the likeliest
+
 	// The rest is for transparent routes.
 	Head           bool                            // a HEAD, not a GET
 	Range, IfRange string                          // ask for a part of the representation
@@ -70,11 +80,19 @@ func (p *Pool) newRequest(ctx context.Context, m *health.Master, r *Request) (*h
 			},
 		})
 	}
-	req, err := http.NewRequestWithContext(ctx, method, m.URL(r.Route.Path), nil)
+	at := r.place
+	if at.url == "" {
+		at = p.places(m, r)[0]
+	}
+	req, err := http.NewRequestWithContext(ctx, method, at.url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask %s: %w", m.Name(), err)
 	}
-	transport.Forward(req.Header, r.Header)
+	if at.elsewhere {
+		transport.ForwardHops(req.Header, r.Header)
+	} else {
+		transport.Forward(req.Header, r.Header)
+	}
 	switch {
 	case r.Route.Transparent:
 	case r.Route.Class == kind.Metadata:
@@ -102,7 +120,9 @@ func (p *Pool) newRequest(ctx context.Context, m *health.Master, r *Request) (*h
 		req.Header.Set("User-Agent", "pkgedge")
 	}
 	transport.Identify(req.Header, p.cfg.Identity)
-	transport.Authorize(req.Header, p.cfg.Credential)
+	if !at.elsewhere {
+		transport.Authorize(req.Header, p.cfg.Credential)
+	}
 	return req, nil
 }
 

@@ -22,45 +22,6 @@ func Authorize(h http.Header, credential string) {
 	}
 }
 
-// Forward copies the fields of a client's request that go to a master with a
-// fetch.
-func Forward(to, from http.Header) {
-	hop := connectionFields(from)
-	for name, values := range from {
-		if forwarded(name) && !slices.Contains(hop, name) {
-			to[name] = values
-		}
-	}
-}
-
-// connectionFields lists the fields that the sender's Connection names: they
-// concern that connection alone (RFC 9110 section 7.6.1).
-func connectionFields(h http.Header) []string {
-	var named []string
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			named = append(named, http.CanonicalHeaderKey(strings.TrimSpace(name)))
-		}
-	}
-	return named
-}
-
-// forwarded says whether a field of the client's request goes to a master with
-// a fetch. Conditions and ranges are the edge's own. Fields of the client's
-// connection end here.
-func forwarded(name string) bool {
-	switch name {
-	case "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
-		"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Expect", "Content-Length", "Host", "Max-Forwards",
-		"Cookie", // a response made for a cookie's owner has no place in a shared cache
-		// Nor has one with the URLs that a stranger made the master write.
-		"Forwarded", "X-Host", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override":
-		return false
-	}
-	return !strings.HasPrefix(name, "X-Forwarded-")
-}
-
 // RetryAfter reads Retry-After in seconds, at most a minute.
 func RetryAfter(h http.Header) time.Duration {
 	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
@@ -148,7 +109,7 @@ func Localize(h http.Header, target, base *url.URL, public string) {
 // its query and its fragment. ok is false for a URL that is not the master's.
 func Below(u, base *url.URL) (below string, ok bool) {
 	path, ok := strings.CutPrefix(u.EscapedPath(), basePath(base))
-	if !ok || path != "" && path[0] != '/' || !sameOrigin(u, base) {
+	if !ok || path != "" && path[0] != '/' || !SameOrigin(u, base) {
 		return "", false
 	}
 	rest := url.URL{RawQuery: u.RawQuery, ForceQuery: u.ForceQuery, Fragment: u.Fragment, RawFragment: u.RawFragment}

@@ -33,7 +33,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return fmt.Errorf("%w: %s", ErrDowngrade, req.URL.Scheme)
 	}
-	elsewhere := func(r *http.Request) bool { return !sameOrigin(r.URL, via[0].URL) }
+	elsewhere := func(r *http.Request) bool { return !SameOrigin(r.URL, via[0].URL) }
 	if elsewhere(req) || slices.ContainsFunc(via, elsewhere) {
 		for name := range req.Header {
 			if !ownField(name) {
@@ -53,8 +53,8 @@ func ownField(name string) bool {
 	return false
 }
 
-// sameOrigin compares scheme, host and port (RFC 9110 section 4.3.1).
-func sameOrigin(a, b *url.URL) bool {
+// SameOrigin compares scheme, host and port (RFC 9110 section 4.3.1).
+func SameOrigin(a, b *url.URL) bool {
 	host := func(u *url.URL) string { return strings.TrimSuffix(u.Hostname(), ".") } // of a fully qualified name
 	return a.Scheme == b.Scheme && strings.EqualFold(host(a), host(b)) && portOf(a) == portOf(b)
 }
@@ -146,6 +146,9 @@ func (g *guard) reach() reach {
 		if a, err := netip.ParseAddrPort((*peer).String()); err == nil {
 			return reachOf(a.Addr())
 		}
+	}
+	if a, err := netip.ParseAddr(g.host); err == nil {
+		return reachOf(a)
 	}
 	return public
 }

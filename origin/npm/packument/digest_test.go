@@ -68,18 +68,18 @@ func TestDigestOfOddDists(t *testing.T) {
 		name, versions string
 		ok             bool
 	}{
-		{"plain", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}`, true},
-		{"two versions with one tarball", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}},"v1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}`, true},
-		{"two versions that disagree", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}},"v1":{"dist":{"tarball":"/n.tgz","shasum":"` + other + `"}}`, false},
-		{"a name that begins alike", `"1":{"dist":{"tarball":"/n.tgz.tgz","shasum":"` + sum + `"}}`, false},
-		{"the last dist counts", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + other + `"},"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}`, true},
-		{"a last dist that is none", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"},"dist":null}`, false},
-		{"a last tarball that is none", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `","tarball":7}}`, false},
+		{"plain", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}}`, true},
+		{"two versions with one tarball", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}},"v1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}}`, true},
+		{"two versions that disagree", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}},"v1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + other + `"}}`, false},
+		{"a name that begins alike", `"1":{"dist":{"tarball":"/n/-/n.tgz.tgz","shasum":"` + sum + `"}}`, false},
+		{"the last dist counts", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + other + `"},"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}}`, true},
+		{"a last dist that is none", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"},"dist":null}`, false},
+		{"a last tarball that is none", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `","tarball":7}}`, false},
 		{"no tarball", `"1":{"dist":{"shasum":"` + sum + `"}}`, false},
-		{"nothing from the version before", `"1":{"dist":{"tarball":"/m.tgz","shasum":"` + sum + `"}},"2":{"dist":{"tarball":"/n.tgz"}},"3":{"x":1}`, false},
-		{"values that are no texts", `"1":{"dist":{"tarball":"/n.tgz","shasum":7,"integrity":["x"]}}`, false},
-		{"in a second versions member", `"1":{}},"versions":{"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}`, true},
-		{"in a first versions member", `"1":{"dist":{"tarball":"/n.tgz","shasum":"` + sum + `"}}},"versions":{"1":{}`, false},
+		{"nothing from the version before", `"1":{"dist":{"tarball":"/n/-/m.tgz","shasum":"` + sum + `"}},"2":{"dist":{"tarball":"/n/-/n.tgz"}},"3":{"x":1}`, false},
+		{"values that are no texts", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":7,"integrity":["x"]}}`, false},
+		{"in a second versions member", `"1":{}},"versions":{"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}}`, true},
+		{"in a first versions member", `"1":{"dist":{"tarball":"/n/-/n.tgz","shasum":"` + sum + `"}}},"versions":{"1":{}`, false},
 	}
 	for _, test := range tests {
 		digests := prepare(t, "n", `{"name":"n","versions":{`+test.versions+`}}`)[kind.Summary]

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	neturl "net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -26,15 +25,18 @@ type rewriter struct {
 	full              plan
 	cursor            int      // how much of the source is in full
 	prefix, prefixLen int      // position of "<public base>/<name>/-/"
-	scope             string   // of the package, with a slash; "" for none
+	name, scope       string   // of the package; its scope with a slash, "" for none
+	usual             []byte   // the end of the URL of a tarball in the usual place, before its name
 	splices           []splice // in the version being read
-	file              []byte   // its tarball, decoded; empty if it has none
-	scoped            bool     // the tarball is also scope and file, see scopedTarballRoute
+	tarball           tarball  // of that version
+	master            master
+	bases             bases
 	sum               [64]byte // the last digest
 }
 
-func newRewriter(prefix, name string, src []byte) rewriter {
-	w := rewriter{Reader: NewReader(src), full: plan{src: src}, scope: name[:strings.IndexByte(name, '/')+1]}
+func newRewriter(prefix, name string, from kind.Source) rewriter {
+	src := from.Body
+	w := rewriter{Reader: NewReader(src), full: plan{src: src}, name: name, usual: []byte("/" + name + "/-/"), master: masterAt(from.Base), scope: name[:strings.IndexByte(name, '/')+1]}
 	w.prefix, w.prefixLen = w.literal(prefix)
 	return w
 }
@@ -52,10 +54,10 @@ func (w *rewriter) at(offset int) int64 { return w.full.size + int64(offset-w.cu
 // sums are the digests in a dist: quoted strings, or nothing.
 type sums struct{ integrity, shasum Span }
 
-// dist reads the member "dist" of a version and replaces its tarball URL.
-func (w *rewriter) dist() (sums, error) {
+// dist reads the member "dist" of a version of that number and replaces its tarball URL.
+func (w *rewriter) dist(number []byte) (sums, error) {
 	var d sums
-	w.clear()
+	w.tarball.clear()
 	if w.Kind() != jsontext.KindBeginObject {
 		_, err := w.Value()
 		return d, err
@@ -70,7 +72,7 @@ func (w *rewriter) dist() (sums, error) {
 		}
 		switch string(key) {
 		case "tarball":
-			err = w.tarball()
+			err = w.readTarball(number)
 		case "integrity":
 			d.integrity, err = w.StringValue()
 		case "shasum":
@@ -84,14 +86,14 @@ func (w *rewriter) dist() (sums, error) {
 	}
 }
 
-// tarball reads a tarball URL.
-func (w *rewriter) tarball() error {
-	w.clear()
+// readTarball reads the URL of the tarball of a version.
+func (w *rewriter) readTarball(number []byte) error {
+	w.tarball.clear()
 	url, err := w.StringValue()
 	if err != nil || url == (Span{}) {
 		return err
 	}
-	if sp, ok := w.findSplice(url); ok {
+	if sp, ok := w.findSplice(url, number); ok {
 		w.splices = append(w.splices, sp)
 		w.cursor = w.splice(&w.full, w.cursor, sp)
 	}
@@ -105,33 +107,6 @@ func (w *rewriter) splice(p *plan, from int, sp splice) int {
 	p.add(w.prefix, w.prefixLen)
 	p.add(sp.base, sp.n)
 	return sp.to
-}
-
-// clear forgets the tarball.
-func (w *rewriter) clear() { w.file, w.scoped = w.file[:0], false }
-
-// findSplice looks for the basename of a quoted URL and leaves it, decoded, in
-// w.file. There is none in a text without a slash, in a URL that ends with one,
-// or where it is something that no request could name.
-func (w *rewriter) findSplice(url Span) (sp splice, ok bool) {
-	quoted := w.src[url.From:url.To]
-	sp = splice{from: url.From + 1, to: url.To - 1}
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		text := quoted[1 : len(quoted)-1]
-		from, to := basename(text)
-		sp.base, sp.n = sp.from+from, to-from
-		return sp, w.decode(text, from, to)
-	}
-	text, err := jsontext.AppendUnquote(nil, quoted)
-	if err != nil {
-		return sp, false
-	}
-	from, to := basename(text)
-	if !w.decode(text, from, to) {
-		return sp, false
-	}
-	sp.base, sp.n = w.literal(QuoteInner(string(text[from:to])))
-	return sp, true
 }
 
 // basename finds the last segment of the path of a URL or of a path, without
@@ -150,47 +125,6 @@ func basename(url []byte) (from, to int) {
 		return to, to
 	}
 	return path + i + 1, to
-}
-
-// decode puts the percent-encoded basename of a URL, decoded, into w.file. It
-// fails for a text that no request could name. One with an escaped slash can be asked for
-// but not as a tarball route, so it leaves w.file empty, except where it is the
-// package's scope that stands before the slash.
-func (w *rewriter) decode(url []byte, from, to int) bool {
-	w.clear()
-	base := url[from:to]
-	if bytes.IndexByte(base, '%') < 0 {
-		w.file = append(w.file, base...)
-	} else if plain, err := neturl.PathUnescape(string(base)); err == nil {
-		w.file = append(w.file, plain...)
-	} else {
-		return false
-	}
-	if FileName(w.file) {
-		path, found := bytes.CutSuffix(url[:from], []byte(w.scope))
-		w.scoped = found && w.scope != "" && bytes.HasSuffix(path, []byte("/-/"))
-		return true
-	}
-	if file, found := bytes.CutPrefix(w.file, []byte(w.scope)); found && FileName(file) {
-		return true
-	}
-	ok := true
-	for part := range bytes.SplitSeq(w.file, []byte("/")) {
-		ok = ok && FileName(part)
-	}
-	w.clear()
-	return ok
-}
-
-// fileNames are the names of the tarball of the version just read, as routes have them.
-func (w *rewriter) fileNames() [][]byte {
-	switch {
-	case len(w.file) == 0:
-		return nil
-	case w.scoped:
-		return [][]byte{w.file, append([]byte(w.scope), w.file...)}
-	}
-	return [][]byte{w.file}
 }
 
 // MaxFile is the longest file name, version or tag, in bytes: a name, a version

@@ -7,8 +7,8 @@
 // source in the tarball URLs alone; the abbreviated one has the members that an install needs.
 // A plan costs a few percent of its source, and streams.
 //
-// The third document is the summary of the other two: the digest of every tarball
-// (see [Find]), where each version stands in the full document, and the date and
+// The third document is the summary of the other two: the digest of every tarball,
+// and its place where that is not the usual one (see [Find] and place.go), where each version stands in the full document, and the date and
 // versions by which an older packument is known. Versions that a site withholds are cut out
 // of the source before anything is made of it.
 //

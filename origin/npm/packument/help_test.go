@@ -26,6 +26,6 @@ func prepare(t testing.TB, name, body string) map[string]string {
 
 // found is the digest of a tarball in a summary.
 func found(summary []byte, file string) (kind.Digest, bool) {
-	f, ok := Find(summary, file)
+	f, ok := Find(summary, "n", file)
 	return f.Digest, ok && f.Digest.Algorithm != ""
 }

@@ -147,7 +147,7 @@ func FuzzPrepare(f *testing.F) {
 		for line := range strings.Lines(got[kind.Summary]) {
 			if key, _, ok := strings.Cut(line, "\t"); ok {
 				_, file, _ := strings.Cut(key, "/")
-				Find([]byte(got[kind.Summary]), file)
+				Find([]byte(got[kind.Summary]), "n", file)
 			}
 		}
 	})

@@ -31,10 +31,11 @@ var ErrDocument = errors.New("not the document asked for")
 // packumentScan is the state of one pass over a packument.
 type packumentScan struct {
 	rewriter
-	short   plan
-	summary *kind.SummaryWriter
-	want    string // the name asked for
-	number  []byte // the key of the version being read
+	short     plan
+	summary   *kind.SummaryWriter
+	want      string // the name asked for
+	number    []byte // the key of the version being read
+	misplaced bool   // a tarball is not in the usual place
 
 	head, headLen int // position of the beginning of the abbreviated document
 	install       int // position of installMember
@@ -47,6 +48,7 @@ type packumentScan struct {
 	modified, timeModified Span
 	times                  Span // the member "time"
 	rev                    Span
+	restrictions           Span // the member by which npm tells why versions are withheld
 
 	current versionScan
 }
@@ -79,7 +81,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 			return nil, err
 		}
 	}
-	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, body), want: want, summary: summary}
+	s := &packumentScan{rewriter: newRewriter(o.Tarballs, want, kind.Source{Body: body, Base: from.Base}), want: want, summary: summary}
 	s.head, s.headLen = s.literal(`{"name":"` + want + `","versions":{`)
 	s.install, _ = s.literal(installMember)
 	// Enough for most: a version is over a kilobyte, and two pieces or six.
@@ -107,7 +109,7 @@ func Make(want string, from kind.Source, o Options) ([]kind.Document, error) {
 	return []kind.Document{
 		{Variant: Full, ContentType: TypeJSON, Size: full.size, Body: &full, Until: until},
 		{Variant: Abbreviated, ContentType: TypeAbbreviated, Size: short.size, Body: &short, Until: until},
-		summary.Document(),
+		s.summaryDocument(),
 	}, nil
 }
 
@@ -129,6 +131,8 @@ func (s *packumentScan) scan() error {
 			s.tagsAt = s.at(s.distTags.From)
 		case "modified":
 			s.modified, err = s.StringValue()
+		case "policyRestrictions":
+			s.restrictions, err = s.Value()
 		case "_rev":
 			s.rev, err = s.StringValue()
 		case "error":
@@ -186,6 +190,10 @@ func (s *packumentScan) finishShort() {
 	if modified != (Span{}) {
 		s.write(&s.short, `,"modified":`)
 		s.short.copy(modified.From, modified.To)
+	}
+	if s.restrictions != (Span{}) {
+		s.write(&s.short, `,"policyRestrictions":`)
+		s.short.copy(s.restrictions.From, s.restrictions.To)
 	}
 }
 

@@ -15,15 +15,21 @@ import (
 
 // summaryFormat is the first line of a packument's summary. Its lines are
 //
+//	alias/NAME           the name that clients are given for a tarball, which has this one, too
 //	at/VERSION, at/TAG   where the version's manifest is in the full document
+//	base                 the place below which a tarball lies that has none of its own, where
+//	                     that is not the master: see bases
 //	bare/NAME            "-"; a tarball without a digest
 //	dist-tags            where those are in it
 //	file/NAME            algorithm and unpadded base64 of a tarball's digest
 //	modified, rev        of the packument, where it has them
+//	place/NAME           where a tarball is, as kind.Digest.At says it
 //	version/VERSION      "-"
 //	withheld/NAME, withheld version/VERSION
 //	                     why a tarball, or a version, is not served
-const summaryFormat = "npm memo 2"
+//	withheld at/VERSION, withheld at/TAG
+//	                     why there is no such manifest
+const summaryFormat = "npm memo 3"
 
 var nothing = []byte("-")
 
@@ -35,16 +41,23 @@ const SubdocumentOfTags = "dist-tags"
 // a tag names.
 func SubdocumentOf(version string) string { return "at/" + version }
 
+// WithheldOf is the line of a summary that says why there is no manifest of a version or
+// a tag.
+func WithheldOf(version string) string { return "withheld at/" + version }
+
 // File is the entry of a tarball in a summary.
 type File struct {
 	Listed   bool        // a version has it
 	Withheld string      // why it must not be served, "" when it may
+	Name     string      // that clients are given
 	Digest   kind.Digest // zero for none, or for two that differ
+	Place    []byte      // where it is, nil for the usual place below Base
+	Base     []byte      // nil for that of the master
 }
 
-// Find reads the entry of a tarball in a summary. ok is false for a summary of another
-// format.
-func Find(summary []byte, file string) (f File, ok bool) {
+// Find reads the entry of a tarball of a package in a summary. ok is false for a summary of
+// another format.
+func Find(summary []byte, name, file string) (f File, ok bool) {
 	lines, ok := kind.Lines(summary, summaryFormat)
 	if !ok {
 		return f, false
@@ -53,12 +66,24 @@ func Find(summary []byte, file string) (f File, ok bool) {
 		return File{Listed: true, Withheld: string(why)}, true
 	}
 	line, once := kind.Find(lines, "file/"+file)
+	_, bare := kind.Find(lines, "bare/"+file)
+	if line == nil && !bare {
+		if given, aliased := kind.Find(lines, "alias/"+file); aliased {
+			file = string(given)
+		} else if file = usualNameOf(name, file); file == "" {
+			return f, true
+		}
+		line, once = kind.Find(lines, "file/"+file)
+		if _, bare := kind.Find(lines, "bare/"+file); line == nil && !bare {
+			return f, true
+		}
+	}
+	f.Listed, f.Name = true, file
+	f.Place, _ = kind.Find(lines, "place/"+file)
+	f.Base, _ = kind.Find(lines, "base")
 	if !once {
-		_, bare := kind.Find(lines, "bare/"+file)
-		f.Listed = bare || line != nil
 		return f, true
 	}
-	f.Listed = true
 	algorithm, encoded, _ := bytes.Cut(line, []byte("\t"))
 	for _, a := range algorithms {
 		if string(algorithm) != a.name {
@@ -81,15 +106,33 @@ func Find(summary []byte, file string) (f File, ok bool) {
 func (s *packumentScan) addVersion(at, n int64) {
 	s.summary.AddSpan("at", s.number, at, n)
 	s.summary.Add("version", s.number, nothing)
-	for _, file := range s.fileNames() {
-		d := s.digest(s.current.sums)
-		if d.Algorithm == "" {
-			s.summary.Add("bare", file, nothing)
-			continue
-		}
-		var buf [96]byte
-		s.summary.Add("file", file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
+	t := &s.tarball
+	if len(t.file) == 0 {
+		return
 	}
+	if d := s.digest(s.current.sums); d.Algorithm == "" {
+		s.summary.Add("bare", t.file, nothing)
+	} else {
+		var buf [96]byte
+		s.summary.Add("file", t.file, []byte(d.Algorithm), base64.RawStdEncoding.AppendEncode(buf[:0], d.Sum))
+	}
+	if t.place != nil {
+		s.summary.Add("place", t.file, t.place)
+		s.misplaced = true
+	}
+	for _, other := range t.other {
+		s.summary.Add("alias", other, t.file)
+	}
+}
+
+// summaryDocument is the summary, complete.
+func (s *packumentScan) summaryDocument() kind.Document {
+	if s.bases.url != "" {
+		s.summary.Add("base", nil, []byte(s.bases.url))
+	}
+	d := s.summary.Document()
+	d.Misplaced = s.misplaced || s.bases.own
+	return d
 }
 
 // completeSummary completes the summary, and compares it with the one before.

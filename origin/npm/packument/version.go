@@ -59,6 +59,10 @@ func (s *packumentScan) versions() error {
 	s.summary.Drop("file")
 	s.summary.Drop("version")
 	s.summary.Drop("at")
+	s.summary.Drop("bare")
+	s.summary.Drop("place")
+	s.summary.Drop("alias")
+	s.bases, s.misplaced = bases{}, false
 	s.hasVersions = true
 	if s.Kind() != jsontext.KindBeginObject { // there is none
 		_, err := s.Value()
@@ -112,7 +116,7 @@ func (s *packumentScan) versionMembers() error {
 	v := &s.current
 	*v = versionScan{members: v.members[:0], deprecatedAt: -1}
 	s.splices = s.splices[:0]
-	s.clear()
+	s.tarball.clear()
 	for {
 		key, m, ok, err := s.Next()
 		if err != nil || !ok {
@@ -121,7 +125,7 @@ func (s *packumentScan) versionMembers() error {
 		f := fieldOf(key)
 		switch f {
 		case dist:
-			v.sums, err = s.dist()
+			v.sums, err = s.dist(s.number)
 		case scripts:
 			v.script, err = s.installScript()
 		case hasInstallScript:

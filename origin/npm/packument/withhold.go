@@ -2,6 +2,9 @@ package packument
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"pkgedge/origin/kind"
@@ -22,7 +25,8 @@ type release struct {
 
 // withhold takes versions out of a packument, with their times, and with the tags
 // that name them: those move back to the newest version that is left. The summary
-// gets a line for each version and tarball taken. The body itself is returned when
+// gets a line for each version, tag and tarball taken, and the packument a member by
+// which npm tells its user why. The body itself is returned when
 // nothing is withheld. until is when the next version is withheld no longer.
 func withhold(name string, body []byte, withheld Withheld, summary *kind.SummaryWriter) (left []byte, until time.Time, err error) {
 	c, err := readCut(body)
@@ -42,7 +46,8 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 		if r.why != "" {
 			hidden[r.number] = true
 			summary.Add("withheld version", []byte(r.number), []byte(r.why))
-			for _, file := range tarballsOf(name, m.value(body)) {
+			summary.Add("withheld at", []byte(r.number), []byte(r.why))
+			for _, file := range tarballsOf(name, m.name, m.value(body)) {
 				summary.Add("withheld", file, []byte(r.why))
 			}
 		}
@@ -51,7 +56,46 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 	if len(hidden) == 0 {
 		return body, until, nil
 	}
-	return c.without(hidden, func(tag, number string) string { return moved(releases, tag, number) }), until, nil
+	left = c.without(hidden, func(tag, number string) string {
+		to := moved(releases, tag, number)
+		if i := slices.IndexFunc(releases, func(r release) bool { return r.number == number }); to == "" && i >= 0 {
+			summary.Add("withheld at", []byte(tag), []byte(releases[i].why))
+		}
+		return to
+	})
+	return restricted(left, releases), until, nil
+}
+
+// maxReasons is how many versions a person is told about.
+const maxReasons = 8
+
+// restricted adds the member "policyRestrictions", which npm knows: it lists versions
+// that a registry has and does not give. The user that asks for one of them gets the message,
+// which tells of the newest ones first.
+func restricted(left []byte, releases []release) []byte {
+	var reasons []string
+	versions := []byte("{")
+	for _, r := range slices.Backward(releases) {
+		if r.why == "" {
+			continue
+		}
+		if len(versions) > 1 {
+			versions = append(versions, ',')
+		}
+		number := QuoteInner(r.number)
+		versions = append(versions, `"`+number+`":{"version":"`+number+`"}`...)
+		reasons = append(reasons, r.why)
+	}
+	if n := len(reasons) - maxReasons; n > 0 {
+		reasons = append(reasons[:maxReasons], fmt.Sprintf("and %d more", n))
+	}
+	member := `{"policyRestrictions":{"message":"` + QuoteInner(strings.Join(reasons, "\n")) + `","versions":` + string(versions) + "}}"
+	begin := bytes.IndexByte(left, '{') + 1
+	rest := bytes.TrimLeft(left[begin:], " \t\r\n")
+	if !bytes.HasPrefix(rest, []byte("}")) {
+		member += ","
+	}
+	return append([]byte(member), rest...)
 }
 
 // moved is the version that a tag names when the one it named is withheld: the
@@ -80,27 +124,22 @@ func moved(releases []release, tag, number string) string {
 	return best
 }
 
-// tarballsOf are the names that the tarball in a manifest of a package may be asked
-// for by.
-func tarballsOf(name string, manifest []byte) [][]byte {
-	w := newRewriter("", name, manifest)
+// tarballsOf are the names that the tarball of a version may be asked for by.
+func tarballsOf(name string, number string, manifest []byte) [][]byte {
+	w := newRewriter("", name, kind.Source{Body: manifest})
 	if w.Object() != nil {
 		return nil
 	}
 	for {
 		key, _, ok, err := w.Next()
-		if err != nil || !ok {
-			file := bytes.TrimPrefix(w.file, []byte(w.scope))
-			switch {
-			case len(file) == 0:
-				return nil
-			case w.scope == "":
-				return [][]byte{file}
-			}
-			return [][]byte{file, append([]byte(w.scope), file...)}
+		if err != nil {
+			return nil
+		}
+		if !ok {
+			break
 		}
 		if string(key) == "dist" {
-			_, err = w.dist()
+			_, err = w.dist([]byte(number))
 		} else {
 			_, err = w.Value()
 		}
@@ -108,4 +147,16 @@ func tarballsOf(name string, manifest []byte) [][]byte {
 			return nil
 		}
 	}
+	names := w.tarball.names()
+	if len(names) == 0 {
+		return nil
+	}
+	// Further ones that some rule gives it, in this packument or in that of another master.
+	for _, further := range [][]byte{usualName(name[len(w.scope):], []byte(number)), bytes.TrimPrefix(names[0], []byte(w.scope))} {
+		w.tarball.add(further)
+		if w.scope != "" {
+			w.tarball.add(append([]byte(w.scope), further...))
+		}
+	}
+	return w.tarball.names()
 }

@@ -1,0 +1,121 @@
+package fastlane
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pkgedge/edge/framing"
+)
+
+const (
+	// MaxBody is the size of the largest body, in bytes, that the lane sends. A larger one
+	// takes so long that the lane gains nothing.
+	MaxBody = 64 << 10
+	// copied is the size of the largest body that is copied behind its head. Two parts of
+	// an answer in one system call cost more, below that.
+	copied = 16 << 10
+	// AnswerSize is about the memory of an answer in the table, in bytes, without the body.
+	AnswerSize = 2 << 10
+)
+
+// Lane repeats answers. It is safe for concurrent use.
+type Lane struct {
+	identity []byte
+	answers  table
+	draining atomic.Bool
+}
+
+// New returns a lane that remembers so many answers, and answers no request that has passed
+// an edge of that identity.
+func New(identity string, answers int) *Lane {
+	return &Lane{identity: []byte(identity), answers: newTable(answers)}
+}
+
+// Offer keeps an answer of the slow path.
+func (l *Lane) Offer(o *Offer) {
+	if a := newAnswer(o); a != nil {
+		l.answers.put(a)
+	}
+}
+
+// Knows reports whether the lane has an answer of that key which could be given now.
+func (l *Lane) Knows(key string, now time.Time) bool {
+	a := l.answers.find([]byte(key))
+	if a == nil {
+		return false
+	}
+	_, _, ok := a.lookup.Find(now)
+	return ok
+}
+
+// Forget drops all answers.
+func (l *Lane) Forget() { l.answers.clear() }
+
+// Drain ends the lane: requests are left to net/http, which closes connections politely.
+func (l *Lane) Drain() { l.draining.Store(true) }
+
+// work is the memory of one answer.
+type work struct {
+	request Request
+	out     []byte
+	parts   [2][]byte
+	buffers net.Buffers
+}
+
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// Answer implements framing.Lane.
+func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err error) {
+	if l.draining.Load() {
+		return false, nil
+	}
+	w := works.Get().(*work)
+	defer works.Put(w)
+	if !w.request.read(h, l.identity) {
+		return false, nil
+	}
+	a := l.answers.find(w.request.key)
+	if a == nil {
+		return false, nil
+	}
+	status := a.status(&w.request)
+	if status == 0 {
+		return false, nil
+	}
+	now := time.Now()
+	body, figures, ok := a.lookup.Find(now)
+	if !ok {
+		return false, nil
+	}
+	w.request.Peer = c.Peer()
+	client, ok := a.lookup.Begin(&w.request, now)
+	if !ok {
+		return false, nil
+	}
+	head := &a.whole
+	if status == http.StatusNotModified {
+		head, body = &a.same, nil
+	}
+	sent, err := w.send(c, head, body, now, &figures)
+	a.lookup.End(&w.request, client, now, status, sent, err)
+	return true, err
+}
+
+// send sends an answer, and returns how much of its body was sent.
+func (w *work) send(c *framing.Conn, h *head, body []byte, now time.Time, f *Figures) (int64, error) {
+	w.out = h.append(w.out[:0], now, f)
+	size := int64(len(w.out))
+	w.buffers = append(w.parts[:0], w.out)
+	if len(body) <= copied || c.Secure() {
+		w.out = append(w.out, body...)
+		w.buffers[0] = w.out
+	} else {
+		w.buffers = append(w.buffers, body)
+	}
+	n, err := c.Send(now, &w.buffers)
+	w.parts = [2][]byte{} // a body is not kept
+	return max(0, n-size), err
+}

@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"pkgedge/cache"
+	"pkgedge/edge/fastlane"
+	"pkgedge/edge/limit"
+	"pkgedge/edge/site"
+	"pkgedge/origin/kind"
+)
+
+// Lane repeats answers to requests that do not come here any more.
+type Lane interface {
+	// Knows reports whether the lane has the answer of that key, good at now.
+	Knows(key string, now time.Time) bool
+	// Offer gives it one.
+	Offer(*fastlane.Offer)
+}
+
+// offer offers an answer to the lane that hangs on nothing but the request's key, the
+// stored response and the snapshot.
+func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
+	if x.Lane == nil || a.Outcome != cache.Hit || a.Status != http.StatusOK || a.Part.Size > fastlane.MaxBody ||
+		x.route.Class == kind.File && x.site.MinimumAge > 0 { // a release comes of age, or is withdrawn
+		return
+	}
+	key := fastlane.KeyOf(x.r)
+	if key == "" || x.Lane.Knows(key, x.start) {
+		return
+	}
+	stored := x.Cache.Repeat(q, a)
+	if stored == nil {
+		return
+	}
+	h := x.header().Clone()
+	h.Set("Content-Length", strconv.FormatInt(a.Part.Size, 10))
+	r := &repeated{
+		Snapshot: x.Snapshot, handler: x.handler, site: x.site, upstream: x.upstream, route: x.route,
+		stored: stored, feed: x.site.FeedLifetime(x.upstream, x.route),
+		told: !x.site.Kind.Transparent && strings.Contains(h.Get("Cache-Control"), "max-age="),
+	}
+	if x.Access != nil {
+		r.line = line{http.MethodGet, logPath(x.r, &x.route), "HTTP/1.1", x.route.Endpoint, ""}
+	}
+	x.Lane.Offer(&fastlane.Offer{Key: key, Header: h, Figures: r.figures(a), Steered: x.site.Kind.Transparent, Lookup: r})
+}
+
+// repeated is an answer that the lane repeats: its fastlane.Lookup.
+type repeated struct {
+	*Snapshot
+	handler  *Handler
+	site     *site.Site
+	upstream *site.Upstream
+	route    kind.Route
+	stored   *cache.Repeat
+	feed     time.Duration // the lifetime that the feed gave the response
+	told     bool          // clients are told a lifetime of the edge's
+	line     line          // but for the agent
+}
+
+// Find implements fastlane.Lookup.
+func (r *repeated) Find(now time.Time) (body []byte, f fastlane.Figures, ok bool) {
+	if r.handler.current.Load() != r.Snapshot || r.site.FeedLifetime(r.upstream, r.route) != r.feed {
+		return nil, f, false
+	}
+	found, ok := r.stored.Get(now)
+	if !ok {
+		return nil, f, false
+	}
+	return found.Body, r.figures(&cache.Answer{Meta: found.Meta, TTL: found.TTL, Age: found.Age}), true
+}
+
+func (r *repeated) figures(a *cache.Answer) fastlane.Figures {
+	f := fastlane.Figures{Age: a.Age, TTL: a.TTL, Life: fastlane.NoLife}
+	if r.told {
+		f.Life, _ = r.site.ClientLifetime(r.route, a)
+	}
+	return f
+}
+
+// Begin implements fastlane.Lookup.
+func (r *repeated) Begin(q *fastlane.Request, now time.Time) (client netip.Addr, ok bool) {
+	client = q.Peer
+	if len(q.Forwarded) > 0 && len(r.Trusted) > 0 {
+		client = limit.ClientAddr(client, []string{string(q.Forwarded)}, r.Trusted)
+	}
+	if r.Limiter != nil {
+		if _, ok := r.Limiter.Take(client, now); !ok {
+			return client, false
+		}
+	}
+	r.Metrics.Begin()
+	return client, true
+}
+
+// End implements fastlane.Lookup.
+func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, status int, sent int64, err error) {
+	rec := record{begun: begun, client: client, site: r.site.Name, outcome: cache.Hit, status: status, sent: sent, err: err}
+	if r.Access != nil {
+		rec.line = r.line
+		rec.agent = string(q.Agent)
+	}
+	r.finish(&rec)
+}
