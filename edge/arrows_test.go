@@ -57,6 +57,7 @@ var arrows = map[string][]arrow{
 		{"cache", "it opens the cache, and purges it for an operator"},
 		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/purge", "an operator's words become a purge"},
+		{"cache/store", "the count of a purge compares it with keys"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},

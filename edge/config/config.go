@@ -262,7 +262,10 @@ func Load(path string, kinds []kind.Descriptor, env func(string) (string, bool))
 // nil when there is no configuration.
 func (d *decoder) read() *Config {
 	if d.file == "" {
-		return Default(d.kinds)
+		cfg := Default(d.kinds)
+		d.environment(cfg)
+		d.misused()
+		return cfg
 	}
 	text, err := readLimited(d.file)
 	if err != nil {

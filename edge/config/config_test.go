@@ -210,6 +210,34 @@ sites: [{ name: "${NAME:-npm}", fresh: { override: "${SET}" } }]
 	}
 }
 
+func TestVariablesStandInForKeysThatTheFileDoesNotSet(t *testing.T) {
+	env := edgetest.EnvOf(map[string]string{"EDGE_ADMIN_TOKEN": "t0ken", "EDGE_PUBLIC_URL": "https://n.example/x/"})
+	for _, tt := range []struct{ text, token, public string }{
+		{"listen: :8080\nadmin: { listen: ':8081' }\n", "t0ken", "https://n.example/x"},
+		{"listen: ''\ntls: { listen: ':443', domains: [n.example], email: a@n.example }\n", "t0ken", "https://n.example/x"},
+		{"public_url: https://m.example\nadmin: { token: other }\n", "other", "https://m.example"},
+		{"admin: { token: '' }\n", "", "https://n.example/x"},
+	} {
+		cfg, mistakes := decodeText(tt.text, env)
+		if len(mistakes) > 0 || cfg.Admin.Token != tt.token || cfg.PublicURL.String() != tt.public {
+			t.Errorf("%q: token %q at %s, %v; want %q at %s", tt.text, cfg.Admin.Token, cfg.PublicURL, mistakes, tt.token, tt.public)
+		}
+	}
+	cfg, err := Load("", allKinds, env)
+	if err != nil || cfg.Admin.Token != "t0ken" || cfg.PublicURL.String() != "https://n.example/x" {
+		t.Errorf("built in: %+v, %v", cfg, err)
+	}
+
+	env = edgetest.EnvOf(map[string]string{"EDGE_ADMIN_TOKEN": "t 0", "EDGE_PUBLIC_URL": "n.example"})
+	const want = "admin.token: EDGE_ADMIN_TOKEN, from the environment, has characters"
+	if _, err := Load("", allKinds, env); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "public_url: EDGE_PUBLIC_URL, from the environment, does not begin") {
+		t.Errorf("built in, with bad variables: %v", err)
+	}
+	if _, mistakes := decodeText("public_url: https://m.example\nadmin: { token: other }\n", env); len(mistakes) > 0 {
+		t.Errorf("variables that stand in for nothing: %v", mistakes)
+	}
+}
+
 func TestPublic(t *testing.T) {
 	for _, tt := range []struct{ public, path, hosts, want string }{
 		{"http://127.0.0.1:8080", "/", "[]", "http://127.0.0.1:8080"},

@@ -18,12 +18,13 @@ import (
 // because only nodes have lines.
 type decoder struct {
 	*node.Reader
+	env   func(string) (string, bool)
 	file  string            // "" for the built-in configuration
 	kinds []kind.Descriptor // that a site can be of
 }
 
 func newDecoder(file string, kinds []kind.Descriptor, env func(string) (string, bool)) *decoder {
-	return &decoder{Reader: node.NewReader(file, env), file: file, kinds: kinds}
+	return &decoder{Reader: node.NewReader(file, env), env: env, file: file, kinds: kinds}
 }
 
 // config decodes the text of a file, on top of the defaults. It touches nothing but
@@ -35,6 +36,7 @@ func (d *decoder) config(text []byte) *Config {
 		return nil
 	}
 	cfg.PublicURL = nil
+	d.environment(cfg)
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
@@ -46,6 +48,7 @@ func (d *decoder) config(text []byte) *Config {
 		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
+	d.misused()
 	d.listeners(cfg)
 	return cfg
 }

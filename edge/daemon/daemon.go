@@ -61,6 +61,7 @@ type Daemon struct {
 	lane      *fastlane.Lane        // nil where net/http is another one than the lane was made for
 	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
 
+	counting  chan struct{} // a slot for the one that looks at everything stored
 	reloading chan struct{} // a slot for the one that changes the configuration
 	reloads   reloadLog
 	current   atomic.Pointer[generation] // nil before there is one
@@ -71,7 +72,7 @@ func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
-		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1),
+		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
 

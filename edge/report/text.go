@@ -75,7 +75,7 @@ func (s *Site) text(b *strings.Builder, t *trouble) {
 		b.WriteString(wrap("  ", line))
 	}
 	if f := s.Changes; f != nil && f.Live {
-		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), count(f.Changes, "change"))))
+		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), Count(f.Changes, "change"))))
 	}
 	mastersTable(b, "masters", s.Masters, t)
 	mastersTable(b, "masters for files", s.Files, t)
@@ -99,7 +99,7 @@ func answersLine(answers map[string]int64) string {
 	if stored+waited == 0 {
 		return ""
 	}
-	line := fmt.Sprintf("%s since the start, %.1f %% from the store", count(stored+waited, "read"), 100*float64(stored)/float64(stored+waited))
+	line := fmt.Sprintf("%s since the start, %.1f %% from the store", Count(stored+waited, "read"), 100*float64(stored)/float64(stored+waited))
 	for _, o := range []struct {
 		outcome cache.Outcome
 		words   string
@@ -190,12 +190,12 @@ func (c *Cache) text(b *strings.Builder) {
 		if limit > 0 {
 			text += " of " + HumanBytes(limit)
 		}
-		return text + " in " + count(objects, "object")
+		return text + " in " + Count(objects, "object")
 	}
 	fmt.Fprintf(b, "  memory   %s\n", of(c.MemoryBytes, c.MemoryLimit, c.MemoryObjects))
 	disk := of(c.DiskBytes, c.DiskLimit, c.DiskObjects) + fmt.Sprintf(", %d evicted", c.Evictions)
 	if c.Corrupt > 0 {
-		disk += ", " + count(c.Corrupt, "damaged file")
+		disk += ", " + Count(c.Corrupt, "damaged file")
 	}
 	fmt.Fprintf(b, "  disk     %s\n", disk)
 	fmt.Fprintf(b, "  fetches  %d under way\n", c.Flights)
