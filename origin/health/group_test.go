@@ -12,10 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pkgedge/origin/transport"
-
 	"pkgedge/origin/npm"
 	"pkgedge/origin/origintest"
+	"pkgedge/origin/transport"
 )
 
 var (
