@@ -37,7 +37,7 @@ func (r resident) Section(off, n int64) (io.Reader, error) {
 func (r resident) Bytes() ([]byte, bool) { return r.data, true }
 func (r resident) Close() error          { return nil }
 
-// A client of 64 KiB/s gets all of what is in memory, however long that takes; one that
+// A client of 64 KiB/s gets the whole of a body in memory, however long that takes; one that
 // reads nothing is cut off.
 func TestSlowReadersOfMemory(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 16<<20/16)
