@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -280,6 +281,50 @@ func TestWarnings(t *testing.T) {
 	w := cfg.Warnings()
 	if len(w) != 2 || !strings.HasPrefix(w[0], "public_url: ") || !strings.HasPrefix(w[1], "tls.email: ") {
 		t.Errorf("warnings are %q", w)
+	}
+}
+
+// A certificate that ends soon is told by check, static or not, and so is a name of
+// public_url for which none is obtained.
+func TestWarningsOfCertificates(t *testing.T) {
+	dir := t.TempDir()
+	soon := time.Now().Add(10*24*time.Hour + time.Hour)
+	cert, key := edgetest.MakePairOf(t, dir, "a", func(c *x509.Certificate) { c.NotAfter = soon })
+	path := filepath.Join(dir, "config.yaml")
+	check := func(text string) (printed, warnings string) {
+		t.Helper()
+		edgetest.WriteFile(t, path, text)
+		cfg, err := Load(path, allKinds, edgetest.NoEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := cfg.Print(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String(), strings.Join(cfg.Warnings(), "\n")
+	}
+	const state = "127.0.0.1 expires in 10 days, on "
+	printed, warnings := check("tls: { listen: ':443', certificate: { cert: " + cert + ", key: " + key + " } }\n")
+	if !strings.Contains(printed, "\n            "+state) || !strings.Contains(warnings, "tls: the certificate for "+state) {
+		t.Errorf("static: printed\n%s\nwarnings\n%s", printed, warnings)
+	}
+	text, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(dir, "cache", "certificates", "certificates", "ca.example-dir", "a.example", "a.example.crt")
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	edgetest.WriteFile(t, kept, string(text))
+	printed, warnings = check("public_url: https://c.example\ncache: { dir: " + dir + "/cache }\n" +
+		"tls: { listen: ':443', domains: [a.example, b.example], ca: 'https://ca.example/dir', email: a@a.example }\n")
+	if !strings.Contains(printed, "\n            "+state) || !strings.Contains(printed, "b.example has not been obtained yet") {
+		t.Errorf("ACME: printed\n%s", printed)
+	}
+	if !strings.Contains(warnings, "tls: the certificate for "+state) || !strings.Contains(warnings, "tls.domains: does not list c.example, which") || strings.Contains(warnings, "b.example") {
+		t.Errorf("ACME: warnings\n%s", warnings)
 	}
 }
 

@@ -1,16 +1,17 @@
 package config
 
 import (
-	"crypto/tls"
 	"errors"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"pkgedge/edge/config/node"
 	"pkgedge/origin/kind"
+	"pkgedge/tls"
 )
 
 // decoder decodes a configuration file. It reads nodes, and no struct with tags,
@@ -221,10 +222,20 @@ func (d *decoder) checkFiles(cfg *Config) {
 	if err := tryDir(cfg.Cache.Dir); err != nil {
 		d.Bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
 	}
-	t := cfg.TLS
-	if t.Cert == "" || t.Key == "" {
+	if cfg.TLS.Cert != "" && cfg.TLS.Key != "" {
+		d.checkPair(cfg)
 		return
 	}
+	stored, err := tls.Stored(cfg.CertificatesDir(), cfg.TLS.CA, cfg.TLS.Domains)
+	if err != nil {
+		d.Bad("tls.domains", "%v; choose a directory that this user may read, or delete the file: another certificate is obtained", err)
+	}
+	cfg.certificates = stored
+}
+
+// checkPair tries the static pair.
+func (d *decoder) checkPair(cfg *Config) {
+	t := cfg.TLS
 	readable := true
 	for _, f := range []struct{ key, name string }{{"cert", t.Cert}, {"key", t.Key}} {
 		if _, err := readLimited(f.name); err != nil {
@@ -235,9 +246,17 @@ func (d *decoder) checkFiles(cfg *Config) {
 	if !readable {
 		return
 	}
-	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+	pair, err := tls.Load(tls.Certificate{Cert: t.Cert, Key: t.Key})
+	if err != nil {
 		d.Bad("tls.certificate", "%s and %s are not a pair: %v", t.Cert, t.Key, err)
+		return
 	}
+	if cfg.PublicURL != nil { // else that is a problem of its own
+		for _, fault := range pair.Faults(cfg.CertificateNames(), time.Now()) {
+			d.Bad("tls.certificate.cert", "%s %s", t.Cert, fault)
+		}
+	}
+	cfg.certificates = []tls.Status{pair.Status()}
 }
 
 // tryDir says whether files can be made in dir, or in the nearest directory

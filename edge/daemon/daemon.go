@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -187,8 +186,9 @@ func (d *Daemon) listen(ctx context.Context) error {
 	}
 	d.certs, err = tls.New(tls.Config{
 		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
+		Names:       d.cfg.CertificateNames(),
 		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
-		Dir:    filepath.Join(d.cfg.Cache.Dir, "certificates"),
+		Dir:    d.cfg.CertificatesDir(),
 		Listen: l.Addr().String(), Logger: d.log,
 	})
 	if err != nil {
