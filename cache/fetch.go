@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -248,6 +250,13 @@ func (fs *flights) fills(k store.Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.filling[flight.Key{Site: k.Site, ID: k.ID}] > 0
+}
+
+// keys are the keys that fills are under way for.
+func (s *flightShard) keys() []flight.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.filling))
 }
 
 // fillDone ends the count of a fill.

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -391,6 +392,26 @@ func (m *Store) Has(sum store.Sum) bool {
 	defer c.mu.Unlock()
 	_, ok := c.versions[sum]
 	return ok || c.moving[sum] > 0
+}
+
+// Each calls visit with the stored responses, one after the other and outside of every lock.
+// One that comes or goes meanwhile may be left out. Each counts as an access of all of them
+// for ristretto, which changes nothing between them.
+func (m *Store) Each(visit func(store.Sum, *store.Meta)) {
+	for i := range m.shards {
+		for sum, id := range m.shards[i].stored() {
+			if r, ok := m.values.Get(slot(sum, id)); ok && r.Version == id && r.Sum == sum {
+				visit(sum, r.Meta)
+			}
+		}
+	}
+}
+
+// stored is a copy of the versions.
+func (c *currents) stored() map[store.Sum]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.versions)
 }
 
 // Usage is the memory tier's size.

@@ -39,7 +39,8 @@ GET  /readyz   should it get traffic
 GET  /metrics  Prometheus
 GET  /status   JSON
 POST /purge    {"package": "…"}, {"url": "…"}, {"site": "…"} or {"all": true};
-               "site" narrows the first two, "soft": true keeps the bytes as stale
+               "site" narrows the first two, "soft": true keeps the bytes as stale,
+               "dry_run": true only counts; a package may be a pattern, @types/*
 POST /masters/{site}/{n}/drain    take a master out of rotation; n is its number
                                   in /status, or the host of its URL
 POST /masters/{site}/{n}/undrain  put it back

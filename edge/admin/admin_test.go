@@ -17,9 +17,9 @@ type purger struct {
 	seen []Purge
 }
 
-func (p *purger) Purge(_ context.Context, what Purge) error {
+func (p *purger) Purge(_ context.Context, what Purge) (Purged, error) {
 	p.seen = append(p.seen, what)
-	return p.err
+	return Purged{Responses: 2, Whole: true}, p.err
 }
 
 // config is a complete Config whose purges p carries out.
@@ -135,6 +135,7 @@ func TestPurgeBody(t *testing.T) {
 		{"a package", `{"package": "@s/n"}`, Purge{Package: "@s/n"}},
 		{"a URL", `{"url": "https://edge.example/n/-/n-1.0.0.tgz"}`, Purge{URL: "https://edge.example/n/-/n-1.0.0.tgz"}},
 		{"a path", `{"url": "/n/-/n-1.0.0.tgz"}`, Purge{URL: "/n/-/n-1.0.0.tgz"}},
+		{"a pattern", `{"package": "@types/*", "dry_run": true}`, Purge{Package: "@types/*", DryRun: true}},
 		{"a site", `{"site": "npm"}`, Purge{Site: "npm"}},
 		{"all", `{"all": true}`, Purge{All: true}},
 		{"all, soft", `{"all": true, "soft": true}`, Purge{All: true, Soft: true}},
@@ -221,10 +222,10 @@ func TestPurgeErrorsHaveTheirStatus(t *testing.T) {
 // gate is a Purger that returns when it is opened.
 type gate struct{ entered, open chan struct{} }
 
-func (g gate) Purge(context.Context, Purge) error {
+func (g gate) Purge(context.Context, Purge) (Purged, error) {
 	close(g.entered)
 	<-g.open
-	return nil
+	return Purged{}, nil
 }
 
 func TestPurgeIsAnsweredOnlyOnceItIsInForce(t *testing.T) {

@@ -61,9 +61,9 @@ func (c *Client) Status(ctx context.Context) ([]byte, *report.Status, error) {
 }
 
 // Purge has the edge forget the responses that p names.
-func (c *Client) Purge(ctx context.Context, p Purge) error {
-	_, err := c.call(ctx, http.MethodPost, "/purge", p)
-	return err
+func (c *Client) Purge(ctx context.Context, p Purge) (Purged, error) {
+	reply, err := decode[purgeAnswer](c, ctx, "/purge", p)
+	return reply.Covers, err
 }
 
 // Drain takes a master out of rotation, or puts it back.
@@ -72,13 +72,13 @@ func (c *Client) Drain(ctx context.Context, site, master string, drained bool) (
 	if drained {
 		verb = "drain"
 	}
-	return decode[Rotation](c, ctx, "/masters/"+url.PathEscape(site)+"/"+url.PathEscape(master)+"/"+verb)
+	return decode[Rotation](c, ctx, "/masters/"+url.PathEscape(site)+"/"+url.PathEscape(master)+"/"+verb, nil)
 }
 
 // Reload has the edge read its configuration again. Its error is a [*Refused] when
 // the configuration has mistakes.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
-	done, err := decode[Reloaded](c, ctx, "/reload")
+	done, err := decode[Reloaded](c, ctx, "/reload", nil)
 	refusal := (*refusalError)(nil)
 	if errors.As(err, &refusal) && refusal.status == http.StatusUnprocessableEntity {
 		var doc struct {
@@ -95,9 +95,9 @@ func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	return done, err
 }
 
-// decode posts to path and reads the reply.
-func decode[T any](c *Client, ctx context.Context, path string) (reply T, err error) {
-	text, err := c.call(ctx, http.MethodPost, path, nil)
+// decode posts body, as JSON unless it is nil, and reads the reply.
+func decode[T any](c *Client, ctx context.Context, path string, body any) (reply T, err error) {
+	text, err := c.call(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return reply, err
 	}

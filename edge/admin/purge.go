@@ -17,11 +17,21 @@ const maxPurgeBody = 16 << 10
 
 // A Purger makes the edge forget stored responses. Purge returns once none of the
 // responses that p names is served any more, not even by a fill that began before.
-// After a soft purge they count as stale. The error wraps [ErrUnknownSite] or
-// [ErrUnknownName] for a name that does not fit.
+// After a soft purge they count as stale. With DryRun they are only counted. The error
+// wraps [ErrUnknownSite] or [ErrUnknownName] for a name that does not fit.
 type Purger interface {
-	Purge(ctx context.Context, p Purge) error
+	Purge(ctx context.Context, p Purge) (Purged, error)
 }
+
+// Purged is the extent of a purge.
+type Purged struct {
+	Responses int  `json:"responses"` // stored ones that it covers
+	Fetches   int  `json:"fetches"`   // under way, whose responses it covers
+	Whole     bool `json:"whole"`     // everything stored was looked at; else there may be more
+}
+
+// None reports whether the purge is about nothing that is here.
+func (p Purged) None() bool { return p.Whole && p.Responses == 0 && p.Fetches == 0 }
 
 // Errors of a [Purger].
 var (
@@ -32,7 +42,9 @@ var (
 // Purge names the responses to forget: one of Package, URL and All, or a Site alone,
 // which means all of that site. Site beside Package or URL narrows them to the site.
 type Purge struct {
-	Site    string `json:"site,omitzero"`
+	Site string `json:"site,omitzero"`
+	// Package is a package, or a pattern of packages such as "@types/*", in which "*" is
+	// any text without a slash. A pattern is about the packages that are stored now.
 	Package string `json:"package,omitzero"`
 	// URL is an absolute http or https URL, or a path.
 	URL string `json:"url,omitzero"`
@@ -40,7 +52,12 @@ type Purge struct {
 	// Soft keeps the responses, as stale: they are validated before use, and still
 	// serve when no master answers.
 	Soft bool `json:"soft,omitzero"`
+	// DryRun changes nothing.
+	DryRun bool `json:"dry_run,omitzero"`
 }
+
+// Pattern reports whether Package is a pattern.
+func (p Purge) Pattern() bool { return strings.Contains(p.Package, "*") }
 
 // check finds mistakes in p.
 func (p Purge) check() error {
@@ -49,8 +66,10 @@ func (p Purge) check() error {
 		return errors.New(`name either a "package" or a "url", not both`)
 	case p.All && (p.Package != "" || p.URL != "" || p.Site != ""):
 		return errors.New(`"all" means every site: name nothing beside it`)
-	case p == Purge{Soft: p.Soft}:
+	case p == Purge{Soft: p.Soft, DryRun: p.DryRun}:
 		return errors.New(`name a "package", a "url", a "site", or "all": true`)
+	case p.Pattern() && strings.ContainsAny(p.Package, `?[]\`):
+		return fmt.Errorf(`package %q: "*" is the only sign that a pattern may have`, p.Package)
 	case p.URL != "":
 		u, err := url.Parse(p.URL)
 		if err != nil {
@@ -86,13 +105,13 @@ func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	err := h.purger.Purge(r.Context(), p)
+	done, err := h.purger.Purge(r.Context(), p)
 	switch {
 	case err == nil:
-		h.logger.LogAttrs(r.Context(), slog.LevelInfo, "purged", p.attrs(r)...)
-		answer(w, http.StatusOK, struct {
-			Purged Purge `json:"purged"`
-		}{p})
+		if !p.DryRun {
+			h.logger.LogAttrs(r.Context(), slog.LevelInfo, "purged", append(p.attrs(r), slog.Int("responses", done.Responses))...)
+		}
+		answer(w, http.StatusOK, purgeAnswer{p, done})
 	case errors.Is(err, ErrUnknownSite):
 		refuse(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, ErrUnknownName):
@@ -101,6 +120,12 @@ func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "purge failed", append(p.attrs(r), slog.Any("error", err))...)
 		refuse(w, http.StatusInternalServerError, "cannot purge: "+err.Error())
 	}
+}
+
+// purgeAnswer is the answer to a purge.
+type purgeAnswer struct {
+	Purge  Purge  `json:"purged"`
+	Covers Purged `json:"covers"`
 }
 
 // attrs describes p for the log.

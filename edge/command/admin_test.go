@@ -51,15 +51,19 @@ func (a *adminListener) Reload(context.Context) (admin.Reloaded, error) {
 // errNothing has a reload change nothing.
 var errNothing = errors.New("nothing")
 
-func (a *adminListener) Purge(_ context.Context, what admin.Purge) error {
+func (a *adminListener) Purge(_ context.Context, what admin.Purge) (admin.Purged, error) {
 	a.purges = append(a.purges, what)
 	switch {
 	case what.Site == "nowhere":
-		return fmt.Errorf("%w: %q", admin.ErrUnknownSite, what.Site)
+		return admin.Purged{}, fmt.Errorf("%w: %q", admin.ErrUnknownSite, what.Site)
 	case what.Package == "broken":
-		return errors.New("disk full")
+		return admin.Purged{}, errors.New("disk full")
+	case what.Package == "tpyo":
+		return admin.Purged{Whole: true}, nil
+	case what.All, what.Package == "huge-*":
+		return admin.Purged{Responses: 90, Fetches: 2}, nil
 	}
-	return nil
+	return admin.Purged{Responses: 3, Whole: true}, nil
 }
 
 func startAdmin(t *testing.T, token string) *adminListener {
@@ -89,19 +93,22 @@ func TestPurgeCommand(t *testing.T) {
 		stdout string
 		stderr string // part of it; URL stands for the listener's
 	}{
-		{"left-pad", exitOK, []admin.Purge{{Package: "left-pad"}}, "purged left-pad\n", ""},
+		{"left-pad", exitOK, []admin.Purge{{Package: "left-pad"}}, "purged left-pad: 3 stored responses\n", ""},
 		{"@s%2fa %40s%2Fb @s/c", exitOK, []admin.Purge{{Package: "@s/a"}, {Package: "@s/b"}, {Package: "@s/c"}},
-			"purged @s/a\npurged @s/b\npurged @s/c\n", ""},
+			"purged @s/a: 3 stored responses\npurged @s/b: 3 stored responses\npurged @s/c: 3 stored responses\n", ""},
 		{"/a/-/a-1.0.0.tgz https://npm.example/b", exitOK, []admin.Purge{{URL: "/a/-/a-1.0.0.tgz"}, {URL: "https://npm.example/b"}},
-			"purged /a/-/a-1.0.0.tgz\npurged https://npm.example/b\n", ""},
-		{"--soft --site npm a", exitOK, []admin.Purge{{Package: "a", Site: "npm", Soft: true}}, "purged a of site npm, kept as stale\n", ""},
-		{"--all", exitOK, []admin.Purge{{All: true}}, "purged everything\n", ""},
-		{"--all --site npm", exitOK, []admin.Purge{{Site: "npm"}}, "purged everything of site npm\n", ""},
+			"purged /a/-/a-1.0.0.tgz: 3 stored responses\npurged https://npm.example/b: 3 stored responses\n", ""},
+		{"--soft --site npm a", exitOK, []admin.Purge{{Package: "a", Site: "npm", Soft: true}}, "purged a of site npm, kept as stale: 3 stored responses\n", ""},
+		{"--all", exitOK, []admin.Purge{{All: true}}, "purged everything: at least 90 stored responses, for not all that is stored was looked at, and 2 being fetched\n", ""},
+		{"--all --site npm", exitOK, []admin.Purge{{Site: "npm"}}, "purged everything of site npm: 3 stored responses\n", ""},
 		{"--site nowhere a", exitError, []admin.Purge{{Site: "nowhere", Package: "a"}}, "",
 			"edge: cannot purge a of site nowhere: URL answers 404 Not Found: unknown site: \"nowhere\"\n"},
-		{"broken a", exitError, []admin.Purge{{Package: "broken"}, {Package: "a"}}, "purged a\n",
+		{"broken a", exitError, []admin.Purge{{Package: "broken"}, {Package: "a"}}, "purged a: 3 stored responses\n",
 			"edge: cannot purge broken: URL answers 500 Internal Server Error: cannot purge: disk full\n"},
 
+		{"tpyo a", exitError, []admin.Purge{{Package: "tpyo"}, {Package: "a"}}, "purged a: 3 stored responses\n", "edge: nothing that is stored is tpyo\n"},
+		{"--dry-run @types/*", exitOK, []admin.Purge{{Package: "@types/*", DryRun: true}}, "would purge @types/*: 3 stored responses\n", ""},
+		{"huge-*", exitError, []admin.Purge{{Package: "huge-*"}}, "", "edge: purged huge-* as far as it was found: at least 90 stored responses"},
 		{"", exitUsage, nil, "", "edge: name a package or a URL, or say --all"},
 		{"--site npm", exitUsage, nil, "", "edge: name a package or a URL, or say --all"},
 		{"--all a", exitUsage, nil, "", "edge: --all means everything: name nothing beside it\n"},
@@ -147,6 +154,21 @@ func TestTheTokenComesFromTheFlagOrTheEnvironment(t *testing.T) {
 				t.Errorf("stderr is %q; want %q", stderr, want)
 			}
 		})
+	}
+}
+
+func TestTheAdminURLComesFromTheFlagOrTheEnvironment(t *testing.T) {
+	a := startAdmin(t, "")
+	env := map[string]string{"EDGE_ADMIN_URL": a.URL}
+	if code, _, stderr := command(t, env, "purge", "a"); code != exitOK {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	if code, _, stderr := command(t, env, "purge", "--admin", "http://127.0.0.1:1", "a"); code != exitError || !strings.Contains(stderr, "127.0.0.1:1") {
+		t.Errorf("exit code %d, %s; want the flag to win", code, stderr)
+	}
+	env["EDGE_ADMIN_URL"] = "127.0.0.1:8081"
+	if code, _, stderr := command(t, env, "status"); code != exitUsage || !strings.Contains(stderr, "EDGE_ADMIN_URL: ") {
+		t.Errorf("exit code %d, %s; want the variable's name", code, stderr)
 	}
 }
 

@@ -105,6 +105,8 @@ tls: { listen: ":443", domains: [npm.example, dist.example] }
 	const golden = `config      config.yaml
 listen      :8080
 tls         :443, certificates for npm.example, dist.example
+            npm.example has not been obtained yet
+            dist.example has not been obtained yet
 public url  https://npm.example
 admin       :8081, token set
 cache       memory 256MiB, disk 200GiB in ./edge-cache

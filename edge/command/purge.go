@@ -15,11 +15,18 @@ import (
 
 // purgeCommand is "edge purge".
 type purgeCommand struct {
-	Names []string `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, URL, or path of a URL; in all its variants."`
-	All   bool     `help:"Everything; with --site, everything of that site."`
-	Site  string   `placeholder:"NAME" help:"Only in the site of that name."`
-	Soft  bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
+	Names  []string `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, pattern of packages such as '@types/*', URL, or path of a URL; in all its variants."`
+	All    bool     `help:"Everything; with --site, everything of that site."`
+	Site   string   `placeholder:"NAME" help:"Only in the site of that name."`
+	Soft   bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
+	DryRun bool     `help:"Change nothing: say how many stored responses would be covered."`
 	adminFlags
+}
+
+// Help is the text of "edge help purge".
+func (c *purgeCommand) Help() string {
+	return `A purge is in force before it is answered, also for fetches under way. Then the edge looks at all it has stored, for 5 seconds at most, and says how ` +
+		`many responses the purge covers. A pattern, in which * is any text without a slash, is about what is stored now; quote it for the shell. The exit code is 1 where nothing is covered.`
 }
 
 // run purges one name after the other, and goes on after a failure.
@@ -35,17 +42,42 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	defer client.Close()
 	code := exitOK
 	for _, p := range purges {
-		if err := client.Purge(ctx, p); err != nil {
+		done, err := client.Purge(ctx, p)
+		switch {
+		case err != nil:
 			code = exitFor(fmt.Errorf("cannot purge %s: %w", purgeText(p), err), stderr)
-			continue
+		case done.None():
+			code = exitFor(fmt.Errorf("nothing that is stored is %s", purgeText(p)), stderr)
+		case p.Pattern() && !done.Whole:
+			code = exitFor(fmt.Errorf("purged %s as far as it was found: %s; not all that is stored could be looked at: repeat it", purgeText(p), coverText(done)), stderr)
+		default:
+			fmt.Fprintf(stdout, "%s: %s\n", purgeVerb(p), coverText(done))
 		}
-		kept := ""
-		if p.Soft {
-			kept = ", kept as stale"
-		}
-		fmt.Fprintf(stdout, "purged %s%s\n", purgeText(p), kept)
 	}
 	return code
+}
+
+// purgeVerb names the deed.
+func purgeVerb(p admin.Purge) string {
+	switch {
+	case p.DryRun:
+		return "would purge " + purgeText(p)
+	case p.Soft:
+		return "purged " + purgeText(p) + ", kept as stale"
+	}
+	return "purged " + purgeText(p)
+}
+
+// coverText says how much a purge covers.
+func coverText(done admin.Purged) string {
+	text := report.Count(int64(done.Responses), "stored response")
+	if !done.Whole {
+		text = "at least " + text + ", for not all that is stored was looked at"
+	}
+	if done.Fetches > 0 {
+		text += fmt.Sprintf(", and %d being fetched", done.Fetches)
+	}
+	return text
 }
 
 // purges reads the arguments.
@@ -54,13 +86,13 @@ func (c *purgeCommand) purges() ([]admin.Purge, error) {
 	case c.All && len(c.Names) > 0:
 		return nil, usageError{errors.New("--all means everything: name nothing beside it")}
 	case c.All:
-		return []admin.Purge{{All: c.Site == "", Site: c.Site, Soft: c.Soft}}, nil
+		return []admin.Purge{{All: c.Site == "", Site: c.Site, Soft: c.Soft, DryRun: c.DryRun}}, nil
 	case len(c.Names) == 0:
 		return nil, usageError{errors.New("name a package or a URL, or say --all; see edge help purge")}
 	}
 	var purges []admin.Purge
 	for _, name := range c.Names {
-		p := admin.Purge{Site: c.Site, Soft: c.Soft}
+		p := admin.Purge{Site: c.Site, Soft: c.Soft, DryRun: c.DryRun}
 		if strings.HasPrefix(name, "/") || strings.Contains(name, "://") {
 			p.URL = name
 		} else {
@@ -75,10 +107,10 @@ func (c *purgeCommand) purges() ([]admin.Purge, error) {
 }
 
 // packageName reads a package name in any of the spellings of a URL, such as
-// "@scope%2fname".
+// "@scope%2fname", or a pattern of names.
 func packageName(text string) (string, error) {
 	name, err := url.PathUnescape(text)
-	if err == nil && lockfile.ValidName(name) {
+	if err == nil && lockfile.ValidName(strings.ReplaceAll(name, "*", "x")) {
 		return name, nil
 	}
 	if at := strings.LastIndexByte(name, '@'); at > 0 && lockfile.ValidName(name[:at]) {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -62,6 +61,7 @@ type Daemon struct {
 	lane      *fastlane.Lane        // nil where net/http is another one than the lane was made for
 	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
 
+	counting  chan struct{} // a slot for the one that looks at everything stored
 	reloading chan struct{} // a slot for the one that changes the configuration
 	reloads   reloadLog
 	current   atomic.Pointer[generation] // nil before there is one
@@ -72,7 +72,7 @@ func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
-		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1),
+		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
 
@@ -184,8 +184,9 @@ func (d *Daemon) listen(ctx context.Context) error {
 	}
 	d.certs, err = tls.New(tls.Config{
 		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
+		Names:       d.cfg.CertificateNames(),
 		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
-		Dir:    filepath.Join(d.cfg.Cache.Dir, "certificates"),
+		Dir:    d.cfg.CertificatesDir(),
 		Listen: l.Addr().String(), Logger: d.log,
 	})
 	if err != nil {

@@ -27,6 +27,12 @@ type behindTwo struct {
 
 func newBehindTwo(t *testing.T, more string) *behindTwo {
 	t.Helper()
+	return newBehindTwoOn(t, more, false)
+}
+
+// newBehindTwoOn has a disk tier or none.
+func newBehindTwoOn(t *testing.T, more string, disk bool) *behindTwo {
+	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +55,7 @@ sites:
       - { url: %q, role: replica }
     fresh: { metadata: 1ns, override: true }
     stale: { while_revalidate: 0s }
-%s`, b.servers[0].URL(), b.servers[1].URL(), more), false)
+%s`, b.servers[0].URL(), b.servers[1].URL(), more), disk)
 	b.edge.registerMetrics()
 	b.admin = admin.New(admin.Config{
 		Purger: purger{b.edge.Daemon}, Drainer: drainer{b.edge.Daemon}, Status: b.edge.status, Ready: b.edge.ready,
@@ -195,7 +201,7 @@ func TestStoredTarballNeverWaitsForMetadata(t *testing.T) {
 				continue
 			}
 			purge := admin.Purge{URL: "http://127.0.0.1:8080" + gone, Soft: gone == soft}
-			if err := (purger{b.edge.Daemon}).Purge(t.Context(), purge); err != nil {
+			if _, err := (purger{b.edge.Daemon}).Purge(t.Context(), purge); err != nil {
 				t.Fatal(err)
 			}
 		}

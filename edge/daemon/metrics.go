@@ -7,6 +7,7 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
+	"pkgedge/tls"
 )
 
 // registerMetrics registers the figures that are read when they are scraped.
@@ -40,6 +41,7 @@ func (d *Daemon) registerMetrics() {
 	})
 	d.registerMasters()
 	d.registerFeeds()
+	d.registerCertificates()
 }
 
 // registerMasters registers the figures of the masters. The label pool tells the
@@ -133,4 +135,29 @@ func (d *Daemon) registerFeeds() {
 		each(func(s *feed.Status) float64 { return float64(s.Skipped) }))
 	d.metrics.Counters("edge_feed_resets_total", "Times that all metadata was put in doubt.", site,
 		each(func(s *feed.Status) float64 { return float64(s.Resets) }))
+}
+
+// registerCertificates registers the figures of the certificates. One that is still to be
+// obtained has 0 for its end.
+func (d *Daemon) registerCertificates() {
+	each := func(value func(*tls.Status) float64) func(admin.Emit) {
+		return func(emit admin.Emit) {
+			if d.certs == nil {
+				return
+			}
+			for _, s := range d.certs.Status() {
+				emit(value(&s), s.Name)
+			}
+		}
+	}
+	name := []string{"name"}
+	d.metrics.Gauges("edge_certificate_expiry_timestamp_seconds", "When a certificate expires, in Unix time; 0 where there is none yet.", name,
+		each(func(s *tls.Status) float64 {
+			if s.NotAfter.IsZero() {
+				return 0
+			}
+			return float64(s.NotAfter.Unix())
+		}))
+	d.metrics.Counters("edge_certificate_failures_total", "Attempts to obtain or renew a certificate that failed.", name,
+		each(func(s *tls.Status) float64 { return float64(s.Failures) }))
 }

@@ -17,6 +17,9 @@ func (d *Daemon) status() any {
 	if err := d.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}
+	if d.certs != nil {
+		s.Certificates = d.certs.Status()
+	}
 	answers := make(map[string]map[string]int64)
 	d.metrics.Served(func(site, outcome string, n int64) {
 		if answers[site] == nil {

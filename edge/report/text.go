@@ -33,6 +33,7 @@ func (s *Status) Text() string {
 	for i := range s.Sites {
 		s.Sites[i].text(&b, t)
 	}
+	s.certificates(&b)
 	s.Cache.text(&b)
 	return b.String()
 }
@@ -56,13 +57,25 @@ func (s *Status) headline() string {
 	return strings.TrimSuffix(wrap("", Printable(strings.Join(words, ", "))), "\n")
 }
 
+// certificates writes a line for each certificate.
+func (s *Status) certificates(b *strings.Builder) {
+	if len(s.Certificates) == 0 {
+		return
+	}
+	b.WriteString("\ncertificates\n")
+	for i := range s.Certificates {
+		c := &s.Certificates[i]
+		b.WriteString(wrap("  ", Printable(c.Title()+" "+c.Text(s.At))))
+	}
+}
+
 func (s *Site) text(b *strings.Builder, t *trouble) {
 	b.WriteString("\n" + wrap("", Printable(fmt.Sprintf("site %s, %s, at %s", s.Name, s.Kind, s.Public))))
 	if line := answersLine(s.Answers); line != "" {
 		b.WriteString(wrap("  ", line))
 	}
 	if f := s.Changes; f != nil && f.Live {
-		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), count(f.Changes, "change"))))
+		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), Count(f.Changes, "change"))))
 	}
 	mastersTable(b, "masters", s.Masters, t)
 	mastersTable(b, "masters for files", s.Files, t)
@@ -86,7 +99,7 @@ func answersLine(answers map[string]int64) string {
 	if stored+waited == 0 {
 		return ""
 	}
-	line := fmt.Sprintf("%s since the start, %.1f %% from the store", count(stored+waited, "read"), 100*float64(stored)/float64(stored+waited))
+	line := fmt.Sprintf("%s since the start, %.1f %% from the store", Count(stored+waited, "read"), 100*float64(stored)/float64(stored+waited))
 	for _, o := range []struct {
 		outcome cache.Outcome
 		words   string
@@ -177,12 +190,12 @@ func (c *Cache) text(b *strings.Builder) {
 		if limit > 0 {
 			text += " of " + HumanBytes(limit)
 		}
-		return text + " in " + count(objects, "object")
+		return text + " in " + Count(objects, "object")
 	}
 	fmt.Fprintf(b, "  memory   %s\n", of(c.MemoryBytes, c.MemoryLimit, c.MemoryObjects))
 	disk := of(c.DiskBytes, c.DiskLimit, c.DiskObjects) + fmt.Sprintf(", %d evicted", c.Evictions)
 	if c.Corrupt > 0 {
-		disk += ", " + count(c.Corrupt, "damaged file")
+		disk += ", " + Count(c.Corrupt, "damaged file")
 	}
 	fmt.Fprintf(b, "  disk     %s\n", disk)
 	fmt.Fprintf(b, "  fetches  %d under way\n", c.Flights)

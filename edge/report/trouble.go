@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/origin"
+	"pkgedge/tls"
 )
 
 // trouble lists the problems of an edge, one sentence each.
@@ -35,6 +36,7 @@ func (s *Status) trouble() *trouble {
 			t.pools("site "+site.Name+", "+site.Scopes[j].Name, true, &site.Scopes[j].Pools)
 		}
 	}
+	t.certificates(s.Certificates)
 	if !s.Config.Refused.IsZero() {
 		t.weak = append(t.weak, fmt.Sprintf("the last reload was refused %s ago, and the configuration from before runs on: %s",
 			t.since(s.Config.Refused), strings.Join(s.Config.Mistakes, "; ")))
@@ -47,9 +49,29 @@ func (s *Status) trouble() *trouble {
 		t.notes = append(t.notes, fmt.Sprintf("a scan of the disk tier is under way, %d %% done: its figures below are not complete", c.ScanPercent))
 	}
 	if c.Quarantined > 0 {
-		t.notes = append(t.notes, fmt.Sprintf("%s kept aside in quarantine/ after a failed check", count(c.Quarantined, "cache file")))
+		t.notes = append(t.notes, fmt.Sprintf("%s kept aside in quarantine/ after a failed check", Count(c.Quarantined, "cache file")))
 	}
 	return t
+}
+
+// certificates looks at the certificates of the encrypted listener.
+func (t *trouble) certificates(all []tls.Status) {
+	for i := range all {
+		c := &all[i]
+		line := fmt.Sprintf("the certificate for %s %s", c.Title(), c.Text(t.now))
+		switch c.Urgency(t.now) {
+		case tls.Now:
+			t.wrong = append(t.wrong, line)
+		case tls.Urgent:
+			t.weak = append(t.weak, line)
+		case tls.Soon:
+			t.notes = append(t.notes, line)
+		default:
+			if !c.Failed.IsZero() {
+				t.notes = append(t.notes, line)
+			}
+		}
+	}
 }
 
 // pools looks at the masters of a site or of a scope. Without writes a drained
@@ -75,7 +97,7 @@ func (t *trouble) masters(where string, masters []origin.MasterStatus) {
 		name := fmt.Sprintf("%s: %s %d, %s,", where, m.Role, m.N, hostOf(m.URL))
 		switch {
 		case m.Drained:
-			t.notes = append(t.notes, fmt.Sprintf("%s was drained by an operator %s ago, with %s under way", name, t.since(m.Since), count(int64(m.InFlight), "request")))
+			t.notes = append(t.notes, fmt.Sprintf("%s was drained by an operator %s ago, with %s under way", name, t.since(m.Since), Count(int64(m.InFlight), "request")))
 		case m.State == "out":
 			t.wrong = append(t.wrong, fmt.Sprintf("%s is out for %s: %s", name, t.since(m.Since), m.Why))
 		case m.State == "suspect":
@@ -90,7 +112,7 @@ func (t *trouble) masters(where string, masters []origin.MasterStatus) {
 			t.weak = append(t.weak, fmt.Sprintf("%s is not probed: the probe loop was last seen %s ago; this is a fault of the edge, restart it", name, age(time.Duration(m.Probe.Age*float64(time.Second)))))
 		}
 		if m.Waiting > 0 {
-			t.weak = append(t.weak, fmt.Sprintf("%s is busy: %s wait for room at it", name, count(int64(m.Waiting), "request")))
+			t.weak = append(t.weak, fmt.Sprintf("%s is busy: %s wait for room at it", name, Count(int64(m.Waiting), "request")))
 		}
 	}
 	for i := range masters {

@@ -42,8 +42,8 @@ func HumanBytes(n int64) string {
 	return ""
 }
 
-// count writes a number and its noun.
-func count(n int64, noun string) string {
+// Count writes a number and its noun.
+func Count(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

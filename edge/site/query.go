@@ -27,6 +27,21 @@ func (s *Site) Key(u *Upstream, r kind.Route) store.Key {
 	return store.Key{Site: s.Name, ID: u.keyPrefix + r.Key, Group: r.Group, Metadata: r.Class == kind.Metadata}
 }
 
+// Purged is the key by which purges cover a stored response, from its ID alone. It has
+// no Metadata: purges of that sort leave nothing gone.
+func (s *Site) Purged(id string) store.Key {
+	k, key := store.Key{Site: s.Name, ID: id}, id
+	for _, u := range s.Upstreams() {
+		if rest, ok := strings.CutPrefix(id, u.keyPrefix); ok && u.keyPrefix != "" {
+			key = rest
+		}
+	}
+	if s.Kind.GroupOf != nil {
+		k.Group = s.Kind.GroupOf(key)
+	}
+	return k
+}
+
 // Form names the form in which the site's packuments are stored now. With another
 // public URL, credential or document form they get other keys.
 func (s *Site) Form() string {

@@ -23,6 +23,7 @@ func New(kind.Options) (kind.Kind, error) { return Kind{}, nil }
 // Descriptor describes the kind.
 func Descriptor() kind.Descriptor {
 	return kind.Descriptor{
+		GroupOf:     groupOf,
 		Name:        "dist",
 		New:         New,
 		OneLifetime: true,
@@ -139,6 +140,15 @@ func join(segments []string) string {
 		b.WriteString(url.PathEscape(s))
 	}
 	return b.String()
+}
+
+// groupOf is the release that a key lies in, as Route has it.
+func groupOf(key string) string {
+	first, _, inside := strings.Cut(strings.TrimPrefix(key, "listing/"), "/")
+	if !inside || !isRelease(first) {
+		return ""
+	}
+	return first
 }
 
 // isRelease: "v" and three numbers, and maybe a prerelease: "v20.1.0", "v6.0.0-rc.1".

@@ -19,6 +19,7 @@ type Blame struct {
 	Word       string // for metrics, one of a small set: "timeout", "refused", "digest"
 	Did        string // the master's deed, in words that follow "was"; "" where the master is not to blame
 	Unanswered bool   // not even a response's fields came
+	Stalled    bool   // the rest of a response was waited for in vain
 	Unsure     bool   // the request of a client may be the cause: a reason to probe, and no more
 	Err        error
 }
@@ -92,6 +93,7 @@ func Answered(err error) *Blame {
 		}
 	case f.word != "":
 		b.Did = f.always + f.amid
+		b.Stalled = errors.Is(err, transport.ErrIdle) || transport.IsTimeout(err)
 	case errors.As(err, &own):
 		b.Did = own.Did
 	}

@@ -94,6 +94,8 @@ func (s step) apply(t *testing.T, g *Group) {
 			g.Failed(g.named(letter), unanswered)
 		case "cut":
 			g.Failed(g.named(letter), cutBody)
+		case "stalled":
+			g.Failed(g.named(letter), Answered(transport.ErrIdle))
 		case "503":
 			g.Failed(g.named(letter), answered503)
 		case "ok":
@@ -134,6 +136,10 @@ func TestMastersGoAndComeBack(t *testing.T) {
 		{"until it answers", "pr", true, []step{
 			{what: "a unanswered", order: "ba"},
 			{what: "a ok", state: "a healthy", order: "ab"},
+		}},
+		{"nor is one that stalls in a body asked first again", "prr", true, []step{
+			{what: "a stalled", state: "a suspect", order: "bca"},
+			{what: "wait", wait: suspicion, state: "a healthy", order: "abc"},
 		}},
 		{"what is answered badly once is no matter", "pr", true, []step{
 			{what: "a cut", times: 4, state: "a healthy", order: "ab"},

@@ -254,6 +254,7 @@ func (g *Group) Failed(m *Master, f *Blame) {
 		if !f.Unanswered {
 			m.unanswered = 0
 		}
+		silent := f.Unanswered || f.Stalled // a hang, which costs each request a wait
 		switch enough, last := m.row >= inARow, g.last(m); {
 		case m.state == out: // asked as a last resort, which it was not
 			if !last {
@@ -263,10 +264,10 @@ func (g *Group) Failed(m *Master, f *Blame) {
 			g.eject(m, "came back, and a request was "+f.Did, now)
 		case enough && (m.unanswered >= inARow && !last || g.canEject(m)):
 			g.eject(m, m.streak(), now)
-		case f.Unanswered && m.state == healthy:
+		case silent && m.state == healthy:
 			g.setState(m, suspect, "a request was "+f.Did, now)
 			m.probeNow()
-		case f.Unanswered && m.state == suspect:
+		case silent && m.state == suspect:
 			m.since = now
 		}
 	})

@@ -59,6 +59,10 @@ type Descriptor struct {
 	// by a name. It is nil where there are no change feeds.
 	ChangePath func(name string) string
 
+	// GroupOf returns the Group of a cacheable route with that Key. It is nil where no
+	// route has a group.
+	GroupOf func(key string) string
+
 	// PrivateFields are fields of requests that may name a private scope. A site
 	// with private scopes does not send them on.
 	PrivateFields []string

@@ -45,6 +45,7 @@ func Descriptor() kind.Descriptor {
 		ProbePath:  probePath,
 		ChangePath: func(name string) string { return "/" + url.PathEscape(name) },
 		// npm names the scope of a project in a field of every request.
+		GroupOf:       groupOf,
 		PrivateFields: []string{"Npm-Scope", "Referer", "Pacote-Pkg-Id", "Pacote-Integrity"},
 		Samples:       true,
 		Lockfiles:     true,

@@ -223,6 +223,23 @@ func split(s, what string, n name, rest int) kind.Route {
 	}
 }
 
+// groupOf is the package in a key: of "endpoint/name", and of more path after the name. A key
+// without a name, such as that of the signing keys, has none.
+func groupOf(key string) string {
+	key, _, _ = strings.Cut(key, "\x01") // the form of a packument, see Options
+	endpoint, rest, _ := strings.Cut(key, "/")
+	if endpoint == endpointAttestations {
+		rest = rest[:max(0, strings.LastIndexByte(rest, '@'))]
+	}
+	scope, base := "", rest
+	if strings.HasPrefix(rest, "@") {
+		scope, base, _ = strings.Cut(rest, "/")
+		scope += "/"
+	}
+	base, _, _ = strings.Cut(base, "/")
+	return scope + base
+}
+
 func passPackage(r kind.Request, what string, n name, rest string, touches ...kind.Invalidation) kind.Route {
 	return ofPackage(pass(r, kind.PassPrimary, what, packagePath(n, rest)), n, touches)
 }

@@ -25,8 +25,8 @@ import (
 // knows whether its write may be repeated. It goes there even while the primary
 // is out, for there is no other way to find that a write works again; but not
 // while an operator has drained it. A PassAny without a body moves on to the
-// next master when one does not answer, and fails at once in an outage. All
-// others are waited for as long as transport.Timeouts.Write says, for no other
+// next master when one does not answer or answers that it is in trouble, and fails at
+// once in an outage. All others are waited for as long as transport.Timeouts.Write says, for no other
 // master can answer them. A response that stalls for the idle time is given up.
 //
 // The error is an [Unavailable], which says whether a master has the request. It
@@ -70,12 +70,17 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 		}
 		begun := time.Now()
 		resp, sent, err := p.pass(req, m, send)
-		if err == nil {
-			return resp, nil
+		answered := err == nil
+		if answered {
+			if i+1 >= min(usable, len(candidates)) || !inTrouble(resp.StatusCode) {
+				return resp, nil
+			}
+			resp.Body.Close()
+			err = &transport.StatusError{Status: resp.StatusCode}
 		}
-		t := &Trial{Name: m.Name(), Role: m.Role(), Took: time.Since(begun), Err: err}
+		t := &Trial{Name: m.Name(), Role: m.Role(), Answered: answered, Took: time.Since(begun), Err: err}
 		u.add(t)
-		if !errors.Is(err, ErrRequest) && !errors.Is(err, health.ErrBusy) && req.Context().Err() == nil {
+		if !answered && !errors.Is(err, ErrRequest) && !errors.Is(err, health.ErrBusy) && req.Context().Err() == nil {
 			p.complain(p.route, t)
 		}
 		u.Sent = u.Sent || sent
@@ -84,6 +89,15 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 		}
 	}
 	return nil, u
+}
+
+// inTrouble says that another master may have a better answer.
+func inTrouble(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // pass sends a request to one master, and says whether that may have it.

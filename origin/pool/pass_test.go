@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -162,11 +163,26 @@ func TestPassAnyMovesOn(t *testing.T) {
 		origintest.Equal(t, "Via", origintest.Last(t, w.B).Header["Via"], []string{"1.1 edge-test"})
 		origintest.Equal(t, "reports", b.reported(), []string{"A refused", "B pass"})
 	})
-	t.Run("not when it answers with an error", func(t *testing.T) {
+	for _, status := range []int{429, 500, 502, 503, 504} {
+		t.Run(fmt.Sprint("when it answers ", status), func(t *testing.T) {
+			w := origintest.NewTwo(t)
+			b := newBehind(t, w.URLs)
+			w.A.Break(faults.Any, faults.Status(status))
+			resp, body, err := b.send(t, "GET", search, "")
+			if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(body, "edge-sample-words") {
+				t.Errorf("%+v, %.80q, %v", resp, body, err)
+			}
+			w.B.Break(faults.Any, faults.Status(status))
+			if resp, _, err := b.send(t, "GET", search, ""); err != nil || resp.StatusCode != status {
+				t.Errorf("both: %+v, %v", resp, err)
+			}
+		})
+	}
+	t.Run("not when it answers that the request is wrong", func(t *testing.T) {
 		w := origintest.NewTwo(t)
 		b := newBehind(t, w.URLs)
-		w.A.Break(faults.Any, faults.Status(503))
-		if resp, _, err := b.send(t, "GET", search, ""); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		w.A.Break(faults.Any, faults.Status(400))
+		if resp, _, err := b.send(t, "GET", search, ""); err != nil || resp.StatusCode != http.StatusBadRequest || w.B.Count(faults.Any) != 0 {
 			t.Errorf("%+v, %v", resp, err)
 		}
 	})

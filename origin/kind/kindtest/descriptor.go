@@ -43,6 +43,9 @@ func Describes(t *testing.T, d kind.Descriptor, k kind.Kind, requests []kind.Req
 		if r.Class.Cacheable() && r.Transparent != d.Transparent {
 			t.Errorf("%s %q: the route is transparent: %v, and the kind: %v", request.Method, request.Path, r.Transparent, d.Transparent)
 		}
+		if r.Class.Cacheable() && d.GroupOf != nil && d.GroupOf(r.Key) != r.Group || d.GroupOf == nil && r.Class.Cacheable() && r.Group != "" {
+			t.Errorf("%s %q: a purge finds %q under another group than %q", request.Method, request.Path, r.Key, r.Group)
+		}
 		if (r.Strips || r.Filters) && !redacts {
 			t.Errorf("%s %q: the kind cannot change a body", request.Method, request.Path)
 		}

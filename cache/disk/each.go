@@ -1,0 +1,40 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"pkgedge/cache/store"
+)
+
+// Each calls visit with the stored responses, one after the other, with the bytes of none
+// read. It is false when ctx ended, or a directory could not be read, before all were
+// visited. A response that comes or goes meanwhile may be left out.
+func (d *Store) Each(ctx context.Context, visit func(store.Sum, *store.Meta)) (all bool) {
+	all = true
+	for i := range directories {
+		entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", directory(i)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.Notify("read", err)
+			all = false
+		}
+		for _, e := range entries {
+			if ctx.Err() != nil {
+				return false
+			}
+			sum, ok := sumOf(directory(i), e.Name())
+			if !ok {
+				continue
+			}
+			f, h, _, err := d.openHeadOrSetAside(sum, readOnly)
+			if err != nil {
+				continue // gone, or it answers nobody
+			}
+			f.Close()
+			visit(sum, h.Meta)
+		}
+	}
+	return all
+}
