@@ -295,7 +295,7 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 			written[i] = append(written[i], fmt.Sprint(fields))
 		}
 		counted[i] = make(map[string]int64)
-		c.edge.metrics.Served(func(site, outcome string, n int64) { counted[i][site+" "+outcome] = n })
+		c.edge.metrics.Served(func(site, outcome string, n int64) { counted[i][site+" "+outcome] += n })
 	}
 	if !slices.Equal(written[0], written[1]) || len(written[0]) != 12 {
 		t.Errorf("with a lane\n%s\nwithout\n%s", strings.Join(written[0], "\n"), strings.Join(written[1], "\n"))
