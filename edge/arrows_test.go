@@ -41,6 +41,7 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
+		{"tls", "a static pair is judged by check as it is at the start"},
 	},
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
@@ -83,6 +84,7 @@ var arrows = map[string][]arrow{
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
 		{"origin/feed", "it shows the change feed"},
+		{"tls", "it shows the certificates"},
 	},
 	"edge/proxy": {
 		{"cache", "it asks the cache for responses"},
