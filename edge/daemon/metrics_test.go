@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"pkgedge/edge/edgetest"
 )
 
 // Names of metrics are a contract: operations.md has every one of them.
@@ -35,6 +37,7 @@ func TestMetricsTellOfMastersBytesAndOfLimits(t *testing.T) {
 	b := newBehindTwo(t, "")
 	b.want(b.read("/edge-sample-words"), 200)
 	b.edge.settle(t)
+	edgetest.Until(t, "the end of the request", func() bool { return b.edge.metrics.InFlight() == 0 })
 	_, metrics := b.operator("GET", "/metrics")
 	for _, part := range []string{"# TYPE edge_evictions_total counter\n", "edge_disk_limit_bytes ", "edge_memory_limit_bytes 1.048576e+06\n", `edge_responses_total{class="2xx",site="npm"} `} {
 		if !strings.Contains(metrics, part) {
