@@ -48,7 +48,7 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// The document that a writer will put back is the registry's own. A stranger, who cannot,
+// The document that a writer will put back is the registry's own. A stranger puts none back, and
 // does not see by that name the releases that are hidden.
 func TestWriteShowsNoStrangerDeniedVersions(t *testing.T) {
 	for name, p := range map[string]Policy{"versions": {Deny: []string{"n@1.0.0"}}, "age": {MinimumAge: time.Hour}} {
