@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -32,7 +33,8 @@ import (
 type Options struct {
 	Config  *config.Config
 	Source  config.Source  // where the configuration came from, and is read again
-	Version string         // of the build
+	Version string         // of the build, in words
+	Build   admin.Build    // the same in parts
 	Out     io.Writer      // for the access log and the welcome
 	Log     *slog.Logger   // for everything else
 	Level   *slog.LevelVar // of Log
@@ -71,7 +73,7 @@ type Daemon struct {
 func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
-		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
@@ -156,7 +158,7 @@ func (d *Daemon) servePlain(l *server.Listener) {
 
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
-	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), 0, 0) }
+	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), http.StatusBadRequest, 0, 0) }
 	if d.cfg.Listen != "" {
 		l, err := d.server.Open(ctx, "listen", d.cfg.Listen)
 		if err != nil {

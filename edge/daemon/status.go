@@ -25,7 +25,7 @@ func (d *Daemon) status() any {
 		if answers[site] == nil {
 			answers[site] = make(map[string]int64)
 		}
-		answers[site][outcome] = n
+		answers[site][outcome] += n
 	})
 	for i := range g.cfg.Sites {
 		conf := &g.cfg.Sites[i]

@@ -209,6 +209,7 @@ type placedBody struct {
 
 func (b *placedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.master.Got(n)
 	if err == nil || err == io.EOF {
 		return n, err
 	}

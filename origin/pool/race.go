@@ -289,7 +289,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 				p.Observe(m, word)
 			}
 		}
-		r.resp.Body = &countedBody{p.bounded(r), &r.size}
+		r.resp.Body = &countedBody{p.bounded(r), m, &r.size}
 	case req.place.elsewhere:
 		p.Observe(m, "elsewhere")
 	case context.Cause(ctx) == errOutrun && !later:
