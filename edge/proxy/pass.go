@@ -71,6 +71,9 @@ func (x *exchange) pass() {
 // ownWay tells a master by which way a request comes, in the edge's own words and
 // those of a trusted proxy before it.
 func (x *exchange) ownWay(p *httputil.ProxyRequest) {
+	for _, name := range []string{"Connection", "Upgrade"} {
+		delete(p.Out.Header, name) // there is no tunnel through the edge
+	}
 	for name := range p.Out.Header {
 		if origin.Mislead(name) {
 			delete(p.Out.Header, name)
@@ -139,6 +142,9 @@ func (x *exchange) modifyResponse(resp *http.Response) error {
 	h := resp.Header
 	if h["Content-Type"] == nil {
 		x.header()["Content-Type"] = nil // else net/http would guess one
+	}
+	if x.Secure.HSTS != "" {
+		delete(h, strict)
 	}
 	delete(h, "Proxy-Authentication-Info") // ends here too, which ReverseProxy does not know
 	h["Via"] = append(h["Via"], "1.1 edge")
