@@ -152,7 +152,7 @@ func (d *Daemon) openLane(memory int64) {
 func (d *Daemon) servePlain(l *server.Listener) {
 	l.Handler = &d.handler
 	if d.lane != nil {
-		l.Lane = plainLane{d}
+		l.Lane = d.lane
 	}
 }
 

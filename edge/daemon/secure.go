@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"pkgedge/edge/config"
-	"pkgedge/edge/framing"
 	"pkgedge/edge/proxy"
 )
 
@@ -33,16 +32,4 @@ func secureOf(cfg *config.Config) (s proxy.Secure) {
 		s.HSTS = "max-age=" + strconv.FormatInt(int64(cfg.TLS.HSTS/time.Second), 10)
 	}
 	return s
-}
-
-// plainLane is the lane of the plain listener. It stands back where the slow path would
-// redirect, or where answers over TLS have a field that plain ones must not have.
-type plainLane struct{ *Daemon }
-
-// Answer implements framing.Lane.
-func (l plainLane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err error) {
-	if s := &l.serving().Secure; s.Redirect || s.HSTS != "" {
-		return false, nil
-	}
-	return l.lane.Answer(c, h)
 }

@@ -71,7 +71,7 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 	}
 	w := works.Get().(*work)
 	defer works.Put(w)
-	if !w.request.read(h, l.identity) {
+	if !w.request.read(h, c.Secure(), l.identity) {
 		return false, nil
 	}
 	a := l.answers.find(w.request.key)

@@ -83,7 +83,7 @@ func ask(l *Lane, w *wire) (answers, left string) {
 
 const request = "GET /a HTTP/1.1\r\nHost: edge\r\nAccept: */*\r\nUser-Agent: test\r\n\r\n"
 
-var key = string(appendKey(nil, "edge", "/a", "*/*", ""))
+var key = string(appendKey(nil, false, "edge", "/a", "*/*", ""))
 
 func TestAnswerHasTheFiguresOfNow(t *testing.T) {
 	s := &stored{body: "body", figures: Figures{Age: 5 * time.Second, TTL: 55 * time.Second, Life: 30 * time.Second}}
@@ -232,7 +232,7 @@ func TestKeys(t *testing.T) {
 		strings.Replace(request, "\r\n\r\n", "\r\nAccept: a\r\n\r\n", 1):                           "",
 		strings.Replace(request, "\r\n\r\n", "\r\nAccept-Encoding:\r\n\r\n", 1):                    "",
 		strings.Replace(request, "\r\n\r\n", "\r\nNPM-Session: x\r\n\r\n", 1):                      key,
-		strings.Replace(request, "\r\n\r\n", "\r\nAccept-Encoding: a\r\n\r\n", 1):                  string(appendKey(nil, "edge", "/a", "*/*", "a")),
+		strings.Replace(request, "\r\n\r\n", "\r\nAccept-Encoding: a\r\n\r\n", 1):                  string(appendKey(nil, false, "edge", "/a", "*/*", "a")),
 		strings.Replace(request, "\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1): "",
 	} {
 		h, r := new(framing.Head), new(Request)
@@ -240,7 +240,7 @@ func TestKeys(t *testing.T) {
 			t.Fatal(size, err)
 		}
 		have := ""
-		if h.Length == 0 && r.read(h, []byte("edge-x")) {
+		if h.Length == 0 && r.read(h, false, []byte("edge-x")) {
 			have = string(r.key)
 		}
 		if have != want {

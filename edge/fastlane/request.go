@@ -91,7 +91,7 @@ var npmPrefix, pacotePrefix = []byte("npm-"), []byte("pacote-")
 
 // read reads a head. It is false for a request that is not for the lane: of another method
 // or version, with a body, or with a field that is not known to be harmless.
-func (r *Request) read(h *framing.Head, identity []byte) bool {
+func (r *Request) read(h *framing.Head, secure bool, identity []byte) bool {
 	*r = Request{key: r.key[:0]}
 	if string(h.Method) != http.MethodGet || h.Minor != 1 || h.Target[0] != '/' {
 		return false
@@ -145,7 +145,7 @@ func (r *Request) read(h *framing.Head, identity []byte) bool {
 	if at == nil {
 		return false
 	}
-	r.key = appendKey(r.key, at, h.Target, accepts, encodings)
+	r.key = appendKey(r.key, secure, at, h.Target, accepts, encodings)
 	return true
 }
 
@@ -155,7 +155,11 @@ func isKeepAlive(value []byte) bool {
 
 // appendKey makes the key of an answer: all of a request that it depends on. No part of it
 // has a line feed.
-func appendKey[T []byte | string](key []byte, host, target, accept, acceptEncoding T) []byte {
+func appendKey[T []byte | string](key []byte, secure bool, host, target, accept, acceptEncoding T) []byte {
+	if secure { // answers over TLS may have one field more
+		key = append(key, 's')
+	}
+	key = append(key, '\n')
 	for _, part := range [...]T{host, target, accept, acceptEncoding} {
 		key = append(append(key, part...), '\n')
 	}
@@ -173,5 +177,5 @@ func KeyOf(r *http.Request) string {
 			return ""
 		}
 	}
-	return string(appendKey(nil, r.Host, r.RequestURI, r.Header.Get("Accept"), r.Header.Get("Accept-Encoding")))
+	return string(appendKey(nil, r.TLS != nil, r.Host, r.RequestURI, r.Header.Get("Accept"), r.Header.Get("Accept-Encoding")))
 }

@@ -86,7 +86,7 @@ type exchange struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.begin(w, r)
 	defer x.end()
-	if !x.addressed() || x.webhook() || x.secured() || !x.find() || !x.admit() {
+	if !x.addressed() || x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
 		return // it has been answered
 	}
 	switch x.route.Class {

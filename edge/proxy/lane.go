@@ -29,8 +29,8 @@ func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
 		x.route.Class == kind.File && x.site.MinimumAge > 0 { // a release comes of age, or is withdrawn
 		return
 	}
-	if x.Secure.HSTS != "" && x.r.TLS == nil {
-		return // answers over TLS have one field more
+	if x.Secure.Redirect && x.r.TLS == nil {
+		return // a trusted proxy has it from TLS: others are sent there
 	}
 	key := fastlane.KeyOf(x.r)
 	if key == "" || x.Lane.Knows(key, x.start) {

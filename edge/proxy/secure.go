@@ -23,7 +23,7 @@ type Secure struct {
 	// it names.
 	Public *url.URL
 	Hosts  []string // lower case, without port
-	Port   string   // of the encrypted listener, where Public does not say
+	Port   string   // of the encrypted listener, "" where there is none. Public may have another.
 	// HSTS is the Strict-Transport-Security field of answers over TLS (RFC 6797), "" for none.
 	HSTS string
 }
