@@ -291,7 +291,9 @@ func (x *exchange) cached() {
 	}
 	x.outcome = a.Outcome
 	x.fields(&a)
-	x.offer(q, &a)
+	if x.Lane != nil && a.Outcome == cache.Hit {
+		x.offer(q, &a)
+	}
 	x.respond(&a)
 }
 

@@ -22,10 +22,10 @@ type Lane interface {
 	Offer(*fastlane.Offer)
 }
 
-// offer offers an answer to the lane that hangs on nothing but the request's key, the
+// offer offers a hit to the lane that hangs on nothing but the request's key, the
 // stored response and the snapshot.
 func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
-	if x.Lane == nil || a.Outcome != cache.Hit || a.Status != http.StatusOK || a.Part.Size > fastlane.MaxBody ||
+	if a.Status != http.StatusOK || a.Part.Size > fastlane.MaxBody ||
 		x.route.Class == kind.File && x.site.MinimumAge > 0 { // a release comes of age, or is withdrawn
 		return
 	}

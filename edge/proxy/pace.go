@@ -25,12 +25,6 @@ const (
 	aheadOfPlace = 32 << 10
 )
 
-// extendDeadline gives the client time for the next piece.
-func (x *exchange) extendDeadline() {
-	// An error means that the connection cannot have a deadline, as in tests.
-	_ = x.control.SetWriteDeadline(time.Now().Add(stallLimit))
-}
-
 // writePieces writes bytes that are in memory. The deadline of the first piece is that of
 // the header.
 func (x *exchange) writePieces(b []byte) error {

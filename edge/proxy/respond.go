@@ -106,6 +106,12 @@ func (x *exchange) sendHeaderOf(status int, size int64) {
 	x.w.WriteHeader(status)
 }
 
+// extendDeadline gives the client time for the next piece.
+func (x *exchange) extendDeadline() {
+	// An error means that the connection cannot have a deadline, as in tests.
+	_ = x.control.SetWriteDeadline(time.Now().Add(stallLimit))
+}
+
 // sendHeader sends a header without a body, and without the fields of one.
 func (x *exchange) sendHeader(status int) {
 	h := x.header()

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -315,4 +317,46 @@ func expireAt(h http.Header, until time.Time) {
 		h.Del(name)
 	}
 	h.Set("Date", now.UTC().Format(http.TimeFormat))
+}
+
+// baseOf is the URL of a master, as kind.Source has it.
+func baseOf(m *health.Master) string { return strings.TrimSuffix(m.URL(""), "/") }
+
+// layouts remember which masters have files elsewhere than in the usual place, by the
+// documents that they sent. Where none has, a file is asked for while its list is looked
+// up. Else the list is waited for, since only it says where the file is.
+type layouts struct {
+	mu  sync.Mutex
+	odd map[string]bool // by master: false for the usual layout
+}
+
+// note takes notice of a document of a master.
+func (l *layouts) note(m *health.Master, docs []kind.Document) {
+	odd := slices.ContainsFunc(docs, func(d kind.Document) bool { return d.Misplaced })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.odd == nil {
+		l.odd = make(map[string]bool)
+	}
+	l.odd[m.Name()] = l.odd[m.Name()] || odd
+}
+
+// usual says whether the masters' documents have named the usual place alone.
+func (l *layouts) usual() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, odd := range l.odd {
+		if odd {
+			return false
+		}
+	}
+	return len(l.odd) > 0
+}
+
+// usualAt says the same of one master.
+func (l *layouts) usualAt(m *health.Master) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	odd, known := l.odd[m.Name()]
+	return known && !odd
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"pkgedge/origin/health"
@@ -16,45 +14,6 @@ import (
 	"pkgedge/origin/pool"
 	"pkgedge/origin/transport"
 )
-
-// layouts remember which masters have files elsewhere than in the usual place, by the
-// documents that they sent. Where none has, a file is asked for while its list is looked
-// up. Else the list is waited for, since only it says where the file is.
-type layouts struct {
-	mu  sync.Mutex
-	odd map[string]bool // by master: false for the usual layout
-}
-
-// note takes notice of a document of a master.
-func (l *layouts) note(m *health.Master, docs []kind.Document) {
-	odd := slices.ContainsFunc(docs, func(d kind.Document) bool { return d.Misplaced })
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.odd == nil {
-		l.odd = make(map[string]bool)
-	}
-	l.odd[m.Name()] = l.odd[m.Name()] || odd
-}
-
-// usual says whether the masters' documents have named the usual place alone.
-func (l *layouts) usual() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, odd := range l.odd {
-		if odd {
-			return false
-		}
-	}
-	return len(l.odd) > 0
-}
-
-// usualAt says the same of one master.
-func (l *layouts) usualAt(m *health.Master) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	odd, known := l.odd[m.Name()]
-	return known && !odd
-}
 
 // absent judges a master's answer that it does not have a file. One that a list names is
 // missing only when every usable master says so, and the primary is one of them, or there
@@ -189,6 +148,3 @@ func (t *transfer) missingEverywhere(err error) bool {
 	var u *pool.Unavailable
 	return t.missing.told && errors.As(err, &u) && u.Absent()
 }
-
-// baseOf is the URL of a master, as kind.Source has it.
-func baseOf(m *health.Master) string { return strings.TrimSuffix(m.URL(""), "/") }

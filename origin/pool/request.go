@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"strconv"
+	"time"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
@@ -81,7 +83,11 @@ func (p *Pool) newRequest(ctx context.Context, m *health.Master, r *Request) (*h
 		})
 	}
 	at := r.place
-	if at.url == "" {
+	switch {
+	case at.url != "":
+	case r.At == "":
+		at.url = m.URL(r.Route.Path)
+	default:
 		at = p.places(m, r)[0]
 	}
 	req, err := http.NewRequestWithContext(ctx, method, at.url, nil)
@@ -162,4 +168,155 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	*c.n += int64(n)
 	c.master.Got(n)
 	return n, err
+}
+
+// reply is a master's response up to its fields, or why there is none.
+type reply struct {
+	*health.Master
+	pool   *Pool
+	req    *Request
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	resp   *http.Response
+	took   time.Duration // until the response's fields were there, or an error
+	slow   bool
+	size   int64 // bytes of the body so far
+	err    error
+	fatal  bool // no master can be asked this
+	class  health.Class
+	inside bool // has a place at the master
+}
+
+// send asks one master, at which the request has a place, and waits for the fields of its
+// response. later says that another master was asked before, and has not answered.
+func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later bool) *reply {
+	r := &reply{Master: m, pool: p, req: req, class: health.ClassOf(req.Route), inside: true}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	out, err := p.newRequest(r.ctx, m, req)
+	if err != nil {
+		r.err, r.fatal = err, true
+		return r
+	}
+	do := m.Client.Do
+	if req.Route.Transparent {
+		do = p.transport.RoundTrip // redirects are the client's to follow
+	}
+	begun := time.Now()
+	late := p.transport.AfterLongest(r.cancel) // redirects add up
+	r.resp, r.err = do(out)
+	r.err = transport.Quiet(r.err)
+	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
+		r.err = transport.ErrLate
+	}
+	took := time.Since(begun)
+	r.took = took
+	switch {
+	case r.err == nil:
+		if !transport.Failure(r.resp.StatusCode) {
+			p.Began(m, r.class)
+		}
+		if !req.place.elsewhere {
+			p.waits[r.class].Add(time.Now(), took)
+			r.slow = p.Answers(m, took)
+		}
+		if req.Route.Transparent {
+			transport.Localize(r.resp.Header, out.URL, m.Base, p.cfg.PublicBase)
+		} else {
+			for _, word := range transport.Sanitize(r.resp, req.Route.Class == kind.File, time.Now()) {
+				p.Observe(m, word)
+			}
+		}
+		r.resp.Body = &countedBody{p.bounded(r), m, &r.size}
+	case req.place.elsewhere:
+		p.Observe(m, "elsewhere")
+	case context.Cause(ctx) == errOutrun && !later:
+		m.Took(took)
+		p.Observe(m, "outrun")
+		p.Failed(m, health.Slow())
+	case ctx.Err() != nil: // the race or its client has ended, which is no fault
+		p.Observe(m, "abandoned")
+	default:
+		m.Took(took)
+		blame := health.Unanswered(r.err)
+		p.Observe(m, blame.Word)
+		p.Failed(m, blame)
+		p.complain(req.Route, r.trial(r.err))
+	}
+	return r
+}
+
+// bounded is the body of a response, with its waits bounded.
+func (p *Pool) bounded(r *reply) io.ReadCloser {
+	if r.req.Route.Transparent {
+		return p.transport.IdleBody(r.resp.Body, r.cancel)
+	}
+	size := r.resp.ContentLength
+	if size < 0 { // not known
+		size = math.MaxInt64
+	}
+	return p.transport.EagerBody(r.resp.Body, size <= r.req.Whole, r.cancel)
+}
+
+// judge looks at the status, lets use judge the rest, and records the result in the
+// master's health. last says that no other master will be asked.
+func (r *reply) judge(last bool, use Use) (Verdict, error) {
+	defer r.close()
+	if r.err != nil {
+		if r.fatal {
+			return Accepted, r.err
+		}
+		return Next, r.err
+	}
+	verdict, err := Accepted, error(nil)
+	switch status := r.resp.StatusCode; {
+	case transport.Failure(status) && !(last && r.req.Route.Transparent):
+		verdict, err = Next, &transport.StatusError{Status: status, RetryAfter: transport.RetryAfter(r.resp.Header)}
+	default:
+		verdict, err = use(r.ctx, r.Master, r.resp)
+	}
+	result, blame := strconv.Itoa(r.resp.StatusCode), (*health.Blame)(nil)
+	if err != nil {
+		switch cause := context.Cause(r.ctx); {
+		case cause == transport.ErrIdle, cause == transport.ErrLate:
+			err = cause
+		case cause != nil: // it ended while the response was read
+			err = &health.Ours{Word: "abandoned", Err: err}
+		}
+		blame = health.Answered(err)
+		result = blame.Word
+	}
+	r.pool.Observe(r.Master, result)
+	if blame != nil && (blame.Guilty() || verdict == Next && worthALine(blame)) {
+		r.pool.complain(r.req.Route, r.trial(err))
+	}
+	switch {
+	case r.req.place.elsewhere: // it tells nothing of the master
+	case blame != nil && blame.Guilty():
+		r.pool.Failed(r.Master, blame)
+	case r.slow:
+		r.pool.Failed(r.Master, health.Slow())
+	case err == nil || verdict == Absent:
+		r.pool.Answered(r.Master, r.class)
+		if r.resp.StatusCode == http.StatusOK && verdict == Accepted && (r.req.place.url == "" || r.req.place.url == r.URL(r.req.Route.Path)) {
+			_, private := r.req.Header["Authorization"]
+			r.pool.Learn(r.Master, r.req.Route, private, r.size)
+		}
+	}
+	return verdict, err
+}
+
+// trial is the reply as one that was in vain.
+func (r *reply) trial(err error) *Trial {
+	return &Trial{r.Name(), r.Role(), r.resp != nil, r.took, err}
+}
+
+// close releases the response and the place at the master.
+func (r *reply) close() {
+	if r.resp != nil {
+		transport.Drain(r.resp.Body, r.cancel)
+	}
+	r.cancel(nil)
+	if r.inside {
+		r.pool.Release(r.Master, r.class)
+	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Registries keep tarballs where they like. A client is given <public base>/<name>/-/<file>
-// all the same, and the summary says where that file is. See docs/decisions/0021.
+// all the same, and the summary says where that file is. See docs/decisions/0023.
 
 // tarball is the tarball of a version: the names that it may be asked for by, and its
 // place. It is used again for the next version.

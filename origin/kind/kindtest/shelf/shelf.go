@@ -19,6 +19,7 @@ func Descriptor() kind.Descriptor {
 	return kind.Descriptor{
 		Name:     "shelf",
 		New:      New,
+		GroupOf:  titleOf,
 		Defaults: kind.Defaults{Metadata: 7 * time.Minute, Files: 100 * time.Hour, Missing: 3 * time.Second, IfError: kind.Forever},
 		Keys: []kind.Key{
 			{
@@ -45,6 +46,13 @@ func checkTitle(text string) error {
 type Kind struct {
 	banned []string
 	loud   bool
+}
+
+// titleOf is the title in a key.
+func titleOf(key string) string {
+	_, rest, _ := strings.Cut(key, "/")
+	title, _, _ := strings.Cut(rest, "/")
+	return title
 }
 
 // New makes the kind for a site.
