@@ -146,6 +146,7 @@ var arrows = map[string][]arrow{
 	"cache/tier": {
 		{"cache/disk", "it is behind memory"},
 		{"cache/memory", "it is before the disk"},
+		{"cache/policy", "it tells a 404, which is not for the disk"},
 		{"cache/record", "a Meta that no file takes is told by its error"},
 		{"cache/store", "it is a store.Store"},
 	},
@@ -304,6 +305,9 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"edge/proxy": {
+		{"cache/store", "a body in memory"},
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},

@@ -21,6 +21,7 @@ import (
 // Handler is the public listeners' http.Handler.
 type Handler struct {
 	current atomic.Pointer[Snapshot]
+	passing limit.Shares // of the requests that are passed
 }
 
 // Use has requests begin with s from now on. A request keeps to the snapshot that it

@@ -104,7 +104,7 @@ func inTrouble(status int) bool {
 func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http.Response, sent bool, err error) {
 	target, err := req.URL.Parse(m.URL(p.route.Path))
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrRequest, err)
+		return nil, false, fmt.Errorf("%w: %w", ErrRequest, transport.Quiet(err))
 	}
 	if err := p.Acquire(req.Context(), m, health.ForPass, p.cfg.Timeouts.FirstByte); err != nil {
 		p.Observe(m, "busy")

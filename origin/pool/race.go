@@ -268,6 +268,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 	begun := time.Now()
 	late := p.transport.AfterLongest(r.cancel) // redirects add up
 	r.resp, r.err = do(out)
+	r.err = transport.Quiet(r.err)
 	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
 		r.err = transport.ErrLate
 	}

@@ -140,7 +140,7 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 			err = transport.ErrLate
 		}
 		p.Observe(m, health.Word(err))
-		return nil, err
+		return nil, transport.Quiet(err)
 	}
 	p.Observe(m, strconv.Itoa(resp.StatusCode))
 	resp.Body = &countedBody{p.transport.IdleBody(resp.Body, cancel), m, new(int64)}
