@@ -36,7 +36,7 @@ type Options struct {
 	Version string         // of the build, in words
 	Build   admin.Build    // the same in parts
 	Out     io.Writer      // for the access log and the welcome
-	Greet   bool           // a person watches Out, who gets the welcome
+	Greet   bool           // a person watches Out: the welcome is for them
 	Log     *slog.Logger   // for everything else
 	Level   *slog.LevelVar // of Log
 }
