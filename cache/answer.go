@@ -28,6 +28,10 @@ type Query struct {
 	// means no bound.
 	SoftTimeout time.Duration
 
+	// Admit, when set, is called before a fetch of which nothing is stored, and which no other
+	// request has begun. Its error is the fetch's. It may be called more than once.
+	Admit func() error
+
 	// Interim, when set, is called with each 1xx response of the origin while
 	// this request waits, on its own goroutine.
 	Interim func(status int, h http.Header)

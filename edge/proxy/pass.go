@@ -27,7 +27,9 @@ import (
 // before the client hears of it, so that the writer reads its own write.
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
-	x.chargeMiss()
+	if !x.takeMiss() {
+		return
+	}
 	if err := x.redactRequest(); errors.Is(err, redact.ErrBusy) {
 		x.fail(err)
 		return

@@ -133,6 +133,20 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.
 	return err
 }
 
+// Listed reports whether a stored document lists the file that q asks for.
+func (s *Site) Listed(ctx context.Context, q *cache.Query) bool {
+	f, ok := q.Fetcher.(fetcher)
+	if !ok || f.route.Class != kind.File {
+		return false
+	}
+	doc, ok := s.cache.Stored(ctx, q)
+	if !ok {
+		return false
+	}
+	d, ok := f.from.Digest(f.route, doc)
+	return ok && d.Withheld == ""
+}
+
 // ownerOf names the owner of a credential without telling the credential.
 func ownerOf(lines []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
