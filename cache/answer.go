@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"pkgedge/cache/flight"
@@ -21,7 +22,8 @@ type Query struct {
 	Variant string   // of the Part that answers, "" for the only one
 	Accept  Encoding // content codings the client takes
 	Fetcher Fetcher
-	Memo    string // which Part the Fetcher is given back, see Ask.Memo; "" for none
+	Client  netip.Addr // the client that asks, see FetchRequest; not part of the key
+	Memo    string     // which Part the Fetcher is given back, see Ask.Memo; "" for none
 
 	// SoftTimeout bounds the wait for a validation when the stored response may answer
 	// if it fails. After it the stored response answers, and the validation goes on. 0

@@ -173,6 +173,7 @@ func (c *Cache) fill(f *flight.Flight, q *Query, storeKey store.Key) {
 	f.SetReason(q.forwardReason(w.requested, w.base.Policy(), w.mark, found))
 	w.asked = requestFor(why, w.base.Policy(), &q.Request)
 	w.asked.Stale = q.mayServeStaleOnError(w.requested, w.base.Policy(), w.mark)
+	w.asked.Client = q.Client
 	w.asked.Memo = memo(w.base, q.Memo)
 	w.finishFill(c.fetchSafely(f.Context, q.Fetcher, w.asked, w))
 }

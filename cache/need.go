@@ -42,6 +42,7 @@ func (c *Cache) Need(ctx context.Context, q *Query, renew bool) ([]byte, error) 
 	}
 	var failed error
 	for _, need := range from.Needs() {
+		need.Client = q.Client
 		if renew {
 			need.Request.Validate = true
 			need.SoftTimeout = 0 // the older document may be wrong

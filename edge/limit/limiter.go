@@ -137,7 +137,7 @@ type bucket struct {
 }
 
 func (l *Limiter) bucket(client netip.Addr, now time.Time) bucket {
-	h := maphash.Comparable(l.seed, key(client))
+	h := maphash.Comparable(l.seed, ClientOf(client))
 	b := bucket{shard: &l.shards[h%shards], earned: max(0, now.Sub(l.begun).Seconds()) * l.rate}
 	h >>= shardBits
 	for r := range b.at {
@@ -171,14 +171,14 @@ func wait(tokens, rate float64) time.Duration {
 	return time.Duration(min(max(seconds, 1), day)) * time.Second
 }
 
-// key returns the address that stands for a client.
-func key(client netip.Addr) netip.Addr {
-	if !client.Is6() {
-		return client
+// ClientOf returns the address that stands for a client: an IPv4 address, or an IPv6 /64.
+func ClientOf(addr netip.Addr) netip.Addr {
+	if addr = addr.Unmap(); !addr.Is6() {
+		return addr
 	}
-	p, err := client.Prefix(64) // also drops the zone
+	p, err := addr.Prefix(64) // also drops the zone
 	if err != nil {
-		return client
+		return addr
 	}
 	return p.Addr()
 }

@@ -292,6 +292,7 @@ func (x *exchange) query() *cache.Query {
 	if x.route.Subdocument.Name == "" { // else a range of the bytes as they are
 		q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
 	}
+	q.Client = limit.ClientOf(x.client)
 	x.private = q.Request.Owner != ""
 	if x.site.Kind.Transparent {
 		q.Request.Method = x.r.Method

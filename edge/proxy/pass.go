@@ -15,6 +15,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/limit"
 	"pkgedge/edge/redact"
 	"pkgedge/edge/site"
 	"pkgedge/origin"
@@ -39,7 +40,7 @@ func (x *exchange) pass() {
 		return
 	}
 	proxy := httputil.ReverseProxy{
-		Transport: x.upstream.Pass(x.route),
+		Transport: x.upstream.Pass(x.route, limit.ClientOf(x.client)),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			x.ownWay(p)
 			if x.route.Filters {
