@@ -1,5 +1,5 @@
 # docker build -t edge .
-# docker run -p 8080:8080 -v edge-cache:/var/lib/edge/edge-cache edge
+# docker run -p 8080:8080 -e EDGE_PUBLIC_URL=http://npm.example:8080 -v edge-cache:/var/lib/edge/edge-cache edge
 
 FROM golang:1.26-alpine AS build
 # The toolchain that go.mod names, if it is newer than the image's.

@@ -41,6 +41,7 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
+		{"tls", "a static pair is judged by check as it is at the start"},
 	},
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
@@ -83,6 +84,7 @@ var arrows = map[string][]arrow{
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
 		{"origin/feed", "it shows the change feed"},
+		{"tls", "it shows the certificates"},
 	},
 	"edge/proxy": {
 		{"cache", "it asks the cache for responses"},
@@ -144,6 +146,7 @@ var arrows = map[string][]arrow{
 	"cache/tier": {
 		{"cache/disk", "it is behind memory"},
 		{"cache/memory", "it is before the disk"},
+		{"cache/policy", "it tells a 404, which is not for the disk"},
 		{"cache/record", "a Meta that no file takes is told by its error"},
 		{"cache/store", "it is a store.Store"},
 	},
@@ -302,6 +305,9 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"edge/proxy": {
+		{"cache/store", "a body in memory"},
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},

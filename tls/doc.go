@@ -17,5 +17,9 @@
 // the CA has answered. Attempts are repeated for 30 days with growing pauses, and
 // each failure is logged.
 //
+// The end of every certificate is watched, see [Status]: the log tells it ahead, in steps.
+// A static pair is judged when it is loaded, as clients will judge it: its dates, its
+// names, its key.
+//
 // Stapled OCSP answers are off, since the CAs in use have ended OCSP.
 package tls

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 )
@@ -22,6 +23,8 @@ type domain struct {
 
 	ctx  context.Context // ends with stop
 	stop func()          // once
+
+	attempts attempts
 }
 
 func newDomain(cfg Config) (*domain, error) {
@@ -48,7 +51,7 @@ func newDomain(cfg Config) (*domain, error) {
 	}
 
 	log := zapTo(cfg.Logger)
-	d := &domain{names: slices.Clone(cfg.Domains)}
+	d := &domain{names: slices.Clone(cfg.Domains), attempts: attempts{of: make(map[string]*attempt)}}
 	d.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return d.magic, nil },
 		Logger:           log,
@@ -57,6 +60,7 @@ func newDomain(cfg Config) (*domain, error) {
 		DefaultServerName: d.names[0],
 		OCSP:              certmagic.OCSPConfig{DisableStapling: true},
 		Storage:           &certmagic.FileStorage{Path: cfg.Dir},
+		OnEvent:           d.attempts.event,
 		Logger:            log,
 	})
 	d.magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(d.magic, certmagic.ACMEIssuer{
@@ -85,6 +89,66 @@ func (d *domain) start(ctx context.Context) error {
 		return fmt.Errorf("cannot manage certificates: %w", err)
 	}
 	return nil
+}
+
+// status returns the state of each name. Of several certificates of one name the last to
+// expire counts, which is the one that certmagic shows.
+func (d *domain) status() []Status {
+	all := make([]Status, 0, len(d.names))
+	for _, name := range d.names {
+		s := Status{Name: name, ACME: true}
+		for _, c := range d.cache.AllMatchingCertificates(name) {
+			if c.Leaf != nil && c.Leaf.NotAfter.After(s.NotAfter) {
+				s.stored(c.Leaf)
+			}
+		}
+		d.attempts.tell(&s)
+		all = append(all, s)
+	}
+	return all
+}
+
+// attempts are the failures to obtain or renew certificates, by name.
+type attempts struct {
+	mu sync.Mutex
+	of map[string]*attempt
+}
+
+type attempt struct {
+	failures int64
+	failed   time.Time // zero after a success
+	why      string
+}
+
+// event hears of an event of certmagic. Names are those of the configuration, since
+// nothing else is obtained.
+func (a *attempts) event(_ context.Context, event string, data map[string]any) error {
+	name, _ := data["identifier"].(string)
+	if event != "cert_failed" && event != "cert_obtained" {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	of := a.of[name]
+	if of == nil {
+		of = new(attempt)
+		a.of[name] = of
+	}
+	if event == "cert_obtained" {
+		of.failed, of.why = time.Time{}, ""
+		return nil
+	}
+	of.failures++
+	of.failed, of.why = time.Now(), fmt.Sprint(data["error"])
+	return nil
+}
+
+func (a *attempts) tell(s *Status) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if of := a.of[s.Name]; of != nil {
+		s.Failures, s.Failed, s.Why = of.failures, of.failed, of.why
+	}
 }
 
 func checkDomain(name string) error {

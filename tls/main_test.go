@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // writePair writes a self-signed pair for name and 127.0.0.1 to files in dir.
-func writePair(t *testing.T, dir, name string) Certificate {
+func writePair(t *testing.T, dir, name string, changes ...func(*x509.Certificate)) Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,6 +48,9 @@ func writePair(t *testing.T, dir, name string) Certificate {
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(time.Hour),
+	}
+	for _, change := range changes {
+		change(template)
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

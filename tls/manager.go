@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"sync"
 )
 
 // Certificate names a static pair: two PEM files, the certificate followed by
@@ -18,6 +19,9 @@ type Certificate struct {
 // Config says where certificates come from: Certificate or Domains, not both.
 type Config struct {
 	Certificate Certificate
+
+	// Names are those that clients are told to use. A static pair must be for each.
+	Names []string
 
 	// Domains get a certificate each from the CA. A client that sends no name
 	// is shown the first one's.
@@ -38,7 +42,7 @@ type Config struct {
 	// system's.
 	TrustedRoots *x509.CertPool
 
-	// Logger logs certificates obtained, renewed and failed. Required.
+	// Logger logs certificates obtained, renewed, failed and near their end. Required.
 	Logger *slog.Logger
 }
 
@@ -46,27 +50,36 @@ type Config struct {
 type Manager struct {
 	pair   *pair   // either this
 	domain *domain // or this
+	log    *slog.Logger
+
+	ctx      context.Context // ends with stop
+	stop     context.CancelFunc
+	watching sync.WaitGroup
 }
 
 // New returns a Manager, or an error that names the fault of cfg. [Manager.Close]
 // releases it.
 func New(cfg Config) (*Manager, error) {
+	m := &Manager{log: cfg.Logger}
+	m.ctx, m.stop = context.WithCancel(context.Background())
 	static := cfg.Certificate != Certificate{}
 	switch {
 	case static && len(cfg.Domains) > 0:
 		return nil, errors.New("a certificate and domains exclude each other: remove one")
 	case static:
-		p, err := newPair(cfg.Certificate)
+		p, err := newPair(cfg.Certificate, cfg.Names)
 		if err != nil {
 			return nil, err
 		}
-		return &Manager{pair: p}, nil
+		m.pair = p
+		return m, nil
 	case len(cfg.Domains) > 0:
 		d, err := newDomain(cfg)
 		if err != nil {
 			return nil, err
 		}
-		return &Manager{domain: d}, nil
+		m.domain = d
+		return m, nil
 	default:
 		return nil, errors.New("neither a certificate nor domains are given")
 	}
@@ -89,29 +102,44 @@ func (m *Manager) TLSConfig() *cryptotls.Config {
 	return c
 }
 
-// Start begins to obtain and renew the certificates of the domains, and returns
-// at once. It ends when ctx does, or with Close.
+// Start begins to obtain and renew the certificates of the domains, and to watch the end
+// of every certificate, and returns at once. It ends when ctx does, or with Close.
 func (m *Manager) Start(ctx context.Context) error {
 	if m.domain != nil {
-		return m.domain.start(ctx)
+		if err := m.domain.start(ctx); err != nil {
+			return err
+		}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	context.AfterFunc(m.ctx, cancel)
+	m.watching.Go(func() { m.watch(ctx) })
 	return nil
 }
 
+// Status returns the state of every certificate.
+func (m *Manager) Status() []Status {
+	if m.pair != nil {
+		return []Status{m.pair.status()}
+	}
+	return m.domain.status()
+}
+
 // Reload reads a static pair again, from these files, and reports whether it is
-// another than before. On an error the pair in use stays. The certificates of
-// domains need no reload.
-func (m *Manager) Reload(files Certificate) (renewed bool, err error) {
+// another than before. On an error the pair in use stays: so it does when the new pair
+// has expired, or is not for names. The certificates of domains need no reload.
+func (m *Manager) Reload(files Certificate, names []string) (renewed bool, err error) {
 	if m.pair == nil {
 		return false, nil
 	}
-	return m.pair.load(files)
+	return m.pair.load(files, names)
 }
 
-// Close stops obtaining and renewing certificates. Attempts under way are cancelled, and
+// Close stops obtaining, renewing and watching certificates. Attempts under way are cancelled, and
 // Close does not wait for their end. A configuration of TLSConfig goes on serving the present
 // certificates.
 func (m *Manager) Close() {
+	m.stop()
+	m.watching.Wait()
 	if m.domain != nil {
 		m.domain.stop()
 	}

@@ -2,17 +2,26 @@ package tls
 
 import (
 	cryptotls "crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestNewSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	a, b := writePair(t, dir, "a.example"), writePair(t, dir, "b.example")
+	now := time.Now()
+	expired := writePair(t, dir, "expired.example", func(c *x509.Certificate) {
+		c.NotAfter = now.Add(-49 * time.Hour)
+		c.NotBefore = now.Add(-99 * time.Hour)
+	})
+	early := writePair(t, dir, "early.example", func(c *x509.Certificate) { c.NotBefore = now.Add(time.Minute) })
 	domains := func(change func(*Config)) Config {
 		c := Config{Domains: []string{"edge.example"}, Dir: dir, Listen: "127.0.0.1:8443"}
 		change(&c)
@@ -30,6 +39,10 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		{"the key of another", Config{Certificate: Certificate{Cert: a.Cert, Key: b.Key}}, []string{"a.example.crt", "b.example.key", "does not match"}},
 		{"a missing file", Config{Certificate: Certificate{Cert: a.Cert, Key: filepath.Join(dir, "none")}}, []string{"no such file"}},
 		{"a key as the certificate", Config{Certificate: Certificate{Cert: a.Key, Key: a.Key}}, []string{"cannot load certificate"}},
+		{"an expired pair", Config{Certificate: expired}, []string{"expired.example.crt\" expired on ", "2 days ago: put a renewed certificate there"}},
+		{"a pair of tomorrow", Config{Certificate: early}, []string{"early.example.crt\" is not valid before ", "clock"}},
+		{"a pair for another name", Config{Certificate: a, Names: []string{"a.example", "c.example"}}, []string{"a.example.crt\" is for a.example, 127.0.0.1, and not for c.example,"}},
+		{"an expired pair for another name", Config{Certificate: expired, Names: []string{"c.example"}}, []string{"expired on", "; it is for expired.example"}},
 		{"no directory", domains(func(c *Config) { c.Dir = "" }), []string{"directory"}},
 		{"a wildcard", domains(func(c *Config) { c.Domains = []string{"*.example"} }), []string{"wildcard"}},
 		{"an address", domains(func(c *Config) { c.Domains = []string{"192.0.2.1"} }), []string{"list names"}},
@@ -60,7 +73,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 
 func TestStaticPairIsServedForEveryName(t *testing.T) {
 	files := writePair(t, t.TempDir(), "edge.example")
-	m, err := New(Config{Certificate: files})
+	m, err := New(Config{Certificate: files, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +132,7 @@ func TestProtocolsOfTheListener(t *testing.T) {
 func TestReloadTakesTheNewPairAndKeepsTheOldWhenThatFails(t *testing.T) {
 	dir := t.TempDir()
 	files := writePair(t, dir, "old.example")
-	m, err := New(Config{Certificate: files})
+	m, err := New(Config{Certificate: files, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +155,7 @@ func TestReloadTakesTheNewPairAndKeepsTheOldWhenThatFails(t *testing.T) {
 
 	next := writePair(t, dir, "new.example")
 	rename(next.Cert, files.Cert) // and not yet its key
-	if _, err := m.Reload(files); err == nil {
+	if _, err := m.Reload(files, nil); err == nil {
 		t.Error("reloading half a change gave no error")
 	}
 	if got := served(); got != "old.example" {
@@ -151,17 +164,44 @@ func TestReloadTakesTheNewPairAndKeepsTheOldWhenThatFails(t *testing.T) {
 
 	rename(next.Key, files.Key)
 	for _, want := range []bool{true, false} { // the second time it is known
-		if renewed, err := m.Reload(files); err != nil || renewed != want {
+		if renewed, err := m.Reload(files, nil); err != nil || renewed != want {
 			t.Errorf("reloaded: %v, %v; want %v", renewed, err, want)
 		}
 	}
 	if got := served(); got != "new.example" {
 		t.Errorf("after the reload %q is served, want the new pair", got)
 	}
-	if renewed, err := m.Reload(writePair(t, t.TempDir(), "moved.example")); err != nil || !renewed {
+	if renewed, err := m.Reload(writePair(t, t.TempDir(), "moved.example"), nil); err != nil || !renewed {
 		t.Errorf("reloaded from other files: %v, %v", renewed, err)
 	}
 	if got := served(); got != "moved.example" {
 		t.Errorf("after a reload from other files %q is served", got)
 	}
+}
+
+// A pair that has expired while it was shown does not stand in the way of a reload, and
+// another one that has expired does.
+func TestReloadJudgesOnlyANewPair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		files := writePair(t, dir, "edge.example") // for an hour
+		m, err := New(Config{Certificate: files, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := m.Reload(files, []string{"edge.example"}); err != nil {
+			t.Error(err)
+		}
+		if _, err := m.Reload(files, []string{"other.example"}); err == nil || !strings.Contains(err.Error(), "not for other.example") {
+			t.Errorf("for another name: %v", err)
+		}
+		old := writePair(t, dir, "old.example", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+		if _, err := m.Reload(old, nil); err == nil || !strings.Contains(err.Error(), "expired") {
+			t.Errorf("a new pair that has expired: %v", err)
+		}
+		if got := m.Status()[0].Name; got != "edge.example" {
+			t.Errorf("%s is shown", got)
+		}
+	})
 }

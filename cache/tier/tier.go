@@ -6,6 +6,7 @@ import (
 
 	"pkgedge/cache/disk"
 	"pkgedge/cache/memory"
+	"pkgedge/cache/policy"
 	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
@@ -62,7 +63,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 // hit answers from memory.
 func (t *Store) hit(r *memory.Resident) *store.Entry {
 	t.Disk.Index.Touch(r.Sum, &r.Visit) // else a response that memory serves would look unused on disk
-	if r.OnlyHere {
+	if r.OnlyHere && !policy.IsMissing(r.Status) {
 		t.saveSoon(r)
 	}
 	return &r.Entry
@@ -106,6 +107,13 @@ func (t *Store) save(r *memory.Resident) {
 }
 
 func (t *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
+	if policy.IsMissing(draft.Status) {
+		w, err := t.Memory.Create(k, draft, size)
+		if err != nil {
+			return nil, err
+		}
+		return &missingWriter{soleWriter{Writer: w, key: k, disk: t.Disk}}, nil
+	}
 	w, err := t.Disk.Create(k, draft, size)
 	if errors.Is(err, record.ErrTooLarge) {
 		return nil, err
@@ -186,4 +194,23 @@ func (w *soleWriter) Commit(m *store.Meta) error {
 		return store.ErrGone
 	}
 	return w.Writer.Commit(m)
+}
+
+// missingWriter is a soleWriter of a response that says that there is none.
+type missingWriter struct{ soleWriter }
+
+// Commit also removes the response that was there: else it would be back when this one
+// leaves memory.
+func (w *missingWriter) Commit(m *store.Meta) error {
+	if err := w.soleWriter.Commit(m); err != nil {
+		return err
+	}
+	if old := w.disk.Find(w.key, w.key.Sum()); old != nil {
+		version := old.Version
+		old.Release()
+		if version < m.Version {
+			w.disk.Remove(w.key, version)
+		}
+	}
+	return nil
 }

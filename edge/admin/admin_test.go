@@ -30,7 +30,7 @@ func config(p *purger) Config {
 		Drainer: &drainer{}, Reloader: &reloader{},
 		Status:  func() any { return map[string]int{"objects": 7} },
 		Ready:   func() error { return nil },
-		Metrics: NewMetrics("v0").Handler(),
+		Metrics: NewMetrics(Build{}).Handler(),
 		Logger:  slog.New(slog.DiscardHandler),
 	}
 }

@@ -64,7 +64,7 @@ func TestDrainNeedsTheToken(t *testing.T) {
 }
 
 func TestReadingsAreReadWhenTheyAreAskedFor(t *testing.T) {
-	m := NewMetrics("v0")
+	m := NewMetrics(Build{})
 	up := 1.0
 	m.Gauges("edge_up", "Up.", []string{"site", "master"}, func(emit Emit) {
 		emit(up, "npm", "a")

@@ -3,7 +3,7 @@ package admin
 import (
 	"maps"
 	"net/http"
-	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +24,10 @@ type Metrics struct {
 }
 
 type (
-	servedLabels struct{ site, outcome string }
+	servedLabels struct {
+		site, outcome string
+		class         int // of the status: 2 for 200; 0 for none
+	}
 	originLabels struct{ site, master, result string }
 )
 
@@ -33,15 +36,23 @@ type served struct {
 	count    *atomic.Int64 // counts as requests does, which cannot be read
 	requests prometheus.Counter
 	bytes    prometheus.Counter
+	class    prometheus.Counter
 	seconds  prometheus.Observer
 }
 
-// NewMetrics returns metrics in which version names the build.
-func NewMetrics(version string) *Metrics {
+// Build names the build of the program. All but Go may be empty.
+type Build struct{ Version, Revision, Go string }
+
+// NewMetrics returns metrics that name the build.
+func NewMetrics(is Build) *Metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "edge_requests_total",
 		Help: "Answers to clients, by what became of the request.",
 	}, []string{"site", "outcome"})
+	classes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "edge_responses_total",
+		Help: "Answers to clients, by the class of their status; none where there was no answer.",
+	}, []string{"site", "class"})
 	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "edge_response_bytes_total",
 		Help: "Bytes of bodies sent to clients.",
@@ -58,7 +69,7 @@ func NewMetrics(version string) *Metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "edge_build_info",
 		Help:        "Always 1; the labels name the build.",
-		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": is.Version, "revision": is.Revision, "go": is.Go},
 	})
 	build.Set(1)
 
@@ -67,6 +78,7 @@ func NewMetrics(version string) *Metrics {
 		return served{
 			count:    new(atomic.Int64),
 			requests: requests.WithLabelValues(l.site, l.outcome),
+			class:    classes.WithLabelValues(l.site, classWord(l.class)),
 			bytes:    bytes.WithLabelValues(l.site, l.outcome),
 			seconds:  seconds.WithLabelValues(l.outcome),
 		}
@@ -75,7 +87,7 @@ func NewMetrics(version string) *Metrics {
 		return fetches.WithLabelValues(l.site, l.master, l.result)
 	}
 	m.registry.MustRegister(
-		requests, bytes, seconds, fetches, build,
+		requests, classes, bytes, seconds, fetches, build,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -83,18 +95,28 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
+// classWord is the label of a status class.
+func classWord(class int) string {
+	if class == 0 {
+		return "none"
+	}
+	return strconv.Itoa(class) + "xx"
+}
+
 // Observe counts an answer of site: its outcome, which is a word from a fixed set,
-// the bytes of its body, and its duration. It allocates nothing once a pair of
+// its status, the bytes of its body, and its duration. It allocates nothing once a set of
 // labels has been seen.
-func (m *Metrics) Observe(site, outcome string, bytes int64, d time.Duration) {
-	c := m.served.get(servedLabels{site, outcome})
+func (m *Metrics) Observe(site, outcome string, status int, bytes int64, d time.Duration) {
+	c := m.served.get(servedLabels{site, outcome, status / 100 % 10})
 	c.count.Add(1)
 	c.requests.Inc()
+	c.class.Inc()
 	c.bytes.Add(float64(max(bytes, 0)))
 	c.seconds.Observe(d.Seconds())
 }
 
-// Served calls each with the answers counted so far, by site and outcome.
+// Served calls each with the answers counted so far, by site and outcome, and once for
+// each class of status.
 func (m *Metrics) Served(each func(site, outcome string, n int64)) {
 	if known := m.served.known.Load(); known != nil {
 		for labels, c := range *known {

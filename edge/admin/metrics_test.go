@@ -21,10 +21,10 @@ func scrape(t *testing.T, m *Metrics) string {
 }
 
 func TestMetricsShowWhatWasCounted(t *testing.T) {
-	m := NewMetrics("v1.2.3")
-	m.Observe("npm", "hit", 100, time.Millisecond)
-	m.Observe("npm", "hit", 200, 2*time.Second)
-	m.Observe("npm", "miss", -1, time.Second) // of unknown length
+	m := NewMetrics(Build{"v1.2.3", "abc", "go9.9"})
+	m.Observe("npm", "hit", 200, 100, time.Millisecond)
+	m.Observe("npm", "hit", 304, 200, 2*time.Second)
+	m.Observe("npm", "miss", 0, -1, time.Second) // of unknown length
 	m.Origin("npm", "a", "ok")
 	m.Origin("npm", "a", "ok")
 	m.Origin("npm", "b", "timeout")
@@ -39,6 +39,10 @@ func TestMetricsShowWhatWasCounted(t *testing.T) {
 	for _, line := range []string{
 		`edge_requests_total{outcome="hit",site="npm"} 2`,
 		`edge_requests_total{outcome="miss",site="npm"} 1`,
+		`edge_responses_total{class="2xx",site="npm"} 1`,
+		`edge_responses_total{class="3xx",site="npm"} 1`,
+		`edge_responses_total{class="none",site="npm"} 1`,
+		`edge_build_info{go="go9.9",revision="abc",version="v1.2.3"} 1`,
 		`edge_response_bytes_total{outcome="hit",site="npm"} 300`,
 		`edge_response_bytes_total{outcome="miss",site="npm"} 0`,
 		`edge_response_seconds_count{outcome="hit"} 2`,
@@ -53,7 +57,7 @@ func TestMetricsShowWhatWasCounted(t *testing.T) {
 		}
 	}
 	served := map[string]int64{}
-	m.Served(func(site, outcome string, n int64) { served[site+" "+outcome] = n })
+	m.Served(func(site, outcome string, n int64) { served[site+" "+outcome] += n })
 	if want := map[string]int64{"npm hit": 2, "npm miss": 1}; !maps.Equal(served, want) {
 		t.Errorf("served %v; want %v", served, want)
 	}
@@ -65,18 +69,18 @@ func TestMetricsShowWhatWasCounted(t *testing.T) {
 }
 
 func TestTwoMetricsShareNothing(t *testing.T) {
-	a, b := NewMetrics("a"), NewMetrics("b")
-	a.Observe("npm", "hit", 1, time.Second)
+	a, b := NewMetrics(Build{}), NewMetrics(Build{})
+	a.Observe("npm", "hit", 200, 1, time.Second)
 	if strings.Contains(scrape(t, b), "edge_requests_total{") {
 		t.Error("what one counted, the other shows")
 	}
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {
-	m := NewMetrics("v0")
+	m := NewMetrics(Build{})
 	count := func() {
 		m.Begin()
-		m.Observe("npm", "hit", 1, time.Millisecond)
+		m.Observe("npm", "hit", 200, 1, time.Millisecond)
 		m.Origin("npm", "a", "ok")
 		m.End()
 	}
@@ -87,12 +91,12 @@ func TestCountingAllocatesNothing(t *testing.T) {
 }
 
 func TestConcurrentCountsAreAllThere(t *testing.T) {
-	m := NewMetrics("v0")
+	m := NewMetrics(Build{})
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for i := range 400 {
-				m.Observe("npm", fmt.Sprint("outcome", i%40), 1, 0)
+				m.Observe("npm", fmt.Sprint("outcome", i%40), 200, 1, 0)
 			}
 		})
 	}
@@ -121,11 +125,11 @@ func TestLabelsBeyondTheBoundAreCountedTogether(t *testing.T) {
 }
 
 func BenchmarkObserve(b *testing.B) {
-	m := NewMetrics("v0")
+	m := NewMetrics(Build{})
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Observe("npm", "hit", 1000, time.Millisecond)
+			m.Observe("npm", "hit", 200, 1000, time.Millisecond)
 		}
 	})
 }

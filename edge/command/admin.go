@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 
@@ -16,7 +17,7 @@ const (
 
 // adminFlags locate the admin listener of a running edge.
 type adminFlags struct {
-	Admin string `placeholder:"URL" help:"Admin listener of the edge. Default: http://127.0.0.1:8081."`
+	Admin string `placeholder:"URL" help:"Admin listener of the edge. Default: the environment variable EDGE_ADMIN_URL, or http://127.0.0.1:8081."`
 	Token string `placeholder:"TOKEN" help:"Its bearer token. Default: the environment variable EDGE_ADMIN_TOKEN, which does not show in the list of processes."`
 }
 
@@ -29,12 +30,22 @@ func baseURL(flag, text string) (*url.URL, error) {
 	return u, nil
 }
 
+// adminVariable of the environment stands in for --admin.
+const adminVariable = "EDGE_ADMIN_URL"
+
+// url is the admin listener that was named, "" for none.
+func (f adminFlags) url(env func(string) (string, bool)) string {
+	text, _ := env(adminVariable)
+	return cmp.Or(f.Admin, text)
+}
+
 // client returns the client that the flags describe. The caller closes it.
 func (f adminFlags) client(env func(string) (string, bool)) (*admin.Client, error) {
-	if f.Admin == "" {
-		f.Admin = usualAdmin
+	from := "--admin"
+	if text := f.url(env); text != "" && f.Admin == "" {
+		f.Admin, from = text, adminVariable
 	}
-	base, err := baseURL("--admin", f.Admin)
+	base, err := baseURL(from, cmp.Or(f.Admin, usualAdmin))
 	if err != nil {
 		return nil, err
 	}

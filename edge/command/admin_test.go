@@ -157,6 +157,21 @@ func TestTheTokenComesFromTheFlagOrTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestTheAdminURLComesFromTheFlagOrTheEnvironment(t *testing.T) {
+	a := startAdmin(t, "")
+	env := map[string]string{"EDGE_ADMIN_URL": a.URL}
+	if code, _, stderr := command(t, env, "purge", "a"); code != exitOK {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	if code, _, stderr := command(t, env, "purge", "--admin", "http://127.0.0.1:1", "a"); code != exitError || !strings.Contains(stderr, "127.0.0.1:1") {
+		t.Errorf("exit code %d, %s; want the flag to win", code, stderr)
+	}
+	env["EDGE_ADMIN_URL"] = "127.0.0.1:8081"
+	if code, _, stderr := command(t, env, "status"); code != exitUsage || !strings.Contains(stderr, "EDGE_ADMIN_URL: ") {
+		t.Errorf("exit code %d, %s; want the variable's name", code, stderr)
+	}
+}
+
 func TestTheTokenIsNotSentElsewhere(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("followed a redirect, with Authorization %q", r.Header.Get("Authorization"))

@@ -105,6 +105,8 @@ tls: { listen: ":443", domains: [npm.example, dist.example] }
 	const golden = `config      config.yaml
 listen      :8080
 tls         :443, certificates for npm.example, dist.example
+            npm.example has not been obtained yet
+            dist.example has not been obtained yet
 public url  https://npm.example
 admin       :8081, token set
 cache       memory 256MiB, disk 200GiB in ./edge-cache
@@ -149,10 +151,10 @@ func TestVersion(t *testing.T) {
 	info := &debug.BuildInfo{GoVersion: "go9.9", Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 		{Key: "vcs", Value: "git"}, {Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"},
 	}}
-	if got, want := versionOf(info), "v1.2.3 abc (modified) go9.9"; got != want {
+	if got, want := wordsOf(buildOf(info)), "v1.2.3 abc (modified) go9.9"; got != want {
 		t.Errorf("version is %q; want %q", got, want)
 	}
-	if got := versionOf(nil); got != "(unknown)" {
+	if got := wordsOf(buildOf(nil)); got != "(unknown)" {
 		t.Errorf("version without information is %q", got)
 	}
 }

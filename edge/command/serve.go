@@ -32,7 +32,7 @@ func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: version(), Out: stdout, Log: log, Level: level})
+	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: version(), Build: build(), Out: stdout, Log: log, Level: level})
 	if err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError

@@ -1,29 +1,41 @@
 package command
 
 import (
+	"cmp"
 	"runtime/debug"
 	"strings"
+
+	"pkgedge/edge/admin"
 )
 
-// version names the build of this program.
-func version() string {
+// version names the build of this program, in words.
+func version() string { return wordsOf(build()) }
+
+// build names the build of this program.
+func build() admin.Build {
 	info, _ := debug.ReadBuildInfo()
-	return versionOf(info)
+	return buildOf(info)
 }
 
-// versionOf names a build: its version, its commit and its Go. info may be nil.
-func versionOf(info *debug.BuildInfo) string {
+// buildOf names a build: its version, its commit and its Go. info may be nil.
+func buildOf(info *debug.BuildInfo) admin.Build {
 	if info == nil {
-		return "(unknown)"
+		return admin.Build{}
 	}
-	words := []string{info.Main.Version}
+	b := admin.Build{Version: info.Main.Version, Go: info.GoVersion}
+	modified := ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
-			words = append(words, s.Value)
+			b.Revision = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
-			words = append(words, "(modified)")
+			modified = " (modified)"
 		}
 	}
-	return strings.TrimSpace(strings.Join(append(words, info.GoVersion), " "))
+	b.Revision += modified
+	return b
+}
+
+func wordsOf(b admin.Build) string {
+	return cmp.Or(strings.Join(strings.Fields(b.Version+" "+b.Revision+" "+b.Go), " "), "(unknown)")
 }

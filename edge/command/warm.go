@@ -72,7 +72,7 @@ func (c *warmCommand) base(ctx context.Context, env func(string) (string, bool))
 	switch {
 	case c.Edge != "":
 		text = c.Edge
-	case c.Admin != "" || c.Site != "":
+	case c.url(env) != "" || c.Site != "":
 		client, err := c.client(env)
 		if err != nil {
 			return "", err

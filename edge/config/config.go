@@ -9,12 +9,14 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
+	"pkgedge/tls"
 )
 
 // maxConfig is the largest configuration file that is read, in bytes.
@@ -32,6 +34,8 @@ type Config struct {
 	TLS       TLS
 	FastLane  bool // hits are answered on the connection, before net/http
 	Log       Log
+
+	certificates []tls.Status // as they were on disk when the configuration was checked
 }
 
 // Admin is the second listener, for operators.
@@ -258,7 +262,10 @@ func Load(path string, kinds []kind.Descriptor, env func(string) (string, bool))
 // nil when there is no configuration.
 func (d *decoder) read() *Config {
 	if d.file == "" {
-		return Default(d.kinds)
+		cfg := Default(d.kinds)
+		d.environment(cfg)
+		d.misused()
+		return cfg
 	}
 	text, err := readLimited(d.file)
 	if err != nil {
@@ -351,6 +358,24 @@ func (c *Config) Public(s *Site) *url.URL {
 	u.Path += strings.TrimSuffix(s.Path, "/")
 	return &u
 }
+
+// CertificateNames lists the hosts of the URLs that clients are given, for each of which a
+// static pair must be good. There are none while the public URL only follows the listener:
+// then nothing says how clients reach the edge.
+func (c *Config) CertificateNames() (names []string) {
+	if c.Listen != "" && *c.PublicURL == *followListen(c.Listen) {
+		return nil
+	}
+	for i := range c.Sites {
+		if name := c.Public(&c.Sites[i]).Hostname(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// CertificatesDir is where the certificates of TLS.Domains are kept.
+func (c *Config) CertificatesDir() string { return filepath.Join(c.Cache.Dir, "certificates") }
 
 // followListen returns the public URL of an edge that listens on addr and has no
 // public_url. An addr of every address gives loopback.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -209,6 +210,34 @@ sites: [{ name: "${NAME:-npm}", fresh: { override: "${SET}" } }]
 	}
 }
 
+func TestVariablesStandInForKeysThatTheFileDoesNotSet(t *testing.T) {
+	env := edgetest.EnvOf(map[string]string{"EDGE_ADMIN_TOKEN": "t0ken", "EDGE_PUBLIC_URL": "https://n.example/x/"})
+	for _, tt := range []struct{ text, token, public string }{
+		{"listen: :8080\nadmin: { listen: ':8081' }\n", "t0ken", "https://n.example/x"},
+		{"listen: ''\ntls: { listen: ':443', domains: [n.example], email: a@n.example }\n", "t0ken", "https://n.example/x"},
+		{"public_url: https://m.example\nadmin: { token: other }\n", "other", "https://m.example"},
+		{"admin: { token: '' }\n", "", "https://n.example/x"},
+	} {
+		cfg, mistakes := decodeText(tt.text, env)
+		if len(mistakes) > 0 || cfg.Admin.Token != tt.token || cfg.PublicURL.String() != tt.public {
+			t.Errorf("%q: token %q at %s, %v; want %q at %s", tt.text, cfg.Admin.Token, cfg.PublicURL, mistakes, tt.token, tt.public)
+		}
+	}
+	cfg, err := Load("", allKinds, env)
+	if err != nil || cfg.Admin.Token != "t0ken" || cfg.PublicURL.String() != "https://n.example/x" {
+		t.Errorf("built in: %+v, %v", cfg, err)
+	}
+
+	env = edgetest.EnvOf(map[string]string{"EDGE_ADMIN_TOKEN": "t 0", "EDGE_PUBLIC_URL": "n.example"})
+	const want = "admin.token: EDGE_ADMIN_TOKEN, from the environment, has characters"
+	if _, err := Load("", allKinds, env); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "public_url: EDGE_PUBLIC_URL, from the environment, does not begin") {
+		t.Errorf("built in, with bad variables: %v", err)
+	}
+	if _, mistakes := decodeText("public_url: https://m.example\nadmin: { token: other }\n", env); len(mistakes) > 0 {
+		t.Errorf("variables that stand in for nothing: %v", mistakes)
+	}
+}
+
 func TestPublic(t *testing.T) {
 	for _, tt := range []struct{ public, path, hosts, want string }{
 		{"http://127.0.0.1:8080", "/", "[]", "http://127.0.0.1:8080"},
@@ -252,6 +281,50 @@ func TestWarnings(t *testing.T) {
 	w := cfg.Warnings()
 	if len(w) != 2 || !strings.HasPrefix(w[0], "public_url: ") || !strings.HasPrefix(w[1], "tls.email: ") {
 		t.Errorf("warnings are %q", w)
+	}
+}
+
+// A certificate that ends soon is told by check, static or not, and so is a name of
+// public_url for which none is obtained.
+func TestWarningsOfCertificates(t *testing.T) {
+	dir := t.TempDir()
+	soon := time.Now().Add(10*24*time.Hour + time.Hour)
+	cert, key := edgetest.MakePairOf(t, dir, "a", func(c *x509.Certificate) { c.NotAfter = soon })
+	path := filepath.Join(dir, "config.yaml")
+	check := func(text string) (printed, warnings string) {
+		t.Helper()
+		edgetest.WriteFile(t, path, text)
+		cfg, err := Load(path, allKinds, edgetest.NoEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := cfg.Print(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String(), strings.Join(cfg.Warnings(), "\n")
+	}
+	const state = "127.0.0.1 expires in 10 days, on "
+	printed, warnings := check("tls: { listen: ':443', certificate: { cert: " + cert + ", key: " + key + " } }\n")
+	if !strings.Contains(printed, "\n            "+state) || !strings.Contains(warnings, "tls: the certificate for "+state) {
+		t.Errorf("static: printed\n%s\nwarnings\n%s", printed, warnings)
+	}
+	text, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(dir, "cache", "certificates", "certificates", "ca.example-dir", "a.example", "a.example.crt")
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	edgetest.WriteFile(t, kept, string(text))
+	printed, warnings = check("public_url: https://c.example\ncache: { dir: " + dir + "/cache }\n" +
+		"tls: { listen: ':443', domains: [a.example, b.example], ca: 'https://ca.example/dir', email: a@a.example }\n")
+	if !strings.Contains(printed, "\n            "+state) || !strings.Contains(printed, "b.example has not been obtained yet") {
+		t.Errorf("ACME: printed\n%s", printed)
+	}
+	if !strings.Contains(warnings, "tls: the certificate for "+state) || !strings.Contains(warnings, "tls.domains: does not list c.example, which") || strings.Contains(warnings, "b.example") {
+		t.Errorf("ACME: warnings\n%s", warnings)
 	}
 }
 

@@ -1,28 +1,30 @@
 package config
 
 import (
-	"crypto/tls"
 	"errors"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"pkgedge/edge/config/node"
 	"pkgedge/origin/kind"
+	"pkgedge/tls"
 )
 
 // decoder decodes a configuration file. It reads nodes, and no struct with tags,
 // because only nodes have lines.
 type decoder struct {
 	*node.Reader
+	env   func(string) (string, bool)
 	file  string            // "" for the built-in configuration
 	kinds []kind.Descriptor // that a site can be of
 }
 
 func newDecoder(file string, kinds []kind.Descriptor, env func(string) (string, bool)) *decoder {
-	return &decoder{Reader: node.NewReader(file, env), file: file, kinds: kinds}
+	return &decoder{Reader: node.NewReader(file, env), env: env, file: file, kinds: kinds}
 }
 
 // config decodes the text of a file, on top of the defaults. It touches nothing but
@@ -34,6 +36,7 @@ func (d *decoder) config(text []byte) *Config {
 		return nil
 	}
 	cfg.PublicURL = nil
+	d.environment(cfg)
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
@@ -45,6 +48,7 @@ func (d *decoder) config(text []byte) *Config {
 		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
+	d.misused()
 	d.listeners(cfg)
 	return cfg
 }
@@ -218,10 +222,20 @@ func (d *decoder) checkFiles(cfg *Config) {
 	if err := tryDir(cfg.Cache.Dir); err != nil {
 		d.Bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
 	}
-	t := cfg.TLS
-	if t.Cert == "" || t.Key == "" {
+	if cfg.TLS.Cert != "" && cfg.TLS.Key != "" {
+		d.checkPair(cfg)
 		return
 	}
+	stored, err := tls.Stored(cfg.CertificatesDir(), cfg.TLS.CA, cfg.TLS.Domains)
+	if err != nil {
+		d.Bad("tls.domains", "%v; choose a directory that this user may read, or delete the file: another certificate is obtained", err)
+	}
+	cfg.certificates = stored
+}
+
+// checkPair tries the static pair.
+func (d *decoder) checkPair(cfg *Config) {
+	t := cfg.TLS
 	readable := true
 	for _, f := range []struct{ key, name string }{{"cert", t.Cert}, {"key", t.Key}} {
 		if _, err := readLimited(f.name); err != nil {
@@ -232,9 +246,17 @@ func (d *decoder) checkFiles(cfg *Config) {
 	if !readable {
 		return
 	}
-	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+	pair, err := tls.Load(tls.Certificate{Cert: t.Cert, Key: t.Key})
+	if err != nil {
 		d.Bad("tls.certificate", "%s and %s are not a pair: %v", t.Cert, t.Key, err)
+		return
 	}
+	if cfg.PublicURL != nil { // else that is a problem of its own
+		for _, fault := range pair.Faults(cfg.CertificateNames(), time.Now()) {
+			d.Bad("tls.certificate.cert", "%s %s", t.Cert, fault)
+		}
+	}
+	cfg.certificates = []tls.Status{pair.Status()}
 }
 
 // tryDir says whether files can be made in dir, or in the nearest directory

@@ -53,6 +53,9 @@ func keysOf(c Config) []string {
 	walk = func(prefix string, t reflect.Type) {
 		for i := range t.NumField() {
 			f := t.Field(i)
+			if !f.IsExported() {
+				continue
+			}
 			if f.Type.Kind() == reflect.Struct {
 				walk(prefix+keyOf(f.Name)+".", f.Type)
 			} else {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Print writes the settings that the edge would run with, for a person to check.
@@ -19,6 +20,10 @@ func (c *Config) Print(out io.Writer) error {
 	}
 	row("listen", "%s", orOff(c.Listen))
 	row("tls", "%s", c.TLS)
+	for i := range c.certificates {
+		cert := &c.certificates[i]
+		row("", "%s %s", cert.Title(), cert.Text(time.Now()))
+	}
 	row("public url", "%s", c.PublicURL)
 	admin := orOff(c.Admin.Listen)
 	if c.Admin.Listen != "" && c.Admin.Token == "" {

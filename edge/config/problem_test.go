@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pkgedge/edge/config/node"
 	"pkgedge/edge/edgetest"
@@ -239,6 +241,10 @@ func TestFilesAreTried(t *testing.T) {
 	edgetest.WriteFile(t, file, "x")
 	cert, key := edgetest.MakePair(t, dir, "a")
 	_, otherKey := edgetest.MakePair(t, dir, "b")
+	now := time.Now()
+	old, oldKey := edgetest.MakePairOf(t, dir, "old", func(c *x509.Certificate) { c.NotAfter = now.Add(-72 * time.Hour) })
+	early, earlyKey := edgetest.MakePairOf(t, dir, "early", func(c *x509.Certificate) { c.NotBefore = now.Add(time.Hour) })
+	named, namedKey := edgetest.MakePairOf(t, dir, "named", func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "*.b.example"} })
 	pair := func(cert, key string) string {
 		return "tls: { listen: \":443\", certificate: { cert: \"" + cert + "\", key: \"" + key + "\" } }\n"
 	}
@@ -249,6 +255,13 @@ func TestFilesAreTried(t *testing.T) {
 		{"directory under a file", "cache: { dir: " + file + "/a }\n", "cache.dir: " + file + "/a: "},
 		{"a pair", pair(cert, key), ""},
 		{"key of another", pair(cert, otherKey), "tls.certificate: " + cert + " and " + otherKey + " are not a pair: "},
+		{"expired pair", pair(old, oldKey), "tls.certificate.cert: " + old + " expired on " + now.Add(-72*time.Hour).UTC().Format(time.DateOnly) + ", 3 days ago: put a renewed"},
+		{"pair of tomorrow", pair(early, earlyKey), "tls.certificate.cert: " + early + " is not valid before "},
+		{"pair for public_url", "public_url: https://x.b.example:8443/npm\n" + pair(named, namedKey), ""},
+		{"pair for another name than public_url", pair(named, namedKey) + "public_url: https://c.example\n",
+			"tls.certificate.cert: " + named + " is for a.example, *.b.example, 127.0.0.1, and not for c.example, which public_url"},
+		{"pair for another name than the site's host", pair(named, namedKey) + "public_url: https://a.example\nsites: [{ name: npm, hosts: [d.example] }]\n",
+			"tls.certificate.cert: " + named + " is for a.example, *.b.example, 127.0.0.1, and not for d.example,"},
 		{"certificate that is none", pair(file, key), "tls.certificate: "},
 		{"certificate that is missing", pair(dir+"/none", key), "tls.certificate.cert: " + dir + "/none: cannot read it: no such file"},
 	} {

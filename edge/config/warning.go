@@ -3,9 +3,12 @@ package config
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
+	"time"
 
 	"pkgedge/cache/budget"
+	"pkgedge/tls"
 )
 
 // Warnings lists settings that are allowed, but may not be meant. Each is a line.
@@ -31,6 +34,16 @@ func (c *Config) Warnings() []string {
 	}
 	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {
 		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")
+	}
+	for _, name := range c.CertificateNames() {
+		if len(c.TLS.Domains) > 0 && !slices.Contains(c.TLS.Domains, strings.ToLower(name)) {
+			warn("tls.domains: does not list %s, which public_url tells clients to use: no handshake for it succeeds; add it, or change public_url", name)
+		}
+	}
+	for i := range c.certificates {
+		if s := &c.certificates[i]; s.Urgency(time.Now()) > tls.Well {
+			warn("tls: the certificate for %s %s", s.Title(), s.Text(time.Now()))
+		}
 	}
 	return warnings
 }

@@ -127,6 +127,10 @@ func requestFields() []row {
 			get(append(pretending, `If-Match: "v"`)...).reply(200).each().seen(noneOf(pretending)...),
 			request("POST", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: gopher").reply(200).each().seen("X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http"),
 		}},
+		{rfc: "9110 7.8", rule: "no upgrade is asked of an origin", steps: []step{
+			request("POST", "Connection: Upgrade", "Upgrade: websocket").reply(200).each().seen("!Upgrade"),
+			get("Connection: Upgrade", "Upgrade: websocket").reply(200, cc).seen("!Upgrade"),
+		}},
 		{rfc: "9111 4.1", rule: "the answer to one web origin is not another's, nor anybody's without one", steps: []step{
 			get("Origin: https://a.example").reply(200, cc, "Access-Control-Allow-Origin: https://a.example").seen("Origin: https://a.example").tells("stored"),
 			get().reply(200, cc).tells("fwd=vary-miss", "stored").body("reply 2\n"),

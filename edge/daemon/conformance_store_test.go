@@ -68,7 +68,7 @@ func storable() []row {
 			get().reply(status, "Cache-Control: max-age=3600", "Location: /elsewhere").want(status).tells("stored", fmt.Sprintf("fwd-status=%d", status)),
 			get().want(status, "Age: *").body("reply 1\n").hit(),
 		}
-		rows = append(rows, row{rfc: "9111 3", rule: fmt.Sprintf("a %d that states its lifetime is stored", status), steps: steps})
+		rows = append(rows, row{rfc: "9111 3", rule: fmt.Sprintf("a %d that states its lifetime is stored", status), brief: status == 404 || status == 410, steps: steps})
 	}
 	rows = append(rows, row{rfc: "9110 15.3.5", rule: "a 204 is stored without a body", steps: []step{
 		get().reply(204, "Cache-Control: max-age=3600").want(204, "!Content-Length").tells("stored"),

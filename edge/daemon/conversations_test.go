@@ -17,6 +17,7 @@ import (
 type spoken struct {
 	*edgetest.Pipe
 	edge *testEdge
+	addr string // of its socket
 
 	mu    sync.Mutex
 	asked []string // the requests that the origin has seen
@@ -28,7 +29,7 @@ func newSpoken(t testing.TB, keys string) *spoken {
 }
 
 // startSpoken starts one whose handler is wrapped.
-func startSpoken(t testing.TB, keys string, wrap func(http.Handler) http.Handler) *spoken {
+func startSpoken(t testing.TB, keys string, wrap func(http.Handler) http.Handler, prepare ...func(*testEdge)) *spoken {
 	t.Helper()
 	s := &spoken{Pipe: edgetest.NewPipe()}
 	origin := httptest.NewServer(s)
@@ -44,8 +45,15 @@ sites:
 	cfg.Cache.Memory, cfg.Cache.Disk = 1<<20, 0
 	s.edge = newTestDaemon(t, cfg, edgetest.QuietLog())
 	s.edge.openTestCache(t)
-	s.edge.listener.Close()
-	s.edge.listener.Listener, s.edge.listener.Handler = s.Pipe, wrap(s.edge.listener.Handler)
+	s.addr = s.edge.listener.Addr().String()
+	s.edge.listener.Handler = wrap(s.edge.listener.Handler)
+	for _, p := range prepare { // which keep the socket
+		p(s.edge)
+	}
+	if len(prepare) == 0 {
+		s.edge.listener.Close()
+		s.edge.listener.Listener = s.Pipe
+	}
 	serveEdge(t, s.edge)
 	return s
 }
@@ -313,7 +321,7 @@ var smuggled = map[string][]string{
 // An edge says the same with a lane and without one.
 func TestConversations(t *testing.T) {
 	p := pair{newSpoken(t, "fast_lane: true"), newSpoken(t, "fast_lane: false")}
-	for _, table := range []map[string][]string{conversations, smuggled} {
+	for _, table := range []map[string][]string{conversations, smuggled, spoiled} {
 		for name, parts := range table {
 			t.Run(name, func(t *testing.T) {
 				if difference := p.differ(t, parts); difference != "" {
@@ -328,7 +336,7 @@ func TestConversations(t *testing.T) {
 const splitter = "\xff"
 
 func FuzzConversations(f *testing.F) {
-	for _, table := range []map[string][]string{conversations, smuggled} {
+	for _, table := range []map[string][]string{conversations, smuggled, spoiled} {
 		for _, parts := range table {
 			if text := strings.Join(parts, splitter); len(text) < 4096 {
 				f.Add(text)
@@ -359,5 +367,40 @@ func TestSmuggled(t *testing.T) {
 				t.Errorf("forwarded %q", h.asked)
 			}
 		})
+	}
+}
+
+// spoiled are bodies that their client spoilt.
+var spoiled = map[string][]string{
+	"no size":             {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "ZZ\r\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"an empty size":       {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "\r\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"0x":                  {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "0x3\r\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"a negative size":     {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "-3\r\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"a size too large":    {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "fffffffffffffffff\r\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"a bare LF":           {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"a bare LF after":     {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3\r\nabc\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"a bare CR":           {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3;\rabc\r\nabc\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"longer than it says": {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3\r\nabcd\r\n0\r\n\r\n" + wireGet("/f/smuggled")},
+	"a trailer of length": {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\nContent-Length: 3\r\n\r\n" + wireGet("/f/smuggled")},
+	"a bad trailer":       {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\nX\x00: y\r\n\r\n" + wireGet("/f/smuggled")},
+	"a folded trailer":    {wireHead("POST", "/f/x", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\nX: y\r\n z\r\n\r\n" + wireGet("/f/smuggled")},
+}
+
+// A body that its client spoilt is answered with 400, and is the end of the connection.
+func TestSpoilt(t *testing.T) {
+	s := newSpoken(t, "")
+	for name, parts := range spoiled {
+		t.Run(name, func(t *testing.T) {
+			h := s.converse(t, parts)
+			if !strings.HasPrefix(h.said, "HTTP/1.1 400 Bad Request\r\n") || strings.Count(h.said, "HTTP/1.1") != 1 {
+				t.Errorf("said %q", h.said)
+			}
+			if len(h.asked) > 0 {
+				t.Errorf("forwarded %q", h.asked)
+			}
+		})
+	}
+	if h := s.converse(t, []string{wireGet("/f/other")}); !strings.HasPrefix(h.said, "HTTP/1.1 200 OK\r\n") {
+		t.Errorf("the master is blamed: %q", h.said)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -33,7 +33,8 @@ import (
 type Options struct {
 	Config  *config.Config
 	Source  config.Source  // where the configuration came from, and is read again
-	Version string         // of the build
+	Version string         // of the build, in words
+	Build   admin.Build    // the same in parts
 	Out     io.Writer      // for the access log and the welcome
 	Log     *slog.Logger   // for everything else
 	Level   *slog.LevelVar // of Log
@@ -72,7 +73,7 @@ type Daemon struct {
 func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
-		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Version), server: server.New(o.Log),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
@@ -157,7 +158,7 @@ func (d *Daemon) serve(l *server.Listener) {
 
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
-	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), 0, 0) }
+	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), http.StatusBadRequest, 0, 0) }
 	if d.cfg.Listen != "" {
 		l, err := d.server.Open(ctx, "listen", d.cfg.Listen)
 		if err != nil {
@@ -185,8 +186,9 @@ func (d *Daemon) listen(ctx context.Context) error {
 	}
 	d.certs, err = tls.New(tls.Config{
 		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
+		Names:       d.cfg.CertificateNames(),
 		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
-		Dir:    filepath.Join(d.cfg.Cache.Dir, "certificates"),
+		Dir:    d.cfg.CertificatesDir(),
 		Listen: l.Addr().String(), Logger: d.log,
 	})
 	if err != nil {

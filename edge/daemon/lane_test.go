@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -294,7 +295,7 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 			written[i] = append(written[i], fmt.Sprint(fields))
 		}
 		counted[i] = make(map[string]int64)
-		c.edge.metrics.Served(func(site, outcome string, n int64) { counted[i][site+" "+outcome] = n })
+		c.edge.metrics.Served(func(site, outcome string, n int64) { counted[i][site+" "+outcome] += n })
 	}
 	if !slices.Equal(written[0], written[1]) || len(written[0]) != 12 {
 		t.Errorf("with a lane\n%s\nwithout\n%s", strings.Join(written[0], "\n"), strings.Join(written[1], "\n"))
@@ -363,5 +364,63 @@ func BenchmarkLane(b *testing.B) {
 			b.ResetTimer()
 			ask(b.N)
 		})
+	}
+}
+
+// Inside TLS the lane says the same as net/http, and HTTP/2 is none of its business.
+func TestLaneInsideTLS(t *testing.T) {
+	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
+	loaded, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said [2][]string
+	names := []string{"one", "two", "npm", "bun", "large", "pipelined", "POST", "chunked", "POST of a request", "if-none-match", "range", "HTTP/1.0, kept alive", "pipelined, one not for a lane"}
+	for i, keys := range []string{"fast_lane: true", "fast_lane: false"} {
+		c := new(counted)
+		c.spoken = startSpoken(t, keys, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.handled.Add(1)
+				next.ServeHTTP(w, r)
+			})
+		}, func(e *testEdge) { e.listener.TLS = &tls.Config{Certificates: []tls.Certificate{loaded}} })
+		converse := func(text string, protocols ...string) string {
+			conn, err := tls.Dial("tcp", c.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(edgetest.Patience))
+			io.WriteString(conn, text)
+			all, err := io.ReadAll(conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.edge.settle(t)
+			return edgetest.Settled(string(all))
+		}
+		for _, name := range names {
+			text := strings.Join(conversations[name], "")
+			if !strings.HasSuffix(text, "HTTP/1.0\r\n\r\n") {
+				text += wireGet("/f/a", "Connection: close")
+			}
+			converse(text)
+			converse(text)
+			said[i] = append(said[i], converse(text, "http/1.1"))
+		}
+		before := c.handled.Load()
+		converse(wireGet("/f/a") + wireGet("/f/a", "Connection: close"))
+		if handled := c.handled.Load() - before; handled != int64(i+1) {
+			t.Errorf("%s: %d requests are handled", keys, handled)
+		}
+		client := edgetest.NewClient(t, &tls.Config{InsecureSkipVerify: true})
+		if resp, _, err := edgetest.GetText(t, client, "https://"+c.addr+"/f/a"); err != nil || resp.ProtoMajor != 2 {
+			t.Errorf("HTTP/2: %v", err)
+		}
+	}
+	for i, name := range names {
+		if said[0][i] != said[1][i] {
+			t.Errorf("%s: with a lane\n%.1000s\nwithout\n%.1000s", name, said[0][i], said[1][i])
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
+	"pkgedge/tls"
 )
 
 // registerMetrics registers the figures that are read when they are scraped.
@@ -20,10 +21,10 @@ func (d *Daemon) registerMetrics() {
 		{"edge_disk_bytes", "Bytes in the disk tier.", func(u *cache.Usage) float64 { return float64(u.DiskBytes) }},
 		{"edge_disk_objects", "Stored responses in the disk tier.", func(u *cache.Usage) float64 { return float64(u.DiskObjects) }},
 		{"edge_flights", "Fetches under way.", func(u *cache.Usage) float64 { return float64(u.Flights) }},
-		{"edge_evictions", "Stored responses evicted since the start.", func(u *cache.Usage) float64 { return float64(u.Evictions) }},
-		{"edge_spoiled", "Cache files that failed a check since the start.", func(u *cache.Usage) float64 { return float64(u.Corrupt) }},
+		{"edge_evictions", "The same as edge_evictions_total, under its name before 0.2.", func(u *cache.Usage) float64 { return float64(u.Evictions) }},
+		{"edge_spoiled", "The same as edge_spoiled_total, under its name before 0.2.", func(u *cache.Usage) float64 { return float64(u.Corrupt) }},
 		{"edge_quarantined", "Cache files that failed a check and are kept aside now.", func(u *cache.Usage) float64 { return float64(u.Quarantined) }},
-		{"edge_scrubbed", "Cache files that the scrubber has read since the start.", func(u *cache.Usage) float64 { return float64(u.Scrubbed) }},
+		{"edge_scrubbed", "The same as edge_scrubbed_total, under its name before 0.2.", func(u *cache.Usage) float64 { return float64(u.Scrubbed) }},
 		{"edge_disk_scan_percent", "How much of the disk tier the scan has counted; 100 when it is done.", func(u *cache.Usage) float64 { return float64(u.ScanPercent) }},
 		{"edge_disk_paused", "1 while nothing is written to the disk tier, which is full or failing.", func(u *cache.Usage) float64 { return truth(u.DiskPaused) }},
 	} {
@@ -32,6 +33,21 @@ func (d *Daemon) registerMetrics() {
 			return g.value(&u)
 		})
 	}
+	for _, c := range []struct {
+		name, help string
+		value      func(*cache.Usage) int64
+	}{
+		{"edge_evictions_total", "Stored responses evicted.", func(u *cache.Usage) int64 { return u.Evictions }},
+		{"edge_spoiled_total", "Cache files that failed a check.", func(u *cache.Usage) int64 { return u.Corrupt }},
+		{"edge_scrubbed_total", "Cache files that the scrubber has read.", func(u *cache.Usage) int64 { return u.Scrubbed }},
+	} {
+		d.metrics.Counters(c.name, c.help, nil, func(emit admin.Emit) {
+			u := d.cache.Usage()
+			emit(float64(c.value(&u)))
+		})
+	}
+	d.metrics.Gauge("edge_memory_limit_bytes", "Bytes that cache.memory allows the whole process.", func() float64 { return float64(d.cfg.Cache.Memory) })
+	d.metrics.Gauge("edge_disk_limit_bytes", "Bytes that cache.disk allows the disk tier.", func() float64 { return float64(d.cfg.Cache.Disk) })
 	d.metrics.Gauge("edge_reload_refused", "1 when the last reload was refused: what runs is not what the file says.", func() float64 {
 		return truth(!d.reloads.status().Refused.IsZero())
 	})
@@ -40,6 +56,7 @@ func (d *Daemon) registerMetrics() {
 	})
 	d.registerMasters()
 	d.registerFeeds()
+	d.registerCertificates()
 }
 
 // registerMasters registers the figures of the masters. The label pool tells the
@@ -90,6 +107,8 @@ func (d *Daemon) registerMasters() {
 		perMaster(func(m *origin.MasterStatus, emit func(float64, ...string)) { emit(1, m.State) }))
 	d.metrics.Gauges("edge_master_in_flight", "Requests at a master.", master,
 		one(func(m *origin.MasterStatus) float64 { return float64(m.InFlight) }))
+	d.metrics.Counters("edge_master_bytes_total", "Bytes of bodies that a master sent.", master,
+		one(func(m *origin.MasterStatus) float64 { return float64(m.Bytes) }))
 	d.metrics.Gauges("edge_master_latency_seconds", "Time to the first byte of late, an average.", master,
 		one(func(m *origin.MasterStatus) float64 { return m.LatencyMS / 1000 }))
 	d.metrics.Gauges("edge_probe_age_seconds", "Time since a master's probe loop was seen: more than two intervals is a loop that stalls.", master,
@@ -133,4 +152,29 @@ func (d *Daemon) registerFeeds() {
 		each(func(s *feed.Status) float64 { return float64(s.Skipped) }))
 	d.metrics.Counters("edge_feed_resets_total", "Times that all metadata was put in doubt.", site,
 		each(func(s *feed.Status) float64 { return float64(s.Resets) }))
+}
+
+// registerCertificates registers the figures of the certificates. One that is still to be
+// obtained has 0 for its end.
+func (d *Daemon) registerCertificates() {
+	each := func(value func(*tls.Status) float64) func(admin.Emit) {
+		return func(emit admin.Emit) {
+			if d.certs == nil {
+				return
+			}
+			for _, s := range d.certs.Status() {
+				emit(value(&s), s.Name)
+			}
+		}
+	}
+	name := []string{"name"}
+	d.metrics.Gauges("edge_certificate_expiry_timestamp_seconds", "When a certificate expires, in Unix time; 0 where there is none yet.", name,
+		each(func(s *tls.Status) float64 {
+			if s.NotAfter.IsZero() {
+				return 0
+			}
+			return float64(s.NotAfter.Unix())
+		}))
+	d.metrics.Counters("edge_certificate_failures_total", "Attempts to obtain or renew a certificate that failed.", name,
+		each(func(s *tls.Status) float64 { return float64(s.Failures) }))
 }

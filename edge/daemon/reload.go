@@ -93,7 +93,7 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 		return admin.Reloaded{}, err
 	}
 	if d.certs != nil {
-		renewed, err := d.certs.Reload(tls.Certificate{Cert: cfg.TLS.Cert, Key: cfg.TLS.Key})
+		renewed, err := d.certs.Reload(tls.Certificate{Cert: cfg.TLS.Cert, Key: cfg.TLS.Key}, cfg.CertificateNames())
 		if err != nil {
 			next.closeSites(old)
 			return admin.Reloaded{}, &admin.Refused{Mistakes: []string{d.source.Problem(lines, "tls.certificate", err.Error())}}

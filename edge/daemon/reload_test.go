@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
@@ -463,6 +466,7 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	r := newReloadable(t, site, func(e *testEdge) {
 		cfg := *e.cfg
 		cfg.Listen = "" // newTestEdge has opened it
+		e.registerCertificates()
 		e.cfg = &cfg
 		if err := e.listen(t.Context()); err != nil {
 			t.Fatal(err)
@@ -484,6 +488,22 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	after, _ := r.edge.certs.TLSConfig().GetCertificate(nil)
 	if after == before {
 		t.Error("the old certificate is shown")
+	}
+	expired, expiredKey := edgetest.MakePairOf(t, t.TempDir(), "pair", func(c *x509.Certificate) { c.NotAfter = time.Unix(1, 0) })
+	old := strings.NewReplacer(cert, expired, key, expiredKey)
+	r.write(old.Replace(site))
+	if _, err := r.edge.reload(t.Context()); len(mistakesOf(err)) != 1 || !strings.Contains(mistakesOf(err)[0], `:6: tls.certificate: certificate "`+expired+`" expired on 1970-01-01`) {
+		t.Errorf("with an expired pair: %v %q", err, mistakesOf(err))
+	}
+	if st, _ := statusOf(r.edge.status()); len(st.Certificates) != 1 || st.Certificates[0].Name != "127.0.0.1" || st.Certificates[0].NotAfter.Unix() != 1<<33 {
+		t.Errorf("the status has %+v", st.Certificates)
+	}
+	w := httptest.NewRecorder()
+	r.edge.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`edge_certificate_expiry_timestamp_seconds{name="127.0.0.1"} 8.589934592e+09`, `edge_certificate_failures_total{name="127.0.0.1"} 0`} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("/metrics does not say %s", want)
+		}
 	}
 	edgetest.WriteFile(t, key, "no key")
 	r.write(strings.Replace(site, "kind: files,", "kind: files, probe: { path: /x, every: 1h },", 1)) // probes that must end

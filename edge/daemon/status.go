@@ -17,12 +17,15 @@ func (d *Daemon) status() any {
 	if err := d.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}
+	if d.certs != nil {
+		s.Certificates = d.certs.Status()
+	}
 	answers := make(map[string]map[string]int64)
 	d.metrics.Served(func(site, outcome string, n int64) {
 		if answers[site] == nil {
 			answers[site] = make(map[string]int64)
 		}
-		answers[site][outcome] = n
+		answers[site][outcome] += n
 	})
 	for i := range g.cfg.Sites {
 		conf := &g.cfg.Sites[i]

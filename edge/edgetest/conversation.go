@@ -143,8 +143,9 @@ func (w *watched) awaitClosed() {
 	}
 }
 
-// moving are the figures of an answer that differ with the moment, and random boundaries.
-var moving = regexp.MustCompile(`(?m)^(Age: |Date: ).*$|((?:ttl|max-age)=)\d+|(?:--|boundary=)[A-Z2-7]{26}`)
+// moving are the figures of an answer that differ with the moment, random boundaries, and
+// interim responses, of which the origin may send one more.
+var moving = regexp.MustCompile(`(?m)^(Age: |Date: ).*$|((?:ttl|max-age)=)\d+|(?:--|boundary=)[A-Z2-7]{26}|HTTP/1\.1 100 Continue\r\n\r\n`)
 
 // Settled is an answer without them.
 func Settled(answer string) string { return moving.ReplaceAllString(answer, "$1$2") }

@@ -37,6 +37,12 @@ func WriteFile(t testing.TB, path, text string) {
 // MakePair writes a certificate for loopback and its key into dir.
 func MakePair(t testing.TB, dir, name string) (cert, key string) {
 	t.Helper()
+	return MakePairOf(t, dir, name, func(*x509.Certificate) {})
+}
+
+// MakePairOf is MakePair with changes to the certificate.
+func MakePairOf(t testing.TB, dir, name string, change func(*x509.Certificate)) (cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +53,7 @@ func MakePair(t testing.TB, dir, name string) (cert, key string) {
 		NotAfter:     time.Unix(1<<33, 0),
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
+	change(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)

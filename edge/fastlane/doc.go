@@ -50,7 +50,7 @@
 //	metrics and access log have two sources                     proxy: Snapshot.finish is the only one
 //	a wrapped connection loses sendfile and lingering close     framing: plainConn.ReadFrom, Conn.CloseWrite
 //	net/http wants a *tls.Conn for HTTP/2 and handshakes        server: handshakes; HTTP/2 goes on as it is
-//	raw system calls block a thread                             none is made
+//	a raw system call blocks a thread                           framing: socket, on the TCP socket alone
 //	files that are replaced while they are sent                 only bodies in memory are sent
 //	the standard library changes                                framing.SelfTest, and Conn.breakOff where the two
 //	                                                              differ about the end of a message

@@ -1,7 +1,6 @@
 package fastlane
 
 import (
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -61,8 +60,6 @@ func (l *Lane) Drain() { l.draining.Store(true) }
 type work struct {
 	request Request
 	out     []byte
-	parts   [2][]byte
-	buffers net.Buffers
 }
 
 var works = sync.Pool{New: func() any { return new(work) }}
@@ -108,14 +105,10 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 func (w *work) send(c *framing.Conn, h *head, body []byte, now time.Time, f *Figures) (int64, error) {
 	w.out = h.append(w.out[:0], now, f)
 	size := int64(len(w.out))
-	w.buffers = append(w.parts[:0], w.out)
 	if len(body) <= copied || c.Secure() {
 		w.out = append(w.out, body...)
-		w.buffers[0] = w.out
-	} else {
-		w.buffers = append(w.buffers, body)
+		body = nil
 	}
-	n, err := c.Send(now, &w.buffers)
-	w.parts = [2][]byte{} // a body is not kept
+	n, err := c.Send(now, w.out, body)
 	return max(0, n-size), err
 }

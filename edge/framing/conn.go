@@ -35,6 +35,7 @@ type Lane interface {
 type Conn struct {
 	net.Conn
 	guard  *Guard
+	socket *socket // of a plain connection, nil where there is none
 	peer   netip.Addr
 	secure bool
 
@@ -90,7 +91,7 @@ const maxHead = 64 << 10
 // Wrap returns the connection that net/http is given in the place of c, which is a TCP
 // connection, or a *tls.Conn after its handshake that does not speak HTTP/2.
 func (g *Guard) Wrap(c net.Conn) net.Conn {
-	conn := &Conn{Conn: c, guard: g, isNew: true}
+	conn := &Conn{Conn: c, guard: g, isNew: true, socket: newSocket(c)}
 	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		conn.peer = peer.AddrPort().Addr().Unmap()
 	}
@@ -172,7 +173,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 				c.extendIdle()
 			}
 			var err error
-			if n, err = c.Conn.Read(p); n == 0 {
+			if n, err = c.read(p); n == 0 {
 				return 0, err // an error beside bytes is the next Read's as well
 			}
 		}
@@ -190,6 +191,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return used, nil
 		}
 	}
+}
+
+func (c *Conn) read(p []byte) (int, error) {
+	if c.socket != nil {
+		return c.socket.Read(p)
+	}
+	return c.Conn.Read(p)
 }
 
 // follow follows the first n bytes of p up to the end of a message. Requests that the lane

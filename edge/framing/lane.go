@@ -34,18 +34,23 @@ func (c *Conn) answer(h *Head) bool {
 	return answered || c.broken != nil
 }
 
-// Send is for the lane. It writes an answer, at the time now.
-func (c *Conn) Send(now time.Time, answer *net.Buffers) (int64, error) {
+// Send is for the lane. It writes an answer, at the time now. The body may be nil.
+func (c *Conn) Send(now time.Time, head, body []byte) (int64, error) {
 	if c.sendUntil.Sub(now) < c.guard.Stalled/2 {
 		c.sendUntil = now.Add(c.guard.Stalled)
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
 	c.answered = now
-	if len(*answer) == 1 {
-		n, err := c.Conn.Write((*answer)[0])
+	switch {
+	case c.socket != nil:
+		n, err := c.socket.Send(head, body)
+		return int64(n), err
+	case body == nil:
+		n, err := c.Conn.Write(head)
 		return int64(n), err
 	}
-	return answer.WriteTo(c.Conn)
+	parts := net.Buffers{head, body}
+	return parts.WriteTo(c.Conn)
 }
 
 // Peer is the address of the client's end, the zero Addr where it has none.

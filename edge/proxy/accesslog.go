@@ -72,7 +72,7 @@ func logPath(r *http.Request, route *kind.Route) string {
 // finish counts a request and writes it down: one that net/http has read, or the lane.
 func (s *Snapshot) finish(r *record) {
 	took := time.Since(r.begun)
-	s.Metrics.Observe(r.site, r.outcome.String(), r.sent, took)
+	s.Metrics.Observe(r.site, r.outcome.String(), r.status, r.sent, took)
 	if s.Access != nil {
 		s.Access.log(r, took)
 	}

@@ -7,6 +7,7 @@
 //     out, in pieces with a deadline each
 //   - subdocument.go: a part of a document is answered, such as one version
 //   - pass.go: a request that is never stored is forwarded
+//   - pace.go: slow clients have their time, and no more
 //   - failure.go: everything else is answered with a reason
 //   - accesslog.go: the request is written down
 //

@@ -46,6 +46,10 @@ func (x *exchange) fail(err error) {
 	var down *origin.Unavailable
 	status, why, reason := http.StatusBadGateway, proxyError(err), x.failure(err)
 	switch {
+	case errors.Is(err, origin.ErrRequest) && errors.Is(err, os.ErrDeadlineExceeded):
+		h.Set("Connection", "close") // the rest of the body may still come
+		x.refuse(cache.Refused, http.StatusRequestTimeout, "the body of this request comes too slowly")
+		return
 	case errors.Is(err, origin.ErrRequest):
 		x.refuse(cache.Refused, http.StatusBadRequest, "this request is malformed, or its body did not come whole")
 		return

@@ -22,6 +22,7 @@ import (
 // Handler is the public listeners' http.Handler.
 type Handler struct {
 	current atomic.Pointer[Snapshot]
+	passing limit.Shares // of the requests that are passed
 }
 
 // Use has requests begin with s from now on. A request keeps to the snapshot that it
@@ -45,9 +46,9 @@ type Snapshot struct {
 type Metrics interface {
 	Begin() // a request has arrived
 	End()   // it has been answered
-	// Observe is told of each answer: its outcome's word, the bytes of its body, and
-	// its time.
-	Observe(site, outcome string, bytes int64, took time.Duration)
+	// Observe is told of each answer: its outcome's word, its status, the bytes of its
+	// body, and its time.
+	Observe(site, outcome string, status int, bytes int64, took time.Duration)
 }
 
 // Limiter is the budgets of clients. It never waits.

@@ -39,6 +39,16 @@ func (x *exchange) pass() {
 		x.refuse(cache.Refused, http.StatusBadRequest, "cannot take private packages out of this request, so it goes nowhere: "+err.Error())
 		return
 	}
+	leave, ok := x.handler.passing.Enter(x.site.Name+" "+x.upstream.Scope, x.client)
+	if !ok {
+		x.limited(defaultRetry)
+		return
+	}
+	defer leave()
+	if err := x.awaitBody(); err != nil {
+		x.fail(err)
+		return
+	}
 	proxy := httputil.ReverseProxy{
 		Transport: x.upstream.Pass(x.route, limit.ClientOf(x.client)),
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -53,16 +63,20 @@ func (x *exchange) pass() {
 		},
 		ErrorLog: log.New(io.Discard, "", 0), // the access log has it
 	}
-	w := x.w
+	var w http.ResponseWriter = pacedWriter{x.w, x}
 	if !x.r.ProtoAtLeast(1, 1) {
 		w = finalOnly{w}
 	}
 	proxy.ServeHTTP(w, x.r)
+	x.extendDeadline() // for the rest that net/http has buffered
 }
 
 // ownWay tells a master by which way a request comes, in the edge's own words and
 // those of a trusted proxy before it.
 func (x *exchange) ownWay(p *httputil.ProxyRequest) {
+	for _, name := range []string{"Connection", "Upgrade"} {
+		delete(p.Out.Header, name) // there is no tunnel through the edge
+	}
 	for name := range p.Out.Header {
 		if origin.Mislead(name) {
 			delete(p.Out.Header, name)

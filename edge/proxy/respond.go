@@ -243,27 +243,12 @@ func detail(o cache.Outcome, err error) string {
 	return o.String()
 }
 
-const (
-	// pieceSize is how many bytes are written under one deadline, and stallLimit the
-	// deadline: a slower client is cut off.
-	pieceSize  = 256 << 10
-	stallLimit = time.Minute
-)
-
-// extendDeadline gives the client time for the next piece.
-func (x *exchange) extendDeadline() {
-	// An error means that the connection cannot have a deadline, as in tests.
-	_ = x.control.SetWriteDeadline(time.Now().Add(stallLimit))
-}
-
 // body sends n bytes of an answer from first on, or all there are when n is -1.
 // When they cannot be completed the connection is broken: after the header that
 // is the only honest signal.
 func (x *exchange) body(a *cache.Answer, first, n int64) {
 	if b, ok := a.Bytes(); ok {
-		sent, err := x.w.Write(b[first : first+n])
-		x.sent += int64(sent)
-		x.err = err
+		x.err = x.writePieces(b[first : first+n])
 		return
 	}
 	from, err := a.Body(x.r.Context(), first)

@@ -9,6 +9,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
+	"pkgedge/tls"
 )
 
 // Status is the document of GET /status. "edge status" prints it.
@@ -21,6 +22,8 @@ type Status struct {
 	Config  Config    `json:"config"`
 	Sites   []Site    `json:"sites"`
 	Cache   Cache     `json:"cache"`
+
+	Certificates []tls.Status `json:"certificates,omitempty"` // of the encrypted listener
 }
 
 // Config describes the configuration that serves.

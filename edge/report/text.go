@@ -33,6 +33,7 @@ func (s *Status) Text() string {
 	for i := range s.Sites {
 		s.Sites[i].text(&b, t)
 	}
+	s.certificates(&b)
 	s.Cache.text(&b)
 	return b.String()
 }
@@ -54,6 +55,18 @@ func (s *Status) headline() string {
 		words = append(words, "version "+s.Version)
 	}
 	return strings.TrimSuffix(wrap("", Printable(strings.Join(words, ", "))), "\n")
+}
+
+// certificates writes a line for each certificate.
+func (s *Status) certificates(b *strings.Builder) {
+	if len(s.Certificates) == 0 {
+		return
+	}
+	b.WriteString("\ncertificates\n")
+	for i := range s.Certificates {
+		c := &s.Certificates[i]
+		b.WriteString(wrap("  ", Printable(c.Title()+" "+c.Text(s.At))))
+	}
 }
 
 func (s *Site) text(b *strings.Builder, t *trouble) {

@@ -9,6 +9,7 @@ import (
 
 	"pkgedge/origin"
 	"pkgedge/origin/feed"
+	"pkgedge/tls"
 )
 
 // at is the time at which the golden documents were made.
@@ -32,6 +33,7 @@ func quietStatus() *Status {
 		}},
 		Cache: Cache{MemoryLimit: 256 << 20, DiskLimit: 10 << 30},
 	}
+	s.Certificates = []tls.Status{{Name: "npm.example", Names: []string{"npm.example"}, NotBefore: before(24 * time.Hour), NotAfter: at.Add(89 * 24 * time.Hour), ACME: true}}
 	c := &s.Cache
 	c.MemoryBytes, c.MemoryObjects, c.DiskBytes, c.DiskObjects = 100<<20, 1, 5<<30, 12345
 	c.Evictions, c.Flights, c.ScanPercent = 17, 2, 100
@@ -57,6 +59,12 @@ func nightStatus() *Status {
 	}
 	s.Sites[0].Files = []origin.MasterStatus{{N: 3, URL: "https://f.example", Role: "primary", State: "recovering", Share: 0.55, Why: "5 requests in a row were cut mid-body"}}
 	s.Sites[0].Scopes = []Scope{{Name: "@acme", Pools: Pools{Masters: []origin.MasterStatus{{N: 4, URL: "https://acme.example", Role: "primary", State: "healthy"}}}}}
+	s.Certificates = []tls.Status{
+		{Name: "npm.example", Names: []string{"npm.example", "www.npm.example"}, NotBefore: before(90 * 24 * time.Hour), NotAfter: before(49 * time.Hour)},
+		{Name: "a.example", Names: []string{"a.example"}, NotBefore: before(360 * 24 * time.Hour), NotAfter: at.Add(5 * 24 * time.Hour)},
+		{Name: "b.example", Names: []string{"b.example"}, NotBefore: before(340 * 24 * time.Hour), NotAfter: at.Add(25 * 24 * time.Hour)},
+		{Name: "c.example", ACME: true, Failures: 3, Failed: before(time.Minute), Why: "urn:ietf:params:acme:error:dns"},
+	}
 	s.Cache.DiskPaused, s.Cache.ScanPercent, s.Cache.Corrupt, s.Cache.Quarantined = true, 40, 1, 1
 	return s
 }
@@ -74,6 +82,9 @@ site npm, npm, at https://npm.example
   0  primary  healthy  12    23 ms       ok 3s ago  https://a.example
   1  replica  healthy  0     -           ok 3s ago  https://b.example
 
+certificates
+  npm.example expires in 89 days, on 2027-02-19
+
 cache
   memory   100.0 MiB of 256.0 MiB in 1 object
   disk     5.0 GiB of 10.0 GiB in 12345 objects, 17 evicted
@@ -88,6 +99,9 @@ wrong
      rest
   !! site npm: the primary is drained: writes (login, publish) are answered 503
   !! site npm: replica 1, b.example, is out for 1h: 3 probes of /left-pad/latest timed out after 2s
+  !! the certificate for npm.example, www.npm.example has expired 2 days ago, on 2026-11-20
+  !! the certificate for c.example has not been obtained yet; the last attempt failed 60 seconds
+     ago: urn:ietf:params:acme:error:dns
    ! site npm: primary 0, registry-with-a-long-name.eu-central.internal.example:8443, is not probed:
      the probe loop was last seen 1m 2s ago; this is a fault of the edge, restart it
    ! site npm: spare 2, c.example, is suspect, and asked last: a request was refused a connection
@@ -95,6 +109,7 @@ wrong
    ! site npm: no primary or replica is left, spares serve
    ! site npm: the change feed has not been live for 1h, and packuments have their usual lifetimes:
      the server answers 502
+   ! the certificate for a.example expires in 5 days, on 2026-11-27
    ! the last reload was refused 5m ago, and the configuration from before runs on: config.yaml:12:
      limits.rate: "x" is not a number; config.yaml:30: foo: unknown key
    ! the disk tier is paused: nothing is written to it, for it is full or failing; what it holds is
@@ -103,6 +118,7 @@ wrong
      an operator 1d 2h ago, with 1 request under way
    - site npm, files: primary 3, f.example, is recovering, at 55 % of its share; it was out: 5
      requests in a row were cut mid-body
+   - the certificate for b.example expires in 25 days, on 2026-12-17
    - a scan of the disk tier is under way, 40 % done: its figures below are not complete
    - 1 cache file kept aside in quarantine/ after a failed check
 
@@ -122,6 +138,13 @@ site npm, npm, at https://npm.example
   masters of @acme
   N  ROLE     STATE    BUSY  FIRST BYTE  PROBE  URL
   4  primary  healthy  0     -           none   https://acme.example
+
+certificates
+  npm.example, www.npm.example has expired 2 days ago, on 2026-11-20
+  a.example expires in 5 days, on 2026-11-27
+  b.example expires in 25 days, on 2026-12-17
+  c.example has not been obtained yet; the last attempt failed 60 seconds ago:
+  urn:ietf:params:acme:error:dns
 
 cache
   memory   100.0 MiB of 256.0 MiB in 1 object

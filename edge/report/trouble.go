@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/origin"
+	"pkgedge/tls"
 )
 
 // trouble lists the problems of an edge, one sentence each.
@@ -35,6 +36,7 @@ func (s *Status) trouble() *trouble {
 			t.pools("site "+site.Name+", "+site.Scopes[j].Name, true, &site.Scopes[j].Pools)
 		}
 	}
+	t.certificates(s.Certificates)
 	if !s.Config.Refused.IsZero() {
 		t.weak = append(t.weak, fmt.Sprintf("the last reload was refused %s ago, and the configuration from before runs on: %s",
 			t.since(s.Config.Refused), strings.Join(s.Config.Mistakes, "; ")))
@@ -50,6 +52,26 @@ func (s *Status) trouble() *trouble {
 		t.notes = append(t.notes, fmt.Sprintf("%s kept aside in quarantine/ after a failed check", Count(c.Quarantined, "cache file")))
 	}
 	return t
+}
+
+// certificates looks at the certificates of the encrypted listener.
+func (t *trouble) certificates(all []tls.Status) {
+	for i := range all {
+		c := &all[i]
+		line := fmt.Sprintf("the certificate for %s %s", c.Title(), c.Text(t.now))
+		switch c.Urgency(t.now) {
+		case tls.Now:
+			t.wrong = append(t.wrong, line)
+		case tls.Urgent:
+			t.weak = append(t.weak, line)
+		case tls.Soon:
+			t.notes = append(t.notes, line)
+		default:
+			if !c.Failed.IsZero() {
+				t.notes = append(t.notes, line)
+			}
+		}
+	}
 }
 
 // pools looks at the masters of a site or of a scope. Without writes a drained

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"pkgedge/origin/health"
@@ -125,7 +126,8 @@ func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
 		err = f.fetchFile(ctx, r, sink)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, r.Route.Path, err)
+		path, _, _ := strings.Cut(r.Route.Path, "?") // a query may be a secret
+		return fmt.Errorf("cannot fetch %s %q: %w", r.Route.Endpoint, path, err)
 	}
 	return nil
 }

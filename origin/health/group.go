@@ -82,6 +82,9 @@ type Master struct {
 	*host
 }
 
+// Got counts bytes of its bodies.
+func (m *Master) Got(n int) { m.got.Add(int64(n)) }
+
 // Role is the master's word in the configuration.
 func (m *Master) Role() string {
 	switch {

@@ -137,7 +137,7 @@ func (g *Group) sendProbe(ctx context.Context, m *Master, t target) error {
 	transport.Authorize(req.Header, g.cfg.Credential)
 	resp, err := m.Client.Do(req)
 	if err != nil {
-		return err
+		return transport.Quiet(err)
 	}
 	defer resp.Body.Close()
 	switch refused := resp.StatusCode >= 400; {

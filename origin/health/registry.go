@@ -2,6 +2,7 @@ package health
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/counted"
@@ -30,6 +31,7 @@ type host struct {
 	limiters [classes]Limiter
 	latency  Latency
 	wake     chan struct{} // wakes the probe loop
+	got      atomic.Int64  // bytes of bodies
 
 	trust // guarded by shared.mu
 }

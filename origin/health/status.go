@@ -27,6 +27,7 @@ type MasterStatus struct {
 	Share    float64   `json:"share"` // of its usual load that it may have, 0 to 1
 	InFlight int       `json:"in_flight"`
 	Waiting  int       `json:"waiting"` // for a place at it
+	Bytes    int64     `json:"bytes"`   // of bodies, received since the start
 	// Milliseconds to the first byte: of late, and in 95 of 100 cases.
 	LatencyMS float64      `json:"latency_ms"`
 	P95MS     float64      `json:"p95_ms"`
@@ -64,7 +65,7 @@ func (g *Group) Status() PoolStatus {
 func (g *Group) masterStatus(m *Master, now time.Time) MasterStatus {
 	s := MasterStatus{
 		N: m.N, URL: m.name, Role: "replica", State: m.state.String(), Why: m.reason(), Since: seconds(m.since),
-		Drained: !m.drained.IsZero(), Share: math.Round(m.share(now)*100) / 100,
+		Drained: !m.drained.IsZero(), Bytes: m.got.Load(), Share: math.Round(m.share(now)*100) / 100,
 		LatencyMS: milliseconds(m.latency.Average(now)), P95MS: milliseconds(m.latency.Percentile(95, 1)),
 	}
 	switch {

@@ -34,7 +34,7 @@ func (k *Kind) with(p Policy) *Kind {
 	if len(p.Deny) == 0 && p.MinimumAge <= 0 {
 		return k
 	}
-	own := &policy{selection: selectionOf(p.Deny), age: p.MinimumAge}
+	own := &policy{selection: selectionOf(folded(p.Deny)), age: p.MinimumAge}
 	if p.MinimumAge > 0 {
 		own.exempt, own.exemptions = selectionOf(p.Exempt), strings.Join(slices.Compact(slices.Sorted(slices.Values(p.Exempt))), " ")
 	}
@@ -92,6 +92,27 @@ type policy struct {
 	exemptions string    // the same in words, sorted
 }
 
+// folded are the entries of a deny list in lower case. A master that does not mind case
+// would give a denied package under another spelling of its name.
+func folded(entries []string) []string {
+	lower := make([]string, len(entries))
+	for i, entry := range entries {
+		name, number, _ := ParseDeny(entry)
+		if lower[i] = strings.ToLower(name); number != "" {
+			lower[i] += "@" + number
+		}
+	}
+	return lower
+}
+
+// hides reports whether releases of a package may be left out of its documents.
+func (p *policy) hides(name string) bool {
+	return p != nil && (p.aged(name) || len(p.denied(name)) > 0)
+}
+
+// denied are the versions of a package that are denied.
+func (p *policy) denied(name string) []string { return p.versions[strings.ToLower(name)] }
+
 // selection is the packages, scopes and versions of a list.
 type selection struct {
 	names, scopes map[string]bool
@@ -148,10 +169,10 @@ func (p *policy) apply(r *kind.Route) {
 	}
 	slash := strings.IndexByte(r.Group, '/') + 1
 	scope, base := r.Group[:slash], r.Group[slash:]
-	denied := p.versions[r.Group]
+	denied := p.denied(r.Group)
 	for _, number := range denied {
 		if r.Subdocument.Name == packument.SubdocumentOf(number) || r.Endpoint == endpointAttestations && strings.HasSuffix(r.Key, "@"+number) ||
-			r.Endpoint == endpointTarball && strings.TrimPrefix(fileOf(*r), scope) == base+"-"+number+".tgz" {
+			r.Endpoint == endpointTarball && strings.EqualFold(strings.TrimPrefix(fileOf(*r), scope), base+"-"+number+".tgz") {
 			*r = withheld(*r, deniedVersion(r.Group, number))
 			return
 		}
@@ -174,12 +195,12 @@ func (p *policy) apply(r *kind.Route) {
 // withheld is the rule for the versions of a package at a time, nil when all are
 // served.
 func (p *policy) withheld(name string, now time.Time) packument.Withheld {
-	if p == nil || p.age <= 0 && len(p.versions[name]) == 0 {
+	if p == nil || p.age <= 0 && len(p.denied(name)) == 0 {
 		return nil
 	}
 	exempt := p.exempt.whole(name)
 	return func(number string, published time.Time) (why string, until time.Time) {
-		if slices.Contains(p.versions[name], number) {
+		if slices.Contains(p.denied(name), number) {
 			return deniedVersion(name, number), until
 		}
 		if exempt || slices.Contains(p.exempt.versions[name], number) {
@@ -195,7 +216,7 @@ func (p *policy) withheld(name string, now time.Time) packument.Withheld {
 
 // denies reports whether a whole package is denied.
 func (p *policy) denies(name string) bool {
-	return p != nil && p.whole(name)
+	return p != nil && p.whole(strings.ToLower(name))
 }
 
 // aged says whether releases of a package must have an age.

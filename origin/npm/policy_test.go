@@ -28,10 +28,12 @@ func TestParseDeny(t *testing.T) {
 }
 
 func TestDenied(t *testing.T) {
-	k := newKind(testBase).with(Policy{Deny: []string{"bad", "@evil/*", "n@1.0.0", "@s/n@2.0.0-rc.1"}})
+	k := newKind(testBase).with(Policy{Deny: []string{"bad", "@evil/*", "n@1.0.0", "@s/n@2.0.0-rc.1", "Loud", "@Loud/*"}})
 	for _, path := range []string{
 		"/bad", "/bad/1.0.0", "/bad/latest", "/bad/-/bad-1.0.0.tgz", "/-/package/bad/dist-tags", "/b%61d", "/-/npm/v1/attestations/bad@1.0.0",
 		"/@evil/x", "/@evil%2fx", "/@evil/x/-/x-1.0.0.tgz",
+		"/BAD", "/Bad/1.0.0", "/bAD/-/bad-1.0.0.tgz", "/@EVIL/x", "/loud", "/@loud/x", "/LOUD", // not every master minds case
+		"/N/1.0.0", "/N/-/n-1.0.0.tgz", "/n/-/N-1.0.0.tgz", "/@S/N/2.0.0-rc.1",
 		"/n/1.0.0", "/n/-/n-1.0.0.tgz", "/-/npm/v1/attestations/n@1.0.0", "/@s/n/2.0.0-rc.1", "/@s%2fn/-/n-2.0.0-rc.1.tgz",
 	} {
 		r := k.Route(get(path))
@@ -42,6 +44,26 @@ func TestDenied(t *testing.T) {
 	for _, path := range []string{"/bad2", "/@s/bad", "/@evil2/x", "/evil", "/n", "/n/1.0.1", "/n/-/n-1.0.0-x.tgz", "/n/latest", "/-/ping", "/-/whoami"} {
 		if r := k.Route(get(path)); r.Class == kind.Refuse {
 			t.Errorf("%s: %+v", path, r)
+		}
+	}
+}
+
+// The document that a writer will put back is the registry's own. A stranger puts none back, and
+// does not see by that name the releases that are hidden.
+func TestWriteShowsNoStrangerDeniedVersions(t *testing.T) {
+	for name, p := range map[string]Policy{"versions": {Deny: []string{"n@1.0.0"}}, "age": {MinimumAge: time.Hour}} {
+		k := newKind(testBase).with(p)
+		r := get("/n")
+		r.Query = "write=true"
+		if route := k.Route(r); route.Class != kind.Metadata {
+			t.Errorf("%s: a stranger: %+v", name, route)
+		}
+		r.Header = http.Header{"Authorization": {"Bearer x"}}
+		if route := k.Route(r); route.Class != kind.PassPrimary {
+			t.Errorf("%s: a writer: %+v", name, route)
+		}
+		if r.Path, r.Header = "/m", nil; name == "versions" && k.Route(r).Class != kind.PassPrimary {
+			t.Error("another package is affected")
 		}
 	}
 }

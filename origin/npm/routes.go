@@ -75,7 +75,8 @@ const (
 
 // Route names the thing that a request asks for. The query of a cacheable request is
 // dropped, except that metadata asked with "write" goes to the primary: the
-// client will put that very document back.
+// client will put that very document back. A stranger cannot, and sees no release that
+// the policy hides.
 //
 // The words of Route.Endpoint are: packument, version, tarball, dist-tags, keys,
 // attestations, search, audit, ping, root, all, changes, publish, update,
@@ -125,7 +126,7 @@ func (k *Kind) route(r kind.Request) kind.Route {
 func (k *Kind) packageRoute(r kind.Request, n name, rest string) kind.Route {
 	if rest == "" {
 		switch {
-		case isRead(r.Method) && !hasParameter(r.Query, "write"):
+		case isRead(r.Method) && (!hasParameter(r.Query, "write") || len(r.Header["Authorization"]) == 0 && k.policy.hides(n.String())):
 			return k.packumentRoute(n, packumentVariant(r.Header["Accept"]))
 		case isRead(r.Method):
 			return passPackage(r, endpointPackument, n, rest)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,7 +65,7 @@ func (p *Pool) complain(r kind.Route, t *Trial) {
 	if !ok {
 		return
 	}
-	path := r.Path
+	path, _, _ := strings.Cut(r.Path, "?") // a query may be a secret
 	if r.Log != "" {
 		path = r.Log
 	}

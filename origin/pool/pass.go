@@ -106,7 +106,7 @@ func inTrouble(status int) bool {
 func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http.Response, sent bool, err error) {
 	target, err := req.URL.Parse(m.URL(p.route.Path))
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrRequest, err)
+		return nil, false, fmt.Errorf("%w: %w", ErrRequest, transport.Quiet(err))
 	}
 	if err := p.Acquire(req.Context(), p.client, m, health.ForPass, p.cfg.Timeouts.FirstByte); err != nil {
 		p.Observe(m, "busy")
@@ -211,6 +211,7 @@ type placedBody struct {
 
 func (b *placedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.master.Got(n)
 	if err == nil || err == io.EOF {
 		return n, err
 	}

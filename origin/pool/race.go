@@ -268,6 +268,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 	begun := time.Now()
 	late := p.transport.AfterLongest(r.cancel) // redirects add up
 	r.resp, r.err = do(out)
+	r.err = transport.Quiet(r.err)
 	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
 		r.err = transport.ErrLate
 	}
@@ -289,7 +290,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 				p.Observe(m, word)
 			}
 		}
-		r.resp.Body = &countedBody{p.bounded(r), &r.size}
+		r.resp.Body = &countedBody{p.bounded(r), m, &r.size}
 	case req.place.elsewhere:
 		p.Observe(m, "elsewhere")
 	case context.Cause(ctx) == errOutrun && !later:

@@ -145,10 +145,10 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 			err = transport.ErrLate
 		}
 		p.Observe(m, health.Word(err))
-		return nil, err
+		return nil, transport.Quiet(err)
 	}
 	p.Observe(m, strconv.Itoa(resp.StatusCode))
-	resp.Body = p.transport.IdleBody(resp.Body, cancel)
+	resp.Body = &countedBody{p.transport.IdleBody(resp.Body, cancel), m, new(int64)}
 	return resp, nil
 }
 
@@ -158,11 +158,13 @@ func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), 
 // countedBody counts the bytes that are read.
 type countedBody struct {
 	io.ReadCloser
-	n *int64
+	master *health.Master
+	n      *int64
 }
 
 func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	*c.n += int64(n)
+	c.master.Got(n)
 	return n, err
 }

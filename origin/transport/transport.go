@@ -3,6 +3,7 @@ package transport
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -67,6 +68,21 @@ func (t *Transport) Client(master *url.URL) *http.Client {
 		Transport:     &guard{direct: t.direct, redirects: t.redirects, host: master.Hostname()},
 		CheckRedirect: checkRedirect,
 	}
+}
+
+// Quiet is an error of a client without the query and the user of the URL in it: the
+// target of a redirect is often signed, and the signature is as good as a password.
+func Quiet(err error) error {
+	var in *url.Error
+	if !errors.As(err, &in) {
+		return err
+	}
+	u, parseErr := url.Parse(in.URL)
+	if parseErr != nil {
+		return in.Err
+	}
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
+	return &url.Error{Op: in.Op, URL: u.String(), Err: in.Err}
 }
 
 // guard sends a master's requests, and those that its redirects lead to. A host

@@ -1,0 +1,50 @@
+package daemon
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"pkgedge/edge/edgetest"
+)
+
+// Names of metrics are a contract: operations.md has every one of them.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := func(name string) bool { return strings.Contains(string(text), "`"+name+"`") }
+	named, names := regexp.MustCompile(`"(edge_[a-z_]+)"`), 0
+	for _, file := range []string{"metrics.go", "../admin/metrics.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range named.FindAllStringSubmatch(string(source), -1) {
+			if names++; !documented(m[1]) {
+				t.Errorf("operations.md lacks %s", m[1])
+			}
+		}
+	}
+	if names < 30 {
+		t.Errorf("%d metrics found, which are not all", names)
+	}
+}
+
+func TestMetricsTellOfMastersBytesAndOfLimits(t *testing.T) {
+	b := newBehindTwo(t, "")
+	b.want(b.read("/edge-sample-words"), 200)
+	b.edge.settle(t)
+	edgetest.Until(t, "the end of the request", func() bool { return b.edge.metrics.InFlight() == 0 })
+	_, metrics := b.operator("GET", "/metrics")
+	for _, part := range []string{"# TYPE edge_evictions_total counter\n", "edge_disk_limit_bytes ", "edge_memory_limit_bytes 1.048576e+06\n", `edge_responses_total{class="2xx",site="npm"} `} {
+		if !strings.Contains(metrics, part) {
+			t.Errorf("/metrics lacks %q", part)
+		}
+	}
+	if !regexp.MustCompile(`edge_master_bytes_total\{[^}]*\} [1-9]`).MatchString(metrics) {
+		t.Error("no master has sent any bytes")
+	}
+}
