@@ -115,6 +115,7 @@ func Open(cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	if c.disk != nil {
+		c.disk.Remade = c.purges.Restore
 		c.wg.Go(func() { c.disk.Scan(c.base.Done()) })
 		c.scrubber.Go(func() { c.disk.Scrub(c.base.Done()) })
 	}

@@ -27,7 +27,9 @@ type Store struct {
 	unclean     bool        // the previous process did not close the tier
 	toldUnclean atomic.Bool // Unclean was called
 	Sys         fsys.Calls
-	lock        *os.File
+	remaking    sync.Mutex                 // held over the I/O of remake, which is rare
+	lock        *os.File                   // under remaking, once the tier is open
+	Remade      func() error               // is told before a directory that was made again takes responses; may be nil
 	Notify      func(op string, err error) // called with each failure, which is a miss for the request
 	Index       *sieve.Set
 	checks      checks

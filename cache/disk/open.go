@@ -18,6 +18,9 @@ import (
 	"pkgedge/cache/sieve"
 )
 
+// subdirectories are those that the tier has, the one that all writers need last.
+var subdirectories = [...]string{"", "quarantine", "objects", "tmp"}
+
 // Open takes possession of dir, which must be writable and not in use.
 func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (*Store, error) {
 	d := &Store{
@@ -28,7 +31,7 @@ func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (
 		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
 		chunkBufs:  sync.Pool{New: func() any { return new([record.ChunkSize]byte) }},
 	}
-	for _, sub := range []string{"", "objects", "tmp", "quarantine"} {
+	for _, sub := range subdirectories {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("cannot make the cache directory: %w", err)
 		}
@@ -160,6 +163,8 @@ func (d *Store) Close() error {
 	if d.closed.Swap(true) {
 		return nil // another process may have the directory by now
 	}
+	d.remaking.Lock()
+	defer d.remaking.Unlock()
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)
 	if !d.unclean || d.toldUnclean.Load() {
 		if _, err := d.Sys.Write(d.lock, []byte(closedMark), 0); err == nil {

@@ -79,7 +79,7 @@ func (d *Store) reserve(need, files int64) error {
 			err = d.watermark.allow(total)
 		}
 		if err != nil {
-			d.failed("count", err)
+			d.failedWrite("count", err)
 		}
 	}
 	if err != nil {

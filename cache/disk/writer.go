@@ -44,7 +44,7 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 	w.path = filepath.Join(d.Dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
 	if w.file, err = d.Sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
 		w.release()
-		d.failed("create", err)
+		d.failedWrite("create", err)
 		return nil, fmt.Errorf("cannot create a cache file: %w", err)
 	}
 	if k.Metadata {
@@ -132,7 +132,7 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		}
 	}
 	if err != nil {
-		d.failed("rename", err)
+		d.failedWrite("rename", err)
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""

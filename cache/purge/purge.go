@@ -183,6 +183,17 @@ func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
 	return p.table.Load().covers(k, epoch)
 }
 
+// Restore writes the journal anew, for a directory that was removed and has been made
+// again.
+func (p *Sequence) Restore() error {
+	if p.journal == nil {
+		return nil
+	}
+	p.adding.Lock()
+	defer p.adding.Unlock()
+	return p.journal.rewrite(p, p.journal.size, nil)
+}
+
 func (p *Sequence) Close() error {
 	if p.journal == nil {
 		return nil

@@ -105,6 +105,7 @@ tls: { listen: ":443", domains: [npm.example, dist.example] }
 	const golden = `config      config.yaml
 listen      :8080
 tls         :443, certificates for npm.example, dist.example
+            requests to listen are redirected to https
             npm.example has not been obtained yet
             dist.example has not been obtained yet
 public url  https://npm.example

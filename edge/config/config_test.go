@@ -76,7 +76,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 		sites[0].stale.while_revalidate sites[0].stale.patience sites[0].stale.if_error sites[0].abbreviated.time
 		sites[0].minimum_age.for sites[0].minimum_age.exempt
 		limits.rate limits.burst limits.exempt limits.trusted_proxies
-		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key
+		tls.listen tls.domains tls.email tls.ca tls.certificate.cert tls.certificate.key tls.redirect tls.hsts
 		fast_lane log.level log.access`) {
 		if !d.Given(key) {
 			t.Errorf("config.yaml does not show %s", key)
@@ -108,7 +108,7 @@ sites:
     abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
-tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory" }
+tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory", redirect: always, hsts: 365d }
 fast_lane: false
 log: { level: debug, access: common }
 `)
@@ -130,7 +130,7 @@ log: { level: debug, access: common }
 		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
-		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory"},
+		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory", Redirect: RedirectAlways, HSTS: 365 * 24 * time.Hour},
 		false, Log{slog.LevelDebug, AccessCommon},
 	}
 	for i := range want {

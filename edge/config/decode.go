@@ -181,6 +181,12 @@ func (d *decoder) tls(v node.Value, t *TLS) {
 			}
 			return parseDirectory(text)
 		}),
+		"redirect": func(v node.Value) {
+			if word, ok := v.OneOf(string(RedirectAuto), string(RedirectAlways), string(RedirectNever)); ok {
+				t.Redirect = Redirect(word)
+			}
+		},
+		"hsts": node.Into(&t.HSTS, parseDuration),
 		"certificate": func(v node.Value) {
 			v.Object(node.Fields{"cert": node.Into(&t.Cert, optional), "key": node.Into(&t.Key, optional)})
 			if t.Cert != "" && t.Key == "" {
@@ -191,6 +197,9 @@ func (d *decoder) tls(v node.Value, t *TLS) {
 			}
 		},
 	})
+	if t.Listen == "" && t.HSTS > 0 {
+		d.Bad(v.Path+".hsts", "tells browsers to come by TLS, and there is no tls.listen: remove it, or write an address there")
+	}
 	pair := t.Cert != "" || t.Key != ""
 	switch {
 	case pair && len(t.Domains) > 0:

@@ -20,6 +20,9 @@ func (c *Config) Print(out io.Writer) error {
 	}
 	row("listen", "%s", orOff(c.Listen))
 	row("tls", "%s", c.TLS)
+	if c.TLS.Listen != "" {
+		row("", "%s", c.leads())
+	}
 	for i := range c.certificates {
 		cert := &c.certificates[i]
 		row("", "%s %s", cert.Title(), cert.Text(time.Now()))
@@ -164,6 +167,21 @@ func reads(own string, a Authorized) string {
 		return "with the client's credential, cached for it"
 	}
 	return "with the client's credential, validated before each use"
+}
+
+// leads says how clients are led to the encrypted listener.
+func (c *Config) leads() string {
+	text := "requests to listen are answered there"
+	switch {
+	case c.Listen == "":
+		text = "there is no plain listener"
+	case c.Redirects():
+		text = "requests to listen are redirected to https"
+	}
+	if c.TLS.HSTS > 0 {
+		text += ", browsers stay for " + formatDuration(c.TLS.HSTS)
+	}
+	return text
 }
 
 // String describes the encrypted listener.

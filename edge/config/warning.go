@@ -35,6 +35,9 @@ func (c *Config) Warnings() []string {
 	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {
 		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")
 	}
+	if c.Redirects() && c.PublicURL.Scheme == "http" && len(c.CertificateNames()) > 0 {
+		warn("public_url: begins with http://, and each request there is redirected to https: write the https:// URL, or set tls.redirect to never")
+	}
 	for _, name := range c.CertificateNames() {
 		if len(c.TLS.Domains) > 0 && !slices.Contains(c.TLS.Domains, strings.ToLower(name)) {
 			warn("tls.domains: does not list %s, which public_url tells clients to use: no handshake for it succeeds; add it, or change public_url", name)

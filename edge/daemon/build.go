@@ -32,6 +32,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  cfg.Limits.TrustedProxies,
+		Secure:   secureOf(cfg),
 		Identity: d.identity,
 	}
 	if d.lane != nil && cfg.FastLane {

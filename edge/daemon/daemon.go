@@ -148,11 +148,11 @@ func (d *Daemon) openLane(memory int64) {
 	d.lane = fastlane.New(d.identity, int(memory/fastlane.AnswerSize))
 }
 
-// serve gives a public listener its handlers.
-func (d *Daemon) serve(l *server.Listener) {
+// servePlain gives the plain listener its handlers.
+func (d *Daemon) servePlain(l *server.Listener) {
 	l.Handler = &d.handler
 	if d.lane != nil {
-		l.Lane = d.lane
+		l.Lane = plainLane{d}
 	}
 }
 
@@ -164,7 +164,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.serve(l)
+		d.servePlain(l)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.server.Open(ctx, "admin.listen", d.cfg.Admin.Listen)
@@ -180,9 +180,15 @@ func (d *Daemon) listen(ctx context.Context) error {
 	if d.cfg.TLS.Listen == "" {
 		return nil
 	}
+	_, err := d.listenTLS(ctx)
+	return err
+}
+
+// listenTLS opens the encrypted listener.
+func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
 	l, err := d.server.Open(ctx, "tls.listen", d.cfg.TLS.Listen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.certs, err = tls.New(tls.Config{
 		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
@@ -192,14 +198,16 @@ func (d *Daemon) listen(ctx context.Context) error {
 		Listen: l.Addr().String(), Logger: d.log,
 	})
 	if err != nil {
-		return fmt.Errorf("tls: %w", err)
+		return nil, fmt.Errorf("tls: %w", err)
 	}
-	d.serve(l)
-	l.TLS = d.certs.TLSConfig()
+	l.Handler, l.TLS = &d.handler, d.certs.TLSConfig()
+	if d.lane != nil {
+		l.Lane = d.lane
+	}
 	if err := d.certs.Start(ctx); err != nil {
-		return fmt.Errorf("tls: %w", err)
+		return nil, fmt.Errorf("tls: %w", err)
 	}
-	return nil
+	return l, nil
 }
 
 // closeLimit is how long requests that were cut may take to notice.

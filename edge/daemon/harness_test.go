@@ -49,7 +49,7 @@ func newTestDaemon(t testing.TB, cfg *config.Config, log *slog.Logger) *testEdge
 		t.Fatal(err)
 	}
 	d.openLane(1 << 20)
-	d.serve(l)
+	d.servePlain(l)
 	cfg.Listen = l.Addr().String()
 	return &testEdge{d, l}
 }

@@ -41,16 +41,16 @@ func (c *Conn) Send(now time.Time, head, body []byte) (int64, error) {
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
 	c.answered = now
-	switch {
-	case c.socket != nil:
+	if c.socket != nil {
 		n, err := c.socket.Send(head, body)
 		return int64(n), err
-	case body == nil:
-		n, err := c.Conn.Write(head)
+	}
+	n, err := c.Conn.Write(head)
+	if err != nil || len(body) == 0 {
 		return int64(n), err
 	}
-	parts := net.Buffers{head, body}
-	return parts.WriteTo(c.Conn)
+	m, err := c.Conn.Write(body)
+	return int64(n + m), err
 }
 
 // Peer is the address of the client's end, the zero Addr where it has none.

@@ -39,7 +39,8 @@ type Snapshot struct {
 	Access   *AccessLog
 	Lane     Lane           // nil for none
 	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
-	Identity string         // this edge's name in Via and CDN-Loop
+	Secure   Secure
+	Identity string // this edge's name in Via and CDN-Loop
 }
 
 // Metrics counts requests.
@@ -89,7 +90,7 @@ type exchange struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.begin(w, r)
 	defer x.end()
-	if !x.addressed() || x.webhook() || !x.find() || !x.admit() {
+	if !x.addressed() || x.webhook() || x.secured() || !x.find() || !x.admit() {
 		return // it has been answered
 	}
 	switch x.route.Class {

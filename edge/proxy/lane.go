@@ -29,6 +29,9 @@ func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
 		x.route.Class == kind.File && x.site.MinimumAge > 0 { // a release comes of age, or is withdrawn
 		return
 	}
+	if x.Secure.HSTS != "" && x.r.TLS == nil {
+		return // answers over TLS have one field more
+	}
 	key := fastlane.KeyOf(x.r)
 	if key == "" || x.Lane.Knows(key, x.start) {
 		return

@@ -146,6 +146,9 @@ func (x *exchange) modifyResponse(resp *http.Response) error {
 	if h["Content-Type"] == nil {
 		x.header()["Content-Type"] = nil // else net/http would guess one
 	}
+	if x.Secure.HSTS != "" {
+		delete(h, strict)
+	}
 	delete(h, "Proxy-Authentication-Info") // ends here too, which ReverseProxy does not know
 	h["Via"] = append(h["Via"], "1.1 edge")
 	why := "bypass"

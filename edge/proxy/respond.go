@@ -124,7 +124,9 @@ func (x *exchange) sendHeader(status int) {
 func (x *exchange) fields(a *cache.Answer) {
 	h := x.header()
 	for name, values := range a.Header {
-		h[name] = values
+		if name != strict || x.Secure.HSTS == "" {
+			h[name] = values
+		}
 	}
 	if a.Part.ETag != "" {
 		h["Etag"] = []string{a.Part.ETag}

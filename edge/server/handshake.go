@@ -19,9 +19,10 @@ import (
 // A connection that speaks HTTP/2 goes to net/http as the *tls.Conn that it is.
 type handshakes struct {
 	net.Listener
-	config *tls.Config
-	guard  *framing.Guard
-	log    *log.Logger
+	config  *tls.Config
+	tickets tickets
+	guard   *framing.Guard
+	log     *log.Logger
 
 	begin  sync.Once
 	ready  chan net.Conn
@@ -29,13 +30,13 @@ type handshakes struct {
 	done   chan struct{}
 
 	mu      sync.Mutex
-	pending map[net.Conn]struct{} // nil once the listener is closed
+	pending *pending // nil once the listener is closed
 }
 
 func newHandshakes(l net.Listener, config *tls.Config, g *framing.Guard, log *log.Logger) *handshakes {
 	return &handshakes{
-		Listener: l, config: config, guard: g, log: log,
-		ready: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), pending: make(map[net.Conn]struct{}),
+		Listener: l, config: config, tickets: tickets{config: config}, guard: g, log: log,
+		ready: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), pending: newPending(),
 	}
 }
 
@@ -76,32 +77,39 @@ func (h *handshakes) acceptAll() {
 				return
 			}
 		}
-		if !h.add(c) {
+		switch room, open := h.add(c); {
+		case !open:
 			c.Close()
 			return
+		case !room:
+			c.Close()
+			h.log.Printf("http: TLS handshake error from %s: too many handshakes are under way", c.RemoteAddr())
+		default:
+			go h.shake(c)
 		}
-		go h.shake(c)
 	}
 }
 
-func (h *handshakes) add(c net.Conn) bool {
+func (h *handshakes) add(c net.Conn) (room, open bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.pending == nil {
-		return false
+		return false, false
 	}
-	h.pending[c] = struct{}{}
-	return true
+	return h.pending.add(c), true
 }
 
 func (h *handshakes) remove(c net.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.pending, c)
+	if h.pending != nil {
+		h.pending.remove(c)
+	}
 }
 
 // shake shakes hands on a connection, and hands it to Accept.
 func (h *handshakes) shake(raw net.Conn) {
+	h.tickets.turn(time.Now())
 	c := tls.Server(raw, h.config)
 	raw.SetDeadline(time.Now().Add(readHeaderTimeout))
 	err := c.HandshakeContext(context.Background())
@@ -153,7 +161,7 @@ func (h *handshakes) Close() error {
 	}
 	close(h.done)
 	err := h.Listener.Close()
-	for c := range pending {
+	for c := range pending.conns {
 		c.Close()
 	}
 	return err

@@ -13,10 +13,10 @@ func (t Table) Takes(host string) bool {
 	return slices.ContainsFunc(t, func(s *Site) bool { return s.takes(host) })
 }
 
-// hostOf is the host of "host:port" or "host" as the configuration has it: in lower
+// HostOf is the host of "host:port" or "host" as the configuration has it: in lower
 // case, without brackets and without the dot of a fully qualified name. An address is
 // written in its shortest form.
-func hostOf(authority string) string {
+func HostOf(authority string) string {
 	host, _, err := net.SplitHostPort(authority)
 	if err != nil {
 		host = strings.TrimSuffix(strings.TrimPrefix(authority, "["), "]")
@@ -42,5 +42,5 @@ func SameAuthority(u *url.URL, host string) bool {
 		}
 		return "80"
 	}
-	return hostOf(u.Host) == hostOf(host) && port(u.Host) == port(host)
+	return HostOf(u.Host) == HostOf(host) && port(u.Host) == port(host)
 }

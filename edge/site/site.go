@@ -143,7 +143,7 @@ func (s *Site) Follow(feed Feed, fresh time.Duration) { s.feed, s.feedFreshness 
 // takes reports whether the site answers requests for a host. Any port is right: a
 // proxy or a port mapping before the edge may have changed it.
 func (s *Site) takes(host string) bool {
-	return len(s.Hosts) == 0 || slices.Contains(s.Hosts, hostOf(host))
+	return len(s.Hosts) == 0 || slices.Contains(s.Hosts, HostOf(host))
 }
 
 // Below returns the part of an escaped path under the site's prefix, with its

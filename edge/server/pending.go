@@ -1,0 +1,58 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+)
+
+const (
+	maxHandshakes       = 1024 // under way at a time; each takes some 30 KB
+	maxClientHandshakes = 128  // of one client: an address, or the first 64 bits of an IPv6 address
+)
+
+// pending are the connections that have not shaken hands yet. The caller guards them.
+type pending struct {
+	conns   map[net.Conn]netip.Prefix
+	clients map[netip.Prefix]int
+}
+
+func newPending() *pending {
+	return &pending{conns: make(map[net.Conn]netip.Prefix), clients: make(map[netip.Prefix]int)}
+}
+
+// add reports whether there is room for a connection. Without room for one more of its
+// client, others have theirs.
+func (p *pending) add(c net.Conn) bool {
+	from := clientOf(c.RemoteAddr())
+	if len(p.conns) >= maxHandshakes || p.clients[from] >= maxClientHandshakes {
+		return false
+	}
+	p.conns[c] = from
+	p.clients[from]++
+	return true
+}
+
+func (p *pending) remove(c net.Conn) {
+	from, ok := p.conns[c]
+	if !ok {
+		return
+	}
+	delete(p.conns, c)
+	if p.clients[from]--; p.clients[from] == 0 {
+		delete(p.clients, from)
+	}
+}
+
+// clientOf is the zero Prefix for an address that is none of the Internet's.
+func clientOf(a net.Addr) netip.Prefix {
+	peer, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := peer.Addr().Unmap()
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(ip.WithZone(""), bits).Masked()
+}
