@@ -32,7 +32,7 @@ func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
 	}
-	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: version(), Build: build(), Out: stdout, Log: log, Level: level})
+	err = daemon.Run(ctx, daemon.Options{Config: cfg, Source: from, Version: version(), Build: build(), Out: stdout, Greet: isTerminal(stdout), Log: log, Level: level})
 	if err != nil {
 		fmt.Fprintln(stderr, "edge:", err)
 		return exitError
@@ -40,11 +40,18 @@ func (c *serveCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 	return exitOK
 }
 
-// newLog returns a log that writes text to a terminal, and JSON elsewhere.
+// newLog returns a log that writes text to a terminal, and JSON elsewhere. There a duration
+// is a number of seconds, as in the access log.
 func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
+	}
+	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+		}
+		return a
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }

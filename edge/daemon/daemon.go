@@ -36,6 +36,7 @@ type Options struct {
 	Version string         // of the build, in words
 	Build   admin.Build    // the same in parts
 	Out     io.Writer      // for the access log and the welcome
+	Greet   bool           // a person watches Out: the welcome is for them
 	Log     *slog.Logger   // for everything else
 	Level   *slog.LevelVar // of Log
 }
@@ -47,6 +48,7 @@ type Daemon struct {
 	log       *slog.Logger
 	level     *slog.LevelVar
 	out       *proxy.LogWriter // for the access logs and the welcome
+	greet     bool
 	version   string
 	started   time.Time
 	identity  string // this edge's name in Via and CDN-Loop
@@ -72,7 +74,7 @@ type Daemon struct {
 // newDaemon makes a daemon that has opened nothing yet.
 func newDaemon(o Options) *Daemon {
 	return &Daemon{
-		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, version: o.Version, started: time.Now(),
+		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
@@ -100,12 +102,14 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.unready.Store(nil)
 	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
-	return d.server.Run(ctx, func() {
+	err := d.server.Run(ctx, func() {
 		d.unready.Store(&errDraining)
 		if d.lane != nil {
 			d.lane.Drain()
 		}
 	})
+	d.log.Info("stopping", "up", time.Since(d.started))
+	return err
 }
 
 // start opens everything. Its error names the part that cannot be opened.
@@ -127,7 +131,12 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
-	return welcome(d.out, d.cfg, len(d.samples) > 0)
+	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
+		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
+	if d.greet {
+		return welcome(d.out, d.cfg, len(d.samples) > 0)
+	}
+	return nil
 }
 
 func (d *Daemon) openCache(notify func(op string, err error)) (err error) {
@@ -160,14 +169,14 @@ func (d *Daemon) servePlain(l *server.Listener) {
 func (d *Daemon) listen(ctx context.Context) error {
 	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), http.StatusBadRequest, 0, 0) }
 	if d.cfg.Listen != "" {
-		l, err := d.server.Open(ctx, "listen", d.cfg.Listen)
+		l, err := d.open(ctx, "listen", d.cfg.Listen)
 		if err != nil {
 			return err
 		}
 		d.servePlain(l)
 	}
 	if d.cfg.Admin.Listen != "" {
-		l, err := d.server.Open(ctx, "admin.listen", d.cfg.Admin.Listen)
+		l, err := d.open(ctx, "admin.listen", d.cfg.Admin.Listen)
 		if err != nil {
 			return err
 		}
@@ -186,7 +195,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 
 // listenTLS opens the encrypted listener.
 func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
-	l, err := d.server.Open(ctx, "tls.listen", d.cfg.TLS.Listen)
+	l, err := d.open(ctx, "tls.listen", d.cfg.TLS.Listen)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +217,15 @@ func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	return l, nil
+}
+
+// open opens a listener, and writes down where.
+func (d *Daemon) open(ctx context.Context, key, address string) (*server.Listener, error) {
+	l, err := d.server.Open(ctx, key, address)
+	if err == nil {
+		d.log.Info("listening", "key", key, "address", l.Addr().String())
+	}
+	return l, err
 }
 
 // closeLimit is how long requests that were cut may take to notice.
@@ -233,7 +251,13 @@ func (d *Daemon) close() {
 	for _, s := range d.samples {
 		s.Close()
 	}
+	limited, cancel := context.WithTimeout(context.Background(), flushLimit)
+	defer cancel()
+	d.out.Flush(limited)
 }
+
+// flushLimit is how long the last lines of the access log wait for a full pipe.
+const flushLimit = time.Second
 
 // awaitRequests waits until requests that were cut have noticed it, and are in the
 // access log.

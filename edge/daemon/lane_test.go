@@ -273,7 +273,8 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.Access = proxy.NewJSONLog(proxy.NewLogWriter(&log))
+		lines := proxy.NewLogWriter(&log)
+		g.Access = proxy.NewJSONLog(lines)
 		c.edge.use(g)
 		var requests []string
 		for range 3 {
@@ -285,12 +286,14 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 			t.Errorf("%s: %d requests are answered by the lane", keys, byLane)
 		}
 		edgetest.Until(t, "the end of all requests", func() bool { return c.edge.metrics.InFlight() == 0 })
+		lines.Flush(t.Context())
 		for line := range strings.Lines(log.String()) {
 			var fields map[string]any
 			if err := json.Unmarshal([]byte(line), &fields); err != nil {
 				t.Fatal(err)
 			}
 			delete(fields, "time")
+			delete(fields, "id")
 			delete(fields, "seconds")
 			written[i] = append(written[i], fmt.Sprint(fields))
 		}

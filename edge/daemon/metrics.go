@@ -46,6 +46,9 @@ func (d *Daemon) registerMetrics() {
 			emit(float64(c.value(&u)))
 		})
 	}
+	d.metrics.Counters("edge_access_log_dropped_total", "Lines of the access log for which there was no room: its reader is too slow.", nil, func(emit admin.Emit) {
+		emit(float64(d.out.Dropped()))
+	})
 	d.metrics.Gauge("edge_memory_limit_bytes", "Bytes that cache.memory allows the whole process.", func() float64 { return float64(d.cfg.Cache.Memory) })
 	d.metrics.Gauge("edge_disk_limit_bytes", "Bytes that cache.disk allows the disk tier.", func() float64 { return float64(d.cfg.Cache.Disk) })
 	d.metrics.Gauge("edge_reload_refused", "1 when the last reload was refused: what runs is not what the file says.", func() float64 {

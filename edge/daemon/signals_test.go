@@ -68,7 +68,7 @@ func TestHangupReloads(t *testing.T) {
 	}
 	ended := make(chan error)
 	go func() {
-		ended <- Run(ctx, Options{Config: cfg, Source: source, Out: out, Log: slog.New(slog.NewJSONHandler(errs, nil)), Level: new(slog.LevelVar)})
+		ended <- Run(ctx, Options{Config: cfg, Source: source, Out: out, Greet: true, Log: slog.New(slog.NewJSONHandler(errs, nil)), Level: new(slog.LevelVar)})
 	}()
 	out.wait(t, "edge serves")
 	hangup := func(text string) {

@@ -14,6 +14,7 @@ type Request struct {
 	Peer      netip.Addr // of the connection
 	Forwarded []byte     // the value of X-Forwarded-For, nil for none
 	Agent     []byte     // the value of User-Agent, nil for none
+	ID        []byte     // the value of X-Request-Id, nil for none
 
 	key         []byte // see appendKey
 	ifNoneMatch []byte
@@ -36,6 +37,7 @@ const (
 	cacheControl // or Pragma
 	userAgent
 	forwardedFor
+	requestID
 	hops // Via, CDN-Loop
 )
 
@@ -75,6 +77,8 @@ func kindOf(name []byte) field {
 		return userAgent
 	case "x-forwarded-for":
 		return forwardedFor
+	case "x-request-id":
+		return requestID
 	case "via", "cdn-loop":
 		return hops
 	case "accept-language", "referer", "dnt", "priority", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest",
@@ -133,6 +137,8 @@ func (r *Request) read(h *framing.Head, identity []byte) bool {
 			r.Agent = f.Value
 		case forwardedFor:
 			r.Forwarded = f.Value
+		case requestID:
+			r.ID = f.Value
 		case hops:
 			if bytes.Contains(f.Value, identity) {
 				return false // it has passed this edge

@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"context"
-	"fmt"
-	"io"
-	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -14,35 +12,29 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// LogWriter is for the access logs of several snapshots at once: it takes one line
-// at a time.
-type LogWriter struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-// NewLogWriter writes to another writer.
-func NewLogWriter(to io.Writer) *LogWriter { return &LogWriter{to: to} }
-
-func (w *LogWriter) Write(line []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(line)
-}
-
 // AccessLog writes a line for each request. A nil AccessLog writes none.
 type AccessLog struct {
-	json   *slog.Logger // nil for the common form
-	common *LogWriter
+	to     *LogWriter
+	common bool
+	lines  sync.Pool // *[]byte
 }
 
 // NewJSONLog writes a JSON object for each request.
-func NewJSONLog(to *LogWriter) *AccessLog {
-	return &AccessLog{json: slog.New(slog.NewJSONHandler(to, nil))}
+func NewJSONLog(to *LogWriter) *AccessLog { return newAccessLog(to) }
+
+// NewCommonLog writes a line in the Common Log Format for each request, and behind it the
+// outcome, the seconds, the request's id and the reason of a failure.
+func NewCommonLog(to *LogWriter) *AccessLog {
+	l := newAccessLog(to)
+	l.common = true
+	return l
 }
 
-// NewCommonLog writes a line in the Common Log Format for each request.
-func NewCommonLog(to *LogWriter) *AccessLog { return &AccessLog{common: to} }
+func newAccessLog(to *LogWriter) *AccessLog {
+	l := &AccessLog{to: to}
+	l.lines.New = func() any { return new([]byte) }
+	return l
+}
 
 // record is a request that has been answered.
 type record struct {
@@ -58,15 +50,37 @@ type record struct {
 }
 
 // line is the part of a record that only the access log needs.
-type line struct{ method, path, proto, endpoint, agent string }
+type line struct {
+	method, host, path, query, proto, endpoint string
 
-// logPath is the path of a request as the access log has it. One that holds a secret is
-// written as its kind says.
-func logPath(r *http.Request, route *kind.Route) string {
+	agent string
+	id    string // that came with the request; "" to make one
+}
+
+// lineOf is a request's line. A path that holds a secret is written as its kind says, without
+// the query. Nor is that of a request for the primary alone: it may be the key to a login.
+func lineOf(r *http.Request, route *kind.Route) line {
+	l := line{method: r.Method, host: r.Host, path: r.URL.EscapedPath(), query: r.URL.RawQuery, proto: r.Proto, endpoint: route.Endpoint}
 	if route.Log != "" {
-		return route.Log
+		l.path = route.Log
 	}
-	return r.URL.EscapedPath()
+	if route.Log != "" || route.Class == kind.PassPrimary {
+		l.query = ""
+	}
+	return l
+}
+
+// requestID is the ID of a request, where it is one: of another hop, in a log of ours.
+func requestID[text string | []byte](sent text) string {
+	if len(sent) == 0 || len(sent) > 128 {
+		return ""
+	}
+	for i := range len(sent) {
+		if c := sent[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return ""
+		}
+	}
+	return string(sent)
 }
 
 // finish counts a request and writes it down: one that net/http has read, or the lane.
@@ -81,23 +95,95 @@ func (s *Snapshot) finish(r *record) {
 
 // log writes a request's line.
 func (l *AccessLog) log(r *record, took time.Duration) {
-	client := r.client.String()
-	if r.client == (netip.Addr{}) {
-		client = "-"
+	buf := l.lines.Get().(*[]byte)
+	line := (*buf)[:0]
+	if l.common { // and no function value, for which each record would be allocated
+		line = appendCommon(line, r, took)
+	} else {
+		line = appendJSON(line, r, took)
 	}
-	if l.json == nil {
-		fmt.Fprintf(l.common, "%s - - [%s] %q %d %d\n", client, r.begun.Format("02/Jan/2006:15:04:05 -0700"),
-			r.method+" "+r.path+" "+r.proto, r.status, r.sent)
-		return
+	*buf = append(line, '\n')
+	_, _ = l.to.Write(*buf)
+	if cap(*buf) <= 16<<10 {
+		l.lines.Put(buf)
 	}
-	attrs := []slog.Attr{
-		slog.String("client", client), slog.String("method", r.method), slog.String("path", r.path),
-		slog.Int("status", r.status), slog.Int64("bytes", r.sent), slog.Float64("seconds", took.Seconds()),
-		slog.String("outcome", r.outcome.String()), slog.String("site", r.site), slog.String("what", r.endpoint),
-		slog.String("agent", r.agent),
+}
+
+// appendJSON appends the object of a request.
+func appendJSON(b []byte, r *record, took time.Duration) []byte {
+	text := func(name, value string) {
+		b = append(append(append(b, `,"`...), name...), `":`...)
+		b = appendQuoted(b, value)
 	}
+	b = append(b, `{"time":"`...)
+	b = r.begun.Add(took).AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","level":"INFO","msg":"request","id":"`...)
+	b = appendID(b, r.id)
+	b = append(b, `","client":"`...)
+	b = append(appendClient(b, r.client), '"')
+	text("method", r.method)
+	text("host", r.host)
+	text("path", r.path)
+	if r.query != "" {
+		text("query", r.query)
+	}
+	text("protocol", r.proto)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(r.status), 10)
+	b = strconv.AppendInt(append(b, `,"bytes":`...), r.sent, 10)
+	b = appendSeconds(append(b, `,"seconds":`...), took)
+	text("outcome", r.outcome.String())
+	text("site", r.site)
+	text("what", r.endpoint)
+	text("agent", r.agent)
 	if r.err != nil {
-		attrs = append(attrs, slog.String("error", r.err.Error()))
+		text("error", r.err.Error())
 	}
-	l.json.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+	return append(b, '}')
+}
+
+// appendCommon appends the line of a request.
+func appendCommon(b []byte, r *record, took time.Duration) []byte {
+	b = appendClient(b, r.client)
+	b = append(b, " - - ["...)
+	b = r.begun.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
+	b = append(b, `] `...)
+	target := r.path
+	if r.query != "" {
+		target += "?" + r.query
+	}
+	b = appendQuoted(b, r.method+" "+target+" "+r.proto)
+	b = strconv.AppendInt(append(b, ' '), int64(r.status), 10)
+	b = strconv.AppendInt(append(b, ' '), r.sent, 10)
+	b = append(append(b, ' '), r.outcome.String()...)
+	b = appendSeconds(append(b, ' '), took)
+	b = appendID(append(b, ' '), r.id)
+	if r.err == nil {
+		return append(b, ` "-"`...)
+	}
+	return appendQuoted(append(b, ' '), r.err.Error())
+}
+
+// appendID appends an ID, or makes one.
+func appendID(b []byte, id string) []byte {
+	if id != "" {
+		return append(b, id...)
+	}
+	const hex = "0123456789abcdef"
+	for n, i := rand.Uint64(), 0; i < 16; i++ {
+		b = append(b, hex[n&15])
+		n >>= 4
+	}
+	return b
+}
+
+func appendClient(b []byte, client netip.Addr) []byte {
+	if !client.IsValid() {
+		return append(b, '-')
+	}
+	return client.AppendTo(b)
+}
+
+// appendSeconds appends a duration in seconds, to the microsecond.
+func appendSeconds(b []byte, took time.Duration) []byte {
+	return strconv.AppendFloat(b, took.Round(time.Microsecond).Seconds(), 'f', -1, 64)
 }

@@ -130,7 +130,11 @@ func (x *exchange) end() {
 		rec.site = x.site.Name
 	}
 	if x.Access != nil {
-		rec.line = line{x.r.Method, logPath(x.r, &x.route), x.r.Proto, x.route.Endpoint, x.r.UserAgent()}
+		rec.line = lineOf(x.r, &x.route)
+		rec.agent = x.r.UserAgent()
+		if sent := x.r.Header["X-Request-Id"]; len(sent) == 1 {
+			rec.id = requestID(sent[0])
+		}
 	}
 	x.finish(&rec)
 }

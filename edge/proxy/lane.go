@@ -48,7 +48,8 @@ func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
 		told: !x.site.Kind.Transparent && strings.Contains(h.Get("Cache-Control"), "max-age="),
 	}
 	if x.Access != nil {
-		r.line = line{http.MethodGet, logPath(x.r, &x.route), "HTTP/1.1", x.route.Endpoint, ""}
+		r.line = lineOf(x.r, &x.route)
+		r.line.proto = "HTTP/1.1"
 	}
 	x.Lane.Offer(&fastlane.Offer{Key: key, Header: h, Figures: r.figures(a), Steered: x.site.Kind.Transparent, Lookup: r})
 }
@@ -63,7 +64,7 @@ type repeated struct {
 	stored   *cache.Repeat
 	feed     time.Duration // the lifetime that the feed gave the response
 	told     bool          // clients are told a lifetime of the edge's
-	line     line          // but for the agent
+	line     line          // but for the agent and the ID
 }
 
 // Find implements fastlane.Lookup.
@@ -106,7 +107,7 @@ func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, 
 	rec := record{begun: begun, client: client, site: r.site.Name, outcome: cache.Hit, status: status, sent: sent, err: err}
 	if r.Access != nil {
 		rec.line = r.line
-		rec.agent = string(q.Agent)
+		rec.agent, rec.id = string(q.Agent), requestID(q.ID)
 	}
 	r.finish(&rec)
 }

@@ -3,6 +3,6 @@
 // connections, shakes hands on those of TLS, and puts a framing.Guard on each that
 // speaks HTTP/1.
 //
-// It knows nothing of its handlers' work. Its one lock guards the connections that have
-// not shaken hands yet.
+// It knows nothing of its handlers' work. One lock guards the connections that have
+// not shaken hands yet, which are bounded, and one the keys of session tickets.
 package server
