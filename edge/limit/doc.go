@@ -4,7 +4,7 @@
 // [Config.Burst]. A request costs [Hit] when it arrives. One that is about to make a
 // master work for a name that nothing is known of takes the rest of a [Miss] before it
 // does, so that no client has more of them under way than its bucket pays for, and is given
-// back what it turns out not to cost. [Limiter.Take] charges or refuses,
+// back the part that it turns out not to cost. [Limiter.Take] charges or refuses,
 // [Limiter.Charge] charges in any case or gives back. Nothing in this package ever
 // waits.
 //

@@ -85,7 +85,7 @@ func (x *exchange) settle(cost int) {
 // cost is how much an answer costs beyond a hit. later says that its bytes are counted when
 // they have been sent: their number is not known yet.
 //
-// What is stored costs nothing more, also where it is validated on the way, for
+// A stored response costs nothing more, also where it is validated on the way, for
 // that is for all clients. So does the answer of another request's fetch. A registry's package
 // that had to be fetched costs its bytes. A name that does not exist costs much. On a
 // transparent site both cost a miss, for its clients make up as many names for it as they like.
@@ -123,7 +123,7 @@ func bytesCost(n int64) int { return int(n / limit.Fetched) }
 
 // costOfFailure is how much a request without an answer costs beyond a hit. Masters that are
 // not asked, or do not answer, cost nothing: clients try again, and need their budgets for
-// what is stored. An error that a master answers costs what was reserved, which is nothing for
+// stored responses. An error that a master answers costs what was reserved, which is nothing for
 // one that waited for another's fetch.
 func (x *exchange) costOfFailure(err error) int {
 	answered := (*origin.StatusError)(nil)

@@ -76,7 +76,7 @@ type exchange struct {
 	route    kind.Route
 	upstream *site.Upstream // the masters that are asked
 	private  bool           // the answer is for the request's credential alone
-	reserved int            // what the client has been charged beyond a hit
+	reserved int            // tokens that the client has been charged beyond a hit
 	listed   bool           // the file that is asked for is one that a stored document lists
 
 	// For log, metrics and Cache-Status.
