@@ -123,7 +123,7 @@ func bytesCost(n int64) int { return int(n / limit.Fetched) }
 
 // costOfFailure is how much a request without an answer costs beyond a hit. Masters that are
 // not asked, or do not answer, cost nothing: clients try again, and need their budgets for
-// stored responses. An error that a master answers costs what was reserved, which is nothing for
+// stored responses. An error that a master answers costs the reserved part, which is nothing for
 // one that waited for another's fetch.
 func (x *exchange) costOfFailure(err error) int {
 	answered := (*origin.StatusError)(nil)
