@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"pkgedge/cache/flight"
@@ -21,12 +22,17 @@ type Query struct {
 	Variant string   // of the Part that answers, "" for the only one
 	Accept  Encoding // content codings the client takes
 	Fetcher Fetcher
-	Memo    string // which Part the Fetcher is given back, see Ask.Memo; "" for none
+	Client  netip.Addr // the client that asks, see FetchRequest; not part of the key
+	Memo    string     // which Part the Fetcher is given back, see Ask.Memo; "" for none
 
 	// SoftTimeout bounds the wait for a validation when the stored response may answer
 	// if it fails. After it the stored response answers, and the validation goes on. 0
 	// means no bound.
 	SoftTimeout time.Duration
+
+	// Admit, when set, is called before a fetch of which nothing is stored, and which no other
+	// request has begun. Its error is the fetch's. It may be called more than once.
+	Admit func() error
 
 	// Interim, when set, is called with each 1xx response of the origin while
 	// this request waits, on its own goroutine.

@@ -191,7 +191,7 @@ func (c *Cache) Get(ctx context.Context, q *Query) (Answer, error) {
 			timeout, stale = q.Rule.Patience, true
 		}
 		s.Release() // the fill looks the response up itself, as it may start later
-		a, err := c.fetch(ctx, q, storeKey, uncollapsible, verdict, timeout)
+		a, err := c.admitted(ctx, q, storeKey, uncollapsible, verdict, timeout)
 		if errors.Is(err, errNotShared) && !uncollapsible {
 			uncollapsible = true
 			continue

@@ -17,6 +17,18 @@ import (
 	"pkgedge/cache/store"
 )
 
+// admitted is fetch, for a query that may begin one. A request that joins a flight asks the
+// origin nothing. One that finds the flight ended begins another without being admitted, which its outcome
+// tells.
+func (c *Cache) admitted(ctx context.Context, q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict, softTimeout time.Duration) (Answer, error) {
+	if unknown := why == policy.Miss || why == policy.Complete; unknown && q.Admit != nil && (uncollapsible || !c.flights.fills(storeKey)) {
+		if err := q.Admit(); err != nil {
+			return Answer{}, err
+		}
+	}
+	return c.fetch(ctx, q, storeKey, uncollapsible, why, softTimeout)
+}
+
 // fetch joins the key's flight, or starts it. With a soft timeout it waits until the flight
 // is that old, so that later requests wait less, or not at all.
 func (c *Cache) fetch(ctx context.Context, q *Query, storeKey store.Key, uncollapsible bool, why policy.Verdict, softTimeout time.Duration) (Answer, error) {
@@ -161,6 +173,7 @@ func (c *Cache) fill(f *flight.Flight, q *Query, storeKey store.Key) {
 	f.SetReason(q.forwardReason(w.requested, w.base.Policy(), w.mark, found))
 	w.asked = requestFor(why, w.base.Policy(), &q.Request)
 	w.asked.Stale = q.mayServeStaleOnError(w.requested, w.base.Policy(), w.mark)
+	w.asked.Client = q.Client
 	w.asked.Memo = memo(w.base, q.Memo)
 	w.finishFill(c.fetchSafely(f.Context, q.Fetcher, w.asked, w))
 }

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type Fetcher interface {
 // FetchRequest is a request of the cache to the origin.
 type FetchRequest struct {
 	Head bool // a HEAD, not a GET
+	// Client is the client whose request began the fetch, zero for none.
+	Client netip.Addr
 	// Header holds the client's selecting fields; read only, may be nil.
 	Header http.Header
 	// ETag and LastModified are the validators of the stored response; both

@@ -42,6 +42,7 @@ func (c *Cache) Need(ctx context.Context, q *Query, renew bool) ([]byte, error) 
 	}
 	var failed error
 	for _, need := range from.Needs() {
+		need.Client = q.Client
 		if renew {
 			need.Request.Validate = true
 			need.SoftTimeout = 0 // the older document may be wrong
@@ -77,4 +78,33 @@ func (c *Cache) read(ctx context.Context, q *Query) ([]byte, error) {
 		}
 		// The stored document is damaged, and out of the way by now.
 	}
+}
+
+// Stored returns the document that the response to q would be checked against if it is
+// stored, of any age.
+func (c *Cache) Stored(ctx context.Context, q *Query) ([]byte, bool) {
+	from, ok := q.Fetcher.(Needer)
+	if !ok {
+		return nil, false
+	}
+	for _, need := range from.Needs() {
+		if doc, ok := c.readStored(ctx, need); ok {
+			return doc, true
+		}
+	}
+	return nil, false
+}
+
+func (c *Cache) readStored(ctx context.Context, q *Query) ([]byte, bool) {
+	s, _, _ := c.lookup(q)
+	if s == nil {
+		return nil, false
+	}
+	a := Answer{Meta: s.Meta, Stored: s}
+	defer a.Close()
+	if a.Status != http.StatusOK {
+		return nil, false
+	}
+	doc, err := a.Other(ctx, q.Variant)
+	return doc, err == nil && doc != nil
 }

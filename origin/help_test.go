@@ -3,6 +3,7 @@ package origin
 import (
 	"io"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -119,7 +120,7 @@ func (b *behind) send(t *testing.T, method, path, body string) (*http.Response, 
 		t.Fatal(err)
 	}
 	path, query, _ := strings.Cut(path, "?")
-	resp, err := b.Pass(b.Route(kind.Request{Method: method, Path: path, Query: query, Header: req.Header})).RoundTrip(req)
+	resp, err := b.Pass(b.Route(kind.Request{Method: method, Path: path, Query: query, Header: req.Header}), netip.Addr{}).RoundTrip(req)
 	if err != nil {
 		return nil, "", err
 	}

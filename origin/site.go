@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -154,7 +155,9 @@ func (s *Site) Close() {
 
 // Pass sends requests of a class that is never stored to the masters, see
 // pool.Pool.Pass.
-func (s *Site) Pass(r kind.Route) http.RoundTripper { return s.pool.Pass(r) }
+func (s *Site) Pass(r kind.Route, client netip.Addr) http.RoundTripper {
+	return s.pool.Pass(r, client)
+}
 
 // Wrote says that the groups and keys of marks have changed at the primary, by a
 // client or by the registry's own account. Reads of them ask the primary first for

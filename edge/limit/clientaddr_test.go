@@ -74,7 +74,7 @@ func FuzzClientAddr(f *testing.F) {
 				t.Fatalf("forged entries changed %v into %v", got, again)
 			}
 		}
-		if _, ok := New(Config{Rate: 1}).Take(got, start); !ok {
+		if _, ok := New(Config{Rate: 1}).Take(got, start, Hit); !ok {
 			t.Fatalf("the first request of %v was refused", got)
 		}
 	})

@@ -1,30 +1,34 @@
-// Package limit keeps a client's budget.
+// Package limit keeps the budgets of clients.
 //
-// Every client has a bucket of tokens ([rate.Limiter]) that fills at
-// [Config.Rate] tokens a second up to [Config.Burst]. A request costs [Hit] when
-// it arrives, which [Limiter.Take] charges or refuses. A miss makes a master work and
-// costs [Miss] in all: [Limiter.Charge] charges the rest as soon as it is known. Charging afterwards may leave a
-// bucket below zero; the client then waits until it has paid its debt. Since
-// Take lets at most a burst through at once, the debt is bounded by the burst
-// times Miss. Nothing in this package ever waits.
+// A client has a bucket of tokens that fills at [Config.Rate] tokens a second up to
+// [Config.Burst]. A request costs [Hit] when it arrives. One that is about to make a
+// master work for a name that nothing is known of takes the rest of a [Miss] before it
+// does, so that no client has more of them under way than its bucket pays for, and is given
+// back the part that it turns out not to cost. [Limiter.Take] charges or refuses,
+// [Limiter.Charge] charges in any case or gives back. Nothing in this package ever
+// waits.
 //
 // A client is an IPv4 address, or a whole IPv6 /64: one subscriber has that many
 // addresses, and may use any of them. An IPv4 address that arrives
 // mapped into IPv6 is the IPv4 client.
 //
-// # A table that cannot be outgrown
+// # A table that nobody can turn over
 //
-// Clients are strangers, so the table has a fixed number of slots. When all of
-// them are let, a newcomer takes the slot of a client that was not seen for
-// long: of the few oldest, the one with most tokens, which loses least by being
-// forgotten. The newcomer takes over the slot with the tokens left in it, not
-// with a full bucket. So the sum of all budgets cannot be raised by coming with
-// ever more addresses, and being forgotten is no way out of a debt.
+// Clients are strangers, and one of them may have any number of addresses. So no client has
+// an entry, and none is ever evicted. The table is cells of a fixed number, and a client's
+// budget is the fullest of the four cells that a keyed hash of its address
+// selects, one in each row. A charge goes to all four.
 //
-// The trade: while more clients are active than there are slots, within the time
-// an empty bucket takes to fill, a stranger may start with less than a full
-// bucket and may be refused because another has spent it. A client whose bucket was
-// full again when it lost its slot notices nothing, and hands a full bucket on.
-// Choose [Config.MaxClients] well above the number of clients seen in
-// burst÷rate seconds; a slot costs about 210 bytes.
+//   - A drained client stays drained until time has filled its cells: there is nothing that
+//     coming with other addresses could push out.
+//   - A client loses to a stranger only if strangers have drained all four of its cells. With
+//     a thousand drained addresses that meets one client in 18 million; with ten thousand,
+//     one in 2,500.
+//   - Many addresses that spend little spread evenly, and a cell fills as fast as a client's
+//     whole budget does.
+//   - No order of arrival, and no choice of addresses, says which cells are shared: the hash
+//     has a random key.
+//
+// All cells together are 2 MiB. They stand in shards with a lock each. A client's cells are
+// in one shard.
 package limit

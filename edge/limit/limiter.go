@@ -4,24 +4,23 @@ import (
 	"hash/maphash"
 	"math"
 	"net/netip"
+	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// Costs of a request, in tokens.
+// Costs of a request, in tokens. docs/operations.md has the table of which request costs
+// which.
 const (
-	// Hit is the cost of every request, charged on arrival. An answer from the cache
-	// costs no more.
+	// Hit is the cost of every request, charged on arrival. An answer out of the cache, and
+	// one that another request's fetch brings, costs no more.
 	Hit = 1
-	// Miss is the whole cost of a request that a master had to answer: after
-	// [Limiter.Take], charge Miss-Hit more.
+	// Miss is the whole cost of a request to a master whose answer is not stored.
 	Miss = 10
+	// Absent is the whole cost of a name that does not exist in a registry, or that it refuses.
+	Absent = 20
+	// Fetched is how many bytes of a response that had to be fetched cost one token.
+	Fetched = 256 << 10
 )
-
-// DefaultMaxClients is the size of the table when [Config.MaxClients] is zero:
-// about 13 MiB once all slots are in use.
-const DefaultMaxClients = 1 << 16
 
 // Config gives the budget of a client.
 type Config struct {
@@ -33,18 +32,35 @@ type Config struct {
 	Burst int
 	// Exempt clients are never charged.
 	Exempt []netip.Prefix
-	// MaxClients bounds the table. Zero means [DefaultMaxClients].
-	MaxClients int
 }
 
 // Limiter holds the budgets of all clients. A nil Limiter is the limit turned
 // off: it allows everything. Its methods may be called concurrently.
 type Limiter struct {
-	rate   rate.Limit
-	burst  int
+	rate   float64
+	burst  float64
 	exempt []netip.Prefix
-	seed   maphash.Seed // so that a client cannot aim at one shard
-	shards []shard      // a power of two
+	begun  time.Time
+	seed   maphash.Seed
+	shards *[shards]shard
+}
+
+// The table has rows × shards × cells cells.
+const (
+	shards = 1 << shardBits
+	cells  = 1 << cellBits
+	rows   = 4
+
+	shardBits = 6
+	cellBits  = 10
+)
+
+// shard is one part of the table.
+type shard struct {
+	mu sync.Mutex
+	// full is, for each cell, how many tokens a client has earned since the limiter began by
+	// the moment when the cell is full again.
+	full [rows][cells]float64
 }
 
 // New returns a Limiter, or nil when cfg turns the limit off.
@@ -53,36 +69,24 @@ func New(cfg Config) *Limiter {
 		return nil
 	}
 	l := &Limiter{
-		rate:   rate.Limit(cfg.Rate),
-		burst:  cfg.Burst,
+		rate:   cfg.Rate,
+		burst:  float64(cfg.Burst),
 		exempt: cfg.Exempt,
+		begun:  time.Now(),
 		seed:   maphash.MakeSeed(),
+		shards: new([shards]shard),
 	}
-	if l.burst <= 0 {
-		l.burst = int(min(max(Miss, math.Ceil(10*cfg.Rate)), math.MaxInt32))
-	}
-	slots := cfg.MaxClients
-	if slots <= 0 {
-		slots = DefaultMaxClients
-	}
-	// Enough shards that cores seldom meet, enough slots in each that the
-	// oldest of a shard is about the oldest of all.
-	n := 1
-	for n < 64 && slots/(2*n) >= 64 {
-		n *= 2
-	}
-	l.shards = make([]shard, n)
-	for i := range l.shards {
-		l.shards[i].init(slots / n)
+	if cfg.Burst <= 0 {
+		l.burst = min(max(Miss, math.Ceil(10*cfg.Rate)), math.MaxInt32)
 	}
 	return l
 }
 
-// Take charges client [Hit] for a request that arrived at now. When the client
-// has not that much left it charges nothing, and reports false and how long
-// until it will: whole seconds, at least one and at most a day, fit for
-// Retry-After (RFC 9110 §10.2.3).
-func (l *Limiter) Take(client netip.Addr, now time.Time) (retryAfter time.Duration, ok bool) {
+// Take charges client for a request at now. When the client has not that much left it
+// charges nothing, and reports false and how long until it will: whole seconds, at least one
+// and at most a day, fit for Retry-After (RFC 9110 §10.2.3). A client that has spent nothing
+// but the Hit of this request is never refused, however small the burst.
+func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter time.Duration, ok bool) {
 	if l == nil {
 		return 0, true
 	}
@@ -90,60 +94,91 @@ func (l *Limiter) Take(client netip.Addr, now time.Time) (retryAfter time.Durati
 	if within(l.exempt, client) {
 		return 0, true
 	}
-	k := key(client)
-	s := l.shard(k)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.let(k, now, l).budget
-	if b.AllowN(now, Hit) {
-		return 0, true
+	need := float64(cost)
+	if cost > Hit {
+		need = min(need, l.burst-Hit)
 	}
-	return wait(Hit-b.TokensAt(now), l.rate), false
+	b := l.bucket(client, now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if left := l.burst - b.spent(); left < need-rounding {
+		return wait(need-left, l.rate), false
+	}
+	b.charge(float64(cost), 2*l.burst)
+	return 0, true
 }
 
-// Charge takes cost more tokens from client, into debt if need be, for a
-// request that [Limiter.Take] allowed. A cost of zero or less changes nothing.
+// rounding is how many tokens sums of floating-point numbers may be wrong by.
+const rounding = 1e-3
+
+// Charge takes cost tokens from client, into debt if need be, for a request that
+// [Limiter.Take] allowed. A cost below zero gives back. A debt is a burst at most, so that one large
+// file bars its client for no longer than two bursts take to fill.
 func (l *Limiter) Charge(client netip.Addr, now time.Time, cost int) {
-	if l == nil {
+	if l == nil || cost == 0 {
 		return
 	}
 	client = client.Unmap()
 	if within(l.exempt, client) {
 		return
 	}
-	k := key(client)
-	s := l.shard(k)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.let(k, now, l).budget
-	for cost > 0 {
-		n := min(cost, l.burst) // a reservation may not exceed the burst
-		b.ReserveN(now, n)
-		cost -= n
-	}
+	b := l.bucket(client, now)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.charge(float64(cost), 2*l.burst)
 }
 
-func (l *Limiter) shard(k netip.Addr) *shard {
-	return &l.shards[maphash.Comparable(l.seed, k)&uint64(len(l.shards)-1)]
+// bucket is a client's budget at a moment: its cells. Its methods are called with the
+// shard's mu held.
+type bucket struct {
+	*shard
+	at     [rows]uint16
+	earned float64 // since the limiter began
+}
+
+func (l *Limiter) bucket(client netip.Addr, now time.Time) bucket {
+	h := maphash.Comparable(l.seed, ClientOf(client))
+	b := bucket{shard: &l.shards[h%shards], earned: max(0, now.Sub(l.begun).Seconds()) * l.rate}
+	h >>= shardBits
+	for r := range b.at {
+		b.at[r] = uint16(h % cells)
+		h >>= cellBits
+	}
+	return b
+}
+
+// spent is how many tokens the fullest of the cells lacks.
+func (b *bucket) spent() float64 {
+	least := math.Inf(1)
+	for r, c := range b.at {
+		least = min(least, b.full[r][c]-b.earned)
+	}
+	return max(0, least)
+}
+
+// charge takes cost from each cell, until it lacks most.
+func (b *bucket) charge(cost, most float64) {
+	for r, c := range b.at {
+		full := &b.full[r][c]
+		*full = b.earned + min(max(0, *full-b.earned)+cost, most)
+	}
 }
 
 // wait is how long earning tokens takes, in whole seconds.
-func wait(tokens float64, per rate.Limit) time.Duration {
+func wait(tokens, rate float64) time.Duration {
 	const day = 24 * 60 * 60
-	seconds := math.Ceil(tokens / float64(per))
+	seconds := math.Ceil((tokens - rounding) / rate)
 	return time.Duration(min(max(seconds, 1), day)) * time.Second
 }
 
-// key returns the address that stands for a client.
-func key(client netip.Addr) netip.Addr {
-	if !client.Is6() {
-		return client
+// ClientOf returns the address that stands for a client: an IPv4 address, or an IPv6 /64.
+func ClientOf(addr netip.Addr) netip.Addr {
+	if addr = addr.Unmap(); !addr.Is6() {
+		return addr
 	}
-	p, err := client.Prefix(64) // also drops the zone
+	p, err := addr.Prefix(64) // also drops the zone
 	if err != nil {
-		return client
+		return addr
 	}
 	return p.Addr()
 }

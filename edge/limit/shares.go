@@ -33,7 +33,7 @@ type member struct {
 // share already.
 func (s *Shares) Enter(group string, client netip.Addr) (leave func(), ok bool) {
 	all := member{group: group}
-	own := member{group, key(client.Unmap())}
+	own := member{group, ClientOf(client)}
 	if own == all {
 		own.client = netip.IPv6Unspecified() // the clients without an address are one
 	}

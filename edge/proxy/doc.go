@@ -1,8 +1,8 @@
 // Package proxy answers the requests of package clients. The life of a request is
-// seven files:
+// these files:
 //
-//   - handler.go: [Handler.ServeHTTP] finds the site and the route, charges the
-//     client, and asks the cache
+//   - handler.go: [Handler.ServeHTTP] finds the site and the route, and asks the cache
+//   - budget.go: the client is charged, before a master is asked and by the answer
 //   - respond.go: a stored response becomes status, fields and ranges, and its bytes go
 //     out, in pieces with a deadline each
 //   - subdocument.go: a part of a document is answered, such as one version

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -53,10 +54,11 @@ type Metrics interface {
 
 // Limiter is the budgets of clients. It never waits.
 type Limiter interface {
-	// Take charges a client for a request that costs as much as a hit. ok is false
-	// when the client has spent its budget, and retryAfter says for how long.
-	Take(client netip.Addr, now time.Time) (retryAfter time.Duration, ok bool)
-	// Charge takes more off a client's budget, which may end up below zero.
+	// Take charges a client, and nothing when it has not that much left: ok is false, and
+	// retryAfter says for how long.
+	Take(client netip.Addr, now time.Time, cost int) (retryAfter time.Duration, ok bool)
+	// Charge takes more off a client's budget, which may end up below zero, or gives back a
+	// cost below zero.
 	Charge(client netip.Addr, now time.Time, cost int)
 }
 
@@ -74,6 +76,8 @@ type exchange struct {
 	route    kind.Route
 	upstream *site.Upstream // the masters that are asked
 	private  bool           // the answer is for the request's credential alone
+	reserved int            // tokens that the client has been charged beyond a hit
+	listed   bool           // the file that is asked for is one that a stored document lists
 
 	// For log, metrics and Cache-Status.
 	outcome cache.Outcome
@@ -215,7 +219,9 @@ func (x *exchange) webhook() bool {
 		x.refuse(cache.Refused, http.StatusNotFound, "no hook is set up here: set changes.secret")
 		return true
 	}
-	x.chargeMiss() // a change costs a fetch
+	if !x.takeMiss() { // a change costs a fetch
+		return true
+	}
 	status, reason, err := x.Webhooks.Receive(x.w, x.r, s, s.WebhookSecret)
 	x.err = err
 	if status != http.StatusNoContent {
@@ -250,27 +256,6 @@ func (x *exchange) admit() (ok bool) {
 	return ok
 }
 
-// charge charges the client as for a hit. It answers, and reports false, when the
-// client has spent its budget.
-func (x *exchange) charge() bool {
-	if x.Limiter == nil {
-		return true
-	}
-	wait, ok := x.Limiter.Take(x.client, x.start)
-	if !ok {
-		x.limited(wait)
-	}
-	return ok
-}
-
-// chargeMiss charges the client for a request to a master, also without an answer: a
-// flood of names that do not exist, or of writes, costs as much as one of misses.
-func (x *exchange) chargeMiss() {
-	if x.Limiter != nil {
-		x.Limiter.Charge(x.client, time.Now(), limit.Miss-limit.Hit)
-	}
-}
-
 // cached answers a request whose response may be stored.
 func (x *exchange) cached() {
 	if x.site.Kind.Transparent && origin.TooManyFields(x.r.Header) {
@@ -279,14 +264,21 @@ func (x *exchange) cached() {
 	}
 	q := x.query()
 	a, err := x.Cache.Get(x.r.Context(), q)
-	if err != nil || a.Forward != "" {
-		x.chargeMiss()
+	if over := (*overBudget)(nil); errors.As(err, &over) {
+		x.limited(over.wait)
+		return
 	}
 	if err != nil {
+		x.settle(x.costOfFailure(err))
 		x.fail(err)
 		return
 	}
 	defer a.Close()
+	cost, later := x.cost(&a)
+	x.settle(cost)
+	if later {
+		defer func() { x.settle(bytesCost(x.sent)) }()
+	}
 	if x.route.Subdocument.Name != "" && !x.subdocument(q, &a) {
 		return
 	}
@@ -308,6 +300,7 @@ func (x *exchange) query() *cache.Query {
 	if x.route.Subdocument.Name == "" { // else a range of the bytes as they are
 		q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
 	}
+	q.Client = limit.ClientOf(x.client)
 	x.private = q.Request.Owner != ""
 	if x.site.Kind.Transparent {
 		q.Request.Method = x.r.Method
@@ -318,6 +311,9 @@ func (x *exchange) query() *cache.Query {
 			q.Request.Ranges, _ = policy.ParseRange(x.r.Header["Range"])
 		}
 		q.Interim = x.interim
+	}
+	if x.Limiter != nil {
+		q.Admit = func() error { return x.admitFetch(q) }
 	}
 	return q
 }
@@ -340,7 +336,7 @@ func (x *exchange) oldEnough(q *cache.Query, a *cache.Answer) bool {
 	case err != nil:
 		x.fail(err)
 	case reason != "":
-		x.chargeMiss() // a master was asked for a newer list
+		x.settle(limit.Miss - limit.Hit) // a master was asked for a newer list
 		x.refuse(cache.Refused, http.StatusUnavailableForLegalReasons, reason)
 	default:
 		return true

@@ -94,7 +94,7 @@ func (r *repeated) Begin(q *fastlane.Request, now time.Time) (client netip.Addr,
 		client = limit.ClientAddr(client, []string{string(q.Forwarded)}, r.Trusted)
 	}
 	if r.Limiter != nil {
-		if _, ok := r.Limiter.Take(client, now); !ok {
+		if _, ok := r.Limiter.Take(client, now, limit.Hit); !ok {
 			return client, false
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/limit"
 	"pkgedge/edge/redact"
 	"pkgedge/edge/site"
 	"pkgedge/origin"
@@ -27,7 +28,9 @@ import (
 // before the client hears of it, so that the writer reads its own write.
 func (x *exchange) pass() {
 	x.outcome = cache.Passed
-	x.chargeMiss()
+	if !x.takeMiss() {
+		return
+	}
 	if err := x.redactRequest(); errors.Is(err, redact.ErrBusy) {
 		x.fail(err)
 		return
@@ -47,7 +50,7 @@ func (x *exchange) pass() {
 		return
 	}
 	proxy := httputil.ReverseProxy{
-		Transport: x.upstream.Pass(x.route),
+		Transport: x.upstream.Pass(x.route, limit.ClientOf(x.client)),
 		Rewrite: func(p *httputil.ProxyRequest) {
 			x.ownWay(p)
 			if x.route.Filters {

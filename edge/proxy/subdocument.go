@@ -24,6 +24,7 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (ok bool) {
 		summary, err := a.Other(x.r.Context(), kind.Summary)
 		name := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(x.route.Subdocument.Name))), 36)
 		if from, n, ok := kind.FindSubdocument(summary, x.route.Subdocument.Name); ok && a.Narrow(from, n, name) {
+			x.settle(0)
 			if x.route.Subdocument.ContentType != "" {
 				a.Part.ContentType = x.route.Subdocument.ContentType
 			}
@@ -43,15 +44,19 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (ok bool) {
 			return false
 		case err != nil: // the next Get finds it gone
 		case trouble != nil && !errors.Is(trouble, cache.ErrSoftTimeout): // a part that no master can be asked about is not missing
+			x.settle(x.costOfFailure(trouble))
 			x.fail(trouble)
 			return false
 		case q.Request.Control.NoCache, time.Since(validated) < q.Rule.Missing.Default:
 			x.refuse(outcome, http.StatusNotFound, x.route.Subdocument.Missing)
 			return false
+		case !x.takeMiss(): // for a part that is likely not to exist
+			return false
 		default: // without a time limit: the stored document does not list the parts that it lacks
 			q.Request.Control.NoCache, q.SoftTimeout = true, 0
 		}
 		if *a, err = x.Cache.Get(x.r.Context(), q); err != nil {
+			x.settle(x.costOfFailure(err))
 			x.fail(err)
 			return false
 		}

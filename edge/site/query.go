@@ -124,13 +124,27 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.
 		ask.Header = f.forwarded
 	}
 	err := f.from.Fetch(ctx, origin.Request{
-		Route: f.route, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
+		Route: f.route, Client: ask.Client, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim, List: fill.Need,
 	}, fill)
 	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
 		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)
 	}
 	return err
+}
+
+// Listed reports whether a stored document lists the file that q asks for.
+func (s *Site) Listed(ctx context.Context, q *cache.Query) bool {
+	f, ok := q.Fetcher.(fetcher)
+	if !ok || f.route.Class != kind.File {
+		return false
+	}
+	doc, ok := s.cache.Stored(ctx, q)
+	if !ok {
+		return false
+	}
+	d, ok := f.from.Digest(f.route, doc)
+	return ok && d.Withheld == ""
 }
 
 // ownerOf names the owner of a credential without telling the credential.

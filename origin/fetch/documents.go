@@ -14,17 +14,20 @@ import (
 // waits, first in, first out. One that has begun may go on with the loan instead,
 // whichever comes first. There is one loan at a time, and the fetch that has it
 // waits for nothing more: so two fetches never wait for each other's memory, and
-// the largest document has its turn. Where the lender cannot spare enough, the fetch
+// the largest document has its turn. A small document has a part of the memory, and a
+// compressor, that large ones do not get, so that it does not stand behind them. Where the lender cannot spare enough, the fetch
 // with the loan goes on all the same: a document that is accepted is also served, and
 // one of them at most passes the bound.
 type Documents struct {
 	lender Lender
 	coders chan struct{} // documents being compressed
+	second chan struct{} // and a small one beside those; nil where memory is short
 
 	mu    sync.Mutex
 	size  int64
 	left  int64
-	loan  bool // a reservation has it
+	small int64 // left of the part for small documents
+	loan  bool  // a reservation has it
 	queue []*waiter
 }
 
@@ -52,11 +55,26 @@ const coder = 7 << 20
 func NewDocuments(size int64, lender Lender) *Documents {
 	coders := max(1, min(int64(runtime.GOMAXPROCS(0)), size/2/coder))
 	size = max(size-coders*coder, 1<<20)
-	return &Documents{
-		lender: lender, coders: make(chan struct{}, coders),
-		size: size, left: size,
+	d := &Documents{lender: lender, coders: make(chan struct{}, coders)}
+	if size >= 2*smallCoder {
+		size -= smallCoder
+		d.second = make(chan struct{}, 1)
 	}
+	d.small = size / smallShare
+	d.size = size - d.small
+	d.left = d.size
+	return d
 }
+
+const (
+	// smallDocument is how large the memory of a fetch may be, and how large the documents that
+	// are compressed, to count as small: a packument of 200 KiB.
+	smallDocument = 512 << 10
+	// smallShare is the fraction of the memory that is for small documents.
+	smallShare = 8
+	// smallCoder is the memory of compressing them, in bytes.
+	smallCoder = 3 << 20
+)
 
 // unlimited lends to a site that was given no Documents.
 type unlimited struct{}
@@ -68,6 +86,7 @@ func (unlimited) GrowMemory(int64)        {}
 type reservation struct {
 	d        *Documents
 	taken    int64
+	small    int64 // of the part for small documents
 	borrowed int64
 	loan     bool  // it has the loan
 	spare    int64 // bytes that the lender did not have
@@ -105,8 +124,8 @@ func (d *Documents) wait(ctx context.Context, w *waiter) error {
 	return context.Cause(ctx)
 }
 
-// admit serves the queue: bytes to the first waiter, as soon as they are enough, and
-// the loan to the first one that may have it. A waiter that needs more than all
+// admit serves the queue: bytes to the first waiter, as soon as they are enough, those for
+// small documents to any that is small, and the loan to the first one that may have it. A waiter that needs more than all
 // others could ever release waits for the loan alone, and holds up nobody. d.mu is
 // held.
 func (d *Documents) admit() {
@@ -116,6 +135,9 @@ func (d *Documents) admit() {
 		case !short && w.n <= d.left:
 			d.left -= w.n
 			p.taken += w.n
+		case p.taken+p.small+w.n <= smallDocument && w.n <= d.small:
+			d.small -= w.n
+			p.small += w.n
 		case w.begun && (p.loan || !d.loan):
 			d.loan, p.loan, w.loan = true, true, true
 		default:
@@ -129,7 +151,7 @@ func (d *Documents) admit() {
 
 // grow makes sure that the reservation has n bytes in all.
 func (p *reservation) grow(ctx context.Context, n int64) error {
-	more := n - p.taken - p.borrowed - p.spare
+	more := n - p.taken - p.small - p.borrowed - p.spare
 	if more <= 0 {
 		return nil
 	}
@@ -154,6 +176,7 @@ func (p *reservation) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.left += p.taken
+	d.small += p.small
 	d.loan = d.loan && !p.loan
 	d.admit()
 	*p = reservation{d: d}
@@ -177,11 +200,18 @@ func (p *reservation) read(ctx context.Context, r io.Reader, hint, limit, other 
 	}
 }
 
-func acquire(ctx context.Context, slots chan struct{}) error {
+// acquireCoder waits for its turn to compress documents of that many bytes.
+func (d *Documents) acquireCoder(ctx context.Context, size int64) (release func(), err error) {
+	second := d.second
+	if size > smallDocument {
+		second = nil
+	}
 	select {
-	case slots <- struct{}{}:
-		return nil
+	case d.coders <- struct{}{}:
+		return func() { <-d.coders }, nil
+	case second <- struct{}{}:
+		return func() { <-d.second }, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }

@@ -48,7 +48,7 @@ func allGivenBack(t *testing.T, d *Documents) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.left != d.size || d.loan || len(d.coders) != 0 || len(d.queue) != 0 {
+	if d.left != d.size || d.loan || len(d.second) != 0 || len(d.coders) != 0 || len(d.queue) != 0 {
 		t.Errorf("%d bytes of %d are left, a loan: %t, %d compressing, %d waiting", d.left, d.size, d.loan, len(d.coders), len(d.queue))
 	}
 }
@@ -56,7 +56,7 @@ func allGivenBack(t *testing.T, d *Documents) {
 // within returns Documents of exactly that size.
 func within(size int64, lender Lender) *Documents {
 	d := NewDocuments(size, lender)
-	d.size, d.left = size, size
+	d.size, d.left, d.small = size, size, 0
 	return d
 }
 
@@ -327,8 +327,65 @@ func TestDocumentIsReservedUntilItIsWritten(t *testing.T) {
 func TestCodersAreBounded(t *testing.T) {
 	for _, size := range []int64{8 << 20, 29 << 20, 1 << 30} {
 		d := NewDocuments(size, unlimited{})
-		if n := int64(cap(d.coders)); n < 1 || n > 1 && n*coder > size/2 || d.size != max(1<<20, size-n*coder) {
+		n, second := int64(cap(d.coders)), int64(cap(d.second))
+		if n < 1 || n > 1 && n*coder > size/2 || d.size+d.small != max(1<<20, size-n*coder)-second*smallCoder || d.small > d.size/4 {
 			t.Errorf("%d: %d compress at a time, and %d bytes are left to documents", size, n, d.size)
 		}
 	}
+}
+
+// A document of 19 MB that waits for memory, and others that are compressed, hold up no
+// small one.
+func TestSmallDocumentsPassLargeOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDocuments(64<<20, &purse{})
+		all, err := d.reserve(t.Context(), d.size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := make(chan *reservation, 1)
+		go func() {
+			p, _ := d.reserve(t.Context(), 19<<20)
+			large <- p
+		}()
+		synctest.Wait()
+		var compressed []func()
+		for range cap(d.coders) {
+			release, err := d.acquireCoder(t.Context(), 19<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compressed = append(compressed, release)
+		}
+		left := d.small
+		for range 3 { // and each gives back its part
+			small, err := d.reserve(t.Context(), 100<<10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := small.grow(t.Context(), 300<<10); err != nil {
+				t.Fatal(err)
+			}
+			release, err := d.acquireCoder(t.Context(), 100<<10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+			small.release()
+		}
+		if d.small != left {
+			t.Errorf("%d bytes of %d are left for small documents", d.small, left)
+		}
+		select {
+		case <-large:
+			t.Error("the large one has passed, too")
+		default:
+		}
+		all.release()
+		(<-large).release()
+		for _, release := range compressed {
+			release()
+		}
+		allGivenBack(t, d)
+	})
 }

@@ -201,10 +201,15 @@ func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool,
 // writeVariants hands on each document in each coding. The master's validators
 // stay in the fields, for revalidation. The fields that described its body go.
 func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, sink Sink) error {
-	if err := acquire(ctx, f.documents.coders); err != nil {
+	size := int64(0)
+	for _, d := range docs {
+		size += d.Size
+	}
+	release, err := f.documents.acquireCoder(ctx, size)
+	if err != nil {
 		return err
 	}
-	defer func() { <-f.documents.coders }()
+	defer release()
 	h := r.Header.Clone()
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest", "Vary", "Accept-Ranges"} {
 		h.Del(name)

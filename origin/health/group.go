@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -241,10 +242,10 @@ func (g *Group) Reason(m *Master) OutError {
 	return OutError{m.reason()}
 }
 
-// Acquire takes a place for a request of a class at a master, and waits up to
+// Acquire takes a place for a client's request of a class at a master, and waits up to
 // longest for one. The error is ErrBusy or ctx's cause.
-func (g *Group) Acquire(ctx context.Context, m *Master, c Class, longest time.Duration) error {
-	return m.limiters[c].acquire(ctx, g.limit(m, c), longest)
+func (g *Group) Acquire(ctx context.Context, client netip.Addr, m *Master, c Class, longest time.Duration) error {
+	return m.limiters[c].acquire(ctx, client, g.limit(m, c), longest)
 }
 
 // Release gives a place back.

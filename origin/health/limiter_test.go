@@ -3,15 +3,19 @@ package health
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// anyone is a client.
+var anyone netip.Addr
+
 // visitor is a request that acquires a place in a bubble.
 func visitor(t *testing.T, b *Limiter, limit int, patience time.Duration) chan error {
 	done := make(chan error, 1)
-	go func() { done <- b.acquire(t.Context(), limit, patience) }()
+	go func() { done <- b.acquire(t.Context(), anyone, limit, patience) }()
 	synctest.Wait()
 	return done
 }
@@ -32,13 +36,13 @@ func TestLimiter(t *testing.T) {
 			}
 		}
 		first, second := visitor(t, &b, 2, time.Hour), visitor(t, &b, 2, time.Minute)
-		for range maxQueue - 2 {
+		for range maxLine - 2 {
 			visitor(t, &b, 2, time.Minute)
 		}
 		if err := <-visitor(t, &b, 2, time.Hour); !errors.Is(err, ErrBusy) {
 			t.Errorf("the queue is full: %v", err)
 		}
-		b.is(t, 2, maxQueue)
+		b.is(t, 2, maxLine)
 		b.release(2)
 		if err := <-first; err != nil {
 			t.Errorf("the first in the queue: %v", err)
@@ -48,13 +52,13 @@ func TestLimiter(t *testing.T) {
 		}
 		synctest.Wait()
 		b.is(t, 2, 0)
-		if err := b.acquire(t.Context(), 2, 0); !errors.Is(err, ErrBusy) {
+		if err := b.acquire(t.Context(), anyone, 2, 0); !errors.Is(err, ErrBusy) {
 			t.Errorf("unwilling to wait: %v", err)
 		}
 		gone := errors.New("gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		third := make(chan error, 1)
-		go func() { third <- b.acquire(ctx, 2, time.Hour) }()
+		go func() { third <- b.acquire(ctx, anyone, 2, time.Hour) }()
 		synctest.Wait()
 		cancel(gone)
 		if err := <-third; !errors.Is(err, gone) {
@@ -82,27 +86,27 @@ func TestLimiterOpensSlowly(t *testing.T) {
 	const limit = 64
 	synctest.Test(t, func(t *testing.T) {
 		var b Limiter
-		all := make([]chan error, limit+maxQueue)
+		all := make([]chan error, limit+maxLine)
 		for i := range all {
 			all[i] = visitor(t, &b, limit, 10*time.Second)
 		}
-		b.is(t, firstWidth, limit+maxQueue-firstWidth)
+		b.is(t, firstWidth, limit+maxLine-firstWidth)
 		// As many as ever may come, and not one more.
 		if err := <-visitor(t, &b, limit, time.Hour); !errors.Is(err, ErrBusy) {
 			t.Errorf("one too many: %v", err)
 		}
 		// Answers open it, one for one: it doubles with each round of them.
 		for inside := firstWidth; inside < limit; inside *= 2 {
-			b.is(t, inside, limit+maxQueue-2*inside+firstWidth)
+			b.is(t, inside, limit+maxLine-2*inside+firstWidth)
 			for range inside {
 				b.began(limit)
 				b.release(limit)
 			}
 			synctest.Wait()
 		}
-		b.is(t, limit, limit+maxQueue-2*limit+firstWidth)
+		b.is(t, limit, limit+maxLine-2*limit+firstWidth)
 		b.began(limit)
-		b.is(t, limit, limit+maxQueue-2*limit+firstWidth)
+		b.is(t, limit, limit+maxLine-2*limit+firstWidth)
 		for range len(all) - (limit - firstWidth) { // but for those that have left
 			b.release(limit)
 		}
@@ -125,7 +129,7 @@ func TestLimiterOpensSlowly(t *testing.T) {
 		}
 		// and loses half each minute that it is not.
 		for _, want := range []int{limit, limit / 2, limit / 4, firstWidth, firstWidth} {
-			if err := b.acquire(t.Context(), limit, 0); err != nil {
+			if err := b.acquire(t.Context(), anyone, limit, 0); err != nil {
 				t.Fatal(err)
 			}
 			if width := b.width(limit); width != want {
@@ -173,7 +177,7 @@ func TestLimiterThatIsNotFullStaysAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var quiet Limiter // one request a second
 		for range 300 {
-			if err := quiet.acquire(t.Context(), limit, 0); err != nil {
+			if err := quiet.acquire(t.Context(), anyone, limit, 0); err != nil {
 				t.Fatal(err)
 			}
 			quiet.began(limit)
@@ -185,7 +189,7 @@ func TestLimiterThatIsNotFullStaysAsItIs(t *testing.T) {
 		}
 		enter := func(b *Limiter, n int) {
 			for range n {
-				if err := b.acquire(t.Context(), limit, 0); err != nil {
+				if err := b.acquire(t.Context(), anyone, limit, 0); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -223,7 +227,7 @@ func TestLimiterRefusesNobodyForOpeningSlowly(t *testing.T) {
 		for range firstWidth {
 			visitor(t, &b, limit, 0)
 		}
-		if err := b.acquire(t.Context(), limit, 0); !errors.Is(err, ErrBusy) {
+		if err := b.acquire(t.Context(), anyone, limit, 0); !errors.Is(err, ErrBusy) {
 			t.Errorf("unwilling to wait: %v", err)
 		}
 		rest := make([]chan error, limit-firstWidth)

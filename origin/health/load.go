@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -16,8 +17,8 @@ var ErrBusy = errors.New("has too many requests already")
 
 // Limiter bounds the requests of one class that one master has at a time, so
 // that trouble with files leaves places for metadata, and the other way round.
-// Requests that find it full wait in a queue, first in, first out, which is bounded
-// too.
+// Requests that find it full wait in a queue, in which clients take turns, and which is
+// bounded too.
 //
 // It opens slowly: a master that has had little to do is not sent everything at
 // once by an edge whose cache is empty. It begins with firstWidth. While it is more
@@ -31,17 +32,11 @@ var ErrBusy = errors.New("has too many requests already")
 type Limiter struct {
 	mu    sync.Mutex
 	busy  int
-	queue []*waiter // first come first
+	queue queue
 
 	open  int       // how many it has grown to take, 0 before the first
 	since time.Time // while it is full: from when on time counts towards its growth
 	used  time.Time // when more than half of that was last in use
-}
-
-// waiter is a request in the queue.
-type waiter struct {
-	ready   chan struct{} // closed when the queue is left
-	refused bool          // because the master was ejected
 }
 
 // Class tells apart the requests that have a limiter of their own at a master.
@@ -71,9 +66,6 @@ func ClassOf(r kind.Route) Class {
 var maxConcurrent = [classes]int{ForMetadata: 64, ForFiles: 256, ForPass: 128}
 
 const (
-	// maxQueue is how many requests of a class may wait. While a limiter is not
-	// wide open, those may wait too that a wide one would have let in.
-	maxQueue = 256
 	// leastWidth is the limit at a master that has just come back, see slowStart.
 	leastWidth = 4
 	// firstWidth is how far a limiter is open at first.
@@ -83,25 +75,26 @@ const (
 	narrowing = time.Minute
 )
 
-// acquire takes a place of at most limit. Where there is none it waits up to
+// acquire takes a place of at most limit for a client. Where there is none it waits up to
 // longest, and not at all with none of that. The error is ErrBusy or ctx's
 // cause.
-func (l *Limiter) acquire(ctx context.Context, limit int, longest time.Duration) error {
+func (l *Limiter) acquire(ctx context.Context, client netip.Addr, limit int, longest time.Duration) error {
 	l.mu.Lock()
 	l.shrink(time.Now())
 	width := l.width(limit)
-	if l.busy < width && len(l.queue) == 0 {
+	if l.busy < width && l.queue.n == 0 {
 		l.add(limit)
 		l.mu.Unlock()
 		return nil
 	}
-	if longest <= 0 || len(l.queue) >= maxQueue+limit-width {
-		l.mu.Unlock()
+	var w *waiter
+	if longest > 0 {
+		w = l.queue.push(client, limit-width)
+	}
+	l.mu.Unlock()
+	if w == nil {
 		return ErrBusy
 	}
-	w := &waiter{ready: make(chan struct{})}
-	l.queue = append(l.queue, w)
-	l.mu.Unlock()
 
 	late := time.NewTimer(longest)
 	defer late.Stop()
@@ -115,23 +108,14 @@ func (l *Limiter) acquire(ctx context.Context, limit int, longest time.Duration)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.Index(l.queue, w)
-	if i < 0 {
+	if !l.queue.remove(w) {
 		return w.result() // it became ready at the same moment
 	}
-	l.queue = slices.Delete(l.queue, i, i+1)
 	if err == ErrBusy && l.busy < limit {
 		l.add(limit)
 		return nil
 	}
 	return err
-}
-
-func (w *waiter) result() error {
-	if w.refused {
-		return ErrBusy
-	}
-	return nil
 }
 
 // width is how many of limit may be inside. l.mu is held.
@@ -187,10 +171,9 @@ func (l *Limiter) release(limit int) {
 
 // admit lets waiting requests in, as far as there are places. l.mu is held.
 func (l *Limiter) admit(limit int) {
-	for len(l.queue) > 0 && l.busy < l.width(limit) {
+	for l.queue.n > 0 && l.busy < l.width(limit) {
 		l.add(limit)
-		close(l.queue[0].ready)
-		l.queue = l.queue[1:]
+		l.queue.pop().leave(false)
 	}
 }
 
@@ -199,18 +182,16 @@ func (l *Limiter) admit(limit int) {
 func (l *Limiter) dismiss() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, w := range l.queue {
-		w.refused = true
-		close(w.ready)
+	for w := l.queue.pop(); w != nil; w = l.queue.pop() {
+		w.leave(true)
 	}
-	l.queue = nil
 }
 
 // load is how many are inside and how many wait.
 func (l *Limiter) load() (inside, waiting int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.busy, len(l.queue)
+	return l.busy, l.queue.n
 }
 
 // Latency is how long first bytes take: an average that forgets, to choose by,

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ func TestWhatHasAStaleAnswerDoesNotTryTheHopeless(t *testing.T) {
 func (p *Pool) wait(t *testing.T, m *health.Master, c health.Class) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	go p.Acquire(ctx, m, c, time.Hour)
+	go p.Acquire(ctx, netip.Addr{}, m, c, time.Hour)
 	synctest.Wait()
 	return func() {
 		cancel()

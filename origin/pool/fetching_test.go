@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func (b *site) open(t *testing.T, path string, ctx context.Context) (*http.Respo
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.pool.Pass(b.route(path)).RoundTrip(req)
+	return b.pool.Pass(b.route(path), netip.Addr{}).RoundTrip(req)
 }
 
 // memo fetches the packument of the words, and returns its memo.

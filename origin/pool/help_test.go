@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime"
 	"slices"
@@ -82,7 +83,7 @@ func (p *Pool) fail(m *health.Master, times int) {
 func (p *Pool) occupy(t *testing.T, m *health.Master, c health.Class, places int) {
 	t.Helper()
 	for range places {
-		if err := p.Acquire(t.Context(), m, c, 0); err != nil {
+		if err := p.Acquire(t.Context(), netip.Addr{}, m, c, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

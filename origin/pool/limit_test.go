@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"testing"
 
 	"pkgedge/origin/health"
@@ -123,7 +124,7 @@ func TestStaleAnswersLeaveRoomForMisses(t *testing.T) {
 // fill takes every place that a master has, once its limiter is as wide as it gets.
 func (p *Pool) fill(t *testing.T, m *health.Master, c health.Class) {
 	t.Helper()
-	for p.Acquire(t.Context(), m, c, 0) == nil {
+	for p.Acquire(t.Context(), netip.Addr{}, m, c, 0) == nil {
 		p.Began(m, c) // which widens it
 	}
 }
@@ -133,7 +134,7 @@ func (p *Pool) widen(t *testing.T, m *health.Master) {
 	t.Helper()
 	const places = 4 * firstWidth
 	for range places {
-		if err := p.Acquire(t.Context(), m, health.ForMetadata, 0); err != nil {
+		if err := p.Acquire(t.Context(), netip.Addr{}, m, health.ForMetadata, 0); err != nil {
 			t.Fatal(err)
 		}
 		p.Began(m, health.ForMetadata)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,11 +32,12 @@ import (
 //
 // The error is an [Unavailable], which says whether a master has the request. It
 // wraps ErrRequest where the request itself is at fault.
-func (p *Pool) Pass(r kind.Route) http.RoundTripper { return passage{p, r} }
+func (p *Pool) Pass(r kind.Route, client netip.Addr) http.RoundTripper { return passage{p, r, client} }
 
 type passage struct {
 	*Pool
-	route kind.Route
+	route  kind.Route
+	client netip.Addr
 }
 
 func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
@@ -106,7 +108,7 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", ErrRequest, transport.Quiet(err))
 	}
-	if err := p.Acquire(req.Context(), m, health.ForPass, p.cfg.Timeouts.FirstByte); err != nil {
+	if err := p.Acquire(req.Context(), p.client, m, health.ForPass, p.cfg.Timeouts.FirstByte); err != nil {
 		p.Observe(m, "busy")
 		return nil, false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func (b *behind) open(t *testing.T, method, path string, body io.Reader, context
 		t.Fatal(err)
 	}
 	path, query, _ := strings.Cut(path, "?")
-	return b.Pass(b.kind.Route(kind.Request{Method: method, Path: path, Query: query, Header: req.Header})).RoundTrip(req)
+	return b.Pass(b.kind.Route(kind.Request{Method: method, Path: path, Query: query, Header: req.Header}), netip.Addr{}).RoundTrip(req)
 }
 
 // send passes a request on, and returns the response with its body read.
@@ -48,7 +49,7 @@ func (b *behind) send(t *testing.T, method, path, body string, fields ...string)
 	if route.Class != kind.PassPrimary && route.Class != kind.PassAny {
 		t.Fatalf("does not pass: %+v", route)
 	}
-	resp, err := b.Pass(route).RoundTrip(req)
+	resp, err := b.Pass(route, netip.Addr{}).RoundTrip(req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -240,7 +241,7 @@ func TestPassEndsWithItsClient(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := b.Pass(route).RoundTrip(req.WithContext(ctx))
+		_, err := b.Pass(route, netip.Addr{}).RoundTrip(req.WithContext(ctx))
 		done <- err
 	}()
 	<-w.A.Arrived(faults.Any)
@@ -406,7 +407,7 @@ func TestAClientCannotPutAMasterOut(t *testing.T) {
 				if tt.field != "" {
 					req.Header["X"] = []string{tt.field}
 				}
-				_, err = b.Pass(b.kind.Route(kind.Request{Method: "PUT", Path: "/n", Header: req.Header})).RoundTrip(req)
+				_, err = b.Pass(b.kind.Route(kind.Request{Method: "PUT", Path: "/n", Header: req.Header}), netip.Addr{}).RoundTrip(req)
 				if u := isUnavailable(t, err); errors.Is(err, ErrRequest) != tt.client || u.Sent != tt.sent {
 					t.Fatalf("%v, sent: %t", err, u.Sent)
 				}

@@ -147,7 +147,7 @@ func (r *race) askNext() {
 	}
 	m, later := r.order[r.asked], r.pending > 0
 	r.ask(func() *reply {
-		if err := r.Acquire(r.ctx, m, health.ClassOf(r.req.Route), longest); err != nil {
+		if err := r.Acquire(r.ctx, r.req.Client, m, health.ClassOf(r.req.Route), longest); err != nil {
 			r.Observe(m, "busy")
 			return &reply{Master: m, pool: r.Pool, err: err, cancel: func(error) {}}
 		}
@@ -218,7 +218,7 @@ func (r *race) hedge() {
 		return
 	}
 	m, class := r.order[r.asked], health.ClassOf(r.req.Route)
-	if r.Acquire(r.ctx, m, class, 0) != nil {
+	if r.Acquire(r.ctx, r.req.Client, m, class, 0) != nil {
 		return
 	}
 	if !r.hedges.spend(time.Now()) {

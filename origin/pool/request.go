@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/textproto"
 	"strconv"
 	"time"
@@ -19,6 +20,10 @@ import (
 // Request is one fetch.
 type Request struct {
 	Route kind.Route
+
+	// Client is the client that waits for the answer, or the first of them. Where masters are
+	// short of room clients take turns.
+	Client netip.Addr
 
 	// Header holds fields of the client's request to be sent along, and is nil
 	// where a response must not depend on the client.
