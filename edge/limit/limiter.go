@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Costs of a request, in tokens. docs/operations.md has the table of which request costs
@@ -38,9 +40,8 @@ type Config struct {
 // off: it allows everything. Its methods may be called concurrently.
 type Limiter struct {
 	rate   float64
-	burst  float64
+	burst  int
 	exempt []netip.Prefix
-	begun  time.Time
 	seed   maphash.Seed
 	shards *[shards]shard
 }
@@ -58,9 +59,8 @@ const (
 // shard is one part of the table.
 type shard struct {
 	mu sync.Mutex
-	// full is, for each cell, how many tokens a client has earned since the limiter began by
-	// the moment when the cell is full again.
-	full [rows][cells]float64
+	// tokens are the cells, nil for those of which nobody has taken any.
+	tokens [rows][cells]*rate.Limiter
 }
 
 // New returns a Limiter, or nil when cfg turns the limit off.
@@ -70,14 +70,13 @@ func New(cfg Config) *Limiter {
 	}
 	l := &Limiter{
 		rate:   cfg.Rate,
-		burst:  float64(cfg.Burst),
+		burst:  cfg.Burst,
 		exempt: cfg.Exempt,
-		begun:  time.Now(),
 		seed:   maphash.MakeSeed(),
 		shards: new([shards]shard),
 	}
 	if cfg.Burst <= 0 {
-		l.burst = min(max(Miss, math.Ceil(10*cfg.Rate)), math.MaxInt32)
+		l.burst = int(min(max(Miss, math.Ceil(10*cfg.Rate)), math.MaxInt32))
 	}
 	return l
 }
@@ -94,17 +93,17 @@ func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter t
 	if within(l.exempt, client) {
 		return 0, true
 	}
-	need := float64(cost)
+	need := cost
 	if cost > Hit {
 		need = min(need, l.burst-Hit)
 	}
 	b := l.bucket(client, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if left := l.burst - b.spent(); left < need-rounding {
-		return wait(need-left, l.rate), false
+	if lacks := float64(need) - b.left(); lacks > rounding {
+		return wait(lacks, l.rate), false
 	}
-	b.charge(float64(cost), 2*l.burst)
+	b.charge(cost)
 	return 0, true
 }
 
@@ -125,20 +124,21 @@ func (l *Limiter) Charge(client netip.Addr, now time.Time, cost int) {
 	b := l.bucket(client, now)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.charge(float64(cost), 2*l.burst)
+	b.charge(cost)
 }
 
 // bucket is a client's budget at a moment: its cells. Its methods are called with the
 // shard's mu held.
 type bucket struct {
 	*shard
-	at     [rows]uint16
-	earned float64 // since the limiter began
+	*Limiter
+	at  [rows]uint16
+	now time.Time
 }
 
 func (l *Limiter) bucket(client netip.Addr, now time.Time) bucket {
 	h := maphash.Comparable(l.seed, ClientOf(client))
-	b := bucket{shard: &l.shards[h%shards], earned: max(0, now.Sub(l.begun).Seconds()) * l.rate}
+	b := bucket{shard: &l.shards[h%shards], Limiter: l, now: now}
 	h >>= shardBits
 	for r := range b.at {
 		b.at[r] = uint16(h % cells)
@@ -147,20 +147,33 @@ func (l *Limiter) bucket(client netip.Addr, now time.Time) bucket {
 	return b
 }
 
-// spent is how many tokens the fullest of the cells lacks.
-func (b *bucket) spent() float64 {
-	least := math.Inf(1)
+// left is how many tokens the fullest of the cells has. Others have taken of the rest.
+func (b *bucket) left() float64 {
+	most := math.Inf(-1)
 	for r, c := range b.at {
-		least = min(least, b.full[r][c]-b.earned)
+		cell := b.tokens[r][c]
+		if cell == nil {
+			return float64(b.burst)
+		}
+		most = max(most, cell.TokensAt(b.now))
 	}
-	return max(0, least)
+	return most
 }
 
-// charge takes cost from each cell, until it lacks most.
-func (b *bucket) charge(cost, most float64) {
+// charge takes cost from each cell, until it is in debt by a burst. A cost below zero fills
+// them again.
+func (b *bucket) charge(cost int) {
 	for r, c := range b.at {
-		full := &b.full[r][c]
-		*full = b.earned + min(max(0, *full-b.earned)+cost, most)
+		cell := b.tokens[r][c]
+		if cell == nil {
+			cell = rate.NewLimiter(rate.Limit(b.rate), b.burst)
+			b.tokens[r][c] = cell
+		}
+		n := min(cost, b.burst+int(cell.TokensAt(b.now)))
+		for ; n > b.burst; n -= b.burst { // a Limiter gives no more at once
+			cell.ReserveN(b.now, b.burst)
+		}
+		cell.ReserveN(b.now, n)
 	}
 }
 
