@@ -29,6 +29,6 @@
 //   - No order of arrival, and no choice of addresses, says which cells are shared: the hash
 //     has a random key.
 //
-// All cells together are 2 MiB. They stand in shards with a lock each. A client's cells are
+// All cells together are 22 MiB at most, 2 MiB while none is in use. They stand in shards with a lock each. A client's cells are
 // in one shard.
 package limit
