@@ -8,10 +8,10 @@
 // tested: an answer of the lane is that of the slow path, but for Age, Date and the rest of
 // lifetimes.
 //
-//   - lane.go: [Lane], which framing.Conn asks for each request
+//   - lane.go: [Lane], which framing.Conn asks for each request, and its answers by key, in a
+//     fixed number of slots
 //   - request.go: the fields that a request may have, and the key
 //   - answer.go: an offered answer, and its head with gaps for the figures
-//   - table.go: answers by key, in a fixed number of slots
 //
 // # When the lane may interpret bytes
 //
