@@ -1,6 +1,10 @@
 package files
 
-import "strings"
+import (
+	"strings"
+
+	"pkgedge/origin/kind"
+)
 
 // faultOf returns the reason to refuse an escaped path, "" for none.
 //
@@ -24,10 +28,11 @@ func faultOf(path string) string {
 		c := path[i]
 		switch {
 		case c == '%':
-			if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) {
+			escaped, ok := kind.EscapedByte(path[i:])
+			if !ok {
 				return "the path has a broken percent escape"
 			}
-			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			c = escaped
 			i += 2
 		case c <= ' ' || c >= 0x7f || c == '?' || c == '#':
 			return "the path has a byte that must be escaped"
@@ -81,15 +86,4 @@ func overlong(first, second byte) bool {
 		return second&0xf0 == 0x80
 	}
 	return false
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return (c | 0x20) - 'a' + 10
 }

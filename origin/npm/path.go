@@ -55,10 +55,11 @@ func checkPath(p string) fault {
 			dots = 0
 			continue
 		case c == '%':
-			if i+2 >= len(p) || !isHex(p[i+1]) || !isHex(p[i+2]) {
+			escaped, ok := kind.EscapedByte(p[i:])
+			if !ok {
 				return fault{http.StatusBadRequest, "the path has a broken percent escape"}
 			}
-			c = unhex(p[i+1])<<4 | unhex(p[i+2])
+			c = escaped
 			i += 2
 		case c == ' ' || c == '?' || c == '#':
 			return fault{http.StatusBadRequest, "the path has a byte that must be escaped"}
@@ -123,7 +124,8 @@ func unescape(s string) string {
 			b = append(b, s[i])
 			continue
 		}
-		b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
+		c, _ := kind.EscapedByte(s[i:])
+		b = append(b, c)
 		i += 2
 	}
 	return string(b)
@@ -190,17 +192,6 @@ func hasParameter(query, name string) bool {
 		}
 	}
 	return false
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return (c | 0x20) - 'a' + 10
 }
 
 // maxName is the longest package name, in bytes. New names may have 214; older

@@ -97,8 +97,8 @@ func unescapeSome(s string) string {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+		if escaped, ok := kind.EscapedByte(s[i:]); ok {
+			c = escaped
 			i += 2
 		}
 		if 'A' <= c && c <= 'Z' {

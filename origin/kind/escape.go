@@ -30,3 +30,23 @@ func CleanQuery(q string) (clean string, ok bool) {
 	}
 	return string(b), true
 }
+
+// EscapedByte is the byte that the percent escape at the beginning of s stands for (RFC 3986
+// section 2.1). ok is false where there is none.
+func EscapedByte(s string) (c byte, ok bool) {
+	if len(s) < 3 || s[0] != '%' || !isHex(s[1]) || !isHex(s[2]) {
+		return 0, false
+	}
+	return unhex(s[1])<<4 | unhex(s[2]), true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return (c | 0x20) - 'a' + 10
+}
