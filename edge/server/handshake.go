@@ -47,6 +47,7 @@ func withProtocols(config *tls.Config) *tls.Config {
 		return nil
 	}
 	config = config.Clone()
+	config.DynamicRecordSizingDisabled = true // an answer is one write, and not many small ones
 	other := slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" || p == "http/1.1" })
 	config.NextProtos = append([]string{"h2", "http/1.1"}, other...)
 	return config
@@ -110,7 +111,7 @@ func (h *handshakes) remove(c net.Conn) {
 // shake shakes hands on a connection, and hands it to Accept.
 func (h *handshakes) shake(raw net.Conn) {
 	h.tickets.turn(time.Now())
-	c := tls.Server(raw, h.config)
+	c := tls.Server(framing.BelowTLS(raw), h.config)
 	raw.SetDeadline(time.Now().Add(readHeaderTimeout))
 	err := c.HandshakeContext(context.Background())
 	h.remove(raw)
