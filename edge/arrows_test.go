@@ -46,6 +46,7 @@ var arrows = map[string][]arrow{
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
 		{"edge/config", "check and serve read a configuration"},
+		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/report", "edge status prints a status"},
