@@ -84,8 +84,8 @@ func New(cfg Config) *Limiter {
 // Take charges client for a request at now. When the client has not that much left it
 // charges nothing, and reports false and how long until it will: whole seconds, at least one
 // and at most a day, fit for Retry-After (RFC 9110 §10.2.3). A cost above Hit leaves a tenth
-// of the burst alone, so that a client may spend all it likes on names that do not exist
-// and is still given what is stored. One that has spent nothing but the Hit of this request
+// of the burst to hits: a client that asks for any number of names that do not exist
+// is still given stored responses. One that has spent nothing but the Hit of this request
 // is never refused, however small the burst.
 func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter time.Duration, ok bool) {
 	if l == nil {
