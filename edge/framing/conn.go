@@ -47,8 +47,9 @@ type Conn struct {
 	part   []byte // of a head or line that has come in parts, and has been handed up
 	line   int    // where its last line begins
 	rest   []byte // bytes behind the end of the message, held back
-	broken error  // of every further Read
-	isNew  bool   // net/http's http.StateNew
+	before emptyLines
+	broken error // of every further Read
+	isNew  bool  // net/http's http.StateNew
 
 	// The deadlines that answers of the lane have set.
 	answered             time.Time // of the last one since a byte was handed up
@@ -208,6 +209,9 @@ func (c *Conn) follow(p []byte, n int) (used, left int, err error) {
 	case c.stage == isHijacked:
 		return n, 0, nil
 	case c.stage == atEnd: // one byte, for a background read
+		if c.before.end(p[0]) {
+			return 0, 0, nil
+		}
 		c.part = append(c.part, p[:n]...)
 		return n, 0, nil
 	case c.stage == atHead && len(c.part) == 0:
@@ -240,6 +244,11 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 	defer heads.Put(h)
 	b := p[:n]
 	for len(b) > 0 {
+		if b[0] == '\r' || c.before != (emptyLines{}) {
+			if b, err = c.before.cut(b); len(b) == 0 || err != nil {
+				break
+			}
+		}
 		if size, err = h.Parse(b); size == 0 || err != nil {
 			break
 		}
@@ -247,7 +256,7 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 			c.begin(h)
 			break
 		}
-		if b, size = b[size:], 0; c.broken != nil {
+		if b, size, c.before = b[size:], 0, (emptyLines{}); c.broken != nil {
 			return 0, 0, nil
 		}
 	}
@@ -259,7 +268,7 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 
 // begin begins a message whose head has been read.
 func (c *Conn) begin(h *Head) {
-	c.part, c.line = nil, 0
+	c.part, c.line, c.before = nil, 0, emptyLines{}
 	switch {
 	case h.Length == Chunked:
 		c.stage = atChunk
@@ -317,6 +326,9 @@ func (c *Conn) step(b []byte) (size int, err error) {
 // partOfHead follows a head that comes in parts. They are handed up, so that net/http's
 // deadlines hold, but for the last one of a head that is refused.
 func (c *Conn) partOfHead(b []byte) (size int, err error) {
+	if c.before.err != nil {
+		return 0, c.before.err
+	}
 	from := len(c.part)
 	c.part = append(c.part, b...)
 	for {

@@ -83,8 +83,10 @@ func New(cfg Config) *Limiter {
 
 // Take charges client for a request at now. When the client has not that much left it
 // charges nothing, and reports false and how long until it will: whole seconds, at least one
-// and at most a day, fit for Retry-After (RFC 9110 §10.2.3). A client that has spent nothing
-// but the Hit of this request is never refused, however small the burst.
+// and at most a day, fit for Retry-After (RFC 9110 §10.2.3). A cost above Hit leaves a tenth
+// of the burst to hits: a client that asks for any number of names that do not exist
+// is still given stored responses. One that has spent nothing but the Hit of this request
+// is never refused, however small the burst.
 func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter time.Duration, ok bool) {
 	if l == nil {
 		return 0, true
@@ -95,7 +97,7 @@ func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter t
 	}
 	need := cost
 	if cost > Hit {
-		need = min(need, l.burst-Hit)
+		need = min(need+l.burst/spare, l.burst-Hit)
 	}
 	b := l.bucket(client, now)
 	b.mu.Lock()
@@ -106,6 +108,9 @@ func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter t
 	b.charge(cost)
 	return 0, true
 }
+
+// spare is which part of the burst only hits may spend.
+const spare = 10
 
 // rounding is how many tokens sums of floating-point numbers may be wrong by.
 const rounding = 1e-3
