@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// limit is the longest time that a command runs, whatever its flags are.
+// limit is the longest time that a command runs with any flags.
 const limit = 10 * time.Minute
 
 func main() {
