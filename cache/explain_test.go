@@ -8,7 +8,7 @@ import (
 	"pkgedge/cache/purge"
 )
 
-// Explain says what Get would do, and leaves all as it is.
+// Explain foretells Get, and leaves all as it is.
 func TestExplain(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
 		origin := always(200, "A", "Cache-Control: max-age=60, stale-if-error=60")

@@ -25,7 +25,7 @@ import (
 // round trip.
 const metaFormat = 2
 
-// Flags say what a Meta has. The flag 1 is not used.
+// Flags of the fields that a Meta has. The flag 1 is not used.
 const (
 	flagSpan = 2
 	flagFrom = 4
