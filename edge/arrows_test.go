@@ -111,6 +111,7 @@ var arrows = map[string][]arrow{
 		{"cache/store", "a route has a store.Key"},
 		{"edge/config", "it is built from a config.Site"},
 		{"edge/redact", "it bounds how many of its bodies are rewritten at a time"},
+		{"edge/report", "it explains a response with durations as edge status writes them"},
 		{"origin", "it has masters"},
 		{"origin/kind", "a request is a kind.Route"},
 	},

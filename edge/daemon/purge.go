@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"path"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"pkgedge/cache/store"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/site"
-	"pkgedge/origin/kind"
 )
 
 // Bounds of a look at everything that is stored. A purge by name is in force before it, so
@@ -121,39 +119,32 @@ func (g *generation) named(what admin.Purge) (map[purge.Purge]bool, error) {
 
 // keyOf is the purge of all variants of the response that is stored for a URL.
 func (g *generation) keyOf(what admin.Purge) (purge.Purge, error) {
-	t, err := g.targetOf(what.Site, what.URL)
+	p, err := g.placeOf(what.Site, what.URL)
 	if err != nil {
 		return purge.Purge{}, err
 	}
-	return purge.Purge{Scope: purge.Key, Site: t.site.Name, Name: t.site.Key(t.from, t.route).ID}, nil
+	k := p.Key()
+	return purge.Purge{Scope: purge.Key, Site: k.Site, Name: k.ID}, nil
 }
 
-// target is a URL that may be stored.
-type target struct {
-	site  *site.Site
-	from  *site.Upstream
-	route kind.Route
-}
-
-// targetOf finds the site of a URL, and its route. A siteName narrows it.
-func (g *generation) targetOf(siteName, text string) (target, error) {
+// placeOf finds the response of a URL. A siteName narrows it.
+func (g *generation) placeOf(siteName, text string) (site.Place, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return target{}, fmt.Errorf("%w: %w", admin.ErrUnknownName, err)
+		return site.Place{}, fmt.Errorf("%w: %w", admin.ErrUnknownName, err)
 	}
 	for _, s := range g.Sites {
 		path, ok := below(s, u)
 		if !ok || siteName != "" && s.Name != siteName {
 			continue
 		}
-		r := s.Route(http.MethodGet, path, u.RawQuery, http.Header{})
-		if !r.Class.Cacheable() {
-			return target{}, fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, text)
+		p, ok := s.PlaceOf(path, u.RawQuery)
+		if !ok {
+			return site.Place{}, fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, text)
 		}
-		from, _ := s.Upstream(r) // a route that may be stored names one scope at most
-		return target{s, from, r}, nil
+		return p, nil
 	}
-	return target{}, fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, text)
+	return site.Place{}, fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, text)
 }
 
 // below is the path of a URL below a site, which answers for its first host where the URL
