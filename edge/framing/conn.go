@@ -164,6 +164,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		if c.stage == atEnd && len(p) > 1 {
 			c.breakOff(errDesynchronised)
 		}
+		if c.before.err != nil && c.stage == atHead && c.broken == nil { // as a background read has found
+			c.refuse(c.before.err)
+		}
 		if c.broken != nil {
 			return 0, c.broken
 		}
@@ -244,7 +247,7 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 	defer heads.Put(h)
 	b := p[:n]
 	for len(b) > 0 {
-		if b[0] == '\r' || c.before != (emptyLines{}) {
+		if b[0] <= '\r' || c.before != (emptyLines{}) {
 			if b, err = c.before.cut(b); len(b) == 0 || err != nil {
 				break
 			}
@@ -326,9 +329,6 @@ func (c *Conn) step(b []byte) (size int, err error) {
 // partOfHead follows a head that comes in parts. They are handed up, so that net/http's
 // deadlines hold, but for the last one of a head that is refused.
 func (c *Conn) partOfHead(b []byte) (size int, err error) {
-	if c.before.err != nil {
-		return 0, c.before.err
-	}
 	from := len(c.part)
 	c.part = append(c.part, b...)
 	for {

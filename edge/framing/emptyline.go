@@ -11,7 +11,7 @@ const maxEmptyLines = 8
 type emptyLines struct {
 	n   int
 	cr  bool  // half of one more has come
-	err error // of the next head
+	err error // of the next head, by its first byte
 }
 
 // cut cuts them off the beginning of b.
@@ -39,6 +39,8 @@ func (l *emptyLines) end(c byte) bool {
 	case c == '\r':
 		l.cr = true
 		return true
+	case c == '\n':
+		l.err = errBareLF
 	}
 	return false
 }

@@ -92,7 +92,7 @@ func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter t
 		return 0, true
 	}
 	client = client.Unmap()
-	if within(l.exempt, client) {
+	if Within(l.exempt, client) {
 		return 0, true
 	}
 	need := cost
@@ -123,7 +123,7 @@ func (l *Limiter) Charge(client netip.Addr, now time.Time, cost int) {
 		return
 	}
 	client = client.Unmap()
-	if within(l.exempt, client) {
+	if Within(l.exempt, client) {
 		return
 	}
 	b := l.bucket(client, now)
@@ -201,8 +201,8 @@ func ClientOf(addr netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// within reports whether one of prefixes contains a, which is not mapped.
-func within(prefixes []netip.Prefix, a netip.Addr) bool {
+// Within reports whether one of prefixes contains a, which is not mapped.
+func Within(prefixes []netip.Prefix, a netip.Addr) bool {
 	a = a.WithZone("") // a prefix contains no address with a zone
 	for _, p := range prefixes {
 		if p.Addr().Is4In6() && p.Bits() >= 96 {
