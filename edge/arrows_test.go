@@ -28,6 +28,7 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
+	"bench/load": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
