@@ -1,6 +1,6 @@
 // Command files writes the coverage counters of single requests, each into a folder of its own.
 // files.sh builds it with counters, runs it, and counts the files of this module that each request
-// entered; docs/decisions/0020 says what the counts are for.
+// entered. docs/decisions/0020 says why they are counted.
 //
 // An edge and a sample master run in this process, so the master's files are among the counters.
 // The requests are npm's. Each kind of request has been sent for another package beforehand, so
