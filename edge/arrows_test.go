@@ -53,6 +53,7 @@ var arrows = map[string][]arrow{
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
 		{"edge/config", "check and serve read a configuration"},
+		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/report", "edge status prints a status"},
@@ -116,6 +117,7 @@ var arrows = map[string][]arrow{
 		{"cache/store", "a route has a store.Key"},
 		{"edge/config", "it is built from a config.Site"},
 		{"edge/redact", "it bounds how many of its bodies are rewritten at a time"},
+		{"edge/report", "it explains a response with durations as edge status writes them"},
 		{"origin", "it has masters"},
 		{"origin/kind", "a request is a kind.Route"},
 	},

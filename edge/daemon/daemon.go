@@ -192,7 +192,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		}
 		l.Handler = admin.New(admin.Config{
 			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
-			Purger: purger{d}, Drainer: drainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
+			Purger: purger{d}, Drainer: drainer{d}, Explainer: explainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
 			Metrics: d.metrics.Handler(), Logger: d.log,
 		})
 	}
