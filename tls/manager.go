@@ -27,7 +27,7 @@ type Config struct {
 	// is shown the first one's.
 	Domains []string
 	// OnDemand are further names. The certificate of one is obtained when a client asks for
-	// it for the first time. No other name is obtained, whatever clients ask for.
+	// it for the first time. No other name is ever obtained.
 	OnDemand []string
 	// Challenges are those that the CA may choose from. None means TLSALPN.
 	Challenges []Challenge
