@@ -22,6 +22,12 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/files": {
+		{"edge/config", "the edge that it measures has a configuration"},
+		{"edge/daemon", "it runs that edge"},
+		{"origin/kinds", "its site is of a kind"},
+		{"origin/sample", "its master is a sample"},
+	},
 	"bench/load": nil,
 	"edge": {
 		{"edge/command", "main calls it"},

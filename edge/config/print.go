@@ -195,10 +195,26 @@ func (t TLS) String() string {
 		return "off"
 	case t.Cert != "":
 		return fmt.Sprintf("%s, certificate %s", t.Listen, t.Cert)
-	case t.CA != "":
-		return fmt.Sprintf("%s, certificates for %s from %s", t.Listen, strings.Join(t.Domains, ", "), t.CA)
 	}
-	return fmt.Sprintf("%s, certificates for %s", t.Listen, strings.Join(t.Domains, ", "))
+	text := t.Listen
+	for _, names := range []struct {
+		are  []string
+		when string
+	}{{t.Domains, ""}, {t.OnDemand, ", when a client asks for it"}} {
+		if len(names.are) > 0 {
+			text += ", certificates for " + strings.Join(names.are, ", ") + names.when
+		}
+	}
+	if t.Profile != "" {
+		text += ", profile " + t.Profile
+	}
+	if t.CA != "" {
+		text += ", from " + t.CA
+	}
+	if t.Challenge != ChallengeAuto {
+		text += ", by " + string(t.Challenge)
+	}
+	return text
 }
 
 // String describes the probes of a site's masters.
