@@ -36,7 +36,7 @@ func inquiries(s *config.Site, key string, masters []config.Master, credentials 
 	return all
 }
 
-// ask asks the master. The status says how it does, and the first bytes what it is.
+// ask asks the master. The status tells of its health, and the first bytes of its kind.
 func (q inquiry) ask(ctx context.Context) Finding {
 	name := string(q.master.Role) + " " + q.master.URL.String()
 	ctx, cancel := context.WithTimeout(ctx, masterLimit)
