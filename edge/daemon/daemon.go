@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"pkgedge/edge/config"
 	"pkgedge/edge/fastlane"
 	"pkgedge/edge/framing"
+	"pkgedge/edge/limit"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/server"
 	"pkgedge/origin"
@@ -160,23 +162,32 @@ func (d *Daemon) openLane(memory int64) {
 	d.lane = fastlane.New(d.identity, int(memory/fastlane.AnswerSize))
 }
 
-// servePlain gives the plain listener its handlers.
-func (d *Daemon) servePlain(l *server.Listener) {
+// servePublic gives a listener of clients its handlers.
+func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
 	if d.lane != nil {
 		l.Lane = d.lane
 	}
+	if d.cfg.Limits.ProxyProtocol {
+		l.Proxied = &server.Proxied{Trusts: d.trusts, Refused: d.server.Refused}
+	}
+}
+
+// trusts reports whether a peer is a trusted proxy of the running configuration.
+func (d *Daemon) trusts(peer netip.Addr) bool {
+	return limit.Within(d.serving().cfg.Limits.TrustedProxies, peer)
 }
 
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
 	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), http.StatusBadRequest, 0, 0) }
+	var plain *server.Listener
 	if d.cfg.Listen != "" {
-		l, err := d.open(ctx, "listen", d.cfg.Listen)
-		if err != nil {
+		var err error
+		if plain, err = d.open(ctx, "listen", d.cfg.Listen); err != nil {
 			return err
 		}
-		d.servePlain(l)
+		d.servePublic(plain)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.open(ctx, "admin.listen", d.cfg.Admin.Listen)
@@ -185,36 +196,30 @@ func (d *Daemon) listen(ctx context.Context) error {
 		}
 		l.Handler = admin.New(admin.Config{
 			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
-			Purger: purger{d}, Drainer: drainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
+			Purger: purger{d}, Drainer: drainer{d}, Explainer: explainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
 			Metrics: d.metrics.Handler(), Logger: d.log,
 		})
 	}
 	if d.cfg.TLS.Listen == "" {
 		return nil
 	}
-	_, err := d.listenTLS(ctx)
+	_, err := d.listenTLS(ctx, plain)
 	return err
 }
 
-// listenTLS opens the encrypted listener.
-func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
+// listenTLS opens the encrypted listener. The authority may come to plain, which may be nil.
+func (d *Daemon) listenTLS(ctx context.Context, plain *server.Listener) (*server.Listener, error) {
 	l, err := d.open(ctx, "tls.listen", d.cfg.TLS.Listen)
 	if err != nil {
 		return nil, err
 	}
-	d.certs, err = tls.New(tls.Config{
-		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
-		Names:       d.cfg.CertificateNames(),
-		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
-		Dir:    d.cfg.CertificatesDir(),
-		Listen: l.Addr().String(), Logger: d.log,
-	})
-	if err != nil {
+	if d.certs, err = d.newCertificates(l, plain); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	l.Handler, l.TLS = &d.handler, d.certs.TLSConfig()
-	if d.lane != nil {
-		l.Lane = d.lane
+	d.servePublic(l)
+	l.TLS = d.certs.TLSConfig()
+	if plain != nil {
+		plain.Handler = d.certs.Challenges(plain.Handler)
 	}
 	if err := d.certs.Start(ctx); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
