@@ -231,7 +231,7 @@ func TestNoRepeatOfAnUncheckedFile(t *testing.T) {
 	c := opened(t, nil)
 	get(c, q)
 	settle(c)
-	c.disk.Index.SetVerified(q.Key.Sum(), 1) // as behind a start
+	c.disk.Index.SetVerified(q.Key.Sum(), 1)   // as behind a start
 	for _, want := range []bool{false, true} { // the first one reads it
 		a, err := c.Get(context.Background(), q)
 		if err != nil || a.Outcome != Hit {

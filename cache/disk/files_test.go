@@ -37,8 +37,10 @@ func TestAFileStaysOpenUntilItChanges(t *testing.T) {
 		want    []byte
 		unseen  bool // until the next look-up
 	}{
-		"nothing":   {func(*testing.T, *Store, store.Key) {}, 1, b, false},
-		"committed": {func(t *testing.T, d *Store, k store.Key) { storetest.Write(t, d, k, storetest.Meta(k, 2, other), other) }, 2, other, false},
+		"nothing": {func(*testing.T, *Store, store.Key) {}, 1, b, false},
+		"committed": {func(t *testing.T, d *Store, k store.Key) {
+			storetest.Write(t, d, k, storetest.Meta(k, 2, other), other)
+		}, 2, other, false},
 		"freshened": {func(t *testing.T, d *Store, k store.Key) { must(t, d.Freshen(k, 1, storetest.Meta(k, 2, b))) }, 2, b, false},
 		"removed":   {func(_ *testing.T, d *Store, k store.Key) { d.Remove(k, 1) }, 0, nil, false},
 		"evicted": {func(t *testing.T, d *Store, _ store.Key) {
