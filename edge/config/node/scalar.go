@@ -22,6 +22,10 @@ func (v Value) Secret() (string, bool) {
 
 // expanded reads a scalar, with variables of env.
 func (v Value) expanded(env func(string) (string, bool)) (string, bool) {
+	if v.shape != nil {
+		v.shape.Scalar = true
+		return "", false
+	}
 	if !v.is(yaml.ScalarNode, "a single value") {
 		return "", false
 	}
@@ -37,6 +41,9 @@ func (v Value) expanded(env func(string) (string, bool)) (string, bool) {
 
 // OneOf reads one of the words.
 func (v Value) OneOf(words ...string) (string, bool) {
+	if v.shape != nil {
+		v.shape.Words = words
+	}
 	text, ok := v.Text()
 	if !ok || slices.Contains(words, text) {
 		return text, ok
@@ -51,6 +58,9 @@ func (v Value) OneOf(words ...string) (string, bool) {
 
 // Flag reads true or false.
 func (v Value) Flag() (set, ok bool) {
+	if v.shape != nil {
+		v.shape.Flag = true
+	}
 	word, ok := v.OneOf("true", "false")
 	return word == "true", ok
 }
@@ -58,6 +68,9 @@ func (v Value) Flag() (set, ok bool) {
 // Into returns a function that reads a scalar with parse and puts it in dst.
 func Into[T any](dst *T, parse func(string) (T, error)) func(Value) {
 	return func(v Value) {
+		if v.shape != nil {
+			v.shape.Accepts = func(text string) bool { _, err := parse(text); return err == nil }
+		}
 		text, ok := v.Text()
 		if !ok {
 			return
