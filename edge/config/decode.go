@@ -51,15 +51,9 @@ func (d *decoder) object(root node.Value, cfg *Config) {
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
 		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
 		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
-		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
+		"fast_lane":  node.Flag(&cfg.FastLane),
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
-}
-
-func (d *decoder) fastLane(v node.Value, cfg *Config) {
-	if set, ok := v.Flag(); ok {
-		cfg.FastLane = set
-	}
 }
 
 // parseListen reads host:port, or nothing for no listener.
@@ -114,17 +108,7 @@ func (d *decoder) admin(v node.Value, a *Admin) {
 	before := d.Count()
 	v.Object(node.Fields{
 		"listen": node.Into(&a.Listen, parseListen),
-		"token": func(v node.Value) {
-			text, ok := v.Secret()
-			if !ok {
-				return
-			}
-			if token, err := parseToken(text); err != nil {
-				v.Bad("%v", err)
-			} else {
-				a.Token = token
-			}
-		},
+		"token":  node.Secret(&a.Token, parseToken),
 	})
 	if d.Count() == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
 		d.Bad(v.Path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
@@ -189,11 +173,7 @@ func (d *decoder) log(v node.Value, l *Log) {
 				_ = l.Level.UnmarshalText([]byte(word)) // slog knows these four words
 			}
 		},
-		"access": func(v node.Value) {
-			if word, ok := v.OneOf(string(AccessJSON), string(AccessCommon), string(AccessOff)); ok {
-				l.Access = Access(word)
-			}
-		},
+		"access": node.Word(&l.Access, AccessJSON, AccessCommon, AccessOff),
 	})
 }
 
