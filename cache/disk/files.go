@@ -72,7 +72,7 @@ func (f *File) Stored() *store.Meta { return f.head.Meta }
 // InFile returns the open file, and where in it the body has that offset.
 func (f *File) InFile(off int64) (*os.File, int64) { return f.raw.File, f.raw.Base + off }
 
-// memory is about the size of a File in memory, in bytes, with what the kernel keeps of it.
+// memory is about the size of a File in memory, in bytes, with the part of the kernel.
 func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
 
 // files is the table of open files, of the latest look-ups that were answered from disk. A

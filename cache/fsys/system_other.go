@@ -16,5 +16,5 @@ func ChangeTime(info fs.FileInfo) int64 { return info.ModTime().UnixNano() }
 // Linked is true: whether a file has a name is not known.
 func Linked(fs.FileInfo) bool { return true }
 
-// MaxOpen is what every system allows.
+// MaxOpen is a number that every system allows.
 func MaxOpen() int64 { return 256 }

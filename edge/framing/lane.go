@@ -56,7 +56,7 @@ func (c *Conn) send(head []byte, body Body) (int64, error) {
 	return c.sendPieces(buf[:], head, body)
 }
 
-// recordSize is the size of the largest record of TLS, without what encryption adds.
+// recordSize is the size of the largest record of TLS before encryption.
 const recordSize = 16 << 10
 
 // pieces are for bodies that are read to be written.
