@@ -41,6 +41,9 @@ func (c *Conn) Send(now time.Time, head, body []byte) (int64, error) {
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
 	c.answered = now
+	if second := now.Unix(); c.activity.since.Load() != second {
+		c.activity.since.Store(second)
+	}
 	if c.socket != nil {
 		n, err := c.socket.Send(head, body)
 		return int64(n), err
@@ -71,6 +74,8 @@ func (c *Conn) extendIdle() {
 // Close closes the connection. While the lane answers, only a second call does at once:
 // http.Server.Shutdown takes such a connection for an idle one, and would cut the answer.
 func (c *Conn) Close() error {
+	c.isClosed.Store(true)
+	c.leaveHead()
 	switch {
 	case c.use.CompareAndSwap(free, closed):
 		return c.Conn.Close()
