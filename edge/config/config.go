@@ -152,6 +152,40 @@ type Limits struct {
 	// ProxyProtocol has each connection begin with the header of a trusted proxy, and no
 	// X-Forwarded-For count.
 	ProxyProtocol bool
+	Concurrent    Concurrent
+}
+
+// Concurrent are bounds of things under way. All are above zero.
+type Concurrent struct {
+	Connections       int // to the public listeners
+	ClientConnections int
+	Requests          int // that the fast lane does not answer
+	ClientRequests    int
+	ClientHeads       int // of requests, that come in parts
+	ClientBodies      int // requests that have a body
+	ClientMisses      int // fetches of which nothing is stored
+}
+
+// applyDefaults gives each bound that is zero the one that belongs to a memory. An idle
+// connection takes 20 to 35 KB, a request of a client that does not read its answer some 50 KB.
+func (c *Concurrent) applyDefaults(memory int64) {
+	part := func(size int64, least, most int) int { return int(min(max(memory/size, int64(least)), int64(most))) }
+	for _, b := range []struct {
+		to *int
+		is int
+	}{
+		{&c.Connections, part(64<<10, 1024, 65536)},
+		{&c.ClientConnections, part(256<<10, 512, 16384)},
+		{&c.Requests, part(64<<10, 2048, 65536)},
+		{&c.ClientRequests, part(128<<10, 1536, 16384)},
+		{&c.ClientHeads, 64},
+		{&c.ClientBodies, 64},
+		{&c.ClientMisses, 1024},
+	} {
+		if *b.to == 0 {
+			*b.to = b.is
+		}
+	}
 }
 
 // TLS is the encrypted listener: certificates for Domains by ACME, or one
@@ -209,7 +243,7 @@ func Default(kinds []kind.Descriptor) *Config {
 	site := NewSite(kinds)
 	site.Name = site.Kind.Name
 	site.applyDefaults()
-	return &Config{
+	cfg := &Config{
 		Listen:    listen,
 		PublicURL: followListen(listen),
 		Admin:     Admin{Listen: "127.0.0.1:8081"},
@@ -225,6 +259,8 @@ func Default(kinds []kind.Descriptor) *Config {
 		FastLane: true,
 		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}
+	cfg.Limits.Concurrent.applyDefaults(cfg.Cache.Memory)
+	return cfg
 }
 
 // NewSite returns a site of which no key is set. It has no name, and its lifetimes

@@ -36,6 +36,7 @@ func (d *decoder) config(text []byte) *Config {
 		return nil
 	}
 	cfg.PublicURL = nil
+	cfg.Limits.Concurrent = Concurrent{}
 	d.environment(cfg)
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
@@ -48,6 +49,7 @@ func (d *decoder) config(text []byte) *Config {
 		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
+	cfg.Limits.Concurrent.applyDefaults(cfg.Cache.Memory)
 	d.misused()
 	d.listeners(cfg)
 	return cfg
@@ -166,6 +168,15 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 		"proxy_protocol": func(v node.Value) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
+		},
+		"concurrent": func(v node.Value) {
+			c := &l.Concurrent
+			v.Object(node.Fields{
+				"connections": node.Into(&c.Connections, parseBound), "client_connections": node.Into(&c.ClientConnections, parseBound),
+				"requests": node.Into(&c.Requests, parseBound), "client_requests": node.Into(&c.ClientRequests, parseBound),
+				"client_heads": node.Into(&c.ClientHeads, parseBound), "client_bodies": node.Into(&c.ClientBodies, parseBound),
+				"client_misses": node.Into(&c.ClientMisses, parseBound),
+			})
 		},
 	})
 	if l.ProxyProtocol && len(l.TrustedProxies) == 0 {

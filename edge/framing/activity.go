@@ -26,6 +26,15 @@ func (a *Activity) Stage() (idle, head int64) {
 	}
 }
 
+// Idle, Head and Work say what the connection is at.
+func (a *Activity) Idle(since time.Time) { a.set(since.Unix()) }
+
+// Head says that a part of a head has come.
+func (a *Activity) Head(since time.Time) { a.set(-since.Unix()) }
+
+// Work says that a request is being read or answered.
+func (a *Activity) Work() { a.set(0) }
+
 // set writes only changes.
 func (a *Activity) set(since int64) {
 	if a.since.Load() != since {
@@ -37,9 +46,9 @@ func (a *Activity) set(since int64) {
 func (a *Activity) StateChanged(s http.ConnState) {
 	switch s {
 	case http.StateNew, http.StateIdle:
-		a.set(time.Now().Unix())
+		a.Idle(time.Now())
 	case http.StateActive:
-		a.set(0)
+		a.Work()
 	}
 }
 
@@ -63,7 +72,7 @@ type Heads interface {
 // enterHead counts a head of which a part has come.
 func (c *Conn) enterHead() error {
 	if c.activity.since.Load() >= 0 {
-		c.activity.set(-time.Now().Unix())
+		c.activity.Head(time.Now())
 	}
 	if c.guard.Heads == nil || c.inHead.Load() {
 		return nil

@@ -108,7 +108,7 @@ func (c *Conn) setState(s http.ConnState) {
 			c.breakOff(errDesynchronised)
 		}
 		c.stage = atHead
-		c.activity.set(time.Now().Unix())
+		c.activity.Idle(time.Now())
 	case http.StateHijacked:
 		c.stage = isHijacked
 	}
@@ -153,7 +153,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 			if c.stage == atHead {
 				err = c.enterHead()
 			} else {
-				c.activity.set(0)
+				c.activity.Work()
 			}
 		}
 		if err != nil {

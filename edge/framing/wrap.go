@@ -15,7 +15,7 @@ func (g *Guard) Wrap(c net.Conn) net.Conn {
 	if conn.activity == nil {
 		conn.activity = new(Activity)
 	}
-	conn.activity.set(time.Now().Unix())
+	conn.activity.Idle(time.Now())
 	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		conn.peer = peer.AddrPort().Addr().Unmap()
 	}
