@@ -87,6 +87,8 @@ type exchange struct {
 	status  int
 	sent    int64 // body bytes
 	err     error
+	waited  time.Duration // until the header was sent
+	source  source
 }
 
 // ServeHTTP is the life of a request.
@@ -128,7 +130,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // end writes down the answer. It runs also when the body was broken off by a
 // panic, which goes on to net/http.
 func (x *exchange) end() {
-	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err}
+	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err, waited: x.waited, source: x.source}
 	if x.site != nil {
 		rec.site = x.site.Name
 	}
@@ -216,7 +218,7 @@ func (x *exchange) webhook() bool {
 		return false
 	}
 	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
-	if !x.charge() {
+	if x.Limiter != nil && !x.charge() {
 		return true
 	}
 	if s.WebhookSecret == "" {
@@ -251,7 +253,7 @@ func (x *exchange) find() (ok bool) {
 
 // admit charges the client for the request, and names the masters it is for.
 func (x *exchange) admit() (ok bool) {
-	if !x.charge() {
+	if x.Limiter != nil && !x.charge() {
 		return false
 	}
 	if x.upstream, ok = x.site.Upstream(x.route); !ok {
@@ -282,10 +284,12 @@ func (x *exchange) cached() {
 		return
 	}
 	defer a.Close()
-	cost, later := x.cost(&a)
-	x.settle(cost)
-	if later {
-		defer func() { x.settle(bytesCost(x.sent)) }()
+	if x.Limiter != nil {
+		cost, later := x.cost(&a)
+		x.settle(cost)
+		if later {
+			defer func() { x.settle(bytesCost(x.sent)) }()
+		}
 	}
 	if x.route.Subdocument.Name != "" && !x.subdocument(q, &a) {
 		return
@@ -293,7 +297,7 @@ func (x *exchange) cached() {
 	if x.route.Class == kind.File && x.site.MinimumAge > 0 && !x.oldEnough(q, &a) {
 		return
 	}
-	x.outcome = a.Outcome
+	x.outcome, x.source = a.Outcome, source{a.Master, a.ForwardStatus}
 	x.fields(&a)
 	if x.Lane != nil && a.Outcome == cache.Hit {
 		x.offer(q, &a)
@@ -308,7 +312,9 @@ func (x *exchange) query() *cache.Query {
 	if x.route.Subdocument.Name == "" { // else a range of the bytes as they are
 		q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
 	}
-	q.Client = limit.ClientOf(x.client)
+	if q.Client = x.client; q.Client.Is6() {
+		q.Client = limit.ClientOf(q.Client)
+	}
 	x.private = q.Request.Owner != ""
 	if x.site.Kind.Transparent {
 		q.Request.Method = x.r.Method
