@@ -155,7 +155,7 @@ type Limits struct {
 	Concurrent    Concurrent
 }
 
-// Concurrent are bounds of things under way. All are above zero.
+// Concurrent are bounds of things under way. 0 is a default.
 type Concurrent struct {
 	Connections       int // to the public listeners
 	ClientConnections int
@@ -166,26 +166,28 @@ type Concurrent struct {
 	ClientMisses      int // fetches of which nothing is stored
 }
 
-// applyDefaults gives each bound that is zero the one that belongs to a memory. An idle
-// connection takes 20 to 35 KB, a request of a client that does not read its answer some 50 KB.
-func (c *Concurrent) applyDefaults(memory int64) {
+// Concurrent returns the bounds, with defaults by the memory of the cache. An idle connection
+// takes 20 to 35 KB, a request of a client that does not read its answer some 50 KB.
+func (c *Config) Concurrent() Concurrent {
+	b, memory := c.Limits.Concurrent, c.Cache.Memory
 	part := func(size int64, least, most int) int { return int(min(max(memory/size, int64(least)), int64(most))) }
-	for _, b := range []struct {
+	for _, d := range []struct {
 		to *int
 		is int
 	}{
-		{&c.Connections, part(64<<10, 1024, 65536)},
-		{&c.ClientConnections, part(256<<10, 512, 16384)},
-		{&c.Requests, part(64<<10, 2048, 65536)},
-		{&c.ClientRequests, part(128<<10, 1536, 16384)},
-		{&c.ClientHeads, 64},
-		{&c.ClientBodies, 64},
-		{&c.ClientMisses, 1024},
+		{&b.Connections, part(64<<10, 1024, 65536)},
+		{&b.ClientConnections, part(256<<10, 512, 16384)},
+		{&b.Requests, part(64<<10, 2048, 65536)},
+		{&b.ClientRequests, part(128<<10, 1536, 16384)},
+		{&b.ClientHeads, 64},
+		{&b.ClientBodies, 64},
+		{&b.ClientMisses, 1024},
 	} {
-		if *b.to == 0 {
-			*b.to = b.is
+		if *d.to == 0 {
+			*d.to = d.is
 		}
 	}
+	return b
 }
 
 // Access is the form of the access log.
@@ -211,7 +213,7 @@ func Default(kinds []kind.Descriptor) *Config {
 	site := NewSite(kinds)
 	site.Name = site.Kind.Name
 	site.applyDefaults()
-	cfg := &Config{
+	return &Config{
 		Listen:    listen,
 		PublicURL: followListen(listen),
 		Admin:     Admin{Listen: "127.0.0.1:8081"},
@@ -227,8 +229,6 @@ func Default(kinds []kind.Descriptor) *Config {
 		FastLane: true,
 		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}
-	cfg.Limits.Concurrent.applyDefaults(cfg.Cache.Memory)
-	return cfg
 }
 
 // NewSite returns a site of which no key is set. It has no name, and its lifetimes

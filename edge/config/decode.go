@@ -34,7 +34,6 @@ func (d *decoder) config(text []byte) *Config {
 		return nil
 	}
 	cfg.PublicURL = nil
-	cfg.Limits.Concurrent = Concurrent{}
 	d.environment(cfg)
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
@@ -47,7 +46,6 @@ func (d *decoder) config(text []byte) *Config {
 		"fast_lane":  node.Flag(&cfg.FastLane),
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
-	cfg.Limits.Concurrent.applyDefaults(cfg.Cache.Memory)
 	d.misused()
 	d.listeners(cfg)
 	return cfg

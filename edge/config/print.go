@@ -49,7 +49,7 @@ func (c *Config) Print(out io.Writer) error {
 	if c.Limits.ProxyProtocol {
 		proxies += ", by the PROXY protocol alone"
 	}
-	row("at a time", "%s", c.Limits.Concurrent)
+	row("at a time", "%s", c.Concurrent())
 	row("proxies", "%s", proxies)
 	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)

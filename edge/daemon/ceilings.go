@@ -11,7 +11,7 @@ import (
 
 // setCeilings puts the bounds of a configuration in force. Those that are over them stay.
 func (d *Daemon) setCeilings(cfg *config.Config) {
-	c := cfg.Limits.Concurrent
+	c := cfg.Concurrent()
 	connections, requests := c.Connections, c.Requests
 	if files := openFiles(); files > 0 {
 		// A connection takes one, and a request one for a file and one for a master's connection.
