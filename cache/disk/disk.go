@@ -33,6 +33,7 @@ type Store struct {
 	Notify      func(op string, err error) // called with each failure, which is a miss for the request
 	Index       *sieve.Set
 	checks      checks
+	files       *files
 	Breaker     breaker
 	quarantine  quarantine
 	watermark   watermark
@@ -85,25 +86,41 @@ func (d *Store) Get(k store.Key) *store.Entry {
 	return d.Checked(sum, d.Find(k, sum))
 }
 
-// Find opens the stored response and checks its head. Its bytes may be unverified.
+// Find returns the stored response, in a file that is open already or that it opens. Its
+// bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
-	if err != nil {
-		return nil
+	f, ticket := d.files.get(sum)
+	if f != nil && !d.unchanged(f) {
+		f.Close()
+		f, ticket = nil, d.files.drop(sum)
 	}
-	if h.Meta.Site != k.Site || h.Meta.Key != k.ID {
-		d.SetAside(sum, info) // the file was swapped with another
+	if f == nil {
+		opened, h, info, err := d.openHeadOrSetAside(sum, readOnly)
+		if err != nil {
+			return nil
+		}
+		f = d.newFile(opened, h, info)
+	}
+	if f.Stored().Site != k.Site || f.Stored().Key != k.ID {
+		d.SetAside(sum, f.Info) // the file was swapped with another
 		f.Close()
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Entry{raw: d.Sys.At(f, record.BodyOffset(h.SlotLog)), head: h, Info: info, Changed: fsys.ChangeTime(info)}
-	s.Entry = store.Entry{Meta: h.Meta, Body: s}
+	s := &Entry{File: f, ticket: ticket}
+	s.Entry = store.Entry{Meta: f.Stored(), Body: s}
 	known := false
-	if s.verified, known = d.Index.Hit(sum, visitsOf(k), s.Changed); !known {
+	if s.verified, known = d.Index.Hit(sum, visitsOf(k), f.Changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
 	return s
+}
+
+// unchanged reports whether an open file has still its name and its bytes, as far as other
+// programs are concerned.
+func (d *Store) unchanged(f *File) bool {
+	info, err := d.Sys.Stat(f.raw.File)
+	return err == nil && fsys.ChangeTime(info) == f.Changed && fsys.Linked(info)
 }
 
 // discover records a file that a look-up opened before the scan reached it, unless the
@@ -123,10 +140,13 @@ func (d *Store) discover(sum store.Sum, visits uint8) {
 }
 
 // Checked returns s, or nil when its bytes are corrupt. The bytes of a large body are
-// checked while they are read.
+// checked while they are read. The file stays open for the next look-ups.
 func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	if s == nil {
 		return nil
+	}
+	if !s.kept.Load() {
+		d.files.keep(sum, s.File, s.ticket)
 	}
 	if s.verified {
 		return &s.Entry
@@ -144,6 +164,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 		return &s.Entry
 	}
 	d.failedCheck(sum, s.Info, err)
+	d.files.drop(sum) // the next look-up begins anew
 	s.Release()
 	return nil
 }
@@ -219,6 +240,7 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 		return // the file still takes space
 	}
 	d.Index.Remove(sum)
+	d.files.drop(sum)
 }
 
 // Remove removes the response with that Version.
@@ -241,6 +263,7 @@ func (d *Store) Remove(k store.Key, id uint64) {
 		return // the file still takes space
 	}
 	d.Index.Remove(sum)
+	d.files.drop(sum)
 }
 
 // rateLimited passes one notification per op and second on: a failing disk fails for every
@@ -264,8 +287,12 @@ func rateLimited(notify func(string, error)) func(string, error) {
 }
 
 // Has reports whether a file is stored. It asks the file system, because Index may not know
-// the file yet. An error other than fs.ErrNotExist counts as stored.
+// the file yet. An error other than fs.ErrNotExist counts as stored, and so does a file that
+// has lost its name and may still answer for a moment.
 func (d *Store) Has(sum store.Sum) bool {
+	if d.files.has(sum) {
+		return true
+	}
 	f, err := d.Sys.Open(d.Path(sum), readOnly)
 	if err == nil {
 		f.Close()

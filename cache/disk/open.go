@@ -26,6 +26,7 @@ func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (
 	d := &Store{
 		Dir: dir, limit: limit, MaxFiles: math.MaxInt64, Sys: sys, Notify: rateLimited(notify), Index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
+		files:      newFiles(),
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
 		watermark:  watermark{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
 		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
@@ -163,6 +164,7 @@ func (d *Store) Close() error {
 	if d.closed.Swap(true) {
 		return nil // another process may have the directory by now
 	}
+	d.files.close()
 	d.remaking.Lock()
 	defer d.remaking.Unlock()
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)

@@ -57,6 +57,9 @@ func ActivityOf(c net.Conn) *Activity {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
+	if below, ok := c.(*records); ok {
+		c = below.Conn
+	}
 	if active, ok := c.(interface{ Activity() *Activity }); ok {
 		return active.Activity()
 	}

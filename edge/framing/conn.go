@@ -21,6 +21,8 @@ type Guard struct {
 	// Refused is told of each request that is refused with an answer, of which no handler
 	// hears, with an Error; and of a connection on which net/http and the guard differ.
 	Refused func(client net.Addr, reason error)
+
+	gathering atomic.Int32 // answers whose records are gathered
 }
 
 // Lane answers requests in the place of net/http.
@@ -33,10 +35,11 @@ type Lane interface {
 // Conn is a connection for net/http whose requests are judged. See the package comment.
 type Conn struct {
 	net.Conn
-	guard  *Guard
-	socket *socket // of a plain connection, nil where there is none
-	peer   netip.Addr
-	secure bool
+	guard   *Guard
+	socket  *socket // of a plain connection, nil where there is none
+	peer    netip.Addr
+	secure  bool
+	records *records // below TLS, nil where there is none
 
 	activity         *Activity
 	inHead, isClosed atomic.Bool
@@ -57,6 +60,7 @@ type Conn struct {
 	// The deadlines that answers of the lane have set.
 	answered             time.Time // of the last one since a byte was handed up
 	readUntil, sendUntil time.Time
+	paced                int64 // bytes of the answer under way when sendUntil was set
 
 	use atomic.Int32 // free, and so on
 }

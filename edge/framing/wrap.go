@@ -20,7 +20,7 @@ func (g *Guard) Wrap(c net.Conn) net.Conn {
 		conn.peer = peer.AddrPort().Addr().Unmap()
 	}
 	if secure, ok := c.(*tls.Conn); ok {
-		conn.secure = true
+		conn.secure, conn.records = true, recordsOf(secure)
 		return &secureConn{conn, secure}
 	}
 	return &plainConn{conn}
@@ -38,6 +38,11 @@ type (
 
 // ReadFrom sends a file by sendfile.
 func (c *plainConn) ReadFrom(r io.Reader) (int64, error) {
+	if part, from := filePart(r); from != nil && c.socket != nil {
+		n, err := c.socket.Send(nil, part, nil)
+		from.Seek(n, io.SeekCurrent) // a reader in memory
+		return n, err
+	}
 	if to, ok := c.Conn.Conn.(io.ReaderFrom); ok {
 		return to.ReadFrom(r)
 	}
