@@ -82,16 +82,7 @@ func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bo
 }
 
 // ReadAt, Section, Bytes and Close make a resident a Body.
-func (r *Resident) ReadAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(r.Data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, r.Data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
+func (r *Resident) ReadAt(p []byte, off int64) (int, error) { return readAt(r.Data, p, off) }
 
 func (r *Resident) Section(off, n int64) (io.Reader, error) {
 	return bytes.NewReader(r.Data[off : off+n]), nil
@@ -100,6 +91,17 @@ func (r *Resident) Section(off, n int64) (io.Reader, error) {
 func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
 
 func (r *Resident) Close() error { return nil }
+
+// readAt reads data as an io.ReaderAt does.
+func readAt(data, p []byte, off int64) (n int, err error) {
+	if off < int64(len(data)) {
+		n = copy(p, data[off:])
+	}
+	if n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
 
 // Current reports whether a look-up would find r. It is false also where only a look-up
 // can tell, see front.
