@@ -32,9 +32,9 @@ func (d *Store) Each(ctx context.Context, visit func(store.Sum, *store.Meta)) (a
 func (d *Store) walk(op string, visit func(store.Sum) bool) (all bool) {
 	all = true
 	for i := range directories {
-		entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", directory(i)))
+		entries, err := d.sys.List(filepath.Join(d.dir, "objects", directory(i)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			d.Notify(op, err)
+			d.notify(op, err)
 			all = false
 		}
 		for _, e := range entries {

@@ -18,8 +18,8 @@ type Entry struct {
 	raw      fsys.At // unchecked
 	head     record.Head
 	Info     fs.FileInfo
-	Changed  int64   // the file's change time
-	verified bool    // the bytes were checked since Changed
+	changed  int64   // the file's change time
+	verified bool    // the bytes were checked since changed
 	chunks   *chunks // checks the bytes while they are read; nil before Checked, and when verified or small
 	released atomic.Bool
 }

@@ -44,19 +44,19 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	}
 	defer f.Close()
 	k := store.Key{Site: h.Meta.Site, ID: h.Meta.Key}
-	file := d.Sys.At(f, 0)
+	file := d.sys.At(f, 0)
 	if _, err = record.ReadSums(file, &h); err == nil {
-		err = record.Verify(&paced{d.Sys.At(f, record.BodyOffset(h.SlotLog)), p}, h.Meta)
+		err = record.Verify(&paced{d.sys.At(f, record.BodyOffset(h.SlotLog)), p}, h.Meta)
 	}
 	switch {
 	case errors.Is(err, errStopped):
 		return
 	case k.Sum() != sum, record.IsDamage(err):
-		d.SetAside(sum, info)
+		d.setAside(sum, info)
 	case err != nil:
-		d.Notify("scrub", err)
+		d.notify("scrub", err)
 	default:
-		d.Index.SetVerified(sum, fsys.ChangeTime(info))
+		d.index.SetVerified(sum, fsys.ChangeTime(info))
 	}
 	d.scrubbed.Add(1)
 }

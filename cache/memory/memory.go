@@ -37,7 +37,7 @@ type Store struct {
 
 	share         int64        // bytes for values, borrowed bytes and index overhead
 	borrowed      atomic.Int64 // bytes
-	IndexOverhead func() int64 // bytes of the disk tier's index
+	indexOverhead func() int64 // bytes of the disk tier's index
 }
 
 // currents maps sums to the Version of the stored response, for the values set in ristretto.
@@ -125,11 +125,16 @@ const (
 // objects are packument variants and small tarballs.
 const meanObject = 16 << 10
 
-func New(s budget.Shares) (*Store, error) {
+// New makes a tier with its shares of the memory budget. indexOverhead is the size of the disk
+// tier's index, which comes out of them; nil is for an edge without that tier.
+func New(s budget.Shares, indexOverhead func() int64) (*Store, error) {
+	if indexOverhead == nil {
+		indexOverhead = func() int64 { return 0 }
+	}
 	m := &Store{
 		largest:       max(s.Tier/64, 64<<10), // about a hundredth of the budget
 		Buffers:       budget.NewBuffers(s.InFlight),
-		IndexOverhead: func() int64 { return 0 },
+		indexOverhead: indexOverhead,
 	}
 	for i := range m.shards {
 		m.shards[i].versions, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
@@ -322,7 +327,7 @@ func (m *Store) set(r *Resident) {
 // resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
 // ristretto evicts down to it with its next writes.
 func (m *Store) resize() {
-	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
+	share := max(m.share-m.borrowed.Load()-m.indexOverhead(), budget.MinTier)
 	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
 		m.values.UpdateMaxCost(share)
 	}

@@ -170,7 +170,7 @@ func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
 // A body that is large to the disk and small to memory is promoted by its first hit after a
 // start, as any other: the look-up reads it before its sums are read.
 func TestALargeBodyIsPromotedAfterAStart(t *testing.T) {
-	m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20})
+	m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
