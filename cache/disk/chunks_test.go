@@ -95,7 +95,7 @@ func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, file := from.(*os.File); file != step.file {
+		if _, file := from.(section); file != step.file {
 			t.Errorf("from %d: a file is %t, want %t", step.off, file, step.file)
 		}
 		got, err := io.ReadAll(io.LimitReader(from, int64(len(body))-step.off))

@@ -35,6 +35,7 @@ type Store struct {
 	lock       *os.File   // under remaking, once the tier is open
 	index      *sieve.Set
 	checks     checks
+	files      *files
 	breaker    breaker
 	quarantine quarantine
 	watermark  watermark
@@ -87,25 +88,41 @@ func (d *Store) Get(k store.Key) *store.Entry {
 	return d.Checked(sum, d.Find(k, sum))
 }
 
-// Find opens the stored response and checks its head. Its bytes may be unverified.
+// Find returns the stored response, in a file that is open already or that it opens. Its
+// bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
-	if err != nil {
-		return nil
+	f, ticket := d.files.get(sum)
+	if f != nil && !d.unchanged(f) {
+		f.Close()
+		f, ticket = nil, d.files.drop(sum)
 	}
-	if h.Meta.Site != k.Site || h.Meta.Key != k.ID {
-		d.setAside(sum, info) // the file was swapped with another
+	if f == nil {
+		opened, h, info, err := d.openHeadOrSetAside(sum, readOnly)
+		if err != nil {
+			return nil
+		}
+		f = d.newFile(opened, h, info)
+	}
+	if f.Stored().Site != k.Site || f.Stored().Key != k.ID {
+		d.setAside(sum, f.Info) // the file was swapped with another
 		f.Close()
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Entry{raw: d.sys.At(f, record.BodyOffset(h.SlotLog)), head: h, Info: info, changed: fsys.ChangeTime(info)}
-	s.Entry = store.Entry{Meta: h.Meta, Body: s}
+	s := &Entry{File: f, ticket: ticket}
+	s.Entry = store.Entry{Meta: f.Stored(), Body: s}
 	known := false
-	if s.verified, known = d.index.Hit(sum, visitsOf(k), s.changed); !known {
+	if s.verified, known = d.index.Hit(sum, visitsOf(k), f.Changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
 	return s
+}
+
+// unchanged reports whether an open file has still its name and its bytes, as far as other
+// programs are concerned.
+func (d *Store) unchanged(f *File) bool {
+	info, err := d.sys.Stat(f.raw.File)
+	return err == nil && fsys.ChangeTime(info) == f.Changed && fsys.Linked(info)
 }
 
 // discover records a file that a look-up opened before the scan reached it, unless the
@@ -125,10 +142,13 @@ func (d *Store) discover(sum store.Sum, visits uint8) {
 }
 
 // Checked returns s, or nil when its bytes are corrupt. The bytes of a large body are
-// checked while they are read.
+// checked while they are read. The file stays open for the next look-ups.
 func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	if s == nil {
 		return nil
+	}
+	if !s.kept.Load() {
+		d.files.keep(sum, s.File, s.ticket)
 	}
 	if s.verified {
 		return &s.Entry
@@ -140,12 +160,13 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 			s.chunks = &chunks{disk: d, sum: sum, info: s.Info, body: s.raw, size: s.Size(), sums: sums}
 			return &s.Entry
 		}
-	} else if err = d.checks.verify(checked{sum, s.changed}, s.raw, s.Meta); err == nil {
-		d.index.SetVerified(sum, s.changed)
+	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {
+		d.index.SetVerified(sum, s.Changed)
 		s.verified = true
 		return &s.Entry
 	}
 	d.failedCheck(sum, s.Info, err)
+	d.files.drop(sum) // the next look-up begins anew
 	s.Release()
 	return nil
 }
@@ -161,7 +182,7 @@ func (d *Store) ReadWhole(sum store.Sum, s *Entry, data []byte) bool {
 		d.setAside(sum, s.Info)
 		return false
 	}
-	d.index.SetVerified(sum, s.changed)
+	d.index.SetVerified(sum, s.Changed)
 	return true
 }
 
@@ -243,6 +264,7 @@ func (d *Store) setAside(sum store.Sum, file fs.FileInfo) {
 		return // the file still takes space
 	}
 	d.index.Remove(sum)
+	d.files.drop(sum)
 }
 
 // Remove removes the response with that Version.
@@ -265,6 +287,7 @@ func (d *Store) Remove(k store.Key, id uint64) {
 		return // the file still takes space
 	}
 	d.index.Remove(sum)
+	d.files.drop(sum)
 }
 
 // rateLimited passes one notification per op and second on: a failing disk fails for every
@@ -288,8 +311,12 @@ func rateLimited(notify func(string, error)) func(string, error) {
 }
 
 // Has reports whether a file is stored. It asks the file system, because index may not know
-// the file yet. An error other than fs.ErrNotExist counts as stored.
+// the file yet. An error other than fs.ErrNotExist counts as stored, and so does a file that
+// has lost its name and may still answer for a moment.
 func (d *Store) Has(sum store.Sum) bool {
+	if d.files.has(sum) {
+		return true
+	}
 	f, err := d.sys.Open(d.Path(sum), readOnly)
 	if err == nil {
 		f.Close()

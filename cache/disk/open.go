@@ -43,6 +43,7 @@ func Open(cfg Config) (*Store, error) {
 		sys: sys, dir: dir, limit: cfg.Limit, maxFiles: cmp.Or(cfg.MaxFiles, math.MaxInt64),
 		remade: cfg.Remade, notify: rateLimited(cfg.Notify), index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
+		files:      newFiles(),
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: cfg.Limit / 64, sys: sys},
 		watermark:  watermark{path: filepath.Join(dir, "used"), limit: cfg.Limit, sys: sys},
 		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
@@ -180,6 +181,7 @@ func (d *Store) Close() error {
 	if d.closed.Swap(true) {
 		return nil // another process may have the directory by now
 	}
+	d.files.close()
 	d.remaking.Lock()
 	defer d.remaking.Unlock()
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)

@@ -35,7 +35,7 @@ func TestScrubFindsRot(t *testing.T) {
 		rotten := store.Key{Site: "s", ID: "3"}
 		storetest.Flip(t, d.Path(rotten.Sum()), -1)
 		s := d.Find(rotten, rotten.Sum())
-		d.index.SetVerified(rotten.Sum(), s.changed) // as if nobody had written to it
+		d.index.SetVerified(rotten.Sum(), s.Changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
 		time.Sleep(2 * time.Minute)
