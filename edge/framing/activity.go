@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Activity tells others what a connection is at: how long it has been idle, or has sent a
+// Activity tells others how long a connection has been idle, or has been sending a
 // head. Any goroutine may ask.
 type Activity struct {
 	since atomic.Int64 // in seconds: idle since then; of a head, below zero; 0 is at work
@@ -26,7 +26,7 @@ func (a *Activity) Stage() (idle, head int64) {
 	}
 }
 
-// Idle, Head and Work say what the connection is at.
+// Idle says that the connection waits for a request.
 func (a *Activity) Idle(since time.Time) { a.set(since.Unix()) }
 
 // Head says that a part of a head has come.
