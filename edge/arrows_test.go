@@ -116,6 +116,7 @@ var arrows = map[string][]arrow{
 	"edge/redact": nil,
 	"edge/server": {
 		{"edge/framing", "each connection is guarded"},
+		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},

@@ -28,7 +28,7 @@ type File struct {
 
 // newFile returns a file that has one user.
 func (d *Store) newFile(f *os.File, h record.Head, info fs.FileInfo) *File {
-	o := &File{Info: info, Changed: fsys.ChangeTime(info), head: h, raw: d.Sys.At(f, record.BodyOffset(h.SlotLog))}
+	o := &File{Info: info, Changed: fsys.ChangeTime(info), head: h, raw: d.sys.At(f, record.BodyOffset(h.SlotLog))}
 	o.uses.Store(1)
 	return o
 }

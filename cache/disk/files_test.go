@@ -49,7 +49,7 @@ func TestAFileStaysOpenUntilItChanges(t *testing.T) {
 		}, 0, nil, false},
 		"set aside": {func(t *testing.T, d *Store, k store.Key) {
 			s := found(t, d, k)
-			d.SetAside(k.Sum(), s.Info)
+			d.setAside(k.Sum(), s.Info)
 			s.Release()
 		}, 0, nil, false},
 		"removed by another program": {func(t *testing.T, d *Store, k store.Key) { must(t, os.Remove(d.Path(k.Sum()))) }, 0, nil, true},
