@@ -63,6 +63,7 @@ var arrows = map[string][]arrow{
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
@@ -78,6 +79,7 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/framing":  nil,
+	"edge/history":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
 	"edge/report": {
@@ -92,6 +94,7 @@ var arrows = map[string][]arrow{
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
+		{"edge/history", "a failure that a client saw is a history.Failure"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
 		{"edge/site", "a request is for a site"},

@@ -54,6 +54,7 @@ type Daemon struct {
 	identity  string // this edge's name in Via and CDN-Loop
 	handler   proxy.Handler
 	metrics   *admin.Metrics
+	history   *pastHour
 	cache     *cache.Cache
 	documents *origin.Documents
 	masters   origin.Registry  // the knowledge of masters, which outlives generations
@@ -75,7 +76,7 @@ type Daemon struct {
 func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
-		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), server: server.New(o.Log),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), history: newPastHour(time.Now()), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
@@ -102,6 +103,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.unready.Store(nil)
 	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
+	defer d.keepHistory(ctx)() // it ends before the cache is closed
 	err := d.server.Run(ctx, func() {
 		d.unready.Store(&errDraining)
 		if d.lane != nil {

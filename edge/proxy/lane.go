@@ -104,7 +104,7 @@ func (r *repeated) Begin(q *fastlane.Request, now time.Time) (client netip.Addr,
 
 // End implements fastlane.Lookup.
 func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, status int, sent int64, err error) {
-	rec := record{begun: begun, client: client, site: r.site.Name, outcome: cache.Hit, status: status, sent: sent, err: err}
+	rec := record{begun: begun, client: client, site: r.site.Name, name: nameOf(&r.route), outcome: cache.Hit, status: status, sent: sent, err: err}
 	if r.Access != nil {
 		rec.line = r.line
 		rec.agent, rec.id = string(q.Agent), requestID(q.ID)
