@@ -22,11 +22,18 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/load": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
 	"edge/admin": {
+		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
+	"edge/admin/page": {
+		{"edge/conditional", "the document is compressed for those that accept it"},
+		{"edge/history", "it shows the last hour"},
+		{"edge/report", "it shows the status, in the sentences of edge status"},
 	},
 	"edge/changes": {
 		{"edge/config", "a feed has its URL and mode there"},
@@ -46,6 +53,7 @@ var arrows = map[string][]arrow{
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
 		{"edge/config", "check and serve read a configuration"},
+		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/report", "edge status prints a status"},
@@ -59,6 +67,7 @@ var arrows = map[string][]arrow{
 		{"cache/purge", "an operator's words become a purge"},
 		{"cache/store", "the count of a purge compares it with keys"},
 		{"edge/admin", "it serves the admin API"},
+		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
@@ -112,6 +121,7 @@ var arrows = map[string][]arrow{
 		{"cache/store", "a route has a store.Key"},
 		{"edge/config", "it is built from a config.Site"},
 		{"edge/redact", "it bounds how many of its bodies are rewritten at a time"},
+		{"edge/report", "it explains a response with durations as edge status writes them"},
 		{"origin", "it has masters"},
 		{"origin/kind", "a request is a kind.Route"},
 	},

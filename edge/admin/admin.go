@@ -6,9 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+
+	"pkgedge/edge/conditional"
 )
 
-// Config has the parts of the API. All but Token and Listen are required.
+// Config has the parts of the API. All but Token, Listen, Page and Events are required.
 type Config struct {
 	// Token is the bearer token of requests that change state. Without one only
 	// loopback peers may change state.
@@ -20,6 +22,8 @@ type Config struct {
 	Purger Purger
 	// Drainer takes masters out of rotation.
 	Drainer Drainer
+	// Explainer says how a request would be answered.
+	Explainer Explainer
 	// Reloader reads the configuration again.
 	Reloader Reloader
 	// Status returns the document of /status, as a value for [encoding/json].
@@ -28,16 +32,20 @@ type Config struct {
 	Ready func() error
 	// Metrics answers /metrics; see [Metrics.Handler].
 	Metrics http.Handler
+	// Page answers / for a browser, and Events the stream that it lives by. They may be nil.
+	Page, Events http.Handler
 	// Logger gets a line for each purge, and for each master drained.
 	Logger *slog.Logger
 }
 
 const index = `edge admin
 
+GET  /         for a browser: a page that shows all this, live
 GET  /healthz  is the process alive
 GET  /readyz   should it get traffic
 GET  /metrics  Prometheus
 GET  /status   JSON
+GET  /why      ?package=… or ?url=…, and &site=…: how a request would be answered
 POST /purge    {"package": "…"}, {"url": "…"}, {"site": "…"} or {"all": true};
                "site" narrows the first two, "soft": true keeps the bytes as stale,
                "dry_run": true only counts; a package may be a pattern, @types/*
@@ -53,9 +61,17 @@ Each POST answers JSON that says what was done, or {"error": "…"}.
 func New(cfg Config) http.Handler {
 	g := newGuard(cfg.Token, cfg.Listen)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept")
+		if cfg.Page != nil && conditional.AsksForHTML(r.Header["Accept"]) {
+			cfg.Page.ServeHTTP(w, r)
+			return
+		}
 		text(w, http.StatusOK, index)
 	})
+	if cfg.Events != nil {
+		mux.Handle("GET /events", cfg.Events)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "ok\n")
 	})
@@ -70,6 +86,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, cfg.Status())
 	})
+	mux.Handle("GET /why", &whys{cfg.Explainer})
 	mux.Handle("POST /purge", g.changes(&purges{purger: cfg.Purger, logger: cfg.Logger}))
 	mux.Handle("POST /masters/{site}/{master}/drain", g.changes(&drains{cfg.Drainer, cfg.Logger, true}))
 	mux.Handle("POST /masters/{site}/{master}/undrain", g.changes(&drains{cfg.Drainer, cfg.Logger, false}))

@@ -7,6 +7,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/admin/page"
 	"pkgedge/edge/history"
 )
 
@@ -44,6 +45,15 @@ func (d *Daemon) keepHistory(ctx context.Context) (stop func()) {
 	return func() {
 		cancel()
 		<-ended
+	}
+}
+
+// pageSource is where the page of the admin listener has its state from.
+func (d *Daemon) pageSource() page.Source {
+	return page.Source{
+		Status: d.report, Reloads: d.reloads.recent, Memory: resident,
+		Hour: d.history.hour, Asked: &d.history.asked, Missed: &d.history.missed, Failures: &d.history.failures,
+		Token: d.cfg.Admin.Token != "",
 	}
 }
 
