@@ -83,7 +83,8 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/edgetest": nil,
+	"edge/edgetest":          nil,
+	"edge/edgetest/chromium": nil,
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
@@ -268,6 +269,7 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/daemon": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/edgetest/chromium", "it looks at the page as a browser shows it"},
 		{"edge/redact", "a body that is too large to be rewritten"},
 		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},

@@ -51,8 +51,9 @@ function age(seconds) {
 
 // The clock of the edge counts, and not that of this machine.
 let skew = 0;
+let seen = 0; // the time of the state that is shown: ages are those of its sentences
 const now = () => Date.now() + skew;
-const since = at => age((now() - Date.parse(at)) / 1000);
+const since = at => age((seen - Date.parse(at)) / 1000);
 const clock = ms => new Date(ms).toLocaleTimeString("en-GB");
 const given = at => at && !at.startsWith("0001-");
 
@@ -98,7 +99,7 @@ function outages(state) {
   }
   $("outages").replaceChildren(...down.map(([where, at]) => make("div", { class: "outage" },
     make("strong", {}, "OUTAGE for " + since(at)),
-    make("span", {}, where + ": no master answers, since " + clock(Date.parse(at)) + ". Clients get what is stored, of any age, and 503 for the rest. The edge asks the masters again every second."))));
+    make("span", {}, where + ": no master answers, since " + clock(Date.parse(at)) + ". Clients get what is stored, of any age, and 503 for the rest. The edge goes on asking the masters."))));
   const urgent = state.problems.filter(p => p.mark === "!!").length;
   const colour = urgent ? "b3261e" : state.problems.some(p => p.mark === "!") ? "c77700" : "1a7f3c";
   document.title = (down.length ? "OUTAGE – " : urgent ? "!! " + urgent + " – " : "") + "edge " + location.host;
@@ -280,12 +281,15 @@ function options(p) {
     },
     axes: [
       { ...axis, size: 24, space: 60, values: (u, at) => at.map(s => new Date(s * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
-      { ...axis, size: 62, space: 34, incrs: p.bytes ? steps : undefined, values: (u, at) => at.map(n => n === null || n === undefined ? "" : p.log && Math.abs(Math.log10(n) % 1) > 1e-6 ? "" : p.unit(n)) },
+      { ...axis, grid: { ...axis.grid, filter: (u, at) => p.log ? at.map(n => whole(n) ? n : null) : at }, size: 62, space: 26, incrs: p.bytes ? steps : undefined, values: (u, at) => at.map(n => n === null || n === undefined ? "" : p.log && !whole(n) ? "" : p.unit(n)) },
     ],
     series: [{}, ...p.series.map(([label, colour, dash]) => ({ label, stroke: () => css(colour), width: 1.75, dash, spanGaps: false, points: { show: false } }))],
     hooks: { drawClear: [shade], setCursor: [u => legend(p, u.cursor.idx)] },
   };
 }
+
+// whole reports whether a number is a power of ten.
+const whole = n => Math.abs(Math.log10(n) - Math.round(Math.log10(n))) < 1e-6;
 
 // shade marks the time in which no master answered.
 function shade(u) {
@@ -364,10 +368,14 @@ function packages(state) {
 }
 
 function failures(state) {
-  replace($("failures"), JSON.stringify(state.failures), state.failures.map(f => make("tr", {},
-    make("td", { class: "tight" }, clock(Date.parse(f.last))), make("td", { class: "number" }, plain.format(f.count)), make("td", { class: "tight" }, String(f.status || "–")),
-    make("td", { class: "wide" }, f.reason, f.detail ? make("div", { class: "muted" }, f.detail) : null),
-    make("td", { class: "wide" }, make("code", {}, f.request), f.site ? make("span", { class: "muted" }, " " + f.site) : null))), "none", 5);
+  const key = JSON.stringify(state.failures);
+  if ($("failures").dataset.key === key) return;
+  $("failures").dataset.key = key;
+  $("failures").replaceChildren(...state.failures.map(f => make("li", {},
+    make("p", {}, make("strong", { class: "late" }, f.status < 400 ? "broken off" : String(f.status)), " ", make("strong", {}, f.reason)),
+    make("p", { class: "muted" }, (f.count > 1 ? plain.format(f.count) + " times, last " : "once, ") + clock(Date.parse(f.last)) + (f.count > 1 ? ", first " + clock(Date.parse(f.first)) : "") + ", ", make("code", {}, f.request), f.site ? " at site " + f.site : ""),
+    f.detail ? make("p", { class: "muted detail" }, f.detail) : null)));
+  $("no-failures").hidden = state.failures.length > 0;
 }
 
 function upkeep(state) {
@@ -395,7 +403,8 @@ function connect() {
     state = JSON.parse(e.data);
     heardAt = Date.now();
     ended = false;
-    skew = Date.parse(state.at) - heardAt;
+    seen = Date.parse(state.at);
+    skew = seen - heardAt;
     for (const show of [head, outages, problems, masters, room, packages, failures, upkeep]) show(state);
     watch();
   });
@@ -484,7 +493,7 @@ function tell(text) {
 function turn(site, m) {
   const name = m.role + " " + m.n + ", " + host(m.url);
   const path = "masters/" + encodeURIComponent(site) + "/" + m.n;
-  const told = r => name + (r.drained ? " is drained: " : " is back in rotation: ") + r.left.length + " masters are left" + (r.warnings || []).map(w => ". " + w).join("") + ".";
+  const told = r => name + (r.drained ? " is drained: " : " is back in rotation: ") + (r.left.length === 1 ? "1 master is left" : r.left.length + " masters are left") + (r.warnings || []).map(w => ". " + w).join("") + ".";
   if (m.drained) ask("Undrain " + name + "?", "It gets requests again, its share at once.", "Undrain", path + "/undrain", null, told);
   else ask("Drain " + name + "?", "No new request goes there. The " + m.in_flight + " under way finish. It stays out until it is put back, or the edge starts again.", "Drain", path + "/drain", null, told);
 }

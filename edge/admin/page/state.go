@@ -86,7 +86,7 @@ func (s *Source) state() *state {
 	is := s.Status()
 	now := time.Now()
 	v := &state{
-		At: now.UTC(), Started: is.Started, Ready: is.Ready, Why: is.Why, Version: is.Version, Config: is.Config, Sites: is.Sites, Cache: is.Cache,
+		At: is.At, Started: is.Started, Ready: is.Ready, Why: is.Why, Version: is.Version, Config: is.Config, Sites: is.Sites, Cache: is.Cache,
 		Memory: s.Memory(), Asked: rankedOf(s.Asked, now), Missed: rankedOf(s.Missed, now), Reloads: append([]Reload{}, s.Reloads()...), Token: s.Token,
 		Problems: []problem{}, Failures: []failure{}, Certificates: []certificate{},
 	}
