@@ -4,7 +4,7 @@
 //
 //   - document.go: [Document] puts page.html, page.css, page.js and uPlot together, and says
 //     by hashes that a browser may run no other script
-//   - events.go: [Events] sends the state every two seconds, and what is new of the last hour
+//   - events.go: [Events] sends the state every two seconds, and new samples of the last hour
 //   - state.go: the state, from the status in the sentences of package report
 //
 // uplot/ is uPlot 1.6.32 as published, with its licence: the plots.

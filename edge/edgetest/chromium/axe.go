@@ -18,7 +18,7 @@ func axeCore() string {
 	return ""
 }
 
-// Violations runs the rules of axe-core on the page as it is, and lists what breaks them. checked is
+// Violations runs the rules of axe-core on the page as it is, and lists the elements that break them. checked is
 // false where the rules are not there.
 func (t *Tab) Violations() (all []string, checked bool) {
 	t.t.Helper()
