@@ -22,6 +22,8 @@ type Guard struct {
 	// Refused is told of each request that is refused with an answer, of which no handler
 	// hears, with an Error; and of a connection on which net/http and the guard differ.
 	Refused func(client net.Addr, reason error)
+
+	gathering atomic.Int32 // answers whose records are gathered
 }
 
 // Lane answers requests in the place of net/http.
@@ -34,10 +36,11 @@ type Lane interface {
 // Conn is a connection for net/http whose requests are judged. See the package comment.
 type Conn struct {
 	net.Conn
-	guard  *Guard
-	socket *socket // of a plain connection, nil where there is none
-	peer   netip.Addr
-	secure bool
+	guard   *Guard
+	socket  *socket // of a plain connection, nil where there is none
+	peer    netip.Addr
+	secure  bool
+	records *records // below TLS, nil where there is none
 
 	// The fields of the side that reads. net/http reads from one goroutine at a time, and
 	// changes states on the one that serves the connection.
@@ -54,6 +57,7 @@ type Conn struct {
 	// The deadlines that answers of the lane have set.
 	answered             time.Time // of the last one since a byte was handed up
 	readUntil, sendUntil time.Time
+	paced                int64 // bytes of the answer under way when sendUntil was set
 
 	use atomic.Int32 // free, and so on
 }
@@ -97,7 +101,7 @@ func (g *Guard) Wrap(c net.Conn) net.Conn {
 		conn.peer = peer.AddrPort().Addr().Unmap()
 	}
 	if secure, ok := c.(*tls.Conn); ok {
-		conn.secure = true
+		conn.secure, conn.records = true, recordsOf(secure)
 		return &secureConn{conn, secure}
 	}
 	return &plainConn{conn}
@@ -115,6 +119,11 @@ type (
 
 // ReadFrom sends a file by sendfile.
 func (c *plainConn) ReadFrom(r io.Reader) (int64, error) {
+	if part, from := filePart(r); from != nil && c.socket != nil {
+		n, err := c.socket.Send(nil, part, nil)
+		from.Seek(n, io.SeekCurrent) // a reader in memory
+		return n, err
+	}
 	if to, ok := c.Conn.Conn.(io.ReaderFrom); ok {
 		return to.ReadFrom(r)
 	}
