@@ -120,8 +120,7 @@ func (w *Fill) Tag(etag string) { w.etag = etag }
 
 // releaseStreamed releases a streamed response of size bytes.
 func (w *Fill) releaseStreamed(size int64) {
-	w.meta.Parts = []store.Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
-	w.declared = size
+	w.describeStreamed(size)
 	if size <= w.c.maxObject {
 		w.createWriter(size)
 	} else {
@@ -146,8 +145,11 @@ func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// beginResponse makes the Meta of a response that arrives now.
+// beginResponse makes the Meta of a response that arrives now. It takes the place of a
+// spooled one.
 func (w *Fill) beginResponse(status int, h http.Header) {
+	w.f.Unspool()
+	w.crc = 0
 	received := time.Now()
 	m := &store.Meta{
 		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, Version: w.c.versions.next(received),

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/bits"
 	"net/http"
 	"slices"
@@ -33,7 +32,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 	if len(a.Route.Companions) > 0 {
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
-	a.Whole = math.MaxInt64
+	a.Awaited = func() bool { return true }
 	lost := false // a replica has sent a document that lacks something
 	var missing absences
 	begun := time.Now()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
@@ -46,9 +45,10 @@ type Request struct {
 	// waits for it, and the answer of another master is marked with Age.
 	Followed bool
 
-	// Whole is the size up to which nothing of a response is released before all of it is
-	// there.
-	Whole int64
+	// Awaited says whether nothing of the response has been released yet, so that a client
+	// waits for its first byte. It is called on any goroutine. nil is for a response that is
+	// released as it comes.
+	Awaited func() bool
 
 	// List returns the document that lists a file's digest (kind.Kind.Lists), with
 	// renew one that was validated just now. It may be called on any goroutine, and
@@ -255,11 +255,7 @@ func (p *Pool) bounded(r *reply) io.ReadCloser {
 	if r.req.Route.Transparent {
 		return p.transport.IdleBody(r.resp.Body, r.cancel)
 	}
-	size := r.resp.ContentLength
-	if size < 0 { // not known
-		size = math.MaxInt64
-	}
-	return p.transport.EagerBody(r.resp.Body, size <= r.req.Whole, r.cancel)
+	return p.transport.EagerBody(r.resp.Body, r.req.Awaited, r.cancel)
 }
 
 // judge looks at the status, lets use judge the rest, and records the result in the
