@@ -4,10 +4,10 @@ TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 BENCH ?= .
 .DEFAULT_GOAL := help
-.PHONY: help run test race fuzz bench cover lint
+.PHONY: help run test race fuzz bench compare cover lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## run the edge before two sample masters, on loopback
 	go run ./edge
@@ -28,6 +28,9 @@ fuzz: ## each fuzz target in turn, for FUZZTIME (20s)
 
 bench: ## the benchmarks whose name matches BENCH (all of them)
 	go test -run xxx -bench '$(BENCH)' -benchmem ./...
+
+compare: ## the edge beside nginx, Traffic Server and Varnish: one table, three minutes
+	bench/all.sh quick
 
 cover: ## coverage of the tests, by function, and cover.html
 	go test -coverpkg=./... -coverprofile=cover.out ./...

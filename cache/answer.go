@@ -85,6 +85,7 @@ type Answer struct {
 	// The fields of Cache-Status (RFC 9211).
 	Forward       string // why the request went forward, "" for a hit
 	ForwardStatus int    // of the origin's response, 0 when there was none
+	Master        string // that gave it; "" where there was none, or it is not known
 	Kept          bool   // that response was stored
 	TTL           time.Duration
 	Age           time.Duration
@@ -220,7 +221,7 @@ func answer(f *flight.Flight, q *Query, r *flight.Reader, leader bool, now time.
 	}
 	a := Answer{
 		Meta: h.Meta, Part: part, reader: r,
-		Outcome: Missed, Forward: h.Forward, ForwardStatus: h.Status, Kept: h.Kept,
+		Outcome: Missed, Forward: h.Forward, ForwardStatus: h.Status, Master: h.From, Kept: h.Kept,
 		TTL: h.Meta.TTL(now, q.Rule), Age: h.Meta.Age(now),
 	}
 	if leader && len(h.Uncached) > 0 {

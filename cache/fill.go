@@ -118,6 +118,9 @@ func (w *Fill) Respond(status int, h http.Header, size int64) error {
 // Fetcher knows a digest of its bytes. Only clients get it: it is no validator of the origin.
 func (w *Fill) Tag(etag string) { w.etag = etag }
 
+// From names the master whose response comes next.
+func (w *Fill) From(master string) { w.f.SetFrom(master) }
+
 // releaseStreamed releases a streamed response of size bytes.
 func (w *Fill) releaseStreamed(size int64) {
 	w.describeStreamed(size)
@@ -152,7 +155,7 @@ func (w *Fill) beginResponse(status int, h http.Header) {
 	w.crc = 0
 	received := time.Now()
 	m := &store.Meta{
-		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, Version: w.c.versions.next(received),
+		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, Version: w.c.versions.next(received), From: w.f.Head().From,
 		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
 	}
 	w.meta = m

@@ -22,6 +22,7 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/load": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
@@ -46,6 +47,7 @@ var arrows = map[string][]arrow{
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
 		{"edge/config", "check and serve read a configuration"},
+		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/report", "edge status prints a status"},
@@ -109,6 +111,7 @@ var arrows = map[string][]arrow{
 		{"cache/store", "a route has a store.Key"},
 		{"edge/config", "it is built from a config.Site"},
 		{"edge/redact", "it bounds how many of its bodies are rewritten at a time"},
+		{"edge/report", "it explains a response with durations as edge status writes them"},
 		{"origin", "it has masters"},
 		{"origin/kind", "a request is a kind.Route"},
 	},

@@ -39,6 +39,13 @@ func (f *Flight) BeginResponse(status int, uncached map[string][]string, kept, s
 	f.finishWithoutReaders = kept
 }
 
+// SetFrom records the master that answers.
+func (f *Flight) SetFrom(master string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head.From = master
+}
+
 // AddUncached adds a field that only the first reader gets.
 func (f *Flight) AddUncached(name string, values []string) {
 	f.mu.Lock()

@@ -65,6 +65,7 @@ type Head struct {
 
 	Forward string // why the origin was asked; "" when it was not
 	Status  int    // of the origin's response
+	From    string // the master that gave it; "" where it is not known
 	Kept    bool   // the response is stored
 	Shared  bool   // others than the first reader may have the response
 }

@@ -15,6 +15,7 @@ import (
 //	1 byte      flags
 //	8 + 8 bytes Version, PurgeEpoch
 //	varints     Status, RequestTime, ResponseTime, Span when there is one
+//	string      From when it is known
 //	strings     Site, Key
 //	fields      how many names, how many values, then name, its values
 //	Vary        how many strings, then those
@@ -24,8 +25,11 @@ import (
 // round trip.
 const metaFormat = 2
 
-// flagSpan says that the Meta has a Span. The flag 1 is not used.
-const flagSpan = 2
+// Flags of the fields that a Meta has. The flag 1 is not used.
+const (
+	flagSpan = 2
+	flagFrom = 4
+)
 
 // EncodeMeta returns the bytes of a Meta in a slot.
 func EncodeMeta(m *store.Meta) []byte {
@@ -33,6 +37,9 @@ func EncodeMeta(m *store.Meta) []byte {
 	flags := byte(0)
 	if m.Span != nil {
 		flags |= flagSpan
+	}
+	if m.From != "" {
+		flags |= flagFrom
 	}
 	b = append(b, metaFormat, flags)
 	b = binary.LittleEndian.AppendUint64(b, m.Version)
@@ -45,6 +52,9 @@ func EncodeMeta(m *store.Meta) []byte {
 	if m.Span != nil {
 		b = binary.AppendVarint(b, m.Span.First)
 		b = binary.AppendVarint(b, m.Span.Total)
+	}
+	if m.From != "" {
+		b = appendStrings(b, m.From)
 	}
 	b = appendStrings(b, m.Site, m.Key)
 	values := 0
@@ -91,6 +101,9 @@ func decodeMeta(raw []byte) (*store.Meta, error) {
 	m.RequestTime, m.ResponseTime = r.time(), r.time()
 	if flags&flagSpan != 0 {
 		m.Span = &policy.Span{First: r.varint(), Total: r.varint()}
+	}
+	if flags&flagFrom != 0 {
+		m.From = r.string()
 	}
 	m.Site, m.Key = r.string(), r.string()
 	names := r.count(1)

@@ -16,7 +16,7 @@ func TestMetaRoundTrip(t *testing.T) {
 	for name, m := range map[string]*store.Meta{
 		"empty": {Response: policy.Response{Header: map[string][]string{}}, Parts: []store.Part{}},
 		"all of it": {
-			Site: "npm", Key: "caf\xe9\x00", Version: 1<<64 - 1, PurgeEpoch: 7,
+			Site: "npm", Key: "caf\xe9\x00", Version: 1<<64 - 1, PurgeEpoch: 7, From: "https://a.example",
 			Response: policy.Response{
 				Status:      299,
 				Header:      map[string][]string{"X-A": {"1", "", "<\xff\u2028>"}, "Etag": {`"x"`}, "X-None": {}},

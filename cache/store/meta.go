@@ -44,6 +44,9 @@ type Meta struct {
 	// master. A later purge covers this response even if it was committed after it.
 	PurgeEpoch uint64
 
+	// From names the master that gave the bytes; "" where it is not known.
+	From string
+
 	policy.Response // the fields by which policy decides
 
 	// Parts are the representations; with a Span there is one.

@@ -20,6 +20,8 @@ type Config struct {
 	Purger Purger
 	// Drainer takes masters out of rotation.
 	Drainer Drainer
+	// Explainer says how a request would be answered.
+	Explainer Explainer
 	// Reloader reads the configuration again.
 	Reloader Reloader
 	// Status returns the document of /status, as a value for [encoding/json].
@@ -38,6 +40,7 @@ GET  /healthz  is the process alive
 GET  /readyz   should it get traffic
 GET  /metrics  Prometheus
 GET  /status   JSON
+GET  /why      ?package=… or ?url=…, and &site=…: how a request would be answered
 POST /purge    {"package": "…"}, {"url": "…"}, {"site": "…"} or {"all": true};
                "site" narrows the first two, "soft": true keeps the bytes as stale,
                "dry_run": true only counts; a package may be a pattern, @types/*
@@ -70,6 +73,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, cfg.Status())
 	})
+	mux.Handle("GET /why", &whys{cfg.Explainer})
 	mux.Handle("POST /purge", g.changes(&purges{purger: cfg.Purger, logger: cfg.Logger}))
 	mux.Handle("POST /masters/{site}/{master}/drain", g.changes(&drains{cfg.Drainer, cfg.Logger, true}))
 	mux.Handle("POST /masters/{site}/{master}/undrain", g.changes(&drains{cfg.Drainer, cfg.Logger, false}))

@@ -101,10 +101,15 @@ func decode[T any](c *Client, ctx context.Context, path string, body any) (reply
 	if err != nil {
 		return reply, err
 	}
-	if err := json.Unmarshal(text, &reply); err != nil {
-		return reply, fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
+	return reply, c.unmarshal(text, &reply)
+}
+
+// unmarshal reads a reply.
+func (c *Client) unmarshal(text []byte, reply any) error {
+	if err := json.Unmarshal(text, reply); err != nil {
+		return fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
 	}
-	return reply, nil
+	return nil
 }
 
 // refusalError is a reply with another status than 200.

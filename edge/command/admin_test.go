@@ -70,7 +70,7 @@ func startAdmin(t *testing.T, token string) *adminListener {
 	t.Helper()
 	a := &adminListener{status: func() any { return map[string]any{"ready": true} }}
 	a.Server = httptest.NewServer(admin.New(admin.Config{
-		Token: token, Purger: a, Drainer: a, Reloader: a, Status: func() any { return a.status() }, Ready: func() error { return nil },
+		Token: token, Purger: a, Drainer: a, Explainer: a, Reloader: a, Status: func() any { return a.status() }, Ready: func() error { return nil },
 		Metrics: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(a.Close)

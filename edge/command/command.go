@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"pkgedge/edge/config/node"
 )
 
 // Exit codes.
@@ -25,6 +28,8 @@ type commands struct {
 	Purge  purgeCommand  `cmd:"" help:"Make a running edge forget packages, URLs or everything."`
 	Warm   warmCommand   `cmd:"" help:"Fetch through an edge what lockfiles name, and verify it."`
 
+	Why whyCommand `cmd:"" help:"Say how a running edge would answer for a package or a URL, and what it has stored."`
+
 	Drain   drainCommand  `cmd:"" help:"Take a master out of a running edge's rotation."`
 	Undrain drainCommand  `cmd:"" help:"Put a drained master back."`
 	Reload  reloadCommand `cmd:"" help:"Have a running edge read its configuration again."`
@@ -33,6 +38,8 @@ type commands struct {
 		Command []string `arg:"" optional:"" help:"Command to explain."`
 	} `cmd:"" help:"Explain edge, or one command."`
 	Version struct{} `cmd:"" help:"Print the version."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // Run executes the command line args and returns the exit code. The end of ctx ends
@@ -44,7 +51,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		kong.Name("edge"),
 		kong.Description("A cache in front of a package registry, which answers on when every master is down."),
 		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { explained = true }), // --help calls it
+		kong.Vars{"version": "edge " + version()},
+		kong.Exit(func(int) { explained = true }), // --help and --version call it
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 	)
 	if err != nil {
@@ -56,7 +64,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "edge: %v; see edge help\n", err)
+		fmt.Fprintf(stderr, "edge: %v; see edge help\n", mistyped(err, parser, args))
 		return exitUsage
 	}
 	switch strings.Fields(parsed.Command())[0] {
@@ -71,6 +79,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return line.Status.run(ctx, stdout, stderr, env)
 	case "purge":
 		return line.Purge.run(ctx, stdout, stderr, env)
+	case "why":
+		return line.Why.run(ctx, stdout, stderr, env)
 	case "warm":
 		return line.Warm.run(ctx, stdout, stderr, env)
 	case "drain":
@@ -81,6 +91,25 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return line.Reload.run(ctx, stdout, stderr, env)
 	}
 	return line.Serve.run(ctx, stdout, stderr, env)
+}
+
+// mistyped is the error of a command line, which names the command that may have been meant:
+// for the parser the name of an unknown one is an argument of serve.
+func mistyped(err error, parser *kong.Kong, args []string) error {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return err
+	}
+	var names []string
+	for _, c := range parser.Model.Children {
+		names = append(names, c.Name)
+	}
+	switch near := node.Nearest(args[0], names); {
+	case slices.Contains(names, args[0]):
+		return err
+	case near != "":
+		return fmt.Errorf("there is no command %q: did you mean %s?", args[0], near)
+	}
+	return fmt.Errorf("there is no command %q", args[0])
 }
 
 // A usageError is a mistake in the command line or in the configuration.

@@ -93,7 +93,7 @@ func (c *purgeCommand) purges() ([]admin.Purge, error) {
 	var purges []admin.Purge
 	for _, name := range c.Names {
 		p := admin.Purge{Site: c.Site, Soft: c.Soft, DryRun: c.DryRun}
-		if strings.HasPrefix(name, "/") || strings.Contains(name, "://") {
+		if isURL(name) {
 			p.URL = name
 		} else {
 			var err error
@@ -105,6 +105,9 @@ func (c *purgeCommand) purges() ([]admin.Purge, error) {
 	}
 	return purges, nil
 }
+
+// isURL reports whether an argument is a URL, or the path of one, and no package.
+func isURL(text string) bool { return strings.HasPrefix(text, "/") || strings.Contains(text, "://") }
 
 // packageName reads a package name in any of the spellings of a URL, such as
 // "@scope%2fname", or a pattern of names.

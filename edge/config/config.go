@@ -148,7 +148,10 @@ type Limits struct {
 	Rate           float64        // budget per client and second; 0 is off
 	Burst          int            // budget a client may save up; above zero when Rate is
 	Exempt         []netip.Prefix // clients without a limit
-	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For counts
+	TrustedProxies []netip.Prefix // peers that name their clients
+	// ProxyProtocol has each connection begin with the header of a trusted proxy, and no
+	// X-Forwarded-For count.
+	ProxyProtocol bool
 }
 
 // TLS is the encrypted listener: certificates for Domains by ACME, or one

@@ -107,7 +107,7 @@ sites:
     stale: { while_revalidate: 1h, patience: 2s, if_error: 7d }
     abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
-limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1] }
+limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1], proxy_protocol: require }
 tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory", redirect: always, hsts: 365d }
 fast_lane: false
 log: { level: debug, access: common }
@@ -129,7 +129,7 @@ log: { level: debug, access: common }
 		Probe{"/-/ping?x=1", time.Minute, 3 * time.Second, 1, 9}, 1, "f.example", Probe{"", 5 * time.Second, 2 * time.Second, 3, 2},
 		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
-			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}},
+			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, true},
 		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory", Redirect: RedirectAlways, HSTS: 365 * 24 * time.Hour},
 		false, Log{slog.LevelDebug, AccessCommon},
 	}

@@ -163,7 +163,14 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 		"burst":           node.Into(&l.Burst, parseBurst),
 		"exempt":          node.All(&l.Exempt, parsePrefix),
 		"trusted_proxies": node.All(&l.TrustedProxies, parsePrefix),
+		"proxy_protocol": func(v node.Value) {
+			word, ok := v.OneOf("off", "require")
+			l.ProxyProtocol = ok && word == "require"
+		},
 	})
+	if l.ProxyProtocol && len(l.TrustedProxies) == 0 {
+		d.Bad(v.Path+".proxy_protocol", "is %q, and trusted_proxies is empty: no connection would be taken; list the proxies there", "require")
+	}
 	if l.Rate > 0 && l.Burst == 0 {
 		l.Burst = int(min(max(1, math.Ceil(10*l.Rate)), math.MaxInt32))
 	}

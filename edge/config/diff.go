@@ -14,6 +14,7 @@ import (
 // startOnly lists the keys that need a restart.
 var startOnly = []string{
 	"listen", "admin.listen", "admin.token",
+	"limits.proxy_protocol",
 	"cache.memory", "cache.disk", "cache.dir", "cache.max_object",
 	"tls.listen", "tls.domains", "tls.email", "tls.ca",
 }

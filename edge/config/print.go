@@ -38,7 +38,11 @@ func (c *Config) Print(out io.Writer) error {
 	row("cache", "memory %s, disk %s in %s", formatSize(c.Cache.Memory), formatSize(c.Cache.Disk), c.Cache.Dir)
 	row("", "files up to %s, metadata up to %s", formatSize(c.Cache.MaxObject), formatSize(c.Cache.MaxMetadata))
 	row("limits", "%s", c.Limits)
-	row("proxies", "%s", orNone(c.Limits.TrustedProxies))
+	proxies := orNone(c.Limits.TrustedProxies)
+	if c.Limits.ProxyProtocol {
+		proxies += ", by the PROXY protocol alone"
+	}
+	row("proxies", "%s", proxies)
 	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
 	for i := range c.Sites {

@@ -59,6 +59,7 @@ func TestProblems(t *testing.T) {
 		{"one address twice", "listen: 127.0.0.1:1\nadmin:\n  listen: 127.0.0.1:1\n", ":3: admin.listen: 127.0.0.1:1 is already the address of listen"},
 		{"open admin without a token", "admin:\n  listen: :8081\n", ":2: admin.listen: :8081 is open to others and there is no token"},
 		{"open admin with an unset token", "admin:\n  listen: 192.0.2.1:8081\n  token: ${NONE}\n", ":2: admin.listen: 192.0.2.1:8081 is open to others"},
+		{"PROXY protocol of nobody", "limits:\n  proxy_protocol: require\n", ":2: limits.proxy_protocol: is \"require\", and trusted_proxies is empty"},
 		{"token with a space", "admin:\n  token: a b\n", ":2: admin.token: has characters that a header cannot carry"},
 
 		{"public_url of another scheme", "public_url: ftp://a.example\n", ":1: public_url: does not begin with http:// or https://"},

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -31,7 +32,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Metrics:  d.metrics,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
-		Trusted:  cfg.Limits.TrustedProxies,
+		Trusted:  trustedFields(cfg),
 		Secure:   secureOf(cfg),
 		Identity: d.identity,
 	}
@@ -51,6 +52,15 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	}
 	g.Sites.Sort()
 	return g, nil
+}
+
+// trustedFields are the peers whose X-Forwarded-For counts. Where proxies name their clients
+// by the PROXY protocol they send on the fields of strangers as they are.
+func trustedFields(cfg *config.Config) []netip.Prefix {
+	if cfg.Limits.ProxyProtocol {
+		return nil
+	}
+	return cfg.Limits.TrustedProxies
 }
 
 // buildSite returns the site that old has, or a new one. The knowledge of masters is

@@ -192,12 +192,13 @@ func TestSeveralRangesMakeParts(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, m, "")
-			r.run([]step{get().reply(200, "Cache-Control: max-age=3600", "Content-Type: text/plain").with(digits)})
+			r := newRig(t, m, []row{{steps: []step{get().reply(200, "Cache-Control: max-age=3600", "Content-Type: text/plain").with(digits)}}})
+			r.run()
+			t.Run("stored", r.rows[0].verdict.tell)
 			r.mu.Lock()
 			r.entered, r.all = -1<<30, nil
 			r.mu.Unlock()
-			a := r.send(get("Range: bytes=0-1, 8-9, 4-4"))
+			a := r.send(r.rows[0], get("Range: bytes=0-1, 8-9, 4-4"))
 			kind, params, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
 			if a.StatusCode != http.StatusPartialContent || err != nil || kind != "multipart/byteranges" || a.Header.Get("Content-Range") != "" {
 				t.Fatalf("status %d, %v", a.StatusCode, a.Header)

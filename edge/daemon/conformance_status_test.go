@@ -73,7 +73,7 @@ func (c *client) want(a *answered, status int, fields ...string) {
 	if a.StatusCode != status {
 		c.t.Errorf("status %d, %v, %q; want %d", a.StatusCode, a.Header, a.body, status)
 	}
-	checkFields(c.t, "the response", a.Header, fields)
+	checkFields(c.t, "the response", a.Header, fields, 0)
 }
 
 func plainSite(master, more string) string {

@@ -152,7 +152,7 @@ func checkWire(t *testing.T, r *bufio.Reader, want string, begun func()) {
 			}
 			fields = append(fields, f)
 		}
-		checkFields(t, status, h, fields)
+		checkFields(t, status, h, fields, 0)
 	}
 	if !framed { // the connection ends here
 		io.Copy(io.Discard, r)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"pkgedge/edge/config"
 	"pkgedge/edge/fastlane"
 	"pkgedge/edge/framing"
+	"pkgedge/edge/limit"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/server"
 	"pkgedge/origin"
@@ -157,12 +159,20 @@ func (d *Daemon) openLane(memory int64) {
 	d.lane = fastlane.New(d.identity, int(memory/fastlane.AnswerSize))
 }
 
-// servePlain gives the plain listener its handlers.
-func (d *Daemon) servePlain(l *server.Listener) {
+// servePublic gives a listener of clients its handlers.
+func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
 	if d.lane != nil {
 		l.Lane = d.lane
 	}
+	if d.cfg.Limits.ProxyProtocol {
+		l.Proxied = &server.Proxied{Trusts: d.trusts, Refused: d.server.Refused}
+	}
+}
+
+// trusts reports whether a peer is a trusted proxy of the running configuration.
+func (d *Daemon) trusts(peer netip.Addr) bool {
+	return limit.Within(d.serving().cfg.Limits.TrustedProxies, peer)
 }
 
 // listen opens the listeners and gives each its handler.
@@ -173,7 +183,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.servePlain(l)
+		d.servePublic(l)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.open(ctx, "admin.listen", d.cfg.Admin.Listen)
@@ -182,7 +192,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		}
 		l.Handler = admin.New(admin.Config{
 			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
-			Purger: purger{d}, Drainer: drainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
+			Purger: purger{d}, Drainer: drainer{d}, Explainer: explainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
 			Metrics: d.metrics.Handler(), Logger: d.log,
 		})
 	}
@@ -209,10 +219,8 @@ func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	l.Handler, l.TLS = &d.handler, d.certs.TLSConfig()
-	if d.lane != nil {
-		l.Lane = d.lane
-	}
+	d.servePublic(l)
+	l.TLS = d.certs.TLSConfig()
 	if err := d.certs.Start(ctx); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}

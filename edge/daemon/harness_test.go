@@ -49,7 +49,7 @@ func newTestDaemon(t testing.TB, cfg *config.Config, log *slog.Logger) *testEdge
 		t.Fatal(err)
 	}
 	d.openLane(1 << 20)
-	d.servePlain(l)
+	d.servePublic(l)
 	cfg.Listen = l.Addr().String()
 	return &testEdge{d, l}
 }

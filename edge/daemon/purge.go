@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"path"
 	"slices"
@@ -120,23 +119,32 @@ func (g *generation) named(what admin.Purge) (map[purge.Purge]bool, error) {
 
 // keyOf is the purge of all variants of the response that is stored for a URL.
 func (g *generation) keyOf(what admin.Purge) (purge.Purge, error) {
-	u, err := url.Parse(what.URL)
+	p, err := g.placeOf(what.Site, what.URL)
 	if err != nil {
-		return purge.Purge{}, fmt.Errorf("%w: %w", admin.ErrUnknownName, err)
+		return purge.Purge{}, err
+	}
+	k := p.Key()
+	return purge.Purge{Scope: purge.Key, Site: k.Site, Name: k.ID}, nil
+}
+
+// placeOf finds the response of a URL. A siteName narrows it.
+func (g *generation) placeOf(siteName, text string) (site.Place, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return site.Place{}, fmt.Errorf("%w: %w", admin.ErrUnknownName, err)
 	}
 	for _, s := range g.Sites {
 		path, ok := below(s, u)
-		if !ok || what.Site != "" && s.Name != what.Site {
+		if !ok || siteName != "" && s.Name != siteName {
 			continue
 		}
-		r := s.Route(http.MethodGet, path, u.RawQuery, http.Header{})
-		if !r.Class.Cacheable() {
-			return purge.Purge{}, fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, what.URL)
+		p, ok := s.PlaceOf(path, u.RawQuery)
+		if !ok {
+			return site.Place{}, fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, text)
 		}
-		from, _ := s.Upstream(r) // a route that may be stored names one scope at most
-		return purge.Purge{Scope: purge.Key, Site: s.Name, Name: s.Key(from, r).ID}, nil
+		return p, nil
 	}
-	return purge.Purge{}, fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, what.URL)
+	return site.Place{}, fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, text)
 }
 
 // below is the path of a URL below a site, which answers for its first host where the URL

@@ -47,8 +47,9 @@ type Conn struct {
 	part   []byte // of a head or line that has come in parts, and has been handed up
 	line   int    // where its last line begins
 	rest   []byte // bytes behind the end of the message, held back
-	broken error  // of every further Read
-	isNew  bool   // net/http's http.StateNew
+	before emptyLines
+	broken error // of every further Read
+	isNew  bool  // net/http's http.StateNew
 
 	// The deadlines that answers of the lane have set.
 	answered             time.Time // of the last one since a byte was handed up
@@ -163,6 +164,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		if c.stage == atEnd && len(p) > 1 {
 			c.breakOff(errDesynchronised)
 		}
+		if c.before.err != nil && c.stage == atHead && c.broken == nil { // as a background read has found
+			c.refuse(c.before.err)
+		}
 		if c.broken != nil {
 			return 0, c.broken
 		}
@@ -208,6 +212,9 @@ func (c *Conn) follow(p []byte, n int) (used, left int, err error) {
 	case c.stage == isHijacked:
 		return n, 0, nil
 	case c.stage == atEnd: // one byte, for a background read
+		if c.before.end(p[0]) {
+			return 0, 0, nil
+		}
 		c.part = append(c.part, p[:n]...)
 		return n, 0, nil
 	case c.stage == atHead && len(c.part) == 0:
@@ -240,6 +247,11 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 	defer heads.Put(h)
 	b := p[:n]
 	for len(b) > 0 {
+		if b[0] <= '\r' || c.before != (emptyLines{}) {
+			if b, err = c.before.cut(b); len(b) == 0 || err != nil {
+				break
+			}
+		}
 		if size, err = h.Parse(b); size == 0 || err != nil {
 			break
 		}
@@ -247,7 +259,7 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 			c.begin(h)
 			break
 		}
-		if b, size = b[size:], 0; c.broken != nil {
+		if b, size, c.before = b[size:], 0, (emptyLines{}); c.broken != nil {
 			return 0, 0, nil
 		}
 	}
@@ -259,7 +271,7 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 
 // begin begins a message whose head has been read.
 func (c *Conn) begin(h *Head) {
-	c.part, c.line = nil, 0
+	c.part, c.line, c.before = nil, 0, emptyLines{}
 	switch {
 	case h.Length == Chunked:
 		c.stage = atChunk

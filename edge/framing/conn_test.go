@@ -22,6 +22,7 @@ type echo struct {
 	seen    []string // whole requests
 	broken  []error  // of bodies
 	refused []error
+	up      []byte // handed up by a guard
 }
 
 // startEcho serves with a guard, or with nothing between net/http and the connection.
@@ -35,7 +36,7 @@ func startEcho(t testing.TB, g *Guard) *echo {
 			defer e.mu.Unlock()
 			e.refused = append(e.refused, reason)
 		}
-		l, srv.ConnState = wrapped{l, g}, StateChanged
+		l, srv.ConnState = wrapped{l, g, e}, StateChanged
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -49,6 +50,7 @@ func startEcho(t testing.TB, g *Guard) *echo {
 type wrapped struct {
 	net.Listener
 	guard *Guard
+	echo  *echo
 }
 
 func (w wrapped) Accept() (net.Conn, error) {
@@ -56,7 +58,21 @@ func (w wrapped) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.guard.Wrap(c), nil
+	return &upward{w.guard.Wrap(c).(*plainConn), w.echo}, nil
+}
+
+// upward notes the bytes that are handed up.
+type upward struct {
+	*plainConn
+	echo *echo
+}
+
+func (u *upward) Read(p []byte) (int, error) {
+	n, err := u.plainConn.Read(p)
+	u.echo.mu.Lock()
+	defer u.echo.mu.Unlock()
+	u.echo.up = append(u.echo.up, p[:n]...)
+	return n, err
 }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +98,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // converse returns all that has been said and seen.
 func (e *echo) converse(t testing.TB, parts []string) (said string, seen []string, refused []error) {
 	e.mu.Lock()
-	e.seen, e.broken, e.refused = nil, nil, nil
+	e.seen, e.broken, e.refused, e.up = nil, nil, nil, nil
 	e.mu.Unlock()
 	said = e.Converse(t, func() {}, parts...)
 	e.mu.Lock()
@@ -118,7 +134,6 @@ var conversations = map[string][]string{
 	"a body too short":         {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 400\r\n\r\nabcd" + get},
 	"an empty line behind":     {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd\r\n" + get},
 	"an empty line apart":      {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd", "\r", "\n", get},
-	"an empty line before":     {"\r\n" + get},
 	"chunked":                  {post("3\r\nabc\r\n0\r\n\r\n") + get, get2},
 	"chunked, byte by byte":    strings.Split(post("3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n")+get, ""),
 	"chunked, empty":           {post("0\r\n\r\n") + get},
@@ -162,13 +177,18 @@ func TestRefusals(t *testing.T) {
 		want  error
 		code  string
 	}{
-		"at first":              {[]string{"GET /x HTTP/1.1\nHost: a\r\n\r\n" + get}, errBareLF, "400"},
-		"two lengths":           {[]string{"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get}, errTwoLengths, "400"},
-		"in parts":              {[]string{"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Enc", "oding: chunked\r\n\r", "\n0\r\n\r\n" + get}, errTwoLengths, "400"},
-		"byte by byte":          {strings.Split("POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+get, ""), errCoding10, "400"},
-		"HTTP/2":                {[]string{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}, errVersion, "505"},
-		"a bare LF in a part":   {[]string{"GET /x HTTP/1.1\r\n", "X: y\nZ: z\r\n\r\n"}, errBareLF, "400"},
-		"a head without an end": {[]string{strings.Repeat("a", 20_000), strings.Repeat("a", 20_000), strings.Repeat("a", 40_000)}, nil, "431"},
+		"at first":                      {[]string{"GET /x HTTP/1.1\nHost: a\r\n\r\n" + get}, errBareLF, "400"},
+		"two lengths":                   {[]string{"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get}, errTwoLengths, "400"},
+		"in parts":                      {[]string{"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Enc", "oding: chunked\r\n\r", "\n0\r\n\r\n" + get}, errTwoLengths, "400"},
+		"byte by byte":                  {strings.Split("POST /x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+get, ""), errCoding10, "400"},
+		"HTTP/2":                        {[]string{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}, errVersion, "505"},
+		"a bare LF in a part":           {[]string{"GET /x HTTP/1.1\r\n", "X: y\nZ: z\r\n\r\n"}, errBareLF, "400"},
+		"a head without an end":         {[]string{strings.Repeat("a", 20_000), strings.Repeat("a", 20_000), strings.Repeat("a", 40_000)}, nil, "431"},
+		"empty lines":                   {[]string{strings.Repeat("\r\n", maxEmptyLines+1) + get}, errEmptyLines, "400"},
+		"empty lines in parts":          {append(strings.Split(strings.Repeat("\r\n", maxEmptyLines+1), ""), get), errEmptyLines, "400"},
+		"a CR":                          {[]string{"\r", get}, errRequest, "400"},
+		"an empty line of LF by itself": {[]string{"\n"}, errBareLF, "400"},
+		"an empty line of LF":           {[]string{"\n" + get}, errBareLF, "400"},
 	} {
 		for prefix, before := range map[string][]string{"": nil, " after another": {get2}} {
 			t.Run(name+prefix, func(t *testing.T) {
@@ -256,6 +276,33 @@ func TestDifferenceEndsTheConnection(t *testing.T) {
 // parsed cuts a fuzzed text into parts.
 func parsed(text string) []string { return strings.Split(text, "\xff") }
 
+func lineless(text string) string { return strings.NewReplacer("\r", "", "\n", "").Replace(text) }
+
+// Empty lines before a request are dropped, however they come.
+func TestEmptyLines(t *testing.T) {
+	e := startEcho(t, new(Guard))
+	body := "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd"
+	for name, parts := range map[string][]string{
+		"at first":             {"\r\n" + get + get2 + body + get},
+		"at first, apart":      {"\r", "\n", get + get2 + body + get},
+		"behind each":          {get + "\r\n" + get2 + "\r\n\r\n" + body + "\r\n" + get + "\r\n"},
+		"behind each, by Read": {get, "\r\n", get2, "\r\n", "\r\n", body, "\r\n", get, "\r\n"},
+		"byte by byte":         strings.Split("\r\n"+get+"\r\n\r\n"+get2+"\r\n"+body+"\r\n"+get, ""),
+		"in two Reads":         {get + "\r", "\n" + get2 + "\r", "\n" + body + "\r\n\r", "\n" + get},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, seen, refused := e.converse(t, parts)
+			want := []string{`GET /a "" map[]`, `GET /b "" map[]`, `POST /p "abcd" map[]`, `GET /a "" map[]`}
+			if !slices.Equal(seen, want) || len(refused) > 0 || strings.Count(said, "HTTP/1.1 200") != len(want) {
+				t.Errorf("seen %q, refused for %v, said %q", seen, refused, said)
+			}
+			if string(e.up) != get+get2+body+get {
+				t.Errorf("handed up %q", e.up)
+			}
+		})
+	}
+}
+
 // No request of a guarded connection is another one than net/http alone has read.
 func FuzzConn(f *testing.F) {
 	for _, parts := range conversations {
@@ -270,8 +317,18 @@ func FuzzConn(f *testing.F) {
 		if len(text) > 1<<14 {
 			t.Skip()
 		}
-		said, seen, _ := bare.converse(t, parsed(text))
 		gsaid, gseen, refused := guarded.converse(t, parsed(text))
+		whole := strings.ReplaceAll(text, "\xff", "")
+		if rest, ok := strings.CutPrefix(whole, string(guarded.up)); !ok || strings.HasPrefix(rest, "\r") { // empty lines are dropped
+			if !strings.HasPrefix(lineless(whole), lineless(string(guarded.up))) {
+				t.Errorf("%q: handed up %q", text, guarded.up)
+			}
+			if _, seen, _ := bare.converse(t, []string{string(guarded.up)}); !slices.Equal(gseen, seen) {
+				t.Errorf("%q: bare has seen\n%q\nguarded\n%q", text, seen, gseen)
+			}
+			return
+		}
+		said, seen, _ := bare.converse(t, parsed(text))
 		if len(gseen) > len(seen) || !slices.Equal(gseen, seen[:len(gseen)]) {
 			t.Errorf("%q: bare has seen\n%q\nguarded\n%q", text, seen, gseen)
 		}

@@ -7,6 +7,7 @@
 // chooses the beginning of another client's request.
 //
 //   - head.go: [Head] is read and judged
+//   - emptyline.go: empty lines before a request are dropped
 //   - chunked.go: the end of a chunked body is found, and a malformed chunk
 //   - conn.go: [Conn] stands between the connection, plain or TLS, and net/http
 //   - refuse.go: the answer to a request that is refused

@@ -12,7 +12,7 @@ type Head struct {
 	Minor          byte  // of the version, HTTP/1.Minor: 0 or 1
 	Length         int64 // of the body, or Chunked
 	Fields         []Field
-	Odd            bool // begins with an empty line, or has more fields than Fields
+	Odd            bool // has more fields than Fields
 
 	fields [maxFields]Field
 }
@@ -38,6 +38,7 @@ func (Error) ClientFault() {}
 const (
 	errBareLF     Error = "a line does not end with CRLF"
 	errRequest    Error = "the request line is malformed"
+	errEmptyLines Error = "too many empty lines before the request"
 	errVersion    Error = "this version of the protocol is not spoken here"
 	errFolded     Error = "a field is folded"
 	errName       Error = "the name of a field is malformed"
@@ -53,12 +54,7 @@ const (
 func (h *Head) Parse(b []byte) (size int, err error) {
 	*h = Head{fields: h.fields}
 	h.Fields = h.fields[:0]
-	rest := b
-	if bytes.HasPrefix(rest, crlf) { // RFC 9112 section 2.2
-		h.Odd = true
-		rest = rest[len(crlf):]
-	}
-	line, rest, err := cutLine(rest)
+	line, rest, err := cutLine(b)
 	if line == nil || err != nil {
 		return 0, err
 	}

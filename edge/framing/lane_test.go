@@ -50,7 +50,13 @@ func TestLaneIsAskedByTheRule(t *testing.T) {
 		"in a body":               {[]string{post("1c\r\n"), get + "\r\n0\r\n\r\n", get}, []string{other, lane}},
 		"behind a body":           {[]string{post("0\r\n\r\n") + get, get}, []string{other, other, lane}},
 		"with a body":             {[]string{"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab", get}, []string{other, lane}},
-		"behind an empty line":    {[]string{get2, "\r\n" + get}, []string{other, "400"}},
+		"behind an empty line":    {[]string{get2, "\r\n" + get}, []string{other, lane}},
+		"empty lines at first":    {[]string{"\r\n\r\n" + get + "\r\n" + get}, []string{lane, lane}},
+		"an empty line alone":     {[]string{get, "\r\n", get, "\r", "\n" + get2, "\r\n", get}, []string{lane, lane, other, lane}},
+		"an empty line in parts":  {[]string{get, "\r", "\n", get, "\r", "\n"}, []string{lane, lane}},
+		"many empty lines":        {[]string{get, strings.Repeat("\r\n", maxEmptyLines) + get, strings.Repeat("\r\n", maxEmptyLines) + get}, []string{lane, lane, lane}},
+		"too many empty lines":    {[]string{get, strings.Repeat("\r\n", maxEmptyLines), "\r\n" + get}, []string{lane, "400"}},
+		"a CR behind another":     {[]string{get, "\r", get2}, []string{lane, "400"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			said, seen, _ := e.converse(t, tt.parts)

@@ -20,13 +20,14 @@ type socket struct {
 	out outgoing
 }
 
-// newSocket returns the socket of a connection, nil where it has none of its own.
+// newSocket returns the socket of a connection, nil where it has none of its own, as one of
+// TLS has.
 func newSocket(c net.Conn) *socket {
-	tcp, ok := c.(*net.TCPConn)
+	of, ok := c.(syscall.Conn)
 	if !ok {
 		return nil
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := of.SyscallConn()
 	if err != nil {
 		return nil
 	}

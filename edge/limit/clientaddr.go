@@ -23,7 +23,7 @@ func ClientAddr(peer netip.Addr, values []string, trusted []netip.Prefix) netip.
 	for i := len(values) - 1; i >= 0; i-- {
 		rest, more := values[i], true
 		for more {
-			if hops == maxHops || !within(trusted, client) {
+			if hops == maxHops || !Within(trusted, client) {
 				return client
 			}
 			hops++

@@ -68,7 +68,7 @@ func FuzzClientAddr(f *testing.F) {
 			t.Fatalf("ClientAddr(%q) = %v believed a stranger", values, got)
 		}
 		// Entries that a client writes further left never change the address.
-		if !within(proxies, got) {
+		if !Within(proxies, got) {
 			forged := append([]string{"203.0.113.77, 10.0.0.9"}, values...)
 			if again := ClientAddr(peer, forged, proxies); again != got {
 				t.Fatalf("forged entries changed %v into %v", got, again)

@@ -83,19 +83,21 @@ func New(cfg Config) *Limiter {
 
 // Take charges client for a request at now. When the client has not that much left it
 // charges nothing, and reports false and how long until it will: whole seconds, at least one
-// and at most a day, fit for Retry-After (RFC 9110 §10.2.3). A client that has spent nothing
-// but the Hit of this request is never refused, however small the burst.
+// and at most a day, fit for Retry-After (RFC 9110 §10.2.3). A cost above Hit leaves a tenth
+// of the burst to hits: a client that asks for any number of names that do not exist
+// is still given stored responses. One that has spent nothing but the Hit of this request
+// is never refused, however small the burst.
 func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter time.Duration, ok bool) {
 	if l == nil {
 		return 0, true
 	}
 	client = client.Unmap()
-	if within(l.exempt, client) {
+	if Within(l.exempt, client) {
 		return 0, true
 	}
 	need := cost
 	if cost > Hit {
-		need = min(need, l.burst-Hit)
+		need = min(need+l.burst/spare, l.burst-Hit)
 	}
 	b := l.bucket(client, now)
 	b.mu.Lock()
@@ -106,6 +108,9 @@ func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter t
 	b.charge(cost)
 	return 0, true
 }
+
+// spare is which part of the burst only hits may spend.
+const spare = 10
 
 // rounding is how many tokens sums of floating-point numbers may be wrong by.
 const rounding = 1e-3
@@ -118,7 +123,7 @@ func (l *Limiter) Charge(client netip.Addr, now time.Time, cost int) {
 		return
 	}
 	client = client.Unmap()
-	if within(l.exempt, client) {
+	if Within(l.exempt, client) {
 		return
 	}
 	b := l.bucket(client, now)
@@ -196,8 +201,8 @@ func ClientOf(addr netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// within reports whether one of prefixes contains a, which is not mapped.
-func within(prefixes []netip.Prefix, a netip.Addr) bool {
+// Within reports whether one of prefixes contains a, which is not mapped.
+func Within(prefixes []netip.Prefix, a netip.Addr) bool {
 	a = a.WithZone("") // a prefix contains no address with a zone
 	for _, p := range prefixes {
 		if p.Addr().Is4In6() && p.Bits() >= 96 {

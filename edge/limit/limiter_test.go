@@ -82,9 +82,9 @@ func TestAMissIsTakenInAdvanceAndGivenBack(t *testing.T) {
 			t.Fatal("a burst of 25 pays for two misses")
 		}
 	}
-	wait, ok := l.Take(alice, start, Miss-Hit) // of 9 with 5 left
-	if ok || wait != 4*time.Second {
-		t.Errorf("a third: %v, %v; want 4s, false", wait, ok)
+	wait, ok := l.Take(alice, start, Miss-Hit) // of 9, with 5 left, of which 2 are for hits
+	if ok || wait != 6*time.Second {
+		t.Errorf("a third: %v, %v; want 6s, false", wait, ok)
 	}
 	if got := takes(l, alice, start); got != 5 {
 		t.Errorf("%d hits; the refused miss cost something", got)
@@ -111,6 +111,29 @@ func TestASmallBurstPaysForAMissAtATime(t *testing.T) {
 		if _, ok := l.Take(alice, start, Hit); ok {
 			t.Errorf("burst %d: and one more", burst)
 		}
+	}
+}
+
+// A client that spends all it has on misses, for as long as it likes, is refused no hit.
+func TestMissesLeaveATenthOfTheBurstToHits(t *testing.T) {
+	l := New(Config{Rate: 10, Burst: 200})
+	misses, now := 0, start
+	for range 300 {
+		if _, ok := l.Take(alice, now, Hit); !ok {
+			t.Fatalf("after %d misses no hit is left", misses)
+		}
+		if _, ok := l.Take(alice, now, Absent-Hit); ok {
+			misses++
+		} else {
+			l.Charge(alice, now, -Hit)
+		}
+		now = now.Add(10 * time.Millisecond)
+	}
+	if misses < 9 || misses > 11 { // 180 at once, and 30 earned
+		t.Errorf("%d misses, want about 10", misses)
+	}
+	if got := takes(l, alice, now); got < 20 {
+		t.Errorf("%d hits are left, want a tenth of the burst", got)
 	}
 }
 
@@ -259,11 +282,11 @@ func TestManyAddressesDrainNoStranger(t *testing.T) {
 	drained := 0
 	for i := range 10_000 {
 		client := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
-		if _, ok := l.Take(client, start, burst*9/10); !ok {
+		if _, ok := l.Take(client, start, burst*8/10); !ok {
 			drained++
 			continue
 		}
-		l.Charge(client, start, -burst*9/10)
+		l.Charge(client, start, -burst*8/10)
 	}
 	if drained > 1 { // by chance, one in 18 million
 		t.Errorf("%d of 10,000 clients find their budgets spent by others", drained)

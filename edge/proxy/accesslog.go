@@ -48,8 +48,17 @@ type record struct {
 	status  int
 	sent    int64 // bytes of the body
 	err     error
+	waited  time.Duration // until the header was sent; written where a master was asked
+	source  source
 
 	line // for the access log alone, empty where there is none
+}
+
+// source is the master that gave a response, and the status of its answer: 304 where it
+// confirmed a stored response. It is empty where no master was asked.
+type source struct {
+	master string
+	status int
 }
 
 // line is the part of a record that only the access log needs.
@@ -137,6 +146,11 @@ func appendJSON(b []byte, r *record, took time.Duration) []byte {
 	text("outcome", r.outcome.String())
 	text("site", r.site)
 	text("what", r.endpoint)
+	if r.source.master != "" {
+		text("master", r.source.master)
+		b = strconv.AppendInt(append(b, `,"origin_status":`...), int64(r.source.status), 10)
+		b = appendSeconds(append(b, `,"first_byte":`...), r.waited)
+	}
 	text("agent", r.agent)
 	if r.err != nil {
 		text("error", r.err.Error())

@@ -45,6 +45,11 @@ func TestAccessLogForms(t *testing.T) {
 	if got := written(t, NewJSONLog, r, took); got != asJSON {
 		t.Errorf("JSON is\n%s\nwant\n%s", got, asJSON)
 	}
+	r.source, r.waited = source{"http://master.example", 304}, 1200*time.Microsecond
+	const where = `"what":"packument","master":"http://master.example","origin_status":304,"first_byte":0.0012,"agent"`
+	if got := written(t, NewJSONLog, r, took); !strings.Contains(got, where) {
+		t.Errorf("JSON of an answer of a master is %s", got)
+	}
 	const asCommon = `192.0.2.7 - - [27/Nov/2026:03:04:05 +0000] "GET /a%22b?x=1 HTTP/1.1" 200 1234 hit 0.0015 abc-1 "-"` + "\n"
 	if got := written(t, NewCommonLog, r, took); got != asCommon {
 		t.Errorf("common is\n%s\nwant\n%s", got, asCommon)

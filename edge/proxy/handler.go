@@ -84,6 +84,8 @@ type exchange struct {
 	status  int
 	sent    int64 // body bytes
 	err     error
+	waited  time.Duration // until the header was sent
+	source  source
 }
 
 // ServeHTTP is the life of a request.
@@ -125,7 +127,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // end writes down the answer. It runs also when the body was broken off by a
 // panic, which goes on to net/http.
 func (x *exchange) end() {
-	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err}
+	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err, waited: x.waited, source: x.source}
 	if x.site != nil {
 		rec.site = x.site.Name
 	}
@@ -285,7 +287,7 @@ func (x *exchange) cached() {
 	if x.route.Class == kind.File && x.site.MinimumAge > 0 && !x.oldEnough(q, &a) {
 		return
 	}
-	x.outcome = a.Outcome
+	x.outcome, x.source = a.Outcome, source{a.Master, a.ForwardStatus}
 	x.fields(&a)
 	if x.Lane != nil && a.Outcome == cache.Hit {
 		x.offer(q, &a)

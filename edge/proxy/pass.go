@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
@@ -141,7 +142,8 @@ func (w finalOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // modifyResponse sees the response before the client does.
 func (x *exchange) modifyResponse(resp *http.Response) error {
-	x.status = resp.StatusCode
+	x.status, x.waited = resp.StatusCode, time.Since(x.start)
+	x.source = source{resp.Request.URL.Scheme + "://" + resp.Request.URL.Host, resp.StatusCode}
 	h := resp.Header
 	if h["Content-Type"] == nil {
 		x.header()["Content-Type"] = nil // else net/http would guess one

@@ -101,7 +101,7 @@ func (x *exchange) sendHeaderOf(status int, size int64) {
 	default:
 		h["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	}
-	x.status = status
+	x.status, x.waited = status, time.Since(x.start)
 	x.extendDeadline()
 	x.w.WriteHeader(status)
 }
@@ -121,7 +121,7 @@ func (x *exchange) sendHeader(status int) {
 	if status != http.StatusNotModified {
 		h["Content-Length"] = []string{"0"}
 	}
-	x.status = status
+	x.status, x.waited = status, time.Since(x.start)
 	x.extendDeadline()
 	x.w.WriteHeader(status)
 }

@@ -46,10 +46,10 @@ func (s *Status) headline() string {
 		words = []string{"NOT READY"}
 	}
 	if !s.Started.IsZero() {
-		words = append(words, "up "+age(s.At.Sub(s.Started)))
+		words = append(words, "up "+Age(s.At.Sub(s.Started)))
 	}
 	if s.Config.File != "" {
-		words = append(words, fmt.Sprintf("configuration %s read %s ago", s.Config.File, age(s.At.Sub(s.Config.Read))))
+		words = append(words, fmt.Sprintf("configuration %s read %s ago", s.Config.File, Age(s.At.Sub(s.Config.Read))))
 	}
 	if s.Version != "" {
 		words = append(words, "version "+s.Version)

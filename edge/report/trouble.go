@@ -109,7 +109,7 @@ func (t *trouble) masters(where string, masters []origin.MasterStatus) {
 			regular++
 		}
 		if m.Probe != nil && m.Probe.Stalled {
-			t.weak = append(t.weak, fmt.Sprintf("%s is not probed: the probe loop was last seen %s ago; this is a fault of the edge, restart it", name, age(time.Duration(m.Probe.Age*float64(time.Second)))))
+			t.weak = append(t.weak, fmt.Sprintf("%s is not probed: the probe loop was last seen %s ago; this is a fault of the edge, restart it", name, Age(time.Duration(m.Probe.Age*float64(time.Second)))))
 		}
 		if m.Waiting > 0 {
 			t.weak = append(t.weak, fmt.Sprintf("%s is busy: %s wait for room at it", name, Count(int64(m.Waiting), "request")))
@@ -133,4 +133,4 @@ func hostOf(master string) string {
 }
 
 // since returns the age of a moment at the time of the document.
-func (t *trouble) since(at time.Time) string { return age(t.now.Sub(at)) }
+func (t *trouble) since(at time.Time) string { return Age(t.now.Sub(at)) }

@@ -50,8 +50,8 @@ func Count(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// age writes a duration for a person, in at most two units.
-func age(d time.Duration) string {
+// Age writes a duration for a person, in at most two units.
+func Age(d time.Duration) string {
 	const day = 24 * time.Hour
 	d = max(0, d.Round(time.Second))
 	units := func(large, small time.Duration, l, s string) string {

@@ -20,8 +20,8 @@ func TestAge(t *testing.T) {
 		-time.Second: "0s", 0: "0s", 1499 * time.Millisecond: "1s", time.Minute: "1m", 61 * time.Second: "1m 1s",
 		time.Hour + 59*time.Second: "1h", 90 * time.Minute: "1h 30m", 49 * time.Hour: "2d 1h", 72 * time.Hour: "3d",
 	} {
-		if got := age(d); got != want {
-			t.Errorf("age(%v) = %q; want %q", d, got, want)
+		if got := Age(d); got != want {
+			t.Errorf("Age(%v) = %q; want %q", d, got, want)
 		}
 	}
 }

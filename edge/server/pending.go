@@ -1,30 +1,34 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
 
 const (
-	maxHandshakes       = 1024 // under way at a time; each takes some 30 KB
+	maxPending          = 1024 // made ready at a time; a handshake takes some 30 KB
 	maxClientHandshakes = 128  // of one client: an address, or the first 64 bits of an IPv6 address
 )
 
-// pending are the connections that have not shaken hands yet. The caller guards them.
+var errPending = errors.New("too many handshakes are under way")
+
+// pending are the connections that are not ready yet. The caller guards them.
 type pending struct {
-	conns   map[net.Conn]netip.Prefix
-	clients map[netip.Prefix]int
+	perClient int
+	conns     map[net.Conn]netip.Prefix
+	clients   map[netip.Prefix]int
 }
 
-func newPending() *pending {
-	return &pending{conns: make(map[net.Conn]netip.Prefix), clients: make(map[netip.Prefix]int)}
+func newPending(perClient int) *pending {
+	return &pending{perClient: perClient, conns: make(map[net.Conn]netip.Prefix), clients: make(map[netip.Prefix]int)}
 }
 
 // add reports whether there is room for a connection. Without room for one more of its
 // client, others have theirs.
 func (p *pending) add(c net.Conn) bool {
 	from := clientOf(c.RemoteAddr())
-	if len(p.conns) >= maxHandshakes || p.clients[from] >= maxClientHandshakes {
+	if len(p.conns) >= maxPending || p.clients[from] >= p.perClient {
 		return false
 	}
 	p.conns[c] = from
@@ -45,11 +49,10 @@ func (p *pending) remove(c net.Conn) {
 
 // clientOf is the zero Prefix for an address that is none of the Internet's.
 func clientOf(a net.Addr) netip.Prefix {
-	peer, err := netip.ParseAddrPort(a.String())
-	if err != nil {
+	ip := peerOf(a)
+	if !ip.IsValid() {
 		return netip.Prefix{}
 	}
-	ip := peer.Addr().Unmap()
 	bits := 32
 	if ip.Is6() {
 		bits = 64

@@ -22,7 +22,7 @@ type peer struct {
 func (p *peer) RemoteAddr() net.Addr { return p.addr }
 
 func TestHandshakesOfAClientAreBounded(t *testing.T) {
-	p := newPending()
+	p := newPending(maxClientHandshakes)
 	from := func(addr string) *peer { return &peer{addr: net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))} }
 	var first *peer
 	for i := range maxClientHandshakes {
@@ -45,7 +45,7 @@ func TestHandshakesOfAClientAreBounded(t *testing.T) {
 	if !p.add(from("[2001:db8::2]:1")) || p.add(from("[2001:db8::2]:1")) {
 		t.Error("a handshake that has ended does not make room for one")
 	}
-	for i := byte(0); len(p.conns) < maxHandshakes; i++ {
+	for i := byte(0); len(p.conns) < maxPending; i++ {
 		for range maxClientHandshakes {
 			p.add(&peer{addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, i), Port: 1}})
 		}

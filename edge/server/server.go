@@ -47,6 +47,7 @@ type Listener struct {
 	Handler http.Handler
 	TLS     *tls.Config  // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
 	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
+	Proxied *Proxied     // nil for connections that begin with a request or a handshake
 
 	key string // the address's key in the configuration
 }
@@ -123,10 +124,14 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 
 func (s *Server) serve(l *Listener, h *http.Server) error {
 	g := &framing.Guard{Lane: l.Lane, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
-	if l.TLS != nil {
-		return h.Serve(newHandshakes(l.Listener, h.TLSConfig.Clone(), g, h.ErrorLog))
+	conns := l.Listener
+	if l.Proxied != nil {
+		conns = s.clients(conns, l.Proxied)
 	}
-	return h.Serve(guarded{l.Listener, g})
+	if l.TLS != nil {
+		return h.Serve(newHandshakes(conns, h.TLSConfig.Clone(), g, h.ErrorLog))
+	}
+	return h.Serve(guarded{conns, g})
 }
 
 // refused writes down a request that is refused. A stranger can have that as often as it

@@ -135,16 +135,21 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.
 
 // Listed reports whether a stored document lists the file that q asks for.
 func (s *Site) Listed(ctx context.Context, q *cache.Query) bool {
+	d, ok := s.Entry(ctx, q)
+	return ok && d.Withheld == ""
+}
+
+// Entry returns a stored document's entry of the file that q asks for.
+func (s *Site) Entry(ctx context.Context, q *cache.Query) (d kind.Digest, ok bool) {
 	f, ok := q.Fetcher.(fetcher)
 	if !ok || f.route.Class != kind.File {
-		return false
+		return d, false
 	}
 	doc, ok := s.cache.Stored(ctx, q)
 	if !ok {
-		return false
+		return d, false
 	}
-	d, ok := f.from.Digest(f.route, doc)
-	return ok && d.Withheld == ""
+	return f.from.Digest(f.route, doc)
 }
 
 // ownerOf names the owner of a credential without telling the credential.

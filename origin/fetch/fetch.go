@@ -86,6 +86,20 @@ func (b blameless) Tag(etag string) {
 	}
 }
 
+// From tells a sink which master answers, where it wants to know.
+func (b blameless) From(master string) {
+	if t, ok := b.to.(interface{ From(master string) }); ok {
+		t.From(master)
+	}
+}
+
+// answering tells a sink which master answers.
+func answering(s Sink, m *health.Master) {
+	if t, ok := s.(interface{ From(master string) }); ok {
+		t.From(m.Name())
+	}
+}
+
 // Masters are asked for documents and files.
 type Masters interface {
 	// Each asks masters until use accepts a response.

@@ -71,6 +71,7 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink blameless)
 func (f *Fetcher) fetchTransfer(ctx context.Context, t *transfer) error {
 	a := t.ask
 	return f.files.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
+		answering(t.sink, m)
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {

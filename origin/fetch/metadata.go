@@ -37,6 +37,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 	var missing absences
 	begun := time.Now()
 	return f.masters.Each(ctx, a, func(ctx context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
+		answering(sink, m)
 		switch {
 		case r.StatusCode == http.StatusNotModified:
 			if a.ETag == "" && a.LastModified == "" {

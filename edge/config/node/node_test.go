@@ -50,8 +50,8 @@ func TestReader(t *testing.T) {
 func TestNearest(t *testing.T) {
 	words := []string{"listen", "public_url", "cache", "limits"}
 	for word, want := range map[string]string{"listn": "listen", "publicurl": "public_url", "Cache": "cache", "limit": "limits", "sites": "", "x": "", "": ""} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("nearest(%q) = %q; want %q", word, got, want)
+		if got := Nearest(word, words); got != want {
+			t.Errorf("Nearest(%q) = %q; want %q", word, got, want)
 		}
 	}
 }

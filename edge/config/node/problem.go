@@ -43,8 +43,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// nearest returns the one of words that word is probably a misspelling of, or "".
-func nearest(word string, words []string) string {
+// Nearest returns the one of words that word is probably a misspelling of, or "".
+func Nearest(word string, words []string) string {
 	best, least := "", 1+len(word)/3
 	for _, w := range words {
 		if n := distance(word, w); n <= least && (best == "" || n < least) {

@@ -41,7 +41,7 @@ func (v Value) OneOf(words ...string) (string, bool) {
 	if !ok || slices.Contains(words, text) {
 		return text, ok
 	}
-	if near := nearest(text, words); near != "" {
+	if near := Nearest(text, words); near != "" {
 		v.Bad("%q is not known: did you mean %s?", text, near)
 	} else {
 		v.Bad("%q is not known: write %s", text, strings.Join(words, " or "))

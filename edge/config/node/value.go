@@ -60,7 +60,7 @@ func (v Value) Object(known Fields) {
 	v.Keys("a mapping of keys", func(key string, value Value) {
 		if read, ok := known[key]; ok {
 			read(value)
-		} else if near := nearest(key, names); near != "" {
+		} else if near := Nearest(key, names); near != "" {
 			value.Bad("unknown key: did you mean %s?", near)
 		} else {
 			value.Bad("unknown key: the keys here are %s", strings.Join(names, ", "))
