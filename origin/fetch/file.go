@@ -114,6 +114,7 @@ func (f *Fetcher) withheld(want *expectation) (why string, err error) {
 
 // verified passes on a file that is right.
 func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) {
+	r.Body = &paced{ReadCloser: r.Body, t: t}
 	if r.ContentLength <= smallFile {
 		return f.small(r, t)
 	}

@@ -1,7 +1,10 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -11,11 +14,14 @@ import (
 // counted from a master's first byte: Least in any case, and as far as Most while its rate
 // promises the end before Most. After that it streams, and a client that reads has to be told
 // of a wrong file by a broken connection.
-type SpoolTimes struct{ Least, Most time.Duration }
+type SpoolTimes struct {
+	Least, Most time.Duration
+	Rate        int64 // bytes a second; a master that sends fewer until Least is too slow
+}
 
 // spoolTimes are far below the patience of package clients, which give a server 30 s and
-// more, and enough for 5 MB at 1 MB/s.
-var spoolTimes = SpoolTimes{Least: 2 * time.Second, Most: 6 * time.Second}
+// more, and enough for 5 MB at 1 MB/s. A link that is slow itself is asked to send little twice.
+var spoolTimes = SpoolTimes{Least: 2 * time.Second, Most: 6 * time.Second, Rate: 16 << 10}
 
 // endsSoon says whether a file is worth keeping back longer: got of its left bytes, -1
 // where that is not known, came in the time spent.
@@ -38,6 +44,7 @@ type spooling struct {
 	awaited atomic.Bool // nothing has been released; pool.Request.Awaited
 	mixed   bool        // the bytes are of several masters
 	again   bool        // it has begun anew once
+	slow    bool        // a master was given up for its rate
 }
 
 // respond begins the response: spooled where the file can be checked and its bytes have a
@@ -58,6 +65,40 @@ func (t *transfer) release() {
 	t.spool.Release()
 }
 
+// paced is a body of which a transfer expects a rate. The first master that sends less is given
+// up once, for another may be faster; if none is, the next one may be as slow as it is.
+type paced struct {
+	io.ReadCloser
+	t     *transfer
+	begun time.Time
+	got   int64
+	err   error // bufio reads on after an error
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.ReadCloser.Read(b)
+	now := time.Now()
+	if p.got == 0 {
+		p.begun = now
+	}
+	p.got += int64(n)
+	if err == nil && p.t.tooSlow(now.Sub(p.begun), p.got) {
+		p.t.slow = true
+		p.err = errSlow
+	}
+	return n, cmp.Or(err, p.err)
+}
+
+// tooSlow says whether a master is given up that sent got bytes in a time. Where readers have
+// bytes already, only a digest lets another one go on.
+func (t *transfer) tooSlow(spent time.Duration, got int64) bool {
+	return !t.slow && spent >= t.times.Least && float64(got) < float64(t.times.Rate)*spent.Seconds() &&
+		(t.awaited.Load() || t.digest.Algorithm != "")
+}
+
 // beginSpan begins to count the bytes of one master.
 func (t *transfer) beginSpan() { t.begun, t.from = time.Now(), t.off }
 
@@ -70,8 +111,12 @@ func (t *transfer) endsSoon(now time.Time) bool {
 }
 
 // restartable says whether a transfer that ended with err can begin anew: one whose bytes
-// are of several masters may be wrong though one of them has the right file.
+// are of several masters may be wrong though one of them has the right file, and one that was
+// too slow is better than none.
 func (t *transfer) restartable(ctx context.Context, err error) bool {
+	if errors.Is(err, errSlow) && t.awaited.Load() {
+		return ctx.Err() == nil && !t.again
+	}
 	return err != nil && t.mixed && t.refused == nil && t.spool.Spooled() && ctx.Err() == nil && !t.again
 }
 

@@ -125,6 +125,35 @@ func TestDrippingFileStreams(t *testing.T) {
 	origintest.Same(t, "tarball", r.Body, want)
 }
 
+// A master that drips is given up for one that does not, and only for such a one.
+func TestSlowMasterIsLeft(t *testing.T) {
+	tooFast := func(c *setup) { c.Spool = SpoolTimes{Least: 1, Most: time.Hour, Rate: 1 << 50} }
+	for _, path := range []string{"/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz", origintest.LargeTarball} {
+		for masters := 1; masters <= 2; masters++ {
+			w := origintest.NewTwo(t)
+			w.AddLarge(t)
+			want := origintest.Download(t, w.AURL+path)
+			b := newBehind(t, w.URLs[:masters], tooFast)
+			gate := faults.NewGate()
+			gate.Open()
+			for _, m := range []*faults.Master{w.A, w.B} { // both: the second one may be as slow
+				m.Break(faults.Path(path), faults.Drip(gate, 100))
+			}
+			r, err := b.get(t, path)
+			if err != nil || r.Responds != 1 {
+				t.Fatalf("%s of %d: %d responses, %v; reports %q", path, masters, r.Responds, err, b.reported())
+			}
+			origintest.Same(t, path, r.Body, want)
+			if !slices.Contains(b.reported(), "A slow") || masters == 2 && w.B.Count(faults.Path(path)) != 1 {
+				t.Errorf("%s of %d: reports %q", path, masters, b.reported())
+			}
+			if got := b.masters.Status().Masters[0]; got.State != "healthy" {
+				t.Errorf("a slow master is %s: %s", got.State, got.Why)
+			}
+		}
+	}
+}
+
 // Where there is no place for the bytes a large file streams, and breaks where it is wrong.
 func TestLargeFileWithoutAPlaceStreams(t *testing.T) {
 	w := origintest.NewTwo(t)
