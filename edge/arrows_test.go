@@ -22,6 +22,10 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/chaos": {
+		{"origin/sample", "its masters"},
+		{"origin/sample/faults", "which are in trouble"},
+	},
 	"bench/load": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
