@@ -77,6 +77,7 @@ type Fill struct {
 	meta      *store.Meta
 	declared  int64
 	whole     bool
+	spooled   bool // see Spool
 	renewed   bool
 	crc       uint32
 	tag       hash.Hash
@@ -151,7 +152,10 @@ func refused(status int) bool {
 // beginResponse makes the Meta of a response that arrives now. It takes the place of a
 // spooled one.
 func (w *Fill) beginResponse(status int, h http.Header) {
-	w.f.Unspool()
+	if w.spooled {
+		w.f.Unspool()
+		w.spooled = false
+	}
 	w.crc = 0
 	received := time.Now()
 	m := &store.Meta{

@@ -23,6 +23,7 @@ func (w *Fill) Spool(status int, h http.Header, size int64) bool {
 		return false
 	}
 	w.f.Spool(w.meta)
+	w.spooled = true
 	return true
 }
 

@@ -25,6 +25,13 @@ var arrows = map[string][]arrow{
 	"bench/chaos": {
 		{"origin/sample", "its masters"},
 		{"origin/sample/faults", "which are in trouble"},
+		{"origin/sample/tarball", "their files"},
+	},
+	"bench/files": {
+		{"edge/config", "the edge that it measures has a configuration"},
+		{"edge/daemon", "it runs that edge"},
+		{"origin/kinds", "its site is of a kind"},
+		{"origin/sample", "its master is a sample"},
 	},
 	"bench/load": nil,
 	"edge": {
@@ -54,6 +61,7 @@ var arrows = map[string][]arrow{
 		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
+		{"edge/preflight", "edge check looks at the machine and the masters"},
 		{"edge/report", "edge status prints a status"},
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
@@ -86,6 +94,11 @@ var arrows = map[string][]arrow{
 	"edge/framing":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
+	"edge/preflight": {
+		{"cache/fsys", "the size of the cache's file system"},
+		{"edge/config", "it compares a configuration with the machine"},
+		{"edge/report", "byte counts and causes are written as edge status writes them"},
+	},
 	"edge/report": {
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
@@ -318,6 +331,10 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/preflight": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "configurations with sites of every kind"},
 	},
 	"edge/config/node": {
 		{"edge/edgetest", "helpers that rooms share"},

@@ -2,8 +2,10 @@ package memory
 
 import (
 	"bytes"
+	"hash/maphash"
 	"io"
 	"maps"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -180,6 +182,73 @@ func slot(s store.Sum, id uint64) uint64 {
 	return h
 }
 
+// front answers most look-ups, with no lock and no write to memory that two hits share. It
+// has one slot for each of the keys' hashes that fall on it. A slot has a resident that a
+// full look-up found there, or none.
+//
+// A resident in a slot is the current one as long as its shard's generation is the one that
+// the full look-up saw: the generation grows with each change of which Version is current.
+//
+//	look-up: sees generation 7 and Version 1 under the shard's lock, finds the resident of Version 1,
+//	         notes 7 in it, and gives it a slot
+//	commit:  makes Version 2 current, generation 8
+//	look-up: finds Version 1 in the slot and 7 is not 8: does a full look-up
+//
+// ristretto evicts by how often it was asked for a value, so it is asked in one hit of
+// sampled. The others would add nothing: its counters end at 15.
+type front struct {
+	seed  maphash.Seed
+	slots []atomic.Pointer[Resident]
+}
+
+// sampled is the number of hits of which ristretto learns of one.
+const sampled = 8
+
+// maxFront is the number of slots, 8 bytes each, of a large tier's front.
+const maxFront = 1 << 17
+
+// newFront makes a front for about so many residents, with two slots for each.
+func newFront(residents int64) front {
+	n := 1 << bits.Len64(uint64(min(max(2*residents, 1<<10), maxFront)-1))
+	return front{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[Resident], n)}
+}
+
+// size is the front's size, in bytes.
+func (f *front) size() int64 { return 8 * int64(len(f.slots)) }
+
+func (f *front) slot(k store.Key) *atomic.Pointer[Resident] {
+	h := maphash.String(f.seed, k.ID) ^ bits.RotateLeft64(maphash.String(f.seed, k.Site), 32)
+	return &f.slots[h&uint64(len(f.slots)-1)]
+}
+
+// get returns the key's resident if it is known to be current.
+func (f *front) get(k store.Key) *Resident {
+	r := f.slot(k).Load()
+	if r == nil || r.Key.ID != k.ID || r.Key.Site != k.Site || !r.Current() {
+		return nil
+	}
+	return r
+}
+
+// put gives a resident its slot, which was current at that generation of its shard.
+func (f *front) put(r *Resident, generation uint64) {
+	if r.generation.Load() != generation {
+		r.generation.Store(generation)
+	}
+	s := f.slot(r.Key)
+	if s.Load() != r {
+		s.Store(r)
+	}
+	// Where it has left meanwhile, drop may have come before it had the slot.
+	if r.shard.generation.Load() != generation {
+		f.drop(r)
+	}
+}
+
+// drop empties the slot of a resident that has left ristretto. The generation of its shard
+// has grown before, so that put sees that, or drop sees put's resident.
+func (f *front) drop(r *Resident) { f.slot(r.Key).CompareAndSwap(r, nil) }
+
 // Hit returns the response if the front has it. It takes no lock and writes nothing, but
 // where it tells ristretto of the hit.
 func (m *Store) Hit(k store.Key) *Resident {
@@ -257,95 +326,6 @@ func (m *Store) resize() {
 	}
 }
 
-// Promote keeps a copy of a response read from the disk, if nothing changed
-// since the look-up that gave the ticket, and returns the copy to serve.
-func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
-	r := NewResident(k, k.Sum(), meta, data, false)
-	m.values.Get(slot(r.Sum, meta.Version)) // counts an access, by which ristretto admits
-	c := m.shard(r.Sum)
-	c.mu.Lock()
-	taken := c.changes == ticket && c.versions[r.Sum] < meta.Version
-	if taken {
-		c.versions[r.Sum] = meta.Version
-		c.generation.Add(1)
-	}
-	c.mu.Unlock()
-	if taken {
-		m.set(r)
-	}
-	return &r.Entry
-}
-
-// Freshen renews the Meta of the response with the old Version, if memory has it and it is the
-// current one.
-func (m *Store) Freshen(k store.Key, old uint64, meta *store.Meta) error {
-	return m.Renew(k, old, meta, true)
-}
-
-// Renew is Freshen. With sole the disk does not have the new Meta.
-func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) error {
-	sum := k.Sum()
-	r, ok := m.values.Get(slot(sum, old))
-	if !ok || r.Version != old || !store.SameBytes(r.Meta, meta) {
-		return store.ErrGone
-	}
-	c := m.shard(sum)
-	c.mu.Lock()
-	current := c.versions[sum] == old
-	if current {
-		c.changes++
-		c.versions[sum] = meta.Version
-		c.generation.Add(1)
-	}
-	c.mu.Unlock()
-	if !current {
-		return store.ErrGone
-	}
-	m.set(NewResident(k, sum, meta, r.Data, sole))
-	m.values.Del(slot(sum, old))
-	m.Wait() // as in Commit
-	return nil
-}
-
-// Saved records that the disk has a copy now.
-func (m *Store) Saved(r *Resident) {
-	if m.Current(r.Sum, r.Version) {
-		m.set(NewResident(r.Key, r.Sum, r.Meta, r.Data, false))
-		m.shard(r.Sum).generation.Add(1) // the front may have the one that is OnlyHere
-	}
-}
-
-// Current reports whether id is the current one.
-func (m *Store) Current(sum store.Sum, id uint64) bool {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.versions[sum] == id
-}
-
-// BeginCopy records that a copy from one tier to the other begins. EndCopy ends it.
-func (m *Store) BeginCopy(sum store.Sum) {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.moving[sum]++
-}
-
-func (m *Store) EndCopy(sum store.Sum) {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.moving[sum]--; c.moving[sum] == 0 {
-		delete(c.moving, sum)
-	}
-}
-
-// OnlyHere reports whether memory alone has the response with that Version.
-func (m *Store) OnlyHere(sum store.Sum, id uint64) bool {
-	r, ok := m.values.Get(slot(sum, id))
-	return ok && r.OnlyHere && r.Sum == sum && r.Version == id
-}
-
 func (m *Store) Forget(sum store.Sum) {
 	c := m.shard(sum)
 	c.mu.Lock()
@@ -383,16 +363,6 @@ func (m *Store) Wait() { m.values.Wait() }
 // Close must come after the last put: ristretto panics on a Set that races with
 // its Close.
 func (m *Store) Close() { m.values.Close() }
-
-// Has reports whether a response is in memory, or is being copied to or from the disk. It
-// may still be true a moment after an eviction.
-func (m *Store) Has(sum store.Sum) bool {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.versions[sum]
-	return ok || c.moving[sum] > 0
-}
 
 // Each calls visit with the stored responses, one after the other and outside of every lock.
 // One that comes or goes meanwhile may be left out. Each counts as an access of all of them

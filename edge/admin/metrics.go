@@ -41,7 +41,11 @@ type served struct {
 }
 
 // Build names the build of the program. All but Go may be empty.
-type Build struct{ Version, Revision, Go string }
+type Build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitzero"`
+	Go       string `json:"go"`
+}
 
 // NewMetrics returns metrics that name the build.
 func NewMetrics(is Build) *Metrics {

@@ -154,38 +154,6 @@ type Limits struct {
 	ProxyProtocol bool
 }
 
-// TLS is the encrypted listener: certificates for Domains by ACME, or one
-// static pair. It is off when Listen is "".
-type TLS struct {
-	Listen  string
-	Domains []string // lower case
-	Email   string
-	CA      string // ACME directory URL; "" for the usual one
-	Cert    string // PEM file with the chain; set together with Key
-	Key     string // PEM file
-
-	Redirect Redirect      // of the plain listener's requests
-	HSTS     time.Duration // for how long browsers are told to come by TLS alone; 0 tells nothing
-}
-
-// Redirect says when requests to the plain listener are sent to the encrypted one.
-type Redirect string
-
-// The choices of tls.redirect.
-const (
-	RedirectAuto   Redirect = "auto" // where others than this machine reach the plain listener
-	RedirectAlways Redirect = "always"
-	RedirectNever  Redirect = "never"
-)
-
-// Redirects reports whether requests to the plain listener are sent to the encrypted one.
-func (c *Config) Redirects() bool {
-	if c.Listen == "" || c.TLS.Listen == "" {
-		return false
-	}
-	return c.TLS.Redirect == RedirectAlways || c.TLS.Redirect == RedirectAuto && !isLoopback(c.Listen)
-}
-
 // Access is the form of the access log.
 type Access string
 
@@ -221,7 +189,7 @@ func Default(kinds []kind.Descriptor) *Config {
 			MaxMetadata: 128 << 20,
 		},
 		Sites:    []Site{site},
-		TLS:      TLS{Redirect: RedirectAuto},
+		TLS:      TLS{Redirect: RedirectAuto, Challenge: ChallengeAuto},
 		FastLane: true,
 		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}

@@ -108,7 +108,7 @@ sites:
     abbreviated: { time: true }
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1], proxy_protocol: require }
-tls: { listen: ":443", domains: [Npm.example], email: a@b.example, ca: "https://ca.example/directory", redirect: always, hsts: 365d }
+tls: { listen: ":443", domains: [Npm.example], on_demand: [B.example], challenge: http-01, profile: shortlived, email: a@b.example, ca: "https://ca.example/directory", ca_root: ca.pem, redirect: always, hsts: 365d }
 fast_lane: false
 log: { level: debug, access: common }
 `)
@@ -130,7 +130,8 @@ log: { level: debug, access: common }
 		"files", kind.Forever, kind.Settings{"abbreviated.time": {"true"}}, kind.Settings(nil),
 		Limits{2.5, 7, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")},
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, true},
-		TLS{Listen: ":443", Domains: []string{"npm.example"}, Email: "a@b.example", CA: "https://ca.example/directory", Redirect: RedirectAlways, HSTS: 365 * 24 * time.Hour},
+		TLS{Listen: ":443", Domains: []string{"npm.example"}, OnDemand: []string{"b.example"}, Challenge: ChallengeHTTP, Profile: "shortlived", Email: "a@b.example",
+			CA: "https://ca.example/directory", CARoot: "ca.pem", Redirect: RedirectAlways, HSTS: 365 * 24 * time.Hour},
 		false, Log{slog.LevelDebug, AccessCommon},
 	}
 	for i := range want {

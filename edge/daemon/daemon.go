@@ -178,12 +178,13 @@ func (d *Daemon) trusts(peer netip.Addr) bool {
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
 	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), http.StatusBadRequest, 0, 0) }
+	var plain *server.Listener
 	if d.cfg.Listen != "" {
-		l, err := d.open(ctx, "listen", d.cfg.Listen)
-		if err != nil {
+		var err error
+		if plain, err = d.open(ctx, "listen", d.cfg.Listen); err != nil {
 			return err
 		}
-		d.servePublic(l)
+		d.servePublic(plain)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.open(ctx, "admin.listen", d.cfg.Admin.Listen)
@@ -199,28 +200,24 @@ func (d *Daemon) listen(ctx context.Context) error {
 	if d.cfg.TLS.Listen == "" {
 		return nil
 	}
-	_, err := d.listenTLS(ctx)
+	_, err := d.listenTLS(ctx, plain)
 	return err
 }
 
-// listenTLS opens the encrypted listener.
-func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
+// listenTLS opens the encrypted listener. The authority may come to plain, which may be nil.
+func (d *Daemon) listenTLS(ctx context.Context, plain *server.Listener) (*server.Listener, error) {
 	l, err := d.open(ctx, "tls.listen", d.cfg.TLS.Listen)
 	if err != nil {
 		return nil, err
 	}
-	d.certs, err = tls.New(tls.Config{
-		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
-		Names:       d.cfg.CertificateNames(),
-		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
-		Dir:    d.cfg.CertificatesDir(),
-		Listen: l.Addr().String(), Logger: d.log,
-	})
-	if err != nil {
+	if d.certs, err = d.newCertificates(l, plain); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	d.servePublic(l)
 	l.TLS = d.certs.TLSConfig()
+	if plain != nil {
+		plain.Handler = d.certs.Challenges(plain.Handler)
+	}
 	if err := d.certs.Start(ctx); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}

@@ -12,11 +12,8 @@ import (
 )
 
 // charge charges the client as for a hit. It answers, and reports false, when the
-// client has spent its budget.
+// client has spent its budget. There is a limiter.
 func (x *exchange) charge() bool {
-	if x.Limiter == nil {
-		return true
-	}
 	wait, ok := x.Limiter.Take(x.client, x.start, limit.Hit)
 	if !ok {
 		x.limited(wait)

@@ -214,7 +214,7 @@ func (x *exchange) webhook() bool {
 		return false
 	}
 	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
-	if !x.charge() {
+	if x.Limiter != nil && !x.charge() {
 		return true
 	}
 	if s.WebhookSecret == "" {
@@ -249,7 +249,7 @@ func (x *exchange) find() (ok bool) {
 
 // admit charges the client for the request, and names the masters it is for.
 func (x *exchange) admit() (ok bool) {
-	if !x.charge() {
+	if x.Limiter != nil && !x.charge() {
 		return false
 	}
 	if x.upstream, ok = x.site.Upstream(x.route); !ok {
@@ -276,10 +276,12 @@ func (x *exchange) cached() {
 		return
 	}
 	defer a.Close()
-	cost, later := x.cost(&a)
-	x.settle(cost)
-	if later {
-		defer func() { x.settle(bytesCost(x.sent)) }()
+	if x.Limiter != nil {
+		cost, later := x.cost(&a)
+		x.settle(cost)
+		if later {
+			defer func() { x.settle(bytesCost(x.sent)) }()
+		}
 	}
 	if x.route.Subdocument.Name != "" && !x.subdocument(q, &a) {
 		return
@@ -302,7 +304,9 @@ func (x *exchange) query() *cache.Query {
 	if x.route.Subdocument.Name == "" { // else a range of the bytes as they are
 		q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
 	}
-	q.Client = limit.ClientOf(x.client)
+	if q.Client = x.client; q.Client.Is6() {
+		q.Client = limit.ClientOf(q.Client)
+	}
 	x.private = q.Request.Owner != ""
 	if x.site.Kind.Transparent {
 		q.Request.Method = x.r.Method
