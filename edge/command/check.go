@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"pkgedge/edge/config"
@@ -15,6 +16,7 @@ import (
 // checkCommand is "edge check".
 type checkCommand struct {
 	Config string `placeholder:"FILE" help:"Configuration. Default: config.yaml here, else the built-in one."`
+	Schema bool   `help:"Print the JSON Schema of configurations, for editors, with the comments of FILE as descriptions, and nothing else."`
 	Online bool   `help:"Also look whether the ports are free, the sizes fit this machine, and every master answers as one of its kind."`
 	jsonFlag
 }
@@ -35,6 +37,9 @@ type checked struct {
 // run prints the settings that the configuration would run with.
 func (c *checkCommand) run(ctx context.Context, stdout, stderr io.Writer, env func(string) (string, bool)) int {
 	from := config.Source{Path: c.Config, Kinds: kinds.All(), Env: env}
+	if c.Schema {
+		return c.schema(stdout, stderr)
+	}
 	cfg, err := from.Load()
 	result, code := checked{Config: from.Name()}, exitOK // which Load has chosen
 	if err != nil {
@@ -59,6 +64,18 @@ func (c *checkCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 		return exitFor(err, stderr)
 	}
 	return code
+}
+
+// schema prints the schema of configurations.
+func (c *checkCommand) schema(stdout, stderr io.Writer) int {
+	var text []byte
+	if c.Config != "" {
+		var err error
+		if text, err = os.ReadFile(c.Config); err != nil {
+			return exitFor(usageError{err}, stderr)
+		}
+	}
+	return exitFor(printJSON(stdout, config.Schema(kinds.All(), text)), stderr)
 }
 
 // print writes the result for a person: the settings and the findings to stdout, and all that

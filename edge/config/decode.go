@@ -35,6 +35,14 @@ func (d *decoder) config(text []byte) *Config {
 	}
 	cfg.PublicURL = nil
 	d.environment(cfg)
+	d.object(root, cfg)
+	d.misused()
+	d.listeners(cfg)
+	return cfg
+}
+
+// object decodes the keys of the file.
+func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
@@ -46,9 +54,6 @@ func (d *decoder) config(text []byte) *Config {
 		"fast_lane":  node.Flag(&cfg.FastLane),
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
-	d.misused()
-	d.listeners(cfg)
-	return cfg
 }
 
 // parseListen reads host:port, or nothing for no listener.

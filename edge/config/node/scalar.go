@@ -22,6 +22,10 @@ func (v Value) secret() (string, bool) {
 
 // expanded reads a scalar, with variables of env.
 func (v Value) expanded(env func(string) (string, bool)) (string, bool) {
+	if v.shape != nil {
+		v.shape.Scalar = true
+		return "", false
+	}
 	if !v.is(yaml.ScalarNode, "a single value") {
 		return "", false
 	}
@@ -37,6 +41,9 @@ func (v Value) expanded(env func(string) (string, bool)) (string, bool) {
 
 // OneOf reads one of the words.
 func (v Value) OneOf(words ...string) (string, bool) {
+	if v.shape != nil {
+		v.shape.Words = words
+	}
 	text, ok := v.Text()
 	if !ok || slices.Contains(words, text) {
 		return text, ok
@@ -65,6 +72,9 @@ func Word[T ~string](dst *T, words ...T) func(Value) {
 // Flag returns a function that reads true or false and puts it in dst.
 func Flag(dst *bool) func(Value) {
 	return func(v Value) {
+		if v.shape != nil {
+			v.shape.Flag = true
+		}
 		if word, ok := v.OneOf("true", "false"); ok {
 			*dst = word == "true"
 		}
@@ -83,6 +93,9 @@ func Secret(dst *string, parse func(string) (string, error)) func(Value) {
 
 func into[T any](dst *T, read func(Value) (string, bool), parse func(string) (T, error)) func(Value) {
 	return func(v Value) {
+		if v.shape != nil {
+			v.shape.Accepts = func(text string) bool { _, err := parse(text); return err == nil }
+		}
 		text, ok := read(v)
 		if !ok {
 			return
