@@ -10,7 +10,7 @@ import (
 	"pkgedge/origin/sample/tarball"
 )
 
-// world is the masters, and the knowledge of what is right.
+// world is the masters, and the right answers.
 type world struct {
 	registry, tree *sample.Store
 	npm, files     []*master

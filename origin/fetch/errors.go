@@ -19,9 +19,6 @@ var (
 	// errUnasked is a 304 to a request without validators.
 	errUnasked = &health.Blame{Word: "unasked", Did: didMetadata, Err: errors.New("304 to an unconditional request")}
 
-	// errSlow: a file comes at a rate that another master may better. The link may be slow.
-	errSlow = &health.Blame{Word: "slow", Err: errors.New("it comes too slowly")}
-
 	errMetadata = &health.Blame{Word: "metadata", Did: didMetadata, Err: errors.New("unusable metadata")}
 	errGzip     = &health.Blame{Word: "gzip", Did: didMetadata, Err: fmt.Errorf("%w: bad gzip", errMetadata)}
 	// A document too large for us is not its master's fault.

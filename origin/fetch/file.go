@@ -40,7 +40,7 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink blameless)
 		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
-	t.spool, t.times = sink, f.spool
+	t.spool, t.times, t.pace = sink, f.spool, f.pace()
 	if !a.Route.Transparent {
 		t.awaited.Store(true)
 		t.ask.Awaited = t.awaited.Load
@@ -114,7 +114,7 @@ func (f *Fetcher) withheld(want *expectation) (why string, err error) {
 
 // verified passes on a file that is right.
 func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) {
-	r.Body = &paced{ReadCloser: r.Body, t: t}
+	r.Body = t.pace.of(r.Body, t.mayLeave)
 	if r.ContentLength <= smallFile {
 		return f.small(r, t)
 	}

@@ -1,13 +1,13 @@
 package fetch
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"pkgedge/origin/transport"
 )
 
 // SpoolTimes are how long a file is kept from its readers until its digest is right,
@@ -35,16 +35,20 @@ func (s SpoolTimes) endsSoon(spent time.Duration, got, left int64) bool {
 	return float64(spent)*float64(left) <= float64(s.Most)*float64(got)
 }
 
+// mayLeave says whether a master that is too slow can be left: where readers have bytes
+// already, only a digest lets another one go on.
+func (t *transfer) mayLeave() bool { return t.awaited.Load() || t.digest.Algorithm != "" }
+
 // spooling is the part of a transfer that knows whether readers wait for it.
 type spooling struct {
 	spool   spooler
+	pace    pace
 	times   SpoolTimes
 	begun   time.Time   // of the present master's bytes
 	from    int64       // the offset of the first of them
 	awaited atomic.Bool // nothing has been released; pool.Request.Awaited
 	mixed   bool        // the bytes are of several masters
 	again   bool        // it has begun anew once
-	slow    bool        // a master was given up for its rate
 }
 
 // respond begins the response: spooled where the file can be checked and its bytes have a
@@ -65,40 +69,6 @@ func (t *transfer) release() {
 	t.spool.Release()
 }
 
-// paced is a body of which a transfer expects a rate. The first master that sends less is given
-// up once, for another may be faster; if none is, the next one may be as slow as it is.
-type paced struct {
-	io.ReadCloser
-	t     *transfer
-	begun time.Time
-	got   int64
-	err   error // bufio reads on after an error
-}
-
-func (p *paced) Read(b []byte) (int, error) {
-	if p.err != nil {
-		return 0, p.err
-	}
-	n, err := p.ReadCloser.Read(b)
-	now := time.Now()
-	if p.got == 0 {
-		p.begun = now
-	}
-	p.got += int64(n)
-	if err == nil && p.t.tooSlow(now.Sub(p.begun), p.got) {
-		p.t.slow = true
-		p.err = errSlow
-	}
-	return n, cmp.Or(err, p.err)
-}
-
-// tooSlow says whether a master is given up that sent got bytes in a time. Where readers have
-// bytes already, only a digest lets another one go on.
-func (t *transfer) tooSlow(spent time.Duration, got int64) bool {
-	return !t.slow && spent >= t.times.Least && float64(got) < float64(t.times.Rate)*spent.Seconds() &&
-		(t.awaited.Load() || t.digest.Algorithm != "")
-}
-
 // beginSpan begins to count the bytes of one master.
 func (t *transfer) beginSpan() { t.begun, t.from = time.Now(), t.off }
 
@@ -114,7 +84,7 @@ func (t *transfer) endsSoon(now time.Time) bool {
 // are of several masters may be wrong though one of them has the right file, and one that was
 // too slow is better than none.
 func (t *transfer) restartable(ctx context.Context, err error) bool {
-	if errors.Is(err, errSlow) && t.awaited.Load() {
+	if errors.Is(err, transport.ErrSlow) && t.awaited.Load() {
 		return ctx.Err() == nil && !t.again
 	}
 	return err != nil && t.mixed && t.refused == nil && t.spool.Spooled() && ctx.Err() == nil && !t.again

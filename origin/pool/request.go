@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -183,6 +184,7 @@ type reply struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	resp   *http.Response
+	begun  time.Time
 	took   time.Duration // until the response's fields were there, or an error
 	slow   bool
 	size   int64 // bytes of the body so far
@@ -206,14 +208,14 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 	if req.Route.Transparent {
 		do = p.transport.RoundTrip // redirects are the client's to follow
 	}
-	begun := time.Now()
+	r.begun = time.Now()
 	late := p.transport.AfterLongest(r.cancel) // redirects add up
 	r.resp, r.err = do(out)
 	r.err = transport.Quiet(r.err)
 	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
 		r.err = transport.ErrLate
 	}
-	took := time.Since(begun)
+	took := time.Since(r.begun)
 	r.took = took
 	switch {
 	case r.err == nil:
@@ -285,6 +287,9 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		}
 		blame = health.Answered(err)
 		result = blame.Word
+		if errors.Is(err, transport.ErrSlow) {
+			r.Took(time.Since(r.begun))
+		}
 	}
 	r.pool.Observe(r.Master, result)
 	if blame != nil && (blame.Guilty() || verdict == Next && worthALine(blame)) {

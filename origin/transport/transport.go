@@ -188,6 +188,8 @@ var (
 	ErrIdle = fmt.Errorf("body stalled: %w", os.ErrDeadlineExceeded)
 	// ErrDrip is a body that comes at no useful rate.
 	ErrDrip = fmt.Errorf("body drips: %w", os.ErrDeadlineExceeded)
+	// ErrSlow is a body that comes at a rate which another master may better.
+	ErrSlow = errors.New("body comes too slowly")
 	// ErrUntaken is the body of a request that a master does not read.
 	ErrUntaken = fmt.Errorf("the body of the request is not taken: %w", os.ErrDeadlineExceeded)
 )
