@@ -111,6 +111,7 @@ var arrows = map[string][]arrow{
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
+		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
 		{"edge/site", "a request is for a site"},
@@ -120,6 +121,7 @@ var arrows = map[string][]arrow{
 	"edge/redact": nil,
 	"edge/server": {
 		{"edge/framing", "each connection is guarded"},
+		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},

@@ -18,11 +18,11 @@ type Status struct {
 
 func (d *Store) Status() Status {
 	return Status{
-		DiskBytes: d.Used(), DiskObjects: d.Index.Count.Load(),
+		DiskBytes: d.Used(), DiskObjects: d.index.Count.Load(),
 		Evictions: d.evictions.Load(), Corrupt: d.corrupt.Load(), Quarantined: int64(d.quarantine.count()), Scrubbed: d.scrubbed.Load(),
 		DiskPaused: d.Paused(), ScanPercent: d.scanned.Load() * 100 / directories,
 	}
 }
 
 // Paused reports whether writes to disk are paused.
-func (d *Store) Paused() bool { return d.Breaker.Open(time.Now()) }
+func (d *Store) Paused() bool { return d.breaker.Open(time.Now()) }

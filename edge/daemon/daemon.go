@@ -104,12 +104,15 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.unready.Store(nil)
 	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
+	var drained time.Time
 	err := d.server.Run(ctx, func() {
+		drained = time.Now().Add(d.server.DrainLimit)
 		d.unready.Store(&errDraining)
 		if d.lane != nil {
 			d.lane.Drain()
 		}
 	})
+	d.awaitRequests(drained) // for answers of the lane, of which net/http does not know
 	d.log.Info("stopping", "up", time.Since(d.started))
 	return err
 }
@@ -162,6 +165,7 @@ func (d *Daemon) openLane(memory int64) {
 // servePublic gives a listener of clients its handlers.
 func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
+	d.server.Heads = headCeiling{&d.handler.Ceilings.Heads}
 	if d.lane != nil {
 		l.Lane = d.lane
 	}
@@ -252,7 +256,7 @@ func (d *Daemon) close() {
 	if g := d.serving(); g != nil {
 		g.closeSites(nil)
 	}
-	d.awaitRequests()
+	d.awaitRequests(time.Now().Add(closeLimit))
 	for _, s := range d.samples {
 		s.Close()
 	}
@@ -264,10 +268,10 @@ func (d *Daemon) close() {
 // flushLimit is how long the last lines of the access log wait for a full pipe.
 const flushLimit = time.Second
 
-// awaitRequests waits until requests that were cut have noticed it, and are in the
-// access log.
-func (d *Daemon) awaitRequests() {
-	for late := time.Now().Add(closeLimit); d.metrics.InFlight() > 0 && time.Now().Before(late); {
+// awaitRequests waits until requests have ended, or were cut and have noticed it, and are in
+// the access log.
+func (d *Daemon) awaitRequests(late time.Time) {
+	for d.metrics.InFlight() > 0 && time.Now().Before(late) {
 		time.Sleep(time.Millisecond)
 	}
 }
