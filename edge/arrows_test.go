@@ -22,6 +22,11 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/chaos": {
+		{"origin/sample", "its masters"},
+		{"origin/sample/faults", "which are in trouble"},
+		{"origin/sample/tarball", "their files"},
+	},
 	"bench/files": {
 		{"edge/config", "the edge that it measures has a configuration"},
 		{"edge/daemon", "it runs that edge"},
@@ -127,6 +132,7 @@ var arrows = map[string][]arrow{
 	"edge/redact": nil,
 	"edge/server": {
 		{"edge/framing", "each connection is guarded"},
+		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},

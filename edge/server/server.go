@@ -36,6 +36,8 @@ const (
 type Server struct {
 	DrainLimit time.Duration // how long requests in flight may take to finish
 	Refused    func()        // is told of each request that is refused for its framing, before any handler
+	Conns      Conns         // of all listeners but the admin's
+	Heads      framing.Heads // of clients; nil for no bound
 
 	log       *slog.Logger
 	listeners []*Listener
@@ -127,10 +129,13 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 }
 
 func (s *Server) serve(l *Listener, h *http.Server) error {
-	g := &framing.Guard{Lane: l.Lane, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
+	g := &framing.Guard{Lane: l.Lane, Heads: s.Heads, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	conns := l.Listener
 	if l.Proxied != nil {
 		conns = s.clients(conns, l.Proxied)
+	}
+	if l.key != "admin.listen" {
+		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
 		return h.Serve(newHandshakes(conns, h.TLSConfig.Clone(), g, h.ErrorLog))
@@ -175,7 +180,7 @@ func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         framing.StateChanged,
+		ConnState:         stateChanged,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
 	}
