@@ -26,8 +26,8 @@ func (x *exchange) charge() bool {
 	return ok
 }
 
-// tellBudget sets the fields of draft-ietf-httpapi-ratelimit-headers-10: what the client may
-// save up, and in how many seconds; what is left of it, and in how many it is full again.
+// tellBudget sets the fields of draft-ietf-httpapi-ratelimit-headers-10: the client's burst and
+// the seconds in which it fills, the rest of it and the seconds until it is full.
 func (x *exchange) tellBudget() {
 	b, ok := x.Limiter.Budget(x.client, x.start)
 	if !ok {
