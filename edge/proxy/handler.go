@@ -73,7 +73,7 @@ type Limiter interface {
 	// Charge takes more off a client's budget, which may end up below zero, or gives back a
 	// cost below zero.
 	Charge(client netip.Addr, now time.Time, cost int)
-	// Budget returns what a client has. It is false for one without a limit.
+	// Budget returns that of a client. It is false for one without a limit.
 	Budget(client netip.Addr, now time.Time) (b limit.Budget, ok bool)
 }
 
