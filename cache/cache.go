@@ -102,8 +102,11 @@ func Open(cfg Config) (*Cache, error) {
 			c.memory.Close()
 			return nil, err
 		}
-		c.memory.IndexOverhead = func() int64 { return budget.IndexEntry * c.disk.Index.Count.Load() }
+		c.memory.IndexOverhead = func() int64 {
+			return budget.IndexEntry*c.disk.Index.Count.Load() + budget.OpenFile*c.disk.OpenFiles()
+		}
 		c.disk.MaxFiles = budget.Split(cfg.Memory).Files()
+		c.disk.KeepOpen(budget.Split(cfg.Memory).OpenFiles())
 		c.store = &tier.Store{Memory: c.memory, Disk: c.disk, Background: c.background}
 		dir = cfg.Dir
 	}

@@ -72,9 +72,6 @@ func (f *File) Stored() *store.Meta { return f.head.Meta }
 // InFile returns the open file, and where in it the body has that offset.
 func (f *File) InFile(off int64) (*os.File, int64) { return f.raw.File, f.raw.Base + off }
 
-// memory is about the size of a File in memory, in bytes, with the part of the kernel.
-func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
-
 // files is the table of open files, of the latest look-ups that were answered from disk. A
 // hit that finds its file here does not open, read and decode it.
 //
@@ -89,7 +86,7 @@ func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
 // Another program's changes are seen by a look-up, in the file's change time and links.
 type files struct {
 	limit  int // of each shard
-	bytes  atomic.Int64
+	count  atomic.Int64
 	shards [16]fileShard
 }
 
@@ -118,8 +115,8 @@ func (d *Store) KeepOpen(n int64) int64 {
 	return n
 }
 
-// OpenBytes is about the memory of the files that stay open.
-func (d *Store) OpenBytes() int64 { return d.files.bytes.Load() }
+// OpenFiles is the number of files that stay open.
+func (d *Store) OpenFiles() int64 { return d.files.count.Load() }
 
 func (t *files) shard(s store.Sum) *fileShard { return &t.shards[s[2]%16] }
 
@@ -164,7 +161,7 @@ func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
 	f.uses.Add(1)
 	f.kept.Store(true)
 	s.open[sum] = f
-	t.bytes.Add(f.memory())
+	t.count.Add(1)
 	return gone
 }
 
@@ -172,7 +169,7 @@ func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
 func (t *files) remove(s *fileShard, sum store.Sum, f *File) {
 	f.kept.Store(false)
 	delete(s.open, sum)
-	t.bytes.Add(-f.memory())
+	t.count.Add(-1)
 }
 
 // drop is called behind each change of a key's file, and returns a ticket.

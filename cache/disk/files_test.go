@@ -138,8 +138,8 @@ func TestOpenFilesAreBounded(t *testing.T) {
 		open++
 		f.Close()
 	}
-	if open == 0 || open > 32 || d.OpenBytes() < int64(open)*1024 {
-		t.Errorf("%d open, of %d bytes", open, d.OpenBytes())
+	if open == 0 || open > 32 || d.OpenFiles() != int64(open) {
+		t.Errorf("%d open, %d counted", open, d.OpenFiles())
 	}
 	d.Close()
 	for i, f := range all {
@@ -147,8 +147,8 @@ func TestOpenFilesAreBounded(t *testing.T) {
 			t.Errorf("%d is open behind Close", i)
 		}
 	}
-	if d.OpenBytes() != 0 {
-		t.Errorf("%d bytes are left", d.OpenBytes())
+	if d.OpenFiles() != 0 {
+		t.Errorf("%d are left", d.OpenFiles())
 	}
 }
 
