@@ -29,6 +29,9 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "its master is a sample"},
 	},
 	"bench/load": nil,
+	"bench/pgo": {
+		{"edge/command", "it is the edge, with a profile"},
+	},
 	"edge": {
 		{"edge/command", "main calls it"},
 	},

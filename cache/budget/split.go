@@ -18,6 +18,10 @@ type Shares struct {
 	Limit int64
 }
 
+// GCPercent is for debug.SetGCPercent: a small heap is collected seldom. A large one is
+// bound by Limit.
+const GCPercent = 400
+
 const (
 	// MinTier is the smallest useful memory tier.
 	MinTier = 1 << 20

@@ -52,6 +52,7 @@ type Store struct {
 	// happens under these locks. A look-up takes one only for a file that the scan has
 	// not reached yet.
 	keyLocks [256]sync.Mutex
+	changes  [256]atomic.Uint64 // of the keys' files, see files
 
 	corrupt   atomic.Int64 // files that failed a check
 	evictions atomic.Int64
@@ -73,6 +74,15 @@ func (d *Store) Path(s store.Sum) string {
 
 func (d *Store) KeyLock(s store.Sum) *sync.Mutex { return &d.keyLocks[s[1]] }
 
+// nameChanged is called behind each change of a key's file, or of its name: no look-up that
+// begins now gets the file that was open.
+func (d *Store) nameChanged(sum store.Sum) {
+	d.changes[sum[1]].Add(1)
+	if d.files.count.Load() > 0 {
+		d.files.drop(sum)
+	}
+}
+
 // failed records that writing failed, and notifies once for each pause.
 func (d *Store) failed(op string, err error) {
 	if pause := d.Breaker.trip(time.Now()); pause > 0 {
@@ -89,10 +99,15 @@ func (d *Store) Get(k store.Key) *store.Entry {
 // Find returns the stored response, in a file that is open already or that it opens. Its
 // bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, ticket := d.files.get(sum)
+	ticket := d.changes[sum[1]].Load()
+	var f *File
+	if d.files.count.Load() > 0 {
+		f = d.files.get(sum)
+	}
 	if f != nil && !d.unchanged(f) {
 		f.Close()
-		f, ticket = nil, d.files.drop(sum)
+		f = nil
+		d.files.drop(sum)
 	}
 	if f == nil {
 		opened, h, info, err := d.openHeadOrSetAside(sum, readOnly)
@@ -146,7 +161,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 		return nil
 	}
 	if !s.kept.Load() {
-		d.files.keep(sum, s.File, s.ticket)
+		d.files.keep(sum, s.File, &d.changes[sum[1]], s.ticket)
 	}
 	if s.verified {
 		return &s.Entry
@@ -164,7 +179,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 		return &s.Entry
 	}
 	d.failedCheck(sum, s.Info, err)
-	d.files.drop(sum) // the next look-up begins anew
+	d.nameChanged(sum) // the next look-up begins anew
 	s.Release()
 	return nil
 }
@@ -240,7 +255,7 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 		return // the file still takes space
 	}
 	d.Index.Remove(sum)
-	d.files.drop(sum)
+	d.nameChanged(sum)
 }
 
 // Remove removes the response with that Version.
@@ -263,7 +278,7 @@ func (d *Store) Remove(k store.Key, id uint64) {
 		return // the file still takes space
 	}
 	d.Index.Remove(sum)
-	d.files.drop(sum)
+	d.nameChanged(sum)
 }
 
 // rateLimited passes one notification per op and second on: a failing disk fails for every
@@ -290,7 +305,7 @@ func rateLimited(notify func(string, error)) func(string, error) {
 // the file yet. An error other than fs.ErrNotExist counts as stored, and so does a file that
 // has lost its name and may still answer for a moment.
 func (d *Store) Has(sum store.Sum) bool {
-	if d.files.has(sum) {
+	if d.files.count.Load() > 0 && d.files.has(sum) {
 		return true
 	}
 	f, err := d.Sys.Open(d.Path(sum), readOnly)

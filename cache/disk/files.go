@@ -75,13 +75,17 @@ func (f *File) InFile(off int64) (*os.File, int64) { return f.raw.File, f.raw.Ba
 // files is the table of open files, of the latest look-ups that were answered from disk. A
 // hit that finds its file here does not open, read and decode it.
 //
-// A file in the table is the one that its name has: each change of a name by the tier drops
-// it behind the change, under the key's lock. A look-up that opened the file before must not
-// put it here after that, which its ticket tells:
+// A file in the table is the one that its name has: each change of a name by the tier counts
+// in Store.changes behind the change, under the key's lock, and then drops the file. A
+// look-up that opened the file before must not put it here after that, which its ticket
+// tells, the count from before it opened the file:
 //
 //	look-up: has a ticket, opens version 1
-//	commit:  version 2 gets the name; drop, which makes the ticket another one
+//	commit:  version 2 gets the name; the count grows; drop
 //	look-up: keep refuses version 1
+//
+// keep counts the file before it compares the ticket: so a change that finds the table empty,
+// and does not drop, has made the ticket another one by then.
 //
 // Another program's changes are seen by a look-up, in the file's change time and links.
 type files struct {
@@ -91,9 +95,8 @@ type files struct {
 }
 
 type fileShard struct {
-	mu      sync.Mutex
-	changes uint64
-	open    map[store.Sum]*File
+	mu   sync.Mutex
+	open map[store.Sum]*File
 }
 
 // mostOpen is the number of files that the table has at most.
@@ -120,8 +123,8 @@ func (d *Store) OpenFiles() int64 { return d.files.count.Load() }
 
 func (t *files) shard(s store.Sum) *fileShard { return &t.shards[s[2]%16] }
 
-// get returns the open file, which the caller closes, or nil and a ticket for keep.
-func (t *files) get(sum store.Sum) (*File, uint64) {
+// get returns the open file, which the caller closes, or nil.
+func (t *files) get(sum store.Sum) *File {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,24 +133,29 @@ func (t *files) get(sum store.Sum) (*File, uint64) {
 		f.uses.Add(1) // the table's own keeps it from 0
 		f.visited.Store(true)
 	}
-	return f, s.changes
+	return f
 }
 
 // keep puts a file in the table, unless its name has changed since the ticket.
-func (t *files) keep(sum store.Sum, f *File, ticket uint64) {
-	if gone := t.put(sum, f, ticket); gone != nil {
+func (t *files) keep(sum store.Sum, f *File, changes *atomic.Uint64, ticket uint64) {
+	t.count.Add(1)
+	kept, gone := t.put(sum, f, changes, ticket)
+	if !kept {
+		t.count.Add(-1)
+	}
+	if gone != nil {
 		gone.Close()
 	}
 }
 
 // put returns the file that makes room. Second chance: the first of a random order that was
 // not used since the last time.
-func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
+func (t *files) put(sum store.Sum, f *File, changes *atomic.Uint64, ticket uint64) (kept bool, gone *File) {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changes != ticket || s.open[sum] != nil {
-		return nil
+	if changes.Load() != ticket || s.open[sum] != nil {
+		return false, nil
 	}
 	if len(s.open) >= t.limit {
 		var leaves store.Sum
@@ -161,8 +169,7 @@ func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
 	f.uses.Add(1)
 	f.kept.Store(true)
 	s.open[sum] = f
-	t.count.Add(1)
-	return gone
+	return true, gone
 }
 
 // remove takes a file out of the table. s.mu is held.
@@ -172,21 +179,18 @@ func (t *files) remove(s *fileShard, sum store.Sum, f *File) {
 	t.count.Add(-1)
 }
 
-// drop is called behind each change of a key's file, and returns a ticket.
-func (t *files) drop(sum store.Sum) uint64 {
+// drop drops the file of a key, if the table has it.
+func (t *files) drop(sum store.Sum) {
 	s := t.shard(sum)
 	s.mu.Lock()
 	f := s.open[sum]
 	if f != nil {
 		t.remove(s, sum, f)
 	}
-	s.changes++
-	ticket := s.changes
 	s.mu.Unlock()
 	if f != nil {
 		f.Close()
 	}
-	return ticket
 }
 
 // has reports whether the table has a file.
@@ -207,7 +211,6 @@ func (t *files) close() {
 			t.remove(s, sum, f)
 			all = append(all, f)
 		}
-		s.changes++
 		s.mu.Unlock()
 		for _, f := range all {
 			f.Close()

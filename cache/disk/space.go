@@ -167,7 +167,7 @@ func (d *Store) unlink(sum store.Sum, size int64) error {
 		return fmt.Errorf("cannot evict: %w", err)
 	}
 	d.evictions.Add(1)
-	d.files.drop(sum)
+	d.nameChanged(sum)
 	return nil
 }
 
