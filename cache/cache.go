@@ -128,7 +128,7 @@ func (c *Cache) indexOverhead() int64 {
 	if c.disk == nil {
 		return 0
 	}
-	return budget.IndexEntry * c.disk.Files()
+	return budget.IndexEntry * c.disk.Index.Count.Load()
 }
 
 // background starts work that Close waits for, unless the cache is closed.

@@ -63,8 +63,8 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
 			used, count := storetest.Files(t, dir)
-			if have := d.Used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
-				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.Count.Load())
+			if have := d.Used() + d.reserved.Load(); have < used || d.Index.Count.Load() < int64(count) {
+				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.Index.Count.Load())
 			}
 		}
 		d.Close()
@@ -73,8 +73,8 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		}
 		h.check(t, d, true)
 		d.Scan(nil)
-		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.index.Count.Load() {
-			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.index.Count.Load())
+		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.Index.Count.Load() {
+			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.Index.Count.Load())
 		}
 		for name := range h.bodies {
 			k := store.Key{Site: "s", ID: name}
@@ -213,7 +213,7 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	sum, size, _ := d.index.Evict()
+	sum, size, _ := d.Index.Evict()
 	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
 	if err := d.unlink(sum, size); err != nil {
 		t.Fatal(err)

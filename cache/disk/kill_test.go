@@ -66,8 +66,8 @@ func TestDiskKilled(t *testing.T) {
 			d.Remove(k, s.Version)
 		}
 		d.Scan(nil)
-		if _, count := storetest.Files(t, dir); count > 1 || d.index.Count.Load() != int64(count) { // one may be newer than its line
-			t.Errorf("round %d: %d files are left, %d counted", round, count, d.index.Count.Load())
+		if _, count := storetest.Files(t, dir); count > 1 || d.Index.Count.Load() != int64(count) { // one may be newer than its line
+			t.Errorf("round %d: %d files are left, %d counted", round, count, d.Index.Count.Load())
 		}
 		d.Close()
 		if err := os.RemoveAll(dir + "/objects"); err != nil {

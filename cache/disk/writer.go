@@ -136,10 +136,12 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.files.drop(w.sum)
-	d.index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
+	if d.files.some.Load() {
+		d.files.drop(w.sum)
+	}
+	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()
-	d.index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
+	d.Index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
 	d.breaker.heal(time.Now())
 	return nil
 }
