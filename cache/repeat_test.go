@@ -228,10 +228,14 @@ func TestRepeatOfAFile(t *testing.T) {
 // A response is repeated from its file only where its bytes were checked.
 func TestNoRepeatOfAnUncheckedFile(t *testing.T) {
 	q := query("a", always(200, strings.Repeat("0123456789abcdef", 1<<17), "Cache-Control: max-age=600"))
-	c := opened(t, nil)
-	get(c, q)
-	settle(c)
-	c.disk.Index.SetVerified(q.Key.Sum(), 1)   // as behind a start
+	dir := t.TempDir()
+	keep := func(cfg *Config) { cfg.Dir = dir }
+	t.Run("before a start", func(t *testing.T) {
+		c := opened(t, keep)
+		get(c, q)
+		settle(c)
+	})
+	c := opened(t, keep)
 	for _, want := range []bool{false, true} { // the first one reads it
 		a, err := c.Get(context.Background(), q)
 		if err != nil || a.Outcome != Hit {

@@ -7,12 +7,9 @@
 // time, and again when its change time is another one; a scrubber reads the rest. A write
 // that fails pauses writing, and is a miss to the caller.
 //
-// Files of late look-ups stay open, with their decoded fields, in a table (files.go) that
-// each change of a file drops it from.
-//
 // The package knows neither the memory tier nor policy.
 //
 // Lock order: a key's lock (KeyLock) comes first, and file system calls happen under it;
-// then the mutexes of the set's shards, the open files', the watermark, the checks and the breaker, of which
+// then the mutexes of the set's shards, the watermark, the checks and the breaker, of which
 // none is held while another is taken.
 package disk

@@ -3,6 +3,7 @@ package disk
 import (
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,7 @@ type File struct {
 
 // newFile returns a file that has one user.
 func (d *Store) newFile(f *os.File, h record.Head, info fs.FileInfo) *File {
-	o := &File{Info: info, Changed: fsys.ChangeTime(info), head: h, raw: d.Sys.At(f, record.BodyOffset(h.SlotLog))}
+	o := &File{Info: info, Changed: fsys.ChangeTime(info), head: h, raw: d.sys.At(f, record.BodyOffset(h.SlotLog))}
 	o.uses.Store(1)
 	return o
 }
@@ -72,32 +73,43 @@ func (f *File) Stored() *store.Meta { return f.head.Meta }
 // InFile returns the open file, and where in it the body has that offset.
 func (f *File) InFile(off int64) (*os.File, int64) { return f.raw.File, f.raw.Base + off }
 
+// memory is about the size of a File in memory, in bytes, with the part of the kernel.
+func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
+
 // files is the table of open files, of the latest look-ups that were answered from disk. A
 // hit that finds its file here does not open, read and decode it.
 //
-// A file in the table is the one that its name has: each change of a name by the tier counts
-// in Store.changes behind the change, under the key's lock, and then drops the file. A
-// look-up that opened the file before must not put it here after that, which its ticket
-// tells, the count from before it opened the file:
+// A file in the table is the one that its name has: each change of a name by the tier drops
+// it behind the change, under the key's lock. A look-up that opened the file before must not
+// put it here after that, which its ticket tells:
 //
 //	look-up: has a ticket, opens version 1
-//	commit:  version 2 gets the name; the count grows; drop
+//	commit:  version 2 gets the name; drop, which makes the ticket another one
 //	look-up: keep refuses version 1
 //
-// keep counts the file before it compares the ticket: so a change that finds the table empty,
-// and does not drop, has made the ticket another one by then.
+// Until a look-up has opened a file there is no ticket, and so nothing to drop: some is false
+// then. That look-up has its ticket behind the opening, if the file has its name still:
+//
+//	look-up: opens version 1
+//	commit:  version 2 gets the name; some is false, so no drop
+//	look-up: some is true, has a ticket, finds that version 1 has lost its name: no ticket
 //
 // Another program's changes are seen by a look-up, in the file's change time and links.
 type files struct {
+	some   atomic.Bool
 	limit  int // of each shard
-	count  atomic.Int64
+	bytes  atomic.Int64
 	shards [16]fileShard
 }
 
 type fileShard struct {
-	mu   sync.Mutex
-	open map[store.Sum]*File
+	mu      sync.Mutex
+	changes uint64
+	open    map[store.Sum]*File
 }
+
+// noTicket is none: nothing is kept by it.
+const noTicket uint64 = math.MaxUint64
 
 // mostOpen is the number of files that the table has at most.
 const mostOpen = 4096
@@ -118,13 +130,13 @@ func (d *Store) KeepOpen(n int64) int64 {
 	return n
 }
 
-// OpenFiles is the number of files that stay open.
-func (d *Store) OpenFiles() int64 { return d.files.count.Load() }
+// OpenBytes is about the memory of the files that stay open.
+func (d *Store) OpenBytes() int64 { return d.files.bytes.Load() }
 
 func (t *files) shard(s store.Sum) *fileShard { return &t.shards[s[2]%16] }
 
-// get returns the open file, which the caller closes, or nil.
-func (t *files) get(sum store.Sum) *File {
+// get returns the open file, which the caller closes, or nil and a ticket for keep.
+func (t *files) get(sum store.Sum) (*File, uint64) {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,29 +145,24 @@ func (t *files) get(sum store.Sum) *File {
 		f.uses.Add(1) // the table's own keeps it from 0
 		f.visited.Store(true)
 	}
-	return f
+	return f, s.changes
 }
 
 // keep puts a file in the table, unless its name has changed since the ticket.
-func (t *files) keep(sum store.Sum, f *File, changes *atomic.Uint64, ticket uint64) {
-	t.count.Add(1)
-	kept, gone := t.put(sum, f, changes, ticket)
-	if !kept {
-		t.count.Add(-1)
-	}
-	if gone != nil {
+func (t *files) keep(sum store.Sum, f *File, ticket uint64) {
+	if gone := t.put(sum, f, ticket); gone != nil {
 		gone.Close()
 	}
 }
 
 // put returns the file that makes room. Second chance: the first of a random order that was
 // not used since the last time.
-func (t *files) put(sum store.Sum, f *File, changes *atomic.Uint64, ticket uint64) (kept bool, gone *File) {
+func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if changes.Load() != ticket || s.open[sum] != nil {
-		return false, nil
+	if s.changes != ticket || s.open[sum] != nil {
+		return nil
 	}
 	if len(s.open) >= t.limit {
 		var leaves store.Sum
@@ -169,28 +176,45 @@ func (t *files) put(sum store.Sum, f *File, changes *atomic.Uint64, ticket uint6
 	f.uses.Add(1)
 	f.kept.Store(true)
 	s.open[sum] = f
-	return true, gone
+	t.bytes.Add(f.memory())
+	return gone
 }
 
 // remove takes a file out of the table. s.mu is held.
 func (t *files) remove(s *fileShard, sum store.Sum, f *File) {
 	f.kept.Store(false)
 	delete(s.open, sum)
-	t.count.Add(-1)
+	t.bytes.Add(-f.memory())
 }
 
-// drop drops the file of a key, if the table has it.
-func (t *files) drop(sum store.Sum) {
+// drop is called behind each change of a key's file, and returns a ticket.
+func (t *files) drop(sum store.Sum) uint64 {
 	s := t.shard(sum)
 	s.mu.Lock()
 	f := s.open[sum]
 	if f != nil {
 		t.remove(s, sum, f)
 	}
+	s.changes++
+	ticket := s.changes
 	s.mu.Unlock()
 	if f != nil {
 		f.Close()
 	}
+	return ticket
+}
+
+// firstTicket is a ticket for a file that was opened while there was none.
+func (d *Store) firstTicket(sum store.Sum, f *File) uint64 {
+	d.files.some.Store(true)
+	s := d.files.shard(sum)
+	s.mu.Lock()
+	ticket := s.changes
+	s.mu.Unlock()
+	if !d.unchanged(f) {
+		return noTicket
+	}
+	return ticket
 }
 
 // has reports whether the table has a file.
@@ -211,6 +235,7 @@ func (t *files) close() {
 			t.remove(s, sum, f)
 			all = append(all, f)
 		}
+		s.changes++
 		s.mu.Unlock()
 		for _, f := range all {
 			f.Close()

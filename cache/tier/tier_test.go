@@ -176,7 +176,7 @@ func TestMemoryHasCopiesOfSmallResponses(t *testing.T) {
 		size, parts int
 		small       bool
 	}{{0, 1, true}, {copied, 1, true}, {copied + 1, 1, false}, {record.MaxUnsummed + 1, 1, false}, {3 * copied, 3, true}, {3*copied + 3, 3, false}} {
-		m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20})
+		m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

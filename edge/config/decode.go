@@ -157,6 +157,15 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
 		},
+		"concurrent": func(v node.Value) {
+			c := &l.Concurrent
+			v.Object(node.Fields{
+				"connections": node.Into(&c.Connections, parseBound), "client_connections": node.Into(&c.ClientConnections, parseBound),
+				"requests": node.Into(&c.Requests, parseBound), "client_requests": node.Into(&c.ClientRequests, parseBound),
+				"client_heads": node.Into(&c.ClientHeads, parseBound), "client_bodies": node.Into(&c.ClientBodies, parseBound),
+				"client_misses": node.Into(&c.ClientMisses, parseBound),
+			})
+		},
 	})
 	if l.ProxyProtocol && len(l.TrustedProxies) == 0 {
 		d.Bad(v.Path+".proxy_protocol", "is %q, and trusted_proxies is empty: no connection would be taken; list the proxies there", "require")

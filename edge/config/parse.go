@@ -263,6 +263,15 @@ func parseRate(text string) (float64, error) {
 	return rate, nil
 }
 
+// parseBound reads how many there may be at a time. 0 is the default.
+func parseBound(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not a whole number of at least 0, which is the default", text)
+	}
+	return int(n), nil
+}
+
 func parseBurst(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {

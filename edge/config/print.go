@@ -49,6 +49,7 @@ func (c *Config) Print(out io.Writer) error {
 	if c.Limits.ProxyProtocol {
 		proxies += ", by the PROXY protocol alone"
 	}
+	row("at a time", "%s", c.Concurrent())
 	row("proxies", "%s", proxies)
 	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
@@ -228,6 +229,12 @@ func (l Limits) String() string {
 		s += ", none for " + orNone(l.Exempt)
 	}
 	return s
+}
+
+// String describes the bounds of things under way.
+func (c Concurrent) String() string {
+	return fmt.Sprintf("%d connections, %d of a client; %d requests, %d of a client, %d with a body, %d misses; %d heads in parts",
+		c.Connections, c.ClientConnections, c.Requests, c.ClientRequests, c.ClientBodies, c.ClientMisses, c.ClientHeads)
 }
 
 func orNone(prefixes []netip.Prefix) string {

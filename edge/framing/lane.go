@@ -36,17 +36,25 @@ func (c *Conn) answer(h *Head) bool {
 }
 
 // Send is for the lane. It writes an answer, at the time now.
-func (c *Conn) Send(now time.Time, head []byte, body Body) (int64, error) {
+func (c *Conn) Send(now time.Time, head []byte, body Body) (n int64, err error) {
 	c.answered = now
 	c.extendSend(now)
 	c.paced = 0
+	if second := now.Unix(); c.activity.since.Load() != second {
+		c.activity.since.Store(second)
+	}
 	switch {
 	case c.socket != nil:
-		return c.socket.Send(head, body, c)
+		n, err = c.socket.Send(head, body, c)
 	case c.records != nil:
-		return c.records.answer(c, head, body)
+		n, err = c.records.answer(c, head, body)
+	default:
+		n, err = c.send(head, body)
 	}
-	return c.send(head, body)
+	if c.activity.since.Load() == 0 { // it has waited
+		c.activity.Idle(time.Now())
+	}
+	return n, err
 }
 
 // send writes an answer to any connection.
@@ -100,6 +108,7 @@ const pace = 256 << 10
 
 // waits is told that an answer waits for its client, when so many bytes have been sent.
 func (c *Conn) waits(sent int64) {
+	c.activity.since.Store(0)
 	if sent-c.paced >= pace {
 		c.paced = sent
 		c.extendSend(time.Now())
@@ -133,6 +142,8 @@ func (c *Conn) extendIdle() {
 // Close closes the connection. While the lane answers, only a second call does at once:
 // http.Server.Shutdown takes such a connection for an idle one, and would cut the answer.
 func (c *Conn) Close() error {
+	c.isClosed.Store(true)
+	c.leaveHead()
 	switch {
 	case c.use.CompareAndSwap(free, closed):
 		return c.Conn.Close()
