@@ -34,6 +34,7 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "its master is a sample"},
 	},
 	"bench/load": nil,
+	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
