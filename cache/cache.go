@@ -103,6 +103,7 @@ func Open(cfg Config) (*Cache, error) {
 			return nil, err
 		}
 		c.memory.IndexOverhead = func() int64 { return budget.IndexEntry * c.disk.Index.Count.Load() }
+		c.disk.Buffers = c.memory.Buffers
 		c.disk.MaxFiles = budget.Split(cfg.Memory).Files()
 		c.store = &tier.Store{Memory: c.memory, Disk: c.disk, Background: c.background}
 		dir = cfg.Dir

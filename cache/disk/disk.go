@@ -33,6 +33,7 @@ type Store struct {
 	Notify      func(op string, err error) // called with each failure, which is a miss for the request
 	Index       *sieve.Set
 	checks      checks
+	Buffers     Buffers // counts the small bodies that writers hold; nil has them hold none
 	Breaker     breaker
 	quarantine  quarantine
 	watermark   watermark
@@ -56,6 +57,12 @@ type Store struct {
 	evictions atomic.Int64
 	scanned   atomic.Int64 // directories whose files are in Index
 	scrubbed  atomic.Int64 // files
+}
+
+// Buffers counts bytes in memory. Take reserves n, or none and is false.
+type Buffers interface {
+	Take(n int64) bool
+	Release(n int64)
 }
 
 const (
@@ -87,6 +94,9 @@ func (d *Store) Get(k store.Key) *store.Entry {
 
 // Find opens the stored response and checks its head. Its bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
+	if d.absent(sum) {
+		return nil
+	}
 	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 	if err != nil {
 		return nil
@@ -104,6 +114,12 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 		d.discover(sum, visitsOf(k))
 	}
 	return s
+}
+
+// absent reports that no file is stored, without a system call: once the scan has ended, Index
+// has every file. A commit records its file after the rename, so in between the file is a miss.
+func (d *Store) absent(sum store.Sum) bool {
+	return d.scanned.Load() == directories && !d.Index.Has(sum)
 }
 
 // discover records a file that a look-up opened before the scan reached it, unless the

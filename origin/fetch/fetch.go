@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"pkgedge/origin/health"
@@ -110,6 +111,7 @@ type Fetcher struct {
 	maxMetadata    int64
 	digestWait     time.Duration
 	policed        bool
+	readers        sync.Pool // *bufio.Reader of copyBuffer bytes
 }
 
 // New returns a fetcher.
