@@ -3,6 +3,7 @@ package disk
 import (
 	"testing"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -18,9 +19,14 @@ func openedDisk(t testing.TB, dir string, limit int64) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	buffers := budget.NewBuffers(4 << 20)
+	d.Buffers = buffers
 	t.Cleanup(func() {
 		d.Close()
 		storetest.Clean(t, dir)
+		if left := buffers.Left.Load(); left != 4<<20 {
+			t.Errorf("writers have not released %d bytes", 4<<20-left)
+		}
 	})
 	return d
 }
