@@ -31,8 +31,8 @@ func TestSmallBodyIsWrittenOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 64<<20)
 			buffers, writes := budget.NewBuffers(tt.buffers), 0
-			d.Buffers = buffers
-			d.Sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
+			d.buffers = buffers
+			d.sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
 				writes++
 				return fsys.System().Write(f, p, off)
 			}
@@ -98,7 +98,7 @@ func TestAbsentFilesAreNotOpened(t *testing.T) {
 
 	d := openedDisk(t, dir, 64<<20)
 	opens := 0
-	d.Sys.Open = func(path string, flag int) (*os.File, error) {
+	d.sys.Open = func(path string, flag int) (*os.File, error) {
 		opens++
 		return fsys.System().Open(path, flag)
 	}

@@ -56,7 +56,7 @@ func (d *Store) growthLimit() growthLimit {
 		return *l
 	}
 	l := growthLimit{now, promised, math.MaxInt64, math.MaxInt64}
-	if s, err := d.Sys.Space(d.Dir); err == nil {
+	if s, err := d.sys.Space(d.dir); err == nil {
 		l.bytes = d.Used() + spare(s.Free, s.Total, keepBytes)
 		if s.Files > 0 {
 			l.files = d.Index.Files() + spare(s.FreeFiles, s.Files, keepFiles)
@@ -128,7 +128,7 @@ func (d *Store) makeSpace(need, files int64) error {
 		need -= size
 		files--
 	}
-	return d.evictTo(d.limit, d.MaxFiles)
+	return d.evictTo(d.limit, d.maxFiles)
 }
 
 // evictTo evicts until the tier has at most bytes, and Index at most files, both with
@@ -161,12 +161,13 @@ func (d *Store) unlink(sum store.Sum, size int64) error {
 	if d.Index.Has(sum) {
 		return nil
 	}
-	if err := d.Sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.Index.Restore(sum, size) // the file still takes space
 		d.failed("evict", err)
 		return fmt.Errorf("cannot evict: %w", err)
 	}
 	d.evictions.Add(1)
+	d.files.drop(sum)
 	return nil
 }
 

@@ -15,12 +15,11 @@ func TestDiskIsAStore(t *testing.T) {
 
 func openedDisk(t testing.TB, dir string, limit int64) *Store {
 	t.Helper()
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	buffers := budget.NewBuffers(4 << 20)
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Buffers: buffers, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	buffers := budget.NewBuffers(4 << 20)
-	d.Buffers = buffers
 	t.Cleanup(func() {
 		d.Close()
 		storetest.Clean(t, dir)

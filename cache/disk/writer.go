@@ -36,7 +36,7 @@ type diskWriter struct {
 const maxHeld = 64 << 10
 
 func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
-	if d.Breaker.Open(time.Now()) {
+	if d.breaker.Open(time.Now()) {
 		return nil, errPaused
 	}
 	slotLog, err := record.SlotLogFor(len(record.EncodeMeta(draft)) + 128*len(draft.Parts) + 128)
@@ -47,16 +47,16 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}
-	w.path = filepath.Join(d.Dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
-	if w.file, err = d.Sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
+	w.path = filepath.Join(d.dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
+	if w.file, err = d.sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
 		w.release()
 		d.failedWrite("create", err)
 		return nil, fmt.Errorf("cannot create a cache file: %w", err)
 	}
 	if k.Metadata {
-		d.Sys.Chmod(w.file, fsys.FileMode|metadataMode) // a failure costs the next scan this hint
+		d.sys.Chmod(w.file, fsys.FileMode|metadataMode) // a failure costs the next scan this hint
 	}
-	if size >= 0 && size <= maxHeld && d.Buffers != nil && d.Buffers.Take(w.base+size) {
+	if size >= 0 && size <= maxHeld && d.buffers != nil && d.buffers.Take(w.base+size) {
 		w.held = make([]byte, w.base+size)
 	}
 	return w, nil
@@ -69,7 +69,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	var n int
 	var err error
 	if w.held == nil {
-		n, err = w.disk.Sys.Write(w.file, p, w.base+w.size)
+		n, err = w.disk.sys.Write(w.file, p, w.base+w.size)
 	} else if n = copy(w.held[w.base+w.size:], p); n < len(p) { // more than was announced
 		err = store.ErrNoSpace
 	}
@@ -90,7 +90,7 @@ func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
 		}
 		return n, nil
 	}
-	return w.disk.Sys.Read(w.file, p, w.base+off)
+	return w.disk.sys.Read(w.file, p, w.base+off)
 }
 
 // reserve extends the writer's reservation to total bytes.
@@ -143,7 +143,7 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		if len(part.bytes) == 0 {
 			continue
 		}
-		if _, err := d.Sys.Write(w.file, part.bytes, part.off); err != nil {
+		if _, err := d.sys.Write(w.file, part.bytes, part.off); err != nil {
 			d.failed("write", err)
 			return fmt.Errorf("cannot commit: %w", err)
 		}
@@ -155,10 +155,10 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return store.ErrGone
 	}
 	path := d.Path(w.sum)
-	err := d.Sys.Rename(w.path, path)
+	err := d.sys.Rename(w.path, path)
 	if errors.Is(err, os.ErrNotExist) { // the first of its directory
-		if err = d.Sys.Mkdir(filepath.Dir(path)); err == nil {
-			err = d.Sys.Rename(w.path, path)
+		if err = d.sys.Mkdir(filepath.Dir(path)); err == nil {
+			err = d.sys.Rename(w.path, path)
 		}
 	}
 	if err != nil {
@@ -166,10 +166,13 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
+	if d.files.some.Load() {
+		d.files.drop(w.sum)
+	}
 	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()
 	d.Index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
-	d.Breaker.heal(time.Now())
+	d.breaker.heal(time.Now())
 	return nil
 }
 
@@ -190,11 +193,11 @@ func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
 func (w *diskWriter) Abort() {
 	w.file.Close()
 	if w.held != nil {
-		w.disk.Buffers.Release(int64(len(w.held)))
+		w.disk.buffers.Release(int64(len(w.held)))
 		w.held = nil
 	}
 	if w.path != "" {
-		err := w.disk.Sys.Remove(w.path)
+		err := w.disk.sys.Remove(w.path)
 		w.path = ""
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.disk.failed("remove", err)
@@ -207,7 +210,7 @@ func (w *diskWriter) Abort() {
 // changeTime is the time of f's last write or rename, in nanoseconds. It is 0 when unknown,
 // which verifies nothing.
 func (d *Store) changeTime(f *os.File) int64 {
-	info, err := d.Sys.Stat(f)
+	info, err := d.sys.Stat(f)
 	if err != nil {
 		return 0
 	}
