@@ -87,7 +87,7 @@ func newInformed(t *testing.T, mode feed.Mode, control, keys string) *informed {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.feed.Close)
-	s.keys = fmt.Sprintf(`sites: [{ name: npm, probe: { every: 1h }, stale: { while_revalidate: 0s }, masters: [{ url: %q, role: primary }, { url: %q, role: replica }], changes: { url: %q, mode: %s }, %s }]`,
+	s.keys = fmt.Sprintf(`sites: [{ name: npm, probe: { every: 1h }, stale: { while_revalidate: 0s, patience: 1m }, masters: [{ url: %q, role: primary }, { url: %q, role: replica }], changes: { url: %q, mode: %s }, %s }]`,
 		s.servers[0].URL(), s.servers[1].URL(), s.feed.URL(), mode, keys)
 	s.start(t)
 	return s
