@@ -22,12 +22,29 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/chaos": {
+		{"origin/sample", "its masters"},
+		{"origin/sample/faults", "which are in trouble"},
+		{"origin/sample/tarball", "their files"},
+	},
+	"bench/files": {
+		{"edge/config", "the edge that it measures has a configuration"},
+		{"edge/daemon", "it runs that edge"},
+		{"origin/kinds", "its site is of a kind"},
+		{"origin/sample", "its master is a sample"},
+	},
 	"bench/load": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
 	"edge/admin": {
+		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
+	"edge/admin/page": {
+		{"edge/conditional", "the document is compressed for those that accept it"},
+		{"edge/history", "it shows the last hour"},
+		{"edge/report", "it shows the status, in the sentences of edge status"},
 	},
 	"edge/changes": {
 		{"edge/config", "a feed has its URL and mode there"},
@@ -50,6 +67,7 @@ var arrows = map[string][]arrow{
 		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
+		{"edge/preflight", "edge check looks at the machine and the masters"},
 		{"edge/report", "edge status prints a status"},
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
@@ -61,10 +79,12 @@ var arrows = map[string][]arrow{
 		{"cache/purge", "an operator's words become a purge"},
 		{"cache/store", "the count of a purge compares it with keys"},
 		{"edge/admin", "it serves the admin API"},
+		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
@@ -75,13 +95,20 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/edgetest": nil,
+	"edge/edgetest":          nil,
+	"edge/edgetest/chromium": nil,
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/framing":  nil,
+	"edge/history":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
+	"edge/preflight": {
+		{"cache/fsys", "the size of the cache's file system"},
+		{"edge/config", "it compares a configuration with the machine"},
+		{"edge/report", "byte counts and causes are written as edge status writes them"},
+	},
 	"edge/report": {
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
@@ -94,6 +121,8 @@ var arrows = map[string][]arrow{
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
+		{"edge/history", "a failure that a client saw is a history.Failure"},
+		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
 		{"edge/site", "a request is for a site"},
@@ -103,6 +132,7 @@ var arrows = map[string][]arrow{
 	"edge/redact": nil,
 	"edge/server": {
 		{"edge/framing", "each connection is guarded"},
+		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},
@@ -258,6 +288,7 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/daemon": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/edgetest/chromium", "it looks at the page as a browser shows it"},
 		{"edge/redact", "a body that is too large to be rewritten"},
 		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
@@ -314,6 +345,10 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/preflight": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "configurations with sites of every kind"},
 	},
 	"edge/config/node": {
 		{"edge/edgetest", "helpers that rooms share"},

@@ -7,15 +7,17 @@
 // renews them when two thirds of their life are over or the CA asks for it
 // (RFC 9773).
 //
-// The CA proves that a domain is ours by TLS-ALPN-01 alone (RFC 8737): it
-// connects to port 443 of the domain and the edge's own TLS listener answers, so
-// port 80 may stay closed and nothing else needs to listen. The price is that
-// wildcards, which need DNS, are refused.
+// The CA sees that a name is ours by TLS-ALPN-01 (RFC 8737), for which it connects to the
+// edge's TLS listener, at port 443 of the name, or by HTTP-01 (RFC 8555 section 8.3), for
+// which it connects to the plain one, at port 80: see [Manager.Challenges]. Nothing else
+// needs to listen. The price is that wildcards, which need DNS, are refused. What strangers
+// ask for in the CA's place is answered from memory, but for a few look-ups a second.
 //
-// No handshake waits for the CA. The listener opens at once and serves the
-// certificates in the directory. A name without one fails its handshakes until
-// the CA has answered. Attempts are repeated for 30 days with growing pauses, and
-// each failure is logged.
+// No handshake waits for the CA, but for a name that is obtained on demand: its handshake
+// waits for seconds. The listener opens at once and serves the certificates in the
+// directory. A name without one fails its handshakes until the CA has answered. Attempts are
+// repeated for 30 days with growing pauses, and each failure is logged. Only names of two
+// lists are ever obtained.
 //
 // The end of every certificate is watched, see [Status]: the log tells it ahead, in steps.
 // A static pair is judged when it is loaded, as clients will judge it: its dates, its

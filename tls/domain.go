@@ -13,23 +13,29 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"golang.org/x/time/rate"
 )
 
 // domain has certificates obtained and renewed.
 type domain struct {
-	names []string
-	cache *certmagic.Cache
-	magic *certmagic.Config
+	names      []string // whose certificates are obtained from the start on
+	onDemand   []string // and from the first handshake on
+	challenges []Challenge
+	foreign    *rate.Limiter // see foreign
+	cache      *certmagic.Cache
+	magic      *certmagic.Config
+	issuer     *certmagic.ACMEIssuer
 
 	ctx  context.Context // ends with stop
 	stop func()          // once
 
 	attempts attempts
+	demands  demands
 }
 
 func newDomain(cfg Config) (*domain, error) {
 	var faults []error
-	for _, name := range cfg.Domains {
+	for _, name := range slices.Concat(cfg.Domains, cfg.OnDemand) {
 		if err := checkDomain(name); err != nil {
 			faults = append(faults, err)
 		}
@@ -42,37 +48,55 @@ func newDomain(cfg Config) (*domain, error) {
 			faults = append(faults, fmt.Errorf("ca %q is not the https URL of an ACME directory", cfg.CA))
 		}
 	}
-	host, port, err := listener(cfg.Listen)
+	host, port, err := listener("TLS", cfg.Listen)
 	if err != nil {
 		faults = append(faults, err)
+	}
+	d := &domain{
+		names: slices.Clone(cfg.Domains), onDemand: slices.Clone(cfg.OnDemand), challenges: cfg.Challenges, foreign: rate.NewLimiter(foreign, int(foreign)),
+		attempts: attempts{of: make(map[string]*attempt)}, demands: demands{came: make(map[string]chan struct{})},
+	}
+	if len(d.challenges) == 0 {
+		d.challenges = []Challenge{TLSALPN}
+	}
+	plain := 0
+	if d.uses(HTTP) {
+		if _, plain, err = listener("plain", cfg.Plain); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 
 	log := zapTo(cfg.Logger)
-	d := &domain{names: slices.Clone(cfg.Domains), attempts: attempts{of: make(map[string]*attempt)}}
 	d.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return d.magic, nil },
 		Logger:           log,
 	})
 	d.magic = certmagic.New(d.cache, certmagic.Config{
-		DefaultServerName: d.names[0],
+		DefaultServerName: slices.Concat(d.names, d.onDemand)[0],
 		OCSP:              certmagic.OCSPConfig{DisableStapling: true},
 		Storage:           &certmagic.FileStorage{Path: cfg.Dir},
-		OnEvent:           d.attempts.event,
+		OnEvent:           d.event,
 		Logger:            log,
 	})
-	d.magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(d.magic, certmagic.ACMEIssuer{
-		CA:                   cfg.CA,
-		Email:                cfg.Email,
-		Agreed:               true,
-		TrustedRoots:         cfg.TrustedRoots,
-		DisableHTTPChallenge: true,
-		ListenHost:           host,
-		AltTLSALPNPort:       port,
-		Logger:               log,
-	})}
+	// The ports are our own listeners': certmagic tries to listen there, finds them taken,
+	// and leaves the answer to us.
+	d.issuer = certmagic.NewACMEIssuer(d.magic, certmagic.ACMEIssuer{
+		CA:                      cfg.CA,
+		Email:                   cfg.Email,
+		Profile:                 cfg.Profile,
+		Agreed:                  true,
+		TrustedRoots:            cfg.TrustedRoots,
+		DisableHTTPChallenge:    !d.uses(HTTP),
+		DisableTLSALPNChallenge: !d.uses(TLSALPN),
+		ListenHost:              host,
+		AltHTTPPort:             plain,
+		AltTLSALPNPort:          port,
+		Logger:                  log,
+	})
+	d.magic.Issuers = []certmagic.Issuer{d.issuer}
 	var cancel context.CancelFunc
 	d.ctx, cancel = context.WithCancel(context.Background())
 	d.stop = sync.OnceFunc(func() {
@@ -85,7 +109,12 @@ func newDomain(cfg Config) (*domain, error) {
 func (d *domain) start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(d.ctx, cancel)
-	if err := d.magic.ManageAsync(ctx, d.names); err != nil {
+	return d.manage(ctx, slices.Concat(d.names, d.stored()))
+}
+
+// manage begins to obtain and renew the certificates of names.
+func (d *domain) manage(ctx context.Context, names []string) error {
+	if err := d.magic.ManageAsync(ctx, names); err != nil {
 		return fmt.Errorf("cannot manage certificates: %w", err)
 	}
 	return nil
@@ -95,7 +124,7 @@ func (d *domain) start(ctx context.Context) error {
 // expire counts, which is the one that certmagic shows.
 func (d *domain) status() []Status {
 	all := make([]Status, 0, len(d.names))
-	for _, name := range d.names {
+	for i, name := range slices.Concat(d.names, d.onDemand) {
 		s := Status{Name: name, ACME: true}
 		for _, c := range d.cache.AllMatchingCertificates(name) {
 			if c.Leaf != nil && c.Leaf.NotAfter.After(s.NotAfter) {
@@ -103,9 +132,27 @@ func (d *domain) status() []Status {
 			}
 		}
 		d.attempts.tell(&s)
+		if i >= len(d.names) && s.NotAfter.IsZero() && s.Failed.IsZero() {
+			continue // nobody has asked for it
+		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// event hears of an event of certmagic.
+func (d *domain) event(_ context.Context, event string, data map[string]any) error {
+	switch event {
+	case "cached_managed_cert":
+		if names, ok := data["sans"].([]string); ok {
+			d.demands.cached(names)
+		}
+	case "cert_failed", "cert_obtained":
+		if name, ok := data["identifier"].(string); ok {
+			d.attempts.ended(name, event == "cert_obtained", data["error"])
+		}
+	}
+	return nil
 }
 
 // attempts are the failures to obtain or renew certificates, by name.
@@ -120,13 +167,9 @@ type attempt struct {
 	why      string
 }
 
-// event hears of an event of certmagic. Names are those of the configuration, since
-// nothing else is obtained.
-func (a *attempts) event(_ context.Context, event string, data map[string]any) error {
-	name, _ := data["identifier"].(string)
-	if event != "cert_failed" && event != "cert_obtained" {
-		return nil
-	}
+// ended counts an attempt. Names are those of the configuration, since nothing else is
+// obtained.
+func (a *attempts) ended(name string, obtained bool, why any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	of := a.of[name]
@@ -134,13 +177,20 @@ func (a *attempts) event(_ context.Context, event string, data map[string]any) e
 		of = new(attempt)
 		a.of[name] = of
 	}
-	if event == "cert_obtained" {
+	if obtained {
 		of.failed, of.why = time.Time{}, ""
-		return nil
+		return
 	}
 	of.failures++
-	of.failed, of.why = time.Now(), fmt.Sprint(data["error"])
-	return nil
+	of.failed, of.why = time.Now(), fmt.Sprint(why)
+}
+
+// failedSince reports whether an attempt has failed since a time, and none has succeeded.
+func (a *attempts) failedSince(name string, t time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	of := a.of[name]
+	return of != nil && of.failed.After(t)
 }
 
 func (a *attempts) tell(s *Status) {
@@ -164,9 +214,8 @@ func checkDomain(name string) error {
 	return nil
 }
 
-// listener splits the address of the TLS listener. certmagic tries to listen
-// there for the CA, finds it taken, and leaves the answer to us.
-func listener(addr string) (host string, port int, err error) {
+// listener splits the address of a listener.
+func listener(which, addr string) (host string, port int, err error) {
 	host, service, err := net.SplitHostPort(addr)
 	if err == nil {
 		port, err = net.LookupPort("tcp", service)
@@ -175,7 +224,7 @@ func listener(addr string) (host string, port int, err error) {
 		err = errors.New("the port must be fixed")
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("cannot use %q as the address of the TLS listener: %w", addr, err)
+		return "", 0, fmt.Errorf("cannot use %q as the address of the %s listener: %w", addr, which, err)
 	}
 	return host, port, nil
 }

@@ -18,15 +18,21 @@ import (
 // dir and whose listener is l.
 func start(t *testing.T, c *ca, dir string, l net.Listener, log *watch, domains ...string) *Manager {
 	t.Helper()
-	m, err := New(Config{
-		Domains:      domains,
+	return startWith(t, c, dir, l, log, func(cfg *Config) { cfg.Domains = domains })
+}
+
+func startWith(t *testing.T, c *ca, dir string, l net.Listener, log *watch, change func(*Config)) *Manager {
+	t.Helper()
+	cfg := Config{
 		Email:        "operator@edge.example",
 		CA:           c.directory,
 		Dir:          dir,
 		Listen:       l.Addr().String(),
 		TrustedRoots: c.web,
 		Logger:       log.logger(),
-	})
+	}
+	change(&cfg)
+	m, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -172,20 +172,35 @@ func (w *watch) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// until calls try after each write to the log, until it succeeds.
+// until calls try after each write to the log, until it succeeds. An error in the log ends
+// the test.
 func (w *watch) until(t *testing.T, try func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	w.wait(t, func(failure string) { t.Fatalf("gave up: %s", failure) }, try)
+}
+
+// eventually is until for a test in which errors are logged on the way.
+func (w *watch) eventually(t *testing.T, try func() error) {
+	t.Helper()
+	w.wait(t, func(string) {}, try)
+}
+
+func (w *watch) wait(t *testing.T, failed func(string), try func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	again := time.NewTicker(100 * time.Millisecond) // the last line may come before the deed that it tells
+	defer again.Stop()
 	for {
 		err := try()
 		if err == nil {
 			return
 		}
 		select {
+		case <-again.C:
 		case <-w.written:
 		case failure := <-w.failed:
-			t.Fatalf("gave up: %s", failure)
+			failed(failure)
 		case <-ctx.Done():
 			t.Fatalf("still %v", err)
 		}

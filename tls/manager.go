@@ -26,6 +26,14 @@ type Config struct {
 	// Domains get a certificate each from the CA. A client that sends no name
 	// is shown the first one's.
 	Domains []string
+	// OnDemand are further names. The certificate of one is obtained when a client asks for
+	// it for the first time. No other name is ever obtained.
+	OnDemand []string
+	// Challenges are those that the CA may choose from. None means TLSALPN.
+	Challenges []Challenge
+	// Profile is one of the CA's kinds of certificates, such as "shortlived". Empty means
+	// its usual one.
+	Profile string
 	// Email is where the CA may write about the account. It may be empty.
 	Email string
 	// CA is the URL of the CA's ACME directory; empty means Let's Encrypt.
@@ -38,6 +46,9 @@ type Config struct {
 	// Listen is the address of the TLS listener, to which port 443 of Domains
 	// must lead.
 	Listen string
+	// Plain is the address of the plain listener, to which port 80 of Domains must lead. It
+	// is needed for HTTP alone.
+	Plain string
 	// TrustedRoots are trusted to sign the CA's own certificate; nil means the
 	// system's.
 	TrustedRoots *x509.CertPool
@@ -62,9 +73,9 @@ type Manager struct {
 func New(cfg Config) (*Manager, error) {
 	m := &Manager{log: cfg.Logger}
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	static := cfg.Certificate != Certificate{}
+	static, domains := cfg.Certificate != Certificate{}, len(cfg.Domains)+len(cfg.OnDemand) > 0
 	switch {
-	case static && len(cfg.Domains) > 0:
+	case static && domains:
 		return nil, errors.New("a certificate and domains exclude each other: remove one")
 	case static:
 		p, err := newPair(cfg.Certificate, cfg.Names)
@@ -73,7 +84,7 @@ func New(cfg Config) (*Manager, error) {
 		}
 		m.pair = p
 		return m, nil
-	case len(cfg.Domains) > 0:
+	case domains:
 		d, err := newDomain(cfg)
 		if err != nil {
 			return nil, err
@@ -96,9 +107,10 @@ func (m *Manager) TLSConfig() *cryptotls.Config {
 		c.GetCertificate = m.pair.get
 		return c
 	}
-	acme := m.domain.magic.TLSConfig()
-	c.GetCertificate = acme.GetCertificate
-	c.NextProtos = append(c.NextProtos, acme.NextProtos...) // acme-tls/1
+	c.GetCertificate = m.domain.get
+	if m.domain.uses(TLSALPN) {
+		c.NextProtos = append(c.NextProtos, acmeProtocol)
+	}
 	return c
 }
 

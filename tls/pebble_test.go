@@ -25,15 +25,28 @@ import (
 // validates any domain by connecting to a port of 127.0.0.1.
 type ca struct {
 	directory string         // URL
+	manage    string         // URL of the management API
 	web       *x509.CertPool // trusts its API
 	issued    *x509.CertPool // trusts its certificates
 	stop      func()
+	output    *lines
 }
 
-// startCA starts a pebble whose certificates are valid for so long. It skips the
-// test where pebble cannot be built.
+// startCA starts a pebble whose certificates are valid for so long, and which proves names
+// by TLS-ALPN-01 at an address. It skips the test where pebble cannot be built.
 func startCA(t *testing.T, validate net.Addr, valid time.Duration) *ca {
 	t.Helper()
+	return startCAWith(t, validate.(*net.TCPAddr).Port, 1, map[string]time.Duration{"default": valid})
+}
+
+// startCAWith is startCA with a port for each challenge, and several profiles, of which
+// pebble takes any where none is asked for. Nothing answers at port 1.
+func startCAWith(t *testing.T, tlsPort, httpPort int, valid map[string]time.Duration) *ca {
+	t.Helper()
+	profiles := make(map[string]any)
+	for name, life := range valid {
+		profiles[name] = map[string]any{"description": "for tests", "validityPeriod": int(life.Seconds())}
+	}
 	program := pebble(t)
 	dir := t.TempDir()
 	web := writePair(t, dir, "ca.example")
@@ -43,13 +56,11 @@ func startCA(t *testing.T, validate net.Addr, valid time.Duration) *ca {
 		"managementListenAddress": management,
 		"certificate":             web.Cert,
 		"privateKey":              web.Key,
-		"httpPort":                1, // HTTP-01 would fail
-		"tlsPort":                 validate.(*net.TCPAddr).Port,
+		"httpPort":                httpPort,
+		"tlsPort":                 tlsPort,
 		"keyAlgorithm":            "ecdsa",
 		"retryAfter":              map[string]int{"authz": 1, "order": 1}, // seconds
-		"profiles": map[string]any{"default": map[string]any{
-			"description": "for tests", "validityPeriod": int(valid.Seconds()),
-		}},
+		"profiles":                profiles,
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -57,10 +68,10 @@ func startCA(t *testing.T, validate net.Addr, valid time.Duration) *ca {
 	file := filepath.Join(dir, "pebble.json")
 	write(t, file, config)
 
-	var output lines
+	output := new(lines)
 	cmd := exec.Command(program, "-config", file, "-dnsserver", startDNS(t))
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +84,10 @@ func startCA(t *testing.T, validate net.Addr, valid time.Duration) *ca {
 	})
 	t.Cleanup(stop)
 
-	c := &ca{directory: "https://" + api + "/dir", web: poolOf(t, web.Cert), stop: stop}
+	c := &ca{directory: "https://" + api + "/dir", manage: "https://" + management, web: poolOf(t, web.Cert), stop: stop, output: output}
 	c.fetch(t, c.directory) // so it is up
 	c.issued = x509.NewCertPool()
-	if !c.issued.AppendCertsFromPEM(c.fetch(t, "https://"+management+"/roots/0")) {
+	if !c.issued.AppendCertsFromPEM(c.fetch(t, c.manage+"/roots/0")) {
 		t.Fatal("pebble gave no root certificate")
 	}
 	return c

@@ -109,7 +109,7 @@ func TestDiskOpen(t *testing.T) {
 			return os.Remove(path)
 		}
 		told := false
-		d, err := Open(sys, dir, 1<<20, func(string, error) { told = true })
+		d, err := Open(Config{Sys: sys, Dir: dir, Limit: 1 << 20, Notify: func(string, error) { told = true }})
 		if err != nil || !told {
 			t.Fatalf("told %t, %v", told, err)
 		}
@@ -122,7 +122,7 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("a second edge on one directory is refused", func(t *testing.T) {
 		dir := t.TempDir()
 		first := openedDisk(t, dir, 1<<20)
-		if _, err := Open(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: quiet}); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
 			t.Errorf("got %v", err)
 		}
 		first.Close()
@@ -138,7 +138,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(format, []byte("4\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: quiet}); err == nil || !strings.Contains(err.Error(), "format") {
 			t.Errorf("got %v", err)
 		}
 		if _, count := storetest.Files(t, dir); count != 1 {
@@ -154,7 +154,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(fsys.System(), filepath.Join(file, "cache"), 1<<20, func(string, error) {}); err == nil {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: filepath.Join(file, "cache"), Limit: 1 << 20, Notify: func(string, error) {}}); err == nil {
 			t.Error("opened below a file")
 		}
 	})
@@ -166,7 +166,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.Chmod(dir, 0o500); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(fsys.System(), dir, 1<<20, func(string, error) {}); !errors.Is(err, fs.ErrPermission) {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: func(string, error) {}}); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("got %v, want a permission error", err)
 		}
 	})
@@ -186,7 +186,7 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	}
 	storetest.Expect(t, d, one, 0, nil)
 	storetest.Expect(t, d, two, 0, nil)
-	if used, _ := storetest.Files(t, d.Dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.bytes.Load() {
+	if used, _ := storetest.Files(t, d.dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.bytes.Load() {
 		t.Errorf("%d bytes, counted %d, %d corrupt; want 0, 0, 2", used, d.Used(), d.corrupt.Load())
 	}
 	storetest.Write(t, d, one, storetest.Meta(one, 3, b), b)

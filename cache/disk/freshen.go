@@ -56,13 +56,14 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 		}
 	}
 	if k.Metadata && info.Mode()&metadataMode == 0 {
-		d.Sys.Chmod(f, fsys.FileMode|metadataMode) // a file of an older edge; a failure costs the next scan this hint
+		d.sys.Chmod(f, fsys.FileMode|metadataMode) // a file of an older edge; a failure costs the next scan this hint
 	}
 	slot, at := h.OtherSlot(raw)
-	if _, err := d.Sys.Write(f, slot, at); err != nil {
+	if _, err := d.sys.Write(f, slot, at); err != nil {
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
+	d.files.drop(sum)
 	if verified { // this write moved the change time and left the body
 		d.Index.SetVerified(sum, d.changeTime(f))
 	}
@@ -75,7 +76,7 @@ func (d *Store) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64,
 	at := h.TailExtent(int64(len(raw)))
 	d.Index.Discover(sum, onDisk(size), sieve.FileVisits)
 	d.Index.Resize(sum, onDisk(max(size, at.End())))
-	if _, err := d.Sys.Write(f, raw, at.Off); err != nil {
+	if _, err := d.sys.Write(f, raw, at.Off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)
 	}
 	return record.EncodeTailSlot(at.Off, raw), nil

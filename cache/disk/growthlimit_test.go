@@ -165,9 +165,9 @@ func TestHitDuringAnEviction(t *testing.T) {
 			d.scanDirectory(filepath.Base(filepath.Dir(d.Path(sum))), &scanPace{began: time.Now(), left: 1 << 30}, nil)
 			there, _ := storetest.Files(t, dir)
 			var size int64
-			real := d.Sys.Stat
-			d.Sys.Stat = func(f *os.File) (fs.FileInfo, error) {
-				d.Sys.Stat = real
+			real := d.sys.Stat
+			d.sys.Stat = func(f *os.File) (fs.FileInfo, error) {
+				d.sys.Stat = real
 				info, err := real(f)
 				sum, size, _ = d.Index.Evict()
 				if gone {
@@ -217,10 +217,10 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		fillUp(t, d, "", 20, 10_000)
 		d.kill()
 		d = openedDisk(t, dir, 64<<20)
-		known, real := d.Used(), d.Sys.List
+		known, real := d.Used(), d.sys.List
 		var broken atomic.Bool
 		broken.Store(true)
-		d.Sys.List = func(path string) ([]fs.DirEntry, error) {
+		d.sys.List = func(path string) ([]fs.DirEntry, error) {
 			entries, err := real(path)
 			if path == filepath.Dir(d.Path(store.Key{Site: "s", ID: "3"}.Sum())) {
 				entries[0] = unread{entries[0], &broken}
@@ -250,16 +250,16 @@ func TestScanTriesAFileAgain(t *testing.T) {
 func TestIndexIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
-	d.MaxFiles = 50
+	d.maxFiles = 50
 	fillUp(t, d, "", 100, 100)
 	if have := d.Index.Count.Load(); have != 50 {
 		t.Errorf("%d files are written, want 50", have)
 	}
 	d.Close()
 	d = openedDisk(t, dir, 64<<20)
-	d.MaxFiles = 30
-	most, real := int64(0), d.Sys.List
-	d.Sys.List = func(dir string) ([]fs.DirEntry, error) {
+	d.maxFiles = 30
+	most, real := int64(0), d.sys.List
+	d.sys.List = func(dir string) ([]fs.DirEntry, error) {
 		most = max(most, d.Index.Count.Load())
 		return real(dir)
 	}

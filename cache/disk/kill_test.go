@@ -78,7 +78,7 @@ func TestDiskKilled(t *testing.T) {
 
 // untilKilled commits, and says so.
 func untilKilled(t *testing.T, dir string) {
-	d, err := Open(fsys.System(), dir, 64<<20, func(op string, err error) { t.Error(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 64 << 20, Notify: func(op string, err error) { t.Error(op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

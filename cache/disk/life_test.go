@@ -84,7 +84,7 @@ func (l *life) commit(name string, size int, declared int64) {
 	k := store.Key{Site: "s", ID: name, Metadata: l.id%2 == 0}
 	body := l.made.of(l.id, size)
 	m := storetest.Meta(k, l.id, body)
-	l.Breaker = breaker{} // each failure is to be met, not its pause
+	l.breaker = breaker{} // each failure is to be met, not its pause
 	l.history.tried(k, l.id, body, func() error {
 		w, err := l.Create(k, m, declared)
 		if err != nil {

@@ -67,7 +67,7 @@ func fillMillion(b *testing.B, dir string, n int, limit int64) {
 	if _, err := os.Stat(done); err == nil {
 		return
 	}
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { b.Log(op, err) }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 	state := chill(b)
 	before, resident := storetest.Heap(), storetest.RSS()
 	began := time.Now()
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { b.Log(op, err) }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 // latencyOfMillion serves random objects over HTTP, in turns from the tier and
 // by a plain open and sendfile of the same files.
 func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { b.Log(op, err) }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (d *Store) Scan(stop <-chan struct{}) {
 				return
 			}
 			if err != nil {
-				d.Notify("scan", err)
+				d.notify("scan", err)
 				failed = append(failed, i)
 				continue
 			}
@@ -65,12 +65,12 @@ func (d *Store) Scan(stop <-chan struct{}) {
 	}
 	d.Index.Unseen.Store(0)
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, d.watermark.step())
-	d.evictTo(d.limit, d.MaxFiles)
+	d.evictTo(d.limit, d.maxFiles)
 }
 
 // scanDirectory records the files of a directory, and evicts when Index has too many.
 func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
-	entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", dir))
+	entries, err := d.sys.List(filepath.Join(d.dir, "objects", dir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) err
 			if unread := d.scanFile(sum, e); unread != nil {
 				err = unread
 			}
-			d.evictTo(math.MaxInt64, d.MaxFiles)
+			d.evictTo(math.MaxInt64, d.maxFiles)
 		}
 		if p.rest(stop) {
 			break

@@ -117,8 +117,8 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 100_000)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	real := d.Sys.Read
-	d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+	real := d.sys.Read
+	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		if off > 50_000 {
 			return 0, syscall.EIO
 		}
@@ -127,7 +127,7 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d.scrubFile(k.Sum(), hasty(d))
 	d.Index.SetVerified(k.Sum(), 1) // to be checked again
 	storetest.Expect(t, d, k, 0, nil)
-	d.Sys.Read = real
+	d.sys.Read = real
 	storetest.Expect(t, d, k, 1, b)
 	if d.corrupt.Load() != 0 {
 		t.Error("counted as corrupt")

@@ -20,7 +20,7 @@ func storeWithSpace(t *testing.T, left *fsys.Space) *Store {
 	t.Helper()
 	sys := fsys.System()
 	sys.Space = func(string) (fsys.Space, error) { return *left, nil }
-	d, err := Open(sys, t.TempDir(), 64<<20, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := Open(Config{Sys: sys, Dir: t.TempDir(), Limit: 64 << 20, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestSpaceIsMeasuredNowAndThen(t *testing.T) {
 		asked.Add(1)
 		return fsys.Space{}, errors.New("cannot tell")
 	}
-	d, err := Open(sys, t.TempDir(), 64<<20, func(string, error) {})
+	d, err := Open(Config{Sys: sys, Dir: t.TempDir(), Limit: 64 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,14 +154,14 @@ func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
 			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			removed := 0
-			d.Sys.Remove = func(path string) error {
-				if there, _ := storetest.Files(t, d.Dir); d.Used() < there {
+			d.sys.Remove = func(path string) error {
+				if there, _ := storetest.Files(t, d.dir); d.Used() < there {
 					t.Errorf("%d bytes, and %d are counted", there, d.Used())
 				}
 				removed++
 				return os.Remove(path)
 			}
-			d.quarantine.sys.Remove = d.Sys.Remove
+			d.quarantine.sys.Remove = d.sys.Remove
 			if lose(d); removed != 1 || d.Used() != 0 {
 				t.Errorf("%d removed, %d bytes counted", removed, d.Used())
 			}

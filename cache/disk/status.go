@@ -25,4 +25,4 @@ func (d *Store) Status() Status {
 }
 
 // Paused reports whether writes to disk are paused.
-func (d *Store) Paused() bool { return d.Breaker.Open(time.Now()) }
+func (d *Store) Paused() bool { return d.breaker.Open(time.Now()) }

@@ -136,11 +136,11 @@ func TestWatermarkThatCannotBeRaised(t *testing.T) {
 	if _, err := d.Create(k, storetest.Meta(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v, want EIO", err)
 	}
-	if !d.Breaker.Open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
+	if !d.breaker.Open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
 		t.Errorf("goes on writing, or %d bytes stay reserved", d.reserved.Load())
 	}
 	d.watermark.sys.Sync = real
-	d.Breaker = breaker{}
+	d.breaker = breaker{}
 	b := storetest.Payload(1, 10)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 }
@@ -156,9 +156,9 @@ func TestScanTriesAgain(t *testing.T) {
 		known := d.Used()
 		var broken atomic.Bool
 		broken.Store(true)
-		real := d.Sys.List
+		real := d.sys.List
 		unread := filepath.Base(filepath.Dir(d.Path(store.Key{Site: "s", ID: "0"}.Sum())))
-		d.Sys.List = func(path string) ([]os.DirEntry, error) {
+		d.sys.List = func(path string) ([]os.DirEntry, error) {
 			if filepath.Base(path) == unread && broken.Load() {
 				return nil, syscall.EMFILE
 			}
@@ -219,7 +219,7 @@ func TestScanKnowsMetadata(t *testing.T) {
 	}
 	d.Close()
 	d = openedDisk(t, dir, 64<<20)
-	d.Sys.Open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
+	d.sys.Open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
 	d.Scan(nil)
 	if have, all := d.Index.Metadata.Load(), d.Index.Used.Load(); 4*have != all {
 		t.Errorf("%d of %d bytes are known as metadata; want a quarter", have, all)
@@ -237,7 +237,7 @@ func TestFilesFoundAreNotFilesMade(t *testing.T) {
 	left.FreeFiles = 0
 	sys := fsys.System()
 	sys.Space = func(string) (fsys.Space, error) { return left, nil }
-	d, err := Open(sys, d.Dir, 64<<20, func(string, error) {})
+	d, err := Open(Config{Sys: sys, Dir: d.dir, Limit: 64 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,6 +126,7 @@ func (f *Flight) Write(p []byte, held bool, limit int64) error {
 	if held {
 		return f.toHeap(p)
 	}
+	f.Release() // the window waits for readers
 	f.Uncache()
 	return f.spill(p)
 }
@@ -177,16 +178,9 @@ func (f *Flight) spill(p []byte) error {
 			f.notify()
 			continue
 		}
-		f.waiting = true
-		wake := f.wake
-		f.mu.Unlock()
-		select {
-		case <-wake:
-		case <-f.Context.Done():
-		}
-		f.mu.Lock()
-		if f.Context.Err() != nil {
-			return context.Cause(f.Context)
+		_ = f.sleep(f.Context)
+		if err := context.Cause(f.Context); err != nil { // also where a reader woke the fill
+			return err
 		}
 	}
 	return nil
@@ -240,6 +234,7 @@ func (f *Flight) Fail(err error) {
 // finish ends the fill in a state. f.mu is held.
 func (f *Flight) finish(s state) {
 	f.state = s
+	f.spooled = nil
 	f.finished = true
 	f.notify()
 }

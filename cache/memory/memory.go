@@ -2,8 +2,10 @@ package memory
 
 import (
 	"bytes"
+	"hash/maphash"
 	"io"
 	"maps"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -35,7 +37,7 @@ type Store struct {
 
 	share         int64        // bytes for values, borrowed bytes and index overhead
 	borrowed      atomic.Int64 // bytes
-	IndexOverhead func() int64 // bytes of the disk tier's index
+	indexOverhead func() int64 // bytes of the disk tier's index
 }
 
 // currents maps sums to the Version of the stored response, for the values set in ristretto.
@@ -80,16 +82,7 @@ func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bo
 }
 
 // ReadAt, Section, Bytes and Close make a resident a Body.
-func (r *Resident) ReadAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(r.Data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, r.Data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
+func (r *Resident) ReadAt(p []byte, off int64) (int, error) { return readAt(r.Data, p, off) }
 
 func (r *Resident) Section(off, n int64) (io.Reader, error) {
 	return bytes.NewReader(r.Data[off : off+n]), nil
@@ -98,6 +91,17 @@ func (r *Resident) Section(off, n int64) (io.Reader, error) {
 func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
 
 func (r *Resident) Close() error { return nil }
+
+// readAt reads data as an io.ReaderAt does.
+func readAt(data, p []byte, off int64) (n int, err error) {
+	if off < int64(len(data)) {
+		n = copy(p, data[off:])
+	}
+	if n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
 
 // Current reports whether a look-up would find r. It is false also where only a look-up
 // can tell, see front.
@@ -121,11 +125,16 @@ const (
 // objects are packument variants and small tarballs.
 const meanObject = 16 << 10
 
-func New(s budget.Shares) (*Store, error) {
+// New makes a tier with its shares of the memory budget. indexOverhead is the size of the disk
+// tier's index, which comes out of them; nil is for an edge without that tier.
+func New(s budget.Shares, indexOverhead func() int64) (*Store, error) {
+	if indexOverhead == nil {
+		indexOverhead = func() int64 { return 0 }
+	}
 	m := &Store{
 		largest:       max(s.Tier/64, 64<<10), // about a hundredth of the budget
 		Buffers:       budget.NewBuffers(s.InFlight),
-		IndexOverhead: func() int64 { return 0 },
+		indexOverhead: indexOverhead,
 	}
 	for i := range m.shards {
 		m.shards[i].versions, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
@@ -179,6 +188,73 @@ func slot(s store.Sum, id uint64) uint64 {
 	}
 	return h
 }
+
+// front answers most look-ups, with no lock and no write to memory that two hits share. It
+// has one slot for each of the keys' hashes that fall on it. A slot has a resident that a
+// full look-up found there, or none.
+//
+// A resident in a slot is the current one as long as its shard's generation is the one that
+// the full look-up saw: the generation grows with each change of which Version is current.
+//
+//	look-up: sees generation 7 and Version 1 under the shard's lock, finds the resident of Version 1,
+//	         notes 7 in it, and gives it a slot
+//	commit:  makes Version 2 current, generation 8
+//	look-up: finds Version 1 in the slot and 7 is not 8: does a full look-up
+//
+// ristretto evicts by how often it was asked for a value, so it is asked in one hit of
+// sampled. The others would add nothing: its counters end at 15.
+type front struct {
+	seed  maphash.Seed
+	slots []atomic.Pointer[Resident]
+}
+
+// sampled is the number of hits of which ristretto learns of one.
+const sampled = 8
+
+// maxFront is the number of slots, 8 bytes each, of a large tier's front.
+const maxFront = 1 << 17
+
+// newFront makes a front for about so many residents, with two slots for each.
+func newFront(residents int64) front {
+	n := 1 << bits.Len64(uint64(min(max(2*residents, 1<<10), maxFront)-1))
+	return front{seed: maphash.MakeSeed(), slots: make([]atomic.Pointer[Resident], n)}
+}
+
+// size is the front's size, in bytes.
+func (f *front) size() int64 { return 8 * int64(len(f.slots)) }
+
+func (f *front) slot(k store.Key) *atomic.Pointer[Resident] {
+	h := maphash.String(f.seed, k.ID) ^ bits.RotateLeft64(maphash.String(f.seed, k.Site), 32)
+	return &f.slots[h&uint64(len(f.slots)-1)]
+}
+
+// get returns the key's resident if it is known to be current.
+func (f *front) get(k store.Key) *Resident {
+	r := f.slot(k).Load()
+	if r == nil || r.Key.ID != k.ID || r.Key.Site != k.Site || !r.Current() {
+		return nil
+	}
+	return r
+}
+
+// put gives a resident its slot, which was current at that generation of its shard.
+func (f *front) put(r *Resident, generation uint64) {
+	if r.generation.Load() != generation {
+		r.generation.Store(generation)
+	}
+	s := f.slot(r.Key)
+	if s.Load() != r {
+		s.Store(r)
+	}
+	// Where it has left meanwhile, drop may have come before it had the slot.
+	if r.shard.generation.Load() != generation {
+		f.drop(r)
+	}
+}
+
+// drop empties the slot of a resident that has left ristretto. The generation of its shard
+// has grown before, so that put sees that, or drop sees put's resident.
+func (f *front) drop(r *Resident) { f.slot(r.Key).CompareAndSwap(r, nil) }
 
 // Hit returns the response if the front has it. It takes no lock and writes nothing, but
 // where it tells ristretto of the hit.
@@ -251,99 +327,10 @@ func (m *Store) set(r *Resident) {
 // resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
 // ristretto evicts down to it with its next writes.
 func (m *Store) resize() {
-	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
+	share := max(m.share-m.borrowed.Load()-m.indexOverhead(), budget.MinTier)
 	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
 		m.values.UpdateMaxCost(share)
 	}
-}
-
-// Promote keeps a copy of a response read from the disk, if nothing changed
-// since the look-up that gave the ticket, and returns the copy to serve.
-func (m *Store) Promote(ticket uint64, k store.Key, meta *store.Meta, data []byte) *store.Entry {
-	r := NewResident(k, k.Sum(), meta, data, false)
-	m.values.Get(slot(r.Sum, meta.Version)) // counts an access, by which ristretto admits
-	c := m.shard(r.Sum)
-	c.mu.Lock()
-	taken := c.changes == ticket && c.versions[r.Sum] < meta.Version
-	if taken {
-		c.versions[r.Sum] = meta.Version
-		c.generation.Add(1)
-	}
-	c.mu.Unlock()
-	if taken {
-		m.set(r)
-	}
-	return &r.Entry
-}
-
-// Freshen renews the Meta of the response with the old Version, if memory has it and it is the
-// current one.
-func (m *Store) Freshen(k store.Key, old uint64, meta *store.Meta) error {
-	return m.Renew(k, old, meta, true)
-}
-
-// Renew is Freshen. With sole the disk does not have the new Meta.
-func (m *Store) Renew(k store.Key, old uint64, meta *store.Meta, sole bool) error {
-	sum := k.Sum()
-	r, ok := m.values.Get(slot(sum, old))
-	if !ok || r.Version != old || !store.SameBytes(r.Meta, meta) {
-		return store.ErrGone
-	}
-	c := m.shard(sum)
-	c.mu.Lock()
-	current := c.versions[sum] == old
-	if current {
-		c.changes++
-		c.versions[sum] = meta.Version
-		c.generation.Add(1)
-	}
-	c.mu.Unlock()
-	if !current {
-		return store.ErrGone
-	}
-	m.set(NewResident(k, sum, meta, r.Data, sole))
-	m.values.Del(slot(sum, old))
-	m.Wait() // as in Commit
-	return nil
-}
-
-// Saved records that the disk has a copy now.
-func (m *Store) Saved(r *Resident) {
-	if m.Current(r.Sum, r.Version) {
-		m.set(NewResident(r.Key, r.Sum, r.Meta, r.Data, false))
-		m.shard(r.Sum).generation.Add(1) // the front may have the one that is OnlyHere
-	}
-}
-
-// Current reports whether id is the current one.
-func (m *Store) Current(sum store.Sum, id uint64) bool {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.versions[sum] == id
-}
-
-// BeginCopy records that a copy from one tier to the other begins. EndCopy ends it.
-func (m *Store) BeginCopy(sum store.Sum) {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.moving[sum]++
-}
-
-func (m *Store) EndCopy(sum store.Sum) {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.moving[sum]--; c.moving[sum] == 0 {
-		delete(c.moving, sum)
-	}
-}
-
-// OnlyHere reports whether memory alone has the response with that Version.
-func (m *Store) OnlyHere(sum store.Sum, id uint64) bool {
-	r, ok := m.values.Get(slot(sum, id))
-	return ok && r.OnlyHere && r.Sum == sum && r.Version == id
 }
 
 func (m *Store) Forget(sum store.Sum) {
@@ -383,16 +370,6 @@ func (m *Store) Wait() { m.values.Wait() }
 // Close must come after the last put: ristretto panics on a Set that races with
 // its Close.
 func (m *Store) Close() { m.values.Close() }
-
-// Has reports whether a response is in memory, or is being copied to or from the disk. It
-// may still be true a moment after an eviction.
-func (m *Store) Has(sum store.Sum) bool {
-	c := m.shard(sum)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.versions[sum]
-	return ok || c.moving[sum] > 0
-}
 
 // Each calls visit with the stored responses, one after the other and outside of every lock.
 // One that comes or goes meanwhile may be left out. Each counts as an access of all of them

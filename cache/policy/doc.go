@@ -2,9 +2,8 @@
 // be used. It is RFC 9111 as pure functions, one concept a file. A section without
 // the name of an RFC is of RFC 9111.
 //
-//	response.go   the stored response, without its bytes
 //	storable.go   sections 3 and 3.5: which responses are stored, and which of their fields
-//	decide.go     section 4: the verdict on a request, given the stored response
+//	decide.go     section 4: a stored response without its bytes, and the verdict on a request
 //	vary.go       section 4.1: which stored response a request selects
 //	freshness.go  section 4.2: age and lifetime; RFC 9110 section 5.6.7: dates
 //	validator.go  sections 4.3.1, RFC 9110 section 8.8: the validators of a stored response

@@ -21,6 +21,8 @@ type Metrics struct {
 	inFlight atomic.Int64
 	served   children[servedLabels, served]
 	origin   children[originLabels, prometheus.Counter]
+	bytes    *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
 }
 
 type (
@@ -41,7 +43,11 @@ type served struct {
 }
 
 // Build names the build of the program. All but Go may be empty.
-type Build struct{ Version, Revision, Go string }
+type Build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitzero"`
+	Go       string `json:"go"`
+}
 
 // NewMetrics returns metrics that name the build.
 func NewMetrics(is Build) *Metrics {
@@ -60,7 +66,7 @@ func NewMetrics(is Build) *Metrics {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "edge_response_seconds",
 		Help:    "Time from a request's arrival to the end of its answer.",
-		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		Buckets: TimeBounds(),
 	}, []string{"outcome"})
 	fetches := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "edge_origin_requests_total",
@@ -73,7 +79,7 @@ func NewMetrics(is Build) *Metrics {
 	})
 	build.Set(1)
 
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{registry: prometheus.NewRegistry(), bytes: bytes, seconds: seconds}
 	m.served.resolve = func(l servedLabels) served {
 		return served{
 			count:    new(atomic.Int64),

@@ -37,7 +37,9 @@ type commands struct {
 	Help struct {
 		Command []string `arg:"" optional:"" help:"Command to explain."`
 	} `cmd:"" help:"Explain edge, or one command."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	Version    jsonFlag          `cmd:"" help:"Print the version."`
+	Completion completionCommand `cmd:"" help:"Print the completion of the command line for a shell."`
+	Man        manCommand        `cmd:"" help:"Print the manual page."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
@@ -71,10 +73,17 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 	case "help":
 		return Run(ctx, append(line.Help.Command, "--help"), stdout, stderr, env)
 	case "version":
+		if line.Version.JSON {
+			return exitFor(printJSON(stdout, build()), stderr)
+		}
 		fmt.Fprintln(stdout, "edge", version())
 		return exitOK
+	case "completion":
+		return line.Completion.run(parser.Model, stdout, stderr)
+	case "man":
+		return line.Man.run(parser.Model, stdout, stderr)
 	case "check":
-		return line.Check.run(stdout, stderr, env)
+		return line.Check.run(ctx, stdout, stderr, env)
 	case "status":
 		return line.Status.run(ctx, stdout, stderr, env)
 	case "purge":

@@ -14,6 +14,7 @@ import (
 type drainCommand struct {
 	Site   string `arg:"" help:"Name of the site."`
 	Master string `arg:"" help:"Number of the master in edge status, or its host, or its URL."`
+	jsonFlag
 	adminFlags
 }
 
@@ -37,6 +38,9 @@ func (c *drainCommand) run(ctx context.Context, drained bool, stdout, stderr io.
 	done, err := client.Drain(ctx, c.Site, c.Master, drained)
 	if err != nil {
 		return exitFor(fmt.Errorf("cannot %s %s of site %s: %w", verb, report.Printable(c.Master), report.Printable(c.Site), err), stderr)
+	}
+	if c.JSON {
+		return exitFor(printJSON(stdout, done), stderr)
 	}
 	for _, m := range done.Masters {
 		fmt.Fprintln(stdout, rotated(&done, &m))

@@ -20,6 +20,7 @@ type purgeCommand struct {
 	Site   string   `placeholder:"NAME" help:"Only in the site of that name."`
 	Soft   bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
 	DryRun bool     `help:"Change nothing: say how many stored responses would be covered."`
+	jsonFlag
 	adminFlags
 }
 
@@ -40,9 +41,12 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 		return exitFor(err, stderr)
 	}
 	defer client.Close()
-	code := exitOK
+	code, results := exitOK, []purgeResult{}
 	for _, p := range purges {
 		done, err := client.Purge(ctx, p)
+		if err == nil {
+			results = append(results, purgeResult{p, done})
+		}
 		switch {
 		case err != nil:
 			code = exitFor(fmt.Errorf("cannot purge %s: %w", purgeText(p), err), stderr)
@@ -50,11 +54,22 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 			code = exitFor(fmt.Errorf("nothing that is stored is %s", purgeText(p)), stderr)
 		case p.Pattern() && !done.Whole:
 			code = exitFor(fmt.Errorf("purged %s as far as it was found: %s; not all that is stored could be looked at: repeat it", purgeText(p), coverText(done)), stderr)
-		default:
+		case !c.JSON:
 			fmt.Fprintf(stdout, "%s: %s\n", purgeVerb(p), coverText(done))
 		}
 	}
+	if c.JSON {
+		if err := printJSON(stdout, results); err != nil {
+			return exitFor(err, stderr)
+		}
+	}
 	return code
+}
+
+// purgeResult is one purge that was carried out, as JSON.
+type purgeResult struct {
+	Purge  admin.Purge  `json:"purge"`
+	Covers admin.Purged `json:"covers"`
 }
 
 // purgeVerb names the deed.

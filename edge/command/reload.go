@@ -12,6 +12,7 @@ import (
 
 // reloadCommand is "edge reload".
 type reloadCommand struct {
+	jsonFlag
 	adminFlags
 }
 
@@ -37,6 +38,9 @@ func (c *reloadCommand) run(ctx context.Context, stdout, stderr io.Writer, env f
 	}
 	if err != nil {
 		return exitFor(fmt.Errorf("cannot reload: %w", err), stderr)
+	}
+	if c.JSON {
+		return exitFor(printJSON(stdout, done), stderr)
 	}
 	if len(done.Changed) == 0 {
 		fmt.Fprintf(stdout, "reloaded %s: nothing has changed\n", report.Printable(done.Config))

@@ -8,7 +8,7 @@ import (
 
 // statusCommand is "edge status".
 type statusCommand struct {
-	JSON bool `name:"json" help:"Print what the edge says, as JSON."`
+	jsonFlag
 	adminFlags
 }
 

@@ -15,7 +15,7 @@ import (
 type whyCommand struct {
 	Name string `arg:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, URL, or path of a URL."`
 	Site string `placeholder:"NAME" help:"Only in the site of that name."`
-	JSON bool   `name:"json" help:"Print what the edge says, as JSON."`
+	jsonFlag
 	adminFlags
 }
 

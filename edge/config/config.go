@@ -152,38 +152,42 @@ type Limits struct {
 	// ProxyProtocol has each connection begin with the header of a trusted proxy, and no
 	// X-Forwarded-For count.
 	ProxyProtocol bool
+	Concurrent    Concurrent
 }
 
-// TLS is the encrypted listener: certificates for Domains by ACME, or one
-// static pair. It is off when Listen is "".
-type TLS struct {
-	Listen  string
-	Domains []string // lower case
-	Email   string
-	CA      string // ACME directory URL; "" for the usual one
-	Cert    string // PEM file with the chain; set together with Key
-	Key     string // PEM file
-
-	Redirect Redirect      // of the plain listener's requests
-	HSTS     time.Duration // for how long browsers are told to come by TLS alone; 0 tells nothing
+// Concurrent are bounds of things under way. 0 is a default.
+type Concurrent struct {
+	Connections       int // to the public listeners
+	ClientConnections int
+	Requests          int // that the fast lane does not answer
+	ClientRequests    int
+	ClientHeads       int // of requests, that come in parts
+	ClientBodies      int // requests that have a body
+	ClientMisses      int // fetches of which nothing is stored
 }
 
-// Redirect says when requests to the plain listener are sent to the encrypted one.
-type Redirect string
-
-// The choices of tls.redirect.
-const (
-	RedirectAuto   Redirect = "auto" // where others than this machine reach the plain listener
-	RedirectAlways Redirect = "always"
-	RedirectNever  Redirect = "never"
-)
-
-// Redirects reports whether requests to the plain listener are sent to the encrypted one.
-func (c *Config) Redirects() bool {
-	if c.Listen == "" || c.TLS.Listen == "" {
-		return false
+// Concurrent returns the bounds, with defaults by the memory of the cache. An idle connection
+// takes 20 to 35 KB, a request of a client that does not read its answer some 50 KB.
+func (c *Config) Concurrent() Concurrent {
+	b, memory := c.Limits.Concurrent, c.Cache.Memory
+	part := func(size int64, least, most int) int { return int(min(max(memory/size, int64(least)), int64(most))) }
+	for _, d := range []struct {
+		to *int
+		is int
+	}{
+		{&b.Connections, part(64<<10, 1024, 65536)},
+		{&b.ClientConnections, part(256<<10, 512, 16384)},
+		{&b.Requests, part(64<<10, 2048, 65536)},
+		{&b.ClientRequests, part(128<<10, 1536, 16384)},
+		{&b.ClientHeads, 64},
+		{&b.ClientBodies, 64},
+		{&b.ClientMisses, 1024},
+	} {
+		if *d.to == 0 {
+			*d.to = d.is
+		}
 	}
-	return c.TLS.Redirect == RedirectAlways || c.TLS.Redirect == RedirectAuto && !isLoopback(c.Listen)
+	return b
 }
 
 // Access is the form of the access log.
@@ -221,7 +225,7 @@ func Default(kinds []kind.Descriptor) *Config {
 			MaxMetadata: 128 << 20,
 		},
 		Sites:    []Site{site},
-		TLS:      TLS{Redirect: RedirectAuto},
+		TLS:      TLS{Redirect: RedirectAuto, Challenge: ChallengeAuto},
 		FastLane: true,
 		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}

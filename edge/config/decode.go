@@ -7,11 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"pkgedge/edge/config/node"
 	"pkgedge/origin/kind"
-	"pkgedge/tls"
 )
 
 // decoder decodes a configuration file. It reads nodes, and no struct with tags,
@@ -37,6 +35,14 @@ func (d *decoder) config(text []byte) *Config {
 	}
 	cfg.PublicURL = nil
 	d.environment(cfg)
+	d.object(root, cfg)
+	d.misused()
+	d.listeners(cfg)
+	return cfg
+}
+
+// object decodes the keys of the file.
+func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
@@ -45,18 +51,9 @@ func (d *decoder) config(text []byte) *Config {
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
 		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
 		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
-		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
+		"fast_lane":  node.Flag(&cfg.FastLane),
 		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
 	})
-	d.misused()
-	d.listeners(cfg)
-	return cfg
-}
-
-func (d *decoder) fastLane(v node.Value, cfg *Config) {
-	if set, ok := v.Flag(); ok {
-		cfg.FastLane = set
-	}
 }
 
 // parseListen reads host:port, or nothing for no listener.
@@ -71,6 +68,9 @@ func parseListen(text string) (string, error) {
 func (d *decoder) listeners(cfg *Config) {
 	if cfg.Listen == "" && cfg.TLS.Listen == "" {
 		d.Bad("listen", "is empty, and so is tls.listen: nothing would be served; give one of them an address")
+	}
+	if cfg.Listen == "" && cfg.TLS.Challenge == ChallengeHTTP {
+		d.Bad("tls.challenge", "http-01 comes to the plain listener, and listen is empty: give that an address to which port 80 leads")
 	}
 	taken := map[string]string{}
 	for _, l := range []struct{ key, addr string }{
@@ -108,17 +108,7 @@ func (d *decoder) admin(v node.Value, a *Admin) {
 	before := d.Count()
 	v.Object(node.Fields{
 		"listen": node.Into(&a.Listen, parseListen),
-		"token": func(v node.Value) {
-			text, ok := v.Secret()
-			if !ok {
-				return
-			}
-			if token, err := parseToken(text); err != nil {
-				v.Bad("%v", err)
-			} else {
-				a.Token = token
-			}
-		},
+		"token":  node.Secret(&a.Token, parseToken),
 	})
 	if d.Count() == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
 		d.Bad(v.Path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
@@ -167,54 +157,21 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
 		},
+		"concurrent": func(v node.Value) {
+			c := &l.Concurrent
+			v.Object(node.Fields{
+				"connections": node.Into(&c.Connections, parseBound), "client_connections": node.Into(&c.ClientConnections, parseBound),
+				"requests": node.Into(&c.Requests, parseBound), "client_requests": node.Into(&c.ClientRequests, parseBound),
+				"client_heads": node.Into(&c.ClientHeads, parseBound), "client_bodies": node.Into(&c.ClientBodies, parseBound),
+				"client_misses": node.Into(&c.ClientMisses, parseBound),
+			})
+		},
 	})
 	if l.ProxyProtocol && len(l.TrustedProxies) == 0 {
 		d.Bad(v.Path+".proxy_protocol", "is %q, and trusted_proxies is empty: no connection would be taken; list the proxies there", "require")
 	}
 	if l.Rate > 0 && l.Burst == 0 {
 		l.Burst = int(min(max(1, math.Ceil(10*l.Rate)), math.MaxInt32))
-	}
-}
-
-func (d *decoder) tls(v node.Value, t *TLS) {
-	optional := func(text string) (string, error) { return text, nil }
-	v.Object(node.Fields{
-		"listen":  node.Into(&t.Listen, parseListen),
-		"domains": node.All(&t.Domains, parseDomain),
-		"email":   node.Into(&t.Email, optional),
-		"ca": node.Into(&t.CA, func(text string) (string, error) {
-			if text == "" {
-				return "", nil
-			}
-			return parseDirectory(text)
-		}),
-		"redirect": func(v node.Value) {
-			if word, ok := v.OneOf(string(RedirectAuto), string(RedirectAlways), string(RedirectNever)); ok {
-				t.Redirect = Redirect(word)
-			}
-		},
-		"hsts": node.Into(&t.HSTS, parseDuration),
-		"certificate": func(v node.Value) {
-			v.Object(node.Fields{"cert": node.Into(&t.Cert, optional), "key": node.Into(&t.Key, optional)})
-			if t.Cert != "" && t.Key == "" {
-				d.Bad(v.Path+".key", "is missing: a certificate needs its private key")
-			}
-			if t.Key != "" && t.Cert == "" {
-				d.Bad(v.Path+".cert", "is missing: a private key needs its certificate")
-			}
-		},
-	})
-	if t.Listen == "" && t.HSTS > 0 {
-		d.Bad(v.Path+".hsts", "tells browsers to come by TLS, and there is no tls.listen: remove it, or write an address there")
-	}
-	pair := t.Cert != "" || t.Key != ""
-	switch {
-	case pair && len(t.Domains) > 0:
-		d.Bad(v.Path+".certificate", "there are tls.domains too: keep the static pair or the domains, not both")
-	case t.Listen == "" && (pair || len(t.Domains) > 0):
-		d.Bad(v.Path+".listen", "is empty, so no certificate would be used: write an address such as :443")
-	case t.Listen != "" && !pair && len(t.Domains) == 0 && !d.Given(v.Path+".domains[0]"):
-		d.Bad(v.Path+".listen", "there is no certificate to serve: set tls.domains or tls.certificate")
 	}
 }
 
@@ -225,11 +182,7 @@ func (d *decoder) log(v node.Value, l *Log) {
 				_ = l.Level.UnmarshalText([]byte(word)) // slog knows these four words
 			}
 		},
-		"access": func(v node.Value) {
-			if word, ok := v.OneOf(string(AccessJSON), string(AccessCommon), string(AccessOff)); ok {
-				l.Access = Access(word)
-			}
-		},
+		"access": node.Word(&l.Access, AccessJSON, AccessCommon, AccessOff),
 	})
 }
 
@@ -238,41 +191,7 @@ func (d *decoder) checkFiles(cfg *Config) {
 	if err := tryDir(cfg.Cache.Dir); err != nil {
 		d.Bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
 	}
-	if cfg.TLS.Cert != "" && cfg.TLS.Key != "" {
-		d.checkPair(cfg)
-		return
-	}
-	stored, err := tls.Stored(cfg.CertificatesDir(), cfg.TLS.CA, cfg.TLS.Domains)
-	if err != nil {
-		d.Bad("tls.domains", "%v; choose a directory that this user may read, or delete the file: another certificate is obtained", err)
-	}
-	cfg.certificates = stored
-}
-
-// checkPair tries the static pair.
-func (d *decoder) checkPair(cfg *Config) {
-	t := cfg.TLS
-	readable := true
-	for _, f := range []struct{ key, name string }{{"cert", t.Cert}, {"key", t.Key}} {
-		if _, err := readLimited(f.name); err != nil {
-			d.Bad("tls.certificate."+f.key, "%s: %v", f.name, err)
-			readable = false
-		}
-	}
-	if !readable {
-		return
-	}
-	pair, err := tls.Load(tls.Certificate{Cert: t.Cert, Key: t.Key})
-	if err != nil {
-		d.Bad("tls.certificate", "%s and %s are not a pair: %v", t.Cert, t.Key, err)
-		return
-	}
-	if cfg.PublicURL != nil { // else that is a problem of its own
-		for _, fault := range pair.Faults(cfg.CertificateNames(), time.Now()) {
-			d.Bad("tls.certificate.cert", "%s %s", t.Cert, fault)
-		}
-	}
-	cfg.certificates = []tls.Status{pair.Status()}
+	d.checkCertificates(cfg)
 }
 
 // tryDir says whether files can be made in dir, or in the nearest directory

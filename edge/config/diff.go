@@ -16,7 +16,7 @@ var startOnly = []string{
 	"listen", "admin.listen", "admin.token",
 	"limits.proxy_protocol",
 	"cache.memory", "cache.disk", "cache.dir", "cache.max_object",
-	"tls.listen", "tls.domains", "tls.email", "tls.ca",
+	"tls.listen", "tls.domains", "tls.on_demand", "tls.challenge", "tls.profile", "tls.email", "tls.ca", "tls.ca_root",
 }
 
 // Compare names the keys in which two configurations differ: changed are keys that
@@ -126,12 +126,13 @@ func differentSettings(prefix string, a, b kind.Settings) []string {
 	return keys
 }
 
-// keyOf returns the key of a field: "PublicURL" is "public_url".
+// keyOf returns the key of a field: "PublicURL" is "public_url", and "CARoot" is "ca_root".
 func keyOf(field string) string {
 	var b strings.Builder
 	runes := []rune(field)
 	for i, r := range runes {
-		if unicode.IsUpper(r) && i > 0 && unicode.IsLower(runes[i-1]) {
+		ends := i+1 < len(runes) && unicode.IsLower(runes[i+1]) // an abbreviation before r
+		if unicode.IsUpper(r) && i > 0 && (unicode.IsLower(runes[i-1]) || ends) {
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToLower(r))

@@ -19,6 +19,9 @@ import (
 // Each function of this file parses one sort of value. Its errors say how to write
 // the value, and never repeat a secret.
 
+// asWritten takes any text.
+func asWritten(text string) (string, error) { return text, nil }
+
 var units = []struct {
 	name  string
 	bytes int64
@@ -158,17 +161,6 @@ func parseHost(text string) (string, error) {
 	return strings.ToLower(host), nil
 }
 
-// parseDomain reads a name that a certificate can be obtained for.
-func parseDomain(text string) (string, error) {
-	if strings.HasPrefix(text, "*.") {
-		return "", fmt.Errorf("a certificate for %q needs a DNS challenge, which is not built: list each name", text)
-	}
-	if _, err := netip.ParseAddr(text); err == nil || !isHost(text) {
-		return "", fmt.Errorf("%q is not a domain name: write registry.example", text)
-	}
-	return strings.ToLower(text), nil
-}
-
 // ParseBase reads the base URL of a master or of the edge itself: http or
 // https, a host, an optional path. A trailing slash is dropped.
 func ParseBase(text string) (*url.URL, error) {
@@ -209,15 +201,6 @@ func ParseBase(text string) (*url.URL, error) {
 		return nil, errors.New(`the path has "//", "." or ".." in it: write it out`)
 	}
 	return u, nil
-}
-
-// parseDirectory reads the URL of an ACME directory.
-func parseDirectory(text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
-		return "", errors.New("is not the https:// URL of an ACME directory; leave it empty for the usual one")
-	}
-	return text, nil
 }
 
 // parsePrefix reads a CIDR, or one address.
@@ -278,6 +261,15 @@ func parseRate(text string) (float64, error) {
 		return 0, fmt.Errorf("the rate %q is below zero: write 0 for no limit", text)
 	}
 	return rate, nil
+}
+
+// parseBound reads how many there may be at a time. 0 is the default.
+func parseBound(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not a whole number of at least 0, which is the default", text)
+	}
+	return int(n), nil
 }
 
 func parseBurst(text string) (int, error) {

@@ -125,6 +125,13 @@ func TestProblems(t *testing.T) {
 		{"TLS without a certificate", "tls:\n  listen: :443\n", ":2: tls.listen: there is no certificate to serve"},
 		{"wildcard domain", "tls:\n  listen: :443\n  domains: ['*.a.example']\n", `:3: tls.domains[0]: a certificate for "*.a.example" needs a DNS challenge`},
 		{"domain that is an address", "tls:\n  listen: :443\n  domains: [192.0.2.1]\n", `:3: tls.domains[0]: "192.0.2.1" is not a domain name`},
+		{"on demand and from the start", "public_url: https://a.example\ntls:\n  listen: :443\n  domains: [a.example]\n  on_demand: [b.example, A.example]\n", ":5: tls.on_demand[1]: a.example is in tls.domains, too"},
+		{"on demand and a pair", "tls:\n  listen: :443\n  on_demand: [a.example]\n  certificate: { cert: a, key: b }\n", ":4: tls.certificate: there are tls.domains too"},
+		{"wildcard on demand", "tls:\n  listen: :443\n  on_demand: ['*.a.example']\n", `:3: tls.on_demand[0]: a certificate for "*.a.example" needs a DNS challenge`},
+		{"challenge by DNS", "tls:\n  challenge: dns-01\n", ":2: tls.challenge: "},
+		{"profile without domains", "tls:\n  profile: shortlived\n", ":1: tls.domains: is empty, and challenge, profile and ca_root are for certificates that are obtained"},
+		{"profile in words", "tls:\n  profile: short lived\n", ":2: tls.profile: \"short lived\" is not a name of a profile"},
+		{"http-01 without a plain listener", "listen: ''\npublic_url: https://a.example\ntls: { listen: ':443', domains: [a.example], challenge: http-01 }\n", ":3: tls.challenge: http-01 comes to the plain listener"},
 		{"ca that is no https", "tls:\n  ca: http://ca.example\n", ":2: tls.ca: is not the https:// URL"},
 
 		{"unknown level", "log:\n  level: inof\n", `:2: log.level: "inof" is not known: did you mean info?`},
@@ -263,6 +270,8 @@ func TestFilesAreTried(t *testing.T) {
 			"tls.certificate.cert: " + named + " is for a.example, *.b.example, 127.0.0.1, and not for c.example, which public_url"},
 		{"pair for another name than the site's host", pair(named, namedKey) + "public_url: https://a.example\nsites: [{ name: npm, hosts: [d.example] }]\n",
 			"tls.certificate.cert: " + named + " is for a.example, *.b.example, 127.0.0.1, and not for d.example,"},
+		{"ca_root", "tls: { listen: ':443', domains: [a.example], ca_root: " + cert + " }\npublic_url: https://a.example\n", ""},
+		{"ca_root that is none", "tls: { listen: ':443', domains: [a.example], ca_root: " + file + " }\npublic_url: https://a.example\n", "tls.ca_root: " + file + ": it has no certificate"},
 		{"certificate that is none", pair(file, key), "tls.certificate: "},
 		{"certificate that is missing", pair(dir+"/none", key), "tls.certificate.cert: " + dir + "/none: cannot read it: no such file"},
 	} {

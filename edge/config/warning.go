@@ -32,14 +32,14 @@ func (c *Config) Warnings() []string {
 	if n := budget.Split(c.Cache.Memory).Document() >> 20 << 20; n < c.Cache.MaxMetadata {
 		warn("cache.max_metadata: a document of more than %s takes the process beyond cache.memory (%s) while it is prepared, one at a time: give more memory, or write less", formatSize(n), formatSize(c.Cache.Memory))
 	}
-	if len(c.TLS.Domains) > 0 && c.TLS.Email == "" {
+	if len(c.TLS.AllDomains()) > 0 && c.TLS.Email == "" {
 		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")
 	}
 	if c.Redirects() && c.PublicURL.Scheme == "http" && len(c.CertificateNames()) > 0 {
 		warn("public_url: begins with http://, and each request there is redirected to https: write the https:// URL, or set tls.redirect to never")
 	}
 	for _, name := range c.CertificateNames() {
-		if len(c.TLS.Domains) > 0 && !slices.Contains(c.TLS.Domains, strings.ToLower(name)) {
+		if all := c.TLS.AllDomains(); len(all) > 0 && !slices.Contains(all, strings.ToLower(name)) {
 			warn("tls.domains: does not list %s, which public_url tells clients to use: no handshake for it succeeds; add it, or change public_url", name)
 		}
 	}

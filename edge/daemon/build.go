@@ -30,6 +30,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	g.Snapshot = proxy.Snapshot{
 		Cache:    d.cache,
 		Metrics:  d.metrics,
+		History:  d.history,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  trustedFields(cfg),
@@ -88,7 +89,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 		return nil, err
 	}
 	if conf.Changes.URL != nil {
-		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Unclean())
+		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Crashed())
 		fresh := changes.Freshness
 		if conf.MinimumAge.For > 0 {
 			fresh = 0 // releases come of age without a change in the feed

@@ -19,6 +19,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/budget"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/admin/page"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/fastlane"
@@ -56,6 +57,7 @@ type Daemon struct {
 	identity  string // this edge's name in Via and CDN-Loop
 	handler   proxy.Handler
 	metrics   *admin.Metrics
+	history   *pastHour
 	cache     *cache.Cache
 	documents *origin.Documents
 	masters   origin.Registry  // the knowledge of masters, which outlives generations
@@ -77,7 +79,7 @@ type Daemon struct {
 func newDaemon(o Options) *Daemon {
 	return &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
-		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), server: server.New(o.Log),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), history: newPastHour(time.Now()), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 }
@@ -104,12 +106,16 @@ func Run(ctx context.Context, o Options) error {
 	}
 	d.unready.Store(nil)
 	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
+	defer d.keepHistory(ctx)() // it ends before the cache is closed
+	var drained time.Time
 	err := d.server.Run(ctx, func() {
+		drained = time.Now().Add(d.server.DrainLimit)
 		d.unready.Store(&errDraining)
 		if d.lane != nil {
 			d.lane.Drain()
 		}
 	})
+	d.awaitRequests(drained) // for answers of the lane, of which net/http does not know
 	d.log.Info("stopping", "up", time.Since(d.started))
 	return err
 }
@@ -162,6 +168,7 @@ func (d *Daemon) openLane(memory int64) {
 // servePublic gives a listener of clients its handlers.
 func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
+	d.server.Heads = headCeiling{&d.handler.Ceilings.Heads}
 	if d.lane != nil {
 		l.Lane = d.lane
 	}
@@ -178,49 +185,48 @@ func (d *Daemon) trusts(peer netip.Addr) bool {
 // listen opens the listeners and gives each its handler.
 func (d *Daemon) listen(ctx context.Context) error {
 	d.server.Refused = func() { d.metrics.Observe("", cache.Refused.String(), http.StatusBadRequest, 0, 0) }
+	var plain *server.Listener
 	if d.cfg.Listen != "" {
-		l, err := d.open(ctx, "listen", d.cfg.Listen)
-		if err != nil {
+		var err error
+		if plain, err = d.open(ctx, "listen", d.cfg.Listen); err != nil {
 			return err
 		}
-		d.servePublic(l)
+		d.servePublic(plain)
 	}
 	if d.cfg.Admin.Listen != "" {
 		l, err := d.open(ctx, "admin.listen", d.cfg.Admin.Listen)
 		if err != nil {
 			return err
 		}
+		events := page.NewEvents(d.pageSource())
+		l.Ending = events.End
 		l.Handler = admin.New(admin.Config{
 			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
 			Purger: purger{d}, Drainer: drainer{d}, Explainer: explainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
-			Metrics: d.metrics.Handler(), Logger: d.log,
+			Metrics: d.metrics.Handler(), Page: new(page.Document), Events: events, Logger: d.log,
 		})
 	}
 	if d.cfg.TLS.Listen == "" {
 		return nil
 	}
-	_, err := d.listenTLS(ctx)
+	_, err := d.listenTLS(ctx, plain)
 	return err
 }
 
-// listenTLS opens the encrypted listener.
-func (d *Daemon) listenTLS(ctx context.Context) (*server.Listener, error) {
+// listenTLS opens the encrypted listener. The authority may come to plain, which may be nil.
+func (d *Daemon) listenTLS(ctx context.Context, plain *server.Listener) (*server.Listener, error) {
 	l, err := d.open(ctx, "tls.listen", d.cfg.TLS.Listen)
 	if err != nil {
 		return nil, err
 	}
-	d.certs, err = tls.New(tls.Config{
-		Certificate: tls.Certificate{Cert: d.cfg.TLS.Cert, Key: d.cfg.TLS.Key},
-		Names:       d.cfg.CertificateNames(),
-		Domains:     d.cfg.TLS.Domains, Email: d.cfg.TLS.Email, CA: d.cfg.TLS.CA,
-		Dir:    d.cfg.CertificatesDir(),
-		Listen: l.Addr().String(), Logger: d.log,
-	})
-	if err != nil {
+	if d.certs, err = d.newCertificates(l, plain); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	d.servePublic(l)
 	l.TLS = d.certs.TLSConfig()
+	if plain != nil {
+		plain.Handler = d.certs.Challenges(plain.Handler)
+	}
 	if err := d.certs.Start(ctx); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
@@ -255,7 +261,7 @@ func (d *Daemon) close() {
 	if g := d.serving(); g != nil {
 		g.closeSites(nil)
 	}
-	d.awaitRequests()
+	d.awaitRequests(time.Now().Add(closeLimit))
 	for _, s := range d.samples {
 		s.Close()
 	}
@@ -267,10 +273,10 @@ func (d *Daemon) close() {
 // flushLimit is how long the last lines of the access log wait for a full pipe.
 const flushLimit = time.Second
 
-// awaitRequests waits until requests that were cut have noticed it, and are in the
-// access log.
-func (d *Daemon) awaitRequests() {
-	for late := time.Now().Add(closeLimit); d.metrics.InFlight() > 0 && time.Now().Before(late); {
+// awaitRequests waits until requests have ended, or were cut and have noticed it, and are in
+// the access log.
+func (d *Daemon) awaitRequests(late time.Time) {
+	for d.metrics.InFlight() > 0 && time.Now().Before(late) {
 		time.Sleep(time.Millisecond)
 	}
 }

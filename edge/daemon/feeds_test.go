@@ -11,7 +11,6 @@ import (
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
-	"pkgedge/edge/report"
 	"pkgedge/edge/site"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
@@ -133,7 +132,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	s := newInformed(t, feed.Poll, followed5m, "")
 	s.publish(t, "edge-sample-words", "3.0.0")
 	s.edge.registerFeeds()
-	st := s.edge.status().(report.Status).Sites[0].Changes
+	st := s.edge.report().Sites[0].Changes
 	if st == nil || !st.Live || st.Mode != feed.Poll || st.URL != s.feed.URL() || st.Changes != 1 || st.Why != "" || st.Sequence == "" {
 		t.Errorf("%+v", st)
 	}
@@ -155,25 +154,25 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	if text := metrics(); !strings.Contains(text, `edge_feed_live{site="npm"} 0`) {
 		t.Error("/metrics has it live")
 	}
-	if st := s.edge.status().(report.Status).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
+	if st := s.edge.report().Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
 		t.Errorf("%+v", st)
 	}
 }
 
 // Responses that a power cut brought back may be older than the feed's place.
-func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
-	for _, unclean := range []bool{false, true} {
+func TestACrashPutsMetadataInDoubt(t *testing.T) {
+	for _, crashed := range []bool{false, true} {
 		s := newServed(t, "")
 		s.get(t, "/edge-sample-words")
 		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		feeds := changes.NewFeeds(t.TempDir(), edgetest.QuietLog())
-		feeds.Run(map[*site.Site]*changes.Subscription{s.edge.serving().Sites[0]: feeds.Subscribe(&conf, "", unclean)})
+		feeds.Run(map[*site.Site]*changes.Subscription{s.edge.serving().Sites[0]: feeds.Subscribe(&conf, "", crashed)})
 		feeds.Close()
 		before := s.reads("/")
 		s.get(t, "/edge-sample-words")
-		if got := s.reads("/") - before; got == 1 != unclean {
-			t.Errorf("unclean %v: %d requests", unclean, got)
+		if got := s.reads("/") - before; got == 1 != crashed {
+			t.Errorf("after a crash %v: %d requests", crashed, got)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func newEncrypted(t *testing.T) *encrypted {
 	})), "")
 	e.reloadable = newReloadable(t, e.text("redirect: never"), func(edge *testEdge) {
 		var err error
-		if e.secure, err = edge.listenTLS(t.Context()); err != nil {
+		if e.secure, err = edge.listenTLS(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 	})

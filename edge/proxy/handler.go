@@ -13,6 +13,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/conditional"
+	"pkgedge/edge/history"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
 	"pkgedge/origin"
@@ -21,6 +22,8 @@ import (
 
 // Handler is the public listeners' http.Handler.
 type Handler struct {
+	Ceilings limit.Ceilings
+
 	current atomic.Pointer[Snapshot]
 	passing limit.Shares // of the requests that are passed
 }
@@ -35,6 +38,7 @@ type Snapshot struct {
 	Cache    *cache.Cache
 	Limiter  Limiter // nil for none
 	Metrics  Metrics
+	History  History
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
 	Lane     Lane           // nil for none
@@ -50,6 +54,14 @@ type Metrics interface {
 	// Observe is told of each answer: its outcome's word, its status, the bytes of its
 	// body, and its time.
 	Observe(site, outcome string, status int, bytes int64, took time.Duration)
+}
+
+// History is the last hour, for a person to look at. It never waits.
+type History interface {
+	// Asked is told of each request for a package or a file.
+	Asked(site, name string, outcome cache.Outcome, now time.Time)
+	// Failed is told of each failure that a client saw.
+	Failed(history.Failure)
 }
 
 // Limiter is the budgets of clients. It never waits.
@@ -74,16 +86,18 @@ type exchange struct {
 	site     *site.Site // nil until the request has found one
 	path     string     // below the site's prefix
 	route    kind.Route
-	upstream *site.Upstream // the masters that are asked
-	private  bool           // the answer is for the request's credential alone
-	reserved int            // tokens that the client has been charged beyond a hit
-	listed   bool           // the file that is asked for is one that a stored document lists
+	upstream *site.Upstream    // the masters that are asked
+	private  bool              // the answer is for the request's credential alone
+	under    [3]*limit.Ceiling // entered
+	reserved int               // tokens that the client has been charged beyond a hit
+	listed   bool              // the file that is asked for is one that a stored document lists
 
 	// For log, metrics and Cache-Status.
 	outcome cache.Outcome
 	status  int
 	sent    int64 // body bytes
 	err     error
+	reason  string        // that the client was told; "" where it was told none
 	waited  time.Duration // until the header was sent
 	source  source
 }
@@ -92,7 +106,7 @@ type exchange struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.begin(w, r)
 	defer x.end()
-	if !x.addressed() || x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
+	if !x.underCeilings() || !x.addressed() || x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
 		return // it has been answered
 	}
 	switch x.route.Class {
@@ -129,7 +143,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) end() {
 	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err, waited: x.waited, source: x.source}
 	if x.site != nil {
-		rec.site = x.site.Name
+		rec.site, rec.name = x.site.Name, nameOf(&x.route)
+	}
+	if x.status >= http.StatusInternalServerError || x.err != nil {
+		x.recordFailure()
 	}
 	if x.Access != nil {
 		rec.line = lineOf(x.r, &x.route)
@@ -138,6 +155,7 @@ func (x *exchange) end() {
 			rec.id = requestID(sent[0])
 		}
 	}
+	x.leaveCeilings()
 	x.finish(&rec)
 }
 
@@ -214,7 +232,7 @@ func (x *exchange) webhook() bool {
 		return false
 	}
 	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
-	if !x.charge() {
+	if x.Limiter != nil && !x.charge() {
 		return true
 	}
 	if s.WebhookSecret == "" {
@@ -249,7 +267,7 @@ func (x *exchange) find() (ok bool) {
 
 // admit charges the client for the request, and names the masters it is for.
 func (x *exchange) admit() (ok bool) {
-	if !x.charge() {
+	if x.Limiter != nil && !x.charge() {
 		return false
 	}
 	if x.upstream, ok = x.site.Upstream(x.route); !ok {
@@ -270,16 +288,22 @@ func (x *exchange) cached() {
 		x.limited(over.wait)
 		return
 	}
+	if errors.Is(err, errManyMisses) {
+		x.limited(ceilingRetry)
+		return
+	}
 	if err != nil {
 		x.settle(x.costOfFailure(err))
 		x.fail(err)
 		return
 	}
 	defer a.Close()
-	cost, later := x.cost(&a)
-	x.settle(cost)
-	if later {
-		defer func() { x.settle(bytesCost(x.sent)) }()
+	if x.Limiter != nil {
+		cost, later := x.cost(&a)
+		x.settle(cost)
+		if later {
+			defer func() { x.settle(bytesCost(x.sent)) }()
+		}
 	}
 	if x.route.Subdocument.Name != "" && !x.subdocument(q, &a) {
 		return
@@ -302,7 +326,9 @@ func (x *exchange) query() *cache.Query {
 	if x.route.Subdocument.Name == "" { // else a range of the bytes as they are
 		q.Accept = encodings(conditional.AcceptedCodings(x.r.Header["Accept-Encoding"]))
 	}
-	q.Client = limit.ClientOf(x.client)
+	if q.Client = x.client; q.Client.Is6() {
+		q.Client = limit.ClientOf(q.Client)
+	}
 	x.private = q.Request.Owner != ""
 	if x.site.Kind.Transparent {
 		q.Request.Method = x.r.Method
@@ -314,9 +340,7 @@ func (x *exchange) query() *cache.Query {
 		}
 		q.Interim = x.interim
 	}
-	if x.Limiter != nil {
-		q.Admit = func() error { return x.admitFetch(q) }
-	}
+	q.Admit = func() error { return x.admitFetch(q) }
 	return q
 }
 

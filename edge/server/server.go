@@ -36,6 +36,8 @@ const (
 type Server struct {
 	DrainLimit time.Duration // how long requests in flight may take to finish
 	Refused    func()        // is told of each request that is refused for its framing, before any handler
+	Conns      Conns         // of all listeners but the admin's
+	Heads      framing.Heads // of clients; nil for no bound
 
 	log       *slog.Logger
 	listeners []*Listener
@@ -46,6 +48,7 @@ type Listener struct {
 	net.Listener
 	Handler http.Handler
 	TLS     *tls.Config  // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
+	Ending  func()       // is called when the listener begins to drain, to end answers without an end; nil for nothing
 	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
 	Proxied *Proxied     // nil for connections that begin with a request or a handshake
 
@@ -97,6 +100,9 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		h := s.httpServer(base, l)
+		if l.Ending != nil {
+			h.RegisterOnShutdown(l.Ending)
+		}
 		if l.key == "admin.listen" {
 			admin = append(admin, h)
 		} else {
@@ -123,10 +129,13 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 }
 
 func (s *Server) serve(l *Listener, h *http.Server) error {
-	g := &framing.Guard{Lane: l.Lane, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
+	g := &framing.Guard{Lane: l.Lane, Heads: s.Heads, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	conns := l.Listener
 	if l.Proxied != nil {
 		conns = s.clients(conns, l.Proxied)
+	}
+	if l.key != "admin.listen" {
+		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
 		return h.Serve(newHandshakes(conns, h.TLSConfig.Clone(), g, h.ErrorLog))
@@ -171,7 +180,7 @@ func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         framing.StateChanged,
+		ConnState:         stateChanged,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
 	}

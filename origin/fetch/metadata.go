@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/bits"
 	"net/http"
 	"slices"
@@ -33,7 +32,17 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 	if len(a.Route.Companions) > 0 {
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
-	a.Whole = math.MaxInt64
+	a.Awaited = always
+	p := f.pace()
+	err := f.fetchDocument(ctx, a, sink, &p)
+	if errors.Is(err, transport.ErrSlow) && ctx.Err() == nil { // no other master is well, and slow is better than nothing
+		err = f.fetchDocument(ctx, a, sink, &p)
+	}
+	return err
+}
+
+// fetchDocument asks the masters for a document.
+func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, pace *pace) error {
 	lost := false // a replica has sent a document that lacks something
 	var missing absences
 	begun := time.Now()
@@ -53,6 +62,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		case r.StatusCode != http.StatusOK:
 			return relay(r, sink)
 		}
+		r.Body = pace.of(r.Body, always)
 		p, err := f.documents.reserve(ctx, expected(r)+int64(len(a.Summary)))
 		if err != nil {
 			return pool.Next, err
@@ -92,6 +102,9 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)
 	})
 }
+
+// always says that nothing of a document is released before its end.
+func always() bool { return true }
 
 // answered has recent writes judge an answer, see pool.RecentWrites.Answered. Where
 // nothing was written, there is something to do for a followed document alone.
