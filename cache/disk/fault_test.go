@@ -86,8 +86,12 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		}
 		d.Close()
 		storetest.Clean(t, dir)
-		for i := range directories {
-			os.Remove(filepath.Join(dir, "objects", directory(i)))
+		made, err := os.ReadDir(filepath.Join(dir, "objects"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range made {
+			os.Remove(filepath.Join(dir, "objects", one.Name()))
 		}
 		if t.Failed() {
 			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)
