@@ -33,7 +33,7 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/load": nil,
+	"bench/load":  nil,
 	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
