@@ -34,6 +34,10 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "its master is a sample"},
 	},
 	"bench/load": nil,
+	"bench/pgo": {
+		{"edge/command", "it is the edge, with a profile"},
+	},
+	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
@@ -339,6 +343,7 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "gzip files without a compressor"},
 	},
 	"edge/proxy": {
 		{"cache/store", "a body in memory"},
