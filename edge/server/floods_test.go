@@ -67,11 +67,13 @@ func (a *attacker) get(path string, end bool) uint32 {
 
 // floods are frames that carry nothing, again and again.
 var floods = map[string]func(a *attacker, i int) error{
-	"SETTINGS":       func(a *attacker, _ int) error { return a.WriteSettings() },
-	"SETTINGS acks":  func(a *attacker, _ int) error { return a.WriteSettingsAck() },
-	"PING":           func(a *attacker, _ int) error { return a.WritePing(false, [8]byte{1}) },
-	"PING acks":      func(a *attacker, _ int) error { return a.WritePing(true, [8]byte{1}) },
-	"PRIORITY":       func(a *attacker, _ int) error { return a.WritePriority(99, http2.PriorityParam{StreamDep: 1, Weight: 1}) },
+	"SETTINGS":      func(a *attacker, _ int) error { return a.WriteSettings() },
+	"SETTINGS acks": func(a *attacker, _ int) error { return a.WriteSettingsAck() },
+	"PING":          func(a *attacker, _ int) error { return a.WritePing(false, [8]byte{1}) },
+	"PING acks":     func(a *attacker, _ int) error { return a.WritePing(true, [8]byte{1}) },
+	"PRIORITY": func(a *attacker, _ int) error {
+		return a.WritePriority(99, http2.PriorityParam{StreamDep: 1, Weight: 1})
+	},
 	"unknown frames": func(a *attacker, _ int) error { return a.WriteRawFrame(0xfe, 0, 0, nil) },
 	"WINDOW_UPDATE":  func(a *attacker, _ int) error { return a.WriteWindowUpdate(0, 1) },
 	"rapid reset": func(a *attacker, _ int) error {
