@@ -34,11 +34,21 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "its master is a sample"},
 	},
 	"bench/load": nil,
+	"bench/pgo": {
+		{"edge/command", "it is the edge, with a profile"},
+	},
+	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
 	"edge/admin": {
+		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
+	"edge/admin/page": {
+		{"edge/conditional", "the document is compressed for those that accept it"},
+		{"edge/history", "it shows the last hour"},
+		{"edge/report", "it shows the status, in the sentences of edge status"},
 	},
 	"edge/changes": {
 		{"edge/config", "a feed has its URL and mode there"},
@@ -73,10 +83,12 @@ var arrows = map[string][]arrow{
 		{"cache/purge", "an operator's words become a purge"},
 		{"cache/store", "the count of a purge compares it with keys"},
 		{"edge/admin", "it serves the admin API"},
+		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
@@ -87,11 +99,13 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/edgetest": nil,
+	"edge/edgetest":          nil,
+	"edge/edgetest/chromium": nil,
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/framing":  nil,
+	"edge/history":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
 	"edge/preflight": {
@@ -111,6 +125,7 @@ var arrows = map[string][]arrow{
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
+		{"edge/history", "a failure that a client saw is a history.Failure"},
 		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
@@ -277,6 +292,7 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/daemon": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/edgetest/chromium", "it looks at the page as a browser shows it"},
 		{"edge/redact", "a body that is too large to be rewritten"},
 		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
@@ -327,6 +343,7 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "gzip files without a compressor"},
 	},
 	"edge/proxy": {
 		{"cache/store", "a body in memory"},

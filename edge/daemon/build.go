@@ -30,6 +30,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	g.Snapshot = proxy.Snapshot{
 		Cache:    d.cache,
 		Metrics:  d.metrics,
+		History:  d.history,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  trustedFields(cfg),

@@ -13,6 +13,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/conditional"
+	"pkgedge/edge/history"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
 	"pkgedge/origin"
@@ -37,6 +38,7 @@ type Snapshot struct {
 	Cache    *cache.Cache
 	Limiter  Limiter // nil for none
 	Metrics  Metrics
+	History  History
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
 	Lane     Lane           // nil for none
@@ -52,6 +54,14 @@ type Metrics interface {
 	// Observe is told of each answer: its outcome's word, its status, the bytes of its
 	// body, and its time.
 	Observe(site, outcome string, status int, bytes int64, took time.Duration)
+}
+
+// History is the last hour, for a person to look at. It never waits.
+type History interface {
+	// Asked is told of each request for a package or a file.
+	Asked(site, name string, outcome cache.Outcome, now time.Time)
+	// Failed is told of each failure that a client saw.
+	Failed(history.Failure)
 }
 
 // Limiter is the budgets of clients. It never waits.
@@ -87,6 +97,7 @@ type exchange struct {
 	status  int
 	sent    int64 // body bytes
 	err     error
+	reason  string        // that the client was told; "" where it was told none
 	waited  time.Duration // until the header was sent
 	source  source
 }
@@ -132,7 +143,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) end() {
 	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err, waited: x.waited, source: x.source}
 	if x.site != nil {
-		rec.site = x.site.Name
+		rec.site, rec.name = x.site.Name, nameOf(&x.route)
+	}
+	if x.status >= http.StatusInternalServerError || x.err != nil {
+		x.recordFailure()
 	}
 	if x.Access != nil {
 		rec.line = lineOf(x.r, &x.route)

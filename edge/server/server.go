@@ -48,6 +48,7 @@ type Listener struct {
 	net.Listener
 	Handler http.Handler
 	TLS     *tls.Config  // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
+	Ending  func()       // is called when the listener begins to drain, to end answers without an end; nil for nothing
 	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
 	Proxied *Proxied     // nil for connections that begin with a request or a handshake
 
@@ -99,6 +100,9 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		h := s.httpServer(base, l)
+		if l.Ending != nil {
+			h.RegisterOnShutdown(l.Ending)
+		}
 		if l.key == "admin.listen" {
 			admin = append(admin, h)
 		} else {

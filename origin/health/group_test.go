@@ -105,9 +105,9 @@ func (s step) apply(t *testing.T, g *Group) {
 		case "drain", "undrain":
 			g.Drain(letter+".example", what == "drain")
 		case "probed":
-			g.recordProbe(g.named(letter), "/-/ping", nil)
+			g.recordProbe(g.named(letter), "/-/ping", 0, nil)
 		case "unprobed":
-			g.recordProbe(g.named(letter), "/-/ping", context.DeadlineExceeded)
+			g.recordProbe(g.named(letter), "/-/ping", 0, context.DeadlineExceeded)
 		}
 	}
 	if s.state != "" {
@@ -305,22 +305,22 @@ func TestStatusSaysWhyInWords(t *testing.T) {
 		}},
 		{"3 probes of /x timed out after 2s", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", context.DeadlineExceeded)
+				g.recordProbe(m, "/x", 0, context.DeadlineExceeded)
 			}
 		}},
 		{"3 probes of /x answered 502", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", &transport.StatusError{Status: 502})
+				g.recordProbe(m, "/x", 0, &transport.StatusError{Status: 502})
 			}
 		}},
 		{"3 probes of /x answered with something that is not JSON", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", errProbe)
+				g.recordProbe(m, "/x", 0, errProbe)
 			}
 		}},
 		{"3 probes of /x failed: odd", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", errors.New("odd"))
+				g.recordProbe(m, "/x", 0, errors.New("odd"))
 			}
 		}},
 	} {
@@ -362,11 +362,11 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 			c.Probe = Probe{Every: time.Minute, Timeout: time.Second, Fall: 1, Rise: 2}
 			c.Log = slog.New(heard)
 		})
-		g.recordProbe(g.masters[0], "/-/ping", context.DeadlineExceeded)
+		g.recordProbe(g.masters[0], "/-/ping", 0, context.DeadlineExceeded)
 		if !g.Status().Outage.IsZero() {
 			t.Error("an outage with a master left")
 		}
-		g.recordProbe(g.masters[1], "/-/ping", &transport.StatusError{Status: 503})
+		g.recordProbe(g.masters[1], "/-/ping", 0, &transport.StatusError{Status: 503})
 		<-time.After(7 * time.Second)
 		if got := g.Outage(time.Now()); got != 7*time.Second {
 			t.Errorf("in an outage for %v; want 7s", got)
@@ -374,7 +374,7 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 		if why := g.Reason(g.masters[1]); !g.Down() || !strings.Contains(why.Error(), "1 probe of /-/ping answered 503") {
 			t.Errorf("down %v, because %v", g.Down(), why)
 		}
-		g.recordProbe(g.masters[1], "/-/ping", nil)
+		g.recordProbe(g.masters[1], "/-/ping", 0, nil)
 		if got := g.Outage(time.Now()); got != 0 {
 			t.Errorf("the outage goes on for %v", got)
 		}
