@@ -116,6 +116,9 @@ func TestBodiesOfAClientHaveACeiling(t *testing.T) {
 	body := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
 	held := c.hold(t, alice, "PUT", body, 3)
 	c.refuses(t, alice, "PUT", "/f/other", body(), http.StatusTooManyRequests)
+	if resp := sendHandler(c.testEdge, alice, "PUT", "/f/other", body()); resp.Header().Get("Connection") != "close" {
+		t.Error("the answer waits for the body")
+	}
 	c.answers(t, alice, "GET", "/f/other", http.NoBody)
 	c.answers(t, bob, "PUT", "/f/other", body())
 	c.release()
