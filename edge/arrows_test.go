@@ -33,7 +33,8 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/load": nil,
+	"bench/lines": nil,
+	"bench/load":  nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
