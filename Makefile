@@ -4,11 +4,7 @@ TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 BENCH ?= .
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help run test race fuzz bench compare cover lint axe screenshots
-=======
-.PHONY: help run test race fuzz bench compare cover lint schema
->>>>>>> main
+.PHONY: help run test race fuzz bench compare cover lint schema axe screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +40,6 @@ cover: ## coverage of the tests, by function, and cover.html
 lint: ## gofmt, vet, staticcheck, deadcode, the words of comments, the arrows
 	.ci/lint
 
-<<<<<<< HEAD
 AXE := edge/edgetest/chromium/axe
 AXE_SUM := e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
 
@@ -56,7 +51,6 @@ axe: ## fetch axe-core (npm), the rules of accessibility that tests hold the pag
 screenshots: ## the pictures of the README, by a headless Chromium
 	mkdir -p docs/images
 	EDGE_SCREENSHOTS="$(CURDIR)/docs/images" go test -count=1 -run '^TestScreenshots$$' ./edge/daemon
-=======
+
 schema: ## docs/config.schema.json, from the decoder and the comments of config.yaml
 	go run ./edge check --schema --config config.yaml > docs/config.schema.json
->>>>>>> main
