@@ -30,7 +30,9 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	g.Snapshot = proxy.Snapshot{
 		Cache:    d.cache,
 		Metrics:  d.metrics,
-		History:  d.history,
+		Asked:    &d.history.asked,
+		Missed:   &d.history.missed,
+		Failures: &d.history.failures,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  trustedFields(cfg),

@@ -38,7 +38,9 @@ type Snapshot struct {
 	Cache    *cache.Cache
 	Limiter  Limiter // nil for none
 	Metrics  Metrics
-	History  History
+	Asked    *history.Top // packages and files that were asked for
+	Missed   *history.Top // those for which a master had to be asked
+	Failures *history.Failures
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
 	Lane     Lane           // nil for none
@@ -54,14 +56,6 @@ type Metrics interface {
 	// Observe is told of each answer: its outcome's word, its status, the bytes of its
 	// body, and its time.
 	Observe(site, outcome string, status int, bytes int64, took time.Duration)
-}
-
-// History is the last hour, for a person to look at. It never waits.
-type History interface {
-	// Asked is told of each request for a package or a file.
-	Asked(site, name string, outcome cache.Outcome, now time.Time)
-	// Failed is told of each failure that a client saw.
-	Failed(history.Failure)
 }
 
 // Limiter is the budgets of clients. It never waits.
