@@ -35,6 +35,10 @@ var arrows = map[string][]arrow{
 	},
 	"bench/lines": nil,
 	"bench/load":  nil,
+	"bench/pgo": {
+		{"edge/command", "it is the edge, with a profile"},
+	},
+	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
@@ -340,6 +344,7 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "gzip files without a compressor"},
 	},
 	"edge/proxy": {
 		{"cache/store", "a body in memory"},
