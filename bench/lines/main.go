@@ -1,6 +1,6 @@
 // Command lines counts the lines of code that the edge is built of: without comments, imports and
 // blank lines, without tests, and without packages that only tests import. It counts the module of
-// the working directory, which may be an older tree; with "files" it lists files, else packages.
+// the working directory, which may be an older tree; with "each" it lists each file, else packages.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	if err := run(len(os.Args) > 1 && os.Args[1] == "files"); err != nil {
+	if err := run(len(os.Args) > 1 && os.Args[1] == "each"); err != nil {
 		fmt.Fprintln(os.Stderr, "lines:", err)
 		os.Exit(1)
 	}
