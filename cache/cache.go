@@ -100,7 +100,7 @@ func Open(cfg Config) (*Cache, error) {
 	dir := ""
 	if cfg.Disk > 0 {
 		if c.disk, err = disk.Open(disk.Config{
-			Sys: calls, Dir: cfg.Dir, Limit: cfg.Disk, MaxFiles: shares.Files(), Notify: c.notify,
+			Sys: calls, Dir: cfg.Dir, Limit: cfg.Disk, MaxFiles: shares.Files(), Buffers: c.memory.Buffers, Notify: c.notify,
 			Remade: func() error { return c.purges.Restore() },
 		}); err != nil {
 			c.memory.Close()

@@ -33,7 +33,8 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/load": nil,
+	"bench/load":  nil,
+	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
@@ -343,6 +344,7 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "gzip files without a compressor"},
 	},
 	"edge/proxy": {
 		{"cache/store", "a body in memory"},

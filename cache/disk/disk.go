@@ -27,6 +27,7 @@ type Store struct {
 	maxFiles int64 // that Index may have
 	remade   func() error
 	notify   func(op string, err error)
+	buffers  Buffers
 
 	Index *sieve.Set // the memory tier's hits touch it, and cost no more than that
 
@@ -100,6 +101,9 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 		}
 	}
 	if f == nil {
+		if d.absent(sum) {
+			return nil
+		}
 		opened, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 		if err != nil {
 			return nil
@@ -129,6 +133,12 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 func (d *Store) unchanged(f *File) bool {
 	info, err := d.sys.Stat(f.raw.File)
 	return err == nil && fsys.ChangeTime(info) == f.Changed && fsys.Linked(info)
+}
+
+// absent reports that no file is stored, without a system call: once the scan has ended, Index
+// has every file. A commit records its file after the rename, so in between the file is a miss.
+func (d *Store) absent(sum store.Sum) bool {
+	return d.scanned.Load() == directories && !d.Index.Has(sum)
 }
 
 // discover records a file that a look-up opened before the scan reached it, unless the

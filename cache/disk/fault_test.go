@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -37,7 +38,7 @@ func TestDiskFaults(t *testing.T) {
 // meetFaults lives once for each call of a life.
 func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
 	dry := &fsystest.Faults{}
-	d, err := Open(Config{Sys: dry.Calls(), Dir: t.TempDir(), Limit: 8 << 20, Notify: func(string, error) {}})
+	d, err := Open(Config{Sys: dry.Calls(), Buffers: budget.NewBuffers(1 << 20), Dir: t.TempDir(), Limit: 8 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 	dir := t.TempDir()
 	for at := 1; at <= calls; at++ {
 		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
-		d, err := Open(Config{Sys: f.Calls(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}})
+		d, err := Open(Config{Sys: f.Calls(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +69,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 			}
 		}
 		d.Close()
-		if d, err = Open(Config{Sys: fsystest.Quick(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}}); err != nil {
+		if d, err = Open(Config{Sys: fsystest.Quick(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}}); err != nil {
 			t.Fatal(err)
 		}
 		h.check(t, d, true)
@@ -85,8 +86,12 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		}
 		d.Close()
 		storetest.Clean(t, dir)
-		for i := range directories {
-			os.Remove(filepath.Join(dir, "objects", directory(i)))
+		made, err := os.ReadDir(filepath.Join(dir, "objects"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range made {
+			os.Remove(filepath.Join(dir, "objects", one.Name()))
 		}
 		if t.Failed() {
 			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -78,7 +79,7 @@ func TestDiskKilled(t *testing.T) {
 
 // untilKilled commits, and says so.
 func untilKilled(t *testing.T, dir string) {
-	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 64 << 20, Notify: func(op string, err error) { t.Error(op, err) }})
+	d, err := Open(Config{Sys: fsys.System(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 64 << 20, Notify: func(op string, err error) { t.Error(op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

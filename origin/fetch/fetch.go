@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"pkgedge/origin/health"
@@ -139,6 +140,7 @@ type Fetcher struct {
 	digestWait     time.Duration
 	spool          SpoolTimes
 	policed        bool
+	readers        sync.Pool // *bufio.Reader of copyBuffer bytes
 }
 
 // New returns a fetcher.

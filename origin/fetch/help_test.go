@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -202,11 +201,7 @@ func (b *behind) settle(t *testing.T) {
 		}
 		return n
 	}
-	for late := time.Now().Add(time.Minute); busy() > 0; runtime.Gosched() {
-		if time.Now().After(late) {
-			t.Fatalf("%d requests are in flight: %+v", busy(), b.masters.Status())
-		}
-	}
+	origintest.Until(t, func() bool { return busy() == 0 }, func() any { return b.masters.Status() })
 }
 
 // isUnavailable checks that err says so, and returns it in detail.

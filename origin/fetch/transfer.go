@@ -49,7 +49,8 @@ const maxResumes = 4
 func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 	// Nothing is released before there is a first byte: a master that sends
 	// fields and no more can be passed over.
-	body := bufio.NewReaderSize(r.Body, copyBuffer)
+	body := f.reader(r.Body)
+	defer f.putReader(body)
 	begin, err := body.Peek(2)
 	if len(begin) == 0 && err != nil && err != io.EOF {
 		return pool.Next, err
@@ -79,6 +80,20 @@ func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 		return pool.Next, err // another master begins anew
 	}
 	return pool.Accepted, err
+}
+
+// reader returns a buffered reader of a body. No one of them outlives its response.
+func (f *Fetcher) reader(body io.Reader) *bufio.Reader {
+	if r, ok := f.readers.Get().(*bufio.Reader); ok {
+		r.Reset(body)
+		return r
+	}
+	return bufio.NewReaderSize(body, copyBuffer)
+}
+
+func (f *Fetcher) putReader(r *bufio.Reader) {
+	r.Reset(nil)
+	f.readers.Put(r)
 }
 
 // copyFrom copies from a master to the end, and verifies.
@@ -174,7 +189,8 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 	a.Range, a.IfRange = "bytes="+strconv.FormatInt(t.off, 10)+"-", t.etag
 	broken := t.broken
 	err := f.files.Each(ctx, a, func(_ context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
-		body := bufio.NewReaderSize(r.Body, copyBuffer)
+		body := f.reader(r.Body)
+		defer f.putReader(body)
 		switch {
 		case r.StatusCode == http.StatusPartialContent:
 			if err := t.continues(r.Header); err != nil {

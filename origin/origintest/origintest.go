@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,23 @@ const PublicBase = "https://edge.example/npm"
 // test sets it.
 func Patient() transport.Timeouts {
 	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute, Write: time.Minute}
+}
+
+// Until waits for a minute until done reports true, and then fails the test and prints
+// state. It leaves the processor to the goroutines that it waits for.
+func Until(t testing.TB, done func() bool, state func() any) {
+	t.Helper()
+	end := time.Now().Add(time.Minute)
+	for asked := 0; !done(); asked++ {
+		if asked < 20 {
+			runtime.Gosched()
+			continue
+		}
+		if time.Now().After(end) {
+			t.Fatalf("has not happened within a minute: %+v", state())
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Two are two sample masters that share a store.

@@ -318,7 +318,11 @@ func (r *reply) trial(err error) *Trial {
 
 // close releases the response and the place at the master.
 func (r *reply) close() {
-	if r.resp != nil {
+	switch {
+	case r.resp == nil:
+	case r.size == r.resp.ContentLength: // its end was read with its last byte
+		r.resp.Body.Close()
+	default:
 		transport.Drain(r.resp.Body, r.cancel)
 	}
 	r.cancel(nil)
