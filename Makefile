@@ -4,7 +4,7 @@ TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 BENCH ?= .
 .DEFAULT_GOAL := help
-.PHONY: help run test race fuzz bench compare cover lint schema release axe screenshots
+.PHONY: help run test race fuzz bench pgo compare cover lint schema release axe screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: ## the benchmarks whose name matches BENCH (all of them)
 
 compare: ## the edge beside nginx, Traffic Server and Varnish: one table, three minutes
 	bench/all.sh quick
+
+pgo: ## edge/default.pgo anew, by which the compiler lays out the edge (needs nginx and wrk)
+	bench/pgo.sh
 
 cover: ## coverage of the tests, by function, and cover.html
 	go test -coverpkg=./... -coverprofile=cover.out ./...

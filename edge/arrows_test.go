@@ -33,7 +33,10 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/load":  nil,
+	"bench/load": nil,
+	"bench/pgo": {
+		{"edge/command", "it is the edge, with a profile"},
+	},
 	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
