@@ -36,6 +36,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  trustedFields(cfg),
 		Secure:   secureOf(cfg),
+		Budgets:  cfg.Limits.Fields,
 		Identity: d.identity,
 	}
 	if d.lane != nil && cfg.FastLane {

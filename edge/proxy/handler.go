@@ -37,6 +37,7 @@ type Snapshot struct {
 	Sites    site.Table
 	Cache    *cache.Cache
 	Limiter  Limiter // nil for none
+	Budgets  bool    // clients are told their budgets
 	Metrics  Metrics
 	History  History
 	Welcome  Welcome
@@ -81,6 +82,8 @@ type Limiter interface {
 	// Charge takes more off a client's budget, which may end up below zero, or gives back a
 	// cost below zero.
 	Charge(client netip.Addr, now time.Time, cost int)
+	// Budget returns that of a client. It is false for one without a limit.
+	Budget(client netip.Addr, now time.Time) (b limit.Budget, ok bool)
 }
 
 // exchange is one request and its answer. One goroutine uses it.
@@ -328,7 +331,7 @@ func (x *exchange) cached() {
 	}
 	x.outcome, x.source = a.Outcome, source{a.Master, a.ForwardStatus}
 	x.fields(&a)
-	if x.Lane != nil && a.Outcome == cache.Hit {
+	if x.Lane != nil && a.Outcome == cache.Hit && !x.Budgets {
 		x.offer(q, &a)
 	}
 	x.respond(&a)
