@@ -4,7 +4,7 @@ TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 BENCH ?= .
 .DEFAULT_GOAL := help
-.PHONY: help run test race fuzz bench compare cover lint schema axe screenshots
+.PHONY: help run test race fuzz bench pgo compare cover lint schema release axe screenshots
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: ## the benchmarks whose name matches BENCH (all of them)
 compare: ## the edge beside nginx, Traffic Server and Varnish: one table, three minutes
 	bench/all.sh quick
 
+pgo: ## edge/default.pgo anew, by which the compiler lays out the edge (needs nginx and wrk)
+	bench/pgo.sh
+
 cover: ## coverage of the tests, by function, and cover.html
 	go test -coverpkg=./... -coverprofile=cover.out ./...
 	go tool cover -func=cover.out | tail -1
@@ -54,3 +57,6 @@ screenshots: ## the pictures of the README, by a headless Chromium
 
 schema: ## docs/config.schema.json, from the decoder and the comments of config.yaml
 	go run ./edge check --schema --config config.yaml > docs/config.schema.json
+
+release: ## dist/: static binaries, deb, rpm, apk, checksums and a bill of materials
+	deploy/release.sh

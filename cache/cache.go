@@ -106,6 +106,7 @@ func Open(cfg Config) (*Cache, error) {
 			c.memory.Close()
 			return nil, err
 		}
+		c.disk.KeepOpen(shares.OpenFiles())
 		c.store = &tier.Store{Memory: c.memory, Disk: c.disk, Background: c.background}
 		dir = cfg.Dir
 	}
@@ -123,12 +124,12 @@ func Open(cfg Config) (*Cache, error) {
 	return c, nil
 }
 
-// indexOverhead is the memory of the disk tier's index, in bytes.
+// indexOverhead is the memory of the disk tier's index and of its open files, in bytes.
 func (c *Cache) indexOverhead() int64 {
 	if c.disk == nil {
 		return 0
 	}
-	return budget.IndexEntry * c.disk.Index.Count.Load()
+	return budget.IndexEntry*c.disk.Index.Count.Load() + c.disk.OpenBytes()
 }
 
 // background starts work that Close waits for, unless the cache is closed.

@@ -142,7 +142,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
 		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
 	if d.greet {
-		return welcome(d.out, d.cfg, len(d.samples) > 0)
+		return greet(d.out, d.cfg, len(d.samples) > 0)
 	}
 	return nil
 }
@@ -291,9 +291,13 @@ func (d *Daemon) ready() error {
 
 // limitMemory has the collector work harder rather than let memory pass the
 // budget: without it the garbage of a storm of misses counts several times as much
-// as the stored responses (docs/decisions/0008 has the figures). GOMEMLIMIT wins.
+// as the stored responses (docs/decisions/0008 has the figures). Below the limit it works
+// seldom. GOMEMLIMIT and GOGC win.
 func limitMemory(limit int64) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(limit)
+	}
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(budget.GCPercent)
 	}
 }
