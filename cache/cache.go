@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/cache/budget"
@@ -52,7 +53,9 @@ type Cache struct {
 	stop context.CancelCauseFunc
 	wg   sync.WaitGroup // fills, the scan, and the work of background
 
-	scrubber sync.WaitGroup
+	caring  sync.WaitGroup     // the scan and the scrubber of the disk tier
+	care    context.CancelFunc // ends them
+	forward atomic.Pointer[func(...purge.Purge) error]
 
 	flights *flights
 
@@ -91,6 +94,8 @@ func Open(cfg Config) (*Cache, error) {
 		calls = *cfg.calls
 	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
+	var caring context.Context
+	caring, c.care = context.WithCancel(c.base)
 	var err error
 	if c.memory, err = memory.New(budget.Split(cfg.Memory)); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
@@ -116,8 +121,12 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	if c.disk != nil {
 		c.disk.Remade = c.purges.Restore
-		c.wg.Go(func() { c.disk.Scan(c.base.Done()) })
-		c.scrubber.Go(func() { c.disk.Scrub(c.base.Done()) })
+		c.wg.Add(1)
+		c.caring.Go(func() {
+			defer c.wg.Done()
+			c.disk.Scan(caring.Done())
+		})
+		c.caring.Go(func() { c.disk.Scrub(caring.Done()) })
 	}
 	return c, nil
 }
@@ -152,12 +161,27 @@ func (c *Cache) Close() error {
 	c.flights.close()
 	c.stop(ErrClosed)
 	c.wg.Wait()
-	c.scrubber.Wait()
+	c.caring.Wait()
 	c.memory.Close()
+	return c.leave()
+}
+
+// leave leaves the directory to the next process.
+func (c *Cache) leave() error {
 	if c.disk != nil {
 		return errors.Join(c.purges.Close(), c.disk.Close())
 	}
 	return c.purges.Close()
+}
+
+// Release leaves the directory to another process, which answers requests from now on, while
+// those that this one has go on: what is stored is read, and what is new is kept in memory
+// alone. A purge is in force here and, by forward, there.
+func (c *Cache) Release(forward func(...purge.Purge) error) error {
+	c.forward.Store(&forward) // first: a purge in between is in both places
+	c.care()
+	c.caring.Wait()
+	return c.leave()
 }
 
 // Get answers q from the store, or by a fetch that all concurrent requests for
@@ -339,7 +363,13 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 
 // Purge puts purges in force. When it returns, no tier serves a response that they cover,
 // and no fill that began before. Many at once cost little more than one.
-func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
+func (c *Cache) Purge(all ...purge.Purge) error {
+	err := c.purges.Add(all...)
+	if forward := c.forward.Load(); forward != nil {
+		return errors.Join(err, (*forward)(all...))
+	}
+	return err
+}
 
 // ShrinkMemory frees n bytes of the memory tier at once, for a use outside of the cache until GrowMemory.
 // It is false, and lends nothing, where the tier has not that many.

@@ -199,6 +199,9 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
+	if d.closed.Load() {
+		return
+	}
 	f, _, info, err := d.openHead(sum, readOnly)
 	if err == nil {
 		f.Close()
@@ -227,6 +230,9 @@ func (d *Store) Remove(k store.Key, id uint64) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
+	if d.closed.Load() {
+		return
+	}
 	f, h, info, err := d.openHead(sum, readOnly)
 	if err != nil {
 		return

@@ -159,13 +159,20 @@ func (d *Store) checkFormat() error {
 	return nil
 }
 
+// Close gives the directory to the next process. What is stored is found afterwards, too,
+// while nothing is changed: a change is made under its key's lock, and finds the tier closed
+// there, or has ended when Close goes on.
 func (d *Store) Close() error {
 	if d.closed.Swap(true) {
 		return nil // another process may have the directory by now
 	}
+	for i := range d.keyLocks {
+		d.keyLocks[i].Lock()
+		d.keyLocks[i].Unlock() //nolint:staticcheck // those that hold it are waited for
+	}
 	d.remaking.Lock()
 	defer d.remaking.Unlock()
-	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)
+	d.watermark.close(func() int64 { return d.Used() + d.reserved.Load() })
 	if !d.unclean || d.toldUnclean.Load() {
 		if _, err := d.Sys.Write(d.lock, []byte(closedMark), 0); err == nil {
 			d.Sys.Sync(d.lock) // after the sync evicted files stay evicted

@@ -186,17 +186,23 @@ func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
 // Restore writes the journal anew, for a directory that was removed and has been made
 // again.
 func (p *Sequence) Restore() error {
+	p.adding.Lock()
+	defer p.adding.Unlock()
 	if p.journal == nil {
 		return nil
 	}
-	p.adding.Lock()
-	defer p.adding.Unlock()
 	return p.journal.rewrite(p, p.journal.size, nil)
 }
 
+// Close leaves the journal to the next process. Purges are in force here afterwards, too, and
+// are not on disk.
 func (p *Sequence) Close() error {
-	if p.journal == nil {
+	p.adding.Lock()
+	j := p.journal
+	p.journal = nil
+	p.adding.Unlock()
+	if j == nil {
 		return nil
 	}
-	return p.journal.close()
+	return j.close()
 }
