@@ -79,6 +79,8 @@ var (
 	// ErrNotAsked may be wrapped by a Fetcher's error: the origin was not asked,
 	// for reasons of our own, such as too many requests.
 	ErrNotAsked = errors.New("origin not asked")
+	// ErrInUse: another process has the directory.
+	ErrInUse = disk.ErrInUse
 	// ErrClosed: the cache has been closed.
 	ErrClosed = errors.New("cache is closed")
 )
@@ -176,9 +178,8 @@ func (c *Cache) leave() error {
 
 // Release leaves the directory to another process, which answers requests from now on, while
 // those that this one has go on: what is stored is read, and what is new is kept in memory
-// alone. A purge is in force here and, by forward, there.
-func (c *Cache) Release(forward func(...purge.Purge) error) error {
-	c.forward.Store(&forward) // first: a purge in between is in both places
+// alone. Forward comes first, so that the other one hears of each purge.
+func (c *Cache) Release() error {
 	c.care()
 	c.caring.Wait()
 	return c.leave()
@@ -364,12 +365,18 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 // Purge puts purges in force. When it returns, no tier serves a response that they cover,
 // and no fill that began before. Many at once cost little more than one.
 func (c *Cache) Purge(all ...purge.Purge) error {
-	err := c.purges.Add(all...)
+	err := c.Forwarded(all...)
 	if forward := c.forward.Load(); forward != nil {
 		return errors.Join(err, (*forward)(all...))
 	}
 	return err
 }
+
+// Forward has purges in force in another process as well, which has the same masters.
+func (c *Cache) Forward(to func(...purge.Purge) error) { c.forward.Store(&to) }
+
+// Forwarded is Purge for purges that another process forwards: they do not go back.
+func (c *Cache) Forwarded(all ...purge.Purge) error { return c.purges.Add(all...) }
 
 // ShrinkMemory frees n bytes of the memory tier at once, for a use outside of the cache until GrowMemory.
 // It is false, and lends nothing, where the tier has not that many.

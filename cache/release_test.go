@@ -28,10 +28,12 @@ func TestReleaseLeavesTheDirectory(t *testing.T) {
 	}
 
 	var next *Cache
-	if err := old.Release(func(all ...purge.Purge) error { return next.Purge(all...) }); err != nil {
+	old.Forward(func(all ...purge.Purge) error { return next.Forwarded(all...) })
+	if err := old.Release(); err != nil {
 		t.Fatal(err)
 	}
 	next = open()
+	next.Forward(func(all ...purge.Purge) error { return old.Forwarded(all...) })
 	if next.Unclean() {
 		t.Error("the directory was not left in order")
 	}
@@ -52,7 +54,14 @@ func TestReleaseLeavesTheDirectory(t *testing.T) {
 	}
 	expect(t, next, q, Missed, "a, purged")
 	settle(next)
-	expect(t, old, query("a", failing()), Hit, "a, purged") // the file of the next one
+	expect(t, old, query("a", always(200, "a, purged here", "Cache-Control: max-age=60")), Missed, "a, purged here")
+	if err := next.Purge(purge.Purge{Scope: purge.All}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, old, query("b", always(200, "b, purged", "Cache-Control: max-age=60")), Missed, "b, purged")
+	expect(t, next, query("a", always(200, "a, purged", "Cache-Control: max-age=60")), Missed, "a, purged")
+	settle(next)
+	settle(old)
 	if err := old.Close(); err != nil {
 		t.Error(err)
 	}

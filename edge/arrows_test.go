@@ -57,6 +57,7 @@ var arrows = map[string][]arrow{
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/report", "edge status prints a status"},
+		{"edge/systemd", "a process that is started again has sockets of its own"},
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
 	},
@@ -71,11 +72,13 @@ var arrows = map[string][]arrow{
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/handover", "it takes the place of the running edge, and gives its own to the next"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
 		{"edge/server", "it opens listeners"},
 		{"edge/site", "it builds sites"},
+		{"edge/systemd", "it takes the sockets of systemd, and tells it of its state"},
 		{"origin", "the sites share its memory for documents, and it shows and drains masters"},
 		{"origin/feed", "it shows the feeds' figures"},
 		{"origin/sample", "without a master it starts sample masters"},
@@ -86,6 +89,7 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/framing":  nil,
+	"edge/handover": nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
 	"edge/report": {
@@ -110,6 +114,7 @@ var arrows = map[string][]arrow{
 	"edge/server": {
 		{"edge/framing", "each connection is guarded"},
 	},
+	"edge/systemd": nil,
 	"edge/site": {
 		{"cache", "it makes queries and purges"},
 		{"cache/policy", "its lifetimes are a policy.Rule"},

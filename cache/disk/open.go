@@ -47,11 +47,14 @@ func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (
 	return d, nil
 }
 
+// ErrInUse reports that another process has the directory.
+var ErrInUse = errors.New("in use by another edge")
+
 // prepare locks the directory, checks its format and removes temporary files.
 func (d *Store) prepare() error {
 	switch err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", d.Dir)
+		return fmt.Errorf("the cache directory %q is %w: give each its own cache.dir", d.Dir, ErrInUse)
 	case err != nil:
 		return fmt.Errorf("cannot lock the cache directory %q: %w", d.Dir, err)
 	}

@@ -114,6 +114,7 @@ cache       memory 256MiB, disk 200GiB in ./edge-cache
             files up to 2GiB, metadata up to 128MiB
 limits      50 per client and second, burst 500, none for 10.0.0.0/8
 proxies     192.0.2.1/32, 192.0.2.2/32
+drain       requests have 30s to finish
 fast lane   on
 log         level info, access json
 

@@ -43,8 +43,11 @@ func (d *decoder) config(text []byte) *Config {
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
 		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
 		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
-		"fast_lane":  func(v node.Value) { d.fastLane(v, cfg) },
-		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
+		"drain": func(v node.Value) {
+			v.Object(node.Fields{"delay": node.Into(&cfg.Drain.Delay, parseDuration), "limit": node.Into(&cfg.Drain.Limit, parseDuration)})
+		},
+		"fast_lane": func(v node.Value) { d.fastLane(v, cfg) },
+		"log":       func(v node.Value) { d.log(v, &cfg.Log) },
 	})
 	d.misused()
 	d.listeners(cfg)

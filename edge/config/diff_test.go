@@ -13,7 +13,7 @@ import (
 func TestEveryKeyIsDecidedUpon(t *testing.T) {
 	live := []string{
 		"public_url", "cache.max_metadata", "sites", "limits.rate", "limits.burst", "limits.exempt", "limits.trusted_proxies",
-		"tls.cert", "tls.key", "tls.redirect", "tls.hsts", "fast_lane", "log.level", "log.access",
+		"tls.cert", "tls.key", "tls.redirect", "tls.hsts", "drain.delay", "drain.limit", "fast_lane", "log.level", "log.access",
 	}
 	if got, want := keysOf(Config{}), slices.Sorted(slices.Values(append(live, startOnly...))); !slices.Equal(got, want) {
 		t.Errorf("the keys are\n%q\ndecided upon are\n%q", got, want)

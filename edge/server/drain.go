@@ -34,8 +34,14 @@ const (
 	drainPoll       = 10 * time.Millisecond
 )
 
-// HandOver has Run drain: another process accepts connections from the same sockets.
-func (s *Server) HandOver() { s.handOver() }
+// HandOver has Run drain: another process accepts connections from the same sockets. When it
+// returns this one accepts none any more.
+func (s *Server) HandOver() {
+	for _, l := range s.listeners {
+		l.accept.stop()
+	}
+	s.handOver()
+}
 
 // drain ends all servers.
 func (s *Server) drain(base context.Context, public, admin []*http.Server, handedOver bool) error {
