@@ -4,7 +4,7 @@ TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 BENCH ?= .
 .DEFAULT_GOAL := help
-.PHONY: help run test race fuzz bench compare cover lint
+.PHONY: help run test race fuzz bench compare cover lint schema
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,3 +39,6 @@ cover: ## coverage of the tests, by function, and cover.html
 
 lint: ## gofmt, vet, staticcheck, deadcode, the words of comments, the arrows
 	.ci/lint
+
+schema: ## docs/config.schema.json, from the decoder and the comments of config.yaml
+	go run ./edge check --schema --config config.yaml > docs/config.schema.json

@@ -136,8 +136,7 @@ func (a *Answer) Bytes() ([]byte, bool) {
 func (a *Answer) Live() bool { return a.reader != nil }
 
 // Body returns a reader that begins off bytes into the answer's body. Where the
-// body is a file it is the *os.File itself, for sendfile, and does not stop at
-// the part's end: the caller copies Part.Size - off bytes at most. A wait for
+// body is in a file it says where, for sendfile, see store.Body. A wait for
 // bytes that are still being fetched ends with ctx. An io.EOF before Part.Size
 // bytes, or any error, means that the body cannot be completed.
 func (a *Answer) Body(ctx context.Context, off int64) (io.Reader, error) {

@@ -99,18 +99,20 @@ func Open(cfg Config) (*Cache, error) {
 	var caring context.Context
 	caring, c.care = context.WithCancel(c.base)
 	var err error
-	if c.memory, err = memory.New(budget.Split(cfg.Memory)); err != nil {
+	shares := budget.Split(cfg.Memory)
+	if c.memory, err = memory.New(shares, c.indexOverhead); err != nil {
 		return nil, fmt.Errorf("cannot make the memory tier: %w", err)
 	}
 	c.store = c.memory
 	dir := ""
 	if cfg.Disk > 0 {
-		if c.disk, err = disk.Open(calls, cfg.Dir, cfg.Disk, c.notify); err != nil {
+		if c.disk, err = disk.Open(disk.Config{
+			Sys: calls, Dir: cfg.Dir, Limit: cfg.Disk, MaxFiles: shares.Files(), Notify: c.notify,
+			Remade: func() error { return c.purges.Restore() },
+		}); err != nil {
 			c.memory.Close()
 			return nil, err
 		}
-		c.memory.IndexOverhead = func() int64 { return budget.IndexEntry * c.disk.Index.Count.Load() }
-		c.disk.MaxFiles = budget.Split(cfg.Memory).Files()
 		c.store = &tier.Store{Memory: c.memory, Disk: c.disk, Background: c.background}
 		dir = cfg.Dir
 	}
@@ -122,7 +124,6 @@ func Open(cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	if c.disk != nil {
-		c.disk.Remade = c.purges.Restore
 		c.wg.Add(1)
 		c.caring.Go(func() {
 			defer c.wg.Done()
@@ -131,6 +132,14 @@ func Open(cfg Config) (*Cache, error) {
 		c.caring.Go(func() { c.disk.Scrub(caring.Done()) })
 	}
 	return c, nil
+}
+
+// indexOverhead is the memory of the disk tier's index, in bytes.
+func (c *Cache) indexOverhead() int64 {
+	if c.disk == nil {
+		return 0
+	}
+	return budget.IndexEntry * c.disk.Files()
 }
 
 // background starts work that Close waits for, unless the cache is closed.
@@ -385,11 +394,6 @@ func (c *Cache) ShrinkMemory(n int64) bool { return c.memory.Shrink(n) }
 // GrowMemory gives n borrowed bytes back.
 func (c *Cache) GrowMemory(n int64) { c.memory.Grow(n) }
 
-// Unclean reports whether the previous process did not close the disk tier, see
-// disk.Store.Unclean.
-func (c *Cache) Unclean() bool {
-	if c.disk == nil {
-		return false
-	}
-	return c.disk.Unclean()
-}
+// Crashed reports whether the previous process did not close the disk tier, see
+// disk.Store.Crashed.
+func (c *Cache) Crashed() bool { return c.disk != nil && c.disk.Crashed() }

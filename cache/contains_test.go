@@ -51,17 +51,24 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 		expect(t, c, query("a", always(200, "A", "Cache-Control: max-age=60")), Missed, "A")
 		settle(c)
 	})
-	d, err := disk.Open(fsys.System(), dir, 1<<20, func(string, error) {})
+	sys, broken := fsys.System(), false
+	open := sys.Open
+	sys.Open = func(path string, flag int) (*os.File, error) {
+		if broken {
+			return nil, syscall.EIO
+		}
+		return open(path, flag)
+	}
+	d, err := disk.Open(disk.Config{Sys: sys, Dir: dir, Limit: 1 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
 	sum := store.Key{Site: "s", ID: "a"}.Sum()
-	if d.Index.Has(sum) || !d.Has(sum) || d.Has(store.Key{Site: "s", ID: "b"}.Sum()) {
-		t.Errorf("index %v, disk %v", d.Index.Has(sum), d.Has(sum))
+	if d.Files() != 0 || !d.Has(sum) || d.Has(store.Key{Site: "s", ID: "b"}.Sum()) {
+		t.Errorf("%d files in the index, disk %v", d.Files(), d.Has(sum))
 	}
-	d.Sys.Open = func(string, int) (*os.File, error) { return nil, syscall.EIO }
-	if !d.Has(sum) {
+	if broken = true; !d.Has(sum) {
 		t.Error("what cannot be told is a no")
 	}
 }

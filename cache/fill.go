@@ -179,7 +179,6 @@ func uncached(h, kept http.Header) http.Header {
 // that is released whole.
 func (w *Fill) createWriter(size int64) {
 	if w.f.Head().Kept {
-		w.meta.Site, w.meta.Key = w.storeKey.Site, w.storeKey.ID
 		if wr, err := w.c.store.Create(w.storeKey, w.meta, size); err == nil {
 			w.f.SetWriter(wr)
 			return

@@ -34,7 +34,7 @@ func TestReleaseLeavesTheDirectory(t *testing.T) {
 	}
 	next = open()
 	next.Forward(func(all ...purge.Purge) error { return old.Forwarded(all...) })
-	if next.Unclean() {
+	if next.Crashed() {
 		t.Error("the directory was not left in order")
 	}
 	expect(t, old, query("a", failing()), Hit, "a of the old one")

@@ -2,7 +2,10 @@ package cache
 
 import (
 	"context"
+	"io"
+	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,5 +140,117 @@ func addPurge(t *testing.T, c *Cache, p purge.Purge) {
 	t.Helper()
 	if err := c.Purge(p); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A Repeat of a response in a file ends with the file, and keeps it open for its answers
+// alone.
+func TestRepeatOfAFile(t *testing.T) {
+	text := strings.Repeat("0123456789abcdef", 10_000)
+	for name, tt := range map[string]struct {
+		do   func(t *testing.T, c *Cache, q *Query)
+		ends bool
+	}{
+		"nothing": {func(*testing.T, *Cache, *Query) {}, false},
+		"purged":  {func(t *testing.T, c *Cache, _ *Query) { addPurge(t, c, purge.Purge{Scope: purge.All}) }, true},
+		"removed": {func(_ *testing.T, c *Cache, q *Query) {
+			e := c.store.Get(q.Key)
+			c.store.Remove(q.Key, e.Version)
+			e.Release()
+		}, true},
+		"evicted": {func(t *testing.T, c *Cache, _ *Query) {
+			if _, err := c.disk.Evict(); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		"fetched once more": {func(t *testing.T, c *Cache, q *Query) {
+			newer := *q
+			newer.Request = asking("no-cache")
+			get(c, &newer)
+			settle(c)
+		}, true},
+		"removed by another program, a second ago": {func(t *testing.T, c *Cache, q *Query) {
+			if err := os.Remove(c.disk.Path(q.Key.Sum())); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := opened(t, func(cfg *Config) { cfg.Disk, cfg.Dir = 8<<20, t.TempDir() })
+				q := query("a", always(200, text, "Cache-Control: max-age=60"))
+				get(c, q)
+				settle(c)
+				a, err := c.Get(context.Background(), q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := c.Repeat(q, &a)
+				a.Close()
+				if r == nil {
+					t.Fatal("cannot be repeated")
+				}
+				first, ok := r.Get(time.Now())
+				if !ok || first.File == nil || first.Recent {
+					t.Fatalf("found: %t, a file: %t, read before: %t", ok, first.File != nil, first.Recent)
+				}
+				r.Sent(time.Now())
+				tt.do(t, c, q)
+				again, ok := r.Get(time.Now())
+				if ok == tt.ends || ok && !again.Recent {
+					t.Errorf("found: %t, read before: %t", ok, again.Recent)
+				}
+				got := make([]byte, len(text))
+				f, at := first.File.InFile(first.Part.Offset)
+				if _, err := f.ReadAt(got, at); err != nil || string(got) != text {
+					t.Errorf("the file that is in use is not readable: %v", err)
+				}
+				if ok {
+					again.File.Close()
+				}
+				first.File.Close()
+				if tt.ends && name != "purged" && first.File.Use() {
+					t.Error("the file stays open")
+				}
+				time.Sleep(recent*time.Second + time.Second)
+				if again, ok := r.Get(time.Now()); ok {
+					if again.Recent {
+						t.Error("read long ago")
+					}
+					again.File.Close()
+				}
+			})
+		})
+	}
+}
+
+// A response is repeated from its file only where its bytes were checked.
+func TestNoRepeatOfAnUncheckedFile(t *testing.T) {
+	q := query("a", always(200, strings.Repeat("0123456789abcdef", 1<<17), "Cache-Control: max-age=600"))
+	dir := t.TempDir()
+	keep := func(cfg *Config) { cfg.Dir = dir }
+	t.Run("before a start", func(t *testing.T) {
+		c := opened(t, keep)
+		get(c, q)
+		settle(c)
+	})
+	c := opened(t, keep)
+	for _, want := range []bool{false, true} { // the first one reads it
+		a, err := c.Get(context.Background(), q)
+		if err != nil || a.Outcome != Hit {
+			t.Fatal(a.Outcome, err)
+		}
+		if r := c.Repeat(q, &a); (r != nil) != want {
+			t.Errorf("can be repeated: %t, want %t", r != nil, want)
+		}
+		body, err := a.Body(context.Background(), 0)
+		if err == nil {
+			_, err = io.Copy(io.Discard, body)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
 	}
 }

@@ -56,6 +56,7 @@ var arrows = map[string][]arrow{
 		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
+		{"edge/preflight", "edge check looks at the machine and the masters"},
 		{"edge/report", "edge status prints a status"},
 		{"edge/systemd", "a process that is started again has sockets of its own"},
 		{"edge/warm", "edge warm is a command"},
@@ -92,6 +93,11 @@ var arrows = map[string][]arrow{
 	"edge/handover": nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
+	"edge/preflight": {
+		{"cache/fsys", "the size of the cache's file system"},
+		{"edge/config", "it compares a configuration with the machine"},
+		{"edge/report", "byte counts and causes are written as edge status writes them"},
+	},
 	"edge/report": {
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
@@ -104,6 +110,7 @@ var arrows = map[string][]arrow{
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
+		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
 		{"edge/site", "a request is for a site"},
@@ -113,6 +120,7 @@ var arrows = map[string][]arrow{
 	"edge/redact": nil,
 	"edge/server": {
 		{"edge/framing", "each connection is guarded"},
+		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/systemd": nil,
 	"edge/site": {
@@ -325,6 +333,10 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/command": {
 		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/preflight": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kinds", "configurations with sites of every kind"},
 	},
 	"edge/config/node": {
 		{"edge/edgetest", "helpers that rooms share"},

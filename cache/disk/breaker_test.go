@@ -54,12 +54,12 @@ func TestOpenOnADiskThatCannotBeWrittenTo(t *testing.T) {
 			}
 			return os.OpenFile(path, flag, 0o600)
 		}
-		d, err := Open(sys, dir, 1<<20, func(string, error) {})
+		d, err := Open(Config{Sys: sys, Dir: dir, Limit: 1 << 20, Notify: func(string, error) {}})
 		if tt.opens != (err == nil) {
 			t.Errorf("%v: %v", tt.errno, err)
 		}
 		if err == nil {
-			if !d.Breaker.Open(time.Now()) {
+			if !d.breaker.Open(time.Now()) {
 				t.Errorf("%v: written to all the same", tt.errno)
 			}
 			d.Close()

@@ -20,14 +20,14 @@ func afterAStart(t *testing.T, size int) (d *Store, k store.Key, body []byte) {
 	d = openedDisk(t, t.TempDir(), 64<<20)
 	k, body = store.Key{Site: "s", ID: "large"}, storetest.Payload(1, size)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
-	d.Index.SetVerified(k.Sum(), 0)
+	d.index.SetVerified(k.Sum(), 0)
 	return d, k, body
 }
 
 // counted counts the bytes that are read.
 func counted(d *Store) *atomic.Int64 {
-	read, real := new(atomic.Int64), d.Sys.Read
-	d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+	read, real := new(atomic.Int64), d.sys.Read
+	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		n, err := real(f, p, off)
 		read.Add(int64(n))
 		return n, err
@@ -95,7 +95,7 @@ func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, file := from.(*os.File); file != step.file {
+		if _, file := from.(section); file != step.file {
 			t.Errorf("from %d: a file is %t, want %t", step.off, file, step.file)
 		}
 		got, err := io.ReadAll(io.LimitReader(from, int64(len(body))-step.off))
@@ -174,8 +174,8 @@ func TestALargeBodyWithoutItsSums(t *testing.T) {
 	})
 	t.Run("cannot be read", func(t *testing.T) {
 		d, k, body := afterAStart(t, record.MaxUnsummed+1)
-		real, broken := d.Sys.Read, false
-		d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+		real, broken := d.sys.Read, false
+		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if broken {
 				return 0, syscall.EIO
 			}
@@ -204,8 +204,8 @@ func TestSumsAreCounted(t *testing.T) {
 	}
 	body := storetest.Payload(1, int(2*record.MaxUnsummed-w.(*diskWriter).base))
 	w.Abort()
-	real := d.Sys.Rename
-	d.Sys.Rename = func(from, to string) error {
+	real := d.sys.Rename
+	d.sys.Rename = func(from, to string) error {
 		info, err := os.Stat(from)
 		if err != nil || d.reserved.Load() < onDisk(info.Size()) {
 			t.Errorf("%d bytes reserved for %d: %v", d.reserved.Load(), info.Size(), err)

@@ -18,31 +18,34 @@ import (
 )
 
 // Store is the disk tier: one file for each stored response, named by its key's digest.
-// The file system is the index of responses. Index, in memory, serves eviction only. See
+// The file system is the index of responses. index, in memory, serves eviction only. See
 // docs/decisions/0003.
 type Store struct {
-	Dir         string
-	limit       int64       // bytes
-	MaxFiles    int64       // files that the index may have
-	unclean     bool        // the previous process did not close the tier
-	toldUnclean atomic.Bool // Unclean was called
-	Sys         fsys.Calls
-	remaking    sync.Mutex                 // held over the I/O of remake, which is rare
-	lock        *os.File                   // under remaking, once the tier is open
-	Remade      func() error               // is told before a directory that was made again takes responses; may be nil
-	Notify      func(op string, err error) // called with each failure, which is a miss for the request
-	Index       *sieve.Set
-	checks      checks
-	Breaker     breaker
-	quarantine  quarantine
-	watermark   watermark
-	serial      atomic.Uint64
-	closed      atomic.Bool
-	lookups     atomic.Int64
-	fronts      sync.Pool // *[frontSize]byte
-	chunkBufs   sync.Pool // *[chunkSize]byte
+	sys      fsys.Calls
+	dir      string
+	limit    int64 // bytes
+	maxFiles int64 // that index may have
+	remade   func() error
+	notify   func(op string, err error)
 
-	reserved atomic.Int64 // bytes reserved by writers, not yet in Index
+	crashed   bool        // the previous process did not close the tier
+	toldCrash atomic.Bool // Crashed was called
+
+	remaking   sync.Mutex // held over the I/O of remake, which is rare
+	lock       *os.File   // under remaking, once the tier is open
+	index      *sieve.Set
+	checks     checks
+	files      *files
+	breaker    breaker
+	quarantine quarantine
+	watermark  watermark
+	serial     atomic.Uint64
+	closed     atomic.Bool
+	lookups    atomic.Int64
+	fronts     sync.Pool // *[frontSize]byte
+	chunkBufs  sync.Pool // *[chunkSize]byte
+
+	reserved atomic.Int64 // bytes reserved by writers, not yet in index
 	writers  atomic.Int64 // with a reservation
 	promised atomic.Int64 // bytes reserved since the start
 	measured atomic.Pointer[growthLimit]
@@ -54,7 +57,7 @@ type Store struct {
 
 	corrupt   atomic.Int64 // files that failed a check
 	evictions atomic.Int64
-	scanned   atomic.Int64 // directories whose files are in Index
+	scanned   atomic.Int64 // directories whose files are in index
 	scrubbed  atomic.Int64 // files
 }
 
@@ -67,15 +70,15 @@ const (
 
 func (d *Store) Path(s store.Sum) string {
 	name := hex.EncodeToString(s[:])
-	return filepath.Join(d.Dir, "objects", name[:2], name[2:])
+	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
 func (d *Store) KeyLock(s store.Sum) *sync.Mutex { return &d.keyLocks[s[1]] }
 
 // failed records that writing failed, and notifies once for each pause.
 func (d *Store) failed(op string, err error) {
-	if pause := d.Breaker.trip(time.Now()); pause > 0 {
-		d.Notify(op, fmt.Errorf("nothing is written to disk for %v: %w", pause, err))
+	if pause := d.breaker.trip(time.Now()); pause > 0 {
+		d.notify(op, fmt.Errorf("nothing is written to disk for %v: %w", pause, err))
 	}
 }
 
@@ -85,25 +88,41 @@ func (d *Store) Get(k store.Key) *store.Entry {
 	return d.Checked(sum, d.Find(k, sum))
 }
 
-// Find opens the stored response and checks its head. Its bytes may be unverified.
+// Find returns the stored response, in a file that is open already or that it opens. Its
+// bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, h, info, err := d.openHeadOrSetAside(sum, readOnly)
-	if err != nil {
-		return nil
+	f, ticket := d.files.get(sum)
+	if f != nil && !d.unchanged(f) {
+		f.Close()
+		f, ticket = nil, d.files.drop(sum)
 	}
-	if h.Meta.Site != k.Site || h.Meta.Key != k.ID {
-		d.SetAside(sum, info) // the file was swapped with another
+	if f == nil {
+		opened, h, info, err := d.openHeadOrSetAside(sum, readOnly)
+		if err != nil {
+			return nil
+		}
+		f = d.newFile(opened, h, info)
+	}
+	if f.Stored().Site != k.Site || f.Stored().Key != k.ID {
+		d.setAside(sum, f.Info) // the file was swapped with another
 		f.Close()
 		return nil
 	}
 	d.lookups.Add(1)
-	s := &Entry{raw: d.Sys.At(f, record.BodyOffset(h.SlotLog)), head: h, Info: info, Changed: fsys.ChangeTime(info)}
-	s.Entry = store.Entry{Meta: h.Meta, Body: s}
+	s := &Entry{File: f, ticket: ticket}
+	s.Entry = store.Entry{Meta: f.Stored(), Body: s}
 	known := false
-	if s.verified, known = d.Index.Hit(sum, visitsOf(k), s.Changed); !known {
+	if s.verified, known = d.index.Hit(sum, visitsOf(k), f.Changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
 	return s
+}
+
+// unchanged reports whether an open file has still its name and its bytes, as far as other
+// programs are concerned.
+func (d *Store) unchanged(f *File) bool {
+	info, err := d.sys.Stat(f.raw.File)
+	return err == nil && fsys.ChangeTime(info) == f.Changed && fsys.Linked(info)
 }
 
 // discover records a file that a look-up opened before the scan reached it, unless the
@@ -112,21 +131,24 @@ func (d *Store) discover(sum store.Sum, visits uint8) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
-	f, err := d.Sys.Open(d.Path(sum), readOnly)
+	f, err := d.sys.Open(d.Path(sum), readOnly)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	if info, err := d.Sys.Stat(f); err == nil {
-		d.Index.Discover(sum, onDisk(info.Size()), visits)
+	if info, err := d.sys.Stat(f); err == nil {
+		d.index.Discover(sum, onDisk(info.Size()), visits)
 	}
 }
 
 // Checked returns s, or nil when its bytes are corrupt. The bytes of a large body are
-// checked while they are read.
+// checked while they are read. The file stays open for the next look-ups.
 func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	if s == nil {
 		return nil
+	}
+	if !s.kept.Load() {
+		d.files.keep(sum, s.File, s.ticket)
 	}
 	if s.verified {
 		return &s.Entry
@@ -134,26 +156,49 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	var err error
 	if s.head.End() > s.head.SumsAt() {
 		var sums []byte
-		if sums, err = record.ReadSums(d.Sys.At(s.raw.File, 0), &s.head); err == nil {
+		if sums, err = record.ReadSums(d.sys.At(s.raw.File, 0), &s.head); err == nil {
 			s.chunks = &chunks{disk: d, sum: sum, info: s.Info, body: s.raw, size: s.Size(), sums: sums}
 			return &s.Entry
 		}
 	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {
-		d.Index.SetVerified(sum, s.Changed)
+		d.index.SetVerified(sum, s.Changed)
 		s.verified = true
 		return &s.Entry
 	}
 	d.failedCheck(sum, s.Info, err)
+	d.files.drop(sum) // the next look-up begins anew
 	s.Release()
 	return nil
 }
 
+// ReadWhole reads a body into data, which has its size, and checks it. Corrupt bytes set the
+// file aside.
+func (d *Store) ReadWhole(sum store.Sum, s *Entry, data []byte) bool {
+	if n, err := s.Body.ReadAt(data, 0); n < len(data) {
+		d.notify("read", err)
+		return false
+	}
+	if !store.Intact(s.Meta, data) {
+		d.setAside(sum, s.Info)
+		return false
+	}
+	d.index.SetVerified(sum, s.Changed)
+	return true
+}
+
+// Touch marks a hit on a copy of a file: else a response that memory serves would look unused
+// on disk.
+func (d *Store) Touch(sum store.Sum, v *sieve.Visit) { d.index.Touch(sum, v) }
+
+// Files is the number of files in the index.
+func (d *Store) Files() int64 { return d.index.Count.Load() }
+
 // failedCheck sets a corrupt file aside, and reports a check that could not read.
 func (d *Store) failedCheck(sum store.Sum, file fs.FileInfo, err error) {
 	if record.IsDamage(err) {
-		d.SetAside(sum, file)
+		d.setAside(sum, file)
 	} else {
-		d.Notify("read", err)
+		d.notify("read", err)
 	}
 }
 
@@ -164,26 +209,26 @@ func (d *Store) openHeadOrSetAside(sum store.Sum, flag int) (*os.File, record.He
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 	case record.IsDamage(err):
-		d.SetAside(sum, nil)
+		d.setAside(sum, nil)
 	default:
-		d.Notify("read", err)
+		d.notify("read", err)
 	}
 	return f, h, info, err
 }
 
 // openHead opens a file and reads its head.
 func (d *Store) openHead(sum store.Sum, flag int) (*os.File, record.Head, fs.FileInfo, error) {
-	f, err := d.Sys.Open(d.Path(sum), flag)
+	f, err := d.sys.Open(d.Path(sum), flag)
 	if err != nil {
 		return nil, record.Head{}, nil, err
 	}
-	info, err := d.Sys.Stat(f)
+	info, err := d.sys.Stat(f)
 	if err != nil {
 		f.Close()
 		return nil, record.Head{}, nil, err
 	}
 	front := d.fronts.Get().(*[record.FrontSize]byte)
-	h, err := record.ReadHead(d.Sys.At(f, 0), info.Size(), front[:])
+	h, err := record.ReadHead(d.sys.At(f, 0), info.Size(), front[:])
 	d.fronts.Put(front)
 	if err != nil {
 		f.Close()
@@ -192,10 +237,10 @@ func (d *Store) openHead(sum store.Sum, flag int) (*os.File, record.Head, fs.Fil
 	return f, h, info, nil
 }
 
-// SetAside moves a corrupt file into quarantine. A look-up that finds damage holds no key
+// setAside moves a corrupt file into quarantine. A look-up that finds damage holds no key
 // lock, so another file may have the name by now: file is the one that failed its check, or
 // nil for any whose head is corrupt.
-func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
+func (d *Store) setAside(sum store.Sum, file fs.FileInfo) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
@@ -210,18 +255,19 @@ func (d *Store) SetAside(sum store.Sum, file fs.FileInfo) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.Index.Discover(sum, size, sieve.FileVisits) // a file the scan has not reached counts as unseen
+	d.index.Discover(sum, size, sieve.FileVisits) // a file the scan has not reached counts as unseen
 	d.corrupt.Add(1)
 	path := d.Path(sum)
 	if err == nil {
 		err = record.ErrDamaged // its body
 	}
-	d.Notify("check", fmt.Errorf("%w: %s", err, path))
+	d.notify("check", fmt.Errorf("%w: %s", err, path))
 	if err := d.quarantine.add(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // the file still takes space
 	}
-	d.Index.Remove(sum)
+	d.index.Remove(sum)
+	d.files.drop(sum)
 }
 
 // Remove removes the response with that Version.
@@ -241,12 +287,13 @@ func (d *Store) Remove(k store.Key, id uint64) {
 	if h.Meta.Version != id || h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		return
 	}
-	d.Index.Discover(sum, onDisk(info.Size()), visitsOf(k))
-	if err := d.Sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	d.index.Discover(sum, onDisk(info.Size()), visitsOf(k))
+	if err := d.sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // the file still takes space
 	}
-	d.Index.Remove(sum)
+	d.index.Remove(sum)
+	d.files.drop(sum)
 }
 
 // rateLimited passes one notification per op and second on: a failing disk fails for every
@@ -269,10 +316,14 @@ func rateLimited(notify func(string, error)) func(string, error) {
 	}
 }
 
-// Has reports whether a file is stored. It asks the file system, because Index may not know
-// the file yet. An error other than fs.ErrNotExist counts as stored.
+// Has reports whether a file is stored. It asks the file system, because index may not know
+// the file yet. An error other than fs.ErrNotExist counts as stored, and so does a file that
+// has lost its name and may still answer for a moment.
 func (d *Store) Has(sum store.Sum) bool {
-	f, err := d.Sys.Open(d.Path(sum), readOnly)
+	if d.files.has(sum) {
+		return true
+	}
+	f, err := d.sys.Open(d.Path(sum), readOnly)
 	if err == nil {
 		f.Close()
 	}
@@ -281,12 +332,12 @@ func (d *Store) Has(sum store.Sum) bool {
 
 // StillStored reports whether an open file is still the stored one.
 func (d *Store) StillStored(sum store.Sum, file fs.FileInfo) bool {
-	f, err := d.Sys.Open(d.Path(sum), readOnly)
+	f, err := d.sys.Open(d.Path(sum), readOnly)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	info, err := d.Sys.Stat(f)
+	info, err := d.sys.Stat(f)
 	return err == nil && os.SameFile(info, file)
 }
 
@@ -298,11 +349,11 @@ func visitsOf(k store.Key) uint8 {
 	return sieve.FileVisits
 }
 
-// Unclean reports whether the previous process was killed or lost its power. Then evicted
+// Crashed reports whether the previous process was killed or lost its power. Then evicted
 // files may be back, because their removal was never made durable, and a purge that was left
-// out because nothing was stored must be made up for. Unless Unclean is called before Close,
+// out because nothing was stored must be made up for. Unless Crashed is called before Close,
 // the next process reports the same again.
-func (d *Store) Unclean() bool {
-	d.toldUnclean.Store(true)
-	return d.unclean
+func (d *Store) Crashed() bool {
+	d.toldCrash.Store(true)
+	return d.crashed
 }

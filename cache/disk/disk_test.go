@@ -24,8 +24,8 @@ func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	for i, n := range []int{100, 90_000, 10, 0} {
 		b := storetest.Payload(i, n)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
-		if used, count := storetest.Files(t, dir); used != d.Index.Used.Load() || count != 1 || d.Index.Count.Load() != 1 {
-			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.Index.Used.Load(), d.Index.Count.Load())
+		if used, count := storetest.Files(t, dir); used != d.index.Used.Load() || count != 1 || d.index.Count.Load() != 1 {
+			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.index.Used.Load(), d.index.Count.Load())
 		}
 	}
 }
@@ -38,14 +38,14 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
 		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	}
-	used := d.Index.Used.Load()
+	used := d.index.Used.Load()
 	d.Close()
 
 	d = openedDisk(t, dir, 8<<20)
 	storetest.Expect(t, d, store.Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
 	d.Scan(nil)
-	if d.Index.Used.Load() != used || d.Index.Count.Load() != 20 || d.scanned.Load() != directories {
-		t.Errorf("found %d bytes in %d files, want %d in 20", d.Index.Used.Load(), d.Index.Count.Load(), used)
+	if d.index.Used.Load() != used || d.index.Count.Load() != 20 || d.scanned.Load() != directories {
+		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.Used.Load(), d.index.Count.Load(), used)
 	}
 	d.Close()
 
@@ -75,8 +75,8 @@ func TestDiskScanPassesOverWhatIsNotItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d.Scan(nil); d.Index.Count.Load() != 0 || d.scanned.Load() != directories {
-		t.Errorf("%d files counted", d.Index.Count.Load())
+	if d.Scan(nil); d.index.Count.Load() != 0 || d.scanned.Load() != directories {
+		t.Errorf("%d files counted", d.index.Count.Load())
 	}
 }
 
@@ -109,7 +109,7 @@ func TestDiskOpen(t *testing.T) {
 			return os.Remove(path)
 		}
 		told := false
-		d, err := Open(sys, dir, 1<<20, func(string, error) { told = true })
+		d, err := Open(Config{Sys: sys, Dir: dir, Limit: 1 << 20, Notify: func(string, error) { told = true }})
 		if err != nil || !told {
 			t.Fatalf("told %t, %v", told, err)
 		}
@@ -122,7 +122,7 @@ func TestDiskOpen(t *testing.T) {
 	t.Run("a second edge on one directory is refused", func(t *testing.T) {
 		dir := t.TempDir()
 		first := openedDisk(t, dir, 1<<20)
-		if _, err := Open(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: quiet}); err == nil || !strings.Contains(err.Error(), "in use by another edge") {
 			t.Errorf("got %v", err)
 		}
 		first.Close()
@@ -138,7 +138,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(format, []byte("4\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(fsys.System(), dir, 1<<20, quiet); err == nil || !strings.Contains(err.Error(), "format") {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: quiet}); err == nil || !strings.Contains(err.Error(), "format") {
 			t.Errorf("got %v", err)
 		}
 		if _, count := storetest.Files(t, dir); count != 1 {
@@ -154,7 +154,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(fsys.System(), filepath.Join(file, "cache"), 1<<20, func(string, error) {}); err == nil {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: filepath.Join(file, "cache"), Limit: 1 << 20, Notify: func(string, error) {}}); err == nil {
 			t.Error("opened below a file")
 		}
 	})
@@ -166,7 +166,7 @@ func TestDiskOpen(t *testing.T) {
 		if err := os.Chmod(dir, 0o500); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(fsys.System(), dir, 1<<20, func(string, error) {}); !errors.Is(err, fs.ErrPermission) {
+		if _, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: func(string, error) {}}); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("got %v, want a permission error", err)
 		}
 	})
@@ -186,7 +186,7 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	}
 	storetest.Expect(t, d, one, 0, nil)
 	storetest.Expect(t, d, two, 0, nil)
-	if used, _ := storetest.Files(t, d.Dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.bytes.Load() {
+	if used, _ := storetest.Files(t, d.dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.bytes.Load() {
 		t.Errorf("%d bytes, counted %d, %d corrupt; want 0, 0, 2", used, d.Used(), d.corrupt.Load())
 	}
 	storetest.Write(t, d, one, storetest.Meta(one, 3, b), b)
@@ -218,8 +218,8 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("still there: %v", err)
 			}
-			if d.corrupt.Load() != 1 || d.Index.Count.Load() != 0 {
-				t.Errorf("%d corrupt, %d in the index", d.corrupt.Load(), d.Index.Count.Load())
+			if d.corrupt.Load() != 1 || d.index.Count.Load() != 0 {
+				t.Errorf("%d corrupt, %d in the index", d.corrupt.Load(), d.index.Count.Load())
 			}
 		})
 	}

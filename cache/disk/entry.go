@@ -2,26 +2,30 @@ package disk
 
 import (
 	"io"
-	"io/fs"
 	"sync/atomic"
 
-	"pkgedge/cache/fsys"
-	"pkgedge/cache/record"
 	"pkgedge/cache/store"
 )
 
-// Entry is the open file of a stored response, and the response's Body. Its bytes are
+// Entry is a stored response in an open file, and the response's Body. Its bytes are
 // unchecked until Checked has returned it. A caller that reads all of them before, and
 // compares them with the parts' checksums, has checked them too.
 type Entry struct {
 	store.Entry
-	raw      fsys.At // unchecked
-	head     record.Head
-	Info     fs.FileInfo
-	Changed  int64   // the file's change time
+	*File
+	ticket   uint64  // of the table of open files
 	verified bool    // the bytes were checked since Changed
 	chunks   *chunks // checks the bytes while they are read; nil before Checked, and when verified or small
 	released atomic.Bool
+}
+
+// Verified returns the open file where its bytes were checked, so that any part of it may be
+// sent, and nil otherwise.
+func (o *Entry) Verified() *File {
+	if !o.verified {
+		return nil
+	}
+	return o.File
 }
 
 func (o *Entry) ReadAt(p []byte, off int64) (int, error) {
@@ -35,8 +39,7 @@ func (o *Entry) Section(off, n int64) (io.Reader, error) {
 	if o.chunks != nil {
 		return o.chunks.reader(off, off+n), nil
 	}
-	_, err := o.raw.File.Seek(o.raw.Base+off, io.SeekStart)
-	return o.raw.File, err
+	return section{io.NewSectionReader(o, off, n), o.File, off}, nil
 }
 
 func (o *Entry) Bytes() ([]byte, bool) { return nil, false }
@@ -45,5 +48,5 @@ func (o *Entry) Close() error {
 	if o.released.Swap(true) {
 		return nil
 	}
-	return o.raw.File.Close()
+	return o.File.Close()
 }

@@ -37,7 +37,7 @@ func TestDiskFaults(t *testing.T) {
 // meetFaults lives once for each call of a life.
 func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
 	dry := &fsystest.Faults{}
-	d, err := Open(dry.Calls(), t.TempDir(), 8<<20, func(string, error) {})
+	d, err := Open(Config{Sys: dry.Calls(), Dir: t.TempDir(), Limit: 8 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 	dir := t.TempDir()
 	for at := 1; at <= calls; at++ {
 		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
-		d, err := Open(f.Calls(), dir, 8<<20, func(string, error) {})
+		d, err := Open(Config{Sys: f.Calls(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,18 +63,18 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
 			used, count := storetest.Files(t, dir)
-			if have := d.Used() + d.reserved.Load(); have < used || d.Index.Count.Load() < int64(count) {
-				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.Index.Count.Load())
+			if have := d.Used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
+				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.Count.Load())
 			}
 		}
 		d.Close()
-		if d, err = Open(fsystest.Quick(), dir, 8<<20, func(string, error) {}); err != nil {
+		if d, err = Open(Config{Sys: fsystest.Quick(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}}); err != nil {
 			t.Fatal(err)
 		}
 		h.check(t, d, true)
 		d.Scan(nil)
-		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.Index.Count.Load() {
-			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.Index.Count.Load())
+		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.index.Count.Load() {
+			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.index.Count.Load())
 		}
 		for name := range h.bodies {
 			k := store.Key{Site: "s", ID: name}
@@ -191,8 +191,8 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := openHere(t, t.TempDir())
 			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-			d.Sys.Remove = func(string) error { return syscall.EIO }
-			d.quarantine.sys.Remove = d.Sys.Remove
+			d.sys.Remove = func(string) error { return syscall.EIO }
+			d.quarantine.sys.Remove = d.sys.Remove
 			lose(d)
 			want := int64(1)
 			if name == "aborted" {
@@ -201,7 +201,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 			if have := d.Used() + d.reserved.Load(); have < want*onDisk(10_000) {
 				t.Errorf("%d bytes are counted, %d files are there", have, want)
 			}
-			if !d.Breaker.Open(time.Now()) {
+			if !d.breaker.Open(time.Now()) {
 				t.Error("it goes on writing")
 			}
 		})
@@ -213,7 +213,7 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	sum, size, _ := d.Index.Evict()
+	sum, size, _ := d.index.Evict()
 	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
 	if err := d.unlink(sum, size); err != nil {
 		t.Fatal(err)
@@ -232,13 +232,12 @@ func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
 	stored := d.Get(k)
 	defer stored.Release()
-	d.SetAside(k.Sum(), replaced.Body.(*Entry).Info)
-	d.SetAside(k.Sum(), nil) // its head was damaged, and is not any more
-	real := d.Sys.Read
-	d.Sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
-	d.SetAside(k.Sum(), stored.Body.(*Entry).Info)
-	storetest.Expect(t, d, k, 0, nil)
-	d.Sys.Read = real
+	d.setAside(k.Sum(), replaced.Body.(*Entry).Info)
+	d.setAside(k.Sum(), nil) // its head was damaged, and is not any more
+	real := d.sys.Read
+	d.sys.Read = func(*os.File, []byte, int64) (int, error) { return 0, syscall.EIO }
+	d.setAside(k.Sum(), stored.Body.(*Entry).Info)
+	d.sys.Read = real
 	storetest.Expect(t, d, k, 2, b)
 	if d.corrupt.Load() != 0 {
 		t.Errorf("%d corrupt", d.corrupt.Load())
@@ -247,6 +246,6 @@ func TestDiskSetsAsideOnlyDamagedFiles(t *testing.T) {
 	if err := d.Freshen(k, 2, storetest.Meta(k, 3, b)); err != nil {
 		t.Fatal(err)
 	}
-	d.SetAside(k.Sum(), stored.Body.(*Entry).Info)
+	d.setAside(k.Sum(), stored.Body.(*Entry).Info)
 	storetest.Expect(t, d, k, 0, nil)
 }

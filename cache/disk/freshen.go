@@ -48,7 +48,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 	if h.Meta.Version != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
 		return store.ErrGone
 	}
-	verified := d.Index.Verified(sum, fsys.ChangeTime(info))
+	verified := d.index.Verified(sum, fsys.ChangeTime(info))
 	if !record.Fits(raw, h.SlotLog) {
 		if !mayGrow {
 			return record.ErrTooLarge
@@ -59,15 +59,16 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 		}
 	}
 	if k.Metadata && info.Mode()&metadataMode == 0 {
-		d.Sys.Chmod(f, fsys.FileMode|metadataMode) // a file of an older edge; a failure costs the next scan this hint
+		d.sys.Chmod(f, fsys.FileMode|metadataMode) // a file of an older edge; a failure costs the next scan this hint
 	}
 	slot, at := h.OtherSlot(raw)
-	if _, err := d.Sys.Write(f, slot, at); err != nil {
+	if _, err := d.sys.Write(f, slot, at); err != nil {
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
+	d.files.drop(sum)
 	if verified { // this write moved the change time and left the body
-		d.Index.SetVerified(sum, d.changeTime(f))
+		d.index.SetVerified(sum, d.changeTime(f))
 	}
 	return nil
 }
@@ -76,9 +77,9 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 // that points to it. The key lock is held, and space is reserved.
 func (d *Store) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64, raw []byte) ([]byte, error) {
 	at := h.TailExtent(int64(len(raw)))
-	d.Index.Discover(sum, onDisk(size), sieve.FileVisits)
-	d.Index.Resize(sum, onDisk(max(size, at.End())))
-	if _, err := d.Sys.Write(f, raw, at.Off); err != nil {
+	d.index.Discover(sum, onDisk(size), sieve.FileVisits)
+	d.index.Resize(sum, onDisk(max(size, at.End())))
+	if _, err := d.sys.Write(f, raw, at.Off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)
 	}
 	return record.EncodeTailSlot(at.Off, raw), nil

@@ -141,8 +141,8 @@ func TestFreshenedBeyondItsSlotTorn(t *testing.T) {
 			off   int64
 		}
 		var writes []written
-		real := d.Sys.Write
-		d.Sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
+		real := d.sys.Write
+		d.sys.Write = func(f *os.File, p []byte, off int64) (int, error) {
 			writes = append(writes, written{bytes.Clone(p), off})
 			return real(f, p, off)
 		}

@@ -84,7 +84,7 @@ func (l *life) commit(name string, size int, declared int64) {
 	k := store.Key{Site: "s", ID: name, Metadata: l.id%2 == 0}
 	body := l.made.of(l.id, size)
 	m := storetest.Meta(k, l.id, body)
-	l.Breaker = breaker{} // each failure is to be met, not its pause
+	l.breaker = breaker{} // each failure is to be met, not its pause
 	l.history.tried(k, l.id, body, func() error {
 		w, err := l.Create(k, m, declared)
 		if err != nil {
@@ -145,7 +145,7 @@ func (l *life) small() {
 // large is a life of a body with sums, and of fields beyond their slot.
 func (l *life) large() {
 	l.commit("huge", record.MaxUnsummed+1, -1)
-	l.Index.SetVerified(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
+	l.index.SetVerified(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
 	l.get("huge")
 	l.renew("huge", l.id, storetest.Long(4000))
 	l.renew("huge", l.id, storetest.Long(9000))

@@ -67,7 +67,7 @@ func fillMillion(b *testing.B, dir string, n int, limit int64) {
 	if _, err := os.Stat(done); err == nil {
 		return
 	}
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { b.Log(op, err) }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 	state := chill(b)
 	before, resident := storetest.Heap(), storetest.RSS()
 	began := time.Now()
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { b.Log(op, err) }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 		}
 	}
 	took := time.Since(began)
-	objects := d.Index.Count.Load()
+	objects := d.index.Count.Load()
 	b.Logf("%s scan: %v for %d objects (%d bytes as counted), meanwhile %d hits, the slowest %v", state, took, objects, d.Used(), hits, slowest)
 	b.Logf("index: %d bytes of heap per object; RSS %d bytes per object", (storetest.Heap()-before)/objects, (storetest.RSS()-resident)/objects)
 	gc := time.Now()
@@ -186,7 +186,7 @@ func snapshotOfMillion(b *testing.B, dir string, n int) {
 // latencyOfMillion serves random objects over HTTP, in turns from the tier and
 // by a plain open and sendfile of the same files.
 func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { b.Log(op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { b.Log(op, err) }})
 	if err != nil {
 		b.Fatal(err)
 	}

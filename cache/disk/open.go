@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,13 +22,30 @@ import (
 // subdirectories are those that the tier has, the one that all writers need last.
 var subdirectories = [...]string{"", "quarantine", "objects", "tmp"}
 
-// Open takes possession of dir, which must be writable and not in use.
-func Open(sys fsys.Calls, dir string, limit int64, notify func(string, error)) (*Store, error) {
+// Config says how large the tier is and where it lives.
+type Config struct {
+	Sys      fsys.Calls
+	Dir      string // which the tier owns
+	Limit    int64  // bytes
+	MaxFiles int64  // that the index may have; 0 for any number
+
+	// Remade is called before a directory that was removed, and made again, takes responses.
+	// It may be nil.
+	Remade func() error
+	// Notify is called with each failure, which is a miss for the request.
+	Notify func(op string, err error)
+}
+
+// Open takes possession of the directory, which must be writable and not in use.
+func Open(cfg Config) (*Store, error) {
+	sys, dir := cfg.Sys, cfg.Dir
 	d := &Store{
-		Dir: dir, limit: limit, MaxFiles: math.MaxInt64, Sys: sys, Notify: rateLimited(notify), Index: sieve.New(),
+		sys: sys, dir: dir, limit: cfg.Limit, maxFiles: cmp.Or(cfg.MaxFiles, math.MaxInt64),
+		remade: cfg.Remade, notify: rateLimited(cfg.Notify), index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
-		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: limit / 64, sys: sys},
-		watermark:  watermark{path: filepath.Join(dir, "used"), limit: limit, sys: sys},
+		files:      newFiles(),
+		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: cfg.Limit / 64, sys: sys},
+		watermark:  watermark{path: filepath.Join(dir, "used"), limit: cfg.Limit, sys: sys},
 		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
 		chunkBufs:  sync.Pool{New: func() any { return new([record.ChunkSize]byte) }},
 	}
@@ -54,17 +72,17 @@ var ErrInUse = errors.New("in use by another edge")
 func (d *Store) prepare() error {
 	switch err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("the cache directory %q is %w: give each its own cache.dir", d.Dir, ErrInUse)
+		return fmt.Errorf("the cache directory %q is %w: give each its own cache.dir", d.dir, ErrInUse)
 	case err != nil:
-		return fmt.Errorf("cannot lock the cache directory %q: %w", d.Dir, err)
+		return fmt.Errorf("cannot lock the cache directory %q: %w", d.dir, err)
 	}
 	if err := d.checkFormat(); err != nil {
 		return err
 	}
 	if err := errors.Join(d.removeTemporary(), d.quarantine.load()); err != nil {
-		d.Notify("start", fmt.Errorf("cannot clean up: %w", err))
+		d.notify("start", fmt.Errorf("cannot clean up: %w", err))
 	}
-	d.Index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.bytes.Load()))
+	d.index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.bytes.Load()))
 	return errors.Join(d.readClosedMark(), d.tryCreate())
 }
 
@@ -75,11 +93,11 @@ const closedMark = "closed\n"
 // mark.
 func (d *Store) readClosedMark() error {
 	have := make([]byte, len(closedMark))
-	d.Sys.Read(d.lock, have, 0) // an unreadable mark counts as none
-	d.unclean = string(have) != closedMark && d.Index.Unseen.Load() > 0
-	err := d.Sys.Cut(d.lock, 0)
+	d.sys.Read(d.lock, have, 0) // an unreadable mark counts as none
+	d.crashed = string(have) != closedMark && d.index.Unseen.Load() > 0
+	err := d.sys.Cut(d.lock, 0)
 	if err == nil {
-		err = d.Sys.Sync(d.lock)
+		err = d.sys.Sync(d.lock)
 	}
 	if err != nil && !fsys.IsFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
@@ -90,9 +108,9 @@ func (d *Store) readClosedMark() error {
 // removeTemporary removes the files that the previous process did not commit. A file that
 // cannot be removed counts as reserved.
 func (d *Store) removeTemporary() error {
-	left, errs := d.Sys.List(filepath.Join(d.Dir, "tmp"))
+	left, errs := d.sys.List(filepath.Join(d.dir, "tmp"))
 	for _, e := range left {
-		err := d.Sys.Remove(filepath.Join(d.Dir, "tmp", e.Name()))
+		err := d.sys.Remove(filepath.Join(d.dir, "tmp", e.Name()))
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -106,7 +124,7 @@ func (d *Store) removeTemporary() error {
 
 // earlierBytes is an upper bound of the bytes that the previous process left.
 func (d *Store) earlierBytes() int64 {
-	if have, err := d.Sys.List(filepath.Join(d.Dir, "objects")); err == nil && len(have) == 0 {
+	if have, err := d.sys.List(filepath.Join(d.dir, "objects")); err == nil && len(have) == 0 {
 		return 0
 	}
 	return d.watermark.read()
@@ -114,10 +132,10 @@ func (d *Store) earlierBytes() int64 {
 
 // tryCreate finds out whether files can be created. A full disk is no error: it passes.
 func (d *Store) tryCreate() error {
-	path := filepath.Join(d.Dir, "tmp", "try")
-	f, err := d.Sys.Open(path, os.O_CREATE|os.O_RDWR)
+	path := filepath.Join(d.dir, "tmp", "try")
+	f, err := d.sys.Open(path, os.O_CREATE|os.O_RDWR)
 	if err == nil {
-		err = errors.Join(f.Close(), d.Sys.Remove(path))
+		err = errors.Join(f.Close(), d.sys.Remove(path))
 	}
 	if fsys.IsFull(err) {
 		d.failed("start", err)
@@ -130,7 +148,7 @@ func (d *Store) tryCreate() error {
 }
 
 func (d *Store) checkFormat() error {
-	f, err := d.Sys.Open(filepath.Join(d.Dir, "format"), os.O_CREATE|os.O_RDWR)
+	f, err := d.sys.Open(filepath.Join(d.dir, "format"), os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		if fsys.IsFull(err) {
 			return nil
@@ -139,7 +157,7 @@ func (d *Store) checkFormat() error {
 	}
 	defer f.Close()
 	have := make([]byte, 20)
-	size, err := d.Sys.Read(f, have, 0)
+	size, err := d.sys.Read(f, have, 0)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("cannot read the cache directory: %w", err)
 	}
@@ -148,13 +166,13 @@ func (d *Store) checkFormat() error {
 	switch n, err := strconv.Atoi(strings.TrimSpace(string(have[:size]))); {
 	case err == nil && n > diskFormat:
 		return fmt.Errorf("the cache directory %q has format %d and this edge writes %d: use a newer edge, or another cache.dir",
-			d.Dir, n, diskFormat)
+			d.dir, n, diskFormat)
 	case err == nil && n == diskFormat:
 		return nil
 	}
 	// An older edge cannot read the new files, and is refused from now on.
-	if err = d.Sys.Cut(f, 0); err == nil {
-		_, err = d.Sys.Write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
+	if err = d.sys.Cut(f, 0); err == nil {
+		_, err = d.sys.Write(f, []byte(strconv.Itoa(diskFormat)+"\n"), 0)
 	}
 	if err != nil && !fsys.IsFull(err) {
 		return fmt.Errorf("cannot write to the cache directory: %w", err)
@@ -173,12 +191,13 @@ func (d *Store) Close() error {
 		d.keyLocks[i].Lock()
 		d.keyLocks[i].Unlock() //nolint:staticcheck // those that hold it are waited for
 	}
+	d.files.close()
 	d.remaking.Lock()
 	defer d.remaking.Unlock()
 	d.watermark.close(func() int64 { return d.Used() + d.reserved.Load() })
-	if !d.unclean || d.toldUnclean.Load() {
-		if _, err := d.Sys.Write(d.lock, []byte(closedMark), 0); err == nil {
-			d.Sys.Sync(d.lock) // after the sync evicted files stay evicted
+	if !d.crashed || d.toldCrash.Load() {
+		if _, err := d.sys.Write(d.lock, []byte(closedMark), 0); err == nil {
+			d.sys.Sync(d.lock) // after the sync evicted files stay evicted
 		}
 	}
 	return d.lock.Close()

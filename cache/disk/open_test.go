@@ -31,13 +31,13 @@ func TestDiskOpenFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 				f := &fsystest.Faults{FailAt: at, Err: syscall.EIO, Killed: killed}
-				d, err := Open(f.Calls(), dir, 64<<20, func(string, error) {})
+				d, err := Open(Config{Sys: f.Calls(), Dir: dir, Limit: 64 << 20, Notify: func(string, error) {}})
 				if err == nil {
 					d.kill()
 				}
 				met[f.Failed] = true
 				d = openHere(t, dir)
-				if err == nil && !d.unclean {
+				if err == nil && !d.crashed {
 					t.Errorf("%s, %s: killed, and the next start does not know", name, f.Failed)
 				}
 				storetest.Expect(t, d, k, 1, b)
@@ -56,9 +56,9 @@ func TestDiskOpenFaults(t *testing.T) {
 	}
 }
 
-// Unclean is true after an edge that was not closed, and in each later one until a call of
+// Crashed is true after an edge that was not closed, and in each later one until a call of
 // it.
-func TestUnclean(t *testing.T) {
+func TestCrashed(t *testing.T) {
 	for _, tt := range []struct {
 		rule string
 		end  func(d *Store, dir string) error
@@ -75,7 +75,7 @@ func TestUnclean(t *testing.T) {
 			var d *Store
 			open := func() {
 				var err error
-				if d, err = Open(fsys.System(), dir, 8<<20, func(string, error) {}); err != nil {
+				if d, err = Open(Config{Sys: fsys.System(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -85,25 +85,25 @@ func TestUnclean(t *testing.T) {
 				}
 			}
 			open()
-			if d.Unclean() {
-				t.Error("a new directory is unclean")
+			if d.Crashed() {
+				t.Error("a new directory has seen a crash")
 			}
 			fillUp(t, d, "", 3, 1000)
 			end(tt.end(d, dir))
 			open()
 			end(d.Close()) // a start that failed later, and asked nobody
 			open()
-			if d.Unclean() != tt.want {
-				t.Errorf("unclean is %t, want %t", !tt.want, tt.want)
+			if d.Crashed() != tt.want {
+				t.Errorf("crashed is %t, want %t", !tt.want, tt.want)
 			}
 			end(d.Close())
 			open()
-			if d.Unclean() {
-				t.Error("closed, and unclean still")
+			if d.Crashed() {
+				t.Error("closed, and crashed still")
 			}
 			d.kill()
 			open()
-			if !d.Unclean() {
+			if !d.Crashed() {
 				t.Error("the second edge was killed, and nobody knows")
 			}
 			end(d.Close())

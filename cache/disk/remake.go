@@ -22,7 +22,7 @@ func (d *Store) remake() error {
 	if d.closed.Load() {
 		return fs.ErrClosed
 	}
-	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
 	if err := d.relock(); err != nil {
@@ -31,13 +31,13 @@ func (d *Store) remake() error {
 	if err := d.checkFormat(); err != nil {
 		return err
 	}
-	if d.Remade != nil {
-		if err := d.Remade(); err != nil {
+	if d.remade != nil {
+		if err := d.remade(); err != nil {
 			return err
 		}
 	}
 	for _, sub := range subdirectories {
-		if err := os.MkdirAll(filepath.Join(d.Dir, sub), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(d.dir, sub), 0o700); err != nil {
 			return err
 		}
 	}
@@ -47,19 +47,19 @@ func (d *Store) remake() error {
 // relock locks the directory, unless the lock that is held is still its own. d.remaking is
 // held.
 func (d *Store) relock() error {
-	f, err := d.Sys.Open(filepath.Join(d.Dir, "lock"), os.O_CREATE|os.O_RDWR)
+	f, err := d.sys.Open(filepath.Join(d.dir, "lock"), os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	there, err := d.Sys.Stat(f)
+	there, err := d.sys.Stat(f)
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	if held, err := d.Sys.Stat(d.lock); err == nil && os.SameFile(held, there) {
+	if held, err := d.sys.Stat(d.lock); err == nil && os.SameFile(held, there) {
 		return f.Close()
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return errors.Join(fmt.Errorf("cannot lock the cache directory %q, which another edge may have made: %w", d.Dir, err), f.Close())
+		return errors.Join(fmt.Errorf("cannot lock the cache directory %q, which another edge may have made: %w", d.dir, err), f.Close())
 	}
 	d.lock.Close()
 	d.lock = f
@@ -72,9 +72,9 @@ func (d *Store) failedWrite(op string, err error) {
 	d.failed(op, err)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := d.remake(); err != nil {
-			d.Notify("remake", fmt.Errorf("cannot make the cache directory again: %w", err))
+			d.notify("remake", fmt.Errorf("cannot make the cache directory again: %w", err))
 			return
 		}
-		d.Notify("remake", fmt.Errorf("the cache directory %q was removed, and has been made again: it is empty", d.Dir))
+		d.notify("remake", fmt.Errorf("the cache directory %q was removed, and has been made again: it is empty", d.dir))
 	}
 }

@@ -18,7 +18,7 @@ func TestRemovedDirectoryIsMadeAgain(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "a", "cache")
 			d := openedDisk(t, dir, 8<<20)
 			told := 0
-			d.Remade = func() error {
+			d.remade = func() error {
 				if _, err := os.Stat(filepath.Join(dir, "tmp")); part != "objects" && err == nil {
 					t.Error("told too late")
 				}
@@ -36,13 +36,13 @@ func TestRemovedDirectoryIsMadeAgain(t *testing.T) {
 					w.Commit(storetest.Meta(k, 2, b))
 					w.Abort()
 				}
-				d.Breaker = breaker{} // not its pause
+				d.breaker = breaker{} // not its pause
 			}
 			storetest.Expect(t, d, k, 2, b)
 			if told == 0 {
 				t.Error("nobody was told")
 			}
-			if other, err := Open(fsys.System(), dir, 1<<20, func(string, error) {}); err == nil {
+			if other, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 1 << 20, Notify: func(string, error) {}}); err == nil {
 				other.Close()
 				t.Error("it is not locked")
 			}

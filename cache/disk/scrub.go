@@ -3,8 +3,6 @@ package disk
 import (
 	"errors"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"time"
 
 	"pkgedge/cache/fsys"
@@ -25,23 +23,10 @@ const (
 func (d *Store) Scrub(stop <-chan struct{}) {
 	p := &scrubPace{disk: d, stop: stop, rate: scrubRate}
 	for !stopped(stop, time.Minute) { // requests after a start go first
-		for i := range directories {
-			entries, err := d.Sys.List(filepath.Join(d.Dir, "objects", directory(i)))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				d.Notify("scrub", err)
-			}
-			for _, e := range entries {
-				if sum, ok := sumOf(directory(i), e.Name()); ok {
-					d.scrubFile(sum, p)
-				}
-				if stopped(stop, 0) {
-					return
-				}
-			}
-			if stopped(stop, 0) {
-				return
-			}
-		}
+		d.walk("scrub", func(sum store.Sum) bool {
+			d.scrubFile(sum, p)
+			return !stopped(stop, 0)
+		})
 		if stopped(stop, scrubEvery) {
 			return
 		}
@@ -59,19 +44,19 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	}
 	defer f.Close()
 	k := store.Key{Site: h.Meta.Site, ID: h.Meta.Key}
-	file := d.Sys.At(f, 0)
+	file := d.sys.At(f, 0)
 	if _, err = record.ReadSums(file, &h); err == nil {
-		err = record.Verify(&paced{d.Sys.At(f, record.BodyOffset(h.SlotLog)), p}, h.Meta)
+		err = record.Verify(&paced{d.sys.At(f, record.BodyOffset(h.SlotLog)), p}, h.Meta)
 	}
 	switch {
 	case errors.Is(err, errStopped):
 		return
 	case k.Sum() != sum, record.IsDamage(err):
-		d.SetAside(sum, info)
+		d.setAside(sum, info)
 	case err != nil:
-		d.Notify("scrub", err)
+		d.notify("scrub", err)
 	default:
-		d.Index.SetVerified(sum, fsys.ChangeTime(info))
+		d.index.SetVerified(sum, fsys.ChangeTime(info))
 	}
 	d.scrubbed.Add(1)
 }

@@ -35,7 +35,7 @@ func TestScrubFindsRot(t *testing.T) {
 		rotten := store.Key{Site: "s", ID: "3"}
 		storetest.Flip(t, d.Path(rotten.Sum()), -1)
 		s := d.Find(rotten, rotten.Sum())
-		d.Index.SetVerified(rotten.Sum(), s.Changed) // as if nobody had written to it
+		d.index.SetVerified(rotten.Sum(), s.Changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
 		time.Sleep(2 * time.Minute)
@@ -117,17 +117,17 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "1"}, storetest.Payload(1, 100_000)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	real := d.Sys.Read
-	d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+	real := d.sys.Read
+	d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 		if off > 50_000 {
 			return 0, syscall.EIO
 		}
 		return real(f, p, off)
 	}
 	d.scrubFile(k.Sum(), hasty(d))
-	d.Index.SetVerified(k.Sum(), 1) // to be checked again
+	d.index.SetVerified(k.Sum(), 1) // to be checked again
 	storetest.Expect(t, d, k, 0, nil)
-	d.Sys.Read = real
+	d.sys.Read = real
 	storetest.Expect(t, d, k, 1, b)
 	if d.corrupt.Load() != 0 {
 		t.Error("counted as corrupt")

@@ -20,7 +20,7 @@ func storeWithSpace(t *testing.T, left *fsys.Space) *Store {
 	t.Helper()
 	sys := fsys.System()
 	sys.Space = func(string) (fsys.Space, error) { return *left, nil }
-	d, err := Open(sys, t.TempDir(), 64<<20, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := Open(Config{Sys: sys, Dir: t.TempDir(), Limit: 64 << 20, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestSpaceIsLeftToOthers(t *testing.T) {
 				}
 				w.Abort()
 			}
-			if have := d.Index.Count.Load(); have != tt.want {
+			if have := d.index.Count.Load(); have != tt.want {
 				t.Errorf("%d objects are stored, want %d", have, tt.want)
 			}
 		})
@@ -84,7 +84,7 @@ func TestSpaceOfAFullDiskIsKept(t *testing.T) {
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Expect(t, d, k, uint64(i+1), b)
 	}
-	if have := d.Index.Count.Load(); have != 20 {
+	if have := d.index.Count.Load(); have != 20 {
 		t.Errorf("%d objects are stored, want the 20 there were", have)
 	}
 }
@@ -96,7 +96,7 @@ func TestSpaceIsMeasuredNowAndThen(t *testing.T) {
 		asked.Add(1)
 		return fsys.Space{}, errors.New("cannot tell")
 	}
-	d, err := Open(sys, t.TempDir(), 64<<20, func(string, error) {})
+	d, err := Open(Config{Sys: sys, Dir: t.TempDir(), Limit: 64 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,8 +133,8 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not evicted
 		used, count := storetest.Files(t, dir)
-		if used > limit || used != d.Index.Used.Load() || int64(count) != d.Index.Count.Load() {
-			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.Index.Used.Load(), d.Index.Count.Load(), limit)
+		if used > limit || used != d.index.Used.Load() || int64(count) != d.index.Count.Load() {
+			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.Used.Load(), d.index.Count.Load(), limit)
 		}
 	}
 	if d.reserved.Load() != 0 || d.evictions.Load() == 0 {
@@ -154,14 +154,14 @@ func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
 			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			removed := 0
-			d.Sys.Remove = func(path string) error {
-				if there, _ := storetest.Files(t, d.Dir); d.Used() < there {
+			d.sys.Remove = func(path string) error {
+				if there, _ := storetest.Files(t, d.dir); d.Used() < there {
 					t.Errorf("%d bytes, and %d are counted", there, d.Used())
 				}
 				removed++
 				return os.Remove(path)
 			}
-			d.quarantine.sys.Remove = d.Sys.Remove
+			d.quarantine.sys.Remove = d.sys.Remove
 			if lose(d); removed != 1 || d.Used() != 0 {
 				t.Errorf("%d removed, %d bytes counted", removed, d.Used())
 			}
@@ -187,7 +187,7 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 				if _, err := w.Write(b); err == nil {
 					w.Commit(m)
 				}
-				if have := d.Index.Used.Load(); have > limit {
+				if have := d.index.Used.Load(); have > limit {
 					t.Errorf("%d bytes, limit %d", have, limit)
 				}
 				w.Abort()

@@ -18,7 +18,7 @@ type Status struct {
 
 func (d *Store) Status() Status {
 	return Status{
-		DiskBytes: d.Used(), DiskObjects: d.Index.Count.Load(),
+		DiskBytes: d.Used(), DiskObjects: d.index.Count.Load(),
 		Evictions: d.evictions.Load(), Corrupt: d.corrupt.Load(), Quarantined: int64(d.quarantine.count()), Scrubbed: d.scrubbed.Load(),
 		DiskPaused: d.Paused(), ScanPercent: d.scanned.Load() * 100 / directories,
 	}
@@ -26,4 +26,4 @@ func (d *Store) Status() Status {
 
 // Paused reports whether nothing is written to disk: after a failure, or once the tier is
 // closed.
-func (d *Store) Paused() bool { return d.closed.Load() || d.Breaker.Open(time.Now()) }
+func (d *Store) Paused() bool { return d.closed.Load() || d.breaker.Open(time.Now()) }

@@ -14,7 +14,7 @@ func TestDiskIsAStore(t *testing.T) {
 
 func openedDisk(t testing.TB, dir string, limit int64) *Store {
 	t.Helper()
-	d, err := Open(fsys.System(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

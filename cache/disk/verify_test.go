@@ -17,7 +17,7 @@ import (
 // openHere opens dir without the settling that openedDisk adds.
 func openHere(t *testing.T, dir string) *Store {
 	t.Helper()
-	d, err := Open(fsys.System(), dir, 64<<20, func(string, error) {})
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 64 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +87,10 @@ func TestVerifyIsOneForAll(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
-		d.Index.SetVerified(k.Sum(), 1) // as after a start
-		real, gate := d.Sys.Read, make(chan struct{})
+		d.index.SetVerified(k.Sum(), 1) // as after a start
+		real, gate := d.sys.Read, make(chan struct{})
 		var ends atomic.Int64
-		d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > record.FrontSize {
 				<-gate
 			}
@@ -128,9 +128,9 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
-		d.Index.SetVerified(k.Sum(), 1) // as after a start
-		real, gate := d.Sys.Read, make(chan struct{})
-		d.Sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
+		d.index.SetVerified(k.Sum(), 1) // as after a start
+		real, gate := d.sys.Read, make(chan struct{})
+		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > record.FrontSize {
 				<-gate
 			}

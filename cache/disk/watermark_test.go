@@ -136,11 +136,11 @@ func TestWatermarkThatCannotBeRaised(t *testing.T) {
 	if _, err := d.Create(k, storetest.Meta(k, 1, nil), 10); !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v, want EIO", err)
 	}
-	if !d.Breaker.Open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
+	if !d.breaker.Open(time.Now()) || d.reserved.Load() != 0 || d.writers.Load() != 0 {
 		t.Errorf("goes on writing, or %d bytes stay reserved", d.reserved.Load())
 	}
 	d.watermark.sys.Sync = real
-	d.Breaker = breaker{}
+	d.breaker = breaker{}
 	b := storetest.Payload(1, 10)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 }
@@ -156,9 +156,9 @@ func TestScanTriesAgain(t *testing.T) {
 		known := d.Used()
 		var broken atomic.Bool
 		broken.Store(true)
-		real := d.Sys.List
+		real := d.sys.List
 		unread := filepath.Base(filepath.Dir(d.Path(store.Key{Site: "s", ID: "0"}.Sum())))
-		d.Sys.List = func(path string) ([]os.DirEntry, error) {
+		d.sys.List = func(path string) ([]os.DirEntry, error) {
 			if filepath.Base(path) == unread && broken.Load() {
 				return nil, syscall.EMFILE
 			}
@@ -172,13 +172,13 @@ func TestScanTriesAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		there, count := storetest.Files(t, dir)
-		if d.scanned.Load() != directories-1 || d.Used() != known || known < there || d.Index.Count.Load() == int64(count) {
+		if d.scanned.Load() != directories-1 || d.Used() != known || known < there || d.index.Count.Load() == int64(count) {
 			t.Errorf("%d directories, %d bytes of %d", d.scanned.Load(), d.Used(), there)
 		}
 		broken.Store(false)
 		<-done
-		if d.scanned.Load() != directories || d.Used() != there || d.Index.Count.Load() != int64(count) {
-			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.Used(), there, d.Index.Count.Load(), count)
+		if d.scanned.Load() != directories || d.Used() != there || d.index.Count.Load() != int64(count) {
+			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.Used(), there, d.index.Count.Load(), count)
 		}
 	})
 }
@@ -219,9 +219,9 @@ func TestScanKnowsMetadata(t *testing.T) {
 	}
 	d.Close()
 	d = openedDisk(t, dir, 64<<20)
-	d.Sys.Open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
+	d.sys.Open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
 	d.Scan(nil)
-	if have, all := d.Index.Metadata.Load(), d.Index.Used.Load(); 4*have != all {
+	if have, all := d.index.Metadata.Load(), d.index.Used.Load(); 4*have != all {
 		t.Errorf("%d of %d bytes are known as metadata; want a quarter", have, all)
 	}
 	d.closed.Store(true)
@@ -237,7 +237,7 @@ func TestFilesFoundAreNotFilesMade(t *testing.T) {
 	left.FreeFiles = 0
 	sys := fsys.System()
 	sys.Space = func(string) (fsys.Space, error) { return left, nil }
-	d, err := Open(sys, d.Dir, 64<<20, func(string, error) {})
+	d, err := Open(Config{Sys: sys, Dir: d.dir, Limit: 64 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestFilesFoundAreNotFilesMade(t *testing.T) {
 	d.growthLimit() // measured before the scan, and good for a second
 	d.Scan(nil)
 	fillUp(t, d, "new", 1, 100)
-	if have := d.Index.Count.Load(); have != 50 || d.evictions.Load() != 1 {
+	if have := d.index.Count.Load(); have != 50 || d.evictions.Load() != 1 {
 		t.Errorf("%d files, %d evictions; want 50 and 1", have, d.evictions.Load())
 	}
 }

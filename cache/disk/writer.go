@@ -42,14 +42,14 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 		return nil, err
 	}
 	// Named by the process, too: the next one may have the directory when this writer ends.
-	w.path = filepath.Join(d.Dir, "tmp", strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(d.serial.Add(1), 36))
-	if w.file, err = d.Sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
+	w.path = filepath.Join(d.dir, "tmp", strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(d.serial.Add(1), 36))
+	if w.file, err = d.sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
 		w.release()
 		d.failedWrite("create", err)
 		return nil, fmt.Errorf("cannot create a cache file: %w", err)
 	}
 	if k.Metadata {
-		d.Sys.Chmod(w.file, fsys.FileMode|metadataMode) // a failure costs the next scan this hint
+		d.sys.Chmod(w.file, fsys.FileMode|metadataMode) // a failure costs the next scan this hint
 	}
 	return w, nil
 }
@@ -58,7 +58,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	if err := w.reserve(w.base + w.size + int64(len(p))); err != nil {
 		return 0, err
 	}
-	n, err := w.disk.Sys.Write(w.file, p, w.base+w.size)
+	n, err := w.disk.sys.Write(w.file, p, w.base+w.size)
 	w.size += int64(n)
 	w.summer.Add(p[:n])
 	if err != nil {
@@ -68,7 +68,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 }
 
 func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
-	return w.disk.Sys.Read(w.file, p, w.base+off)
+	return w.disk.sys.Read(w.file, p, w.base+off)
 }
 
 // reserve extends the writer's reservation to total bytes.
@@ -114,7 +114,7 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		bytes []byte
 		off   int64
 	}{{sums, w.base + w.size}, {front, 0}} {
-		if _, err := d.Sys.Write(w.file, part.bytes, part.off); err != nil {
+		if _, err := d.sys.Write(w.file, part.bytes, part.off); err != nil {
 			d.failed("write", err)
 			return fmt.Errorf("cannot commit: %w", err)
 		}
@@ -129,10 +129,10 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return store.ErrGone
 	}
 	path := d.Path(w.sum)
-	err := d.Sys.Rename(w.path, path)
+	err := d.sys.Rename(w.path, path)
 	if errors.Is(err, os.ErrNotExist) { // the first of its directory
-		if err = d.Sys.Mkdir(filepath.Dir(path)); err == nil {
-			err = d.Sys.Rename(w.path, path)
+		if err = d.sys.Mkdir(filepath.Dir(path)); err == nil {
+			err = d.sys.Rename(w.path, path)
 		}
 	}
 	if err != nil {
@@ -140,10 +140,11 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
+	d.files.drop(w.sum)
+	d.index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()
-	d.Index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
-	d.Breaker.heal(time.Now())
+	d.index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
+	d.breaker.heal(time.Now())
 	return nil
 }
 
@@ -161,7 +162,7 @@ func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
 func (w *diskWriter) Abort() {
 	w.file.Close()
 	if w.path != "" {
-		err := w.disk.Sys.Remove(w.path)
+		err := w.disk.sys.Remove(w.path)
 		w.path = ""
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			w.disk.failed("remove", err)
@@ -174,7 +175,7 @@ func (w *diskWriter) Abort() {
 // changeTime is the time of f's last write or rename, in nanoseconds. It is 0 when unknown,
 // which verifies nothing.
 func (d *Store) changeTime(f *os.File) int64 {
-	info, err := d.Sys.Stat(f)
+	info, err := d.sys.Stat(f)
 	if err != nil {
 		return 0
 	}

@@ -177,16 +177,9 @@ func (f *Flight) spill(p []byte) error {
 			f.notify()
 			continue
 		}
-		f.waiting = true
-		wake := f.wake
-		f.mu.Unlock()
-		select {
-		case <-wake:
-		case <-f.Context.Done():
-		}
-		f.mu.Lock()
-		if f.Context.Err() != nil {
-			return context.Cause(f.Context)
+		_ = f.sleep(f.Context)
+		if err := context.Cause(f.Context); err != nil { // also where a reader woke the fill
+			return err
 		}
 	}
 	return nil

@@ -158,48 +158,59 @@ type interim struct {
 // Await waits for the response's headers or the fill's failure, and passes interim
 // responses on meanwhile.
 func (f *Flight) Await(ctx context.Context, passInterim func(int, map[string][]string)) error {
-	passed := 0
-	for {
-		f.mu.Lock()
-		arrived, state, err := f.interims[passed:], f.state, f.err
-		f.waiting = true
-		wake := f.wake
-		f.mu.Unlock()
-		passed += len(arrived)
-		for _, i := range arrived {
-			passInterim(i.status, i.header)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for passed := 0; ; {
+		if arrived := f.interims[passed:]; len(arrived) > 0 {
+			passed += len(arrived)
+			f.unlocked(func() {
+				for _, i := range arrived {
+					passInterim(i.status, i.header)
+				}
+			})
+			continue
 		}
-		if state == failed {
+		if f.state != waiting {
+			return f.err
+		}
+		if err := f.sleep(ctx); err != nil {
 			return err
-		}
-		if state != waiting {
-			return nil
-		}
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 	}
 }
 
 // Wait waits for the end of the fill.
 func (f *Flight) Wait(ctx context.Context) error {
-	for {
-		f.mu.Lock()
-		finished, err := f.finished, f.err
-		f.waiting = true
-		wake := f.wake
-		f.mu.Unlock()
-		if finished {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !f.finished {
+		if err := f.sleep(ctx); err != nil {
 			return err
 		}
+	}
+	return f.err
+}
+
+// sleep waits for a change, or for ctx to end, whose cause is the error. f.mu is held, but
+// not meanwhile.
+func (f *Flight) sleep(ctx context.Context) (err error) {
+	f.waiting = true
+	wake := f.wake
+	f.unlocked(func() {
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			err = context.Cause(ctx)
 		}
-	}
+	})
+	return err
+}
+
+// unlocked calls do without f.mu, which is held before and after.
+func (f *Flight) unlocked(do func()) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	do()
 }
 
 // Head returns the present head.
@@ -237,10 +248,11 @@ type boundReader struct {
 	*Reader
 }
 
-func (b *boundReader) Read(p []byte) (int, error) {
+func (b *boundReader) Read(p []byte) (n int, err error) {
 	f := b.flight
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for {
-		f.mu.Lock()
 		body := io.ReaderAt(f.writer)
 		end := f.inStore
 		if f.head.Stored != nil {
@@ -248,38 +260,26 @@ func (b *boundReader) Read(p []byte) (int, error) {
 		}
 		switch {
 		case b.off < end:
-			f.mu.Unlock()
-			n, err := body.ReadAt(p[:min(int64(len(p)), end-b.off)], b.off)
-			f.mu.Lock()
+			f.unlocked(func() { n, err = body.ReadAt(p[:min(int64(len(p)), end-b.off)], b.off) })
 			b.off += int64(n)
-			f.mu.Unlock()
 			if n > 0 {
 				err = nil
 			}
 			return n, err
 		case f.window.has(b.off):
-			n := f.window.copy(p, b.off)
+			n = f.window.copy(p, b.off)
 			b.off += int64(n)
 			f.notify()
-			f.mu.Unlock()
 			return n, nil
 		case b.off < f.window.start:
-			f.mu.Unlock()
 			return 0, ErrPassed
 		case f.state == done:
-			f.mu.Unlock()
 			return 0, io.EOF
 		case f.state == failed:
-			defer f.mu.Unlock()
 			return 0, f.err
 		}
-		f.waiting = true
-		wake := f.wake
-		f.mu.Unlock()
-		select {
-		case <-wake:
-		case <-b.ctx.Done():
-			return 0, context.Cause(b.ctx)
+		if err := f.sleep(b.ctx); err != nil {
+			return 0, err
 		}
 	}
 }

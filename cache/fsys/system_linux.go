@@ -25,3 +25,18 @@ func ChangeTime(info fs.FileInfo) int64 {
 	}
 	return info.ModTime().UnixNano()
 }
+
+// Linked reports whether a file has a name.
+func Linked(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || st.Nlink > 0
+}
+
+// MaxOpen is the number of files that the process may have open.
+func MaxOpen() int64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 256
+	}
+	return int64(min(limit.Cur, 1<<30))
+}

@@ -12,3 +12,9 @@ func statSpace(string) (Space, error) { return Space{}, errors.ErrUnsupported }
 
 // ChangeTime is a file's modification time, the nearest thing every system has.
 func ChangeTime(info fs.FileInfo) int64 { return info.ModTime().UnixNano() }
+
+// Linked is true: whether a file has a name is not known.
+func Linked(fs.FileInfo) bool { return true }
+
+// MaxOpen is a number that every system allows.
+func MaxOpen() int64 { return 256 }

@@ -5,7 +5,7 @@ import "pkgedge/cache/budget"
 // Shrink frees n bytes of the tier at once for a borrower, until Grow returns them. It is
 // false, and borrows nothing, where the tier has not that many.
 func (m *Store) Shrink(n int64) bool {
-	if m.borrowed.Add(n) > m.share-m.IndexOverhead()-budget.MinTier {
+	if m.borrowed.Add(n) > m.share-m.indexOverhead()-budget.MinTier {
 		m.borrowed.Add(-n)
 		return false
 	}

@@ -15,7 +15,7 @@ import (
 func TestCostIsWhatItTakes(t *testing.T) {
 	for _, size := range []int64{0, 100, 1500, 9000, 33_000, 70_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			m, err := New(budget.Shares{Tier: 256 << 20, InFlight: 256 << 20})
+			m, err := New(budget.Shares{Tier: 256 << 20, InFlight: 256 << 20}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func TestCountersTakeLittle(t *testing.T) {
 	for _, total := range []int64{64 << 20, 1 << 30} {
 		before := storetest.Heap()
 		s := budget.Split(total)
-		m, err := New(s)
+		m, err := New(s, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 
 func opened(t testing.TB) *Store {
 	t.Helper()
-	m, err := New(budget.Split(64 << 20))
+	m, err := New(budget.Split(64<<20), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ type Store struct {
 
 	share         int64        // bytes for values, borrowed bytes and index overhead
 	borrowed      atomic.Int64 // bytes
-	IndexOverhead func() int64 // bytes of the disk tier's index
+	indexOverhead func() int64 // bytes of the disk tier's index
 }
 
 // currents maps sums to the Version of the stored response, for the values set in ristretto.
@@ -82,16 +82,7 @@ func NewResident(k store.Key, sum store.Sum, m *store.Meta, data []byte, sole bo
 }
 
 // ReadAt, Section, Bytes and Close make a resident a Body.
-func (r *Resident) ReadAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(r.Data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, r.Data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
+func (r *Resident) ReadAt(p []byte, off int64) (int, error) { return readAt(r.Data, p, off) }
 
 func (r *Resident) Section(off, n int64) (io.Reader, error) {
 	return bytes.NewReader(r.Data[off : off+n]), nil
@@ -100,6 +91,17 @@ func (r *Resident) Section(off, n int64) (io.Reader, error) {
 func (r *Resident) Bytes() ([]byte, bool) { return r.Data, true }
 
 func (r *Resident) Close() error { return nil }
+
+// readAt reads data as an io.ReaderAt does.
+func readAt(data, p []byte, off int64) (n int, err error) {
+	if off < int64(len(data)) {
+		n = copy(p, data[off:])
+	}
+	if n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
 
 // Current reports whether a look-up would find r. It is false also where only a look-up
 // can tell, see front.
@@ -123,11 +125,16 @@ const (
 // objects are packument variants and small tarballs.
 const meanObject = 16 << 10
 
-func New(s budget.Shares) (*Store, error) {
+// New makes a tier with its shares of the memory budget. indexOverhead is the size of the disk
+// tier's index, which comes out of them; nil is for an edge without that tier.
+func New(s budget.Shares, indexOverhead func() int64) (*Store, error) {
+	if indexOverhead == nil {
+		indexOverhead = func() int64 { return 0 }
+	}
 	m := &Store{
 		largest:       max(s.Tier/64, 64<<10), // about a hundredth of the budget
 		Buffers:       budget.NewBuffers(s.InFlight),
-		IndexOverhead: func() int64 { return 0 },
+		indexOverhead: indexOverhead,
 	}
 	for i := range m.shards {
 		m.shards[i].versions, m.shards[i].moving = make(map[store.Sum]uint64), make(map[store.Sum]int)
@@ -320,7 +327,7 @@ func (m *Store) set(r *Resident) {
 // resize sets ristretto's bound to the share less the borrowed bytes and the index overhead.
 // ristretto evicts down to it with its next writes.
 func (m *Store) resize() {
-	share := max(m.share-m.borrowed.Load()-m.IndexOverhead(), budget.MinTier)
+	share := max(m.share-m.borrowed.Load()-m.indexOverhead(), budget.MinTier)
 	if off := m.values.MaxCost() - share; off > share/64 || off < -share/64 {
 		m.values.UpdateMaxCost(share)
 	}

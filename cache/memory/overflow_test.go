@@ -64,7 +64,7 @@ func TestOverflowBorrowsWhatItNeeds(t *testing.T) {
 
 func TestIndexOfTheDiskComesOutOfTheTier(t *testing.T) {
 	m := openedMemory(t)
-	m.IndexOverhead = func() int64 { return m.share / 2 }
+	m.indexOverhead = func() int64 { return m.share / 2 }
 	k, b := store.Key{ID: "a"}, []byte("body")
 	m.Put(k, storetest.Meta(k, 1, b), b, false)
 	if got := m.values.MaxCost(); got > m.share*33/64 {

@@ -17,7 +17,7 @@ func TestMemoryIsAStore(t *testing.T) {
 
 func openedMemory(t testing.TB) *Store {
 	t.Helper()
-	m, err := New(budget.Shares{Tier: 8 << 20, InFlight: 32 << 20})
+	m, err := New(budget.Shares{Tier: 8 << 20, InFlight: 32 << 20}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package memory
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 
@@ -55,14 +54,7 @@ func (w *memoryWriter) Write(p []byte) (int, error) {
 func (w *memoryWriter) ReadAt(p []byte, off int64) (int, error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if off >= int64(len(w.data)) {
-		return 0, io.EOF
-	}
-	n := copy(p, w.data[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return readAt(w.data, p, off)
 }
 
 func (w *memoryWriter) Commit(m *store.Meta) error {

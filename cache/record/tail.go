@@ -50,10 +50,7 @@ func follow(r io.ReaderAt, slot []byte) (raw []byte, tail extent, err error) {
 	}
 	raw = make([]byte, tail.size)
 	if n, err := r.ReadAt(raw, tail.Off); n < len(raw) {
-		if err == io.EOF {
-			err = ErrDamaged
-		}
-		return nil, extent{}, err
+		return nil, extent{}, CutShort(err)
 	}
 	if crc32.Checksum(raw, crc32c) != binary.LittleEndian.Uint32(slot[13:]) {
 		return nil, extent{}, ErrDamaged

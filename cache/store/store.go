@@ -31,10 +31,10 @@ type Store interface {
 // concurrent use, but for the reader that Section returns.
 type Body interface {
 	io.ReaderAt
-	// Section returns a reader of n bytes from off on. Where the body is a file that
-	// needs no check, the reader is the *os.File itself, for sendfile; it does not stop
-	// after n bytes, and each Section moves its offset. io.EOF or an error before the
-	// last byte means that the body cannot be completed.
+	// Section returns a reader of n bytes from off on. Where the body is in a file that
+	// needs no check, the reader is an io.Seeker that has InFile() (*os.File, int64), the
+	// place of its next byte, for sendfile. io.EOF or an error before the last byte means
+	// that the body cannot be completed.
 	Section(off, n int64) (io.Reader, error)
 	// Bytes is the whole body, where it is in memory.
 	Bytes() ([]byte, bool)

@@ -14,7 +14,7 @@ import (
 // hookedDisk opens a disk tier whose calls the test replaces.
 func hookedDisk(t testing.TB, h *fsystest.Hooks) *disk.Store {
 	t.Helper()
-	d, err := disk.Open(*h.System(), t.TempDir(), 1<<20, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := disk.Open(disk.Config{Sys: *h.System(), Dir: t.TempDir(), Limit: 1 << 20, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func hookedDisk(t testing.TB, h *fsystest.Hooks) *disk.Store {
 
 func openedDisk(t testing.TB, dir string, limit int64) *disk.Store {
 	t.Helper()
-	d, err := disk.Open(fsys.System(), dir, limit, func(op string, err error) { t.Logf("%s: %v", op, err) })
+	d, err := disk.Open(disk.Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func openedDisk(t testing.TB, dir string, limit int64) *disk.Store {
 
 func openedMemory(t testing.TB) *memory.Store {
 	t.Helper()
-	m, err := memory.New(budget.Shares{Tier: 8 << 20, InFlight: 32 << 20})
+	m, err := memory.New(budget.Shares{Tier: 8 << 20, InFlight: 32 << 20}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,16 @@ type Store struct {
 	saving     atomic.Bool
 }
 
+// copied is the mean size, in bytes, of the parts of the largest response that memory has a
+// copy of. A larger part goes out by sendfile at less cost than from memory, and the system
+// has it in memory, too. docs/decisions/0030 has the figures.
+const copied = 16 << 10
+
+// copies reports whether memory has a copy of a response that is stored on disk.
+func copies(m *memory.Store, meta *store.Meta) bool {
+	return meta.Size() <= copied*int64(len(meta.Parts)) && m.Fits(meta)
+}
+
 func (t *Store) Get(k store.Key) *store.Entry {
 	if r := t.Memory.Hit(k); r != nil {
 		return t.hit(r)
@@ -33,7 +43,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 		return t.hit(r)
 	}
 	s := t.Disk.Find(k, sum)
-	if s == nil || !t.Memory.Fits(s.Meta) {
+	if s == nil || !copies(t.Memory, s.Meta) {
 		return t.Disk.Checked(sum, s)
 	}
 	size := s.Size()
@@ -43,15 +53,9 @@ func (t *Store) Get(k store.Key) *store.Entry {
 	defer t.Memory.Buffers.Release(size)
 	defer s.Release()
 	data := memory.Alloc(size)
-	if n, err := s.Body.ReadAt(data, 0); n < len(data) {
-		t.Disk.Notify("read", err)
+	if !t.Disk.ReadWhole(sum, s, data) { // checks a verified file too: memory will serve the bytes for long
 		return nil
 	}
-	if !store.Intact(s.Meta, data) { // also a verified file: memory will serve the bytes for long
-		t.Disk.SetAside(sum, s.Info)
-		return nil
-	}
-	t.Disk.Index.SetVerified(sum, s.Changed)
 	t.Memory.BeginCopy(sum)
 	defer t.Memory.EndCopy(sum)
 	if !t.Disk.StillStored(sum, s.Info) { // removed meanwhile: a change may not have been purged, see Contains
@@ -62,7 +66,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 
 // hit answers from memory.
 func (t *Store) hit(r *memory.Resident) *store.Entry {
-	t.Disk.Index.Touch(r.Sum, &r.Visit) // else a response that memory serves would look unused on disk
+	t.Disk.Touch(r.Sum, &r.Visit)
 	if r.OnlyHere && !policy.IsMissing(r.Status) {
 		t.saveSoon(r)
 	}
@@ -158,18 +162,17 @@ func (w *tieredWriter) Commit(m *store.Meta) error {
 	// Small responses are copied before the rename: afterwards the disk tier may evict
 	// the file.
 	var data []byte
-	size := m.Size()
-	if w.memory.Fits(m) && w.memory.Buffers.Take(size) {
+	size, small := m.Size(), false
+	if copies(w.memory, m) && w.memory.Buffers.Take(size) {
 		data = memory.Alloc(size)
-		if _, err := w.ReadAt(data, 0); err != nil {
-			data = nil
-		}
+		n, _ := w.ReadAt(data, 0)
+		small = int64(n) == size
 		defer w.memory.Buffers.Release(size)
 	}
 	if err := w.Writer.Commit(m); err != nil {
 		return err
 	}
-	if data == nil {
+	if !small {
 		w.memory.Forget(w.key.Sum())
 		return nil
 	}

@@ -2,7 +2,9 @@ package tier
 
 import (
 	"errors"
+	"hash/crc32"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,23 +169,37 @@ func TestCommitOfAnOlderResponseIsRefused(t *testing.T) {
 	}
 }
 
-// A body that is large to the disk and small to memory is promoted by its first hit after a
-// start, as any other: the look-up reads it before its sums are read.
-func TestALargeBodyIsPromotedAfterAStart(t *testing.T) {
-	m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20})
-	if err != nil {
-		t.Fatal(err)
+// Memory has copies of small responses alone, from their commit on or from their first hit
+// after a start: others are sent from their open files.
+func TestMemoryHasCopiesOfSmallResponses(t *testing.T) {
+	for _, tt := range []struct {
+		size, parts int
+		small       bool
+	}{{0, 1, true}, {copied, 1, true}, {copied + 1, 1, false}, {record.MaxUnsummed + 1, 1, false}, {3 * copied, 3, true}, {3*copied + 3, 3, false}} {
+		m, err := memory.New(budget.Shares{Tier: 256 << 20, InFlight: 32 << 20}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Close)
+		dir, k, b := t.TempDir(), store.Key{Site: "s", ID: "a"}, storetest.Payload(1, tt.size)
+		meta := storetest.Meta(k, 1, b)
+		meta.Parts = nil
+		for i := range tt.parts {
+			off, size := i*tt.size/tt.parts, tt.size/tt.parts
+			sum := crc32.Checksum(b[off:off+size], crc32.MakeTable(crc32.Castagnoli))
+			meta.Parts = append(meta.Parts, store.Part{Variant: strconv.Itoa(i), Offset: int64(off), Size: int64(size), CRC: sum})
+		}
+		d := openedDisk(t, dir, 64<<20)
+		storetest.Write(t, tiersOf(m, d), k, meta, b)
+		for _, when := range []string{"its commit", "a hit after a start"} {
+			m.Wait()
+			if in := m.Get(k); (in != nil) != tt.small {
+				t.Errorf("%d bytes in %d parts: in memory behind %s: %t", tt.size, tt.parts, when, in != nil)
+			}
+			m.Forget(k.Sum())
+			d.Close()
+			d = openedDisk(t, dir, 64<<20)
+			storetest.Expect(t, tiersOf(m, d), k, 1, b)
+		}
 	}
-	t.Cleanup(m.Close)
-	dir, k, b := t.TempDir(), store.Key{Site: "s", ID: "a"}, storetest.Payload(1, record.MaxUnsummed+100_000)
-	before := openedDisk(t, dir, 64<<20)
-	storetest.Write(t, before, k, storetest.Meta(k, 1, b), b)
-	before.Close()
-	s := tiersOf(m, openedDisk(t, dir, 64<<20))
-	if !m.Fits(storetest.Meta(k, 1, b)) {
-		t.Fatal("memory does not take it")
-	}
-	storetest.Expect(t, s, k, 1, b)
-	m.Wait()
-	storetest.Expect(t, m, k, 1, b)
 }

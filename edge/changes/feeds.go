@@ -41,7 +41,7 @@ type Subscription struct {
 	*feed.Follower
 	config  config.Changes
 	form    string                    // see site.Form
-	unclean bool                      // the cache was not closed: stored responses may predate the feed's place
+	crashed bool                      // the last process did not close the cache: stored responses may predate the feed's place
 	site    atomic.Pointer[site.Site] // the one that serves
 	stop    context.CancelFunc        // nil until it is started
 	done    chan struct{}
@@ -50,9 +50,9 @@ type Subscription struct {
 // Subscribe returns the subscription that a site is to have, whose packuments are
 // stored in that form: the current one, if it is the same. Changes that were told
 // while packuments had another form are not in force for those of before, which
-// may come back. unclean is for a new one: see Subscription. It is not started
+// may come back. crashed is for a new one: see Subscription. It is not started
 // before Run. It is nil for a site without a feed.
-func (f *Feeds) Subscribe(conf *config.Site, form string, unclean bool) *Subscription {
+func (f *Feeds) Subscribe(conf *config.Site, form string, crashed bool) *Subscription {
 	if conf.Changes.URL == nil {
 		return nil
 	}
@@ -61,7 +61,7 @@ func (f *Feeds) Subscribe(conf *config.Site, form string, unclean bool) *Subscri
 	if s := f.current[conf.Name]; s != nil && s.form == form && s.config.Mode == conf.Changes.Mode && *s.config.URL == *conf.Changes.URL {
 		return s
 	}
-	s := &Subscription{config: conf.Changes, form: form, unclean: unclean, done: make(chan struct{})}
+	s := &Subscription{config: conf.Changes, form: form, crashed: crashed, done: make(chan struct{})}
 	s.Follower = feed.New(feed.Config{
 		URL: conf.Changes.URL, Mode: conf.Changes.Mode, For: form,
 		Transport: feed.NewTransport(conf.Timeouts.Connect),
@@ -144,9 +144,9 @@ func (s *Subscription) start(before *Subscription, ended func()) {
 		if before != nil {
 			<-before.done
 		}
-		if s.unclean {
+		if s.crashed {
 			// Responses that were evicted before a change may be back, unpurged. The
-			// purge is in force in any case, and the next unclean stop repeats it.
+			// purge is in force in any case, and the next crash repeats it.
 			_ = s.site.Load().InvalidateMetadata()
 		}
 		s.Follower.Run(ctx)

@@ -83,7 +83,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 	case "man":
 		return line.Man.run(parser.Model, stdout, stderr)
 	case "check":
-		return line.Check.run(stdout, stderr, env)
+		return line.Check.run(ctx, stdout, stderr, env)
 	case "status":
 		return line.Status.run(ctx, stdout, stderr, env)
 	case "purge":

@@ -14,7 +14,7 @@ type jsonFlag struct {
 
 // printJSON writes a result as JSON, in lines.
 func printJSON(w io.Writer, result any) error {
-	text, err := json.Marshal(result, jsontext.WithIndent("  "))
+	text, err := json.Marshal(result, json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {
 		return err
 	}

@@ -22,16 +22,8 @@ func (d *decoder) changes(v node.Value, s *Site) {
 			}
 			return ParseBase(text)
 		}),
-		"mode": func(v node.Value) {
-			if word, ok := v.OneOf(string(feed.Couch), string(feed.Poll)); ok {
-				s.Changes.Mode = feed.Mode(word)
-			}
-		},
-		"secret": func(v node.Value) {
-			if text, ok := v.Secret(); ok {
-				s.Changes.Secret = text
-			}
-		},
+		"mode":   node.Word(&s.Changes.Mode, feed.Couch, feed.Poll),
+		"secret": node.Secret(&s.Changes.Secret, asWritten),
 	})
 }
 

@@ -153,6 +153,42 @@ type Limits struct {
 	// ProxyProtocol has each connection begin with the header of a trusted proxy, and no
 	// X-Forwarded-For count.
 	ProxyProtocol bool
+	Concurrent    Concurrent
+}
+
+// Concurrent are bounds of things under way. 0 is a default.
+type Concurrent struct {
+	Connections       int // to the public listeners
+	ClientConnections int
+	Requests          int // that the fast lane does not answer
+	ClientRequests    int
+	ClientHeads       int // of requests, that come in parts
+	ClientBodies      int // requests that have a body
+	ClientMisses      int // fetches of which nothing is stored
+}
+
+// Concurrent returns the bounds, with defaults by the memory of the cache. An idle connection
+// takes 20 to 35 KB, a request of a client that does not read its answer some 50 KB.
+func (c *Config) Concurrent() Concurrent {
+	b, memory := c.Limits.Concurrent, c.Cache.Memory
+	part := func(size int64, least, most int) int { return int(min(max(memory/size, int64(least)), int64(most))) }
+	for _, d := range []struct {
+		to *int
+		is int
+	}{
+		{&b.Connections, part(64<<10, 1024, 65536)},
+		{&b.ClientConnections, part(256<<10, 512, 16384)},
+		{&b.Requests, part(64<<10, 2048, 65536)},
+		{&b.ClientRequests, part(128<<10, 1536, 16384)},
+		{&b.ClientHeads, 64},
+		{&b.ClientBodies, 64},
+		{&b.ClientMisses, 1024},
+	} {
+		if *d.to == 0 {
+			*d.to = d.is
+		}
+	}
+	return b
 }
 
 // Drain is the way in which the edge ends.

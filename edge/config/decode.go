@@ -35,6 +35,14 @@ func (d *decoder) config(text []byte) *Config {
 	}
 	cfg.PublicURL = nil
 	d.environment(cfg)
+	d.object(root, cfg)
+	d.misused()
+	d.listeners(cfg)
+	return cfg
+}
+
+// object decodes the keys of the file.
+func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
@@ -46,18 +54,9 @@ func (d *decoder) config(text []byte) *Config {
 		"drain": func(v node.Value) {
 			v.Object(node.Fields{"delay": node.Into(&cfg.Drain.Delay, parseDuration), "limit": node.Into(&cfg.Drain.Limit, parseDuration)})
 		},
-		"fast_lane": func(v node.Value) { d.fastLane(v, cfg) },
+		"fast_lane": node.Flag(&cfg.FastLane),
 		"log":       func(v node.Value) { d.log(v, &cfg.Log) },
 	})
-	d.misused()
-	d.listeners(cfg)
-	return cfg
-}
-
-func (d *decoder) fastLane(v node.Value, cfg *Config) {
-	if set, ok := v.Flag(); ok {
-		cfg.FastLane = set
-	}
 }
 
 // parseListen reads host:port, or nothing for no listener.
@@ -112,17 +111,7 @@ func (d *decoder) admin(v node.Value, a *Admin) {
 	before := d.Count()
 	v.Object(node.Fields{
 		"listen": node.Into(&a.Listen, parseListen),
-		"token": func(v node.Value) {
-			text, ok := v.Secret()
-			if !ok {
-				return
-			}
-			if token, err := parseToken(text); err != nil {
-				v.Bad("%v", err)
-			} else {
-				a.Token = token
-			}
-		},
+		"token":  node.Secret(&a.Token, parseToken),
 	})
 	if d.Count() == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
 		d.Bad(v.Path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
@@ -171,6 +160,15 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
 		},
+		"concurrent": func(v node.Value) {
+			c := &l.Concurrent
+			v.Object(node.Fields{
+				"connections": node.Into(&c.Connections, parseBound), "client_connections": node.Into(&c.ClientConnections, parseBound),
+				"requests": node.Into(&c.Requests, parseBound), "client_requests": node.Into(&c.ClientRequests, parseBound),
+				"client_heads": node.Into(&c.ClientHeads, parseBound), "client_bodies": node.Into(&c.ClientBodies, parseBound),
+				"client_misses": node.Into(&c.ClientMisses, parseBound),
+			})
+		},
 	})
 	if l.ProxyProtocol && len(l.TrustedProxies) == 0 {
 		d.Bad(v.Path+".proxy_protocol", "is %q, and trusted_proxies is empty: no connection would be taken; list the proxies there", "require")
@@ -187,11 +185,7 @@ func (d *decoder) log(v node.Value, l *Log) {
 				_ = l.Level.UnmarshalText([]byte(word)) // slog knows these four words
 			}
 		},
-		"access": func(v node.Value) {
-			if word, ok := v.OneOf(string(AccessJSON), string(AccessCommon), string(AccessOff)); ok {
-				l.Access = Access(word)
-			}
-		},
+		"access": node.Word(&l.Access, AccessJSON, AccessCommon, AccessOff),
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 func TestEveryKeyIsDecidedUpon(t *testing.T) {
 	live := []string{
 		"public_url", "cache.max_metadata", "sites", "limits.rate", "limits.burst", "limits.exempt", "limits.trusted_proxies",
+		"limits.concurrent.connections", "limits.concurrent.client_connections", "limits.concurrent.requests", "limits.concurrent.client_requests",
+		"limits.concurrent.client_heads", "limits.concurrent.client_bodies", "limits.concurrent.client_misses",
 		"tls.cert", "tls.key", "tls.redirect", "tls.hsts", "drain.delay", "drain.limit", "fast_lane", "log.level", "log.access",
 	}
 	if got, want := keysOf(Config{}), slices.Sorted(slices.Values(append(live, startOnly...))); !slices.Equal(got, want) {

@@ -93,7 +93,8 @@ func (d *decoder) setting(v node.Value, key *kind.Key) []string {
 		node.All(&list, check)(v)
 		return list
 	case kind.Flag:
-		if set, ok := v.Flag(); ok && set {
+		var set bool
+		if node.Flag(&set)(v); set {
 			text = "true"
 		}
 	case kind.Duration:

@@ -19,6 +19,9 @@ import (
 // Each function of this file parses one sort of value. Its errors say how to write
 // the value, and never repeat a secret.
 
+// asWritten takes any text.
+func asWritten(text string) (string, error) { return text, nil }
+
 var units = []struct {
 	name  string
 	bytes int64
@@ -258,6 +261,15 @@ func parseRate(text string) (float64, error) {
 		return 0, fmt.Errorf("the rate %q is below zero: write 0 for no limit", text)
 	}
 	return rate, nil
+}
+
+// parseBound reads how many there may be at a time. 0 is the default.
+func parseBound(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("%q is not a whole number of at least 0, which is the default", text)
+	}
+	return int(n), nil
 }
 
 func parseBurst(text string) (int, error) {

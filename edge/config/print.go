@@ -2,6 +2,7 @@ package config
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -18,7 +19,13 @@ func (c *Config) Print(out io.Writer) error {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	row("listen", "%s", orOff(c.Listen))
+	masters := func(name string, all []Master) {
+		for _, m := range all {
+			row(name, "%s %s", m.Role, m.URL)
+			name = ""
+		}
+	}
+	row("listen", "%s", cmp.Or(c.Listen, "off"))
 	row("tls", "%s", c.TLS)
 	if c.TLS.Listen != "" {
 		row("", "%s", c.leads())
@@ -28,7 +35,7 @@ func (c *Config) Print(out io.Writer) error {
 		row("", "%s %s", cert.Title(), cert.Text(time.Now()))
 	}
 	row("public url", "%s", c.PublicURL)
-	admin := orOff(c.Admin.Listen)
+	admin := cmp.Or(c.Admin.Listen, "off")
 	if c.Admin.Listen != "" && c.Admin.Token == "" {
 		admin += ", no token"
 	} else if c.Admin.Listen != "" {
@@ -42,6 +49,7 @@ func (c *Config) Print(out io.Writer) error {
 	if c.Limits.ProxyProtocol {
 		proxies += ", by the PROXY protocol alone"
 	}
+	row("at a time", "%s", c.Concurrent())
 	row("proxies", "%s", proxies)
 	row("drain", "%s", c.Drain)
 	row("fast lane", "%s", onOff(c.FastLane))
@@ -53,28 +61,16 @@ func (c *Config) Print(out io.Writer) error {
 		if len(s.Hosts) > 0 {
 			row("  hosts", "%s", strings.Join(s.Hosts, ", "))
 		}
-		name := "  masters"
 		if len(s.Masters) == 0 {
-			row(name, "two embedded samples, on loopback")
+			row("  masters", "two embedded samples, on loopback")
 		}
-		for _, m := range s.Masters {
-			row(name, "%s %s", m.Role, m.URL)
-			name = ""
-		}
-		name = "  files"
-		for _, m := range s.Files {
-			row(name, "%s %s", m.Role, m.URL)
-			name = ""
-		}
+		masters("  masters", s.Masters)
+		masters("  files", s.Files)
 		if !s.Kind.Transparent {
 			row("  reads", "%s", reads(s.Credentials, s.Authorized))
 		}
 		for _, scope := range s.Scopes {
-			name := "  " + scope.Name
-			for _, m := range slices.Concat(scope.Masters, scope.Files) {
-				row(name, "%s %s", m.Role, m.URL)
-				name = ""
-			}
+			masters("  "+scope.Name, slices.Concat(scope.Masters, scope.Files))
 			row("", "%s", reads(scope.Credentials, scope.Authorized))
 		}
 		if s.Probe.Path == "" && s.Kind.Ping == "" {
@@ -229,12 +225,8 @@ func (d Drain) String() string {
 
 // String describes the probes of a site's masters.
 func (p Probe) String() string {
-	path := p.Path
-	if path == "" {
-		path = "a small packument"
-	}
 	return fmt.Sprintf("%s every %s, for up to %s, fall %d, rise %d",
-		path, formatDuration(p.Every), formatDuration(p.Timeout), p.Fall, p.Rise)
+		cmp.Or(p.Path, "a small packument"), formatDuration(p.Every), formatDuration(p.Timeout), p.Fall, p.Rise)
 }
 
 // String describes the budget of a client.
@@ -249,11 +241,10 @@ func (l Limits) String() string {
 	return s
 }
 
-func orOff(addr string) string {
-	if addr == "" {
-		return "off"
-	}
-	return addr
+// String describes the bounds of things under way.
+func (c Concurrent) String() string {
+	return fmt.Sprintf("%d connections, %d of a client; %d requests, %d of a client, %d with a body, %d misses; %d heads in parts",
+		c.Connections, c.ClientConnections, c.Requests, c.ClientRequests, c.ClientBodies, c.ClientMisses, c.ClientHeads)
 }
 
 func orNone(prefixes []netip.Prefix) string {

@@ -74,17 +74,15 @@ func (d *decoder) scope(v node.Value, s *Scope) {
 		"masters":     func(v node.Value) { s.Masters = d.masters(v) },
 		"files":       func(v node.Value) { s.Files = d.masters(v) },
 		"credentials": node.Into(&s.Credentials, parseCredentials),
-		"authorized":  func(v node.Value) { d.authorized(v, &s.Authorized) },
+		"authorized":  readAuthorized(&s.Authorized),
 	})
 	if v.IsMapping() && len(s.Masters) == 0 && !d.Given(v.Path+".masters[0]") {
 		d.Bad(v.Path+".masters", "is missing: a scope has masters of its own, in the form of the site's")
 	}
 }
 
-func (d *decoder) authorized(v node.Value, dst *Authorized) {
-	if word, ok := v.OneOf(string(AuthorizedRevalidate), string(AuthorizedCache), string(AuthorizedIgnore)); ok {
-		*dst = Authorized(word)
-	}
+func readAuthorized(dst *Authorized) func(node.Value) {
+	return node.Word(dst, AuthorizedRevalidate, AuthorizedCache, AuthorizedIgnore)
 }
 
 // checkAuthorized compares the keys about credentials with the other keys.

@@ -77,7 +77,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 		"changes":     func(v node.Value) { d.changes(v, s) },
 		"scopes":      func(v node.Value) { d.scopes(v, &s.Scopes) },
 		"credentials": node.Into(&s.Credentials, parseCredentials),
-		"authorized":  func(v node.Value) { d.authorized(v, &s.Authorized) },
+		"authorized":  readAuthorized(&s.Authorized),
 		"minimum_age": func(v node.Value) { d.minimumAge(v, s) },
 		"timeouts": func(v node.Value) {
 			v.Object(node.Fields{
@@ -93,11 +93,7 @@ func (d *decoder) site(v node.Value, s *Site) {
 				"files":    node.Into(&s.Fresh.Files, parseDuration),
 				"missing":  node.Into(&s.Fresh.Missing, parseDuration),
 				"clients":  node.Into(&s.Fresh.Clients, parseClients),
-				"override": func(v node.Value) {
-					if set, ok := v.Flag(); ok {
-						s.Fresh.Override = set
-					}
-				},
+				"override": node.Flag(&s.Fresh.Override),
 			})
 		},
 		"stale": func(v node.Value) {
@@ -106,9 +102,8 @@ func (d *decoder) site(v node.Value, s *Site) {
 				"patience":         node.Into(&s.Stale.Patience, parseDuration),
 				"if_error":         node.Into(&s.Stale.IfError, parseLife),
 				"override": func(v node.Value) {
-					if set, ok := v.Flag(); ok {
-						s.Stale.Override, s.Stale.overrideGiven = set, true
-					}
+					node.Flag(&s.Stale.Override)(v)
+					s.Stale.overrideGiven = true
 				},
 			})
 		},
@@ -149,8 +144,7 @@ func (d *decoder) minimumAge(v node.Value, s *Site) {
 		return
 	}
 	before := d.Count()
-	text := func(text string) (string, error) { return text, nil }
-	v.Object(node.Fields{"for": node.Into(&s.MinimumAge.For, parseDuration), "exempt": node.All(&s.MinimumAge.Exempt, text)})
+	v.Object(node.Fields{"for": node.Into(&s.MinimumAge.For, parseDuration), "exempt": node.All(&s.MinimumAge.Exempt, asWritten)})
 	if d.Count() == before && len(s.MinimumAge.Exempt) > 0 && s.MinimumAge.For == 0 {
 		d.Bad(v.Path+".for", "is missing or 0, so there is nothing to exempt from: write a duration such as 3d, or remove the exemptions")
 	}
@@ -239,16 +233,10 @@ func (d *decoder) masters(v node.Value) []Master {
 }
 
 func (d *decoder) master(v node.Value, m *Master) {
-	var u *url.URL
 	v.Object(node.Fields{
-		"url": node.Into(&u, ParseBase),
-		"role": func(v node.Value) {
-			if word, ok := v.OneOf(string(RolePrimary), string(RoleReplica), string(RoleSpare)); ok {
-				m.Role = Role(word)
-			}
-		},
+		"url":  node.Into(&m.URL, ParseBase),
+		"role": node.Word(&m.Role, RolePrimary, RoleReplica, RoleSpare),
 	})
-	m.URL = u
 	if !v.IsMapping() {
 		return
 	}

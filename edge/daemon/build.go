@@ -88,7 +88,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 		return nil, err
 	}
 	if conf.Changes.URL != nil {
-		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Unclean())
+		sub := d.feeds.Subscribe(conf, s.Form(), d.cache.Crashed())
 		fresh := changes.Freshness
 		if conf.MinimumAge.For > 0 {
 			fresh = 0 // releases come of age without a change in the feed

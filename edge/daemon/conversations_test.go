@@ -42,7 +42,7 @@ sites:
   - { name: files, kind: files, path: /f/, probe: { every: 1h }, masters: [ { url: %q, role: primary } ] }
   - { name: npm, probe: { every: 1h }, masters: [ { url: %q, role: primary } ] }
 `, keys, origin.URL, origin.URL))
-	cfg.Cache.Memory, cfg.Cache.Disk = 1<<20, 0
+	cfg.Cache.Memory, cfg.Cache.Disk, cfg.Cache.Dir = 1<<20, 8<<20, fastDir(t) // small responses are in memory, larger ones in files
 	s.edge = newTestDaemon(t, cfg, edgetest.QuietLog())
 	s.edge.openTestCache(t)
 	s.addr = s.edge.listener.Addr().String()

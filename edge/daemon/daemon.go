@@ -128,19 +128,23 @@ func Run(ctx context.Context, o Options) error {
 	signals.Go(func() { d.keepAlive(ctx) })
 	d.takePlace(ctx)
 	d.tellSystemd((*systemd.Notifier).Ready)
-	err := d.server.Run(ctx, d.drain)
+	var drained time.Time
+	err := d.server.Run(ctx, func() { drained = d.beginDrain() })
+	d.awaitRequests(drained) // for answers of the lane, of which net/http does not know
 	d.log.Info("stopping", "up", time.Since(d.started))
 	return err
 }
 
-// drain is the first step of a drain.
-func (d *Daemon) drain() {
+// beginDrain is the first step of a drain, and returns when that must be over.
+func (d *Daemon) beginDrain() time.Time {
 	d.unready.Store(&errDraining)
-	d.server.DrainDelay, d.server.DrainLimit = d.serving().cfg.Drain.Delay, d.serving().cfg.Drain.Limit
+	limits := d.serving().cfg.Drain
+	d.server.DrainDelay, d.server.DrainLimit = limits.Delay, limits.Limit
 	if d.lane != nil {
 		d.lane.Drain()
 	}
 	d.tellSystemd((*systemd.Notifier).Stopping)
+	return time.Now().Add(limits.Delay + limits.Limit)
 }
 
 // start opens everything. Its error names the part that cannot be opened. The cache comes
@@ -196,6 +200,7 @@ func (d *Daemon) openLane(memory int64) {
 // servePublic gives a listener of clients its handlers.
 func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
+	d.server.Heads = headCeiling{&d.handler.Ceilings.Heads}
 	if d.lane != nil {
 		l.Lane = d.lane
 	}
@@ -292,7 +297,7 @@ func (d *Daemon) close() {
 	if g := d.serving(); g != nil {
 		g.closeSites(nil)
 	}
-	d.awaitRequests()
+	d.awaitRequests(time.Now().Add(closeLimit))
 	for _, s := range d.samples {
 		s.Close()
 	}
@@ -304,10 +309,10 @@ func (d *Daemon) close() {
 // flushLimit is how long the last lines of the access log wait for a full pipe.
 const flushLimit = time.Second
 
-// awaitRequests waits until requests that were cut have noticed it, and are in the
-// access log.
-func (d *Daemon) awaitRequests() {
-	for late := time.Now().Add(closeLimit); d.metrics.InFlight() > 0 && time.Now().Before(late); {
+// awaitRequests waits until requests have ended, or were cut and have noticed it, and are in
+// the access log.
+func (d *Daemon) awaitRequests(late time.Time) {
+	for d.metrics.InFlight() > 0 && time.Now().Before(late) {
 		time.Sleep(time.Millisecond)
 	}
 }

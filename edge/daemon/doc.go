@@ -3,6 +3,7 @@
 //
 //   - daemon.go: start, serve, drain, close
 //   - build.go: a configuration becomes a generation: sites, limits, access log
+//   - ceilings.go: how much may be under way, and its metrics
 //   - reload.go: one generation takes the place of another
 //   - drain.go, purge.go, status.go: the requests of the admin listener
 //   - metrics.go: figures that are read when they are scraped

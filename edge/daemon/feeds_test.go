@@ -161,19 +161,19 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 }
 
 // Responses that a power cut brought back may be older than the feed's place.
-func TestAnUncleanStopPutsMetadataInDoubt(t *testing.T) {
-	for _, unclean := range []bool{false, true} {
+func TestACrashPutsMetadataInDoubt(t *testing.T) {
+	for _, crashed := range []bool{false, true} {
 		s := newServed(t, "")
 		s.get(t, "/edge-sample-words")
 		conf := config.NewSite(kinds.All())
 		conf.Name, conf.Changes.URL = "npm", &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
 		feeds := changes.NewFeeds(t.TempDir(), edgetest.QuietLog())
-		feeds.Run(map[*site.Site]*changes.Subscription{s.edge.serving().Sites[0]: feeds.Subscribe(&conf, "", unclean)})
+		feeds.Run(map[*site.Site]*changes.Subscription{s.edge.serving().Sites[0]: feeds.Subscribe(&conf, "", crashed)})
 		feeds.Close()
 		before := s.reads("/")
 		s.get(t, "/edge-sample-words")
-		if got := s.reads("/") - before; got == 1 != unclean {
-			t.Errorf("unclean %v: %d requests", unclean, got)
+		if got := s.reads("/") - before; got == 1 != crashed {
+			t.Errorf("after a crash %v: %d requests", crashed, got)
 		}
 	}
 }

@@ -46,6 +46,7 @@ func (d *Daemon) registerMetrics() {
 			emit(float64(c.value(&u)))
 		})
 	}
+	d.registerCeilings()
 	d.metrics.Counters("edge_access_log_dropped_total", "Lines of the access log for which there was no room: its reader is too slow.", nil, func(emit admin.Emit) {
 		emit(float64(d.out.Dropped()))
 	})

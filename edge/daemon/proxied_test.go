@@ -1,13 +1,11 @@
 package daemon
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -31,7 +29,7 @@ sites: [{ name: files, kind: files, path: /f/, probe: { every: 1h }, masters: [{
 
 // from sends requests over a connection of a client, each when the one before is answered,
 // and returns the statuses.
-func (e *testEdge) from(t *testing.T, client string, requests ...string) (statuses []string) {
+func (e *testEdge) from(t *testing.T, client string, requests ...string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", e.listener.Addr().String())
 	if err != nil {
@@ -42,41 +40,29 @@ func (e *testEdge) from(t *testing.T, client string, requests ...string) (status
 	if client != "" {
 		header = "PROXY TCP4 " + client + " 198.51.100.1 4660 80\r\n"
 	}
-	answers := bufio.NewReader(c)
-	for _, request := range requests {
-		io.WriteString(c, header+request)
-		header = ""
-		resp, err := http.ReadResponse(answers, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-		statuses = append(statuses, strconv.Itoa(resp.StatusCode))
-	}
-	return statuses
+	return answersOf(t, c, append([]string{header + requests[0]}, requests[1:]...)...)
 }
 
 // The budget is that of the client which the proxy names, with the lane and without.
 func TestLimitsBehindAProxy(t *testing.T) {
 	e, _ := proxied(t, "rate: 0.001, burst: 20")
 	hit := wireGet("/f/a")
-	if got := e.from(t, "192.0.2.1", hit, hit, hit); strings.Join(got, " ") != "200 200 200" {
-		t.Fatalf("got %v", got)
+	if got := e.from(t, "192.0.2.1", hit, hit, hit); got != "200 200 200" {
+		t.Fatalf("got %s", got)
 	}
 	got := e.from(t, "192.0.2.1", slices.Repeat([]string{hit}, 20)...)
-	if last := got[len(got)-1]; last != "429" {
-		t.Errorf("a client that has spent its budget: %v", got)
+	if !strings.HasSuffix(got, "429") {
+		t.Errorf("a client that has spent its budget: %s", got)
 	}
 	// A field of the client does not make another client of it.
-	if got := e.from(t, "192.0.2.1", wireGet("/f/a", "X-Forwarded-For: 192.0.2.77"), wireGet("/f/a", "Forwarded: for=192.0.2.77")); strings.Join(got, " ") != "429 429" {
-		t.Errorf("with another address in a field: %v", got)
+	if got := e.from(t, "192.0.2.1", wireGet("/f/a", "X-Forwarded-For: 192.0.2.77"), wireGet("/f/a", "Forwarded: for=192.0.2.77")); got != "429 429" {
+		t.Errorf("with another address in a field: %s", got)
 	}
-	if got := e.from(t, "192.0.2.2", hit, hit); strings.Join(got, " ") != "200 200" {
-		t.Errorf("another client behind the same proxy: %v", got)
+	if got := e.from(t, "192.0.2.2", hit, hit); got != "200 200" {
+		t.Errorf("another client behind the same proxy: %s", got)
 	}
-	if got := e.from(t, "", wireGet("/f/a", "X-Forwarded-For: 192.0.2.1")); strings.Join(got, " ") != "200" {
-		t.Errorf("the proxy's own connection, with a field: %v", got)
+	if got := e.from(t, "", wireGet("/f/a", "X-Forwarded-For: 192.0.2.1")); got != "200" {
+		t.Errorf("the proxy's own connection, with a field: %s", got)
 	}
 }
 

@@ -111,6 +111,7 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 // use has requests begin with g.
 func (d *Daemon) use(g *generation) {
 	d.current.Store(g)
+	d.setCeilings(g.cfg)
 	d.handler.Use(&g.Snapshot)
 	if d.lane != nil {
 		d.lane.Forget() // its answers are of the generation before, and none is given any more

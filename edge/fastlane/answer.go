@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pkgedge/edge/framing"
 )
 
 // Figures are the parts of an answer that differ with the moment. They are told in whole
@@ -24,8 +26,9 @@ const NoLife time.Duration = -1
 // is about to answer. It is safe for concurrent use.
 type Lookup interface {
 	// Find returns the body and the figures of the answer that the slow path would give at
-	// now, from a fresh stored response. ok is false where that may be another answer.
-	Find(now time.Time) (body []byte, f Figures, ok bool)
+	// now, from a fresh stored response. The body is to be closed. ok is false where that may
+	// be another answer.
+	Find(now time.Time) (body framing.Body, f Figures, ok bool)
 	// Begin counts and charges a request, and tells its client. ok is false, and nothing
 	// counted, where the client has spent its budget.
 	Begin(r *Request, now time.Time) (client netip.Addr, ok bool)

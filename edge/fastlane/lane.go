@@ -15,7 +15,7 @@ import (
 const (
 	// MaxBody is the size of the largest body, in bytes, that the lane sends. A larger one
 	// takes so long that the lane gains nothing.
-	MaxBody = 64 << 10
+	MaxBody = 8 << 20
 	// copied is the size of the largest body that is copied behind its head. Two parts of
 	// an answer in one system call cost more, below that.
 	copied = 16 << 10
@@ -49,7 +49,8 @@ func (l *Lane) Knows(key string, now time.Time) bool {
 	if a == nil {
 		return false
 	}
-	_, _, ok := a.lookup.Find(now)
+	body, _, ok := a.lookup.Find(now)
+	body.Close()
 	return ok
 }
 
@@ -90,6 +91,7 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 	if !ok {
 		return false, nil
 	}
+	defer func() { body.Close() }()
 	w.request.Peer = c.Peer()
 	client, ok := a.lookup.Begin(&w.request, now)
 	if !ok {
@@ -97,22 +99,27 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 	}
 	head := &a.whole
 	if status == http.StatusNotModified {
-		head, body = &a.same, nil
+		head = &a.same
+		body.Close()
+		body = framing.Body{}
 	}
-	sent, err := w.send(c, head, body, now, &figures)
+	sent, err := w.send(c, head, &body, now, &figures)
 	a.lookup.End(&w.request, client, now, status, sent, err)
 	return true, err
 }
 
 // send sends an answer, and returns how much of its body was sent.
-func (w *work) send(c *framing.Conn, h *head, body []byte, now time.Time, f *Figures) (int64, error) {
+func (w *work) send(c *framing.Conn, h *head, body *framing.Body, now time.Time, f *Figures) (int64, error) {
 	w.out = h.append(w.out[:0], now, f)
 	size := int64(len(w.out))
-	if len(body) <= copied || c.Secure() {
-		w.out = append(w.out, body...)
-		body = nil
+	var n int64
+	var err error
+	if body.File == nil && len(body.Bytes) <= copied && !c.Secure() {
+		w.out = append(w.out, body.Bytes...)
+		n, err = c.Send(now, w.out, framing.Body{})
+	} else {
+		n, err = c.Send(now, w.out, *body)
 	}
-	n, err := c.Send(now, w.out, body)
 	return max(0, n-size), err
 }
 

@@ -25,8 +25,8 @@ type stored struct {
 	answered []string
 }
 
-func (s *stored) Find(time.Time) ([]byte, Figures, bool) {
-	return []byte(s.body), s.figures, !s.gone
+func (s *stored) Find(time.Time) (framing.Body, Figures, bool) {
+	return framing.Body{Bytes: []byte(s.body)}, s.figures, !s.gone
 }
 
 func (s *stored) Begin(r *Request, _ time.Time) (netip.Addr, bool) { return r.Peer, !s.spent }
@@ -281,7 +281,9 @@ type quiet struct{ stored }
 
 var quietBody = make([]byte, 2048)
 
-func (q *quiet) Find(time.Time) ([]byte, Figures, bool) { return quietBody, q.figures, true }
+func (q *quiet) Find(time.Time) (framing.Body, Figures, bool) {
+	return framing.Body{Bytes: quietBody}, q.figures, true
+}
 
 func (q *quiet) End(*Request, netip.Addr, time.Time, int, int64, error) {}
 

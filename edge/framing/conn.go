@@ -2,9 +2,7 @@ package framing
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,13 +13,16 @@ import (
 
 // Guard is the part that the connections of a listener share.
 type Guard struct {
-	Lane    Lane // nil for none
+	Lane    Lane  // nil for none
+	Heads   Heads // nil for no bound
 	Idle    time.Duration
 	Header  time.Duration // how long a head may take from its first byte, as net/http has it
 	Stalled time.Duration // how long a Send may take
 	// Refused is told of each request that is refused with an answer, of which no handler
 	// hears, with an Error; and of a connection on which net/http and the guard differ.
 	Refused func(client net.Addr, reason error)
+
+	gathering atomic.Int32 // answers whose records are gathered
 }
 
 // Lane answers requests in the place of net/http.
@@ -34,10 +35,14 @@ type Lane interface {
 // Conn is a connection for net/http whose requests are judged. See the package comment.
 type Conn struct {
 	net.Conn
-	guard  *Guard
-	socket *socket // of a plain connection, nil where there is none
-	peer   netip.Addr
-	secure bool
+	guard   *Guard
+	socket  *socket // of a plain connection, nil where there is none
+	peer    netip.Addr
+	secure  bool
+	records *records // below TLS, nil where there is none
+
+	activity         *Activity
+	inHead, isClosed atomic.Bool
 
 	// The fields of the side that reads. net/http reads from one goroutine at a time, and
 	// changes states on the one that serves the connection.
@@ -46,6 +51,7 @@ type Conn struct {
 	left   int64  // bytes of a body or chunk
 	part   []byte // of a head or line that has come in parts, and has been handed up
 	line   int    // where its last line begins
+	judged judge  // its lines before that
 	rest   []byte // bytes behind the end of the message, held back
 	before emptyLines
 	broken error // of every further Read
@@ -54,6 +60,7 @@ type Conn struct {
 	// The deadlines that answers of the lane have set.
 	answered             time.Time // of the last one since a byte was handed up
 	readUntil, sendUntil time.Time
+	paced                int64 // bytes of the answer under way when sendUntil was set
 
 	use atomic.Int32 // free, and so on
 }
@@ -89,49 +96,6 @@ var (
 // maxHead is more than net/http takes, which has its own answer for that.
 const maxHead = 64 << 10
 
-// Wrap returns the connection that net/http is given in the place of c, which is a TCP
-// connection, or a *tls.Conn after its handshake that does not speak HTTP/2.
-func (g *Guard) Wrap(c net.Conn) net.Conn {
-	conn := &Conn{Conn: c, guard: g, isNew: true, socket: newSocket(c)}
-	if peer, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		conn.peer = peer.AddrPort().Addr().Unmap()
-	}
-	if secure, ok := c.(*tls.Conn); ok {
-		conn.secure = true
-		return &secureConn{conn, secure}
-	}
-	return &plainConn{conn}
-}
-
-// plainConn and secureConn have the methods that net/http looks for beside those of a
-// net.Conn.
-type (
-	plainConn  struct{ *Conn }
-	secureConn struct {
-		*Conn
-		tls *tls.Conn
-	}
-)
-
-// ReadFrom sends a file by sendfile.
-func (c *plainConn) ReadFrom(r io.Reader) (int64, error) {
-	if to, ok := c.Conn.Conn.(io.ReaderFrom); ok {
-		return to.ReadFrom(r)
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn.Conn}, r)
-}
-
-// ConnectionState becomes http.Request.TLS.
-func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
-
-// CloseWrite lets net/http linger before it closes a connection.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
 // StateChanged is http.Server.ConnState for connections that Wrap returned.
 func StateChanged(c net.Conn, s http.ConnState) {
 	if c, ok := c.(interface{ setState(http.ConnState) }); ok {
@@ -148,6 +112,7 @@ func (c *Conn) setState(s http.ConnState) {
 			c.breakOff(errDesynchronised)
 		}
 		c.stage = atHead
+		c.activity.Idle(time.Now())
 	case http.StateHijacked:
 		c.stage = isHijacked
 	}
@@ -187,6 +152,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 			c.rest = held[n-left:]
 		case left > 0:
 			c.rest = bytes.Clone(p[used : used+left])
+		}
+		if err == nil && used > 0 {
+			if c.stage == atHead {
+				err = c.enterHead()
+			} else {
+				c.activity.Work()
+			}
 		}
 		if err != nil {
 			c.refuse(err)
@@ -271,7 +243,8 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 
 // begin begins a message whose head has been read.
 func (c *Conn) begin(h *Head) {
-	c.part, c.line, c.before = nil, 0, emptyLines{}
+	c.part, c.line, c.judged, c.before = nil, 0, judge{}, emptyLines{}
+	c.leaveHead()
 	switch {
 	case h.Length == Chunked:
 		c.stage = atChunk
@@ -337,12 +310,18 @@ func (c *Conn) partOfHead(b []byte) (size int, err error) {
 			break
 		}
 		from += n + 1
-		line := c.part[c.line:from]
-		if !bytes.HasSuffix(line, crlf) {
-			return 0, errBareLF
-		}
-		if c.line, n = from, c.line; len(line) == len(crlf) && n > 0 {
+		line, _, err := cutLine(c.part[c.line:from])
+		switch c.line = from; {
+		case err != nil:
+		case !c.judged.begun:
+			_, _, err = c.judged.begin(line)
+		case len(line) == 0:
 			return from - (len(c.part) - len(b)), c.wholeHead(c.part[:from])
+		default:
+			_, err = c.judged.field(line)
+		}
+		if err != nil {
+			return 0, err
 		}
 	}
 	if len(c.part) > maxHead {

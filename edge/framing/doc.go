@@ -9,7 +9,9 @@
 //   - head.go: [Head] is read and judged
 //   - emptyline.go: empty lines before a request are dropped
 //   - chunked.go: the end of a chunked body is found, and a malformed chunk
-//   - conn.go: [Conn] stands between the connection, plain or TLS, and net/http
+//   - conn.go: [Conn] stands between the connection, plain or TLS, and net/http; wrap.go
+//     makes it
+//   - activity.go: others see whether a connection is idle, and heads in parts are bounded
 //   - refuse.go: the answer to a request that is refused
 //   - lane.go: answers in the place of net/http; socket_linux.go: cheaper system calls
 //   - selftest.go: net/http is found to behave as the rule below has it

@@ -39,6 +39,7 @@ const (
 	errBareLF     Error = "a line does not end with CRLF"
 	errRequest    Error = "the request line is malformed"
 	errEmptyLines Error = "too many empty lines before the request"
+	errHeads      Error = "too many requests of this client are begun and not sent"
 	errVersion    Error = "this version of the protocol is not spoken here"
 	errFolded     Error = "a field is folded"
 	errName       Error = "the name of a field is malformed"
@@ -58,10 +59,10 @@ func (h *Head) Parse(b []byte) (size int, err error) {
 	if line == nil || err != nil {
 		return 0, err
 	}
-	if err := h.requestLine(line); err != nil {
+	var j judge
+	if h.Method, h.Target, err = j.begin(line); err != nil {
 		return 0, err
 	}
-	sized, coded := false, false
 	for {
 		line, rest, err = cutLine(rest)
 		if line == nil || err != nil {
@@ -70,24 +71,9 @@ func (h *Head) Parse(b []byte) (size int, err error) {
 		if len(line) == 0 {
 			break
 		}
-		f, err := parseField(line)
+		f, err := j.field(line)
 		if err != nil {
 			return 0, err
-		}
-		switch {
-		case f.Is("content-length"):
-			if h.Length, err = contentLength(f.Value, sized); err != nil {
-				return 0, err
-			}
-			sized = true
-		case f.Is("transfer-encoding"):
-			if h.Minor == 0 {
-				return 0, errCoding10
-			}
-			if coded || !equalFold(f.Value, "chunked") {
-				return 0, errCoding
-			}
-			coded = true
 		}
 		if len(h.Fields) == maxFields {
 			h.Odd = true
@@ -95,13 +81,72 @@ func (h *Head) Parse(b []byte) (size int, err error) {
 		}
 		h.Fields = append(h.Fields, f)
 	}
-	if coded {
-		if sized {
-			return 0, errTwoLengths
-		}
-		h.Length = Chunked
+	h.Minor = j.minor
+	if h.Length, err = j.end(); err != nil {
+		return 0, err
 	}
 	return len(b) - len(rest), nil
+}
+
+// judge judges the lines of a head, one after the other. A head that comes in parts is
+// refused at the same line as one that comes whole.
+type judge struct {
+	begun, sized, coded bool
+	minor               byte
+	length              int64
+}
+
+// begin judges the first line: a token, a space, the target, a space, the version.
+func (j *judge) begin(line []byte) (method, target []byte, err error) {
+	method, rest, ok := bytes.Cut(line, space)
+	target, version, also := bytes.Cut(rest, space)
+	if !ok || !also || !isToken(method) || len(target) == 0 || !isText(target) || bytes.IndexByte(target, '\t') >= 0 {
+		return nil, nil, errRequest
+	}
+	switch string(version) {
+	case "HTTP/1.1":
+		j.minor = 1
+	case "HTTP/1.0":
+		j.minor = 0
+	default:
+		if len(version) == 8 && bytes.HasPrefix(version, []byte("HTTP/")) && isDigit(version[5]) && version[6] == '.' && isDigit(version[7]) {
+			return nil, nil, errVersion
+		}
+		return nil, nil, errRequest
+	}
+	j.begun = true
+	return method, target, nil
+}
+
+// field judges one of the others.
+func (j *judge) field(line []byte) (Field, error) {
+	f, err := parseField(line)
+	switch {
+	case err != nil:
+	case f.Is("content-length"):
+		j.length, err = contentLength(f.Value, j.sized)
+		j.sized = true
+	case f.Is("transfer-encoding"):
+		switch {
+		case j.minor == 0:
+			err = errCoding10
+		case j.coded || !equalFold(f.Value, "chunked"):
+			err = errCoding
+		}
+		j.coded = true
+	}
+	return f, err
+}
+
+// end returns the length of the body.
+func (j *judge) end() (int64, error) {
+	switch {
+	case j.coded && j.sized:
+		return 0, errTwoLengths
+	case j.coded:
+		return Chunked, nil
+	}
+	return j.length, nil
 }
 
 var crlf = []byte("\r\n")
@@ -117,28 +162,6 @@ func cutLine(b []byte) (line, rest []byte, err error) {
 		return nil, b, errBareLF
 	}
 	return b[:n-1], b[n+1:], nil
-}
-
-// requestLine reads the first line: a token, a space, the target, a space, the version.
-func (h *Head) requestLine(line []byte) error {
-	method, rest, ok := bytes.Cut(line, space)
-	target, version, also := bytes.Cut(rest, space)
-	if !ok || !also || !isToken(method) || len(target) == 0 || !isText(target) || bytes.IndexByte(target, '\t') >= 0 {
-		return errRequest
-	}
-	switch string(version) {
-	case "HTTP/1.1":
-		h.Minor = 1
-	case "HTTP/1.0":
-		h.Minor = 0
-	default:
-		if len(version) == 8 && bytes.HasPrefix(version, []byte("HTTP/")) && isDigit(version[5]) && version[6] == '.' && isDigit(version[7]) {
-			return errVersion
-		}
-		return errRequest
-	}
-	h.Method, h.Target = method, target
-	return nil
 }
 
 var space = []byte(" ")

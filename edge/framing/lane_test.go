@@ -28,7 +28,7 @@ func (s stub) Answer(c *Conn, h *Head) (bool, error) {
 		s.begun <- struct{}{}
 		<-s.end
 	}
-	_, err := c.Send(time.Now(), []byte(stubAnswer), nil)
+	_, err := c.Send(time.Now(), []byte(stubAnswer), Body{})
 	return true, err
 }
 

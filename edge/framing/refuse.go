@@ -37,8 +37,10 @@ func (c *Conn) refuse(reason error) {
 
 // refusal has the form of the proxy's own answers.
 func refusal(reason error) string {
-	status := http.StatusBadRequest
+	status, more, why := http.StatusBadRequest, "", "refused"
 	switch {
+	case errors.Is(reason, errHeads):
+		status, more, why = http.StatusTooManyRequests, "Retry-After: 5\r\n", "limited"
 	case errors.Is(reason, errVersion):
 		status = http.StatusHTTPVersionNotSupported
 	case errors.Is(reason, errHeadLimit):
@@ -47,9 +49,9 @@ func refusal(reason error) string {
 	body, _ := json.Marshal(struct {
 		Error string `json:"error"`
 	}{reason.Error()})
-	return fmt.Sprintf("HTTP/1.1 %d %s\r\nCache-Control: no-store\r\nCache-Status: edge; detail=refused\r\nConnection: close\r\n"+
-		"Content-Length: %d\r\nContent-Type: application/json\r\nProxy-Status: edge; error=http_request_error\r\n\r\n%s\n",
-		status, http.StatusText(status), len(body)+1, body)
+	return fmt.Sprintf("HTTP/1.1 %d %s\r\nCache-Control: no-store\r\nCache-Status: edge; detail=%s\r\nConnection: close\r\n"+
+		"Content-Length: %d\r\nContent-Type: application/json\r\nProxy-Status: edge; error=http_request_error\r\n%s\r\n%s\n",
+		status, http.StatusText(status), why, len(body)+1, more, body)
 }
 
 // readError has net/http close the connection without an answer of its own.

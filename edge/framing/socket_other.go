@@ -10,4 +10,9 @@ type socket struct{ net.Conn }
 func newSocket(net.Conn) *socket { return nil }
 
 // Send is not called.
-func (s *socket) Send(head, _ []byte) (int, error) { return s.Write(head) }
+func (s *socket) Send(head []byte, _ Body, _ *Conn) (int64, error) {
+	n, err := s.Write(head)
+	return int64(n), err
+}
+
+func (b *Body) readFile(p []byte, at int64) (int, error) { return b.File.ReadAt(p, at) }

@@ -58,7 +58,7 @@ func TestSocket(t *testing.T) {
 			_, _ = io.ReadFull(client, all)
 			got <- all
 		}()
-		n, err := c.Send(time.Now(), parts[0], parts[1])
+		n, err := c.Send(time.Now(), parts[0], Body{Bytes: parts[1]})
 		if all := edgetest.Receive(t, got, "the answer"); n != int64(len(all)) || err != nil || !bytes.Equal(all, bytes.Join(parts[:], nil)) {
 			t.Errorf("%d, %v of %d", n, err, len(all))
 		}
@@ -70,7 +70,7 @@ func TestSocket(t *testing.T) {
 	}
 	client.SetLinger(0)
 	client.Close()
-	edgetest.Until(t, "an error of a write", func() bool { _, err = c.Send(time.Now(), head, nil); return err != nil })
+	edgetest.Until(t, "an error of a write", func() bool { _, err = c.Send(time.Now(), head, Body{}); return err != nil })
 	if op := (*net.OpError)(nil); !errors.As(err, &op) || op.Op != "write" || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("behind a reset: %#v", err)
 	}

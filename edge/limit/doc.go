@@ -31,4 +31,10 @@
 //
 // All cells together are 22 MiB at most, 2 MiB while none is in use. They stand in shards with a lock each. A client's cells are
 // in one shard.
+//
+// # Things under way
+//
+// [Ceiling] bounds how many requests, bodies, misses and heads there are at a time, and
+// [Shares] how many requests of a client are passed while others want to. They count things
+// that are there, and evict nobody. Each has one lock, and no call is made under it.
 package limit

@@ -2,7 +2,8 @@
 // these files:
 //
 //   - handler.go: [Handler.ServeHTTP] finds the site and the route, and asks the cache
-//   - budget.go: the client is charged, before a master is asked and by the answer
+//   - budget.go: the client is charged, before a master is asked and by the answer, and
+//     has so many requests, bodies and misses under way and no more
 //   - respond.go: a stored response becomes status, fields and ranges, and its bytes go
 //     out, in pieces with a deadline each
 //   - subdocument.go: a part of a document is answered, such as one version

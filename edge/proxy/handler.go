@@ -21,6 +21,8 @@ import (
 
 // Handler is the public listeners' http.Handler.
 type Handler struct {
+	Ceilings limit.Ceilings
+
 	current atomic.Pointer[Snapshot]
 	passing limit.Shares // of the requests that are passed
 }
@@ -74,10 +76,11 @@ type exchange struct {
 	site     *site.Site // nil until the request has found one
 	path     string     // below the site's prefix
 	route    kind.Route
-	upstream *site.Upstream // the masters that are asked
-	private  bool           // the answer is for the request's credential alone
-	reserved int            // tokens that the client has been charged beyond a hit
-	listed   bool           // the file that is asked for is one that a stored document lists
+	upstream *site.Upstream    // the masters that are asked
+	private  bool              // the answer is for the request's credential alone
+	under    [3]*limit.Ceiling // entered
+	reserved int               // tokens that the client has been charged beyond a hit
+	listed   bool              // the file that is asked for is one that a stored document lists
 
 	// For log, metrics and Cache-Status.
 	outcome cache.Outcome
@@ -92,7 +95,7 @@ type exchange struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.begin(w, r)
 	defer x.end()
-	if !x.addressed() || x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
+	if !x.underCeilings() || !x.addressed() || x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
 		return // it has been answered
 	}
 	switch x.route.Class {
@@ -138,6 +141,7 @@ func (x *exchange) end() {
 			rec.id = requestID(sent[0])
 		}
 	}
+	x.leaveCeilings()
 	x.finish(&rec)
 }
 
@@ -270,6 +274,10 @@ func (x *exchange) cached() {
 		x.limited(over.wait)
 		return
 	}
+	if errors.Is(err, errManyMisses) {
+		x.limited(ceilingRetry)
+		return
+	}
 	if err != nil {
 		x.settle(x.costOfFailure(err))
 		x.fail(err)
@@ -318,9 +326,7 @@ func (x *exchange) query() *cache.Query {
 		}
 		q.Interim = x.interim
 	}
-	if x.Limiter != nil {
-		q.Admit = func() error { return x.admitFetch(q) }
-	}
+	q.Admit = func() error { return x.admitFetch(q) }
 	return q
 }
 

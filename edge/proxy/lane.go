@@ -9,6 +9,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/fastlane"
+	"pkgedge/edge/framing"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
 	"pkgedge/origin/kind"
@@ -68,15 +69,19 @@ type repeated struct {
 }
 
 // Find implements fastlane.Lookup.
-func (r *repeated) Find(now time.Time) (body []byte, f fastlane.Figures, ok bool) {
+func (r *repeated) Find(now time.Time) (body framing.Body, f fastlane.Figures, ok bool) {
 	if r.handler.current.Load() != r.Snapshot || r.site.FeedLifetime(r.upstream, r.route) != r.feed {
-		return nil, f, false
+		return body, f, false
 	}
 	found, ok := r.stored.Get(now)
 	if !ok {
-		return nil, f, false
+		return body, f, false
 	}
-	return found.Body, r.figures(&cache.Answer{Meta: found.Meta, TTL: found.TTL, Age: found.Age}), true
+	if body.Bytes = found.Body; found.File != nil {
+		body.File, body.Offset = found.File.InFile(found.Part.Offset)
+		body.Length, body.Cached, body.Open = found.Part.Size, found.Recent, found.File
+	}
+	return body, r.figures(&cache.Answer{Meta: found.Meta, TTL: found.TTL, Age: found.Age}), true
 }
 
 func (r *repeated) figures(a *cache.Answer) fastlane.Figures {
@@ -104,6 +109,9 @@ func (r *repeated) Begin(q *fastlane.Request, now time.Time) (client netip.Addr,
 
 // End implements fastlane.Lookup.
 func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, status int, sent int64, err error) {
+	if err == nil && sent > 0 {
+		r.stored.Sent(begun)
+	}
 	rec := record{begun: begun, client: client, site: r.site.Name, outcome: cache.Hit, status: status, sent: sent, err: err}
 	if r.Access != nil {
 		rec.line = r.line

@@ -9,8 +9,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -83,8 +81,7 @@ func (x *exchange) ownWay(p *httputil.ProxyRequest) {
 			delete(p.Out.Header, name)
 		}
 	}
-	if peer, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil &&
-		slices.ContainsFunc(x.Trusted, func(t netip.Prefix) bool { return t.Contains(peer.Addr().Unmap()) }) {
+	if x.fromTrusted() {
 		p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 	}
 	p.SetXForwarded()

@@ -95,12 +95,16 @@ func (x *exchange) ranges(a *cache.Answer, wanted []conditional.Span, origin, si
 // sendHeaderOf sends the header of a body of size bytes, -1 when not known.
 func (x *exchange) sendHeaderOf(status int, size int64) {
 	h := x.header()
-	switch {
-	case status == http.StatusNoContent || size < 0:
+	if status == http.StatusNoContent || size < 0 {
 		delete(h, "Content-Length")
-	default:
+	} else {
 		h["Content-Length"] = []string{strconv.FormatInt(size, 10)}
 	}
+	x.writeHeader(status)
+}
+
+// writeHeader sends the header as it is.
+func (x *exchange) writeHeader(status int) {
 	x.status, x.waited = status, time.Since(x.start)
 	x.extendDeadline()
 	x.w.WriteHeader(status)
@@ -121,9 +125,7 @@ func (x *exchange) sendHeader(status int) {
 	if status != http.StatusNotModified {
 		h["Content-Length"] = []string{"0"}
 	}
-	x.status, x.waited = status, time.Since(x.start)
-	x.extendDeadline()
-	x.w.WriteHeader(status)
+	x.writeHeader(status)
 }
 
 // fields sets the stored response's fields and the edge's own.
@@ -212,10 +214,9 @@ func (x *exchange) lifetime(a *cache.Answer) string {
 func cacheStatus(a *cache.Answer) string {
 	b := make([]byte, 0, 96)
 	b = append(b, "edge"...)
-	switch {
-	case a.Forward == "" || !asked(a.Err): // nothing has gone forward
+	if a.Forward == "" || !asked(a.Err) { // nothing has gone forward
 		b = append(b, "; hit"...)
-	default:
+	} else {
 		b = append(b, "; fwd="...)
 		b = append(b, a.Forward...)
 	}

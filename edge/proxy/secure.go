@@ -62,6 +62,11 @@ func (x *exchange) securedBefore() bool {
 	if len(proto) != 1 || !strings.EqualFold(strings.TrimSpace(proto[0]), "https") {
 		return false
 	}
+	return x.fromTrusted()
+}
+
+// fromTrusted reports whether the request's peer is a proxy whose fields count.
+func (x *exchange) fromTrusted() bool {
 	peer, err := netip.ParseAddrPort(x.r.RemoteAddr)
 	return err == nil && slices.ContainsFunc(x.Trusted, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
 }

@@ -33,7 +33,7 @@ func (x *exchange) subdocument(q *cache.Query, a *cache.Answer) (ok bool) {
 		if why := kind.FindText(summary, x.route.Subdocument.Withheld); why != "" {
 			a.Close()
 			x.refuse(cache.Refused, http.StatusUnavailableForLegalReasons, why)
-			return
+			return false
 		}
 		outcome, trouble, validated, live := a.Outcome, a.Err, a.ResponseTime, a.Live()
 		a.Close()

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"syscall"
+
+	"pkgedge/edge/framing"
 )
 
 // conn is a connection that knows its client. It has the methods that net/http and
@@ -12,6 +15,24 @@ import (
 type conn struct {
 	net.Conn
 	client net.Addr // that a proxy has named, nil for the peer
+
+	activity framing.Activity
+
+	// The place in a table of connections, which guards it; at is -1 for none.
+	table     *Conns
+	of        netip.Addr
+	at, atOwn int
+}
+
+// Activity is for the guard, which follows the connection.
+func (c *conn) Activity() *framing.Activity { return &c.activity }
+
+// Close also ends its place in the table.
+func (c *conn) Close() error {
+	if c.table != nil {
+		c.table.remove(c)
+	}
+	return c.Conn.Close()
 }
 
 func (c *conn) RemoteAddr() net.Addr {

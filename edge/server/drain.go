@@ -107,11 +107,14 @@ func (d *draining) politely(next http.Handler) http.Handler {
 	})
 }
 
-// stateChanged counts connections of HTTP/1. Those of HTTP/2 are net/http's own *tls.Conn,
-// and Shutdown is polite to them.
+// stateChanged is http.Server.ConnState. It counts connections of HTTP/1. Those of HTTP/2 are
+// net/http's own *tls.Conn, and Shutdown is polite to them.
 func (d *draining) stateChanged(c net.Conn, s http.ConnState) {
 	framing.StateChanged(c, s)
 	if _, http2 := c.(*tls.Conn); http2 {
+		if a := framing.ActivityOf(c); a != nil {
+			a.StateChanged(s)
+		}
 		return
 	}
 	switch s {

@@ -35,6 +35,7 @@ func withProtocols(config *tls.Config) *tls.Config {
 		return nil
 	}
 	config = config.Clone()
+	config.DynamicRecordSizingDisabled = true // an answer is one write, and not many small ones
 	other := slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" || p == "http/1.1" })
 	config.NextProtos = append([]string{"h2", "http/1.1"}, other...)
 	return config
@@ -43,7 +44,7 @@ func withProtocols(config *tls.Config) *tls.Config {
 // shake shakes hands on a connection.
 func (h *handshakes) shake(raw net.Conn) (net.Conn, error) {
 	h.tickets.turn(time.Now())
-	c := tls.Server(raw, h.config)
+	c := tls.Server(framing.BelowTLS(raw), h.config)
 	if err := c.HandshakeContext(context.Background()); err != nil {
 		return nil, err
 	}

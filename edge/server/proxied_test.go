@@ -107,7 +107,7 @@ func TestProxyHeaders(t *testing.T) {
 	}
 }
 
-// Whatever the header has, no byte behind it is read, and an address is one of TCP.
+// No byte behind a header is read, and an address is one of TCP.
 func FuzzProxyHeader(f *testing.F) {
 	for _, tt := range proxyHeaders {
 		f.Add([]byte(tt.text))

@@ -37,6 +37,8 @@ type Server struct {
 	DrainDelay time.Duration // how long listeners stay open after load balancers were told
 	DrainLimit time.Duration // how long requests in flight may take to finish, from then on
 	Refused    func()        // is told of each request that is refused for its framing, before any handler
+	Conns      Conns         // of all listeners but the admin's
+	Heads      framing.Heads // of clients; nil for no bound
 
 	log        *slog.Logger
 	listeners  []*Listener
@@ -138,12 +140,15 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 }
 
 func (s *Server) serve(l *Listener, h *http.Server) error {
-	g := &framing.Guard{Lane: l.Lane, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
+	g := &framing.Guard{Lane: l.Lane, Heads: s.Heads, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	var conns net.Listener = l.accept
 	if l.Proxied != nil {
 		p := s.clients(conns, l.Proxied)
 		s.draining.watch(p)
 		conns = p
+	}
+	if l.key != adminKey {
+		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
 		p := newHandshakes(conns, h.TLSConfig.Clone(), g, h.ErrorLog)

@@ -20,6 +20,7 @@ type Reader struct {
 	env      func(string) (string, bool)
 	lines    map[string]int // key path, as seen in the file, to its line
 	problems Problems
+	single   bool // a shape is described whose values are no mappings and no lists, see Describe
 }
 
 // NewReader returns a reader of the file of that name, whose values may refer to

@@ -11,9 +11,9 @@ import (
 // Text reads a scalar, with ${NAME} replaced.
 func (v Value) Text() (string, bool) { return v.expanded(v.r.env) }
 
-// Secret reads a scalar. A variable that is unset is empty, so that a secret is
+// secret reads a scalar. A variable that is unset is empty, so that a secret is
 // optional.
-func (v Value) Secret() (string, bool) {
+func (v Value) secret() (string, bool) {
 	return v.expanded(func(name string) (string, bool) {
 		text, _ := v.r.env(name)
 		return text, true
@@ -22,6 +22,10 @@ func (v Value) Secret() (string, bool) {
 
 // expanded reads a scalar, with variables of env.
 func (v Value) expanded(env func(string) (string, bool)) (string, bool) {
+	if v.shape != nil {
+		v.shape.Scalar = true
+		return "", false
+	}
 	if !v.is(yaml.ScalarNode, "a single value") {
 		return "", false
 	}
@@ -37,6 +41,9 @@ func (v Value) expanded(env func(string) (string, bool)) (string, bool) {
 
 // OneOf reads one of the words.
 func (v Value) OneOf(words ...string) (string, bool) {
+	if v.shape != nil {
+		v.shape.Words = words
+	}
 	text, ok := v.Text()
 	if !ok || slices.Contains(words, text) {
 		return text, ok
@@ -49,16 +56,47 @@ func (v Value) OneOf(words ...string) (string, bool) {
 	return "", false
 }
 
-// Flag reads true or false.
-func (v Value) Flag() (set, ok bool) {
-	word, ok := v.OneOf("true", "false")
-	return word == "true", ok
+// Word returns a function that reads one of the words and puts it in dst.
+func Word[T ~string](dst *T, words ...T) func(Value) {
+	return func(v Value) {
+		known := make([]string, len(words))
+		for i, w := range words {
+			known[i] = string(w)
+		}
+		if word, ok := v.OneOf(known...); ok {
+			*dst = T(word)
+		}
+	}
+}
+
+// Flag returns a function that reads true or false and puts it in dst.
+func Flag(dst *bool) func(Value) {
+	return func(v Value) {
+		if v.shape != nil {
+			v.shape.Flag = true
+		}
+		if word, ok := v.OneOf("true", "false"); ok {
+			*dst = word == "true"
+		}
+	}
 }
 
 // Into returns a function that reads a scalar with parse and puts it in dst.
 func Into[T any](dst *T, parse func(string) (T, error)) func(Value) {
+	return into(dst, Value.Text, parse)
+}
+
+// Secret is Into for a secret, in which a variable may be unset.
+func Secret(dst *string, parse func(string) (string, error)) func(Value) {
+	return into(dst, Value.secret, parse)
+}
+
+func into[T any](dst *T, read func(Value) (string, bool), parse func(string) (T, error)) func(Value) {
 	return func(v Value) {
-		text, ok := v.Text()
+		if v.shape != nil {
+			v.shape.Accepts = func(text string) bool { _, err := parse(text); return err == nil }
+		}
+		text, ok := read(v)
 		if !ok {
 			return
 		}

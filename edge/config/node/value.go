@@ -9,28 +9,36 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Value is a node of the file, and never an alias.
+// Value is a node of the file, and never an alias. Where a shape is described, it is none.
 type Value struct {
-	Path string // keys that lead to it, such as "sites[0].masters"
-	r    *Reader
-	node *yaml.Node
+	Path  string // keys that lead to it, such as "sites[0].masters"
+	r     *Reader
+	node  *yaml.Node
+	shape *Schema // that is described; nil where a file is read
 }
 
 func (r *Reader) value(n *yaml.Node, path string) Value {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	return Value{path, r, n}
+	return Value{Path: path, r: r, node: n}
 }
 
 // Bad records a problem in the value.
 func (v Value) Bad(format string, args ...any) { v.r.Bad(v.Path, format, args...) }
 
 // IsMapping says whether the value is a mapping of keys.
-func (v Value) IsMapping() bool { return v.node.Kind == yaml.MappingNode }
+func (v Value) IsMapping() bool { return v.isKind(yaml.MappingNode) }
 
 // IsList says whether the value is a list.
-func (v Value) IsList() bool { return v.node.Kind == yaml.SequenceNode }
+func (v Value) IsList() bool { return v.isKind(yaml.SequenceNode) }
+
+func (v Value) isKind(kind yaml.Kind) bool {
+	if v.shape != nil {
+		return !v.r.single
+	}
+	return v.node.Kind == kind
+}
 
 // is says whether v has that kind, and records a problem if not.
 func (v Value) is(kind yaml.Kind, want string) bool {
@@ -56,6 +64,10 @@ type Fields map[string]func(Value)
 
 // Object reads a mapping of those keys. Any other key is a problem.
 func (v Value) Object(known Fields) {
+	if v.shape != nil {
+		v.describeFields(known)
+		return
+	}
 	names := slices.Sorted(maps.Keys(known))
 	v.Keys("a mapping of keys", func(key string, value Value) {
 		if read, ok := known[key]; ok {
@@ -71,6 +83,10 @@ func (v Value) Object(known Fields) {
 // Keys reads a mapping of any keys, one at a time, in the order of the file. want
 // describes the mapping, for the problem of a value of another shape.
 func (v Value) Keys(want string, read func(key string, value Value)) {
+	if v.shape != nil {
+		read("key", v.within(&v.shape.Any, v.below("key")))
+		return
+	}
 	if !v.is(yaml.MappingNode, want) {
 		return
 	}
@@ -138,6 +154,10 @@ func (v Value) merge(n *yaml.Node) []entry {
 
 // Each reads a list, one element at a time.
 func (v Value) Each(read func(Value)) {
+	if v.shape != nil {
+		read(v.within(&v.shape.Items, v.Path+"[0]"))
+		return
+	}
 	if !v.is(yaml.SequenceNode, "a list") {
 		return
 	}

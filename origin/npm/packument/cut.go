@@ -34,27 +34,15 @@ func (m cutMember) value(src []byte) []byte { return src[m.from2:m.to] }
 func readCut(src []byte) (*cut, error) {
 	r := NewReader(src)
 	c := &cut{src: src}
-	if err := r.Object(); err != nil {
-		return nil, err
-	}
-	for {
-		key, _, ok, err := r.Next()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return c, r.End()
-		}
+	err := r.Each(func(key []byte) error {
 		what := string(key)
 		if what != "versions" && what != "time" && what != "dist-tags" || r.Kind() != jsontext.KindBeginObject {
-			if _, err := r.Value(); err != nil {
-				return nil, err
-			}
-			continue
+			_, err := r.Value()
+			return err
 		}
 		o, err := readCutObject(&r, what)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c.objects = append(c.objects, o)
 		if what == "time" {
@@ -67,7 +55,12 @@ func readCut(src []byte) (*cut, error) {
 				}
 			}
 		}
+		return nil
+	})
+	if err == nil {
+		err = r.End()
 	}
+	return c, err
 }
 
 func readCutObject(r *Reader, what string) (cutObject, error) {

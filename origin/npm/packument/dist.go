@@ -100,14 +100,7 @@ func (w *rewriter) dist(number []byte) (sums, error) {
 		_, err := w.Value()
 		return d, err
 	}
-	if err := w.Object(); err != nil {
-		return d, err
-	}
-	for {
-		key, _, ok, err := w.Next()
-		if err != nil || !ok {
-			return d, err
-		}
+	err := w.Each(func(key []byte) (err error) {
 		switch string(key) {
 		case "tarball":
 			err = w.readTarball(number)
@@ -118,10 +111,9 @@ func (w *rewriter) dist(number []byte) (sums, error) {
 		default:
 			_, err = w.Value()
 		}
-		if err != nil {
-			return d, err
-		}
-	}
+		return err
+	})
+	return d, err
 }
 
 // readTarball reads the URL of the tarball of a version.

@@ -201,15 +201,8 @@ func (s *packumentScan) installScript() (found bool, err error) {
 		_, err := s.Value()
 		return false, err
 	}
-	if err := s.Object(); err != nil {
-		return false, err
-	}
 	var runs [3]bool
-	for {
-		key, _, ok, err := s.Next()
-		if err != nil || !ok {
-			return runs[0] || runs[1] || runs[2], err
-		}
+	err = s.Each(func(key []byte) error {
 		i := -1
 		switch string(key) {
 		case "preinstall":
@@ -220,11 +213,10 @@ func (s *packumentScan) installScript() (found bool, err error) {
 			i = 2
 		}
 		command, err := s.StringValue()
-		if err != nil {
-			return false, err
-		}
-		if i >= 0 {
+		if err == nil && i >= 0 {
 			runs[i] = command.To-command.From > len(`""`)
 		}
-	}
+		return err
+	})
+	return runs[0] || runs[1] || runs[2], err
 }

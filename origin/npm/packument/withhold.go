@@ -127,28 +127,16 @@ func moved(releases []release, tag, number string) string {
 // tarballsOf are the names that the tarball of a version may be asked for by.
 func tarballsOf(name string, number string, manifest []byte) [][]byte {
 	w := newRewriter("", name, kind.Source{Body: manifest})
-	if w.Object() != nil {
-		return nil
-	}
-	for {
-		key, _, ok, err := w.Next()
-		if err != nil {
-			return nil
-		}
-		if !ok {
-			break
-		}
+	err := w.Each(func(key []byte) (err error) {
 		if string(key) == "dist" {
 			_, err = w.dist([]byte(number))
 		} else {
 			_, err = w.Value()
 		}
-		if err != nil {
-			return nil
-		}
-	}
+		return err
+	})
 	names := w.tarball.names()
-	if len(names) == 0 {
+	if err != nil || len(names) == 0 {
 		return nil
 	}
 	// Further ones that some rule gives it, in this packument or in that of another master.
