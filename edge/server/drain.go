@@ -163,25 +163,25 @@ func (d *draining) left() int {
 // stoppable is a listener that stops to accept before it is closed: connections that it has
 // accepted are made ready meanwhile.
 type stoppable struct {
-	net.Listener
+	*Listener
 	stop    func() // once
 	stopped chan struct{}
 	closed  chan struct{}
 	end     func() // once
 }
 
-func newStoppable(l net.Listener) *stoppable {
+func newStoppable(l *Listener) *stoppable {
 	s := &stoppable{Listener: l, stopped: make(chan struct{}), closed: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() {
 		close(s.stopped)
-		l.Close()
+		l.Listener.Close()
 	})
 	s.end = sync.OnceFunc(func() { close(s.closed) })
 	return s
 }
 
 func (s *stoppable) Accept() (net.Conn, error) {
-	c, err := s.Listener.Accept()
+	c, err := s.Listener.Listener.Accept()
 	if err == nil {
 		return c, nil
 	}

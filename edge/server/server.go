@@ -91,7 +91,8 @@ func (s *Server) Open(ctx context.Context, key, addr string) (*Listener, error) 
 }
 
 func (s *Server) add(key string, ln net.Listener) *Listener {
-	l := &Listener{Listener: ln, key: key, Handler: http.NotFoundHandler(), accept: newStoppable(ln)}
+	l := &Listener{Listener: ln, key: key, Handler: http.NotFoundHandler()}
+	l.accept = newStoppable(l)
 	s.listeners = append(s.listeners, l)
 	return l
 }
