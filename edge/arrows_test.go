@@ -291,6 +291,12 @@ var testArrows = map[string][]arrow{
 	"edge/fastlane": {
 		{"edge/edgetest", "raw conversations"},
 	},
+	"edge": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
+	"edge/handover": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
 	"edge/server": {
 		{"edge/edgetest", "helpers that rooms share"},
 	},
