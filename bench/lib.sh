@@ -37,6 +37,7 @@ has_tls() { [[ $1 != varnish ]]; } # Varnish leaves TLS to a proxy before it
 # setup makes $work, what the origin serves, a certificate, the edge and the client.
 setup() {
 	need nginx taskset openssl curl go awk
+	! (exec 3<>"/dev/tcp/127.0.0.1/$(port origin)") 2>/dev/null || { echo "port $(port origin) is taken: is another run under way? BENCH_PORTS=N moves this one" >&2; exit 1; }
 	work=$(mktemp -d)
 	trap finish EXIT
 	chmod 755 "$work" # workers of nginx may be of another user

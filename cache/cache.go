@@ -107,12 +107,13 @@ func Open(cfg Config) (*Cache, error) {
 	dir := ""
 	if cfg.Disk > 0 {
 		if c.disk, err = disk.Open(disk.Config{
-			Sys: calls, Dir: cfg.Dir, Limit: cfg.Disk, MaxFiles: shares.Files(), Notify: c.notify,
+			Sys: calls, Dir: cfg.Dir, Limit: cfg.Disk, MaxFiles: shares.Files(), Buffers: c.memory.Buffers, Notify: c.notify,
 			Remade: func() error { return c.purges.Restore() },
 		}); err != nil {
 			c.memory.Close()
 			return nil, err
 		}
+		c.disk.KeepOpen(shares.OpenFiles())
 		c.store = &tier.Store{Memory: c.memory, Disk: c.disk, Background: c.background}
 		dir = cfg.Dir
 	}
@@ -134,12 +135,12 @@ func Open(cfg Config) (*Cache, error) {
 	return c, nil
 }
 
-// indexOverhead is the memory of the disk tier's index, in bytes.
+// indexOverhead is the memory of the disk tier's index and of its open files, in bytes.
 func (c *Cache) indexOverhead() int64 {
 	if c.disk == nil {
 		return 0
 	}
-	return budget.IndexEntry * c.disk.Files()
+	return budget.IndexEntry*c.disk.Index.Count.Load() + c.disk.OpenBytes()
 }
 
 // background starts work that Close waits for, unless the cache is closed.

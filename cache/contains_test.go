@@ -65,8 +65,8 @@ func TestHoldsWhatAnEarlierEdgeStored(t *testing.T) {
 	}
 	defer d.Close()
 	sum := store.Key{Site: "s", ID: "a"}.Sum()
-	if d.Files() != 0 || !d.Has(sum) || d.Has(store.Key{Site: "s", ID: "b"}.Sum()) {
-		t.Errorf("%d files in the index, disk %v", d.Files(), d.Has(sum))
+	if d.Index.Has(sum) || !d.Has(sum) || d.Has(store.Key{Site: "s", ID: "b"}.Sum()) {
+		t.Errorf("index %v, disk %v", d.Index.Has(sum), d.Has(sum))
 	}
 	if broken = true; !d.Has(sum) {
 		t.Error("what cannot be told is a no")

@@ -77,6 +77,7 @@ type Fill struct {
 	meta      *store.Meta
 	declared  int64
 	whole     bool
+	spooled   bool // see Spool
 	renewed   bool
 	crc       uint32
 	tag       hash.Hash
@@ -123,8 +124,7 @@ func (w *Fill) From(master string) { w.f.SetFrom(master) }
 
 // releaseStreamed releases a streamed response of size bytes.
 func (w *Fill) releaseStreamed(size int64) {
-	w.meta.Parts = []store.Part{{Size: size, Encoding: w.meta.Header.Get("Content-Encoding"), ETag: w.etag}}
-	w.declared = size
+	w.describeStreamed(size)
 	if size <= w.c.maxObject {
 		w.createWriter(size)
 	} else {
@@ -149,8 +149,14 @@ func refused(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
-// beginResponse makes the Meta of a response that arrives now.
+// beginResponse makes the Meta of a response that arrives now. It takes the place of a
+// spooled one.
 func (w *Fill) beginResponse(status int, h http.Header) {
+	if w.spooled {
+		w.f.Unspool()
+		w.spooled = false
+	}
+	w.crc = 0
 	received := time.Now()
 	m := &store.Meta{
 		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, Version: w.c.versions.next(received), From: w.f.Head().From,

@@ -43,6 +43,7 @@ func BenchmarkStorm(b *testing.B) {
 }
 
 func storm(b *testing.B, total, disk int64) {
+	defer debug.SetGCPercent(debug.SetGCPercent(budget.GCPercent))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(budget.Split(total).Limit))
 	c := opened(b, func(cfg *Config) { cfg.Memory, cfg.Disk, cfg.MaxObject = total, disk, 1<<20 })
 	bodies := [10][]byte{1: storetest.Payload(2, 300<<10), 3: storetest.Payload(3, 2<<20)}

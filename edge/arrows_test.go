@@ -22,6 +22,11 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/chaos": {
+		{"origin/sample", "its masters"},
+		{"origin/sample/faults", "which are in trouble"},
+		{"origin/sample/tarball", "their files"},
+	},
 	"bench/files": {
 		{"edge/config", "the edge that it measures has a configuration"},
 		{"edge/daemon", "it runs that edge"},
@@ -29,11 +34,21 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "its master is a sample"},
 	},
 	"bench/load": nil,
+	"bench/pgo": {
+		{"edge/command", "it is the edge, with a profile"},
+	},
+	"deploy/sbom": nil,
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
 	"edge/admin": {
+		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
+	},
+	"edge/admin/page": {
+		{"edge/conditional", "the document is compressed for those that accept it"},
+		{"edge/history", "it shows the last hour"},
+		{"edge/report", "it shows the status, in the sentences of edge status"},
 	},
 	"edge/changes": {
 		{"edge/config", "a feed has its URL and mode there"},
@@ -69,11 +84,13 @@ var arrows = map[string][]arrow{
 		{"cache/purge", "an operator's words become a purge"},
 		{"cache/store", "the count of a purge compares it with keys"},
 		{"edge/admin", "it serves the admin API"},
+		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
 		{"edge/handover", "it takes the place of the running edge, and gives its own to the next"},
+		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
@@ -85,12 +102,14 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "without a master it starts sample masters"},
 		{"tls", "it serves TLS"},
 	},
-	"edge/edgetest": nil,
+	"edge/edgetest":          nil,
+	"edge/edgetest/chromium": nil,
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/framing":  nil,
 	"edge/handover": nil,
+	"edge/history":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
 	"edge/preflight": {
@@ -110,6 +129,7 @@ var arrows = map[string][]arrow{
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
+		{"edge/history", "a failure that a client saw is a history.Failure"},
 		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
@@ -269,6 +289,7 @@ var arrows = map[string][]arrow{
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
 	"edge": {
+		{"edge/edgetest", "helpers that rooms share"},
 		{"origin/kinds", "no name of a kind may be compared"},
 	},
 	"edge/changes": {
@@ -277,6 +298,7 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/daemon": {
 		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/edgetest/chromium", "it looks at the page as a browser shows it"},
 		{"edge/redact", "a body that is too large to be rewritten"},
 		{"origin/kind", "it asks sites for their routes"},
 		{"origin/kind/kindtest/shelf", "a kind that is one folder and one line"},
@@ -290,9 +312,6 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/fastlane": {
 		{"edge/edgetest", "raw conversations"},
-	},
-	"edge": {
-		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"edge/handover": {
 		{"edge/edgetest", "helpers that rooms share"},
@@ -333,6 +352,7 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+		{"origin/sample/tarball", "gzip files without a compressor"},
 	},
 	"edge/proxy": {
 		{"cache/store", "a body in memory"},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -118,11 +117,7 @@ func TestPassInAnOutage(t *testing.T) {
 	b := newBehind(t, w.URLs, func(c *Config) {
 		c.Probe = Probe{Path: "/-/none", Every: time.Millisecond, Timeout: time.Minute, Fall: 1, Rise: 1}
 	})
-	for late := time.Now().Add(time.Minute); b.Outage(kind.Metadata, time.Now()) == 0; runtime.Gosched() {
-		if time.Now().After(late) {
-			t.Fatal("no outage")
-		}
-	}
+	origintest.Until(t, func() bool { return b.Outage(kind.Metadata, time.Now()) > 0 }, func() any { return b.Status() })
 	gate := faults.NewGate()
 	w.A.Break(faults.Prefix("/-/v1/search"), faults.Hold(gate))
 	done := make(chan error, 1)

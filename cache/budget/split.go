@@ -18,9 +18,16 @@ type Shares struct {
 	Limit int64
 }
 
+// GCPercent is for debug.SetGCPercent: a small heap is collected seldom. A large one is
+// bound by Limit.
+const GCPercent = 400
+
 const (
 	// MinTier is the smallest useful memory tier.
 	MinTier = 1 << 20
+	// OpenFile is about the memory of a file that stays open: its decoded fields, and the
+	// part of the kernel.
+	OpenFile = 4 << 10
 	// IndexEntry is the memory of the disk tier's index for each file, see
 	// docs/decisions/0003.
 	IndexEntry = 128
@@ -57,3 +64,7 @@ func (s Shares) Document() int64 { return max((s.Tier+s.Documents/2-4<<20)/9*8, 
 // Files is the number of files that the disk tier may have: its index leaves the memory
 // tier a sixteenth of its share at least.
 func (s Shares) Files() int64 { return s.Tier / 16 * 15 / IndexEntry }
+
+// OpenFiles is the number of files of the disk tier that may stay open. They leave the
+// memory tier 31 of 32 parts of its share.
+func (s Shares) OpenFiles() int64 { return s.Tier / 32 / OpenFile }

@@ -103,6 +103,6 @@ func (r *chunkReader) next() {
 	r.rest = r.rest[r.off%record.ChunkSize:]
 	r.rest = r.rest[:min(int64(len(r.rest)), r.end-r.off)]
 	if r.off += int64(len(r.rest)); r.off == r.size && r.whole {
-		r.disk.index.SetVerified(r.sum, fsys.ChangeTime(r.info))
+		r.disk.Index.SetVerified(r.sum, fsys.ChangeTime(r.info))
 	}
 }

@@ -20,7 +20,7 @@ func afterAStart(t *testing.T, size int) (d *Store, k store.Key, body []byte) {
 	d = openedDisk(t, t.TempDir(), 64<<20)
 	k, body = store.Key{Site: "s", ID: "large"}, storetest.Payload(1, size)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, body), body)
-	d.index.SetVerified(k.Sum(), 0)
+	d.Index.SetVerified(k.Sum(), 0)
 	return d, k, body
 }
 

@@ -18,22 +18,24 @@ import (
 )
 
 // Store is the disk tier: one file for each stored response, named by its key's digest.
-// The file system is the index of responses. index, in memory, serves eviction only. See
+// The file system is the index of responses. Index, in memory, serves eviction only. See
 // docs/decisions/0003.
 type Store struct {
 	sys      fsys.Calls
 	dir      string
 	limit    int64 // bytes
-	maxFiles int64 // that index may have
+	maxFiles int64 // that Index may have
 	remade   func() error
 	notify   func(op string, err error)
+	buffers  Buffers
+
+	Index *sieve.Set // the memory tier's hits touch it, and cost no more than that
 
 	crashed   bool        // the previous process did not close the tier
 	toldCrash atomic.Bool // Crashed was called
 
 	remaking   sync.Mutex // held over the I/O of remake, which is rare
 	lock       *os.File   // under remaking, once the tier is open
-	index      *sieve.Set
 	checks     checks
 	files      *files
 	breaker    breaker
@@ -45,7 +47,7 @@ type Store struct {
 	fronts     sync.Pool // *[frontSize]byte
 	chunkBufs  sync.Pool // *[chunkSize]byte
 
-	reserved atomic.Int64 // bytes reserved by writers, not yet in index
+	reserved atomic.Int64 // bytes reserved by writers, not yet in Index
 	writers  atomic.Int64 // with a reservation
 	promised atomic.Int64 // bytes reserved since the start
 	measured atomic.Pointer[growthLimit]
@@ -57,7 +59,7 @@ type Store struct {
 
 	corrupt   atomic.Int64 // files that failed a check
 	evictions atomic.Int64
-	scanned   atomic.Int64 // directories whose files are in index
+	scanned   atomic.Int64 // directories whose files are in Index
 	scrubbed  atomic.Int64 // files
 }
 
@@ -91,17 +93,25 @@ func (d *Store) Get(k store.Key) *store.Entry {
 // Find returns the stored response, in a file that is open already or that it opens. Its
 // bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, ticket := d.files.get(sum)
-	if f != nil && !d.unchanged(f) {
-		f.Close()
-		f, ticket = nil, d.files.drop(sum)
+	f, ticket := (*File)(nil), noTicket
+	if d.files.some.Load() {
+		if f, ticket = d.files.get(sum); f != nil && !d.unchanged(f) {
+			f.Close()
+			f, ticket = nil, d.files.drop(sum)
+		}
 	}
 	if f == nil {
+		if d.absent(sum) {
+			return nil
+		}
 		opened, h, info, err := d.openHeadOrSetAside(sum, readOnly)
 		if err != nil {
 			return nil
 		}
 		f = d.newFile(opened, h, info)
+		if !d.files.some.Load() {
+			ticket = d.firstTicket(sum, f)
+		}
 	}
 	if f.Stored().Site != k.Site || f.Stored().Key != k.ID {
 		d.setAside(sum, f.Info) // the file was swapped with another
@@ -112,7 +122,7 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 	s := &Entry{File: f, ticket: ticket}
 	s.Entry = store.Entry{Meta: f.Stored(), Body: s}
 	known := false
-	if s.verified, known = d.index.Hit(sum, visitsOf(k), f.Changed); !known {
+	if s.verified, known = d.Index.Hit(sum, visitsOf(k), f.Changed); !known {
 		d.discover(sum, visitsOf(k))
 	}
 	return s
@@ -123,6 +133,12 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 func (d *Store) unchanged(f *File) bool {
 	info, err := d.sys.Stat(f.raw.File)
 	return err == nil && fsys.ChangeTime(info) == f.Changed && fsys.Linked(info)
+}
+
+// absent reports that no file is stored, without a system call: once the scan has ended, Index
+// has every file. A commit records its file after the rename, so in between the file is a miss.
+func (d *Store) absent(sum store.Sum) bool {
+	return d.scanned.Load() == directories && !d.Index.Has(sum)
 }
 
 // discover records a file that a look-up opened before the scan reached it, unless the
@@ -137,7 +153,7 @@ func (d *Store) discover(sum store.Sum, visits uint8) {
 	}
 	defer f.Close()
 	if info, err := d.sys.Stat(f); err == nil {
-		d.index.Discover(sum, onDisk(info.Size()), visits)
+		d.Index.Discover(sum, onDisk(info.Size()), visits)
 	}
 }
 
@@ -161,7 +177,7 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 			return &s.Entry
 		}
 	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {
-		d.index.SetVerified(sum, s.Changed)
+		d.Index.SetVerified(sum, s.Changed)
 		s.verified = true
 		return &s.Entry
 	}
@@ -182,16 +198,9 @@ func (d *Store) ReadWhole(sum store.Sum, s *Entry, data []byte) bool {
 		d.setAside(sum, s.Info)
 		return false
 	}
-	d.index.SetVerified(sum, s.Changed)
+	d.Index.SetVerified(sum, s.Changed)
 	return true
 }
-
-// Touch marks a hit on a copy of a file: else a response that memory serves would look unused
-// on disk.
-func (d *Store) Touch(sum store.Sum, v *sieve.Visit) { d.index.Touch(sum, v) }
-
-// Files is the number of files in the index.
-func (d *Store) Files() int64 { return d.index.Count.Load() }
 
 // failedCheck sets a corrupt file aside, and reports a check that could not read.
 func (d *Store) failedCheck(sum store.Sum, file fs.FileInfo, err error) {
@@ -255,7 +264,7 @@ func (d *Store) setAside(sum store.Sum, file fs.FileInfo) {
 		return
 	}
 	size := onDisk(info.Size())
-	d.index.Discover(sum, size, sieve.FileVisits) // a file the scan has not reached counts as unseen
+	d.Index.Discover(sum, size, sieve.FileVisits) // a file the scan has not reached counts as unseen
 	d.corrupt.Add(1)
 	path := d.Path(sum)
 	if err == nil {
@@ -266,7 +275,7 @@ func (d *Store) setAside(sum store.Sum, file fs.FileInfo) {
 		d.failed("remove", err)
 		return // the file still takes space
 	}
-	d.index.Remove(sum)
+	d.Index.Remove(sum)
 	d.files.drop(sum)
 }
 
@@ -287,12 +296,12 @@ func (d *Store) Remove(k store.Key, id uint64) {
 	if h.Meta.Version != id || h.Meta.Site != k.Site || h.Meta.Key != k.ID {
 		return
 	}
-	d.index.Discover(sum, onDisk(info.Size()), visitsOf(k))
+	d.Index.Discover(sum, onDisk(info.Size()), visitsOf(k))
 	if err := d.sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // the file still takes space
 	}
-	d.index.Remove(sum)
+	d.Index.Remove(sum)
 	d.files.drop(sum)
 }
 
@@ -316,7 +325,7 @@ func rateLimited(notify func(string, error)) func(string, error) {
 	}
 }
 
-// Has reports whether a file is stored. It asks the file system, because index may not know
+// Has reports whether a file is stored. It asks the file system, because Index may not know
 // the file yet. An error other than fs.ErrNotExist counts as stored, and so does a file that
 // has lost its name and may still answer for a moment.
 func (d *Store) Has(sum store.Sum) bool {

@@ -24,8 +24,8 @@ func TestDiskReplacementIsCountedOnce(t *testing.T) {
 	for i, n := range []int{100, 90_000, 10, 0} {
 		b := storetest.Payload(i, n)
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
-		if used, count := storetest.Files(t, dir); used != d.index.Used.Load() || count != 1 || d.index.Count.Load() != 1 {
-			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.index.Used.Load(), d.index.Count.Load())
+		if used, count := storetest.Files(t, dir); used != d.Index.Used.Load() || count != 1 || d.Index.Count.Load() != 1 {
+			t.Errorf("%d bytes in %d files, index says %d in %d", used, count, d.Index.Used.Load(), d.Index.Count.Load())
 		}
 	}
 }
@@ -38,14 +38,14 @@ func TestDiskFindsWhatAnEarlierEdgeLeft(t *testing.T) {
 		k := store.Key{Site: "s", ID: fmt.Sprint(i)}
 		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 	}
-	used := d.index.Used.Load()
+	used := d.Index.Used.Load()
 	d.Close()
 
 	d = openedDisk(t, dir, 8<<20)
 	storetest.Expect(t, d, store.Key{Site: "s", ID: "3"}, 1, b) // before it was scanned
 	d.Scan(nil)
-	if d.index.Used.Load() != used || d.index.Count.Load() != 20 || d.scanned.Load() != directories {
-		t.Errorf("found %d bytes in %d files, want %d in 20", d.index.Used.Load(), d.index.Count.Load(), used)
+	if d.Index.Used.Load() != used || d.Index.Count.Load() != 20 || d.scanned.Load() != directories {
+		t.Errorf("found %d bytes in %d files, want %d in 20", d.Index.Used.Load(), d.Index.Count.Load(), used)
 	}
 	d.Close()
 
@@ -75,8 +75,8 @@ func TestDiskScanPassesOverWhatIsNotItsOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d.Scan(nil); d.index.Count.Load() != 0 || d.scanned.Load() != directories {
-		t.Errorf("%d files counted", d.index.Count.Load())
+	if d.Scan(nil); d.Index.Count.Load() != 0 || d.scanned.Load() != directories {
+		t.Errorf("%d files counted", d.Index.Count.Load())
 	}
 }
 
@@ -218,8 +218,8 @@ func TestDiskDamagedFilesAreMissesAndGo(t *testing.T) {
 			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("still there: %v", err)
 			}
-			if d.corrupt.Load() != 1 || d.index.Count.Load() != 0 {
-				t.Errorf("%d corrupt, %d in the index", d.corrupt.Load(), d.index.Count.Load())
+			if d.corrupt.Load() != 1 || d.Index.Count.Load() != 0 {
+				t.Errorf("%d corrupt, %d in the index", d.corrupt.Load(), d.Index.Count.Load())
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys/fsystest"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -37,7 +38,7 @@ func TestDiskFaults(t *testing.T) {
 // meetFaults lives once for each call of a life.
 func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
 	dry := &fsystest.Faults{}
-	d, err := Open(Config{Sys: dry.Calls(), Dir: t.TempDir(), Limit: 8 << 20, Notify: func(string, error) {}})
+	d, err := Open(Config{Sys: dry.Calls(), Buffers: budget.NewBuffers(1 << 20), Dir: t.TempDir(), Limit: 8 << 20, Notify: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 	dir := t.TempDir()
 	for at := 1; at <= calls; at++ {
 		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
-		d, err := Open(Config{Sys: f.Calls(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}})
+		d, err := Open(Config{Sys: f.Calls(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,18 +64,18 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
 			used, count := storetest.Files(t, dir)
-			if have := d.Used() + d.reserved.Load(); have < used || d.index.Count.Load() < int64(count) {
-				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.index.Count.Load())
+			if have := d.Used() + d.reserved.Load(); have < used || d.Index.Count.Load() < int64(count) {
+				t.Errorf("%d bytes in %d files, counted %d in %d", used, count, have, d.Index.Count.Load())
 			}
 		}
 		d.Close()
-		if d, err = Open(Config{Sys: fsystest.Quick(), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}}); err != nil {
+		if d, err = Open(Config{Sys: fsystest.Quick(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}}); err != nil {
 			t.Fatal(err)
 		}
 		h.check(t, d, true)
 		d.Scan(nil)
-		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.index.Count.Load() {
-			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.index.Count.Load())
+		if used, count := storetest.Files(t, dir); used != d.Used() || int64(count) != d.Index.Count.Load() {
+			t.Errorf("after a restart %d bytes in %d files, counted %d in %d", used, count, d.Used(), d.Index.Count.Load())
 		}
 		for name := range h.bodies {
 			k := store.Key{Site: "s", ID: name}
@@ -85,8 +86,12 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		}
 		d.Close()
 		storetest.Clean(t, dir)
-		for i := range directories {
-			os.Remove(filepath.Join(dir, "objects", directory(i)))
+		made, err := os.ReadDir(filepath.Join(dir, "objects"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range made {
+			os.Remove(filepath.Join(dir, "objects", one.Name()))
 		}
 		if t.Failed() {
 			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)
@@ -213,7 +218,7 @@ func TestDiskDoesNotEvictWhatWasJustCommitted(t *testing.T) {
 	d := openedDisk(t, t.TempDir(), 8<<20)
 	k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
 	storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
-	sum, size, _ := d.index.Evict()
+	sum, size, _ := d.Index.Evict()
 	storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
 	if err := d.unlink(sum, size); err != nil {
 		t.Fatal(err)

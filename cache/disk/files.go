@@ -3,6 +3,7 @@ package disk
 import (
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -86,8 +87,16 @@ func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
 //	commit:  version 2 gets the name; drop, which makes the ticket another one
 //	look-up: keep refuses version 1
 //
+// Until a look-up has opened a file there is no ticket, and so nothing to drop: some is false
+// then. That look-up has its ticket behind the opening, if the file has its name still:
+//
+//	look-up: opens version 1
+//	commit:  version 2 gets the name; some is false, so no drop
+//	look-up: some is true, has a ticket, finds that version 1 has lost its name: no ticket
+//
 // Another program's changes are seen by a look-up, in the file's change time and links.
 type files struct {
+	some   atomic.Bool
 	limit  int // of each shard
 	bytes  atomic.Int64
 	shards [16]fileShard
@@ -98,6 +107,9 @@ type fileShard struct {
 	changes uint64
 	open    map[store.Sum]*File
 }
+
+// noTicket is none: nothing is kept by it.
+const noTicket uint64 = math.MaxUint64
 
 // mostOpen is the number of files that the table has at most.
 const mostOpen = 4096
@@ -188,6 +200,19 @@ func (t *files) drop(sum store.Sum) uint64 {
 	s.mu.Unlock()
 	if f != nil {
 		f.Close()
+	}
+	return ticket
+}
+
+// firstTicket is a ticket for a file that was opened while there was none.
+func (d *Store) firstTicket(sum store.Sum, f *File) uint64 {
+	d.files.some.Store(true)
+	s := d.files.shard(sum)
+	s.mu.Lock()
+	ticket := s.changes
+	s.mu.Unlock()
+	if !d.unchanged(f) {
+		return noTicket
 	}
 	return ticket
 }

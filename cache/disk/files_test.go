@@ -180,3 +180,27 @@ func TestSectionsAreApart(t *testing.T) {
 		}
 	}
 }
+
+// The first look-up of all has its ticket behind the opening of its file: a file that has
+// lost its name by then is not kept.
+func TestTheFirstLookupKeepsItsFileUnlessItWasReplaced(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		d := openedDisk(t, t.TempDir(), 64<<20)
+		k, b := store.Key{Site: "s", ID: "a"}, storetest.Payload(1, 1000)
+		storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
+		open := d.sys.Open
+		d.sys.Open = func(path string, flag int) (*os.File, error) {
+			f, err := open(path, flag)
+			if replaced && path == d.Path(k.Sum()) {
+				d.sys.Open = open
+				storetest.Write(t, d, k, storetest.Meta(k, 2, b), b)
+			}
+			return f, err
+		}
+		first := found(t, d, k)
+		if first.Version != 1 || first.Current() == replaced {
+			t.Errorf("replaced %t: version %d, current %t", replaced, first.Version, first.Current())
+		}
+		first.Release()
+	}
+}

@@ -48,7 +48,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 	if h.Meta.Version != old || h.Meta.Site != k.Site || h.Meta.Key != k.ID || !store.SameBytes(h.Meta, m) {
 		return store.ErrGone
 	}
-	verified := d.index.Verified(sum, fsys.ChangeTime(info))
+	verified := d.Index.Verified(sum, fsys.ChangeTime(info))
 	if !record.Fits(raw, h.SlotLog) {
 		if !mayGrow {
 			return record.ErrTooLarge
@@ -68,7 +68,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 	}
 	d.files.drop(sum)
 	if verified { // this write moved the change time and left the body
-		d.index.SetVerified(sum, d.changeTime(f))
+		d.Index.SetVerified(sum, d.changeTime(f))
 	}
 	return nil
 }
@@ -77,8 +77,8 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 // that points to it. The key lock is held, and space is reserved.
 func (d *Store) writeTail(sum store.Sum, f *os.File, h *record.Head, size int64, raw []byte) ([]byte, error) {
 	at := h.TailExtent(int64(len(raw)))
-	d.index.Discover(sum, onDisk(size), sieve.FileVisits)
-	d.index.Resize(sum, onDisk(max(size, at.End())))
+	d.Index.Discover(sum, onDisk(size), sieve.FileVisits)
+	d.Index.Resize(sum, onDisk(max(size, at.End())))
 	if _, err := d.sys.Write(f, raw, at.Off); err != nil {
 		return nil, fmt.Errorf("cannot freshen: %w", err)
 	}

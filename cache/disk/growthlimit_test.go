@@ -52,7 +52,7 @@ func TestNothingIsEvictedInVain(t *testing.T) {
 			}
 			return nil
 		}, 16},
-		{"while most of the room is an earlier edge's", func(d *Store, _ *fsys.Space) { d.index.Unseen.Store(d.limit - 1<<20) }, func(d *Store) error {
+		{"while most of the room is an earlier edge's", func(d *Store, _ *fsys.Space) { d.Index.Unseen.Store(d.limit - 1<<20) }, func(d *Store) error {
 			_, err := d.Create(k, storetest.Meta(k, 99, nil), 2<<20)
 			return err
 		}, 40},
@@ -72,7 +72,7 @@ func TestNothingIsEvictedInVain(t *testing.T) {
 			if err := tt.ask(d); !errors.Is(err, store.ErrNoSpace) {
 				t.Errorf("got %v, want errNoRoom", err)
 			}
-			if have := d.index.Count.Load(); have < tt.want {
+			if have := d.Index.Count.Load(); have < tt.want {
 				t.Errorf("%d of 40 files are left, want %d", have, tt.want)
 			}
 		})
@@ -145,7 +145,7 @@ func TestSpaceWithoutInodes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if have := d.index.Count.Load(); have != 19 {
+	if have := d.Index.Count.Load(); have != 19 {
 		t.Errorf("%d of 20 files are left, want 19", have)
 	}
 }
@@ -169,7 +169,7 @@ func TestHitDuringAnEviction(t *testing.T) {
 			d.sys.Stat = func(f *os.File) (fs.FileInfo, error) {
 				d.sys.Stat = real
 				info, err := real(f)
-				sum, size, _ = d.index.Evict()
+				sum, size, _ = d.Index.Evict()
 				if gone {
 					d.unlink(sum, size)
 				}
@@ -185,8 +185,8 @@ func TestHitDuringAnEviction(t *testing.T) {
 				d.unlink(sum, size)
 				want, count = known, 1
 			}
-			if sum != k.Sum() || d.Used() != want || d.index.Count.Load() != count || d.index.Leaving.Load() != 0 {
-				t.Errorf("counted %d in %d files, %d of them leaving; want %d in %d, there were %d", d.Used(), d.index.Count.Load(), d.index.Leaving.Load(), want, count, there)
+			if sum != k.Sum() || d.Used() != want || d.Index.Count.Load() != count || d.Index.Leaving.Load() != 0 {
+				t.Errorf("counted %d in %d files, %d of them leaving; want %d in %d, there were %d", d.Used(), d.Index.Count.Load(), d.Index.Leaving.Load(), want, count, there)
 			}
 			if _, err := os.Stat(d.Path(k.Sum())); os.IsNotExist(err) != gone {
 				t.Errorf("the file: %v", err)
@@ -234,25 +234,25 @@ func TestScanTriesAFileAgain(t *testing.T) {
 		}()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if d.scanned.Load() != directories-1 || d.Used() != known || d.index.Count.Load() != 19 {
-			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.Used(), known, d.index.Count.Load())
+		if d.scanned.Load() != directories-1 || d.Used() != known || d.Index.Count.Load() != 19 {
+			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.Used(), known, d.Index.Count.Load())
 		}
 		broken.Store(false)
 		<-done
 		there, _ := storetest.Files(t, dir)
-		if d.scanned.Load() != directories || d.Used() != there || d.index.Count.Load() != 20 {
-			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.Used(), there, d.index.Count.Load())
+		if d.scanned.Load() != directories || d.Used() != there || d.Index.Count.Load() != 20 {
+			t.Errorf("%d directories, %d bytes of %d in %d files", d.scanned.Load(), d.Used(), there, d.Index.Count.Load())
 		}
 	})
 }
 
-// index has at most its number of files, after writes and after a scan.
+// Index has at most its number of files, after writes and after a scan.
 func TestIndexIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := openedDisk(t, dir, 64<<20)
 	d.maxFiles = 50
 	fillUp(t, d, "", 100, 100)
-	if have := d.index.Count.Load(); have != 50 {
+	if have := d.Index.Count.Load(); have != 50 {
 		t.Errorf("%d files are written, want 50", have)
 	}
 	d.Close()
@@ -260,7 +260,7 @@ func TestIndexIsBounded(t *testing.T) {
 	d.maxFiles = 30
 	most, real := int64(0), d.sys.List
 	d.sys.List = func(dir string) ([]fs.DirEntry, error) {
-		most = max(most, d.index.Count.Load())
+		most = max(most, d.Index.Count.Load())
 		return real(dir)
 	}
 	d.Scan(nil)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -66,8 +67,8 @@ func TestDiskKilled(t *testing.T) {
 			d.Remove(k, s.Version)
 		}
 		d.Scan(nil)
-		if _, count := storetest.Files(t, dir); count > 1 || d.index.Count.Load() != int64(count) { // one may be newer than its line
-			t.Errorf("round %d: %d files are left, %d counted", round, count, d.index.Count.Load())
+		if _, count := storetest.Files(t, dir); count > 1 || d.Index.Count.Load() != int64(count) { // one may be newer than its line
+			t.Errorf("round %d: %d files are left, %d counted", round, count, d.Index.Count.Load())
 		}
 		d.Close()
 		if err := os.RemoveAll(dir + "/objects"); err != nil {
@@ -78,7 +79,7 @@ func TestDiskKilled(t *testing.T) {
 
 // untilKilled commits, and says so.
 func untilKilled(t *testing.T, dir string) {
-	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: 64 << 20, Notify: func(op string, err error) { t.Error(op, err) }})
+	d, err := Open(Config{Sys: fsys.System(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 64 << 20, Notify: func(op string, err error) { t.Error(op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -145,7 +145,7 @@ func (l *life) small() {
 // large is a life of a body with sums, and of fields beyond their slot.
 func (l *life) large() {
 	l.commit("huge", record.MaxUnsummed+1, -1)
-	l.index.SetVerified(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
+	l.Index.SetVerified(store.Key{Site: "s", ID: "huge"}.Sum(), 0) // as after a start
 	l.get("huge")
 	l.renew("huge", l.id, storetest.Long(4000))
 	l.renew("huge", l.id, storetest.Long(9000))

@@ -133,7 +133,7 @@ func startOfMillion(b *testing.B, dir string, n int, limit int64) {
 		}
 	}
 	took := time.Since(began)
-	objects := d.index.Count.Load()
+	objects := d.Index.Count.Load()
 	b.Logf("%s scan: %v for %d objects (%d bytes as counted), meanwhile %d hits, the slowest %v", state, took, objects, d.Used(), hits, slowest)
 	b.Logf("index: %d bytes of heap per object; RSS %d bytes per object", (storetest.Heap()-before)/objects, (storetest.RSS()-resident)/objects)
 	gc := time.Now()

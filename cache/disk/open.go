@@ -29,6 +29,8 @@ type Config struct {
 	Limit    int64  // bytes
 	MaxFiles int64  // that the index may have; 0 for any number
 
+	// Buffers counts the small bodies that writers hold. nil has them hold none.
+	Buffers Buffers
 	// Remade is called before a directory that was removed, and made again, takes responses.
 	// It may be nil.
 	Remade func() error
@@ -36,12 +38,18 @@ type Config struct {
 	Notify func(op string, err error)
 }
 
+// Buffers counts bytes in memory. Take reserves n, or none and is false.
+type Buffers interface {
+	Take(n int64) bool
+	Release(n int64)
+}
+
 // Open takes possession of the directory, which must be writable and not in use.
 func Open(cfg Config) (*Store, error) {
 	sys, dir := cfg.Sys, cfg.Dir
 	d := &Store{
 		sys: sys, dir: dir, limit: cfg.Limit, maxFiles: cmp.Or(cfg.MaxFiles, math.MaxInt64),
-		remade: cfg.Remade, notify: rateLimited(cfg.Notify), index: sieve.New(),
+		buffers: cfg.Buffers, remade: cfg.Remade, notify: rateLimited(cfg.Notify), Index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
 		files:      newFiles(),
 		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: cfg.Limit / 64, sys: sys},
@@ -82,7 +90,7 @@ func (d *Store) prepare() error {
 	if err := errors.Join(d.removeTemporary(), d.quarantine.load()); err != nil {
 		d.notify("start", fmt.Errorf("cannot clean up: %w", err))
 	}
-	d.index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.bytes.Load()))
+	d.Index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.bytes.Load()))
 	return errors.Join(d.readClosedMark(), d.tryCreate())
 }
 
@@ -94,7 +102,7 @@ const closedMark = "closed\n"
 func (d *Store) readClosedMark() error {
 	have := make([]byte, len(closedMark))
 	d.sys.Read(d.lock, have, 0) // an unreadable mark counts as none
-	d.crashed = string(have) != closedMark && d.index.Unseen.Load() > 0
+	d.crashed = string(have) != closedMark && d.Index.Unseen.Load() > 0
 	err := d.sys.Cut(d.lock, 0)
 	if err == nil {
 		err = d.sys.Sync(d.lock)

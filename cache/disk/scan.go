@@ -33,7 +33,7 @@ const scanStep = 256
 // scanAgain is the first wait before the scan retries an unreadable directory.
 const scanAgain = 10 * time.Millisecond
 
-// Scan fills index with the files that the previous process left. Before it ends, all files
+// Scan fills Index with the files that the previous process left. Before it ends, all files
 // are served, only an upper bound of their bytes is known, and unseen files are not evicted.
 // A directory with an unreadable entry is scanned again later.
 func (d *Store) Scan(stop <-chan struct{}) {
@@ -63,12 +63,12 @@ func (d *Store) Scan(stop <-chan struct{}) {
 			return
 		}
 	}
-	d.index.Unseen.Store(0)
+	d.Index.Unseen.Store(0)
 	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, d.watermark.step())
 	d.evictTo(d.limit, d.maxFiles)
 }
 
-// scanDirectory records the files of a directory, and evicts when index has too many.
+// scanDirectory records the files of a directory, and evicts when Index has too many.
 func (d *Store) scanDirectory(dir string, p *scanPace, stop <-chan struct{}) error {
 	entries, err := d.sys.List(filepath.Join(d.dir, "objects", dir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,7 +101,7 @@ func (d *Store) scanFile(sum store.Sum, e fs.DirEntry) error {
 	if err != nil {
 		return err
 	}
-	d.index.Discover(sum, onDisk(info.Size()), visitsOfFile(info))
+	d.Index.Discover(sum, onDisk(info.Size()), visitsOfFile(info))
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (d *Store) scrubFile(sum store.Sum, p *scrubPace) {
 	case err != nil:
 		d.notify("scrub", err)
 	default:
-		d.index.SetVerified(sum, fsys.ChangeTime(info))
+		d.Index.SetVerified(sum, fsys.ChangeTime(info))
 	}
 	d.scrubbed.Add(1)
 }

@@ -35,7 +35,7 @@ func TestScrubFindsRot(t *testing.T) {
 		rotten := store.Key{Site: "s", ID: "3"}
 		storetest.Flip(t, d.Path(rotten.Sum()), -1)
 		s := d.Find(rotten, rotten.Sum())
-		d.index.SetVerified(rotten.Sum(), s.Changed) // as if nobody had written to it
+		d.Index.SetVerified(rotten.Sum(), s.Changed) // as if nobody had written to it
 		s.Release()
 		scrubbing(t, d)
 		time.Sleep(2 * time.Minute)
@@ -125,7 +125,7 @@ func TestScrubLeavesWhatItCannotRead(t *testing.T) {
 		return real(f, p, off)
 	}
 	d.scrubFile(k.Sum(), hasty(d))
-	d.index.SetVerified(k.Sum(), 1) // to be checked again
+	d.Index.SetVerified(k.Sum(), 1) // to be checked again
 	storetest.Expect(t, d, k, 0, nil)
 	d.sys.Read = real
 	storetest.Expect(t, d, k, 1, b)

@@ -41,12 +41,12 @@ type growthLimit struct {
 }
 
 // Used is an upper bound of the bytes of the tier's files.
-func (d *Store) Used() int64 { return d.index.Used.Load() + d.unevictable() }
+func (d *Store) Used() int64 { return d.Index.Used.Load() + d.unevictable() }
 
 // unevictable is the part of Used that eviction cannot free: unseen files, files that are
 // being removed, and quarantine.
 func (d *Store) unevictable() int64 {
-	return d.index.Leaving.Load() + d.index.Unrecorded() + d.quarantine.bytes.Load()
+	return d.Index.Leaving.Load() + d.Index.Unrecorded() + d.quarantine.bytes.Load()
 }
 
 // growthLimit measures the file system, at most once in measureEvery or measureBytes.
@@ -59,7 +59,7 @@ func (d *Store) growthLimit() growthLimit {
 	if s, err := d.sys.Space(d.dir); err == nil {
 		l.bytes = d.Used() + spare(s.Free, s.Total, keepBytes)
 		if s.Files > 0 {
-			l.files = d.index.Files() + spare(s.FreeFiles, s.Files, keepFiles)
+			l.files = d.Index.Files() + spare(s.FreeFiles, s.Files, keepFiles)
 		}
 	}
 	d.measured.Store(&l)
@@ -119,8 +119,8 @@ func (d *Store) reserveBytes(need int64) bool {
 func (d *Store) makeSpace(need, files int64) error {
 	l := d.growthLimit()
 	need = min(need, d.Used()+d.reserved.Load()-l.bytes)
-	files = min(files, d.index.Files()+d.writers.Load()-l.files)
-	if need > 0 && d.reserved.Load() > d.index.Used.Load() || files > d.index.Count.Load() {
+	files = min(files, d.Index.Files()+d.writers.Load()-l.files)
+	if need > 0 && d.reserved.Load() > d.Index.Used.Load() || files > d.Index.Count.Load() {
 		return store.ErrNoSpace
 	}
 	for need > 0 || files > 0 {
@@ -134,10 +134,10 @@ func (d *Store) makeSpace(need, files int64) error {
 	return d.evictTo(d.limit, d.maxFiles)
 }
 
-// evictTo evicts until the tier has at most bytes, and index at most files, both with
+// evictTo evicts until the tier has at most bytes, and Index at most files, both with
 // reservations.
 func (d *Store) evictTo(bytes, files int64) error {
-	for d.Used()+d.reserved.Load() > bytes || d.index.Count.Load()+d.writers.Load() > files {
+	for d.Used()+d.reserved.Load() > bytes || d.Index.Count.Load()+d.writers.Load() > files {
 		if _, err := d.Evict(); err != nil {
 			return err
 		}
@@ -147,29 +147,29 @@ func (d *Store) evictTo(bytes, files int64) error {
 
 // Evict evicts one file, and returns its size on disk.
 func (d *Store) Evict() (size int64, err error) {
-	sum, size, ok := d.index.Evict()
+	sum, size, ok := d.Index.Evict()
 	if !ok {
 		return 0, store.ErrNoSpace
 	}
 	return size, d.unlink(sum, size)
 }
 
-// unlink removes the file of an evicted entry, unless the key is in index again: by a commit
+// unlink removes the file of an evicted entry, unless the key is in Index again: by a commit
 // or by a look-up that found the file.
 func (d *Store) unlink(sum store.Sum, size int64) error {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
-	defer d.index.Left(sum, size)
+	defer d.Index.Left(sum, size)
 	if d.closed.Load() {
-		d.index.Restore(sum, size)
+		d.Index.Restore(sum, size)
 		return errClosed
 	}
-	if d.index.Has(sum) {
+	if d.Index.Has(sum) {
 		return nil
 	}
 	if err := d.sys.Remove(d.Path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.index.Restore(sum, size) // the file still takes space
+		d.Index.Restore(sum, size) // the file still takes space
 		d.failed("evict", err)
 		return fmt.Errorf("cannot evict: %w", err)
 	}

@@ -63,7 +63,7 @@ func TestSpaceIsLeftToOthers(t *testing.T) {
 				}
 				w.Abort()
 			}
-			if have := d.index.Count.Load(); have != tt.want {
+			if have := d.Index.Count.Load(); have != tt.want {
 				t.Errorf("%d objects are stored, want %d", have, tt.want)
 			}
 		})
@@ -84,7 +84,7 @@ func TestSpaceOfAFullDiskIsKept(t *testing.T) {
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Expect(t, d, k, uint64(i+1), b)
 	}
-	if have := d.index.Count.Load(); have != 20 {
+	if have := d.Index.Count.Load(); have != 20 {
 		t.Errorf("%d objects are stored, want the 20 there were", have)
 	}
 }
@@ -133,8 +133,8 @@ func TestDiskKeepsItsLimit(t *testing.T) {
 		storetest.Write(t, d, k, storetest.Meta(k, uint64(i+1), b), b)
 		storetest.Expect(t, d, k, uint64(i+1), b) // the newest is not evicted
 		used, count := storetest.Files(t, dir)
-		if used > limit || used != d.index.Used.Load() || int64(count) != d.index.Count.Load() {
-			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.index.Used.Load(), d.index.Count.Load(), limit)
+		if used > limit || used != d.Index.Used.Load() || int64(count) != d.Index.Count.Load() {
+			t.Fatalf("%d bytes in %d files, index says %d in %d, limit %d", used, count, d.Index.Used.Load(), d.Index.Count.Load(), limit)
 		}
 	}
 	if d.reserved.Load() != 0 || d.evictions.Load() == 0 {
@@ -187,7 +187,7 @@ func TestDiskKeepsItsLimitWhileManyWrite(t *testing.T) {
 				if _, err := w.Write(b); err == nil {
 					w.Commit(m)
 				}
-				if have := d.index.Used.Load(); have > limit {
+				if have := d.Index.Used.Load(); have > limit {
 					t.Errorf("%d bytes, limit %d", have, limit)
 				}
 				w.Abort()

@@ -3,6 +3,7 @@ package disk
 import (
 	"testing"
 
+	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
@@ -14,13 +15,17 @@ func TestDiskIsAStore(t *testing.T) {
 
 func openedDisk(t testing.TB, dir string, limit int64) *Store {
 	t.Helper()
-	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
+	buffers := budget.NewBuffers(4 << 20)
+	d, err := Open(Config{Sys: fsys.System(), Dir: dir, Limit: limit, Buffers: buffers, Notify: func(op string, err error) { t.Logf("%s: %v", op, err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		d.Close()
 		storetest.Clean(t, dir)
+		if left := buffers.Left.Load(); left != 4<<20 {
+			t.Errorf("writers have not released %d bytes", 4<<20-left)
+		}
 	})
 	return d
 }

@@ -87,7 +87,7 @@ func TestVerifyIsOneForAll(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
-		d.index.SetVerified(k.Sum(), 1) // as after a start
+		d.Index.SetVerified(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		var ends atomic.Int64
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
@@ -128,7 +128,7 @@ func TestNobodyWaitsLongForACheck(t *testing.T) {
 		d := openHere(t, t.TempDir())
 		k, content := store.Key{Site: "s", ID: "large"}, storetest.Payload(1, 300_000)
 		storetest.Write(t, d, k, storetest.Meta(k, 1, content), content)
-		d.index.SetVerified(k.Sum(), 1) // as after a start
+		d.Index.SetVerified(k.Sum(), 1) // as after a start
 		real, gate := d.sys.Read, make(chan struct{})
 		d.sys.Read = func(f *os.File, p []byte, off int64) (int, error) {
 			if off > record.FrontSize {

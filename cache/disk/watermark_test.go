@@ -172,13 +172,13 @@ func TestScanTriesAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		there, count := storetest.Files(t, dir)
-		if d.scanned.Load() != directories-1 || d.Used() != known || known < there || d.index.Count.Load() == int64(count) {
+		if d.scanned.Load() != directories-1 || d.Used() != known || known < there || d.Index.Count.Load() == int64(count) {
 			t.Errorf("%d directories, %d bytes of %d", d.scanned.Load(), d.Used(), there)
 		}
 		broken.Store(false)
 		<-done
-		if d.scanned.Load() != directories || d.Used() != there || d.index.Count.Load() != int64(count) {
-			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.Used(), there, d.index.Count.Load(), count)
+		if d.scanned.Load() != directories || d.Used() != there || d.Index.Count.Load() != int64(count) {
+			t.Errorf("%d directories, %d bytes of %d in %d files of %d", d.scanned.Load(), d.Used(), there, d.Index.Count.Load(), count)
 		}
 	})
 }
@@ -221,7 +221,7 @@ func TestScanKnowsMetadata(t *testing.T) {
 	d = openedDisk(t, dir, 64<<20)
 	d.sys.Open = func(string, int) (*os.File, error) { t.Error("opened"); return nil, syscall.EIO }
 	d.Scan(nil)
-	if have, all := d.index.Metadata.Load(), d.index.Used.Load(); 4*have != all {
+	if have, all := d.Index.Metadata.Load(), d.Index.Used.Load(); 4*have != all {
 		t.Errorf("%d of %d bytes are known as metadata; want a quarter", have, all)
 	}
 	d.closed.Store(true)
@@ -245,7 +245,7 @@ func TestFilesFoundAreNotFilesMade(t *testing.T) {
 	d.growthLimit() // measured before the scan, and good for a second
 	d.Scan(nil)
 	fillUp(t, d, "new", 1, 100)
-	if have := d.index.Count.Load(); have != 50 || d.evictions.Load() != 1 {
+	if have := d.Index.Count.Load(); have != 50 || d.evictions.Load() != 1 {
 		t.Errorf("%d files, %d evictions; want 50 and 1", have, d.evictions.Load())
 	}
 }

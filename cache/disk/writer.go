@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,7 +16,8 @@ import (
 )
 
 // diskWriter writes a response into a temporary file, and renames it at Commit. There is no
-// fsync: after a power cut a file is short or has a wrong checksum, and either is a miss.
+// fsync: after a power cut a file is short or has a wrong checksum, and either is a miss. A
+// small body of known size is held in memory, and written together with the front.
 type diskWriter struct {
 	disk     *Store
 	sum      store.Sum
@@ -24,10 +26,14 @@ type diskWriter struct {
 	base     int64
 	file     *os.File
 	path     string // "" after a rename or a removal
+	held     []byte // the front, still empty, and the body; nil for a body that is written at once
 	size     int64  // body bytes written
 	summer   record.Summer
 	reserved int64
 }
+
+// maxHeld is the largest body, in bytes, that a writer holds.
+const maxHeld = 64 << 10
 
 func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
 	if d.Paused() {
@@ -51,6 +57,9 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 	if k.Metadata {
 		d.sys.Chmod(w.file, fsys.FileMode|metadataMode) // a failure costs the next scan this hint
 	}
+	if size >= 0 && size <= maxHeld && d.buffers != nil && d.buffers.Take(w.base+size) {
+		w.held = make([]byte, w.base+size)
+	}
 	return w, nil
 }
 
@@ -58,16 +67,30 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	if err := w.reserve(w.base + w.size + int64(len(p))); err != nil {
 		return 0, err
 	}
-	n, err := w.disk.sys.Write(w.file, p, w.base+w.size)
+	var n int
+	var err error
+	if w.held == nil {
+		n, err = w.disk.sys.Write(w.file, p, w.base+w.size)
+	} else if n = copy(w.held[w.base+w.size:], p); n < len(p) { // more than was announced
+		err = store.ErrNoSpace
+	}
 	w.size += int64(n)
 	w.summer.Add(p[:n])
-	if err != nil {
+	if err != nil && w.held == nil {
 		w.disk.failed("write", err)
 	}
 	return n, err
 }
 
+// ReadAt reads a held body while Commit writes the front before it: they share no byte.
 func (w *diskWriter) ReadAt(p []byte, off int64) (int, error) {
+	if w.held != nil {
+		n := copy(p, w.held[w.base+off:])
+		if n < len(p) {
+			return n, io.EOF
+		}
+		return n, nil
+	}
 	return w.disk.sys.Read(w.file, p, w.base+off)
 }
 
@@ -110,10 +133,17 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return err
 	}
 	front := record.Front(w.slotLog, raw, sums)
+	if w.held != nil {
+		copy(w.held, front)
+		front = w.held
+	}
 	for _, part := range []struct {
 		bytes []byte
 		off   int64
 	}{{sums, w.base + w.size}, {front, 0}} {
+		if len(part.bytes) == 0 {
+			continue
+		}
 		if _, err := d.sys.Write(w.file, part.bytes, part.off); err != nil {
 			d.failed("write", err)
 			return fmt.Errorf("cannot commit: %w", err)
@@ -140,10 +170,12 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	d.files.drop(w.sum)
-	d.index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
+	if d.files.some.Load() {
+		d.files.drop(w.sum)
+	}
+	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()
-	d.index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
+	d.Index.SetVerified(w.sum, d.changeTime(w.file)) // after the rename, which moves the change time
 	d.breaker.heal(time.Now())
 	return nil
 }
@@ -151,6 +183,9 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 // Newer reports whether a newer response than m is stored: of two fetches, the one that
 // began first may end last. The key lock is held.
 func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
+	if d.absent(sum) {
+		return false
+	}
 	f, h, _, err := d.openHead(sum, readOnly)
 	if err != nil {
 		return false
@@ -161,6 +196,10 @@ func (d *Store) Newer(sum store.Sum, m *store.Meta) bool {
 
 func (w *diskWriter) Abort() {
 	w.file.Close()
+	if w.held != nil {
+		w.disk.buffers.Release(int64(len(w.held)))
+		w.held = nil
+	}
 	if w.path != "" {
 		err := w.disk.sys.Remove(w.path)
 		w.path = ""

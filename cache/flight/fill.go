@@ -126,6 +126,7 @@ func (f *Flight) Write(p []byte, held bool, limit int64) error {
 	if held {
 		return f.toHeap(p)
 	}
+	f.Release() // the window waits for readers
 	f.Uncache()
 	return f.spill(p)
 }
@@ -233,6 +234,7 @@ func (f *Flight) Fail(err error) {
 // finish ends the fill in a state. f.mu is held.
 func (f *Flight) finish(s state) {
 	f.state = s
+	f.spooled = nil
 	f.finished = true
 	f.notify()
 }

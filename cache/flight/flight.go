@@ -39,6 +39,7 @@ type Flight struct {
 	finishWithoutReaders bool         // the response is worth finishing when every reader has left
 	writer               store.Writer // the bytes; nil without a tier that takes them
 	overflowed           bool         // the writer is one of overflow
+	spooled              *store.Meta  // to be published at Release; nil for none
 	inStore              int64        // bytes readable in writer
 	window               window       // the bytes after those
 	readers              map[*Reader]struct{}

@@ -34,9 +34,9 @@ type Space struct{ Free, Total, FreeFiles, Files int64 }
 // System is the operating system.
 func System() Calls {
 	return Calls{
-		Open:   func(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, FileMode) },
+		Open:   open,
 		Mkdir:  mkdir,
-		Rename: os.Rename,
+		Rename: rename,
 		Remove: os.Remove,
 		List:   os.ReadDir,
 		Stat:   (*os.File).Stat,
@@ -46,6 +46,33 @@ func System() Calls {
 		Cut:    (*os.File).Truncate,
 		Sync:   (*os.File).Sync,
 		Space:  statSpace,
+	}
+}
+
+// open is os.OpenFile without its attempt to have the runtime's poller watch the file, which
+// fails for a regular file and costs four system calls.
+func open(path string, flag int) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, flag|syscall.O_CLOEXEC, uint32(FileMode))
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		if err != syscall.EINTR {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
+
+// rename is os.Rename without its look at the new name, which makes nothing but another error.
+func rename(from, to string) error {
+	for {
+		err := syscall.Rename(from, to)
+		if err == nil {
+			return nil
+		}
+		if err != syscall.EINTR {
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		}
 	}
 }
 

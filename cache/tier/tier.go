@@ -66,7 +66,7 @@ func (t *Store) Get(k store.Key) *store.Entry {
 
 // hit answers from memory.
 func (t *Store) hit(r *memory.Resident) *store.Entry {
-	t.Disk.Touch(r.Sum, &r.Visit)
+	t.Disk.Index.Touch(r.Sum, &r.Visit) // else a response that memory serves would look unused on disk
 	if r.OnlyHere && !policy.IsMissing(r.Status) {
 		t.saveSoon(r)
 	}

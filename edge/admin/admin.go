@@ -6,9 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+
+	"pkgedge/edge/conditional"
 )
 
-// Config has the parts of the API. All but Token and Listen are required.
+// Config has the parts of the API. All but Token, Listen, Page and Events are required.
 type Config struct {
 	// Token is the bearer token of requests that change state. Without one only
 	// loopback peers may change state.
@@ -30,12 +32,15 @@ type Config struct {
 	Ready func() error
 	// Metrics answers /metrics; see [Metrics.Handler].
 	Metrics http.Handler
+	// Page answers / for a browser, and Events the stream that it lives by. They may be nil.
+	Page, Events http.Handler
 	// Logger gets a line for each purge, and for each master drained.
 	Logger *slog.Logger
 }
 
 const index = `edge admin
 
+GET  /         for a browser: a page that shows all this, live
 GET  /healthz  is the process alive
 GET  /readyz   should it get traffic
 GET  /metrics  Prometheus
@@ -56,9 +61,17 @@ Each POST answers JSON that says what was done, or {"error": "…"}.
 func New(cfg Config) http.Handler {
 	g := newGuard(cfg.Token, cfg.Listen)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept")
+		if cfg.Page != nil && conditional.AsksForHTML(r.Header["Accept"]) {
+			cfg.Page.ServeHTTP(w, r)
+			return
+		}
 		text(w, http.StatusOK, index)
 	})
+	if cfg.Events != nil {
+		mux.Handle("GET /events", cfg.Events)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "ok\n")
 	})

@@ -1,6 +1,8 @@
 // Package admin is the API for operators, on a listener of its own: for people,
 // load balancers and metrics collectors. It has the server and a client.
 //
+//	GET  /         the page of package page for a browser, for others a list as text
+//	GET  /events   the stream of that page
 //	GET  /healthz  200 as long as the process answers
 //	GET  /readyz   200, or 503 and the reason: starting, draining
 //	GET  /metrics  Prometheus text

@@ -21,6 +21,8 @@ type Metrics struct {
 	inFlight atomic.Int64
 	served   children[servedLabels, served]
 	origin   children[originLabels, prometheus.Counter]
+	bytes    *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
 }
 
 type (
@@ -64,7 +66,7 @@ func NewMetrics(is Build) *Metrics {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "edge_response_seconds",
 		Help:    "Time from a request's arrival to the end of its answer.",
-		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		Buckets: TimeBounds(),
 	}, []string{"outcome"})
 	fetches := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "edge_origin_requests_total",
@@ -77,7 +79,7 @@ func NewMetrics(is Build) *Metrics {
 	})
 	build.Set(1)
 
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{registry: prometheus.NewRegistry(), bytes: bytes, seconds: seconds}
 	m.served.resolve = func(l servedLabels) served {
 		return served{
 			count:    new(atomic.Int64),

@@ -1,12 +1,18 @@
 package command
 
 import (
-	"cmp"
+	_ "embed"
 	"runtime/debug"
 	"strings"
 
 	"pkgedge/edge/admin"
 )
+
+// release is the version of the program, as CHANGELOG.md has it. Packages and images are named
+// by the same file.
+//
+//go:embed VERSION
+var release string
 
 // version names the build of this program, in words.
 func version() string { return wordsOf(build()) }
@@ -14,15 +20,15 @@ func version() string { return wordsOf(build()) }
 // build names the build of this program.
 func build() admin.Build {
 	info, _ := debug.ReadBuildInfo()
-	return buildOf(info)
+	return buildOf(strings.TrimSpace(release), info)
 }
 
 // buildOf names a build: its version, its commit and its Go. info may be nil.
-func buildOf(info *debug.BuildInfo) admin.Build {
+func buildOf(version string, info *debug.BuildInfo) admin.Build {
 	if info == nil {
-		return admin.Build{}
+		return admin.Build{Version: version}
 	}
-	b := admin.Build{Version: info.Main.Version, Go: info.GoVersion}
+	b := admin.Build{Version: version, Go: info.GoVersion}
 	modified := ""
 	for _, s := range info.Settings {
 		switch {
@@ -37,5 +43,5 @@ func buildOf(info *debug.BuildInfo) admin.Build {
 }
 
 func wordsOf(b admin.Build) string {
-	return cmp.Or(strings.Join(strings.Fields(b.Version+" "+b.Revision+" "+b.Go), " "), "(unknown)")
+	return strings.Join(strings.Fields(b.Version+" "+b.Revision+" "+b.Go), " ")
 }

@@ -154,6 +154,7 @@ type Limits struct {
 	// X-Forwarded-For count.
 	ProxyProtocol bool
 	Concurrent    Concurrent
+	Fields        bool // clients are told their budgets
 }
 
 // Concurrent are bounds of things under way. 0 is a default.

@@ -160,6 +160,7 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
 		},
+		"fields": node.Flag(&l.Fields),
 		"concurrent": func(v node.Value) {
 			c := &l.Concurrent
 			v.Object(node.Fields{

@@ -12,7 +12,7 @@ import (
 // Each key is either in force after a reload, or refused by its name.
 func TestEveryKeyIsDecidedUpon(t *testing.T) {
 	live := []string{
-		"public_url", "cache.max_metadata", "sites", "limits.rate", "limits.burst", "limits.exempt", "limits.trusted_proxies",
+		"public_url", "cache.max_metadata", "sites", "limits.rate", "limits.burst", "limits.exempt", "limits.trusted_proxies", "limits.fields",
 		"limits.concurrent.connections", "limits.concurrent.client_connections", "limits.concurrent.requests", "limits.concurrent.client_requests",
 		"limits.concurrent.client_heads", "limits.concurrent.client_bodies", "limits.concurrent.client_misses",
 		"tls.cert", "tls.key", "tls.redirect", "tls.hsts", "drain.delay", "drain.limit", "fast_lane", "log.level", "log.access",

@@ -238,6 +238,9 @@ func (l Limits) String() string {
 	if len(l.Exempt) > 0 {
 		s += ", none for " + orNone(l.Exempt)
 	}
+	if l.Fields {
+		s += ", told in RateLimit"
+	}
 	return s
 }
 

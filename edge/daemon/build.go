@@ -30,10 +30,12 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	g.Snapshot = proxy.Snapshot{
 		Cache:    d.cache,
 		Metrics:  d.metrics,
+		History:  d.history,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  trustedFields(cfg),
 		Secure:   secureOf(cfg),
+		Budgets:  cfg.Limits.Fields,
 		Identity: d.identity,
 	}
 	if d.lane != nil && cfg.FastLane {

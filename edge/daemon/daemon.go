@@ -20,6 +20,7 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/budget"
 	"pkgedge/edge/admin"
+	"pkgedge/edge/admin/page"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/fastlane"
@@ -62,6 +63,7 @@ type Daemon struct {
 	identity  string // this edge's name in Via and CDN-Loop
 	handler   proxy.Handler
 	metrics   *admin.Metrics
+	history   *pastHour
 	cache     *cache.Cache
 	documents *origin.Documents
 	masters   origin.Registry  // the knowledge of masters, which outlives generations
@@ -92,7 +94,7 @@ func newDaemon(o Options) *Daemon {
 	d := &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
 		upgrade: o.Upgrade, again: o.Again, env: o.Source.Env,
-		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), server: server.New(o.Log),
+		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), history: newPastHour(time.Now()), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
 	if d.env == nil {
@@ -126,6 +128,7 @@ func Run(ctx context.Context, o Options) error {
 	d.offer()
 	signals.Go(func() { d.obey(ctx, orders) })
 	signals.Go(func() { d.keepAlive(ctx) })
+	defer d.keepHistory(ctx)() // it ends before the cache is closed
 	d.takePlace(ctx)
 	d.tellSystemd((*systemd.Notifier).Ready)
 	var drained time.Time
@@ -230,10 +233,12 @@ func (d *Daemon) listen(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		events := page.NewEvents(d.pageSource())
+		l.Ending = events.End
 		l.Handler = admin.New(admin.Config{
 			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
 			Purger: purger{d}, Drainer: drainer{d}, Explainer: explainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
-			Metrics: d.metrics.Handler(), Logger: d.log,
+			Metrics: d.metrics.Handler(), Page: new(page.Document), Events: events, Logger: d.log,
 		})
 	}
 	if d.cfg.TLS.Listen == "" {
@@ -327,9 +332,13 @@ func (d *Daemon) ready() error {
 
 // limitMemory has the collector work harder rather than let memory pass the
 // budget: without it the garbage of a storm of misses counts several times as much
-// as the stored responses (docs/decisions/0008 has the figures). GOMEMLIMIT wins.
+// as the stored responses (docs/decisions/0008 has the figures). Below the limit it works
+// seldom. GOMEMLIMIT and GOGC win.
 func limitMemory(limit int64) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(limit)
+	}
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(budget.GCPercent)
 	}
 }

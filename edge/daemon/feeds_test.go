@@ -11,7 +11,6 @@ import (
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
-	"pkgedge/edge/report"
 	"pkgedge/edge/site"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
@@ -133,7 +132,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	s := newInformed(t, feed.Poll, followed5m, "")
 	s.publish(t, "edge-sample-words", "3.0.0")
 	s.edge.registerFeeds()
-	st := s.edge.status().(report.Status).Sites[0].Changes
+	st := s.edge.report().Sites[0].Changes
 	if st == nil || !st.Live || st.Mode != feed.Poll || st.URL != s.feed.URL() || st.Changes != 1 || st.Why != "" || st.Sequence == "" {
 		t.Errorf("%+v", st)
 	}
@@ -155,7 +154,7 @@ func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	if text := metrics(); !strings.Contains(text, `edge_feed_live{site="npm"} 0`) {
 		t.Error("/metrics has it live")
 	}
-	if st := s.edge.status().(report.Status).Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
+	if st := s.edge.report().Sites[0].Changes; st.Live || !strings.Contains(st.Why, "refused") {
 		t.Errorf("%+v", st)
 	}
 }

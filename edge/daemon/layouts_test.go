@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha1"
 	"encoding/json"
 	"fmt"
@@ -14,6 +12,7 @@ import (
 	"testing"
 
 	"pkgedge/edge/edgetest"
+	"pkgedge/origin/sample/tarball"
 )
 
 // oddRegistry keeps the tarballs of two versions at one path each, and nothing else.
@@ -33,11 +32,7 @@ func newOddRegistry(t *testing.T, name string) *oddRegistry {
 }
 
 func oddTarball(name, version string) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	io.WriteString(w, name+"@"+version)
-	w.Close()
-	return b.Bytes()
+	return tarball.Gzip([]byte(name + "@" + version))
 }
 
 func oddPath(version string) string { return "/-/files/" + version + "/abc?sig=a%2Fb" }

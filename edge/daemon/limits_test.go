@@ -1,12 +1,9 @@
 package daemon
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +16,7 @@ import (
 	"pkgedge/cache/purge"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
+	"pkgedge/origin/sample/tarball"
 )
 
 // profiles are the files of docs/profiles.md, with masters of a test.
@@ -54,15 +52,12 @@ type tiny struct{}
 
 func (tiny) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, file, isFile := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/-/")
-	var tarball bytes.Buffer
-	zw, _ := gzip.NewWriterLevel(&tarball, gzip.NoCompression)
-	io.WriteString(zw, "the tarball of "+name)
-	zw.Close()
-	switch sum := sha512.Sum512(tarball.Bytes()); {
+	packed := tarball.Gzip([]byte("the tarball of " + name))
+	switch sum := sha512.Sum512(packed); {
 	case strings.HasPrefix(name, "no-"), isFile && file != name+"-1.0.0.tgz":
 		http.Error(w, `{"error":"not found"}`, http.StatusNotFound)
 	case isFile:
-		w.Write(tarball.Bytes())
+		w.Write(packed)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"name":%q,"dist-tags":{"latest":"1.0.0"},"time":{"1.0.0":"2020-01-01T00:00:00.000Z"},`+

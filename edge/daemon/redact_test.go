@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,23 +8,16 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/klauspost/compress/gzip"
-
 	"pkgedge/edge/redact"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 func TestAuditsDoNotTellOfPrivatePackages(t *testing.T) {
 	public, acme := newWatched(t, "", "left"), newWatched(t, "", "@acme/words")
 	c := newScoped(t, public, acme, "")
 	const bulk = "/-/npm/v1/security/advisories/bulk"
-	zipped := func(text string) string {
-		var b bytes.Buffer
-		w := gzip.NewWriter(&b)
-		io.WriteString(w, text)
-		w.Close()
-		return b.String()
-	}
+	zipped := func(text string) string { return string(tarball.Gzip([]byte(text))) }
 	const names = `{"left":["1.0.0"],"@acme/words":["1.0.0"],"@Acme/other":["2.0.0"]}`
 	c.post(bulk, names, "Content-Type: application/json", "Npm-Scope: @acme", "Referer: install @acme/words")
 	c.post(bulk, zipped(names), "Content-Type: application/json", "Content-Encoding: gzip")

@@ -135,8 +135,8 @@ func TestNewVersionIsFound(t *testing.T) {
 // for.
 func TestMissingVersionIsWaitedFor(t *testing.T) {
 	for name, keys := range map[string]string{
-		"fresh": "fresh: { missing: 0s }",
-		"stale": "fresh: { missing: 0s, metadata: 1ms, override: true }, stale: { while_revalidate: 0s, if_error: forever }",
+		"fresh": "fresh: { missing: 0s }, stale: { patience: 1ms }",
+		"stale": "fresh: { missing: 0s, metadata: 1ms, override: true }, stale: { while_revalidate: 0s, if_error: forever, patience: 1ms }",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServed(t, keys)
@@ -148,18 +148,17 @@ func TestMissingVersionIsWaitedFor(t *testing.T) {
 			for _, m := range s.masters {
 				m.Break(faults.Path("/edge-sample-words"), faults.Hold(gate))
 			}
-			answered, opened := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(opened)
-				select {
-				case <-answered:
-				case <-time.After(1400 * time.Millisecond):
-				}
-				gate.Open()
-			}()
+			for _, m := range s.masters {
+				arrived := m.ArrivedTimes(1+m.Count(faults.Path("/edge-sample-words")), faults.Path("/edge-sample-words"))
+				go func() {
+					select {
+					case <-arrived:
+						time.AfterFunc(100*time.Millisecond, gate.Open) // long after the client's patience
+					case <-t.Context().Done():
+					}
+				}()
+			}
 			resp, body := s.get(t, "/edge-sample-words/3.0.0")
-			close(answered)
-			<-opened
 			if resp.StatusCode != http.StatusOK {
 				t.Errorf("%d %q; want 200", resp.StatusCode, body)
 			}

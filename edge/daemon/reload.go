@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/admin/page"
 	"pkgedge/edge/config"
 	"pkgedge/edge/report"
 	"pkgedge/tls"
@@ -47,12 +48,14 @@ func (d *Daemon) reload(ctx context.Context) (admin.Reloaded, error) {
 	switch {
 	case err == nil:
 		d.reloads.accepted(done.Config, begun)
+		d.reloads.add(page.Reload{At: begun.UTC(), Changed: done.Changed})
 		d.log.Info("reloaded", "config", done.Config, "changed", strings.Join(orNothing(done.Changed), ", "), "took", time.Since(begun).Round(time.Microsecond))
 		for _, w := range done.Warnings {
 			d.log.Warn(w)
 		}
 	case errors.As(err, &refused):
 		d.reloads.refused(refused.Mistakes, begun)
+		d.reloads.add(page.Reload{At: begun.UTC(), Mistakes: refused.Mistakes})
 		for _, m := range refused.Mistakes {
 			d.log.Error("reload refused, the configuration in use stays", "mistake", m)
 		}
@@ -133,10 +136,26 @@ func (g *generation) closeSites(other *generation) {
 }
 
 // reloadLog is the last reload that was accepted, and the one that was refused
-// since, if any.
+// since, if any. Besides it has the last few of both.
 type reloadLog struct {
-	mu  sync.Mutex
-	now report.Config
+	mu   sync.Mutex
+	now  report.Config
+	last []page.Reload // the latest first; replaced, never changed
+}
+
+// maxReloads is how many reloads are remembered.
+const maxReloads = 8
+
+func (l *reloadLog) recent() []page.Reload {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+func (l *reloadLog) add(r page.Reload) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = append([]page.Reload{r}, l.last[:min(len(l.last), maxReloads-1)]...)
 }
 
 func (l *reloadLog) status() report.Config {

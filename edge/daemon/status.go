@@ -8,9 +8,12 @@ import (
 )
 
 // status is the answer to GET /status.
-func (d *Daemon) status() any {
+func (d *Daemon) status() any { return d.report() }
+
+// report is the status of the edge.
+func (d *Daemon) report() *report.Status {
 	g := d.serving()
-	s := report.Status{
+	s := &report.Status{
 		Ready: true, Version: d.version, At: time.Now().UTC().Truncate(time.Second), Started: d.started.UTC().Truncate(time.Second),
 		Config: d.reloads.status(), Cache: report.Cache{Usage: d.cache.Usage(), MemoryLimit: d.cfg.Cache.Memory, DiskLimit: d.cfg.Cache.Disk},
 	}

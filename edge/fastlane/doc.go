@@ -45,13 +45,15 @@
 //	                                                              deadline
 //	the rest of a pipeline is not for the lane                  framing: Conn.head moves it to the front
 //	reload, purge, a newer response, a budget spent             Lookup.Find and Begin, before each answer
-//	evicted bodies stay in memory, uncounted                    cache.Repeat has a weak pointer
+//	evicted bodies stay in memory, or open, uncounted           cache.Repeat has a weak pointer
 //	the tiers do not see that a response is in use              cache.Repeat.Get looks it up once a second
 //	metrics and access log have two sources                     proxy: Snapshot.finish is the only one
 //	a wrapped connection loses sendfile and lingering close     framing: plainConn.ReadFrom, Conn.CloseWrite
 //	net/http wants a *tls.Conn for HTTP/2 and handshakes        server: handshakes; HTTP/2 goes on as it is
 //	a raw system call blocks a thread                           framing: socket, on the TCP socket alone
-//	files that are replaced while they are sent                 only bodies in memory are sent
+//	files that are replaced while they are sent                 disk.File: an answer uses it to its end; the next one
+//	                                                              asks whether it is current
+//	a file that is not in the system's memory blocks a thread   framing: Body.Cached
 //	the standard library changes                                framing.SelfTest, and Conn.breakOff where the two
 //	                                                              differ about the end of a message
 package fastlane

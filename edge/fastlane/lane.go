@@ -50,7 +50,9 @@ func (l *Lane) Knows(key string, now time.Time) bool {
 		return false
 	}
 	body, _, ok := a.lookup.Find(now)
-	body.Close()
+	if body.Open != nil {
+		body.Open.Close()
+	}
 	return ok
 }
 
@@ -91,7 +93,9 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 	if !ok {
 		return false, nil
 	}
-	defer func() { body.Close() }()
+	if body.Open != nil {
+		defer body.Open.Close()
+	}
 	w.request.Peer = c.Peer()
 	client, ok := a.lookup.Begin(&w.request, now)
 	if !ok {
@@ -99,9 +103,7 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 	}
 	head := &a.whole
 	if status == http.StatusNotModified {
-		head = &a.same
-		body.Close()
-		body = framing.Body{}
+		head, body = &a.same, framing.Body{}
 	}
 	sent, err := w.send(c, head, &body, now, &figures)
 	a.lookup.End(&w.request, client, now, status, sent, err)

@@ -11,7 +11,7 @@ type Body struct {
 	Bytes []byte
 
 	File           *os.File // nil for Bytes
-	Offset, Length int64    // of the part
+	Offset, Length int64    // of the part, 0 for Bytes
 	// Cached says that the part was read a moment ago, so that the system has it in memory.
 	// Otherwise the scheduler is told of a wait for the disk.
 	Cached bool
@@ -19,19 +19,7 @@ type Body struct {
 }
 
 // Size is the body's size in bytes.
-func (b *Body) Size() int64 {
-	if b.File != nil {
-		return b.Length
-	}
-	return int64(len(b.Bytes))
-}
-
-// Close ends the use of the file.
-func (b *Body) Close() {
-	if b.Open != nil {
-		b.Open.Close()
-	}
-}
+func (b *Body) Size() int64 { return int64(len(b.Bytes)) + b.Length }
 
 // read fills p with bytes of the body from off on.
 func (b *Body) read(p []byte, off int64) error {

@@ -64,7 +64,7 @@ type outgoing struct {
 }
 
 func (o *outgoing) write(fd uintptr) bool {
-	size := int64(len(o.head)) + o.body.Size()
+	size := int64(len(o.head)+len(o.body.Bytes)) + o.body.Length
 	for o.n < size {
 		n, again := o.part(fd)
 		if o.n += int64(n); again {

@@ -189,6 +189,25 @@ func TestRetryAfterIsWholeSecondsAndIsTrue(t *testing.T) {
 	}
 }
 
+func TestBudgets(t *testing.T) {
+	l := New(Config{Rate: 2, Burst: 25, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	for _, tt := range []struct {
+		charge     int
+		left, full int
+	}{{0, 25, 0}, {1, 24, 1}, {4, 20, 3}, {20, 0, 13}, {15, 0, 20}} {
+		l.Charge(alice, start, tt.charge)
+		if got, ok := l.Budget(alice, start); !ok || got != (Budget{25, 13, tt.left, tt.full}) {
+			t.Errorf("after %d: %+v, %v; want %d, full in %d s", tt.charge, got, ok, tt.left, tt.full)
+		}
+	}
+	if _, ok := l.Budget(addr("10.0.0.1"), start); ok {
+		t.Error("an exempt client has a budget")
+	}
+	if _, ok := (*Limiter)(nil).Budget(alice, start); ok {
+		t.Error("there is a budget without a limit")
+	}
+}
+
 func TestRetryAfterIsAtMostADay(t *testing.T) {
 	l := New(Config{Rate: 1e-300, Burst: 1})
 	takes(l, alice, start)
@@ -262,7 +281,7 @@ func stranger(n int) netip.Addr {
 func TestManyAddressesFreeNoDrainedBudget(t *testing.T) {
 	l := New(Config{Rate: 1e-9, Burst: 100})
 	takes(l, alice, start)
-	for i := range 300_000 {
+	for i := range 80_000 { // more than a row has cells
 		l.Take(stranger(i), start, Hit)
 	}
 	if _, ok := l.Take(alice, start, Hit); ok {
@@ -276,11 +295,11 @@ func TestManyAddressesDrainNoStranger(t *testing.T) {
 	for i := range 1000 { // drained, and deep in debt
 		l.Charge(stranger(i), start, 10*burst)
 	}
-	for i := range 300_000 { // a few hits each
+	for i := range 80_000 { // a hit each
 		l.Take(stranger(1_000_000+i), start, Hit)
 	}
 	drained := 0
-	for i := range 10_000 {
+	for i := range 2000 {
 		client := netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)})
 		if _, ok := l.Take(client, start, burst*8/10); !ok {
 			drained++
@@ -288,16 +307,16 @@ func TestManyAddressesDrainNoStranger(t *testing.T) {
 		}
 		l.Charge(client, start, -burst*8/10)
 	}
-	if drained > 1 { // by chance, one in 18 million
-		t.Errorf("%d of 10,000 clients find their budgets spent by others", drained)
+	if drained > 0 { // by chance, one in 18 million
+		t.Errorf("%d of 2,000 clients find their budgets spent by others", drained)
 	}
 }
 
 func TestBudgetsFillWhileOthersFlood(t *testing.T) {
 	l := New(Config{Rate: 10, Burst: 20})
 	takes(l, alice, start)
-	for i := range 100_000 {
-		l.Take(stranger(i), start.Add(time.Duration(i)*10*time.Microsecond), Hit)
+	for i := range 20_000 {
+		l.Take(stranger(i), start.Add(time.Duration(i)*50*time.Microsecond), Hit)
 	}
 	if got := takes(l, alice, start.Add(time.Second)); got < 9 || got > 10 {
 		t.Errorf("%d requests after a second, want about 10", got)

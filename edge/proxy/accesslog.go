@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math/rand/v2"
@@ -44,6 +45,7 @@ type record struct {
 	begun   time.Time
 	client  netip.Addr
 	site    string // "" for a request that found none
+	name    string // of the package or the file; "" for a request of another kind
 	outcome cache.Outcome
 	status  int
 	sent    int64 // bytes of the body
@@ -82,6 +84,14 @@ func lineOf(r *http.Request, route *kind.Route) line {
 	return l
 }
 
+// nameOf is the name of the package or file that a route is about, "" for other routes.
+func nameOf(r *kind.Route) string {
+	if !r.Class.Cacheable() {
+		return ""
+	}
+	return cmp.Or(r.Group, r.Path)
+}
+
 // requestID is the ID of a request, where it is one: of another hop, in a log of ours.
 func requestID[text string | []byte](sent text) string {
 	if len(sent) == 0 || len(sent) > 128 {
@@ -99,6 +109,9 @@ func requestID[text string | []byte](sent text) string {
 func (s *Snapshot) finish(r *record) {
 	took := time.Since(r.begun)
 	s.Metrics.Observe(r.site, r.outcome.String(), r.status, r.sent, took)
+	if r.name != "" {
+		s.History.Asked(r.site, r.name, r.outcome, r.begun.Add(took))
+	}
 	if s.Access != nil {
 		s.Access.log(r, took)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/cache"
+	"pkgedge/edge/history"
 	"pkgedge/edge/redact"
 	"pkgedge/origin"
 )
@@ -81,6 +82,30 @@ func (x *exchange) fail(err error) {
 	x.refuse(cache.Failed, status, reason)
 }
 
+// recordFailure tells the history of a failure that the client saw and that is none of its own.
+func (x *exchange) recordFailure() {
+	if x.status < http.StatusInternalServerError && (x.status >= http.StatusBadRequest || x.r.Context().Err() != nil) {
+		return
+	}
+	is := history.Failure{Status: x.status, Reason: x.reason, Last: time.Now()}
+	if x.site != nil {
+		is.Site = x.site.Name
+	}
+	if x.err != nil {
+		is.Detail = x.err.Error()
+	}
+	switch {
+	case is.Reason != "":
+	case x.status >= http.StatusInternalServerError:
+		is.Reason = "a master answered " + strconv.Itoa(x.status) + ", and the answer was passed on"
+	default:
+		is.Reason = "the answer was broken off before its end"
+	}
+	line := lineOf(x.r, &x.route)
+	is.Request = line.method + " " + line.path
+	x.History.Failed(is)
+}
+
 // write sends a small complete response.
 func (x *exchange) write(status int, body []byte) {
 	h := x.header()
@@ -96,7 +121,7 @@ func (x *exchange) write(status int, body []byte) {
 
 // refuse answers with an error in the form that package clients print.
 func (x *exchange) refuse(o cache.Outcome, status int, reason string) {
-	x.outcome = o
+	x.outcome, x.reason = o, reason
 	h := x.header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

@@ -13,6 +13,7 @@ import (
 	"pkgedge/cache/policy"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/conditional"
+	"pkgedge/edge/history"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
 	"pkgedge/origin"
@@ -36,7 +37,9 @@ type Snapshot struct {
 	Sites    site.Table
 	Cache    *cache.Cache
 	Limiter  Limiter // nil for none
+	Budgets  bool    // clients are told their budgets
 	Metrics  Metrics
+	History  History
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
 	Lane     Lane           // nil for none
@@ -54,6 +57,14 @@ type Metrics interface {
 	Observe(site, outcome string, status int, bytes int64, took time.Duration)
 }
 
+// History is the last hour, for a person to look at. It never waits.
+type History interface {
+	// Asked is told of each request for a package or a file.
+	Asked(site, name string, outcome cache.Outcome, now time.Time)
+	// Failed is told of each failure that a client saw.
+	Failed(history.Failure)
+}
+
 // Limiter is the budgets of clients. It never waits.
 type Limiter interface {
 	// Take charges a client, and nothing when it has not that much left: ok is false, and
@@ -62,6 +73,8 @@ type Limiter interface {
 	// Charge takes more off a client's budget, which may end up below zero, or gives back a
 	// cost below zero.
 	Charge(client netip.Addr, now time.Time, cost int)
+	// Budget returns that of a client. It is false for one without a limit.
+	Budget(client netip.Addr, now time.Time) (b limit.Budget, ok bool)
 }
 
 // exchange is one request and its answer. One goroutine uses it.
@@ -87,6 +100,7 @@ type exchange struct {
 	status  int
 	sent    int64 // body bytes
 	err     error
+	reason  string        // that the client was told; "" where it was told none
 	waited  time.Duration // until the header was sent
 	source  source
 }
@@ -132,7 +146,10 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 func (x *exchange) end() {
 	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err, waited: x.waited, source: x.source}
 	if x.site != nil {
-		rec.site = x.site.Name
+		rec.site, rec.name = x.site.Name, nameOf(&x.route)
+	}
+	if x.status >= http.StatusInternalServerError || x.err != nil {
+		x.recordFailure()
 	}
 	if x.Access != nil {
 		rec.line = lineOf(x.r, &x.route)
@@ -299,7 +316,7 @@ func (x *exchange) cached() {
 	}
 	x.outcome, x.source = a.Outcome, source{a.Master, a.ForwardStatus}
 	x.fields(&a)
-	if x.Lane != nil && a.Outcome == cache.Hit {
+	if x.Lane != nil && a.Outcome == cache.Hit && !x.Budgets {
 		x.offer(q, &a)
 	}
 	x.respond(&a)

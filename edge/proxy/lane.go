@@ -112,7 +112,7 @@ func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, 
 	if err == nil && sent > 0 {
 		r.stored.Sent(begun)
 	}
-	rec := record{begun: begun, client: client, site: r.site.Name, outcome: cache.Hit, status: status, sent: sent, err: err}
+	rec := record{begun: begun, client: client, site: r.site.Name, name: nameOf(&r.route), outcome: cache.Hit, status: status, sent: sent, err: err}
 	if r.Access != nil {
 		rec.line = r.line
 		rec.agent, rec.id = string(q.Agent), requestID(q.ID)

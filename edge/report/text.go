@@ -16,26 +16,29 @@ const lineWidth = 100
 func (s *Status) Text() string {
 	var b strings.Builder
 	b.WriteString(s.headline() + "\n")
-	t := s.trouble()
-	switch {
-	case len(t.wrong)+len(t.weak) > 0:
-		b.WriteString("\nwrong\n")
-	case len(t.notes) > 0:
-		b.WriteString("\nall is well, but\n")
-	default:
-		b.WriteString("\nall is well\n")
+	problems := s.Problems()
+	b.WriteString("\n" + Verdict(problems) + "\n")
+	for _, p := range problems {
+		b.WriteString(wrap(fmt.Sprintf("%4s ", p.Mark()), p.Text))
 	}
-	for mark, lines := range [][]string{t.wrong, t.weak, t.notes} {
-		for _, line := range lines {
-			b.WriteString(wrap([]string{"  !! ", "   ! ", "   - "}[mark], Printable(line)))
-		}
-	}
+	t := &trouble{now: s.At}
 	for i := range s.Sites {
 		s.Sites[i].text(&b, t)
 	}
 	s.certificates(&b)
 	s.Cache.text(&b)
 	return b.String()
+}
+
+// Verdict sums up problems in a word or a few.
+func Verdict(problems []Problem) string {
+	switch {
+	case len(problems) == 0:
+		return "all is well"
+	case problems[0].Urgency == Note:
+		return "all is well, but"
+	}
+	return "wrong"
 }
 
 // headline says whether the edge is ready, for how long it has run, and which

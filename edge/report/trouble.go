@@ -11,6 +11,36 @@ import (
 	"pkgedge/tls"
 )
 
+// Urgency is how soon an operator must look after a problem.
+type Urgency int
+
+// The urgencies, the worst first.
+const (
+	Wrong Urgency = iota // clients notice it
+	Weak                 // clients would notice one more failure
+	Note                 // an operator should know it
+)
+
+// Mark is the sign before a problem's sentence.
+func (u Urgency) Mark() string { return []string{"!!", "!", "-"}[u] }
+
+// Problem is one problem of an edge, in a sentence.
+type Problem struct {
+	Urgency
+	Text string
+}
+
+// Problems are those of an edge, the worst first, safe to print.
+func (s *Status) Problems() (all []Problem) {
+	t := s.trouble()
+	for urgency, lines := range [][]string{t.wrong, t.weak, t.notes} {
+		for _, line := range lines {
+			all = append(all, Problem{Urgency(urgency), Printable(line)})
+		}
+	}
+	return all
+}
+
 // trouble lists the problems of an edge, one sentence each.
 type trouble struct {
 	now   time.Time

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -107,14 +106,11 @@ func (d *draining) politely(next http.Handler) http.Handler {
 	})
 }
 
-// stateChanged is http.Server.ConnState. It counts connections of HTTP/1. Those of HTTP/2 are
-// net/http's own *tls.Conn, and Shutdown is polite to them.
+// stateChanged is http.Server.ConnState of a listener of clients. It counts connections of
+// HTTP/1. Shutdown is polite to the others.
 func (d *draining) stateChanged(c net.Conn, s http.ConnState) {
-	framing.StateChanged(c, s)
-	if _, http2 := c.(*tls.Conn); http2 {
-		if a := framing.ActivityOf(c); a != nil {
-			a.StateChanged(s)
-		}
+	stateChanged(c, s)
+	if _, http2 := c.(*framing.Frames); http2 {
 		return
 	}
 	switch s {

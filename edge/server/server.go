@@ -25,7 +25,8 @@ const (
 	// request is on its way costs npm and pnpm 10 s.
 	idleTimeout    = 120 * time.Second
 	maxHeaderBytes = 32 << 10
-	maxStreams     = 250 // concurrent HTTP/2 requests of one connection
+	maxStreams     = 128       // concurrent HTTP/2 requests of one connection
+	maxReceived    = 256 << 10 // bytes of bodies that it has sent and nobody has read; a stream has half
 	drainLimit     = 30 * time.Second
 	stallLimit     = time.Minute // for an answer of the lane
 )
@@ -53,6 +54,7 @@ type Listener struct {
 	net.Listener
 	Handler http.Handler
 	TLS     *tls.Config  // nil for plain HTTP/1.1; else HTTP/1.1 and HTTP/2
+	Ending  func()       // is called when the listener begins to drain, to end answers without an end; nil for nothing
 	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
 	Proxied *Proxied     // nil for connections that begin with a request or a handshake
 
@@ -115,13 +117,23 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		h := s.httpServer(base, l)
+		if l.Ending != nil {
+			h.RegisterOnShutdown(l.Ending)
+		}
 		if l.key == adminKey {
 			admin = append(admin, h)
 		} else {
 			public = append(public, h)
 		}
+		var http2 *queue
+		if l.TLS != nil {
+			http2 = newQueue(l.Addr())
+			h2 := s.http2Server(base, l)
+			public = append(public, h2)
+			serving.Go(func() { _ = h2.Serve(http2) }) // ends with its queue
+		}
 		serving.Go(func() {
-			if err := s.serve(l, h); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.serve(l, h, http2); !errors.Is(err, http.ErrServerClosed) {
 				failures <- fmt.Errorf("%s: cannot serve: %w", l.key, err)
 			}
 		})
@@ -140,7 +152,7 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 	return errors.Join(failed, drained)
 }
 
-func (s *Server) serve(l *Listener, h *http.Server) error {
+func (s *Server) serve(l *Listener, h *http.Server, http2 *queue) error {
 	g := &framing.Guard{Lane: l.Lane, Heads: s.Heads, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	var conns net.Listener = l.accept
 	if l.Proxied != nil {
@@ -152,7 +164,7 @@ func (s *Server) serve(l *Listener, h *http.Server) error {
 		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
-		p := newHandshakes(conns, h.TLSConfig.Clone(), g, h.ErrorLog)
+		p := newHandshakes(conns, h.TLSConfig.Clone(), g, http2, h.ErrorLog)
 		s.draining.watch(p)
 		return h.Serve(p)
 	}
@@ -187,20 +199,49 @@ func (g guarded) Accept() (net.Conn, error) {
 func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(l.TLS != nil)
+	changed := stateChanged
+	if l.key != adminKey {
+		changed = s.draining.stateChanged
+	}
 	return &http.Server{
 		Handler:           s.draining.politely(l.Handler),
 		TLSConfig:         withProtocols(l.TLS),
 		Protocols:         &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         s.draining.stateChanged,
+		ConnState:         changed,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
 	}
 }
+
+// http2Server serves the connections that have agreed to speak HTTP/2. It is told that they
+// are not encrypted: net/http takes a *tls.Conn as it is, and there would be no place for
+// framing.Frames.
+func (s *Server) http2Server(base context.Context, l *Listener) *http.Server {
+	h := s.httpServer(base, l)
+	h.Handler = encrypted{h.Handler}
+	h.TLSConfig = nil
+	h.Protocols = new(http.Protocols)
+	h.Protocols.SetUnencryptedHTTP2(true)
+	h.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10, // the least that there is
+		MaxReceiveBufferPerConnection: maxReceived, MaxReceiveBufferPerStream: maxReceived / 2,
+		WriteByteTimeout: stallLimit, SendPingTimeout: stallLimit,
+	}
+	return h
+}
+
+// encrypted has requests say that they came over TLS. Nobody asks for more of it than that.
+type encrypted struct{ http.Handler }
+
+func (e encrypted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.TLS = &overTLS
+	e.Handler.ServeHTTP(w, r)
+}
+
+var overTLS = tls.ConnectionState{Version: tls.VersionTLS12, HandshakeComplete: true, NegotiatedProtocol: "h2"}
 
 // errorLog passes on the reports of net/http. A failed handshake is a stranger's
 // fault, and there are many.

@@ -156,6 +156,34 @@ func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
 	}
 }
 
+// An answer without an end would hold the drain up until its limit.
+func TestDrainEndsAnswersWithoutAnEnd(t *testing.T) {
+	edgetest.NoLeaks(t)
+	s := New(edgetest.QuietLog())
+	began, ending := make(chan struct{}), make(chan struct{})
+	l := openLoopback(t, s, "admin.listen", func(w http.ResponseWriter, _ *http.Request) {
+		close(began)
+		<-ending
+		io.WriteString(w, "the end")
+	})
+	l.Ending = func() { close(ending) }
+	st := startServer(t, s)
+	answers := make(chan string, 1)
+	c := edgetest.NewClient(t, nil)
+	go func() {
+		_, body, _ := edgetest.GetText(t, c, "http://"+l.Addr().String())
+		answers <- body
+	}()
+	edgetest.Receive(t, began, "a request")
+	st.stop()
+	if body := edgetest.Receive(t, answers, "an answer"); body != "the end" {
+		t.Errorf("the answer is %q; want it whole", body)
+	}
+	if err := edgetest.Receive(t, st.done, "the end of Run"); err != nil {
+		t.Errorf("run returned %v after a clean drain", err)
+	}
+}
+
 func TestAddressInUseNamesTheKey(t *testing.T) {
 	s := New(edgetest.QuietLog())
 	defer s.Close()

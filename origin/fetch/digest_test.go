@@ -17,6 +17,7 @@ import (
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/pool"
 	"pkgedge/origin/sample/faults"
+	"pkgedge/origin/sample/tarball"
 )
 
 // looking is an expectation whose look-ups find these, one after the other.
@@ -167,7 +168,7 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 		if err != nil || r.Header.Get("Etag") == "" || !strings.HasPrefix(r.Header.Get("Repr-Digest"), "sha-512=") {
 			t.Errorf("%v, %v", err, r.Header)
 		}
-		w.B.Break(faults.Path(aTarball), faults.Replace(zipped([]byte("another file"))))
+		w.B.Break(faults.Path(aTarball), faults.Replace(tarball.Gzip([]byte("another file"))))
 		if _, err := b.get(t, aTarball); !errors.Is(err, errDigest) {
 			t.Errorf("err = %v; want %v", err, errDigest)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"pkgedge/origin/health"
@@ -22,6 +23,17 @@ type Sink interface {
 	RespondWhole(status int, h http.Header, parts int) error
 	Part(variant, contentType, encoding string) error
 	Write(p []byte) (int, error)
+}
+
+// spooler is a Sink that can keep a streamed response from its readers. Spool is a Respond
+// of which they get nothing before Release, or before the fetch returns nil, and is false
+// where there is no place for the bytes: then nothing has begun. A later Spool or Respond
+// begins anew. Spooled is false once the response has been released, also by the sink itself,
+// where the place for the bytes has failed.
+type spooler interface {
+	Spool(status int, h http.Header, size int64) bool
+	Release()
+	Spooled() bool
 }
 
 // blameless is a sink whose errors, of a full disk or of clients that left, are held
@@ -50,6 +62,22 @@ func (b blameless) Part(variant, contentType, encoding string) error {
 func (b blameless) Write(p []byte) (int, error) {
 	n, err := b.to.Write(p)
 	return n, unwanted(err)
+}
+
+func (b blameless) Spool(status int, h http.Header, size int64) bool {
+	s, ok := b.to.(spooler)
+	return ok && s.Spool(status, h, size)
+}
+
+func (b blameless) Release() {
+	if s, ok := b.to.(spooler); ok {
+		s.Release()
+	}
+}
+
+func (b blameless) Spooled() bool {
+	s, ok := b.to.(spooler)
+	return ok && s.Spooled()
 }
 
 // Tag passes on the edge's own ETag, where the sink takes one.
@@ -97,6 +125,7 @@ type Config struct {
 	MaxMetadata int64         // bytes of a decoded document
 	Policed     bool          // some files may be withheld
 	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
+	Spool       SpoolTimes
 }
 
 // Fetcher fetches for one site. It is safe for concurrent use.
@@ -109,7 +138,9 @@ type Fetcher struct {
 	layouts        layouts
 	maxMetadata    int64
 	digestWait     time.Duration
+	spool          SpoolTimes
 	policed        bool
+	readers        sync.Pool // *bufio.Reader of copyBuffer bytes
 }
 
 // New returns a fetcher.
@@ -123,21 +154,23 @@ func New(cfg Config) *Fetcher {
 	if cfg.DigestWait == 0 {
 		cfg.DigestWait = digestWait
 	}
+	if cfg.Spool == (SpoolTimes{}) {
+		cfg.Spool = spoolTimes
+	}
 	return &Fetcher{
 		kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
 		documents: cfg.Documents, deferred: cfg.Deferred, maxMetadata: cfg.MaxMetadata,
-		digestWait: cfg.DigestWait, policed: cfg.Policed,
+		digestWait: cfg.DigestWait, spool: cfg.Spool, policed: cfg.Policed,
 	}
 }
 
 // Fetch asks the masters and writes the response to sink.
 func (f *Fetcher) Fetch(ctx context.Context, r pool.Request, sink Sink) error {
 	var err error
-	sink = blameless{sink}
 	if r.Route.Class == kind.Metadata {
-		err = f.fetchMetadata(ctx, r, sink)
+		err = f.fetchMetadata(ctx, r, blameless{sink})
 	} else {
-		err = f.fetchFile(ctx, r, sink)
+		err = f.fetchFile(ctx, r, blameless{sink})
 	}
 	if err != nil {
 		path, _, _ := strings.Cut(r.Route.Path, "?") // a query may be a secret

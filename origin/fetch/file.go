@@ -19,11 +19,10 @@ import (
 )
 
 const (
-	// smallFile is the size up to which a file with a known digest is read
-	// whole and checked before its first byte goes out, so that a wrong one
-	// costs the client nothing but a wait.
+	// smallFile is the size up to which a file is read whole and checked in memory. A
+	// larger one is spooled, and checked in the cache's tiers.
 	smallFile = 1 << 20
-	// withheldTail is how much of a larger file is withheld until the digest is
+	// withheldTail is how much of a file that streams is withheld until the digest is
 	// right. A client that never gets it sees a broken connection.
 	withheldTail = 64 << 10
 	// copyBuffer is the size of a read from a master.
@@ -31,7 +30,7 @@ const (
 )
 
 // fetchFile streams a file, and lets it end only when it is right.
-func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) error {
+func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink blameless) error {
 	want := f.expect(ctx, a)
 	defer want.stop()
 	switch why, err := f.withheld(want); {
@@ -40,10 +39,12 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 	case why != "":
 		return refuse(sink, http.StatusUnavailableForLegalReasons, http.Header{"Cache-Control": {"no-store"}}, why)
 	}
-	if !a.Route.Transparent {
-		a.Whole = smallFile
-	}
 	t := &transfer{sink: sink, ask: a, want: want, size: -1}
+	t.spool, t.times, t.pace = sink, f.spool, f.pace()
+	if !a.Route.Transparent {
+		t.awaited.Store(true)
+		t.ask.Awaited = t.awaited.Load
+	}
 	if len(f.kind.Lists(a.Route)) > 0 {
 		if !f.layouts.usual() {
 			t.ask.At = want.get(false).digest.At
@@ -54,10 +55,16 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink Sink) erro
 	if t.missingEverywhere(err) {
 		return t.refusal.relay(sink)
 	}
-	for t.interrupted(ctx, err) {
-		err = f.resume(ctx, t)
+	for {
+		switch {
+		case t.interrupted(ctx, err):
+			err = f.resume(ctx, t)
+		case t.restartable(ctx, err):
+			err = f.restart(ctx, t)
+		default:
+			return err
+		}
 	}
-	return err
 }
 
 // fetchTransfer asks the masters for a file.
@@ -107,6 +114,7 @@ func (f *Fetcher) withheld(want *expectation) (why string, err error) {
 
 // verified passes on a file that is right.
 func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) {
+	r.Body = t.pace.of(r.Body, t.mayLeave)
 	if r.ContentLength <= smallFile {
 		return f.small(r, t)
 	}
@@ -217,6 +225,10 @@ func framed(file kind.Route) bool {
 func (t *transfer) describe(h http.Header, d kind.Digest) {
 	h.Del("Repr-Digest")
 	h.Del("Content-Digest")
+	tagged, _ := t.sink.(interface{ Tag(etag string) })
+	if tagged != nil {
+		tagged.Tag("") // that of another master's file
+	}
 	if d.Algorithm == "" {
 		if t.unsure = t.want.unsure; t.unsure {
 			expireAt(h, time.Now().Add(longestUntil))
@@ -230,7 +242,7 @@ func (t *transfer) describe(h http.Header, d kind.Digest) {
 	case "sha256":
 		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(d.Sum)+":")
 	}
-	if s, ok := t.sink.(interface{ Tag(etag string) }); ok && h.Get("Etag") == "" {
-		s.Tag(`"` + d.Algorithm + "-" + base64.RawURLEncoding.EncodeToString(d.Sum[:min(18, len(d.Sum))]) + `"`)
+	if tagged != nil && h.Get("Etag") == "" {
+		tagged.Tag(`"` + d.Algorithm + "-" + base64.RawURLEncoding.EncodeToString(d.Sum[:min(18, len(d.Sum))]) + `"`)
 	}
 }

@@ -127,7 +127,7 @@ func TestSmallFileIsSalvaged(t *testing.T) {
 	}
 }
 
-// A large file that is wrong never ends at its clients.
+// A large file that is wrong never ends at its clients, once they have its beginning.
 func TestLargeFileThatIsWrongBreaks(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -140,7 +140,7 @@ func TestLargeFileThatIsWrongBreaks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := origintest.NewTwo(t)
 			want := w.AddLarge(t)
-			b := newBehind(t, w.URLs)
+			b := newBehind(t, w.URLs, unspooled)
 			w.A.Break(faults.Path(origintest.LargeTarball), tt.fault)
 			r, err := b.get(t, origintest.LargeTarball)
 			if !errors.Is(err, tt.err) {
@@ -157,7 +157,7 @@ func TestLargeFileThatIsWrongBreaks(t *testing.T) {
 func TestLargeFileThatBeginsWronglyBreaks(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
-	b := newBehind(t, w.URLs[:1])
+	b := newBehind(t, w.URLs[:1], unspooled)
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(0))
 	r, err := b.get(t, origintest.LargeTarball)
 	if !errors.Is(err, errDigest) || len(r.Body) >= len(want) {
@@ -186,7 +186,7 @@ func TestLargeFileIsResumed(t *testing.T) {
 			t.Parallel()
 			w := origintest.NewTwo(t)
 			want := w.AddLarge(t)
-			b := newBehind(t, w.URLs, waits(tt.waits))
+			b := newBehind(t, w.URLs, waits(tt.waits), unspooled)
 			w.A.Break(faults.Path(origintest.LargeTarball), tt.first)
 			if tt.second != nil {
 				w.B.Break(faults.Path(origintest.LargeTarball), tt.second...)
@@ -223,7 +223,7 @@ func ignoreRange(t *testing.T) faults.Fault {
 func TestLargeFileThatBreaksOffEverywhere(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
-	b := newBehind(t, w.URLs)
+	b := newBehind(t, w.URLs, unspooled)
 	for _, m := range []*faults.Master{w.A, w.B} {
 		m.Break(faults.Path(origintest.LargeTarball), faults.CutAfter(400<<10))
 	}
@@ -241,7 +241,7 @@ func TestLargeFileThatBreaksOffEverywhere(t *testing.T) {
 func TestLargeFileOfALieBreaks(t *testing.T) {
 	w := origintest.NewTwo(t)
 	w.AddLarge(t)
-	b := newBehind(t, w.URLs)
+	b := newBehind(t, w.URLs, unspooled)
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.WrongLength(+1))
 	if _, err := b.get(t, origintest.LargeTarball); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("err = %v; want %v", err, io.ErrUnexpectedEOF)
@@ -252,7 +252,7 @@ func TestLargeFileOfALieBreaks(t *testing.T) {
 func TestResumedFileIsVerified(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
-	b := newBehind(t, w.URLs)
+	b := newBehind(t, w.URLs, unspooled)
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.CutAfter(2*smallFile))
 	w.B.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(-1))
 	r, err := b.get(t, origintest.LargeTarball)
@@ -268,7 +268,7 @@ func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
 	var told bytes.Buffer
-	b := newBehind(t, w.URLs, func(c *setup) { c.Log = slog.New(slog.NewTextHandler(&told, nil)) })
+	b := newBehind(t, w.URLs, unspooled, func(c *setup) { c.Log = slog.New(slog.NewTextHandler(&told, nil)) })
 	w.A.Break(faults.Suffix(".tgz"), faults.FlipByte(-1))
 	if _, err := b.get(t, origintest.LargeTarball); !errors.Is(err, errDigest) {
 		t.Fatal(err)
@@ -299,7 +299,7 @@ func TestMastersThatWereWrongAreAskedInTurn(t *testing.T) {
 		t.Run(mended, func(t *testing.T) {
 			w := origintest.NewTwo(t)
 			want := w.AddLarge(t)
-			b := newBehind(t, w.URLs)
+			b := newBehind(t, w.URLs, unspooled)
 			masters := map[string]*faults.Master{"the first": w.A, "the second": w.B}
 			for _, m := range masters {
 				m.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(-1))
@@ -345,11 +345,11 @@ func TestLargeFileFailsOverBeforeItsFirstByte(t *testing.T) {
 	}
 }
 
-// A large file is passed on as it comes, but for its tail.
+// A large file that takes long is passed on as it comes, but for its tail.
 func TestLargeFileStreams(t *testing.T) {
 	w := origintest.NewTwo(t)
 	want := w.AddLarge(t)
-	b := newBehind(t, w.URLs[:1])
+	b := newBehind(t, w.URLs[:1], unspooled)
 	gate := faults.NewGate()
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.Drip(gate, 256<<10))
 	r := &origintest.Recorder{}

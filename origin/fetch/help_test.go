@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -39,6 +38,7 @@ type setup struct {
 	PublicBase  string
 	Others      []*url.URL // masters of the other pool
 	Log         *slog.Logger
+	Spool       SpoolTimes
 }
 
 // option changes a site's configuration.
@@ -49,6 +49,9 @@ func ofKind(name string) option {
 }
 func waits(w transport.Timeouts) option { return func(c *setup) { c.Timeouts = w } }
 func maxMetadata(n int64) option        { return func(c *setup) { c.MaxMetadata = n } }
+
+// unspooled has every file released with its first bytes, as one is that has come for long.
+func unspooled(c *setup) { c.Spool = SpoolTimes{Least: 1} }
 
 // listedBy makes list the document that every file is checked against.
 func listedBy(list func(renew bool) ([]byte, error)) option {
@@ -138,7 +141,7 @@ func newBehind(t *testing.T, urls []string, options ...option) *behind {
 	w, ok := b.Kind.(kind.Withholder)
 	b.Fetcher = New(Config{
 		Kind: b.Kind, Masters: b.masters, Files: b.files, Writes: writes, Documents: cfg.Documents,
-		MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(),
+		MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), Spool: cfg.Spool,
 	})
 	return b
 }
@@ -155,7 +158,11 @@ func (b *behind) Fetch(ctx context.Context, a pool.Request, sink Sink) error {
 			return doc, err
 		}
 	}
-	return b.Fetcher.Fetch(ctx, a, sink)
+	err := b.Fetcher.Fetch(ctx, a, sink)
+	if r, ok := sink.(*origintest.Recorder); ok {
+		r.End(err)
+	}
+	return err
 }
 
 // reported returns the reports so far.
@@ -194,11 +201,7 @@ func (b *behind) settle(t *testing.T) {
 		}
 		return n
 	}
-	for late := time.Now().Add(time.Minute); busy() > 0; runtime.Gosched() {
-		if time.Now().After(late) {
-			t.Fatalf("%d requests are in flight: %+v", busy(), b.masters.Status())
-		}
-	}
+	origintest.Until(t, func() bool { return busy() == 0 }, func() any { return b.masters.Status() })
 }
 
 // isUnavailable checks that err says so, and returns it in detail.

@@ -1,15 +1,12 @@
 package fetch
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"math/bits"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,7 +15,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
@@ -33,7 +29,17 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 	if len(a.Route.Companions) > 0 {
 		a.ETag, a.LastModified = "", "" // a 304 says nothing of the companions
 	}
-	a.Whole = math.MaxInt64
+	a.Awaited = always
+	p := f.pace()
+	err := f.fetchDocument(ctx, a, sink, &p)
+	if errors.Is(err, transport.ErrSlow) && ctx.Err() == nil { // no other master is well, and slow is better than nothing
+		err = f.fetchDocument(ctx, a, sink, &p)
+	}
+	return err
+}
+
+// fetchDocument asks the masters for a document.
+func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, pace *pace) error {
 	lost := false // a replica has sent a document that lacks something
 	var missing absences
 	begun := time.Now()
@@ -53,6 +59,7 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		case r.StatusCode != http.StatusOK:
 			return relay(r, sink)
 		}
+		r.Body = pace.of(r.Body, always)
 		p, err := f.documents.reserve(ctx, expected(r)+int64(len(a.Summary)))
 		if err != nil {
 			return pool.Next, err
@@ -92,6 +99,9 @@ func (f *Fetcher) fetchMetadata(ctx context.Context, a pool.Request, sink Sink) 
 		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)
 	})
 }
+
+// always says that nothing of a document is released before its end.
+func always() bool { return true }
 
 // answered has recent writes judge an answer, see pool.RecentWrites.Answered. Where
 // nothing was written, there is something to do for a followed document alone.
@@ -223,81 +233,16 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	}
 	for _, d := range docs {
 		for _, c := range codingsFor(d) {
-			if err := sink.Part(d.Variant, d.ContentType, c.name); err != nil {
+			if err := sink.Part(d.Variant, d.ContentType, c); err != nil {
 				return err
 			}
-			if err := c.write(sink, d); err != nil {
+			if err := f.documents.write(sink, d, c); err != nil {
 				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
 			}
 		}
 	}
 	return nil
 }
-
-// coding is a content coding that variants are stored in.
-type coding struct {
-	name string // as in Content-Encoding; "" is identity
-	// wrap makes an encoder for a document of that many bytes.
-	wrap func(io.Writer, int64) (io.WriteCloser, error)
-}
-
-var (
-	identity = coding{wrap: func(w io.Writer, _ int64) (io.WriteCloser, error) { return nopCloser{w}, nil }}
-	gzipped  = coding{"gzip", func(w io.Writer, _ int64) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzipLevel) }}
-	zstded   = coding{"zstd", func(w io.Writer, size int64) (io.WriteCloser, error) {
-		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(windowFor(size)),
-			zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedDefault))
-	}}
-)
-
-const (
-	gzipLevel = 5
-	// worthCoding is the size in bytes from which compressing pays: below it
-	// the fields of the response are most of it.
-	worthCoding = 512
-	writeBuffer = 256 << 10
-)
-
-// codingsFor lists the codings a document is stored in. A document that is
-// never served needs no choice.
-func codingsFor(d kind.Document) []coding {
-	if d.Variant == kind.Summary || d.Size < worthCoding {
-		return []coding{identity}
-	}
-	return []coding{identity, gzipped, zstded}
-}
-
-// windowFor is a window no larger than the document, for the encoder's memory
-// goes by it, nor than any client must accept (RFC 8878 section 3.1.1.1.2 asks
-// for 8 MB).
-func windowFor(size int64) int {
-	return 1 << min(max(bits.Len64(uint64(size)), 10), 22)
-}
-
-func (c coding) write(to io.Writer, d kind.Document) error {
-	// The documents come in many short segments: the buffer makes few long
-	// writes of them.
-	out := bufio.NewWriterSize(to, writeBuffer)
-	enc, err := c.wrap(out, d.Size)
-	if err != nil {
-		return err
-	}
-	in := bufio.NewWriterSize(enc, 32<<10)
-	if _, err := d.Body.WriteTo(in); err != nil {
-		return err
-	}
-	if err := in.Flush(); err != nil {
-		return err
-	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
-	return out.Flush()
-}
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
 
 // firstUntil is when the first of the documents would be made anew, zero for
 // never.

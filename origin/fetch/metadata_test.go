@@ -234,12 +234,13 @@ func TestLargeMetadata(t *testing.T) {
 		t.Fatalf("%d bytes are not large", len(doc))
 	}
 	var first *origintest.Recorder
+	packed := zipped(doc)
 	for _, coding := range []string{"gzip", ""} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("coding %q, chunked %v", coding, chunked), func(t *testing.T) {
 				body := doc
 				if coding == "gzip" {
-					body = zipped(doc)
+					body = packed
 				}
 				url := origintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
@@ -293,12 +294,13 @@ func TestMaxMetadata(t *testing.T) {
 		{"large, one MiB", huge, 1 << 20, false},
 		{"tiny", doc, 10, false},
 	} {
+		packed := zipped(tt.body)
 		for _, coding := range []string{"gzip", ""} {
 			t.Run(tt.name+coding, func(t *testing.T) {
 				url := origintest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 					if coding != "" {
 						w.Header().Set("Content-Encoding", coding)
-						w.Write(zipped(tt.body))
+						w.Write(packed)
 						return
 					}
 					w.Write(tt.body)

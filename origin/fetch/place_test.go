@@ -1,12 +1,9 @@
 package fetch
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +15,7 @@ import (
 
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/pool"
+	"pkgedge/origin/sample/tarball"
 )
 
 // keeper is a master that keeps the tarballs of a package where it likes: it has exactly
@@ -91,11 +89,7 @@ func (k *keeper) requests() (asked, tokens []string) {
 }
 
 func tarballOf(name, version string) []byte {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	io.WriteString(w, name+"@"+version)
-	w.Close()
-	return b.Bytes()
+	return tarball.Gzip([]byte(name + "@" + version))
 }
 
 func baseName(name string) string { return name[strings.IndexByte(name, '/')+1:] }

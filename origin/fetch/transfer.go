@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
@@ -38,6 +39,7 @@ type transfer struct {
 	broken  error // why the master's last bytes did not come
 	refused error // why the sink takes no more
 	resumes int
+	spooling
 }
 
 // maxResumes is how often one transfer is taken up again.
@@ -47,11 +49,13 @@ const maxResumes = 4
 func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 	// Nothing is released before there is a first byte: a master that sends
 	// fields and no more can be passed over.
-	body := bufio.NewReaderSize(r.Body, copyBuffer)
+	body := f.reader(r.Body)
+	defer f.putReader(body)
 	begin, err := body.Peek(2)
 	if len(begin) == 0 && err != nil && err != io.EOF {
 		return pool.Next, err
 	}
+	t.digest, t.check = kind.Digest{}, nil
 	if !t.ask.Route.Transparent {
 		d, ok := t.want.digest(false)
 		if ok {
@@ -67,16 +71,35 @@ func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 	if tag := r.Header.Get("Etag"); !strings.HasPrefix(tag, "W/") {
 		t.etag = tag
 	}
-	if err := t.sink.Respond(r.StatusCode, r.Header, r.ContentLength); err != nil {
+	if err := t.respond(r); err != nil {
 		t.end()
 		return pool.Accepted, err
 	}
-	return pool.Accepted, t.copyFrom(body)
+	err = t.copyFrom(body)
+	if err != nil && t.refused == nil && t.spool.Spooled() && (t.broken == nil || t.digest.Algorithm == "") {
+		return pool.Next, err // another master begins anew
+	}
+	return pool.Accepted, err
+}
+
+// reader returns a buffered reader of a body. No one of them outlives its response.
+func (f *Fetcher) reader(body io.Reader) *bufio.Reader {
+	if r, ok := f.readers.Get().(*bufio.Reader); ok {
+		r.Reset(body)
+		return r
+	}
+	return bufio.NewReaderSize(body, copyBuffer)
+}
+
+func (f *Fetcher) putReader(r *bufio.Reader) {
+	r.Reset(nil)
+	f.readers.Put(r)
 }
 
 // copyFrom copies from a master to the end, and verifies.
 func (t *transfer) copyFrom(body io.WriterTo) error {
 	t.broken = nil
+	t.beginSpan()
 	if _, err := body.WriteTo(t); err != nil {
 		if t.refused != nil {
 			t.end()
@@ -115,6 +138,9 @@ func (t *transfer) end() {
 // Write takes the next bytes of the file, and passes on all but the tail.
 func (t *transfer) Write(p []byte) (int, error) {
 	t.off += int64(len(p))
+	if t.awaited.Load() && !t.endsSoon(time.Now()) {
+		t.release()
+	}
 	if t.check == nil {
 		return t.passOn(p)
 	}
@@ -126,6 +152,7 @@ func (t *transfer) Write(p []byte) (int, error) {
 	if _, err := t.passOn(t.withheld); err != nil {
 		return 0, err
 	}
+	t.withheld = t.withheld[:0]
 	keep := p
 	if over := len(p) - withheldTail; over > 0 {
 		if _, err := t.passOn(p[:over]); err != nil {
@@ -155,12 +182,15 @@ func (t *transfer) interrupted(ctx context.Context, err error) bool {
 // same.
 func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 	t.resumes++
+	t.mixed = true
+	t.awaited.Store(true) // the next bytes are waited for as the first ones were
 	a := t.ask
 	a.ETag, a.LastModified = "", ""
 	a.Range, a.IfRange = "bytes="+strconv.FormatInt(t.off, 10)+"-", t.etag
 	broken := t.broken
 	err := f.files.Each(ctx, a, func(_ context.Context, m *health.Master, r *http.Response) (pool.Verdict, error) {
-		body := bufio.NewReaderSize(r.Body, copyBuffer)
+		body := f.reader(r.Body)
+		defer f.putReader(body)
 		switch {
 		case r.StatusCode == http.StatusPartialContent:
 			if err := t.continues(r.Header); err != nil {
@@ -176,7 +206,13 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 		if _, err := body.Peek(1); err != nil && err != io.EOF {
 			return pool.Next, err
 		}
-		return pool.Accepted, f.noteBadCopy(m, t, t.copyFrom(body))
+		t.awaited.Store(t.spool.Spooled())
+		err := t.copyFrom(body)
+		if errors.Is(err, errDigest) { // whose bytes were wrong, nobody knows
+			err = &health.Ours{Word: errDigest.Word, Err: err}
+			return pool.Accepted, err
+		}
+		return pool.Accepted, f.noteBadCopy(m, t, err)
 	})
 	if err != nil && t.broken == broken { // nobody had the rest
 		t.broken = nil

@@ -143,6 +143,8 @@ func inTransit(err error) transit {
 		return transit{word: "stalled", amid: "stalled mid-body"}
 	case errors.Is(err, transport.ErrDrip):
 		return transit{word: "drip"}
+	case errors.Is(err, transport.ErrSlow): // the link may be
+		return transit{word: "slow"}
 	case transport.IsTimeout(err):
 		return transit{word: "timeout", before: "not answered in time", amid: "cut mid-body"}
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -105,9 +105,9 @@ func (s step) apply(t *testing.T, g *Group) {
 		case "drain", "undrain":
 			g.Drain(letter+".example", what == "drain")
 		case "probed":
-			g.recordProbe(g.named(letter), "/-/ping", nil)
+			g.recordProbe(g.named(letter), "/-/ping", 0, nil)
 		case "unprobed":
-			g.recordProbe(g.named(letter), "/-/ping", context.DeadlineExceeded)
+			g.recordProbe(g.named(letter), "/-/ping", 0, context.DeadlineExceeded)
 		}
 	}
 	if s.state != "" {
@@ -305,22 +305,22 @@ func TestStatusSaysWhyInWords(t *testing.T) {
 		}},
 		{"3 probes of /x timed out after 2s", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", context.DeadlineExceeded)
+				g.recordProbe(m, "/x", 0, context.DeadlineExceeded)
 			}
 		}},
 		{"3 probes of /x answered 502", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", &transport.StatusError{Status: 502})
+				g.recordProbe(m, "/x", 0, &transport.StatusError{Status: 502})
 			}
 		}},
 		{"3 probes of /x answered with something that is not JSON", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", errProbe)
+				g.recordProbe(m, "/x", 0, errProbe)
 			}
 		}},
 		{"3 probes of /x failed: odd", func(g *Group, m *Master) {
 			for range 3 {
-				g.recordProbe(m, "/x", errors.New("odd"))
+				g.recordProbe(m, "/x", 0, errors.New("odd"))
 			}
 		}},
 	} {
@@ -362,11 +362,11 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 			c.Probe = Probe{Every: time.Minute, Timeout: time.Second, Fall: 1, Rise: 2}
 			c.Log = slog.New(heard)
 		})
-		g.recordProbe(g.masters[0], "/-/ping", context.DeadlineExceeded)
+		g.recordProbe(g.masters[0], "/-/ping", 0, context.DeadlineExceeded)
 		if !g.Status().Outage.IsZero() {
 			t.Error("an outage with a master left")
 		}
-		g.recordProbe(g.masters[1], "/-/ping", &transport.StatusError{Status: 503})
+		g.recordProbe(g.masters[1], "/-/ping", 0, &transport.StatusError{Status: 503})
 		<-time.After(7 * time.Second)
 		if got := g.Outage(time.Now()); got != 7*time.Second {
 			t.Errorf("in an outage for %v; want 7s", got)
@@ -374,7 +374,7 @@ func TestOutageBeginsAndEnds(t *testing.T) {
 		if why := g.Reason(g.masters[1]); !g.Down() || !strings.Contains(why.Error(), "1 probe of /-/ping answered 503") {
 			t.Errorf("down %v, because %v", g.Down(), why)
 		}
-		g.recordProbe(g.masters[1], "/-/ping", nil)
+		g.recordProbe(g.masters[1], "/-/ping", 0, nil)
 		if got := g.Outage(time.Now()); got != 0 {
 			t.Errorf("the outage goes on for %v", got)
 		}
@@ -448,6 +448,62 @@ func TestShareGrowsWithTime(t *testing.T) {
 		}
 		if want := []float64{0.1, 0.55, 1, 1}; !slices.Equal(got, want) {
 			t.Errorf("shares %v; want %v", got, want)
+		}
+	})
+}
+
+// Two masters that come back have all of their places, since neither can take the other's rest.
+func TestTwoThatComeBackTakeAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf("prr", nil)
+		for _, m := range g.Masters()[:2] {
+			for range inARow {
+				g.Failed(m, unanswered)
+			}
+		}
+		<-time.After(shortBackoff)
+		if g.order(); g.limit(g.Primary(), ForMetadata) == maxConcurrent[ForMetadata] {
+			t.Error("a healthy master can take the rest")
+		}
+		g.Drain("c.example", true)
+		for _, m := range g.Masters()[:2] {
+			if got := g.limit(m, ForMetadata); got != maxConcurrent[ForMetadata] {
+				t.Errorf("%s may have %d requests", m.Name(), got)
+			}
+		}
+	})
+}
+
+// A request that has waited its time at a master that comes back is let in: the limit of a slow
+// start refuses nobody.
+func TestSlowStartRefusesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf("pr", nil)
+		for range inARow {
+			g.Failed(g.Primary(), unanswered)
+		}
+		<-time.After(shortBackoff)
+		g.order()
+		limit := g.limit(g.Primary(), ForMetadata)
+		for range limit {
+			if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, 0); !errors.Is(err, ErrBusy) {
+			t.Errorf("one that does not wait: %v", err)
+		}
+		begun := time.Now()
+		if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, time.Second); err != nil || time.Since(begun) != time.Second {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		for range maxConcurrent[ForMetadata] - limit - 1 {
+			if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, time.Second); !errors.Is(err, ErrBusy) {
+			t.Errorf("one beyond the most: %v", err)
 		}
 	})
 }

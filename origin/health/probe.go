@@ -81,13 +81,14 @@ func (g *Group) probeLoop(ctx context.Context, m *Master) {
 			timer.Stop()
 		}
 		if t := g.target(m); t.path != "" {
+			begun := time.Now()
 			within, cancel := context.WithTimeout(ctx, g.cfg.Probe.Timeout)
 			err := g.send(within, m, t)
 			cancel()
 			if ctx.Err() != nil {
 				return
 			}
-			g.recordProbe(m, t.path, err)
+			g.recordProbe(m, t.path, time.Since(begun), err)
 		} else {
 			// Requests alone put such a master out, and time brings it back.
 			g.update(func(now time.Time) {

@@ -62,6 +62,7 @@ type trust struct {
 
 	bad, good int // probes in a row
 	probe     probed
+	probes    probeLog
 }
 
 // probed is the result of the last probe.
@@ -350,8 +351,9 @@ func (g *Group) probes() bool {
 // recordProbe notes the result of a probe. In an outage one that is well is enough,
 // for any master is better than none. The last master that may be asked is not put out
 // while it answers requests between the probes: those look at one path.
-func (g *Group) recordProbe(m *Master, path string, err error) {
+func (g *Group) recordProbe(m *Master, path string, took time.Duration, err error) {
 	g.update(func(now time.Time) {
+		m.probes.add(took, err == nil)
 		contradicted := m.answered.After(m.probe.at) && g.last(m)
 		m.probe.at, m.probe.path, m.probe.err = now, path, ""
 		if err == nil {

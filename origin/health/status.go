@@ -43,6 +43,38 @@ type ProbeStatus struct {
 	// Stalled when that is longer than it can take.
 	Age     float64 `json:"age_seconds"`
 	Stalled bool    `json:"stalled"`
+	// Recent are the last probes, the latest at the end.
+	Recent []ProbeResult `json:"recent,omitempty"`
+}
+
+// ProbeResult is how one probe ended.
+type ProbeResult struct {
+	MS float64 `json:"ms"` // until it ended, in milliseconds
+	OK bool    `json:"ok"`
+}
+
+// maxProbes is how many probes of a master are remembered.
+const maxProbes = 40
+
+// probeLog is a ring of the last probes of a master.
+type probeLog struct {
+	results [maxProbes]ProbeResult
+	count   int // ever
+}
+
+func (l *probeLog) add(took time.Duration, ok bool) {
+	l.results[l.count%maxProbes] = ProbeResult{milliseconds(took), ok}
+	l.count++
+}
+
+// list returns the probes, the latest at the end.
+func (l *probeLog) list() []ProbeResult {
+	n := min(l.count, maxProbes)
+	all := make([]ProbeResult, 0, n)
+	for i := l.count - n; i < l.count; i++ {
+		all = append(all, l.results[i%maxProbes])
+	}
+	return all
 }
 
 // Up: requests go there.
@@ -94,6 +126,7 @@ func (g *Group) masterStatus(m *Master, now time.Time) MasterStatus {
 			Path: m.probe.path, At: seconds(m.probe.at), Result: m.probe.err,
 			Age:     math.Round(age.Seconds()*10) / 10,
 			Stalled: age > 2*g.cfg.Probe.Every+g.cfg.Probe.Timeout,
+			Recent:  m.probes.list(),
 		}
 		if s.Probe.Result == "" && !s.Probe.At.IsZero() {
 			s.Probe.Result = "ok"

@@ -12,7 +12,7 @@ import (
 func inOutageOf(t *testing.T, roles string) *Group {
 	g := groupOf(roles, func(c *Config) { c.Probe = Probe{Every: time.Minute, Timeout: time.Second, Fall: 1, Rise: 2} })
 	for _, m := range g.masters {
-		g.recordProbe(m, "/-/ping", context.DeadlineExceeded)
+		g.recordProbe(m, "/-/ping", 0, context.DeadlineExceeded)
 	}
 	if !g.Down() {
 		t.Fatal("no outage")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,23 @@ const PublicBase = "https://edge.example/npm"
 // test sets it.
 func Patient() transport.Timeouts {
 	return transport.Timeouts{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute, Write: time.Minute}
+}
+
+// Until waits for a minute until done reports true, and then fails the test and prints
+// state. It leaves the processor to the goroutines that it waits for.
+func Until(t testing.TB, done func() bool, state func() any) {
+	t.Helper()
+	end := time.Now().Add(time.Minute)
+	for asked := 0; !done(); asked++ {
+		if asked < 20 {
+			runtime.Gosched()
+			continue
+		}
+		if time.Now().After(end) {
+			t.Fatalf("has not happened within a minute: %+v", state())
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Two are two sample masters that share a store.
@@ -110,7 +128,8 @@ func Last(t *testing.T, m *faults.Master) faults.Record {
 
 // Recorder is a fetch.Sink that keeps a response.
 type Recorder struct {
-	Responds int // calls of Respond and RespondWhole
+	Responds int // responses that readers have seen
+	Spools   int // calls of Spool
 	Status   int
 	Header   http.Header
 	Size     int64
@@ -119,10 +138,12 @@ type Recorder struct {
 	Parts    []*Part
 	Refuse   error  // the answer to Respond and RespondWhole
 	OnWhole  func() // called by RespondWhole
+	Full     bool   // it has no place for what is spooled
 
-	mu    sync.Mutex
-	Body  []byte // of a streamed response
-	grown chan struct{}
+	mu      sync.Mutex
+	Body    []byte // of a streamed response
+	grown   chan struct{}
+	spooled bool
 }
 
 // Part is one part of a held response.
@@ -133,11 +154,55 @@ type Part struct {
 
 func (r *Recorder) Respond(status int, h http.Header, size int64) error {
 	r.Responds++
+	r.begin(status, h, size, false)
+	return r.Refuse
+}
+
+func (r *Recorder) begin(status int, h http.Header, size int64, spooled bool) {
 	r.Status, r.Header, r.Size = status, h, size
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.spooled = spooled
 	r.Body = make([]byte, 0, min(max(size, 0), 8<<20))
-	return r.Refuse
+}
+
+// Spool keeps a response back until Release, or End without an error.
+func (r *Recorder) Spool(status int, h http.Header, size int64) bool {
+	if r.Full || r.Refuse != nil {
+		return false
+	}
+	r.Spools++
+	r.begin(status, h, size, true)
+	return true
+}
+
+// Release shows the spooled response.
+func (r *Recorder) Release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spooled {
+		r.Responds++
+		r.spooled = false
+		r.notify()
+	}
+}
+
+func (r *Recorder) Spooled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.spooled
+}
+
+// End is called with the result of the fetch: it decides about a response that is still
+// spooled.
+func (r *Recorder) End(err error) {
+	if err == nil {
+		r.Release()
+		return
+	}
+	if r.Spooled() {
+		r.Body = nil // readers have seen none of it
+	}
 }
 
 func (r *Recorder) Tag(etag string) { r.ETag = etag }
@@ -165,20 +230,25 @@ func (r *Recorder) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Body = append(r.Body, p...)
-	if r.grown != nil {
-		close(r.grown)
-		r.grown = nil
-	}
+	r.notify()
 	return len(p), nil
 }
 
-// Await waits until n bytes of the body are there.
+// notify wakes Await. r.mu is held.
+func (r *Recorder) notify() {
+	if r.grown != nil && !r.spooled {
+		close(r.grown)
+		r.grown = nil
+	}
+}
+
+// Await waits until readers have n bytes of the body.
 func (r *Recorder) Await(t *testing.T, n int) {
 	t.Helper()
 	for {
 		r.mu.Lock()
 		have := len(r.Body)
-		if have >= n {
+		if have >= n && !r.spooled {
 			r.mu.Unlock()
 			return
 		}

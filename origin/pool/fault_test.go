@@ -128,7 +128,7 @@ func (p *Pool) wave(t *testing.T, n int, route kind.Route) (longest time.Duratio
 	var mu sync.Mutex
 	for i := range n {
 		route.Key = fmt.Sprint(route.Path, i)
-		ask := Request{Route: route, Whole: 1 << 20}
+		ask := Request{Route: route, Awaited: func() bool { return true }}
 		all.Go(func() {
 			begun := time.Now()
 			err := p.Each(t.Context(), ask, useRight)

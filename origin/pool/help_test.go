@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -194,29 +193,18 @@ func (b *behind) awaitWaiting(t *testing.T, n int) {
 // awaitOutage waits until probes have put every master out.
 func (b *behind) awaitOutage(t *testing.T) {
 	t.Helper()
-	for late := time.Now().Add(time.Minute); !b.Down(); runtime.Gosched() {
-		if time.Now().After(late) {
-			t.Fatalf("no outage: %+v", b.Status())
-		}
-	}
+	origintest.Until(t, b.Down, func() any { return b.Status() })
 }
 
 func (b *behind) await(t *testing.T, count func(health.MasterStatus) int, n int) {
 	t.Helper()
-	late := time.Now().Add(time.Minute)
-	for {
+	origintest.Until(t, func() bool {
 		got := 0
 		for _, m := range b.Status().Masters {
 			got += count(m)
 		}
-		if got == n {
-			return
-		}
-		if time.Now().After(late) {
-			t.Fatalf("%d; want %d", got, n)
-		}
-		runtime.Gosched()
-	}
+		return got == n
+	}, func() any { return b.Status() })
 }
 
 // isUnavailable checks that err says so, and returns it in detail.

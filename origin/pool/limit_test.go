@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"testing"
+	"time"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/origintest"
@@ -20,6 +21,7 @@ func TestColdStartIsGentle(t *testing.T) {
 	gate := faults.NewGate()
 	w.A.Break(faults.Any, faults.Hold(gate))
 	const misses = 5 * firstWidth
+	begun := time.Now()
 	done := make(chan error, misses)
 	for i := range misses {
 		go func() {
@@ -39,8 +41,11 @@ func TestColdStartIsGentle(t *testing.T) {
 	}
 	gate.Step(firstWidth)
 	<-w.A.ArrivedTimes(3*firstWidth, faults.Any)
-	b.awaitWaiting(t, misses-3*firstWidth)
-	if n := w.A.Count(faults.Any); n != 3*firstWidth {
+	b.await(t, func(m health.MasterStatus) int { return w.A.Count(faults.Any) + m.Waiting }, misses)
+	// A master that is in use widens with time too: all of its places within ten seconds.
+	const places = 64
+	widened := int(places * time.Since(begun) / (10 * time.Second))
+	if n := w.A.Count(faults.Any); n > 3*firstWidth+widened {
 		t.Errorf("%d requests after the first %d answers; want twice as many at a time", n, firstWidth)
 	}
 	gate.Open()

@@ -1,8 +1,6 @@
 package pool
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +8,7 @@ import (
 
 	"pkgedge/origin/kind"
 	"pkgedge/origin/origintest"
+	"pkgedge/origin/sample/tarball"
 )
 
 // linked is a master that answers every request with a body, in which MASTER is its URL,
@@ -23,11 +22,7 @@ func linked(t *testing.T, base, body string, fields ...string) (*behind, string)
 		}
 		text := []byte(strings.ReplaceAll(body, "MASTER", url))
 		if w.Header().Get("Content-Encoding") == "gzip" {
-			var b bytes.Buffer
-			zw := gzip.NewWriter(&b)
-			zw.Write(text)
-			zw.Close()
-			text = b.Bytes()
+			text = tarball.Gzip(text)
 		}
 		if r.Method == http.MethodPut {
 			w.WriteHeader(http.StatusUnauthorized)

@@ -370,8 +370,6 @@ func (b broken) Read([]byte) (int, error) { return 0, b.err }
 // The request of a client counts against no master, however the master takes it. Only
 // where there was no connection at all is the fault the master's alone.
 func TestAClientCannotPutAMasterOut(t *testing.T) {
-	short := origintest.Patient()
-	short.Write = 30 * time.Millisecond
 	malformed := errors.New("invalid byte in chunk length")
 	for _, tt := range []struct {
 		name    string
@@ -392,14 +390,18 @@ func TestAClientCannotPutAMasterOut(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := origintest.NewTwo(t)
-			b := newBehind(t, w.URLs, short)
+			waits := origintest.Patient()
+			if tt.report == "A timeout" {
+				waits.Write = 200 * time.Millisecond
+			}
+			b := newBehind(t, w.URLs, waits)
 			if tt.fault != nil {
 				w.A.Break(faults.Any, tt.fault...)
 			}
 			if tt.refuses {
 				w.AServer.Refuse()
 			}
-			for range 2 * inARow {
+			for range inARow + 1 {
 				req, err := http.NewRequestWithContext(t.Context(), "PUT", "http://edge.example/n", tt.body)
 				if err != nil {
 					t.Fatal(err)

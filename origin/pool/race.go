@@ -53,12 +53,18 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 	r := newRace(ctx, p, &req, order, usable)
 	defer r.end()
 	wait := p.hedgeAfter(&req, usable, pref)
+	r.inTurn = wait == never
 	r.askNext()
-	hedge := time.NewTimer(wait)
-	defer hedge.Stop()
+	var hedged <-chan time.Time
+	var hedge *time.Timer
+	if !r.inTurn {
+		hedge = time.NewTimer(wait)
+		defer hedge.Stop()
+		hedged = hedge.C
+	}
 	for {
 		select {
-		case <-hedge.C:
+		case <-hedged:
 			if r.hedge(); r.asked < usable {
 				hedge.Reset(wait)
 			}
@@ -124,6 +130,7 @@ type race struct {
 	ctx     context.Context // of every request of the race
 	cancel  context.CancelCauseFunc
 	replies chan *reply
+	inTurn  bool        // nothing has another master asked before one has replied
 	asked   int         // of order
 	pending int         // without a reply so far
 	sent    atomic.Bool // one of them at least has a place at its master
@@ -158,10 +165,15 @@ func (r *race) askNext() {
 	})
 }
 
-// ask runs the request to the next master.
+// ask runs the request to the next master. In turn that is on the caller's goroutine, for
+// replies has a place for each.
 func (r *race) ask(send func() *reply) {
 	r.asked++
 	r.pending++
+	if r.inTurn {
+		r.replies <- send()
+		return
+	}
 	go func() { r.replies <- send() }()
 }
 

@@ -2,9 +2,9 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
@@ -46,9 +46,10 @@ type Request struct {
 	// waits for it, and the answer of another master is marked with Age.
 	Followed bool
 
-	// Whole is the size up to which nothing of a response is released before all of it is
-	// there.
-	Whole int64
+	// Awaited says whether nothing of the response has been released yet, so that a client
+	// waits for its first byte. It is called on any goroutine. nil is for a response that is
+	// released as it comes.
+	Awaited func() bool
 
 	// List returns the document that lists a file's digest (kind.Kind.Lists), with
 	// renew one that was validated just now. It may be called on any goroutine, and
@@ -183,6 +184,7 @@ type reply struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	resp   *http.Response
+	begun  time.Time
 	took   time.Duration // until the response's fields were there, or an error
 	slow   bool
 	size   int64 // bytes of the body so far
@@ -206,14 +208,14 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 	if req.Route.Transparent {
 		do = p.transport.RoundTrip // redirects are the client's to follow
 	}
-	begun := time.Now()
+	r.begun = time.Now()
 	late := p.transport.AfterLongest(r.cancel) // redirects add up
 	r.resp, r.err = do(out)
 	r.err = transport.Quiet(r.err)
 	if !late.Stop() && r.err != nil && context.Cause(r.ctx) == transport.ErrLate {
 		r.err = transport.ErrLate
 	}
-	took := time.Since(begun)
+	took := time.Since(r.begun)
 	r.took = took
 	switch {
 	case r.err == nil:
@@ -255,11 +257,7 @@ func (p *Pool) bounded(r *reply) io.ReadCloser {
 	if r.req.Route.Transparent {
 		return p.transport.IdleBody(r.resp.Body, r.cancel)
 	}
-	size := r.resp.ContentLength
-	if size < 0 { // not known
-		size = math.MaxInt64
-	}
-	return p.transport.EagerBody(r.resp.Body, size <= r.req.Whole, r.cancel)
+	return p.transport.EagerBody(r.resp.Body, r.req.Awaited, r.cancel)
 }
 
 // judge looks at the status, lets use judge the rest, and records the result in the
@@ -289,6 +287,9 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 		}
 		blame = health.Answered(err)
 		result = blame.Word
+		if errors.Is(err, transport.ErrSlow) {
+			r.Took(time.Since(r.begun))
+		}
 	}
 	r.pool.Observe(r.Master, result)
 	if blame != nil && (blame.Guilty() || verdict == Next && worthALine(blame)) {
@@ -317,7 +318,11 @@ func (r *reply) trial(err error) *Trial {
 
 // close releases the response and the place at the master.
 func (r *reply) close() {
-	if r.resp != nil {
+	switch {
+	case r.resp == nil:
+	case r.size == r.resp.ContentLength: // its end was read with its last byte
+		r.resp.Body.Close()
+	default:
 		transport.Drain(r.resp.Body, r.cancel)
 	}
 	r.cancel(nil)

@@ -62,7 +62,7 @@ func TestFirstBytesAreWaitedForLess(t *testing.T) {
 		{"passed", false, false, 0, idle},
 		{"no byte", true, false, 0, firstByte},
 		{"streamed", true, false, 3, idle},
-		{"whole", true, true, 3, firstByte},
+		{"not released", true, true, 3, firstByte},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			tr := New(Timeouts{FirstByte: firstByte, Idle: idle})
@@ -70,12 +70,14 @@ func TestFirstBytesAreWaitedForLess(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			body := tr.IdleBody(from, cancel)
+			released := false
 			if tt.eager {
-				body = tr.EagerBody(from, tt.whole, cancel)
+				body = tr.EagerBody(from, func() bool { return !released }, cancel)
 			}
 			if tt.before > 0 {
 				go to.Write(make([]byte, tt.before))
 				body.Read(make([]byte, 8))
+				released = !tt.whole
 			}
 			begun := time.Now()
 			context.AfterFunc(ctx, func() { to.Close() })

@@ -188,6 +188,8 @@ var (
 	ErrIdle = fmt.Errorf("body stalled: %w", os.ErrDeadlineExceeded)
 	// ErrDrip is a body that comes at no useful rate.
 	ErrDrip = fmt.Errorf("body drips: %w", os.ErrDeadlineExceeded)
+	// ErrSlow is a body that comes at a rate which another master may better.
+	ErrSlow = errors.New("body comes too slowly")
 	// ErrUntaken is the body of a request that a master does not read.
 	ErrUntaken = fmt.Errorf("the body of the request is not taken: %w", os.ErrDeadlineExceeded)
 )
@@ -201,8 +203,10 @@ const leastRate = 256
 type idleBody struct {
 	io.ReadCloser
 	idle  time.Duration
-	next  time.Duration // for the next wait
 	timer *time.Timer
+
+	awaited func() bool   // nil for never
+	eager   time.Duration // instead of idle while awaited
 
 	waited time.Duration // since the rate was last looked at
 	got    int64         // bytes in that time
@@ -214,21 +218,13 @@ func (t *Transport) IdleBody(body io.ReadCloser, cancel context.CancelCauseFunc)
 	return newIdleBody(body, t.timeouts.Idle, cancel)
 }
 
-// EagerBody is IdleBody for a response of which nothing is released before its first byte
-// is there, or before it is there as a whole: until then a wait is one for the first byte
-// as a client sees it, and another master may be sooner.
-func (t *Transport) EagerBody(body io.ReadCloser, whole bool, cancel context.CancelCauseFunc) io.ReadCloser {
-	idle := t.timeouts.Idle
-	first := idle
-	if t.timeouts.FirstByte > 0 {
-		first = min(first, t.timeouts.FirstByte)
-	}
-	if whole {
-		idle = first
-	}
-	b := newIdleBody(body, idle, cancel)
-	if idle, ok := b.(*idleBody); ok {
-		idle.next = first
+// EagerBody is IdleBody for a response of which nothing is released while awaited says so:
+// until then a wait is one for the first byte as a client sees it, and another master may
+// be sooner.
+func (t *Transport) EagerBody(body io.ReadCloser, awaited func() bool, cancel context.CancelCauseFunc) io.ReadCloser {
+	b := newIdleBody(body, t.timeouts.Idle, cancel)
+	if b, ok := b.(*idleBody); ok && t.timeouts.FirstByte > 0 {
+		b.eager, b.awaited = min(b.idle, t.timeouts.FirstByte), awaited
 	}
 	return b
 }
@@ -239,19 +235,22 @@ func newIdleBody(body io.ReadCloser, idle time.Duration, cancel context.CancelCa
 	}
 	timer := time.AfterFunc(idle, func() { cancel(ErrIdle) })
 	timer.Stop()
-	return &idleBody{ReadCloser: body, idle: idle, next: idle, timer: timer}
+	return &idleBody{ReadCloser: body, idle: idle, timer: timer}
 }
 
 // Read counts only the time that the master lets us wait: the timer stands
 // while we wait for something else, and while our own writers are slow.
 func (b *idleBody) Read(p []byte) (int, error) {
-	b.timer.Reset(b.next)
-	b.next = b.idle
+	longest := b.idle
+	if b.awaited != nil && b.awaited() {
+		longest = b.eager
+	}
+	b.timer.Reset(longest)
 	begun := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
 	b.got += int64(n)
-	if b.waited += time.Since(begun); b.waited >= b.idle && err == nil {
+	if b.waited += time.Since(begun); b.waited >= longest && err == nil {
 		if b.got < int64(leastRate*b.waited.Seconds()) {
 			return n, ErrDrip
 		}

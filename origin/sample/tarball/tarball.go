@@ -4,13 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -23,7 +24,7 @@ import (
 var Time = time.Date(2024, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 // Pack packs files, named by their paths below "package/", as a registry
-// carries them: a gzipped tar with package.json first and the others in order
+// carries them: a tar in gzip with package.json first and the others in order
 // of name. The same files always give the same bytes. Files below bin/ are
 // executable. The error is that of a name that tar cannot hold.
 func Pack(files map[string][]byte) ([]byte, error) {
@@ -31,11 +32,7 @@ func Pack(files map[string][]byte) ([]byte, error) {
 		return cmp.Or(manifestLast(a)-manifestLast(b), cmp.Compare(a, b))
 	})
 	var out bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	if err != nil {
-		return nil, fmt.Errorf("cannot pack: %w", err)
-	}
-	pack := tar.NewWriter(zip)
+	pack := tar.NewWriter(&out)
 	for _, name := range names {
 		mode := int64(0o644)
 		if strings.HasPrefix(name, "bin/") {
@@ -52,10 +49,30 @@ func Pack(files map[string][]byte) ([]byte, error) {
 	if err := pack.Close(); err != nil {
 		return nil, fmt.Errorf("cannot pack: %w", err)
 	}
-	if err := zip.Close(); err != nil {
-		return nil, fmt.Errorf("cannot pack: %w", err)
+	return Gzip(out.Bytes()), nil
+}
+
+// Gzip is a gzip file of content that is not compressed (RFC 1952, RFC 1951 section 3.2.4).
+// A compressor costs more to make than a small tarball to serve.
+func Gzip(content []byte) []byte {
+	const most = 1<<16 - 1 // bytes of a block
+	out := make([]byte, 0, len(content)+5*(len(content)/most+1)+18)
+	out = append(out, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255)
+	for rest, last := content, false; !last; {
+		block := rest[:min(len(rest), most)]
+		rest = rest[len(block):]
+		last = len(rest) == 0
+		final := byte(0)
+		if last {
+			final = 1
+		}
+		out = append(out, final)
+		out = binary.LittleEndian.AppendUint16(out, uint16(len(block)))
+		out = binary.LittleEndian.AppendUint16(out, ^uint16(len(block)))
+		out = append(out, block...)
 	}
-	return out.Bytes(), nil
+	out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(content))
+	return binary.LittleEndian.AppendUint32(out, uint32(len(content)))
 }
 
 // manifestLast orders package.json, 0, before every other file, 1.

@@ -56,3 +56,16 @@ func TestDigestsAreThoseOfTheAlgorithms(t *testing.T) {
 		t.Errorf("SHA-512 is %s", got)
 	}
 }
+
+func TestGzipIsReadByOthers(t *testing.T) {
+	for _, size := range []int{0, 1, 1<<16 - 1, 1 << 16, 200_000} {
+		want := tarball.Noise("gzip", size)
+		zip, err := gzip.NewReader(bytes.NewReader(tarball.Gzip(want)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(zip); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes are %d, %v", size, len(got), err)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package page
+
+import (
+	"time"
+
+	"pkgedge/edge/history"
+	"pkgedge/edge/report"
+)
+
+// Source is where the page has its state from. All members are required.
+type Source struct {
+	Status   func() *report.Status
+	Reloads  func() []Reload // the last ones, the latest first
+	Memory   func() int64    // bytes that the process has
+	Hour     *history.Hour
+	Asked    *history.Top
+	Missed   *history.Top
+	Failures *history.Failures
+	Token    bool // changes need the admin token
+}
+
+// Reload is one reload of the configuration. Mistakes are the reasons for which it was refused.
+type Reload struct {
+	At       time.Time `json:"at"`
+	Changed  []string  `json:"changed,omitempty"`
+	Mistakes []string  `json:"mistakes,omitempty"`
+}
+
+const (
+	listed  = 12 // names in a list
+	pastFor = time.Hour
+)
+
+// state is the data of the event "status".
+type state struct {
+	At           time.Time     `json:"at"`
+	Started      time.Time     `json:"started"`
+	Ready        bool          `json:"ready"`
+	Why          string        `json:"why,omitempty"`
+	Version      string        `json:"version"`
+	Config       report.Config `json:"config"`
+	Verdict      string        `json:"verdict"`
+	Problems     []problem     `json:"problems"`
+	Sites        []report.Site `json:"sites"`
+	Cache        report.Cache  `json:"cache"`
+	Memory       int64         `json:"memory"`
+	Asked        []ranked      `json:"asked"`
+	Missed       []ranked      `json:"missed"`
+	Failures     []failure     `json:"failures"`
+	Certificates []certificate `json:"certificates"`
+	Reloads      []Reload      `json:"reloads"`
+	Token        bool          `json:"token"`
+}
+
+type problem struct {
+	Mark string `json:"mark"` // as in the text of the status
+	Text string `json:"text"`
+}
+
+type ranked struct {
+	Site  string `json:"site"`
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+type failure struct {
+	Site    string    `json:"site"`
+	Status  int       `json:"status"`
+	Reason  string    `json:"reason"`
+	Request string    `json:"request"`
+	Detail  string    `json:"detail"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Count   int64     `json:"count"`
+}
+
+type certificate struct {
+	Title string `json:"title"`
+	Text  string `json:"text"`
+	Days  *int   `json:"days"` // left; nil where there is none yet
+	Level int    `json:"level"`
+}
+
+// state is the present one. Texts of foreign servers are made safe to print.
+func (s *Source) state() *state {
+	is := s.Status()
+	now := time.Now()
+	v := &state{
+		At: is.At, Started: is.Started, Ready: is.Ready, Why: is.Why, Version: is.Version, Config: is.Config, Sites: is.Sites, Cache: is.Cache,
+		Memory: s.Memory(), Asked: rankedOf(s.Asked, now), Missed: rankedOf(s.Missed, now), Reloads: append([]Reload{}, s.Reloads()...), Token: s.Token,
+		Problems: []problem{}, Failures: []failure{}, Certificates: []certificate{},
+	}
+	problems := is.Problems()
+	v.Verdict = report.Verdict(problems)
+	for _, p := range problems {
+		v.Problems = append(v.Problems, problem{p.Mark(), p.Text})
+	}
+	for _, f := range s.Failures.List(now.Add(-pastFor)) {
+		v.Failures = append(v.Failures, failure{
+			f.Site, f.Status, report.Printable(f.Reason), report.Printable(f.Request), report.Printable(f.Detail), f.First.UTC(), f.Last.UTC(), f.Count,
+		})
+	}
+	for i := range is.Certificates {
+		c := &is.Certificates[i]
+		row := certificate{Title: report.Printable(c.Title()), Text: report.Printable(c.Text(now)), Level: int(c.Urgency(now))}
+		if !c.NotAfter.IsZero() {
+			days := int(c.NotAfter.Sub(now).Hours() / 24)
+			row.Days = &days
+		}
+		v.Certificates = append(v.Certificates, row)
+	}
+	return v
+}
+
+func rankedOf(t *history.Top, now time.Time) []ranked {
+	all := []ranked{}
+	for _, r := range t.List(now, listed) {
+		all = append(all, ranked{r.Site, report.Printable(r.Name.Name), r.Count})
+	}
+	return all
+}
