@@ -27,6 +27,7 @@ const maxConfig = 1 << 20
 type Config struct {
 	Listen    string   // host:port of the plain HTTP listener; "" when there is none
 	PublicURL *url.URL // base of the URLs clients are given; http or https, no trailing slash
+	Contact   string   // URL of those to call, for clients' people: mailto, tel, http or https; "" for none
 	Admin     Admin
 	Cache     Cache
 	Sites     []Site // at least one

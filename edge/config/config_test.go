@@ -67,7 +67,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 	}
 	d := newDecoder("", allKinds, edgetest.NoEnv)
 	d.config(text)
-	for _, key := range strings.Fields(`listen public_url admin.listen admin.token
+	for _, key := range strings.Fields(`listen public_url contact admin.listen admin.token
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
 		sites[0].name sites[0].kind sites[0].path sites[0].hosts sites[0].masters sites[0].files
 		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise

@@ -46,6 +46,7 @@ func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
+		"contact":    node.Into(&cfg.Contact, parseContact),
 		"admin":      func(v node.Value) { d.admin(v, &cfg.Admin) },
 		"cache":      func(v node.Value) { d.cache(v, &cfg.Cache) },
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },

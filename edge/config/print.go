@@ -35,6 +35,9 @@ func (c *Config) Print(out io.Writer) error {
 		row("", "%s %s", cert.Title(), cert.Text(time.Now()))
 	}
 	row("public url", "%s", c.PublicURL)
+	if c.Contact != "" {
+		row("contact", "%s", c.Contact)
+	}
 	admin := cmp.Or(c.Admin.Listen, "off")
 	if c.Admin.Listen != "" && c.Admin.Token == "" {
 		admin += ", no token"

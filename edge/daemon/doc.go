@@ -8,7 +8,7 @@
 //   - drain.go, purge.go, status.go: the requests of the admin listener
 //   - metrics.go: figures that are read when they are scraped
 //   - upgrade.go: another process takes this one's place, and this one another's
-//   - signals.go, welcome.go: the terminal
+//   - signals.go, greeting.go: the terminal
 //
 // It is the one room that sees all others. Here each of them is given the others
 // that it needs, as a value or as an interface of its own. Requests are package
