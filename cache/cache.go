@@ -186,9 +186,9 @@ func (c *Cache) leave() error {
 	return c.purges.Close()
 }
 
-// Release leaves the directory to another process, which answers requests from now on, while
-// those that this one has go on: what is stored is read, and what is new is kept in memory
-// alone. Forward comes first, so that the other one hears of each purge.
+// Release leaves the directory to another process, which answers requests from now on. The
+// requests of this one go on: stored files are read, and new responses are kept in memory
+// alone. Forward comes first, so that the other process hears of each purge.
 func (c *Cache) Release() error {
 	c.care()
 	c.caring.Wait()

@@ -8,8 +8,8 @@ import (
 	"pkgedge/cache/store"
 )
 
-// A cache that has left its directory to another goes on: it reads what is stored, keeps what
-// is new in memory, changes nothing on disk, and tells the other of purges.
+// A cache that has left its directory to another goes on. It reads stored files, keeps new
+// responses in memory, changes nothing on disk, and tells the other of purges.
 func TestReleaseLeavesTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *Cache {
