@@ -20,7 +20,7 @@ import (
 // starts it, or an operator does, with --upgrade. Both halves are here: the edge that is
 // replaced, and its successor.
 
-// sharedState is what a successor knows besides the cache.
+// sharedState is the knowledge that a successor has besides the cache.
 type sharedState struct {
 	Drained []drainedMaster `json:"drained,omitempty"`
 }
@@ -102,7 +102,7 @@ func (d *Daemon) openCacheInTurn(ctx context.Context) error {
 	}
 }
 
-// takePlace has the edge that was replaced drain, and hears of what its last requests change.
+// takePlace has the edge that was replaced drain, and hears of the changes of its last requests.
 func (d *Daemon) takePlace(ctx context.Context) {
 	if d.taken == nil {
 		return

@@ -12,7 +12,7 @@ import (
 
 // Host is the running edge.
 type Host interface {
-	// Sockets are those that a successor is given, with what else it should know, as JSON.
+	// Sockets are those that a successor is given, with further state for it, as JSON.
 	// An error refuses it.
 	Sockets() ([]Socket, any, error)
 	// Release leaves the cache directory. The edge serves on, and accepts connections.
