@@ -33,7 +33,8 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/load": nil,
+	"bench/lines": nil,
+	"bench/load":  nil,
 	"bench/pgo": {
 		{"edge/command", "it is the edge, with a profile"},
 	},
@@ -94,6 +95,7 @@ var arrows = map[string][]arrow{
 		{"edge/report", "it fills in the status"},
 		{"edge/server", "it opens listeners"},
 		{"edge/site", "it builds sites"},
+		{"edge/welcome", "it makes the page for browsers of a configuration"},
 		{"origin", "the sites share its memory for documents, and it shows and drains masters"},
 		{"origin/feed", "it shows the feeds' figures"},
 		{"origin/sample", "without a master it starts sample masters"},
@@ -148,6 +150,9 @@ var arrows = map[string][]arrow{
 		{"edge/report", "it explains a response with durations as edge status writes them"},
 		{"origin", "it has masters"},
 		{"origin/kind", "a request is a kind.Route"},
+	},
+	"edge/welcome": {
+		{"origin/kind", "a kind says how its clients are pointed at a site"},
 	},
 	"edge/warm": {
 		{"edge/lockfile", "it reads lockfiles"},

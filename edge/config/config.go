@@ -27,6 +27,7 @@ const maxConfig = 1 << 20
 type Config struct {
 	Listen    string   // host:port of the plain HTTP listener; "" when there is none
 	PublicURL *url.URL // base of the URLs clients are given; http or https, no trailing slash
+	Contact   string   // URL of those to call, for clients' people: mailto, tel, http or https; "" for none
 	Admin     Admin
 	Cache     Cache
 	Sites     []Site // at least one
@@ -153,6 +154,7 @@ type Limits struct {
 	// X-Forwarded-For count.
 	ProxyProtocol bool
 	Concurrent    Concurrent
+	Fields        bool // clients are told their budgets
 }
 
 // Concurrent are bounds of things under way. 0 is a default.

@@ -46,6 +46,7 @@ func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
+		"contact":    node.Into(&cfg.Contact, parseContact),
 		"admin":      func(v node.Value) { d.admin(v, &cfg.Admin) },
 		"cache":      func(v node.Value) { d.cache(v, &cfg.Cache) },
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
@@ -157,6 +158,7 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
 		},
+		"fields": node.Flag(&l.Fields),
 		"concurrent": func(v node.Value) {
 			c := &l.Concurrent
 			v.Object(node.Fields{

@@ -35,6 +35,9 @@ func (c *Config) Print(out io.Writer) error {
 		row("", "%s %s", cert.Title(), cert.Text(time.Now()))
 	}
 	row("public url", "%s", c.PublicURL)
+	if c.Contact != "" {
+		row("contact", "%s", c.Contact)
+	}
 	admin := cmp.Or(c.Admin.Listen, "off")
 	if c.Admin.Listen != "" && c.Admin.Token == "" {
 		admin += ", no token"
@@ -227,6 +230,9 @@ func (l Limits) String() string {
 	s := fmt.Sprintf("%s per client and second, burst %d", strconv.FormatFloat(l.Rate, 'f', -1, 64), l.Burst)
 	if len(l.Exempt) > 0 {
 		s += ", none for " + orNone(l.Exempt)
+	}
+	if l.Fields {
+		s += ", told in RateLimit"
 	}
 	return s
 }

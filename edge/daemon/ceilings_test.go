@@ -218,3 +218,43 @@ func answersOf(t *testing.T, c net.Conn, requests ...string) string {
 	}
 	return strings.Join(statuses, " ")
 }
+
+// Budgets are told where the configuration says so, with every answer that costs something,
+// in the same way for hits.
+func TestBudgetsAreTold(t *testing.T) {
+	origin := newOrigin(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		io.WriteString(w, "file")
+	}))
+	for _, tt := range []struct{ limits, policy, budgets string }{
+		{"rate: 0.5, burst: 12, fields: true", `"client";q=12;w=24`, `"client";r=11;t=2 "client";r=1;t=22 "client";r=0;t=24 "client";r=0;t=24`},
+		{"rate: 0.5, burst: 12", "", "   "},
+		{"fields: true", "", "   "},
+	} {
+		e := newTestEdge(t, fmt.Sprintf(`limits: { %s }
+sites: [{ name: files, kind: files, path: /f/, probe: { every: 1h }, masters: [{ url: "%s", role: primary }] }]`, tt.limits, origin), false)
+		serveEdge(t, e)
+		c, err := net.Dial("tcp", e.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		from := bufio.NewReader(c)
+		var budgets []string
+		for range 4 {
+			io.WriteString(c, wireGet("/f/a"))
+			resp, err := http.ReadResponse(from, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			if got := resp.Header.Get("RateLimit-Policy"); got != tt.policy {
+				t.Errorf("%s: the policy is %q; want %q", tt.limits, got, tt.policy)
+			}
+			budgets = append(budgets, resp.Header.Get("RateLimit"))
+		}
+		if got := strings.Join(budgets, " "); got != tt.budgets {
+			t.Errorf("%s: the budgets are %q; want %q", tt.limits, got, tt.budgets)
+		}
+	}
+}

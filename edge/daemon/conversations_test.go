@@ -16,8 +16,9 @@ import (
 // spoken is an edge that raw conversations are held with, and its origin.
 type spoken struct {
 	*edgetest.Pipe
-	edge *testEdge
-	addr string // of its socket
+	edge   *testEdge
+	addr   string // of its socket
+	origin string // host and port
 
 	mu    sync.Mutex
 	asked []string // the requests that the origin has seen
@@ -34,6 +35,7 @@ func startSpoken(t testing.TB, keys string, wrap func(http.Handler) http.Handler
 	s := &spoken{Pipe: edgetest.NewPipe()}
 	origin := httptest.NewServer(s)
 	t.Cleanup(origin.Close)
+	s.origin = origin.Listener.Addr().String()
 	cfg := configured(t, fmt.Sprintf(`%s
 admin: { listen: '' }
 log: { access: 'off' }
@@ -144,7 +146,7 @@ type held struct {
 
 func (s *spoken) converse(t testing.TB, parts []string) held {
 	said := s.Converse(t, func() { s.edge.settle(t) }, parts...)
-	return held{edgetest.Settled(said), s.askedSince()}
+	return held{strings.ReplaceAll(edgetest.Settled(said), s.origin, "origin"), s.askedSince()}
 }
 
 // wireGet is the head of a request.

@@ -142,7 +142,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
 		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
 	if d.greet {
-		return welcome(d.out, d.cfg, len(d.samples) > 0)
+		return greet(d.out, d.cfg, len(d.samples) > 0)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@
 //   - reload.go: one generation takes the place of another
 //   - drain.go, purge.go, status.go: the requests of the admin listener
 //   - metrics.go: figures that are read when they are scraped
-//   - signals.go, welcome.go: the terminal
+//   - signals.go, greeting.go: the terminal
 //
 // It is the one room that sees all others. Here each of them is given the others
 // that it needs, as a value or as an interface of its own. Requests are package

@@ -12,6 +12,7 @@
 //   - conn.go: [Conn] stands between the connection, plain or TLS, and net/http; wrap.go
 //     makes it
 //   - activity.go: others see whether a connection is idle, and heads in parts are bounded
+//   - frames.go: [Frames] counts those of HTTP/2 that carry nothing
 //   - refuse.go: the answer to a request that is refused
 //   - lane.go: answers in the place of net/http, with a [Body] (body.go); socket_linux.go:
 //     cheaper system calls; records.go: the records of an answer inside TLS, in one write

@@ -112,6 +112,26 @@ func (l *Limiter) Take(client netip.Addr, now time.Time, cost int) (retryAfter t
 // spare is which part of the burst only hits may spend.
 const spare = 10
 
+// Budget is a client's budget at a moment, in whole tokens and seconds.
+type Budget struct {
+	Burst, Window int // all of it, and the time in which it fills
+	Left, Full    int // of it, and the time until it is full
+}
+
+// Budget returns that of a client. It is false for one without a limit.
+func (l *Limiter) Budget(client netip.Addr, now time.Time) (b Budget, ok bool) {
+	client = client.Unmap()
+	if l == nil || Within(l.exempt, client) {
+		return b, false
+	}
+	at := l.bucket(client, now)
+	at.mu.Lock()
+	left := at.left()
+	at.mu.Unlock()
+	seconds := func(tokens float64) int { return int(math.Ceil(tokens/l.rate - rounding)) }
+	return Budget{l.burst, seconds(float64(l.burst)), int(max(left, 0) + rounding), seconds(float64(l.burst) - left)}, true
+}
+
 // rounding is how many tokens sums of floating-point numbers may be wrong by.
 const rounding = 1e-3
 

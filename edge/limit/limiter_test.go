@@ -189,6 +189,25 @@ func TestRetryAfterIsWholeSecondsAndIsTrue(t *testing.T) {
 	}
 }
 
+func TestBudgets(t *testing.T) {
+	l := New(Config{Rate: 2, Burst: 25, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	for _, tt := range []struct {
+		charge     int
+		left, full int
+	}{{0, 25, 0}, {1, 24, 1}, {4, 20, 3}, {20, 0, 13}, {15, 0, 20}} {
+		l.Charge(alice, start, tt.charge)
+		if got, ok := l.Budget(alice, start); !ok || got != (Budget{25, 13, tt.left, tt.full}) {
+			t.Errorf("after %d: %+v, %v; want %d, full in %d s", tt.charge, got, ok, tt.left, tt.full)
+		}
+	}
+	if _, ok := l.Budget(addr("10.0.0.1"), start); ok {
+		t.Error("an exempt client has a budget")
+	}
+	if _, ok := (*Limiter)(nil).Budget(alice, start); ok {
+		t.Error("there is a budget without a limit")
+	}
+}
+
 func TestRetryAfterIsAtMostADay(t *testing.T) {
 	l := New(Config{Rate: 1e-300, Burst: 1})
 	takes(l, alice, start)

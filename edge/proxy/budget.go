@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,10 +17,25 @@ import (
 // client has spent its budget. There is a limiter.
 func (x *exchange) charge() bool {
 	wait, ok := x.Limiter.Take(x.client, x.start, limit.Hit)
+	if x.Budgets {
+		x.tellBudget()
+	}
 	if !ok {
 		x.limited(wait)
 	}
 	return ok
+}
+
+// tellBudget sets the fields of draft-ietf-httpapi-ratelimit-headers-10: the client's burst and
+// the seconds in which it fills, the rest of it and the seconds until it is full.
+func (x *exchange) tellBudget() {
+	b, ok := x.Limiter.Budget(x.client, x.start)
+	if !ok {
+		return
+	}
+	h := x.header()
+	h["Ratelimit-Policy"] = []string{fmt.Sprintf(`"client";q=%d;w=%d`, b.Burst, b.Window)}
+	h["Ratelimit"] = []string{fmt.Sprintf(`"client";r=%d;t=%d`, b.Left, b.Full)}
 }
 
 // reserve charges the client for all that a request may cost before a master is asked, so that it

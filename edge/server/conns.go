@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -178,9 +177,7 @@ func (b bounded) Accept() (net.Conn, error) {
 // stateChanged is http.Server.ConnState.
 func stateChanged(c net.Conn, s http.ConnState) {
 	framing.StateChanged(c, s)
-	if _, ok := c.(*tls.Conn); ok { // of HTTP/2
-		if a := framing.ActivityOf(c); a != nil {
-			a.StateChanged(s)
-		}
+	if f, ok := c.(*framing.Frames); ok {
+		f.Activity().StateChanged(s)
 	}
 }

@@ -15,16 +15,17 @@ import (
 
 // handshakes makes connections of TLS ready. net/http would shake hands itself, but only
 // with a *tls.Conn, and then it reads that itself: there is no place for a guard. A connection
-// that speaks HTTP/2 goes to net/http as the *tls.Conn that it is.
+// that speaks HTTP/2 goes to a server of its own.
 type handshakes struct {
 	config  *tls.Config
 	tickets tickets
 	guard   *framing.Guard
+	http2   *queue
 	log     *log.Logger
 }
 
-func newHandshakes(l net.Listener, config *tls.Config, g *framing.Guard, log *log.Logger) *preparing {
-	h := &handshakes{config: config, tickets: tickets{config: config}, guard: g, log: log}
+func newHandshakes(l net.Listener, config *tls.Config, g *framing.Guard, http2 *queue, log *log.Logger) *preparing {
+	h := &handshakes{config: config, tickets: tickets{config: config}, guard: g, http2: http2, log: log}
 	return newPreparing(l, maxClientHandshakes, h.shake, h.refuse)
 }
 
@@ -51,7 +52,8 @@ func (h *handshakes) shake(raw net.Conn) (net.Conn, error) {
 	if p := c.ConnectionState().NegotiatedProtocol; p == "" || p == "http/1.1" {
 		return h.guard.Wrap(c), nil
 	}
-	return c, nil
+	raw.SetDeadline(time.Time{})
+	return nil, h.http2.put(h.guard.WrapFrames(c))
 }
 
 // refuse tells of a connection whose handshake has failed, as net/http does.

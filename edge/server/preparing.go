@@ -11,8 +11,8 @@ import (
 // its own and in readHeaderTimeout: a TLS handshake, the header of a proxy.
 type preparing struct {
 	net.Listener
-	prepare func(net.Conn) (net.Conn, error)
-	refused func(net.Conn, error) // is told why a connection was not made ready; it is closed then
+	prepare func(net.Conn) (net.Conn, error) // nil for one that goes elsewhere
+	refused func(net.Conn, error)            // is told why a connection was not made ready; it is closed then
 
 	begin  sync.Once
 	ready  chan net.Conn
@@ -96,6 +96,9 @@ func (p *preparing) make(raw net.Conn) {
 		raw.Close()
 		return
 	}
+	if c == nil {
+		return
+	}
 	raw.SetDeadline(time.Time{})
 	select {
 	case p.ready <- c:
@@ -129,3 +132,43 @@ func peerOf(a net.Addr) netip.Addr {
 	}
 	return peer.Addr().Unmap()
 }
+
+// queue is a listener of connections that come from another one.
+type queue struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	close func()
+}
+
+func newQueue(addr net.Addr) *queue {
+	q := &queue{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+	q.close = sync.OnceFunc(func() { close(q.done) })
+	return q
+}
+
+// put hands a connection to Accept.
+func (q *queue) put(c net.Conn) error {
+	select {
+	case q.conns <- c:
+		return nil
+	case <-q.done:
+		return net.ErrClosed
+	}
+}
+
+func (q *queue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (q *queue) Close() error {
+	q.close()
+	return nil
+}
+
+func (q *queue) Addr() net.Addr { return q.addr }

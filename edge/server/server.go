@@ -25,7 +25,8 @@ const (
 	// request is on its way costs npm and pnpm 10 s.
 	idleTimeout    = 120 * time.Second
 	maxHeaderBytes = 32 << 10
-	maxStreams     = 250 // concurrent HTTP/2 requests of one connection
+	maxStreams     = 128       // concurrent HTTP/2 requests of one connection
+	maxReceived    = 256 << 10 // bytes of bodies that it has sent and nobody has read; a stream has half
 	drainLimit     = 30 * time.Second
 	stallLimit     = time.Minute // for an answer of the lane
 )
@@ -108,8 +109,15 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 		} else {
 			public = append(public, h)
 		}
+		var http2 *queue
+		if l.TLS != nil {
+			http2 = newQueue(l.Addr())
+			h2 := s.http2Server(base, l)
+			public = append(public, h2)
+			serving.Go(func() { _ = h2.Serve(http2) }) // ends with its queue
+		}
 		serving.Go(func() {
-			if err := s.serve(l, h); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.serve(l, h, http2); !errors.Is(err, http.ErrServerClosed) {
 				failures <- fmt.Errorf("%s: cannot serve: %w", l.key, err)
 			}
 		})
@@ -128,7 +136,7 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 	return errors.Join(failed, drained)
 }
 
-func (s *Server) serve(l *Listener, h *http.Server) error {
+func (s *Server) serve(l *Listener, h *http.Server, http2 *queue) error {
 	g := &framing.Guard{Lane: l.Lane, Heads: s.Heads, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
 	conns := l.Listener
 	if l.Proxied != nil {
@@ -138,7 +146,7 @@ func (s *Server) serve(l *Listener, h *http.Server) error {
 		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
-		return h.Serve(newHandshakes(conns, h.TLSConfig.Clone(), g, h.ErrorLog))
+		return h.Serve(newHandshakes(conns, h.TLSConfig.Clone(), g, http2, h.ErrorLog))
 	}
 	return h.Serve(guarded{conns, g})
 }
@@ -171,12 +179,10 @@ func (g guarded) Accept() (net.Conn, error) {
 func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(l.TLS != nil)
 	return &http.Server{
 		Handler:           l.Handler,
 		TLSConfig:         withProtocols(l.TLS),
 		Protocols:         &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -185,6 +191,33 @@ func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
 	}
 }
+
+// http2Server serves the connections that have agreed to speak HTTP/2. It is told that they
+// are not encrypted: net/http takes a *tls.Conn as it is, and there would be no place for
+// framing.Frames.
+func (s *Server) http2Server(base context.Context, l *Listener) *http.Server {
+	h := s.httpServer(base, l)
+	h.Handler = encrypted{l.Handler}
+	h.TLSConfig = nil
+	h.Protocols = new(http.Protocols)
+	h.Protocols.SetUnencryptedHTTP2(true)
+	h.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10, // the least that there is
+		MaxReceiveBufferPerConnection: maxReceived, MaxReceiveBufferPerStream: maxReceived / 2,
+		WriteByteTimeout: stallLimit, SendPingTimeout: stallLimit,
+	}
+	return h
+}
+
+// encrypted has requests say that they came over TLS. Nobody asks for more of it than that.
+type encrypted struct{ http.Handler }
+
+func (e encrypted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.TLS = &overTLS
+	e.Handler.ServeHTTP(w, r)
+}
+
+var overTLS = tls.ConnectionState{Version: tls.VersionTLS12, HandshakeComplete: true, NegotiatedProtocol: "h2"}
 
 // drain shuts servers down at once, and cuts the requests that are left when ctx is
 // done.

@@ -245,7 +245,12 @@ func (g *Group) Reason(m *Master) OutError {
 // Acquire takes a place for a client's request of a class at a master, and waits up to
 // longest for one. The error is ErrBusy or ctx's cause.
 func (g *Group) Acquire(ctx context.Context, client netip.Addr, m *Master, c Class, longest time.Duration) error {
-	return m.limiters[c].acquire(ctx, client, g.limit(m, c), longest)
+	err := m.limiters[c].acquire(ctx, client, g.limit(m, c), longest)
+	if err == errWaited {
+		// A request that has waited so long is not refused for a slow start.
+		return m.limiters[c].enter(maxConcurrent[c])
+	}
+	return err
 }
 
 // Release gives a place back.
@@ -255,12 +260,12 @@ func (g *Group) Release(m *Master, c Class) { m.limiters[c].release(g.limit(m, c
 func (g *Group) Began(m *Master, c Class) { m.limiters[c].began(g.limit(m, c)) }
 
 // limit is how many requests of a class a master may have now. One that comes back has few
-// while another one can take the rest, and all where none can: to be refused there is to
-// get no answer. In an outage Enter bounds them.
+// while a healthy one can take the rest, and all where none can: to be refused there is to
+// get no answer. Of two that come back neither can take the rest. In an outage Enter bounds them.
 func (g *Group) limit(m *Master, c Class) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !slices.ContainsFunc(g.masters, func(o *Master) bool { return o != m && g.trusted(o) }) {
+	if !slices.ContainsFunc(g.masters, func(o *Master) bool { return o != m && o.state == healthy && o.drained.IsZero() }) {
 		return maxConcurrent[c]
 	}
 	return max(leastWidth, int(float64(maxConcurrent[c])*m.share(time.Now())))

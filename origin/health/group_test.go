@@ -451,3 +451,59 @@ func TestShareGrowsWithTime(t *testing.T) {
 		}
 	})
 }
+
+// Two masters that come back have all of their places, since neither can take the other's rest.
+func TestTwoThatComeBackTakeAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf("prr", nil)
+		for _, m := range g.Masters()[:2] {
+			for range inARow {
+				g.Failed(m, unanswered)
+			}
+		}
+		<-time.After(shortBackoff)
+		if g.order(); g.limit(g.Primary(), ForMetadata) == maxConcurrent[ForMetadata] {
+			t.Error("a healthy master can take the rest")
+		}
+		g.Drain("c.example", true)
+		for _, m := range g.Masters()[:2] {
+			if got := g.limit(m, ForMetadata); got != maxConcurrent[ForMetadata] {
+				t.Errorf("%s may have %d requests", m.Name(), got)
+			}
+		}
+	})
+}
+
+// A request that has waited its time at a master that comes back is let in: the limit of a slow
+// start refuses nobody.
+func TestSlowStartRefusesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf("pr", nil)
+		for range inARow {
+			g.Failed(g.Primary(), unanswered)
+		}
+		<-time.After(shortBackoff)
+		g.order()
+		limit := g.limit(g.Primary(), ForMetadata)
+		for range limit {
+			if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, 0); !errors.Is(err, ErrBusy) {
+			t.Errorf("one that does not wait: %v", err)
+		}
+		begun := time.Now()
+		if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, time.Second); err != nil || time.Since(begun) != time.Second {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		for range maxConcurrent[ForMetadata] - limit - 1 {
+			if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.Acquire(t.Context(), anyone, g.Primary(), ForMetadata, time.Second); !errors.Is(err, ErrBusy) {
+			t.Errorf("one beyond the most: %v", err)
+		}
+	})
+}

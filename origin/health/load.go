@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -14,6 +15,9 @@ import (
 
 // ErrBusy: a master has as many requests as it may have, and as many wait.
 var ErrBusy = errors.New("has too many requests already")
+
+// errWaited is an ErrBusy after the longest wait.
+var errWaited = fmt.Errorf("%w", ErrBusy)
 
 // Limiter bounds the requests of one class that one master has at a time, so
 // that trouble with files leaves places for metadata, and the other way round.
@@ -98,7 +102,7 @@ func (l *Limiter) acquire(ctx context.Context, client netip.Addr, limit int, lon
 
 	late := time.NewTimer(longest)
 	defer late.Stop()
-	err := ErrBusy
+	err := errWaited
 	select {
 	case <-w.ready:
 		return w.result()
@@ -111,11 +115,22 @@ func (l *Limiter) acquire(ctx context.Context, client netip.Addr, limit int, lon
 	if !l.queue.remove(w) {
 		return w.result() // it became ready at the same moment
 	}
-	if err == ErrBusy && l.busy < limit {
+	if err == errWaited && l.busy < limit {
 		l.add(limit)
 		return nil
 	}
 	return err
+}
+
+// enter takes a place of at most limit at once, before all that wait.
+func (l *Limiter) enter(limit int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.busy >= limit {
+		return ErrBusy
+	}
+	l.add(limit)
+	return nil
 }
 
 // width is how many of limit may be inside. l.mu is held.

@@ -148,6 +148,30 @@ func at(t *testing.T, s string) time.Time {
 	return when
 }
 
+// The tags of a package of which nothing is left stay, for npm tells the user of "latest" the
+// reason only where the tag names a version that is restricted.
+func TestTagsStayWhereAllIsWithheld(t *testing.T) {
+	k := newKind(testBase).with(Policy{MinimumAge: 100 * 365 * 24 * time.Hour})
+	documents, err := k.Prepare(k.Route(get("/n")), kind.Source{Body: []byte(aged), Now: at(t, "2024-06-10T00:00:00Z")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := kindtest.Contents(t, documents)
+	for _, variant := range []string{packument.Full, packument.Abbreviated} {
+		var doc struct {
+			Tags       map[string]string `json:"dist-tags"`
+			Versions   map[string]any
+			Restricted struct{ Versions map[string]any } `json:"policyRestrictions"`
+		}
+		if err := json.Unmarshal([]byte(texts[variant]), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if latest := doc.Tags["latest"]; len(doc.Versions) != 0 || doc.Restricted.Versions[latest] == nil {
+			t.Errorf("%s: latest is %q: %s", variant, latest, texts[variant])
+		}
+	}
+}
+
 func TestWithheldVersions(t *testing.T) {
 	now := at(t, "2024-06-10T00:00:00Z")
 	for _, tt := range []struct {

@@ -24,7 +24,8 @@ type release struct {
 }
 
 // withhold takes versions out of a packument, with their times, and with the tags
-// that name them: those move back to the newest version that is left. The summary
+// that name them: those move back to the newest version that is left, and stay where none
+// is, since npm and Yarn tell the user of a tag why its version is missing. The summary
 // gets a line for each version, tag and tarball taken, and the packument a member by
 // which npm tells its user why. The body itself is returned when
 // nothing is withheld. until is when the next version is withheld no longer.
@@ -60,6 +61,9 @@ func withhold(name string, body []byte, withheld Withheld, summary *kind.Summary
 		to := moved(releases, tag, number)
 		if i := slices.IndexFunc(releases, func(r release) bool { return r.number == number }); to == "" && i >= 0 {
 			summary.Add("withheld at", []byte(tag), []byte(releases[i].why))
+			if len(hidden) == len(releases) {
+				return number
+			}
 		}
 		return to
 	})
