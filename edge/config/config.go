@@ -33,6 +33,7 @@ type Config struct {
 	Sites     []Site // at least one
 	Limits    Limits
 	TLS       TLS
+	Drain     Drain
 	FastLane  bool // hits are answered on the connection, before net/http
 	Log       Log
 
@@ -192,6 +193,12 @@ func (c *Config) Concurrent() Concurrent {
 	return b
 }
 
+// Drain is the way in which the edge ends.
+type Drain struct {
+	Delay time.Duration // how long connections are accepted after /readyz has said no
+	Limit time.Duration // how long requests may take to finish from then on
+}
+
 // Access is the form of the access log.
 type Access string
 
@@ -228,6 +235,7 @@ func Default(kinds []kind.Descriptor) *Config {
 		},
 		Sites:    []Site{site},
 		TLS:      TLS{Redirect: RedirectAuto, Challenge: ChallengeAuto},
+		Drain:    Drain{Limit: 30 * time.Second},
 		FastLane: true,
 		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}
