@@ -3,7 +3,7 @@
 # load is bounded, and all that is started is ended by its id.
 #
 # Servers: nginx, trafficserver and varnish where they are installed, edge, and the edge without
-# its fast lane (lane-off). Ports: $(port SERVER) and $(tlsport SERVER); BENCH_PORTS=N moves them, for two
+# its fast lane (lane-off). Ports: $(port SERVER) and $(tlsport SERVER); BENCH_PORTS=N (below 32768) moves them, for two
 # runs at a time.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -37,9 +37,13 @@ has_tls() { [[ $1 != varnish ]]; } # Varnish leaves TLS to a proxy before it
 # setup makes $work, what the origin serves, a certificate, the edge and the client.
 setup() {
 	need nginx taskset openssl curl go awk
-	! (exec 3<>"/dev/tcp/127.0.0.1/$(port origin)") 2>/dev/null || { echo "port $(port origin) is taken: is another run under way? BENCH_PORTS=N moves this one" >&2; exit 1; }
+	local s
+	for s in origin nginx lane-off edge trafficserver varnish; do
+		! (exec 3<>"/dev/tcp/127.0.0.1/$(port "$s")") 2>/dev/null || { echo "port $(port "$s") is taken: is another run under way? BENCH_PORTS=N moves this one" >&2; exit 1; }
+	done
 	work=$(mktemp -d)
 	trap finish EXIT
+	trap 'exit 1' INT TERM HUP # or nothing would be ended
 	chmod 755 "$work" # workers of nginx may be of another user
 	ulimit -n "$(ulimit -Hn)"
 	mkdir "$work/www"
@@ -78,7 +82,7 @@ http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
   proxy_cache_path $work/nginx-cache levels=1:2 keys_zone=c:64m max_size=1g use_temp_path=off;
   upstream origin { server 127.0.0.1:$(port origin); keepalive 64; keepalive_requests 100000000; }
   server { listen 127.0.0.1:$(port nginx); listen 127.0.0.1:$(tlsport nginx) ssl http2; ssl_protocols TLSv1.3;
-    ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem; http2_max_requests 100000000;
+    ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem;
     location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_cache c; proxy_cache_lock on; } } }
 CONF
 	taskset -c 0 nginx -c "$work/nginx.conf" 2>>"$work/nginx.log" & pids+=($!)
@@ -164,6 +168,18 @@ installed() { # SERVER
 	esac
 }
 
+# await waits for an answer of a server, and ends the run where none comes.
+await() { # SERVER
+	local fault
+	for _ in $(seq 60); do
+		fault=$(curl -sS -o /dev/null --fail "http://127.0.0.1:$(port "$1")/2k" 2>&1) && return
+		sleep 1
+	done
+	echo "$1 does not answer: $fault" >&2
+	tail -5 "$work/$1".{out,log} >&2 2>/dev/null || true
+	exit 1
+}
+
 # start starts the named servers, those that are installed, and waits for an answer of each.
 declare -A pid
 servers=()
@@ -175,10 +191,7 @@ start() {
 		case $s in edge | lane-off) start_edge "$s" ;; *) "start_$s" ;; esac
 		servers+=("$s")
 	done
-	for s in "${servers[@]}"; do
-		curl -s -o /dev/null --fail --retry 20 --retry-connrefused --retry-delay 1 --retry-all-errors "http://127.0.0.1:$(port "$s")/2k" ||
-			{ echo "$s does not answer:" >&2; tail -5 "$work/$s".{out,log} >&2 2>/dev/null; exit 1; }
-	done
+	for s in origin "${servers[@]}"; do await "$s"; done
 }
 
 # tree prints the ids of a server's processes.

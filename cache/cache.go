@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pkgedge/cache/budget"
@@ -52,7 +53,9 @@ type Cache struct {
 	stop context.CancelCauseFunc
 	wg   sync.WaitGroup // fills, the scan, and the work of background
 
-	scrubber sync.WaitGroup
+	caring  sync.WaitGroup     // the scan and the scrubber of the disk tier
+	care    context.CancelFunc // ends them
+	forward atomic.Pointer[func(...purge.Purge) error]
 
 	flights *flights
 
@@ -76,6 +79,8 @@ var (
 	// ErrNotAsked may be wrapped by a Fetcher's error: the origin was not asked,
 	// for reasons of our own, such as too many requests.
 	ErrNotAsked = errors.New("origin not asked")
+	// ErrInUse: another process has the directory.
+	ErrInUse = disk.ErrInUse
 	// ErrClosed: the cache has been closed.
 	ErrClosed = errors.New("cache is closed")
 )
@@ -91,6 +96,8 @@ func Open(cfg Config) (*Cache, error) {
 		calls = *cfg.calls
 	}
 	c.base, c.stop = context.WithCancelCause(context.Background())
+	var caring context.Context
+	caring, c.care = context.WithCancel(c.base)
 	var err error
 	shares := budget.Split(cfg.Memory)
 	if c.memory, err = memory.New(shares, c.indexOverhead); err != nil {
@@ -118,8 +125,12 @@ func Open(cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	if c.disk != nil {
-		c.wg.Go(func() { c.disk.Scan(c.base.Done()) })
-		c.scrubber.Go(func() { c.disk.Scrub(c.base.Done()) })
+		c.wg.Add(1)
+		c.caring.Go(func() {
+			defer c.wg.Done()
+			c.disk.Scan(caring.Done())
+		})
+		c.caring.Go(func() { c.disk.Scrub(caring.Done()) })
 	}
 	return c, nil
 }
@@ -162,12 +173,26 @@ func (c *Cache) Close() error {
 	c.flights.close()
 	c.stop(ErrClosed)
 	c.wg.Wait()
-	c.scrubber.Wait()
+	c.caring.Wait()
 	c.memory.Close()
+	return c.leave()
+}
+
+// leave leaves the directory to the next process.
+func (c *Cache) leave() error {
 	if c.disk != nil {
 		return errors.Join(c.purges.Close(), c.disk.Close())
 	}
 	return c.purges.Close()
+}
+
+// Release leaves the directory to another process, which answers requests from now on. The
+// requests of this one go on: stored files are read, and new responses are kept in memory
+// alone. Forward comes first, so that the other process hears of each purge.
+func (c *Cache) Release() error {
+	c.care()
+	c.caring.Wait()
+	return c.leave()
 }
 
 // Get answers q from the store, or by a fetch that all concurrent requests for
@@ -349,7 +374,19 @@ func (c *Cache) serveStaleOnError(q *Query, err error) (Answer, error) {
 
 // Purge puts purges in force. When it returns, no tier serves a response that they cover,
 // and no fill that began before. Many at once cost little more than one.
-func (c *Cache) Purge(all ...purge.Purge) error { return c.purges.Add(all...) }
+func (c *Cache) Purge(all ...purge.Purge) error {
+	err := c.Forwarded(all...)
+	if forward := c.forward.Load(); forward != nil {
+		return errors.Join(err, (*forward)(all...))
+	}
+	return err
+}
+
+// Forward has purges in force in another process as well, which has the same masters.
+func (c *Cache) Forward(to func(...purge.Purge) error) { c.forward.Store(&to) }
+
+// Forwarded is Purge for purges that another process forwards: they do not go back.
+func (c *Cache) Forwarded(all ...purge.Purge) error { return c.purges.Add(all...) }
 
 // ShrinkMemory frees n bytes of the memory tier at once, for a use outside of the cache until GrowMemory.
 // It is false, and lends nothing, where the tier has not that many.

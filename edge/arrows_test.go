@@ -33,7 +33,8 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/load": nil,
+	"bench/lines": nil,
+	"bench/load":  nil,
 	"bench/pgo": {
 		{"edge/command", "it is the edge, with a profile"},
 	},
@@ -73,6 +74,7 @@ var arrows = map[string][]arrow{
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/preflight", "edge check looks at the machine and the masters"},
 		{"edge/report", "edge status prints a status"},
+		{"edge/systemd", "a process that is started again has sockets of its own"},
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
 	},
@@ -88,12 +90,15 @@ var arrows = map[string][]arrow{
 		{"edge/config", "it runs a configuration"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/handover", "it takes the place of the running edge, and gives its own to the next"},
 		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
 		{"edge/server", "it opens listeners"},
 		{"edge/site", "it builds sites"},
+		{"edge/systemd", "it takes the sockets of systemd, and tells it of its state"},
+		{"edge/welcome", "it makes the page for browsers of a configuration"},
 		{"origin", "the sites share its memory for documents, and it shows and drains masters"},
 		{"origin/feed", "it shows the feeds' figures"},
 		{"origin/sample", "without a master it starts sample masters"},
@@ -105,6 +110,7 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/framing":  nil,
+	"edge/handover": nil,
 	"edge/history":  nil,
 	"edge/limit":    nil,
 	"edge/lockfile": nil,
@@ -138,6 +144,7 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "each connection is guarded"},
 		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
+	"edge/systemd": nil,
 	"edge/site": {
 		{"cache", "it makes queries and purges"},
 		{"cache/policy", "its lifetimes are a policy.Rule"},
@@ -148,6 +155,9 @@ var arrows = map[string][]arrow{
 		{"edge/report", "it explains a response with durations as edge status writes them"},
 		{"origin", "it has masters"},
 		{"origin/kind", "a request is a kind.Route"},
+	},
+	"edge/welcome": {
+		{"origin/kind", "a kind says how its clients are pointed at a site"},
 	},
 	"edge/warm": {
 		{"edge/lockfile", "it reads lockfiles"},
@@ -284,6 +294,7 @@ var arrows = map[string][]arrow{
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
 	"edge": {
+		{"edge/edgetest", "helpers that rooms share"},
 		{"origin/kinds", "no name of a kind may be compared"},
 	},
 	"edge/changes": {
@@ -306,6 +317,9 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/fastlane": {
 		{"edge/edgetest", "raw conversations"},
+	},
+	"edge/handover": {
+		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"edge/server": {
 		{"edge/edgetest", "helpers that rooms share"},

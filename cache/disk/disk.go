@@ -253,6 +253,9 @@ func (d *Store) setAside(sum store.Sum, file fs.FileInfo) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
+	if d.closed.Load() {
+		return
+	}
 	f, _, info, err := d.openHead(sum, readOnly)
 	if err == nil {
 		f.Close()
@@ -282,6 +285,9 @@ func (d *Store) Remove(k store.Key, id uint64) {
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
+	if d.closed.Load() {
+		return
+	}
 	f, h, info, err := d.openHead(sum, readOnly)
 	if err != nil {
 		return

@@ -34,6 +34,9 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 	keyLock := d.KeyLock(sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
+	if d.closed.Load() {
+		return errClosed
+	}
 	f, h, info, err := d.openHead(sum, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return store.ErrAbsent

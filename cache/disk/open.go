@@ -73,11 +73,14 @@ func Open(cfg Config) (*Store, error) {
 	return d, nil
 }
 
+// ErrInUse reports that another process has the directory.
+var ErrInUse = errors.New("in use by another edge")
+
 // prepare locks the directory, checks its format and removes temporary files.
 func (d *Store) prepare() error {
 	switch err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("the cache directory %q is in use by another edge: give each its own cache.dir", d.dir)
+		return fmt.Errorf("the cache directory %q is %w: give each its own cache.dir", d.dir, ErrInUse)
 	case err != nil:
 		return fmt.Errorf("cannot lock the cache directory %q: %w", d.dir, err)
 	}
@@ -185,14 +188,21 @@ func (d *Store) checkFormat() error {
 	return nil
 }
 
+// Close gives the directory to the next process. What is stored is found afterwards, too,
+// while nothing is changed: a change is made under its key's lock, and finds the tier closed
+// there, or has ended when Close goes on.
 func (d *Store) Close() error {
 	if d.closed.Swap(true) {
 		return nil // another process may have the directory by now
 	}
+	for i := range d.keyLocks {
+		d.keyLocks[i].Lock()
+		d.keyLocks[i].Unlock() //nolint:staticcheck // those that hold it are waited for
+	}
 	d.files.close()
 	d.remaking.Lock()
 	defer d.remaking.Unlock()
-	d.watermark.lower(func() int64 { return d.Used() + d.reserved.Load() }, 0)
+	d.watermark.close(func() int64 { return d.Used() + d.reserved.Load() })
 	if !d.crashed || d.toldCrash.Load() {
 		if _, err := d.sys.Write(d.lock, []byte(closedMark), 0); err == nil {
 			d.sys.Sync(d.lock) // after the sync evicted files stay evicted

@@ -74,6 +74,9 @@ func spare(free, total, keep int64) int64 {
 // reserve reserves need bytes and files for a writer, and evicts until they fit. files is 1
 // for a writer's first reservation. A reservation that cannot fit evicts nothing.
 func (d *Store) reserve(need, files int64) error {
+	if d.closed.Load() {
+		return errClosed
+	}
 	d.promised.Add(need)
 	if !d.reserveBytes(need) {
 		return store.ErrNoSpace
@@ -158,6 +161,10 @@ func (d *Store) unlink(sum store.Sum, size int64) error {
 	keyLock.Lock()
 	defer keyLock.Unlock()
 	defer d.Index.Left(sum, size)
+	if d.closed.Load() {
+		d.Index.Restore(sum, size)
+		return errClosed
+	}
 	if d.Index.Has(sum) {
 		return nil
 	}
@@ -185,8 +192,9 @@ type watermark struct {
 	limit int64
 	sys   fsys.Calls
 
-	noted atomic.Int64
-	mu    sync.Mutex // held over the file's I/O, which is rare
+	noted  atomic.Int64
+	mu     sync.Mutex // held over the file's I/O, which is rare
+	closed bool       // the file is another process's
 }
 
 // step is the number of bytes it is raised by: a 64th of the limit.
@@ -227,6 +235,9 @@ func (c *watermark) allow(total int64) error {
 	if total <= c.noted.Load() {
 		return nil
 	}
+	if c.closed {
+		return errClosed
+	}
 	return c.note(max(total, min(total+c.step(), c.limit)))
 }
 
@@ -242,6 +253,14 @@ func (c *watermark) lower(total func() int64, more int64) {
 	if now := total(); now > to {
 		c.note(now + more)
 	}
+}
+
+// close brings the watermark down to total for the last time.
+func (c *watermark) close(total func() int64) {
+	c.lower(total, 0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
 }
 
 // note writes the watermark. c.mu is held.

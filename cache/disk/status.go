@@ -24,5 +24,6 @@ func (d *Store) Status() Status {
 	}
 }
 
-// Paused reports whether writes to disk are paused.
-func (d *Store) Paused() bool { return d.breaker.Open(time.Now()) }
+// Paused reports whether nothing is written to disk: after a failure, or once the tier is
+// closed.
+func (d *Store) Paused() bool { return d.closed.Load() || d.breaker.Open(time.Now()) }

@@ -36,7 +36,7 @@ type diskWriter struct {
 const maxHeld = 64 << 10
 
 func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer, error) {
-	if d.breaker.Open(time.Now()) {
+	if d.Paused() {
 		return nil, errPaused
 	}
 	slotLog, err := record.SlotLogFor(len(record.EncodeMeta(draft)) + 128*len(draft.Parts) + 128)
@@ -47,7 +47,8 @@ func (d *Store) Create(k store.Key, draft *store.Meta, size int64) (store.Writer
 	if err := w.reserve(w.base + max(size, 0)); err != nil {
 		return nil, err
 	}
-	w.path = filepath.Join(d.dir, "tmp", strconv.FormatUint(d.serial.Add(1), 36))
+	// Named by the process, too: the next one may have the directory when this writer ends.
+	w.path = filepath.Join(d.dir, "tmp", strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(d.serial.Add(1), 36))
 	if w.file, err = d.sys.Open(w.path, os.O_CREATE|os.O_EXCL|os.O_RDWR); err != nil {
 		w.release()
 		d.failedWrite("create", err)
@@ -151,6 +152,9 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 	keyLock := d.KeyLock(w.sum)
 	keyLock.Lock()
 	defer keyLock.Unlock()
+	if d.closed.Load() {
+		return errClosed
+	}
 	if d.Newer(w.sum, m) {
 		return store.ErrGone
 	}
@@ -223,6 +227,9 @@ const (
 	shortestPause = 5 * time.Second
 	longestPause  = time.Minute
 )
+
+// errClosed reports that the directory has been left to the next process.
+var errClosed = errors.New("the disk tier is closed")
 
 // errPaused reports that the disk failed a moment ago and is not written to.
 var errPaused = errors.New("the disk tier is pausing after a failure")

@@ -186,17 +186,31 @@ func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
 // Restore writes the journal anew, for a directory that was removed and has been made
 // again.
 func (p *Sequence) Restore() error {
+	p.adding.Lock()
+	defer p.adding.Unlock()
 	if p.journal == nil {
 		return nil
 	}
-	p.adding.Lock()
-	defer p.adding.Unlock()
 	return p.journal.rewrite(p, p.journal.size, nil)
 }
 
+// foreign is above every number that a process gives while it has the journal: those are
+// nanoseconds since 1970.
+const foreign = 1 << 62
+
+// Close leaves the journal to the next process. Purges are in force here afterwards, too, and
+// are not on disk. They have numbers above all of the next process, whose responses may be
+// seen here: a purge covers too many of those, and never too few.
 func (p *Sequence) Close() error {
-	if p.journal == nil {
+	p.adding.Lock()
+	j := p.journal
+	p.journal = nil
+	if j != nil {
+		p.Now.Store(max(p.Now.Load(), foreign))
+	}
+	p.adding.Unlock()
+	if j == nil {
 		return nil
 	}
-	return p.journal.close()
+	return j.close()
 }

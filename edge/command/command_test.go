@@ -115,6 +115,7 @@ cache       memory 256MiB, disk 200GiB in ./edge-cache
 limits      50 per client and second, burst 500, none for 10.0.0.0/8
 at a time   4096 connections, 1024 of a client; 4096 requests, 2048 of a client, 64 with a body, 1024 misses; 64 heads in parts
 proxies     192.0.2.1/32, 192.0.2.2/32
+drain       requests have 30s to finish
 fast lane   on
 log         level info, access json
 

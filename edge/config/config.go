@@ -27,11 +27,13 @@ const maxConfig = 1 << 20
 type Config struct {
 	Listen    string   // host:port of the plain HTTP listener; "" when there is none
 	PublicURL *url.URL // base of the URLs clients are given; http or https, no trailing slash
+	Contact   string   // URL of those to call, for clients' people: mailto, tel, http or https; "" for none
 	Admin     Admin
 	Cache     Cache
 	Sites     []Site // at least one
 	Limits    Limits
 	TLS       TLS
+	Drain     Drain
 	FastLane  bool // hits are answered on the connection, before net/http
 	Log       Log
 
@@ -191,6 +193,12 @@ func (c *Config) Concurrent() Concurrent {
 	return b
 }
 
+// Drain is the way in which the edge ends.
+type Drain struct {
+	Delay time.Duration // how long connections are accepted after /readyz has said no
+	Limit time.Duration // how long requests may take to finish from then on
+}
+
 // Access is the form of the access log.
 type Access string
 
@@ -227,6 +235,7 @@ func Default(kinds []kind.Descriptor) *Config {
 		},
 		Sites:    []Site{site},
 		TLS:      TLS{Redirect: RedirectAuto, Challenge: ChallengeAuto},
+		Drain:    Drain{Limit: 30 * time.Second},
 		FastLane: true,
 		Log:      Log{Level: slog.LevelInfo, Access: AccessJSON},
 	}

@@ -67,7 +67,7 @@ func TestShippedFileShowsEveryKey(t *testing.T) {
 	}
 	d := newDecoder("", allKinds, edgetest.NoEnv)
 	d.config(text)
-	for _, key := range strings.Fields(`listen public_url admin.listen admin.token
+	for _, key := range strings.Fields(`listen public_url contact admin.listen admin.token
 		cache.memory cache.disk cache.dir cache.max_object cache.max_metadata
 		sites[0].name sites[0].kind sites[0].path sites[0].hosts sites[0].masters sites[0].files
 		sites[0].probe.path sites[0].probe.every sites[0].probe.timeout sites[0].probe.fall sites[0].probe.rise
@@ -109,6 +109,7 @@ sites:
   - { name: tree, kind: files, path: /, masters: [{ url: "https://t.example", role: primary }] }
 limits: { rate: 2.5, burst: 7, exempt: [10.0.0.0/8, "2001:db8::1"], trusted_proxies: [192.0.2.1], proxy_protocol: require, concurrent: { connections: 1000, client_connections: 100, requests: 500, client_requests: 50, client_heads: 5, client_bodies: 6, client_misses: 7 }, fields: true }
 tls: { listen: ":443", domains: [Npm.example], on_demand: [B.example], challenge: http-01, profile: shortlived, email: a@b.example, ca: "https://ca.example/directory", ca_root: ca.pem, redirect: always, hsts: 365d }
+drain: { delay: 10s, limit: 2m }
 fast_lane: false
 log: { level: debug, access: common }
 `)
@@ -117,7 +118,7 @@ log: { level: debug, access: common }
 		cfg.Listen, cfg.PublicURL.String(), cfg.Admin, cfg.Cache,
 		site.Name, site.Path, site.Hosts, site.Timeouts, site.Fresh, site.Stale,
 		site.Probe, len(site.Files), site.Files[0].URL.Host, cfg.Sites[1].Probe,
-		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.FastLane, cfg.Log,
+		cfg.Sites[1].Kind.Name, cfg.Sites[1].Stale.IfError, site.Settings, cfg.Sites[1].Settings, cfg.Limits, cfg.TLS, cfg.Drain, cfg.FastLane, cfg.Log,
 	}
 	want := []any{
 		"10.0.0.1:80", "https://npm.example/base", Admin{"0.0.0.0:9", "s3cret"},
@@ -132,7 +133,7 @@ log: { level: debug, access: common }
 			[]netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, true, Concurrent{1000, 100, 500, 50, 5, 6, 7}, true},
 		TLS{Listen: ":443", Domains: []string{"npm.example"}, OnDemand: []string{"b.example"}, Challenge: ChallengeHTTP, Profile: "shortlived", Email: "a@b.example",
 			CA: "https://ca.example/directory", CARoot: "ca.pem", Redirect: RedirectAlways, HSTS: 365 * 24 * time.Hour},
-		false, Log{slog.LevelDebug, AccessCommon},
+		Drain{10 * time.Second, 2 * time.Minute}, false, Log{slog.LevelDebug, AccessCommon},
 	}
 	for i := range want {
 		if !reflect.DeepEqual(got[i], want[i]) {

@@ -46,13 +46,17 @@ func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
 		"listen":     node.Into(&cfg.Listen, parseListen),
 		"public_url": node.Into(&cfg.PublicURL, ParseBase),
+		"contact":    node.Into(&cfg.Contact, parseContact),
 		"admin":      func(v node.Value) { d.admin(v, &cfg.Admin) },
 		"cache":      func(v node.Value) { d.cache(v, &cfg.Cache) },
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
 		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
 		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
-		"fast_lane":  node.Flag(&cfg.FastLane),
-		"log":        func(v node.Value) { d.log(v, &cfg.Log) },
+		"drain": func(v node.Value) {
+			v.Object(node.Fields{"delay": node.Into(&cfg.Drain.Delay, parseDuration), "limit": node.Into(&cfg.Drain.Limit, parseDuration)})
+		},
+		"fast_lane": node.Flag(&cfg.FastLane),
+		"log":       func(v node.Value) { d.log(v, &cfg.Log) },
 	})
 }
 

@@ -15,7 +15,7 @@ func TestEveryKeyIsDecidedUpon(t *testing.T) {
 		"public_url", "cache.max_metadata", "sites", "limits.rate", "limits.burst", "limits.exempt", "limits.trusted_proxies", "limits.fields",
 		"limits.concurrent.connections", "limits.concurrent.client_connections", "limits.concurrent.requests", "limits.concurrent.client_requests",
 		"limits.concurrent.client_heads", "limits.concurrent.client_bodies", "limits.concurrent.client_misses",
-		"tls.cert", "tls.key", "tls.redirect", "tls.hsts", "fast_lane", "log.level", "log.access",
+		"tls.cert", "tls.key", "tls.redirect", "tls.hsts", "contact", "drain.delay", "drain.limit", "fast_lane", "log.level", "log.access",
 	}
 	if got, want := keysOf(Config{}), slices.Sorted(slices.Values(append(live, startOnly...))); !slices.Equal(got, want) {
 		t.Errorf("the keys are\n%q\ndecided upon are\n%q", got, want)

@@ -35,6 +35,9 @@ func (c *Config) Print(out io.Writer) error {
 		row("", "%s %s", cert.Title(), cert.Text(time.Now()))
 	}
 	row("public url", "%s", c.PublicURL)
+	if c.Contact != "" {
+		row("contact", "%s", c.Contact)
+	}
 	admin := cmp.Or(c.Admin.Listen, "off")
 	if c.Admin.Listen != "" && c.Admin.Token == "" {
 		admin += ", no token"
@@ -51,6 +54,7 @@ func (c *Config) Print(out io.Writer) error {
 	}
 	row("at a time", "%s", c.Concurrent())
 	row("proxies", "%s", proxies)
+	row("drain", "%s", c.Drain)
 	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
 	for i := range c.Sites {
@@ -209,6 +213,15 @@ func (t TLS) String() string {
 	}
 	if t.Challenge != ChallengeAuto {
 		text += ", by " + string(t.Challenge)
+	}
+	return text
+}
+
+// String describes the end of the edge.
+func (d Drain) String() string {
+	text := "requests have " + formatDuration(d.Limit) + " to finish"
+	if d.Delay > 0 {
+		text += ", after " + formatDuration(d.Delay) + " of not being ready"
 	}
 	return text
 }

@@ -12,6 +12,7 @@ import (
 	"pkgedge/edge/limit"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/site"
+	"pkgedge/edge/welcome"
 	"pkgedge/origin/sample"
 )
 
@@ -30,7 +31,9 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	g.Snapshot = proxy.Snapshot{
 		Cache:    d.cache,
 		Metrics:  d.metrics,
-		History:  d.history,
+		Asked:    &d.history.asked,
+		Missed:   &d.history.missed,
+		Failures: &d.history.failures,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),
 		Trusted:  trustedFields(cfg),
@@ -43,6 +46,10 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 	}
 	if g.limiter != nil {
 		g.Limiter = g.limiter
+	}
+	var err error
+	if g.Welcome, err = welcomeOf(cfg); err != nil {
+		return nil, err
 	}
 	for i := range cfg.Sites {
 		s, err := d.buildSite(g, &cfg.Sites[i], old)
@@ -63,6 +70,20 @@ func trustedFields(cfg *config.Config) []netip.Prefix {
 		return nil
 	}
 	return cfg.Limits.TrustedProxies
+}
+
+// welcomeOf is the page for a browser at the root.
+func welcomeOf(cfg *config.Config) (*welcome.Pages, error) {
+	var sites []welcome.Site
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		is := welcome.Site{Name: s.Name, URL: cfg.Public(s).String()}
+		if s.Kind.Clients != nil {
+			is.Clients = s.Kind.Clients(is.URL)
+		}
+		sites = append(sites, is)
+	}
+	return welcome.New(cfg.Contact, sites)
 }
 
 // buildSite returns the site that old has, or a new one. The knowledge of masters is

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -24,9 +25,11 @@ import (
 	"pkgedge/edge/config"
 	"pkgedge/edge/fastlane"
 	"pkgedge/edge/framing"
+	"pkgedge/edge/handover"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/server"
+	"pkgedge/edge/systemd"
 	"pkgedge/origin"
 	"pkgedge/origin/sample"
 	"pkgedge/tls"
@@ -42,6 +45,9 @@ type Options struct {
 	Greet   bool           // a person watches Out: the welcome is for them
 	Log     *slog.Logger   // for everything else
 	Level   *slog.LevelVar // of Log
+
+	Upgrade bool             // take the place of the edge that runs on the cache directory
+	Again   func() *exec.Cmd // starts the program again, with Upgrade; nil where that is not possible
 }
 
 // Daemon is the whole program at work: everything that a configuration starts.
@@ -69,6 +75,14 @@ type Daemon struct {
 	lane      *fastlane.Lane        // nil where net/http is another one than the lane was made for
 	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
 
+	upgrade bool
+	env     func(string) (string, bool)
+	notify  atomic.Pointer[systemd.Notifier] // of systemd; one that tells nobody without it
+	again   func() *exec.Cmd
+	child   atomic.Int64    // that was started to take over; 0 for none
+	taken   *handover.Taken // the edge whose place this one takes, nil for none
+	place   *handover.Offer // of this edge, to a successor; nil where that is not possible
+
 	counting  chan struct{} // a slot for the one that looks at everything stored
 	reloading chan struct{} // a slot for the one that changes the configuration
 	reloads   reloadLog
@@ -77,11 +91,17 @@ type Daemon struct {
 
 // newDaemon makes a daemon that has opened nothing yet.
 func newDaemon(o Options) *Daemon {
-	return &Daemon{
+	d := &Daemon{
 		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
+		upgrade: o.Upgrade, again: o.Again, env: o.Source.Env,
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), history: newPastHour(time.Now()), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
 	}
+	if d.env == nil {
+		d.env = func(string) (string, bool) { return "", false }
+	}
+	d.notify.Store(systemd.NewNotifier(d.env))
+	return d
 }
 
 var (
@@ -99,50 +119,65 @@ func Run(ctx context.Context, o Options) error {
 	defer stop()
 	defer d.close()
 	d.unready.Store(&errStarting)
-	hups, stopHangups := hangups()
-	defer stopHangups()
+	orders, stopOrders := orders()
+	defer stopOrders()
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	d.unready.Store(nil)
-	signals.Go(func() { d.reloadOnHangup(ctx, hups) })
+	d.offer()
+	signals.Go(func() { d.obey(ctx, orders) })
+	signals.Go(func() { d.keepAlive(ctx) })
 	defer d.keepHistory(ctx)() // it ends before the cache is closed
+	d.takePlace(ctx)
+	d.tellSystemd((*systemd.Notifier).Ready)
 	var drained time.Time
-	err := d.server.Run(ctx, func() {
-		drained = time.Now().Add(d.server.DrainLimit)
-		d.unready.Store(&errDraining)
-		if d.lane != nil {
-			d.lane.Drain()
-		}
-	})
+	err := d.server.Run(ctx, func() { drained = d.beginDrain() })
 	d.awaitRequests(drained) // for answers of the lane, of which net/http does not know
 	d.log.Info("stopping", "up", time.Since(d.started))
 	return err
 }
 
-// start opens everything. Its error names the part that cannot be opened.
-func (d *Daemon) start(ctx context.Context) error {
-	if err := d.openCache(func(op string, err error) { d.log.Warn("cache trouble", "op", op, "error", err) }); err != nil {
-		return err
+// beginDrain is the first step of a drain, and returns when that must be over.
+func (d *Daemon) beginDrain() time.Time {
+	d.unready.Store(&errDraining)
+	limits := d.serving().cfg.Drain
+	d.server.DrainDelay, d.server.DrainLimit = limits.Delay, limits.Limit
+	if d.lane != nil {
+		d.lane.Drain()
 	}
+	d.tellSystemd((*systemd.Notifier).Stopping)
+	return time.Now().Add(limits.Delay + limits.Limit)
+}
+
+// start opens everything. Its error names the part that cannot be opened. The cache comes
+// behind all else that may be wrong: it is taken from the edge whose place this one takes.
+func (d *Daemon) start(ctx context.Context) error {
 	shares := budget.Split(d.cfg.Cache.Memory)
 	limitMemory(shares.Limit)
+	d.openLane(shares.Lane)
+	if err := d.inherit(); err != nil {
+		return err
+	}
+	if err := d.listen(ctx); err != nil {
+		return err
+	}
+	d.closeOrphans()
+	if err := d.openCacheInTurn(ctx); err != nil {
+		return err
+	}
 	d.documents = origin.NewDocuments(shares.Documents, d.cache)
 	d.registerMetrics()
-	d.openLane(shares.Lane)
 	g, err := d.build(d.cfg, nil)
 	if err != nil {
 		return err
 	}
 	d.use(g)
 	d.reloads.accepted(d.source.Name(), d.started)
-	if err := d.listen(ctx); err != nil {
-		return err
-	}
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
 		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
 	if d.greet {
-		return welcome(d.out, d.cfg, len(d.samples) > 0)
+		return greet(d.out, d.cfg, len(d.samples) > 0)
 	}
 	return nil
 }
@@ -247,6 +282,12 @@ const closeLimit = 5 * time.Second
 
 // close stops the parts that start opened, in the other order. Requests have ended.
 func (d *Daemon) close() {
+	if d.place != nil {
+		d.place.Close()
+	}
+	if d.taken != nil {
+		d.taken.Close()
+	}
 	d.reloading <- struct{}{} // a reload under way ends first, and there is none after
 	d.server.Close()
 	if d.certs != nil {

@@ -23,17 +23,6 @@ func newPastHour(now time.Time) *pastHour {
 	return &pastHour{hour: history.NewHour(admin.TimeBounds(), now)}
 }
 
-// Asked implements proxy.History.
-func (p *pastHour) Asked(site, name string, outcome cache.Outcome, now time.Time) {
-	p.asked.Count(site, name, now)
-	if outcome == cache.Missed || outcome == cache.Failed {
-		p.missed.Count(site, name, now)
-	}
-}
-
-// Failed implements proxy.History.
-func (p *pastHour) Failed(is history.Failure) { p.failures.Add(is) }
-
 // keepHistory samples the counters until stop has returned.
 func (d *Daemon) keepHistory(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -60,7 +60,7 @@ func (w *openPage) breakMasters() {
 }
 
 // check looks for all that is wrong with a page in any state.
-func (w *openPage) check(t *testing.T, tab *chromium.Tab, v chromium.View, url string) {
+func check(t *testing.T, tab *chromium.Tab, v chromium.View, url string) {
 	t.Helper()
 	for _, asked := range tab.Requests() {
 		if !strings.HasPrefix(asked, url) && !strings.HasPrefix(asked, "data:") {
@@ -73,6 +73,14 @@ func (w *openPage) check(t *testing.T, tab *chromium.Tab, v chromium.View, url s
 	var wide int
 	if tab.Eval("document.documentElement.scrollWidth - window.innerWidth", &wide); wide > 0 {
 		t.Errorf("%s: the page is %d pixels too wide", v.Name, wide)
+	}
+}
+
+// savePage writes a picture of a page where EDGE_PAGES says, to be looked at.
+func savePage(t *testing.T, tab *chromium.Tab, name string) {
+	t.Helper()
+	if dir := os.Getenv("EDGE_PAGES"); dir != "" {
+		edgetest.WriteFile(t, filepath.Join(dir, name+".png"), string(tab.Screenshot(0)))
 	}
 }
 
@@ -103,7 +111,7 @@ func TestThePageInABrowserDuringAnOutage(t *testing.T) {
 		if i == 0 {
 			accessible(t, tabs[i], v.Name)
 		}
-		w.check(t, tabs[i], v, w.url)
+		check(t, tabs[i], v, w.url)
 	}
 	w.breakMasters()
 	w.want(w.send("GET", "/edge-sample-app"), 503)
@@ -124,16 +132,14 @@ func TestThePageInABrowserDuringAnOutage(t *testing.T) {
 		if tab.Eval("document.title", &title); !strings.HasPrefix(title, "OUTAGE") {
 			t.Errorf("%s: the title is %q", v.Name, title)
 		}
-		w.check(t, tab, v, w.url)
+		check(t, tab, v, w.url)
 		accessible(t, tab, v.Name+" in the outage")
-		if dir := os.Getenv("EDGE_PAGES"); dir != "" { // to look at
-			edgetest.WriteFile(t, filepath.Join(dir, "outage-"+v.Name+".png"), string(tab.Screenshot(0)))
-		}
+		savePage(t, tab, "outage-"+v.Name)
 	}
 	w.events.End()
 	for i, v := range views {
 		tabs[i].Until("that the edge has stopped", `!document.querySelector("#lost").hidden && document.querySelector("#lost").innerText.includes("has stopped")`)
-		w.check(t, tabs[i], v, w.url)
+		check(t, tabs[i], v, w.url)
 		if i == 0 {
 			accessible(t, tabs[i], v.Name+" at the end")
 		}

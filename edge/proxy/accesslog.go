@@ -86,7 +86,7 @@ func lineOf(r *http.Request, route *kind.Route) line {
 
 // nameOf is the name of the package or file that a route is about, "" for other routes.
 func nameOf(r *kind.Route) string {
-	if !r.Class.Cacheable() {
+	if r.Class != kind.Metadata && r.Class != kind.File {
 		return ""
 	}
 	return cmp.Or(r.Group, r.Path)
@@ -110,7 +110,10 @@ func (s *Snapshot) finish(r *record) {
 	took := time.Since(r.begun)
 	s.Metrics.Observe(r.site, r.outcome.String(), r.status, r.sent, took)
 	if r.name != "" {
-		s.History.Asked(r.site, r.name, r.outcome, r.begun.Add(took))
+		s.Asked.Count(r.site, r.name, r.begun.Add(took))
+		if r.outcome == cache.Missed || r.outcome == cache.Failed {
+			s.Missed.Count(r.site, r.name, r.begun.Add(took))
+		}
 	}
 	if s.Access != nil {
 		s.Access.log(r, took)

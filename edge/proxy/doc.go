@@ -6,6 +6,7 @@
 //     has so many requests, bodies and misses under way and no more
 //   - respond.go: a stored response becomes status, fields and ranges, and its bytes go
 //     out, in pieces with a deadline each
+//   - root.go: a browser at the root is told how clients use the edge
 //   - subdocument.go: a part of a document is answered, such as one version
 //   - pass.go: a request that is never stored is forwarded
 //   - pace.go: slow clients have their time, and no more

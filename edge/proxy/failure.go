@@ -103,7 +103,7 @@ func (x *exchange) recordFailure() {
 	}
 	line := lineOf(x.r, &x.route)
 	is.Request = line.method + " " + line.path
-	x.History.Failed(is)
+	x.Failures.Add(is)
 }
 
 // write sends a small complete response.

@@ -39,7 +39,10 @@ type Snapshot struct {
 	Limiter  Limiter // nil for none
 	Budgets  bool    // clients are told their budgets
 	Metrics  Metrics
-	History  History
+	Asked    *history.Top // packages and files that were asked for
+	Missed   *history.Top // those for which a master had to be asked
+	Failures *history.Failures
+	Welcome  Welcome
 	Webhooks *changes.Webhooks
 	Access   *AccessLog
 	Lane     Lane           // nil for none
@@ -57,12 +60,12 @@ type Metrics interface {
 	Observe(site, outcome string, status int, bytes int64, took time.Duration)
 }
 
-// History is the last hour, for a person to look at. It never waits.
-type History interface {
-	// Asked is told of each request for a package or a file.
-	Asked(site, name string, outcome cache.Outcome, now time.Time)
-	// Failed is told of each failure that a client saw.
-	Failed(history.Failure)
+// Welcome is the page for a browser at the root.
+type Welcome interface {
+	// Page is the page about the sites of those names.
+	Page(sites []string) ([]byte, error)
+	// Policy is its Content-Security-Policy.
+	Policy() string
 }
 
 // Limiter is the budgets of clients. It never waits.
@@ -122,7 +125,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case kind.PassPrimary, kind.PassAny:
 		x.pass()
 	case kind.Local:
-		x.local()
+		if x.path == "/" {
+			x.root()
+		} else {
+			x.local()
+		}
 	default: // Refuse, Off
 		x.refuse(cache.Refused, x.route.Reply.Status, x.route.Reply.Text)
 	}
@@ -261,7 +268,9 @@ func (x *exchange) webhook() bool {
 // find names the site and the route.
 func (x *exchange) find() (ok bool) {
 	if x.site, x.path, ok = x.Sites.Find(x.r.Host, x.r.URL.EscapedPath()); !ok {
-		x.refuse(cache.Refused, http.StatusNotFound, "no site is served here")
+		if x.r.URL.Path != "/" || !x.welcome() {
+			x.refuse(cache.Refused, http.StatusNotFound, "no site is served here")
+		}
 		return false
 	}
 	x.route = x.site.Route(x.r.Method, x.path, x.r.URL.RawQuery, x.r.Header)

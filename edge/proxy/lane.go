@@ -44,7 +44,7 @@ func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
 	h := x.header().Clone()
 	h.Set("Content-Length", strconv.FormatInt(a.Part.Size, 10))
 	r := &repeated{
-		Snapshot: x.Snapshot, handler: x.handler, site: x.site, upstream: x.upstream, route: x.route,
+		Snapshot: x.Snapshot, handler: x.handler, site: x.site, upstream: x.upstream, route: x.route, name: nameOf(&x.route),
 		stored: stored, feed: x.site.FeedLifetime(x.upstream, x.route),
 		told: !x.site.Kind.Transparent && strings.Contains(h.Get("Cache-Control"), "max-age="),
 	}
@@ -62,6 +62,7 @@ type repeated struct {
 	site     *site.Site
 	upstream *site.Upstream
 	route    kind.Route
+	name     string // see nameOf
 	stored   *cache.Repeat
 	feed     time.Duration // the lifetime that the feed gave the response
 	told     bool          // clients are told a lifetime of the edge's
@@ -112,7 +113,7 @@ func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, 
 	if err == nil && sent > 0 {
 		r.stored.Sent(begun)
 	}
-	rec := record{begun: begun, client: client, site: r.site.Name, name: nameOf(&r.route), outcome: cache.Hit, status: status, sent: sent, err: err}
+	rec := record{begun: begun, client: client, site: r.site.Name, name: r.name, outcome: cache.Hit, status: status, sent: sent, err: err}
 	if r.Access != nil {
 		rec.line = r.line
 		rec.agent, rec.id = string(q.Agent), requestID(q.ID)

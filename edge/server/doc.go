@@ -1,5 +1,5 @@
-// Package server owns the edge's listeners: all are open before any is served, and
-// they drain together, the admin listener last. It sets the timeouts and bounds of
+// Package server owns the edge's listeners: all are open before any is served, or inherited
+// from another process, and they drain together, the admin listener last: see drain.go. It sets the timeouts and bounds of
 // connections, shakes hands on those of TLS, and puts a framing.Guard on each that
 // speaks HTTP/1.
 //

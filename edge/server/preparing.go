@@ -78,6 +78,16 @@ func (p *preparing) add(c net.Conn) (room, open bool) {
 	return p.pending.add(c), true
 }
 
+// count is the number of connections that are not ready yet.
+func (p *preparing) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending == nil {
+		return 0
+	}
+	return len(p.pending.conns)
+}
+
 func (p *preparing) remove(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,7 +100,7 @@ func (p *preparing) remove(c net.Conn) {
 func (p *preparing) make(raw net.Conn) {
 	raw.SetDeadline(time.Now().Add(readHeaderTimeout))
 	c, err := p.prepare(raw)
-	p.remove(raw)
+	defer p.remove(raw) // once it is somebody else's
 	if err != nil {
 		p.refused(raw, err)
 		raw.Close()

@@ -33,7 +33,7 @@ const (
 var errProxyHeader = errors.New("no header of the PROXY protocol")
 
 // clients makes connections ready whose proxies name their clients.
-func (s *Server) clients(l net.Listener, p *Proxied) net.Listener {
+func (s *Server) clients(l net.Listener, p *Proxied) *preparing {
 	prepare := func(raw net.Conn) (net.Conn, error) {
 		if peer := peerOf(raw.RemoteAddr()); !p.Trusts(peer) {
 			return nil, errors.New("it is not of a trusted proxy")

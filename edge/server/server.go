@@ -35,13 +35,18 @@ const (
 // client of a large tarball is in its right: a handler sets a write deadline for
 // each step of progress.
 type Server struct {
-	DrainLimit time.Duration // how long requests in flight may take to finish
+	DrainDelay time.Duration // how long listeners stay open after load balancers were told
+	DrainLimit time.Duration // how long requests in flight may take to finish, from then on
 	Refused    func()        // is told of each request that is refused for its framing, before any handler
 	Conns      Conns         // of all listeners but the admin's
 	Heads      framing.Heads // of clients; nil for no bound
 
-	log       *slog.Logger
-	listeners []*Listener
+	log        *slog.Logger
+	listeners  []*Listener
+	inherited  []Socket
+	draining   draining
+	handedOver chan struct{} // closed by HandOver
+	handOver   func()        // once
 }
 
 // Listener is one address. Its Handler and TLS are set before Run.
@@ -53,17 +58,25 @@ type Listener struct {
 	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
 	Proxied *Proxied     // nil for connections that begin with a request or a handshake
 
-	key string // the address's key in the configuration
+	key    string // the address's key in the configuration
+	accept *stoppable
 }
+
+const adminKey = "admin.listen"
 
 // New returns a server without listeners.
 func New(log *slog.Logger) *Server {
-	return &Server{DrainLimit: drainLimit, Refused: func() {}, log: log}
+	s := &Server{DrainLimit: drainLimit, Refused: func() {}, log: log, handedOver: make(chan struct{})}
+	s.handOver = sync.OnceFunc(func() { close(s.handedOver) })
+	return s
 }
 
-// Open listens on addr, which the configuration calls key. Close gives the
-// address back where Run is not reached.
+// Open listens on addr, which the configuration calls key: on a socket that was inherited for
+// it, or on one of its own. Close gives the address back where Run is not reached.
 func (s *Server) Open(ctx context.Context, key, addr string) (*Listener, error) {
+	if ln := s.inherit(key, addr); ln != nil {
+		return s.add(key, ln), nil
+	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	switch {
@@ -76,9 +89,14 @@ func (s *Server) Open(ctx context.Context, key, addr string) (*Listener, error) 
 	case err != nil:
 		return nil, fmt.Errorf("%s: cannot listen on %s: %w", key, addr, err)
 	}
+	return s.add(key, ln), nil
+}
+
+func (s *Server) add(key string, ln net.Listener) *Listener {
 	l := &Listener{Listener: ln, key: key, Handler: http.NotFoundHandler()}
+	l.accept = newStoppable(l)
 	s.listeners = append(s.listeners, l)
-	return l, nil
+	return l
 }
 
 // Close closes every listener that Run has not closed.
@@ -88,11 +106,9 @@ func (s *Server) Close() {
 	}
 }
 
-// Run serves until ctx is done or a listener fails, and then drains. First
-// unready is called, so that load balancers are told; then the listeners close
-// and idle connections with them; then requests in flight have the limit to
-// finish. The admin listener goes last: it is watched while the others drain.
-// The error is nil after a clean drain.
+// Run serves until ctx is done, HandOver is called or a listener fails, and then drains as
+// drain.go has it. unready is called first, so that load balancers are told. The error is nil
+// after a clean drain.
 func (s *Server) Run(ctx context.Context, unready func()) error {
 	// Requests under way outlive the signal to drain.
 	base := context.WithoutCancel(ctx)
@@ -104,7 +120,7 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 		if l.Ending != nil {
 			h.RegisterOnShutdown(l.Ending)
 		}
-		if l.key == "admin.listen" {
+		if l.key == adminKey {
 			admin = append(admin, h)
 		} else {
 			public = append(public, h)
@@ -123,30 +139,34 @@ func (s *Server) Run(ctx context.Context, unready func()) error {
 		})
 	}
 	var failed error
+	handedOver := false
 	select {
 	case <-ctx.Done():
+	case <-s.handedOver:
+		handedOver = true
 	case failed = <-failures:
 	}
-	s.log.Info("draining", "limit", s.DrainLimit)
 	unready()
-	limited, cancel := context.WithTimeout(base, s.DrainLimit)
-	defer cancel()
-	drained := errors.Join(drain(limited, public), drain(limited, admin))
+	drained := s.drain(base, public, admin, handedOver)
 	serving.Wait()
 	return errors.Join(failed, drained)
 }
 
 func (s *Server) serve(l *Listener, h *http.Server, http2 *queue) error {
 	g := &framing.Guard{Lane: l.Lane, Heads: s.Heads, Idle: idleTimeout, Header: readHeaderTimeout, Stalled: stallLimit, Refused: s.refused}
-	conns := l.Listener
+	var conns net.Listener = l.accept
 	if l.Proxied != nil {
-		conns = s.clients(conns, l.Proxied)
+		p := s.clients(conns, l.Proxied)
+		s.draining.watch(p)
+		conns = p
 	}
-	if l.key != "admin.listen" {
+	if l.key != adminKey {
 		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
-		return h.Serve(newHandshakes(conns, h.TLSConfig.Clone(), g, http2, h.ErrorLog))
+		p := newHandshakes(conns, h.TLSConfig.Clone(), g, http2, h.ErrorLog)
+		s.draining.watch(p)
+		return h.Serve(p)
 	}
 	return h.Serve(guarded{conns, g})
 }
@@ -179,14 +199,18 @@ func (g guarded) Accept() (net.Conn, error) {
 func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	changed := stateChanged
+	if l.key != adminKey {
+		changed = s.draining.stateChanged
+	}
 	return &http.Server{
-		Handler:           l.Handler,
+		Handler:           s.draining.politely(l.Handler),
 		TLSConfig:         withProtocols(l.TLS),
 		Protocols:         &protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         stateChanged,
+		ConnState:         changed,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          log.New(errorLog{s.log.With("listener", l.key)}, "", 0),
 	}
@@ -197,7 +221,7 @@ func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 // framing.Frames.
 func (s *Server) http2Server(base context.Context, l *Listener) *http.Server {
 	h := s.httpServer(base, l)
-	h.Handler = encrypted{l.Handler}
+	h.Handler = encrypted{h.Handler}
 	h.TLSConfig = nil
 	h.Protocols = new(http.Protocols)
 	h.Protocols.SetUnencryptedHTTP2(true)
@@ -218,25 +242,6 @@ func (e encrypted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var overTLS = tls.ConnectionState{Version: tls.VersionTLS12, HandshakeComplete: true, NegotiatedProtocol: "h2"}
-
-// drain shuts servers down at once, and cuts the requests that are left when ctx is
-// done.
-func drain(ctx context.Context, servers []*http.Server) error {
-	errs := make([]error, len(servers))
-	var wg sync.WaitGroup
-	for i, h := range servers {
-		wg.Go(func() {
-			err := h.Shutdown(ctx)
-			if errors.Is(err, context.DeadlineExceeded) {
-				h.Close()
-				err = fmt.Errorf("drain: requests were cut that did not finish in time: %w", err)
-			}
-			errs[i] = err
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
 
 // errorLog passes on the reports of net/http. A failed handshake is a stranger's
 // fault, and there are many.

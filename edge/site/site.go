@@ -251,6 +251,16 @@ func (t Table) Find(host, escapedPath string) (s *Site, below string, ok bool) {
 	return nil, "", false
 }
 
+// At names the sites that answer requests for a host.
+func (t Table) At(host string) (names []string) {
+	for _, s := range t {
+		if s.takes(host) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
 // Named returns the site of a name.
 func (t Table) Named(name string) (*Site, bool) {
 	i := slices.IndexFunc(t, func(s *Site) bool { return s.Name == name })

@@ -31,6 +31,15 @@ func Descriptor() kind.Descriptor {
 			Metadata: 5 * time.Minute, Files: 8760 * time.Hour, Missing: 10 * time.Second,
 			WhileRevalidate: 24 * time.Hour, IfError: kind.Forever, StaleOverride: true,
 		},
+		Clients: func(base string) []kind.Client {
+			return []kind.Client{
+				{Name: "nvm", Where: "in the environment", Lines: "NVM_NODEJS_ORG_MIRROR=" + base},
+				{Name: "fnm", Where: "in the environment", Lines: "FNM_NODE_DIST_MIRROR=" + base},
+				{Name: "n", Where: "in the environment", Lines: "N_NODE_MIRROR=" + base},
+				{Name: "node-gyp", Where: "in the environment", Lines: "npm_config_disturl=" + base},
+				{Name: "pnpm env", Where: ".npmrc", Lines: "node-mirror:release=" + base + "/"},
+			}
+		},
 	}
 }
 

@@ -77,6 +77,17 @@ type Descriptor struct {
 	// Install is the command by which a client installs a package, with %s for the
 	// URL of the site; "" for none.
 	Install string
+
+	// Clients returns the lines by which clients use a site, whose URL has no final slash. It is nil
+	// where each client has a way of its own.
+	Clients func(url string) []Client
+}
+
+// Client is how one client, or several, is pointed at a site.
+type Client struct {
+	Name  string
+	Where string // the file in which the lines stand, or another place for them
+	Lines string
 }
 
 // Options are a site's choices.

@@ -50,6 +50,21 @@ func Descriptor() kind.Descriptor {
 		Samples:       true,
 		Lockfiles:     true,
 		Install:       "npm install --registry %s PACKAGE",
+		Clients:       clients,
+	}
+}
+
+// clients are the package managers.
+func clients(base string) []kind.Client {
+	berry := "npmRegistryServer: \"" + base + "\""
+	if u, err := url.Parse(base); err == nil && u.Scheme == "http" {
+		berry += "\nunsafeHttpWhitelist: [\"" + u.Hostname() + "\"]"
+	}
+	return []kind.Client{
+		{Name: "npm, pnpm", Where: ".npmrc", Lines: "registry=" + base + "/"},
+		{Name: "Yarn", Where: ".yarnrc.yml", Lines: berry},
+		{Name: "Yarn 1", Where: ".yarnrc", Lines: "registry \"" + base + "/\""},
+		{Name: "Bun", Where: "bunfig.toml", Lines: "[install]\nregistry = \"" + base + "/\""},
 	}
 }
 

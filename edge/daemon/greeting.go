@@ -8,8 +8,8 @@ import (
 	"pkgedge/edge/config"
 )
 
-// welcome prints the commands to type next.
-func welcome(out io.Writer, cfg *config.Config, samples bool) error {
+// greet prints the commands to type next.
+func greet(out io.Writer, cfg *config.Config, samples bool) error {
 	site := &cfg.Sites[0]
 	if i := slices.IndexFunc(cfg.Sites, func(s config.Site) bool { return s.Kind.Samples }); i >= 0 {
 		site = &cfg.Sites[i]
