@@ -123,6 +123,9 @@ func (x *exchange) write(status int, body []byte) {
 func (x *exchange) refuse(o cache.Outcome, status int, reason string) {
 	x.outcome, x.reason = o, reason
 	h := x.header()
+	if o == cache.Limited && x.r.ContentLength != 0 && x.r.ProtoMajor == 1 {
+		h.Set("Connection", "close") // or net/http waits for the body before it answers
+	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Cache-Status", "edge; detail="+detail(o, x.err))
