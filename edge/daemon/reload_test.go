@@ -152,8 +152,11 @@ func TestRequestsKeepTheConfigurationTheyBeganWith(t *testing.T) {
 
 // statusOf is a status before it is JSON.
 func statusOf(s any) (report.Status, bool) {
-	doc, ok := s.(report.Status)
-	return doc, ok
+	doc, ok := s.(*report.Status)
+	if !ok {
+		return report.Status{}, false
+	}
+	return *doc, true
 }
 
 // A fetch in the background may begin after its request has ended.
