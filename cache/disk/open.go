@@ -188,6 +188,12 @@ func (d *Store) checkFormat() error {
 	return nil
 }
 
+// awaitHolder waits for the goroutine that holds mu.
+func awaitHolder(mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+}
+
 // Close gives the directory to the next process. What is stored is found afterwards, too,
 // while nothing is changed: a change is made under its key's lock, and finds the tier closed
 // there, or has ended when Close goes on.
@@ -196,8 +202,7 @@ func (d *Store) Close() error {
 		return nil // another process may have the directory by now
 	}
 	for i := range d.keyLocks {
-		d.keyLocks[i].Lock()
-		d.keyLocks[i].Unlock() //nolint:staticcheck // those that hold it are waited for
+		awaitHolder(&d.keyLocks[i])
 	}
 	d.files.close()
 	d.remaking.Lock()

@@ -10,7 +10,7 @@ import (
 // parseContact reads a mail address, or a URL of the schemes that a person's browser or phone
 // opens, and returns a URL.
 func parseContact(text string) (string, error) {
-	const want = "write a mail address, an https:// URL, or a number as tel:+49..."
+	const want = "write a mail address, an https:// URL, or a number as in tel:+49-30-1234"
 	if text == "" {
 		return "", nil
 	}
