@@ -142,7 +142,7 @@ func TestSpooledResponseIsReleased(t *testing.T) {
 	})
 }
 
-// What no tier takes is not spooled, or is released where a tier learns of it too late: the
+// A response that no tier takes is not spooled, or is released where a tier learns of it too late: the
 // window waits for its readers.
 func TestSpooledResponseThatNoTierTakes(t *testing.T) {
 	windowed(t, func(t *testing.T, c *Cache, l *large) {

@@ -67,7 +67,7 @@ type node struct {
 	plain, secure, admin string
 	sockets              []*os.File // of a service manager
 	purged               atomic.Int64
-	master               atomic.Int64 // the version of what the master serves
+	master               atomic.Int64 // the version that the master serves
 }
 
 // large is the size of a file that is under way while processes change.

@@ -65,7 +65,7 @@ func TestChallengeByTheOpenPort(t *testing.T) {
 	})
 }
 
-// What is no challenge of ours goes to the handler behind, and costs no look-up but a few.
+// A challenge that is not ours goes to the handler behind, and costs no look-up but a few.
 func TestOtherChallengesAreNotOurs(t *testing.T) {
 	dir := t.TempDir()
 	m, err := New(Config{

@@ -10,8 +10,8 @@
 // The CA sees that a name is ours by TLS-ALPN-01 (RFC 8737), for which it connects to the
 // edge's TLS listener, at port 443 of the name, or by HTTP-01 (RFC 8555 section 8.3), for
 // which it connects to the plain one, at port 80: see [Manager.Challenges]. Nothing else
-// needs to listen. The price is that wildcards, which need DNS, are refused. What strangers
-// ask for in the CA's place is answered from memory, but for a few look-ups a second.
+// needs to listen. The price is that wildcards, which need DNS, are refused. Requests
+// of strangers in the CA's place are answered from memory, but for a few look-ups a second.
 //
 // No handshake waits for the CA, but for a name that is obtained on demand: its handshake
 // waits for seconds. The listener opens at once and serves the certificates in the

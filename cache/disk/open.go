@@ -194,7 +194,7 @@ func awaitHolder(mu *sync.Mutex) {
 	defer mu.Unlock()
 }
 
-// Close gives the directory to the next process. What is stored is found afterwards, too,
+// Close gives the directory to the next process. Stored responses are found afterwards, too,
 // while nothing is changed: a change is made under its key's lock, and finds the tier closed
 // there, or has ended when Close goes on.
 func (d *Store) Close() error {

@@ -56,7 +56,7 @@ func TestNoFieldPoisonsTheNextClient(t *testing.T) {
 	}
 }
 
-// What is stored for a URL is the answer to a GET of it: no body, no other method, and no
+// The stored response of a URL is the answer to a GET of it: no body, no other method, and no
 // part of another URL is in it.
 func TestNoRequestPoisonsAnotherURL(t *testing.T) {
 	e := newCredulous(t)

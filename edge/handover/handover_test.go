@@ -214,7 +214,7 @@ func TestNobodyIsThere(t *testing.T) {
 	}
 }
 
-// What a stranger to the protocol says ends its connection, and nothing else.
+// The words of a stranger to the protocol end its connection, and nothing else.
 func TestNonsenseIsNoHello(t *testing.T) {
 	edgetest.NoLeaks(t)
 	dir, h := t.TempDir(), newHost(t)

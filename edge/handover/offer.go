@@ -116,7 +116,7 @@ func (o *Offer) accept(l *net.UnixListener) {
 		if err == nil {
 			o.host.Replaced(pid)
 			err = send(c, message{Op: opStopped})
-			close(s.serving) // only now: what is told comes behind
+			close(s.serving) // only now: the news comes behind
 			if err == nil {
 				s.listen()
 			}

@@ -18,7 +18,7 @@ type Taken struct {
 	Sockets []Socket
 	Version string // of the running edge
 	PID     int
-	State   json.RawMessage // what else it tells
+	State   json.RawMessage // the rest that it tells
 
 	conn *net.UnixConn
 	peer atomic.Pointer[peer] // nil before Serving

@@ -17,7 +17,7 @@ const (
 	fileName    = "upgrade" // the socket, in the cache directory
 	maxMessage  = 64 << 10
 	maxSockets  = 16
-	answerLimit = 5 * time.Second // for what needs no work
+	answerLimit = 5 * time.Second // for answers that need no work
 	prepLimit   = time.Minute     // for the work before a message
 )
 

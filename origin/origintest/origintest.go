@@ -138,7 +138,7 @@ type Recorder struct {
 	Parts    []*Part
 	Refuse   error  // the answer to Respond and RespondWhole
 	OnWhole  func() // called by RespondWhole
-	Full     bool   // it has no place for what is spooled
+	Full     bool   // it has no place to spool a file
 
 	mu      sync.Mutex
 	Body    []byte // of a streamed response
