@@ -279,3 +279,7 @@ func (c *watermark) note(n int64) error {
 	c.noted.Store(n)
 	return nil
 }
+
+// Paused reports whether nothing is written to disk: after a failure, or once the tier is
+// closed.
+func (d *Store) Paused() bool { return d.closed.Load() || d.breaker.Open(time.Now()) }

@@ -1,7 +1,5 @@
 package disk
 
-import "time"
-
 // Status has the disk tier's size, its state, and its counts since the start.
 type Status struct {
 	DiskBytes   int64 `json:"disk_bytes"` // an upper bound until the scan ends
@@ -23,7 +21,3 @@ func (d *Store) Status() Status {
 		DiskPaused: d.Paused(), ScanPercent: d.scanned.Load() * 100 / directories,
 	}
 }
-
-// Paused reports whether nothing is written to disk: after a failure, or once the tier is
-// closed.
-func (d *Store) Paused() bool { return d.closed.Load() || d.breaker.Open(time.Now()) }

@@ -90,3 +90,15 @@ type Ceilings struct {
 	Misses   Ceiling // of those, such that wait for a fetch of which nothing is stored
 	Heads    Ceiling // of requests, which come in parts
 }
+
+// ClientOf returns the address that stands for a client: an IPv4 address, or an IPv6 /64.
+func ClientOf(addr netip.Addr) netip.Addr {
+	if addr = addr.Unmap(); !addr.Is6() {
+		return addr
+	}
+	p, err := addr.Prefix(64) // also drops the zone
+	if err != nil {
+		return addr
+	}
+	return p.Addr()
+}

@@ -209,18 +209,6 @@ func wait(tokens, rate float64) time.Duration {
 	return time.Duration(min(max(seconds, 1), day)) * time.Second
 }
 
-// ClientOf returns the address that stands for a client: an IPv4 address, or an IPv6 /64.
-func ClientOf(addr netip.Addr) netip.Addr {
-	if addr = addr.Unmap(); !addr.Is6() {
-		return addr
-	}
-	p, err := addr.Prefix(64) // also drops the zone
-	if err != nil {
-		return addr
-	}
-	return p.Addr()
-}
-
 // Within reports whether one of prefixes contains a, which is not mapped.
 func Within(prefixes []netip.Prefix, a netip.Addr) bool {
 	a = a.WithZone("") // a prefix contains no address with a zone
