@@ -23,11 +23,10 @@ type Explanation struct {
 // look at the stored response may bring it into memory, as a request would.
 func (c *Cache) Explain(q *Query) Explanation {
 	now := time.Now()
-	sum := q.storeKey().Sum()
-	e := Explanation{InMemory: c.memory.Has(sum), OnDisk: c.disk != nil && c.disk.Has(sum), Fetching: c.flights.fills(q.Key)}
-	s, mark, _ := c.lookup(q)
+	s, mark, storeKey := c.lookup(q)
 	defer s.Release()
-	e.Mark = mark
+	sum := storeKey.Sum()
+	e := Explanation{Mark: mark, InMemory: c.memory.Has(sum), OnDisk: c.disk != nil && c.disk.Has(sum), Fetching: c.flights.fills(q.Key)}
 	e.Verdict = policy.Decide(now, s.Policy(), mark, q.Rule, q.Request)
 	e.OnError = policy.DecideOnError(now, s.Policy(), mark, q.Rule, q.Request)
 	if s != nil {

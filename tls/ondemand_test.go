@@ -2,6 +2,7 @@ package tls
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -19,8 +20,12 @@ func TestOnDemandByTheListAlone(t *testing.T) {
 	m := startWith(t, c, dir, l, newWatch(), onDemand)
 	stop := serve(t, l, m)
 	for _, name := range []string{"other.example", "x.a.edge.example", "edge.example"} {
-		if _, err := handshake(addr, name, nil); err == nil {
-			t.Errorf("a handshake for %s is answered", name)
+		_, err := handshake(addr, name, nil)
+		if alert, refused := errors.AsType[*net.OpError](err); !refused || alert.Op != "remote error" {
+			t.Errorf("a handshake for %s ends with %v; want a refusal of the server", name, err)
+		}
+		if _, first := m.domain.demands.of(name); !first {
+			t.Errorf("a certificate for %s is asked for", name)
 		}
 	}
 	if got := m.Status(); len(got) > 0 || strings.Contains(c.output.String(), "new-order") {

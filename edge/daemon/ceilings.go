@@ -48,39 +48,34 @@ func (h headCeiling) Enter(client netip.Addr) bool { return h.Ceiling.Enter(clie
 
 // registerCeilings registers the metrics of things under way.
 func (d *Daemon) registerCeilings() {
-	ceilings := []struct {
-		name string
-		*limit.Ceiling
+	conns := &d.server.Conns
+	all := []struct {
+		name    string
+		figures func() (int, limit.Bounds, limit.Refusals)
 	}{
-		{"requests", &d.handler.Ceilings.Requests}, {"bodies", &d.handler.Ceilings.Bodies},
-		{"misses", &d.handler.Ceilings.Misses}, {"heads", &d.handler.Ceilings.Heads},
+		{"connections", func() (int, limit.Bounds, limit.Refusals) { f := conns.Figures(); return f.Open, f.Bounds, f.Refused }},
+		{"requests", d.handler.Ceilings.Requests.Figures}, {"bodies", d.handler.Ceilings.Bodies.Figures},
+		{"misses", d.handler.Ceilings.Misses.Figures}, {"heads", d.handler.Ceilings.Heads.Figures},
 	}
 	d.metrics.Gauges("edge_concurrent", "Connections of clients, requests that the fast lane does not answer, those with a body, those that wait for a fetch of something new, and heads that come in parts.",
 		[]string{"of"}, func(emit admin.Emit) {
-			emit(float64(d.server.Conns.Figures().Open), "connections")
-			for _, c := range ceilings {
-				n, _, _ := c.Figures()
+			for _, c := range all {
+				n, _, _ := c.figures()
 				emit(float64(n), c.name)
 			}
 		})
 	d.metrics.Gauges("edge_concurrent_limit", "How many of them there may be, as limits.concurrent and the limit of open files have it; 0 for no bound.",
 		[]string{"of", "clients"}, func(emit admin.Emit) {
-			b := d.server.Conns.Figures().Bounds
-			emit(float64(b.All), "connections", "all")
-			emit(float64(b.Each), "connections", "each")
-			for _, c := range ceilings {
-				_, b, _ := c.Figures()
+			for _, c := range all {
+				_, b, _ := c.figures()
 				emit(float64(b.All), c.name, "all")
 				emit(float64(b.Each), c.name, "each")
 			}
 		})
 	d.metrics.Counters("edge_concurrent_refused_total", "Connections that were closed, and requests that were refused, since there were too many: of all clients, or of one.",
 		[]string{"of", "clients"}, func(emit admin.Emit) {
-			r := d.server.Conns.Figures().Refused
-			emit(float64(r.All), "connections", "all")
-			emit(float64(r.Each), "connections", "each")
-			for _, c := range ceilings {
-				_, _, r := c.Figures()
+			for _, c := range all {
+				_, _, r := c.figures()
 				emit(float64(r.All), c.name, "all")
 				emit(float64(r.Each), c.name, "each")
 			}

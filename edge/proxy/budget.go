@@ -153,17 +153,27 @@ func (x *exchange) costOfFailure(err error) int {
 // ceilingRetry is the time that clients are told to wait where too much is under way.
 const ceilingRetry = 2 * time.Second
 
+// under says as which of its parts a request is counted by a ceiling.
+type under int
+
+const (
+	asRequest under = iota
+	withBody
+	asMiss
+	ceilings
+)
+
 // errManyMisses is the error of a fetch whose client has its share of them under way.
 var errManyMisses = errors.New("the client has too many misses under way")
 
 // underCeilings counts the request, and its body. It answers, and reports false, where there
 // are too many.
 func (x *exchange) underCeilings() bool {
-	verdict := x.enter(0, &x.handler.Ceilings.Requests)
+	verdict := x.enter(asRequest, &x.handler.Ceilings.Requests)
 	if verdict == limit.Entered && x.r.ContentLength != 0 {
 		// net/http reads the rest of a body that no handler has read, and has no deadline for it.
 		_ = x.control.SetReadDeadline(x.start.Add(stallLimit))
-		verdict = x.enter(1, &x.handler.Ceilings.Bodies)
+		verdict = x.enter(withBody, &x.handler.Ceilings.Bodies)
 	}
 	switch verdict {
 	case limit.Entered:
@@ -180,13 +190,13 @@ func (x *exchange) underCeilings() bool {
 
 // enterMiss counts a fetch that the request is about to begin.
 func (x *exchange) enterMiss() error {
-	if x.under[2] == nil && x.enter(2, &x.handler.Ceilings.Misses) != limit.Entered {
+	if x.under[asMiss] == nil && x.enter(asMiss, &x.handler.Ceilings.Misses) != limit.Entered {
 		return errManyMisses
 	}
 	return nil
 }
 
-func (x *exchange) enter(i int, c *limit.Ceiling) limit.Verdict {
+func (x *exchange) enter(i under, c *limit.Ceiling) limit.Verdict {
 	verdict := c.Enter(x.client)
 	if verdict == limit.Entered {
 		x.under[i] = c

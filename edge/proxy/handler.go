@@ -92,11 +92,11 @@ type exchange struct {
 	site     *site.Site // nil until the request has found one
 	path     string     // below the site's prefix
 	route    kind.Route
-	upstream *site.Upstream    // the masters that are asked
-	private  bool              // the answer is for the request's credential alone
-	under    [3]*limit.Ceiling // entered
-	reserved int               // tokens that the client has been charged beyond a hit
-	listed   bool              // the file that is asked for is one that a stored document lists
+	upstream *site.Upstream           // the masters that are asked
+	private  bool                     // the answer is for the request's credential alone
+	under    [ceilings]*limit.Ceiling // entered
+	reserved int                      // tokens that the client has been charged beyond a hit
+	listed   bool                     // the file that is asked for is one that a stored document lists
 
 	// For log, metrics and Cache-Status.
 	outcome cache.Outcome
