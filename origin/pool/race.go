@@ -57,14 +57,22 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 	r.askNext()
 	var hedged <-chan time.Time
 	var hedge *time.Timer
+	rest := wait - leastHedge // of the wait for an answer, after that for a place
 	if !r.inTurn {
-		hedge = time.NewTimer(wait)
+		hedge = time.NewTimer(leastHedge)
 		defer hedge.Stop()
 		hedged = hedge.C
 	}
 	for {
 		select {
 		case <-hedged:
+			// A master that hangs gives a place late, and its answer would be waited for as
+			// long again. So a place is waited for only as long as a quick answer takes.
+			if rest > 0 && r.sent.Load() {
+				hedge.Reset(rest)
+				rest = 0
+				continue
+			}
 			if r.hedge(); r.asked < usable {
 				hedge.Reset(wait)
 			}
