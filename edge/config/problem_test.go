@@ -159,6 +159,7 @@ func TestProblems(t *testing.T) {
 		{"scope that is none", site + "    scopes: { a: " + acme + " }\n", `:3: sites[0].scopes.a: "a" is not a scope: write "@acme", in quotes`},
 		{"scope in two spellings", site + "    scopes: { '@a': " + acme + ", '@A': " + acme + " }\n", ":3: sites[0].scopes.@A: @a is there twice"},
 		{"scopes for files", site + "    kind: files\n    masters: [{ url: 'http://a.example', role: primary }]\n    scopes: { '@a': " + acme + " }\n", ":5: sites[0].scopes: belongs to npm's names"},
+		{"two scopes that answer logins", site + "    scopes:\n      '@a': { login: true, masters: [{ url: 'http://a.example', role: primary }] }\n      '@b': { login: true, masters: [{ url: 'http://b.example', role: primary }] }\n", ":5: sites[0].scopes.@b.login: @a answers logins already"},
 		{"list of scopes", site + "    scopes: ['@a']\n", ":3: sites[0].scopes: must be a mapping of scopes"},
 		{"scope whose master is the edge", "public_url: http://e.example\n" + site + "    scopes: { '@a': { masters: [{ url: 'http://e.example', role: primary }] } }\n", ":4: sites[0].scopes.@a.masters[0].url: is public_url, this edge itself"},
 		{"unknown way to treat credentials", site + "    authorized: share\n", `:3: sites[0].authorized: "share" is not known`},

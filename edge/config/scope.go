@@ -17,6 +17,7 @@ type Scope struct {
 	Files       []Master   // as a site's
 	Credentials string     // as a site's
 	Authorized  Authorized // as a site's
+	Login       bool       // its masters answer logins, and requests about a client's account
 }
 
 // Authorized says how a read with an Authorization field is treated.
@@ -64,6 +65,9 @@ func (d *decoder) scopes(v node.Value, dst *[]Scope) {
 		}
 		s := Scope{Name: name}
 		d.scope(v, &s)
+		if i := slices.IndexFunc(scopes, func(other Scope) bool { return other.Login }); s.Login && i >= 0 {
+			d.Bad(v.Path+".login", "%s answers logins already: a client has one token for the site, so remove one of the two keys", scopes[i].Name)
+		}
 		scopes = append(scopes, s)
 	})
 	*dst = scopes
@@ -75,6 +79,7 @@ func (d *decoder) scope(v node.Value, s *Scope) {
 		"files":       func(v node.Value) { s.Files = d.masters(v) },
 		"credentials": node.Into(&s.Credentials, parseCredentials),
 		"authorized":  readAuthorized(&s.Authorized),
+		"login":       node.Flag(&s.Login),
 	})
 	if v.IsMapping() && len(s.Masters) == 0 && !d.Given(v.Path+".masters[0]") {
 		d.Bad(v.Path+".masters", "is missing: a scope has masters of its own, in the form of the site's")

@@ -209,6 +209,47 @@ func TestCredentialsStayWithTheirMasters(t *testing.T) {
 	}
 }
 
+// aboutAccounts are the requests of npm whoami, profile, token and logout.
+var aboutAccounts = [][2]string{
+	{http.MethodGet, "/-/whoami"}, {http.MethodGet, "/-/npm/v1/user"}, {http.MethodPost, "/-/npm/v1/user"}, {http.MethodGet, "/-/npm/v1/tokens"},
+	{http.MethodPost, "/-/npm/v1/tokens"}, {http.MethodDelete, "/-/npm/v1/tokens/token/7"}, {http.MethodDelete, "/-/user/token/7"},
+}
+
+// The scope that answers logins is told the token of the site, and no other master is.
+func TestAScopeAnswersLogins(t *testing.T) {
+	public, acme := newWatched(t, ""), newWatched(t, "")
+	c := newScoped(t, public, acme, "        login: true\n")
+	for _, r := range append(aboutAccounts, [2]string{http.MethodPost, "/-/v1/login"}, [2]string{http.MethodPut, "/-/user/org.couchdb.user:@me"}) {
+		c.sendBody(r[0], r[1], "{}", "Authorization: Bearer acmes")
+		if all := acme.all(); len(all) == 0 || all[len(all)-1].uri != r[1] || all[len(all)-1].authorization != "Bearer acmes" {
+			t.Errorf("%s %s: the scope's master was told %q", r[0], r[1], all)
+		}
+	}
+	if told := public.all(); len(told) != 0 {
+		t.Errorf("the public master was told %q", told)
+	}
+}
+
+// Where no scope answers logins, a token may be one of a scope's. It goes nowhere, and
+// the client hears why.
+func TestATokenOfAScopeIsNotForOthers(t *testing.T) {
+	public, acme := newWatched(t, ""), newWatched(t, "")
+	c := newScoped(t, public, acme, "")
+	for _, r := range aboutAccounts {
+		if a := c.sendBody(r[0], r[1], "{}", "Authorization: Bearer acmes"); a.StatusCode != 403 || !strings.Contains(a.body, "login: true") {
+			t.Errorf("%s %s: %d %s", r[0], r[1], a.StatusCode, a.body)
+		}
+	}
+	if told := public.all(); len(told) != 0 {
+		t.Errorf("the public master was told %q", told)
+	}
+	c.post("/-/v1/login", "{}", "Authorization: Bearer old")
+	c.send(http.MethodGet, "/-/whoami")
+	if told := public.all(); len(told) != 2 || told[0].authorization+told[1].authorization != "" {
+		t.Errorf("the public master was told %q; a login and a question without a token are for it", told)
+	}
+}
+
 // Packages that were stored before the scope was private came from strangers.
 func TestPrivateScopeForgetsWhatThePublicOneHad(t *testing.T) {
 	public, acme := newWatched(t, "", "@acme/words"), newWatched(t, "Bearer s3cret", "@acme/words")

@@ -30,6 +30,10 @@ func (x *exchange) pass() {
 	if !x.takeMiss() {
 		return
 	}
+	if x.route.Account == kind.AsksAccount && x.asksOwn() && x.upstream.DropsCredentials() && x.r.Header["Authorization"] != nil {
+		x.refuse(cache.Refused, http.StatusForbidden, noAccounts)
+		return
+	}
 	if err := x.redactRequest(); errors.Is(err, redact.ErrBusy) {
 		x.fail(err)
 		return
@@ -102,7 +106,7 @@ func (x *exchange) redactRequest() error {
 	for _, name := range x.site.Kind.PrivateFields {
 		delete(x.r.Header, name)
 	}
-	if x.route.Class == kind.PassAny && x.upstream.DropsCredentials() {
+	if (x.route.Class == kind.PassAny || x.asksOwn()) && x.upstream.DropsCredentials() {
 		delete(x.r.Header, "Authorization")
 		delete(x.r.Header, "Cookie")
 	}
@@ -113,6 +117,15 @@ func (x *exchange) redactRequest() error {
 	return x.site.Redactor.Request(x.r, x.control.SetReadDeadline, func(body []byte) ([]byte, error) {
 		return x.site.Names.Strip(x.route, body, elsewhere)
 	})
+}
+
+// noAccounts refuses to show a token to masters that it may not be for.
+const noAccounts = "this edge has private scopes, and is not told which registry your token is for: its operator may set login: true for one scope, or authorized: revalidate for all others"
+
+// asksOwn reports whether a site with private scopes asks its own masters about a client's
+// account. The client's token may be one of a scope's.
+func (x *exchange) asksOwn() bool {
+	return x.route.Account != kind.NoAccount && x.upstream.Scope == "" && x.site.HasScopes()
 }
 
 // redactResponse takes withheld packages out of a response.

@@ -30,6 +30,7 @@ type Site struct {
 	prefix        string               // begins and ends with "/"
 	own           Upstream             // the site's own masters
 	scopes        map[string]*Upstream // those of its private scopes, by the scopes' names
+	login         *Upstream            // those that know the clients' accounts
 	cache         *cache.Cache
 	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
@@ -70,6 +71,7 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	if err := t.connect(&t.own, cfg, s, &own, 0, deps); err != nil {
 		return nil, err
 	}
+	t.login = &t.own
 	first := len(s.Masters) + len(s.Files)
 	for i := range s.Scopes {
 		from, u := &s.Scopes[i], new(Upstream)
@@ -78,6 +80,9 @@ func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 			return nil, err
 		}
 		t.scopes[from.Name] = u
+		if from.Login {
+			t.login = u
+		}
 		first += len(from.Masters) + len(from.Files)
 	}
 	t.Names, _ = t.own.Kind.(kind.Redactor)
@@ -172,12 +177,16 @@ func (s *Site) Route(method, path, query string, h http.Header) kind.Route {
 }
 
 // Upstream returns the masters of a route: those of the private scope that it
-// names, and no others, even if they fail; else the site's own. ok is false
+// names, and no others, even if they fail; else the site's own. A client's account is
+// known to those of one scope, where the configuration says so. ok is false
 // for a route that names several private scopes, for none of them may learn of
 // the others.
 func (s *Site) Upstream(r kind.Route) (u *Upstream, ok bool) {
 	if len(s.scopes) == 0 {
 		return &s.own, true
+	}
+	if r.Account != kind.NoAccount {
+		return s.login, true
 	}
 	u = s.scopes[r.Scope]
 	for _, name := range r.OtherScopes {

@@ -38,6 +38,10 @@ type Route struct {
 	Scope       string
 	OtherScopes []string
 
+	// Account says whether the request is about the client's own account. A site has one
+	// registry that answers those.
+	Account Account
+
 	// Path is the path that a master is asked for: escaped, with its query, below
 	// the master's base path. It starts with "/".
 	Path string
@@ -89,6 +93,15 @@ type Route struct {
 	// Log replaces the request's path in logs when that holds a secret.
 	Log string
 }
+
+// Account is the part that the client's own account has in a request.
+type Account uint8
+
+const (
+	NoAccount   Account = iota
+	LogsIn              // a step of a login, for which no token is needed
+	AsksAccount         // about the account that the request's token is of: its name, its profile, its tokens
+)
 
 // Subdocument is a part of a document.
 type Subdocument struct {

@@ -39,9 +39,11 @@ func (k *Kind) endpoint(r kind.Request, path string) kind.Route {
 		case second == "search" && after == "" && read:
 			return pass(r, kind.PassAny, "search", "/-"+path)
 		case second == "login" || second == "done":
-			return secret(passEndpoint(r, "login", path), "/-/v1/"+second)
+			return secret(passEndpoint(r, endpointLogin, path), "/-/v1/"+second)
 		}
-	case "whoami", "stage":
+	case "whoami":
+		return ofOwnAccount(passEndpoint(r, first, path))
+	case "stage":
 		return passEndpoint(r, first, path)
 	case "org", "team":
 		return ofAccount(passEndpoint(r, first, path), rest)
@@ -81,11 +83,11 @@ func npmEndpoint(r kind.Request, path, rest string) kind.Route {
 		return passEndpoint(r, "audit", path)
 	case "tokens":
 		if rest == "" {
-			return ofNoScope(passEndpoint(r, "tokens", path))
+			return ofOwnAccount(passEndpoint(r, "tokens", path))
 		}
 		return secret(passEndpoint(r, "tokens", path), "/-/npm/v1/tokens/***")
 	case "user":
-		return ofNoScope(passEndpoint(r, "user", path))
+		return ofOwnAccount(passEndpoint(r, "user", path))
 	case "hooks", "oidc":
 		return passEndpoint(r, first, path)
 	}
@@ -159,7 +161,7 @@ func userEndpoint(r kind.Request, path, rest string) kind.Route {
 	case first == "token":
 		return secret(passEndpoint(r, "logout", path), "/-/user/token/***")
 	case strings.HasPrefix(first, "org.couchdb.user:"):
-		return ofNoScope(passEndpoint(r, "login", path))
+		return ofOwnAccount(passEndpoint(r, endpointLogin, path))
 	}
 	return ofAccount(passEndpoint(r, "user", path), rest) // the packages of a user, or of an organization
 }
@@ -177,7 +179,7 @@ func passEndpoint(r kind.Request, what, path string) kind.Route {
 // secret hides a path that holds a token, or whose query does, from the logs.
 func secret(r kind.Route, log string) kind.Route {
 	r.Log = log
-	return ofNoScope(r)
+	return ofOwnAccount(r)
 }
 
 // redact is the path of a refused request for the logs: all behind the word

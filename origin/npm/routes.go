@@ -69,6 +69,7 @@ const (
 	endpointVersion      = "version"
 	endpointTarball      = "tarball"
 	endpointDistTags     = "dist-tags"
+	endpointLogin        = "login"
 	endpointKeys         = "keys"
 	endpointAttestations = "attestations"
 )

@@ -23,10 +23,13 @@ func ofAccount(r kind.Route, rest string) kind.Route {
 	return r
 }
 
-// ofNoScope is for a request with the name of a user or a secret in its path or
-// body, where an "@" begins no scope.
-func ofNoScope(r kind.Route) kind.Route {
-	r.Scope, r.OtherScopes, r.Strips = "", nil, false
+// ofOwnAccount is for a request about the client's own account. It may have the name of a
+// user or a secret in its path or body, where an "@" begins no scope.
+func ofOwnAccount(r kind.Route) kind.Route {
+	r.Scope, r.OtherScopes, r.Strips, r.Account = "", nil, false, kind.AsksAccount
+	if r.Endpoint == endpointLogin {
+		r.Account = kind.LogsIn
+	}
 	return r
 }
 
