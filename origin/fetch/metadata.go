@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"pkgedge/origin/coding"
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
@@ -232,11 +233,11 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 		return err
 	}
 	for _, d := range docs {
-		for _, c := range codingsFor(d) {
+		for _, c := range coding.For(d) {
 			if err := sink.Part(d.Variant, d.ContentType, c); err != nil {
 				return err
 			}
-			if err := f.documents.write(sink, d, c); err != nil {
+			if err := f.documents.encoders.Write(sink, d, c); err != nil {
 				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
 			}
 		}
