@@ -9,11 +9,11 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// ForAnother asks the cache on behalf of another edge, for what is at a path of the masters,
-// with its query. hops has the fields that tell which way the request came. The answer is the
+// ForAnother asks the cache on behalf of another edge, for the thing at a path of the
+// masters, with its query. hops has the fields that tell which way the request came. The answer is the
 // master's own: of a document, the bytes as the master sent them. It is fresh, or has just been
-// validated. No further edge is asked. ok is false for what edges do not share: what a private
-// scope or a credential gives, and what is not at the path that it has here.
+// validated. No further edge is asked. ok is false for things that edges do not share: those that
+// a private scope or a credential gives, and those that are not at the path they have here.
 func (s *Site) ForAnother(path, query string, client netip.Addr, hops http.Header) (q *cache.Query, ok bool) {
 	r := s.Route(http.MethodGet, path, query, http.Header{})
 	if query != "" {

@@ -263,7 +263,7 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 // writeRaw hands on the body of an answer as it came, compressed.
 func (f *Fetcher) writeRaw(r *http.Response, raw []byte, sink Sink) error {
 	d := kind.Document{Variant: kind.Raw, ContentType: r.Header.Get("Content-Type"), Size: int64(len(raw)), Body: bytesOf(raw)}
-	coding := identity // of what is to be done to it
+	coding := identity // that it still needs
 	if c := r.Header.Get("Content-Encoding"); c == "" || c == "identity" {
 		coding = gzipped
 	}

@@ -16,7 +16,7 @@ import (
 //
 // Ask returns a master's answer to r as that gave it, or nil: then the masters are asked. It
 // bounds its wait for that. ctx is for the body as well. The answer is 200 or 304, the latter
-// to r's validators alone, and the master gave or confirmed it after r.Purged. No fault of
+// to r's validators alone, and it is the whole where r asks for a rest, too, and the master gave or confirmed it after r.Purged. No fault of
 // such a source is a fault of a master.
 type Nearer interface {
 	Ask(ctx context.Context, r *Request) *Found
@@ -33,11 +33,10 @@ type Found struct {
 	Used func(*health.Blame)
 }
 
-// sharable says whether a nearer source may be asked for what a request is for. The answer
-// is the same for everybody, and no write of late asks for the primary's word. A rest of a
-// file goes with a part that another source gave. Companions are the one master's.
+// sharable says whether nearer sources may be asked. The answer is the same for everybody, and
+// no write of late asks for the primary's word. Companions are the one master's.
 func (p *Pool) sharable(r *Request) bool {
-	if r.MastersOnly || r.Route.Transparent || !r.Route.Class.Cacheable() || r.Head || r.Range != "" || len(r.Route.Companions) > 0 {
+	if r.MastersOnly || r.Route.Transparent || !r.Route.Class.Cacheable() || r.Head || len(r.Route.Companions) > 0 {
 		return false
 	}
 	if _, private := r.Header["Authorization"]; private {
@@ -100,8 +99,7 @@ func (p *Pool) askSource(ctx context.Context, source Nearer, r *Request, use Use
 	return done, err
 }
 
-// standIn is a master that does not answer for itself: what is noted of its answer is no
-// news of it. It is nil for a name that no master of the pool has.
+// standIn is a master that does not answer for itself: nothing of its answer is news of it. It is nil for a name that no master of the pool has.
 func (p *Pool) standIn(name string) *health.Master {
 	for _, m := range p.Masters() {
 		if m.Name() == name {

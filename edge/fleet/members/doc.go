@@ -1,5 +1,5 @@
 // Package members knows which edges share the fetches of a place, and which of them fetches
-// what.
+// which thing.
 //
 // [Owner] is pure: of the members that are given it chooses one for a key, by rendezvous
 // hashing, so that a member that leaves or comes moves its own keys and no other ones. Edges

@@ -22,33 +22,35 @@ var (
 	errLong   = errors.New("it has been at work for too long")
 )
 
-// askOwner asks one member.
-func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) *origin.Found {
+// askOwner asks one member. ok is false where that has failed: another one may be asked.
+func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (found *origin.Found, ok bool) {
+	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	begun := time.Now()
 	resp, err := c.send(ctx, cancel, owner, r)
 	switch {
 	case err != nil:
 		cancel(nil)
-		if cause := context.Cause(ctx); cause == errLong { // as its masters are slow
+		if err == errLong { // as its masters are slow
 			c.figures.refused.Add(1)
-		} else if ctx.Err() == nil || cause == errSilent {
+			return nil, true
+		}
+		if outer.Err() == nil {
 			c.fault(owner, err)
 		}
-		return nil
+		return nil, false
 	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified:
-		c.refused(owner, resp)
 		resp.Body.Close()
 		cancel(nil)
-		return nil
+		return nil, c.refused(owner, resp)
 	}
 	age, ok := parseAge(resp.Header.Get(fieldAge))
-	found := &origin.Found{Response: resp, Master: resp.Header.Get(fieldMaster), Ago: age + time.Since(begun)}
+	found = &origin.Found{Response: resp, Master: resp.Header.Get(fieldMaster), Ago: age + time.Since(begun)}
 	if !ok || found.Master == "" {
 		resp.Body.Close()
 		cancel(nil)
 		c.fault(owner, fmt.Errorf("an answer without %s or %s", fieldMaster, fieldAge))
-		return nil
+		return nil, false
 	}
 	withoutOwn(resp.Header)
 	body := &countedBody{ReadCloser: resp.Body}
@@ -66,7 +68,7 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) *
 			c.figures.unusable.Add(1)
 		}
 	}
-	return found
+	return found, true
 }
 
 // send sends the request, and waits for the fields of the answer while the member says that it
@@ -119,8 +121,8 @@ func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner 
 	return resp, nil
 }
 
-// refused takes notice of a member's no.
-func (c source) refused(owner string, resp *http.Response) {
+// refused takes notice of a member's no. It is false where that is a failure.
+func (c source) refused(owner string, resp *http.Response) bool {
 	why := resp.Header.Get(fieldWhy)
 	switch why {
 	case whySelf:
@@ -131,7 +133,9 @@ func (c source) refused(owner string, resp *http.Response) {
 		c.peers.answered(owner)
 	default: // a stranger to it, too many at once, or another program
 		c.fault(owner, fmt.Errorf("it answered %d %s", resp.StatusCode, why))
+		return false
 	}
+	return true
 }
 
 // fault takes notice of a failure of a member.

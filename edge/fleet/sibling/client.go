@@ -23,7 +23,7 @@ type Members interface{ Members() []string }
 // Config describes a client.
 type Config struct {
 	Members Members
-	Token   string      // "" where TLS alone tells who asks
+	Token   string      // "" where a certificate alone names the edge that asks
 	TLS     *tls.Config // nil for plain HTTP
 	Log     *slog.Logger
 
@@ -79,8 +79,8 @@ func NewClient(cfg Config) *Client {
 // meetEvery is the time between two looks at the list of members for new ones.
 const meetEvery = 10 * time.Second
 
-// Run asks each new member who it is, until ctx is done, so that this edge knows its own
-// address before it is the owner of something.
+// Run greets each new member, until ctx is done, so that this edge knows its own address
+// before it is the owner of something.
 func (c *Client) Run(ctx context.Context) {
 	met := make(map[string]bool)
 	for {
@@ -105,7 +105,8 @@ func (c *Client) meet(ctx context.Context, met map[string]bool) {
 	}
 }
 
-// introduce asks a member who it is, and says whether that has answered.
+// introduce greets a member, and says whether that has answered: this edge tells that it has
+// greeted itself.
 func (c *Client) introduce(ctx context.Context, member string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.scheme+"://"+member+root, nil)
 	if err != nil {
@@ -150,25 +151,49 @@ type source struct {
 // keyOf names a thing for the choice of its owner, and for the guard against circles.
 func keyOf(site, path string) string { return site + "\x00" + path }
 
-// Ask asks the owner of a thing for it. It is nil where that is this edge, does not answer in
-// time, or says no.
+// mostAsked is how many owners are asked for one thing: the next one where one has failed, for
+// all edges then go there.
+const mostAsked = 2
+
+// Ask asks the owner of a thing for it. It is nil where that is this edge, or says no, and
+// where none answers in time.
 func (s source) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 	if r.ForAnother {
 		return nil
 	}
-	key := keyOf(s.site, r.Route.Path)
-	now := time.Now()
-	owner := members.Owner(s.cfg.Members.Members(), key, func(m string) bool { return s.peers.usable(m, now) })
-	if owner == "" {
-		return nil
+	key, failed := keyOf(s.site, r.Route.Path), ""
+	for range mostAsked {
+		owner := s.choose(key, failed)
+		if owner == "" || !s.peers.begin(owner, time.Now()) {
+			return nil
+		}
+		s.figures.asked.Add(1)
+		s.asking.add(key, 1)
+		found, ok := s.askOwner(ctx, owner, r)
+		s.asking.add(key, -1)
+		if ok || ctx.Err() != nil {
+			return found
+		}
+		failed = owner
 	}
-	if _, ok := s.peers.begin(owner, now); !ok {
-		return nil
+	return nil
+}
+
+// choose is the member to ask for a thing: its owner, but for one that has just failed. It is
+// "" for this edge, and where there is none. Where this edge knows its address, it asks those
+// alone that come before it in the order of their hashes, under any list: then no circle of
+// such edges waits for itself.
+func (c *Client) choose(key, failed string) string {
+	now, self := time.Now(), c.peers.own()
+	usable := func(m string) bool { return m != failed && c.peers.usable(m, now) }
+	owner := members.Owner(c.cfg.Members.Members(), key, usable)
+	if owner == "" || self == "" {
+		return owner
 	}
-	s.asking.add(key, 1)
-	defer s.asking.add(key, -1)
-	s.figures.asked.Add(1)
-	return s.askOwner(ctx, owner, r)
+	if owner = members.Owner([]string{owner, self}, key, usable); owner == self {
+		return ""
+	}
+	return owner
 }
 
 // figures count the requests of one client.
@@ -177,8 +202,8 @@ type figures struct {
 	served, servedBytes, strangers, declined          atomic.Int64 // of the listener
 }
 
-// Owns says which member fetches a path of a site, for an operator.
-func (c *Client) Owns(site, path string) string {
+// Owner is the member that fetches a path of a site, for an operator.
+func (c *Client) Owner(site, path string) string {
 	now := time.Now()
 	return members.Owner(c.cfg.Members.Members(), keyOf(site, path), func(m string) bool { return c.peers.usable(m, now) })
 }

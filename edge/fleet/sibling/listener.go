@@ -14,7 +14,7 @@ import (
 	"pkgedge/cache"
 )
 
-// Sites makes queries for what siblings ask for.
+// Sites makes the queries of siblings.
 type Sites interface {
 	// ForAnother returns the query for a path of a site's masters, see site.Site.ForAnother.
 	ForAnother(site, path, query string, client netip.Addr, hops http.Header) (q *cache.Query, ok bool)
@@ -25,9 +25,10 @@ type Listener struct {
 	Client  *Client // of this edge
 	Cache   *cache.Cache
 	Sites   func() Sites // of the running configuration
-	Trusted bool         // whoever gets here is a sibling: the listener asks for certificates
+	Trusted bool         // it asks for certificates, so that nobody but a sibling gets here
 
 	places chan struct{}
+	beat   time.Duration // beatEvery, for a test to shorten
 }
 
 const (
@@ -44,7 +45,7 @@ const (
 
 // NewListener returns a listener.
 func NewListener(l Listener) *Listener {
-	l.places = make(chan struct{}, maxAsked)
+	l.places, l.beat = make(chan struct{}, maxAsked), beatEvery
 	return &l
 }
 
@@ -144,7 +145,8 @@ type result struct {
 }
 
 // await asks the cache, and tells the sibling again and again that it is at work. The error is
-// errWaiting where it would wait for another edge.
+// errWaiting where it waits for another edge and does not know its own address, so that the
+// other one may be waiting for this one.
 func (l *Listener) await(ctx context.Context, w http.ResponseWriter, q *cache.Query, key string) (cache.Answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -161,7 +163,7 @@ func (l *Listener) await(ctx context.Context, w http.ResponseWriter, q *cache.Qu
 			return r.answer, r.err
 		case <-wait.C:
 		}
-		if l.Client.asking.has(key) {
+		if l.Client.peers.own() == "" && l.Client.asking.has(key) {
 			go func() {
 				r := <-got
 				r.answer.Close()
@@ -169,7 +171,7 @@ func (l *Listener) await(ctx context.Context, w http.ResponseWriter, q *cache.Qu
 			return cache.Answer{}, errWaiting
 		}
 		w.WriteHeader(http.StatusEarlyHints)
-		wait.Reset(beatEvery)
+		wait.Reset(l.beat)
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 type peers struct {
 	mu sync.Mutex
 	of map[string]*peer // by address; only those that there is something to remember of
+
+	self string // this edge's address, as it has answered itself; "" where it is not known
 }
 
 type peer struct {
-	self      bool // this edge, as it has answered itself
-	failures  int  // in a row
+	failures  int // in a row
 	until     time.Time
 	ejections int
 	trial     bool // it is tried again
@@ -39,31 +40,25 @@ func (p *peers) usable(member string, now time.Time) bool {
 }
 
 // begin says whether a member may be asked now, and takes the turn of one that was out.
-func (p *peers) begin(member string, now time.Time) (self, ok bool) {
+func (p *peers) begin(member string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.of[member]
-	switch {
-	case m == nil:
-		return false, true
-	case m.self:
-		return true, false
-	case m.failures >= inARow:
-		if now.Before(m.until) {
-			return false, false
-		}
-		m.until, m.trial = now.Add(trialEvery), true
+	if m == nil || m.failures < inARow {
+		return true
 	}
-	return false, true
+	if now.Before(m.until) {
+		return false
+	}
+	m.until, m.trial = now.Add(trialEvery), true
+	return true
 }
 
 // answered notes that a member is well.
 func (p *peers) answered(member string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if m := p.of[member]; m != nil && !m.self {
-		delete(p.of, member)
-	}
+	delete(p.of, member)
 }
 
 // failed notes a failure, and says whether the member is out with it, and for how long.
@@ -71,9 +66,6 @@ func (p *peers) failed(member string, now time.Time) (out time.Duration, ejected
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.get(member)
-	if m.self {
-		return 0, false
-	}
 	if m.failures >= inARow && !m.trial { // the request was under way when others failed
 		return 0, false
 	}
@@ -91,7 +83,15 @@ func (p *peers) failed(member string, now time.Time) (out time.Duration, ejected
 func (p *peers) isSelf(member string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.get(member).self = true
+	p.self = member
+	delete(p.of, member)
+}
+
+// own is this edge's address, "" where it is not known.
+func (p *peers) own() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.self
 }
 
 // get makes a memory of a member. p.mu is held.
@@ -108,15 +108,13 @@ func (p *peers) get(member string) *peer {
 }
 
 // state describes a member in a word.
-func (p *peers) state(member string, now time.Time) string {
+func (p *peers) state(member string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch m := p.of[member]; {
-	case m == nil:
-		return "well"
-	case m.self:
+	case member == p.self:
 		return "self"
-	case m.failures >= inARow:
+	case m != nil && m.failures >= inARow:
 		return "out"
 	}
 	return "well"

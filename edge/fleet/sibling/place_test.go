@@ -3,7 +3,6 @@ package sibling
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,12 +32,13 @@ type place struct {
 
 // edge is one of them: all of an edge but its listener for clients.
 type edge struct {
-	address string
-	client  *Client
-	cache   *cache.Cache
-	site    *site.Site
-	server  *httptest.Server
-	before  atomic.Pointer[http.HandlerFunc] // stands before the listener; nil for nothing
+	address  string
+	client   *Client
+	cache    *cache.Cache
+	site     *site.Site
+	server   *httptest.Server
+	listener *Listener
+	before   atomic.Pointer[http.HandlerFunc] // stands before the listener; nil for nothing
 }
 
 // ForAnother is that of the only site.
@@ -54,6 +54,7 @@ const secret = "a secret of the fleet"
 // settings of a test. The zero one has patience that no busy machine exceeds.
 type settings struct {
 	silence time.Duration
+	alone   bool                                     // there is one master
 	extra   string                                   // of the site's configuration
 	lists   func(all []string, i int) members.Static // the list of edge i; nil for all
 }
@@ -87,8 +88,11 @@ func newPlace(t *testing.T, n int, s settings) *place {
 
 func (e *edge) start(t *testing.T, masters []string, list members.Static, s settings) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	edgetest.WriteFile(t, path, fmt.Sprintf("sites:\n  - name: npm\n    kind: npm\n    masters:\n      - { url: %q, role: primary }\n      - { url: %q, role: replica }\n%s", masters[0], masters[1], s.extra))
+	path, replica := filepath.Join(t.TempDir(), "config.yaml"), ""
+	if !s.alone {
+		replica = fmt.Sprintf("      - { url: %q, role: replica }\n", masters[1])
+	}
+	edgetest.WriteFile(t, path, fmt.Sprintf("sites:\n  - name: npm\n    kind: npm\n    masters:\n      - { url: %q, role: primary }\n%s%s", masters[0], replica, s.extra))
 	cfg, err := config.Load(path, kinds.All(), edgetest.NoEnv)
 	if err != nil {
 		t.Fatal(err)
@@ -104,13 +108,13 @@ func (e *edge) start(t *testing.T, masters []string, list members.Static, s sett
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := NewListener(Listener{Client: e.client, Cache: e.cache, Sites: func() Sites { return e }})
+	e.listener = NewListener(Listener{Client: e.client, Cache: e.cache, Sites: func() Sites { return e }})
 	e.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if before := e.before.Load(); before != nil {
 			(*before)(w, r)
 			return
 		}
-		l.ServeHTTP(w, r)
+		e.listener.ServeHTTP(w, r)
 	})
 	e.server.Start()
 	t.Cleanup(func() {
@@ -151,7 +155,7 @@ func (e *edge) get(ctx context.Context, path string, h http.Header) ([]byte, err
 
 // owner is the edge that fetches a path, and others are the rest.
 func (p *place) owner(path string) (owner *edge, others []*edge) {
-	address := p.edges[0].client.Owns("npm", path)
+	address := p.edges[0].client.Owner("npm", path)
 	for _, e := range p.edges {
 		if e.address == address {
 			owner = e
@@ -199,5 +203,3 @@ func (p *place) fetches(path string) int {
 
 // stand stands before an edge's listener.
 func (e *edge) stand(before http.HandlerFunc) { e.before.Store(&before) }
-
-var errTest = errors.New("by the test")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// root is where the listener answers. What follows is the name of a site, and the path of a
-// thing at its masters.
+// root is where the listener answers. The name of a site follows, and the path of a thing at
+// its masters.
 const root = "/fleet/v1/"
 
 // Fields of the requests and responses between edges. A master's own fields with this prefix

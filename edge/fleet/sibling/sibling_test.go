@@ -25,13 +25,14 @@ func TestOneFetchForAPlace(t *testing.T) {
 	for _, tt := range []struct {
 		path, at string
 		want     []byte
+		clients  int // of each edge
 	}{
-		{document, document, nil},
-		{scoped, "/@edge-sample/colour", nil},
-		{smallTarball, smallTarball, small},
-		{origintest.LargeTarball, origintest.LargeTarball, large},
+		{document, document, nil, 50},
+		{scoped, "/@edge-sample/colour", nil, 50},
+		{smallTarball, smallTarball, small, 50},
+		{origintest.LargeTarball, origintest.LargeTarball, large, 5},
 	} {
-		crowd(t, p.edges, 50, tt.path, tt.want)
+		crowd(t, p.edges, tt.clients, tt.path, tt.want)
 		if n := p.fetches(tt.at); n != 1 {
 			t.Errorf("%s: %d fetches by three edges", tt.path, n)
 		}
@@ -52,7 +53,7 @@ func TestOneFetchForAPlace(t *testing.T) {
 	}
 }
 
-// What another edge hands on is the master's answer: prepared, it is the same as that of an
+// An answer that another edge hands on is the master's: prepared, it is the same as that of an
 // edge which has asked the master, and it is as old.
 func TestAnAnswerOfASiblingIsTheMasters(t *testing.T) {
 	p := newPlace(t, 2, settings{})
@@ -138,7 +139,7 @@ func TestAnOwnerThatBreaksOff(t *testing.T) {
 		w.Write(want[:1<<20])
 		panic(http.ErrAbortHandler)
 	})
-	crowd(t, others, 10, origintest.LargeTarball, want)
+	crowd(t, others, 3, origintest.LargeTarball, want)
 	if n := p.fetches(origintest.LargeTarball); n != 1 {
 		t.Errorf("%d fetches", n)
 	}

@@ -1,7 +1,5 @@
 package sibling
 
-import "time"
-
 // Status describes the siblings of an edge, and the requests among them.
 type Status struct {
 	Members []Member `json:"members"`
@@ -33,13 +31,13 @@ func (s *Status) FellBack() int64 { return s.Refused + s.Failed + s.Unusable }
 
 // Status describes the siblings as they are now.
 func (c *Client) Status() Status {
-	f, now := &c.figures, time.Now()
+	f := &c.figures
 	s := Status{
 		Asked: f.asked.Load(), Answered: f.answered.Load(), Refused: f.refused.Load(), Failed: f.failed.Load(), Unusable: f.unusable.Load(), Bytes: f.bytes.Load(),
 		Served: f.served.Load(), Declined: f.declined.Load(), Strangers: f.strangers.Load(), ServedBytes: f.servedBytes.Load(),
 	}
 	for _, m := range c.cfg.Members.Members() {
-		s.Members = append(s.Members, Member{m, c.peers.state(m, now)})
+		s.Members = append(s.Members, Member{m, c.peers.state(m)})
 	}
 	return s
 }
