@@ -75,6 +75,9 @@ func (d *Store) Path(s store.Sum) string {
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
+// OpenBytes is about the memory of the files that stay open.
+func (d *Store) OpenBytes() int64 { return d.files.bytes.Load() }
+
 func (d *Store) KeyLock(s store.Sum) *sync.Mutex { return &d.keyLocks[s[1]] }
 
 // failed records that writing failed, and notifies once for each pause.

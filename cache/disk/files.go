@@ -130,9 +130,6 @@ func (d *Store) KeepOpen(n int64) int64 {
 	return n
 }
 
-// OpenBytes is about the memory of the files that stay open.
-func (d *Store) OpenBytes() int64 { return d.files.bytes.Load() }
-
 func (t *files) shard(s store.Sum) *fileShard { return &t.shards[s[2]%16] }
 
 // get returns the open file, which the caller closes, or nil and a ticket for keep.

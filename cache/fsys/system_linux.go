@@ -1,9 +1,45 @@
 package fsys
 
 import (
+	"errors"
 	"io/fs"
+	"os"
 	"syscall"
 )
+
+// open is os.OpenFile without its attempt to have the runtime's poller watch the file, which
+// fails for a regular file and costs four system calls.
+func open(path string, flag int) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, flag|syscall.O_CLOEXEC, uint32(FileMode))
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		if err != syscall.EINTR {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
+
+// rename is os.Rename without its look at the new name, which makes nothing but another error.
+func rename(from, to string) error {
+	for {
+		err := syscall.Rename(from, to)
+		if err == nil {
+			return nil
+		}
+		if err != syscall.EINTR {
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		}
+	}
+}
+
+func mkdir(path string) error {
+	if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
 
 // statSpace returns the space that is free for this user on dir's file system.
 func statSpace(dir string) (Space, error) {

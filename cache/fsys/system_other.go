@@ -5,7 +5,19 @@ package fsys
 import (
 	"errors"
 	"io/fs"
+	"os"
 )
+
+func open(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, FileMode) }
+
+func rename(from, to string) error { return os.Rename(from, to) }
+
+func mkdir(path string) error {
+	if err := os.Mkdir(path, 0o700); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
 
 // statSpace is unsupported, so that the configured size is the only bound.
 func statSpace(string) (Space, error) { return Space{}, errors.ErrUnsupported }

@@ -186,3 +186,18 @@ func (a *answer) status(r *Request) int {
 	}
 	return 0
 }
+
+// send sends an answer, and returns how much of its body was sent.
+func (w *work) send(c *framing.Conn, h *head, body *framing.Body, now time.Time, f *Figures) (int64, error) {
+	w.out = h.append(w.out[:0], now, f)
+	size := int64(len(w.out))
+	var n int64
+	var err error
+	if body.File == nil && len(body.Bytes) <= copied && !c.Secure() {
+		w.out = append(w.out, body.Bytes...)
+		n, err = c.Send(now, w.out, framing.Body{})
+	} else {
+		n, err = c.Send(now, w.out, *body)
+	}
+	return max(0, n-size), err
+}

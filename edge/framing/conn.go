@@ -96,7 +96,13 @@ var (
 // maxHead is more than net/http takes, which has its own answer for that.
 const maxHead = 64 << 10
 
-// StateChanged is http.Server.ConnState for connections that Wrap returned.
+// Peer is the address of the client's end, the zero Addr where it has none.
+func (c *Conn) Peer() netip.Addr { return c.peer }
+
+// Secure reports whether the connection is one of TLS.
+func (c *Conn) Secure() bool { return c.secure }
+
+// StateChanged is http.Server.ConnState for connections that Wrap and WrapFrames returned.
 func StateChanged(c net.Conn, s http.ConnState) {
 	if c, ok := c.(interface{ setState(http.ConnState) }); ok {
 		c.setState(s)
@@ -241,10 +247,36 @@ func (c *Conn) head(p []byte, n int) (size, rest int, err error) {
 	return size, len(b), err
 }
 
+// mayAnswer reports whether the lane, where there is one, may be asked for a request. The
+// package's comment has the rule, of which Conn.head checks the rest.
+func (c *Conn) mayAnswer(h *Head) bool {
+	return h.Length == 0 && !h.Odd
+}
+
+// answer has the lane answer a request. Close waits for it to end.
+func (c *Conn) answer(h *Head) bool {
+	if !c.use.CompareAndSwap(free, answering) {
+		c.broken = net.ErrClosed
+		return true
+	}
+	answered, err := c.guard.Lane.Answer(c, h)
+	if err != nil {
+		c.broken = readError(err)
+	}
+	if !c.use.CompareAndSwap(answering, free) { // Close was called meanwhile
+		c.use.Store(closed)
+		c.Conn.Close()
+		c.broken = net.ErrClosed
+	}
+	return answered || c.broken != nil
+}
+
 // begin begins a message whose head has been read.
 func (c *Conn) begin(h *Head) {
 	c.part, c.line, c.judged, c.before = nil, 0, judge{}, emptyLines{}
-	c.leaveHead()
+	if c.inHead.Load() {
+		c.leaveHead()
+	}
 	switch {
 	case h.Length == Chunked:
 		c.stage = atChunk
@@ -253,117 +285,6 @@ func (c *Conn) begin(h *Head) {
 	default:
 		c.stage = atEnd
 	}
-}
-
-// step follows bytes of one stage, and returns how many there are.
-func (c *Conn) step(b []byte) (size int, err error) {
-	switch c.stage {
-	case atHead:
-		return c.partOfHead(b)
-	case inBody, inChunk:
-		size = int(min(int64(len(b)), c.left))
-		c.left -= int64(size)
-		switch {
-		case c.left > 0:
-		case c.stage == inChunk:
-			c.stage = afterChunk
-		default:
-			c.stage = atEnd
-		}
-		return size, nil
-	}
-	line, size, err := c.lineOf(b)
-	if line == nil || err != nil {
-		return size, err
-	}
-	switch c.stage {
-	case atChunk:
-		c.left, err = chunkSize(line)
-		if c.stage = inChunk; c.left == 0 {
-			c.stage, c.left = atTrailer, maxTrailers
-		}
-	case afterChunk:
-		if c.stage = atChunk; len(line) > 0 {
-			err = errChunk
-		}
-	case atTrailer:
-		if c.left -= int64(len(line) + len(crlf)); c.left < 0 {
-			err = errTrailer
-		} else if len(line) > 0 {
-			err = trailer(line)
-		} else {
-			c.stage = atEnd
-		}
-	}
-	c.part = nil
-	return size, err
-}
-
-// partOfHead follows a head that comes in parts. They are handed up, so that net/http's
-// deadlines hold, but for the last one of a head that is refused.
-func (c *Conn) partOfHead(b []byte) (size int, err error) {
-	from := len(c.part)
-	c.part = append(c.part, b...)
-	for {
-		n := bytes.IndexByte(c.part[from:], '\n')
-		if n < 0 {
-			break
-		}
-		from += n + 1
-		line, _, err := cutLine(c.part[c.line:from])
-		switch c.line = from; {
-		case err != nil:
-		case !c.judged.begun:
-			_, _, err = c.judged.begin(line)
-		case len(line) == 0:
-			return from - (len(c.part) - len(b)), c.wholeHead(c.part[:from])
-		default:
-			_, err = c.judged.field(line)
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	if len(c.part) > maxHead {
-		return 0, errHeadLimit
-	}
-	return len(b), nil
-}
-
-func (c *Conn) wholeHead(b []byte) error {
-	h := heads.Get().(*Head)
-	defer heads.Put(h)
-	size, err := h.Parse(b)
-	if err == nil && size != len(b) {
-		err = errRequest
-	}
-	if err == nil {
-		c.begin(h)
-	}
-	return err
-}
-
-// lineOf returns a line of a body's framing, without its CRLF, and how many bytes of b are
-// of it. The line is nil where its end has not come.
-func (c *Conn) lineOf(b []byte) (line []byte, size int, err error) {
-	size = bytes.IndexByte(b, '\n') + 1
-	whole := size > 0
-	if !whole {
-		size = len(b)
-	}
-	if len(c.part)+size > maxLine || c.stage == afterChunk && b[0] != crlf[len(c.part)] {
-		return nil, 0, errChunk
-	}
-	line = b[:size]
-	if !whole || len(c.part) > 0 {
-		c.part = append(c.part, line...)
-		line = c.part
-	}
-	if !whole {
-		return nil, size, nil
-	}
-	line, _, err = cutLine(line)
-	return line, size, err
 }
 
 // handUp is called before bytes are handed up: net/http's own deadlines hold from here.
@@ -382,5 +303,38 @@ func (c *Conn) breakOff(reason error) {
 	if c.broken == nil {
 		c.broken = readError(reason)
 		c.tell(reason)
+	}
+}
+
+// Activity tells others how long a connection has been idle, or has been sending a
+// head. Any goroutine may ask.
+type Activity struct {
+	since atomic.Int64 // in seconds: idle since then; of a head, below zero; 0 is at work
+}
+
+// Stage returns the second since which the connection has been idle, or a head has been
+// under way. Both are 0 while it is at work.
+func (a *Activity) Stage() (idle, head int64) {
+	switch since := a.since.Load(); {
+	case since > 0:
+		return since, 0
+	default:
+		return 0, -since
+	}
+}
+
+// Idle says that the connection waits for a request.
+func (a *Activity) Idle(since time.Time) { a.set(since.Unix()) }
+
+// Head says that a part of a head has come.
+func (a *Activity) Head(since time.Time) { a.set(-since.Unix()) }
+
+// Work says that a request is being read or answered.
+func (a *Activity) Work() { a.set(0) }
+
+// set writes only changes.
+func (a *Activity) set(since int64) {
+	if a.since.Load() != since {
+		a.since.Store(since)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -62,6 +63,16 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // Activity tells whether a request is under way.
 func (f *Frames) Activity() *Activity { return f.activity }
+
+// setState follows the connection, of which nothing else is seen.
+func (f *Frames) setState(s http.ConnState) {
+	switch s {
+	case http.StateNew, http.StateIdle:
+		f.activity.Idle(time.Now())
+	case http.StateActive:
+		f.activity.Work()
+	}
+}
 
 // SetReadDeadline does nothing: reads have the deadlines of frames.
 func (f *Frames) SetReadDeadline(time.Time) error { return nil }

@@ -1,8 +1,6 @@
 package framing
 
 import (
-	"net"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -10,30 +8,6 @@ import (
 // rearm is how much of a deadline may pass before an answer of the lane sets it anew: a
 // deadline costs a tenth of an answer.
 const rearm = 4 * time.Second
-
-// mayAnswer reports whether the lane, where there is one, may be asked for a request. The
-// package's comment has the rule, of which Conn.head checks the rest.
-func (c *Conn) mayAnswer(h *Head) bool {
-	return h.Length == 0 && !h.Odd
-}
-
-// answer has the lane answer a request. Close waits for it to end.
-func (c *Conn) answer(h *Head) bool {
-	if !c.use.CompareAndSwap(free, answering) {
-		c.broken = net.ErrClosed
-		return true
-	}
-	answered, err := c.guard.Lane.Answer(c, h)
-	if err != nil {
-		c.broken = readError(err)
-	}
-	if !c.use.CompareAndSwap(answering, free) { // Close was called meanwhile
-		c.use.Store(closed)
-		c.Conn.Close()
-		c.broken = net.ErrClosed
-	}
-	return answered || c.broken != nil
-}
 
 // Send is for the lane. It writes an answer, at the time now.
 func (c *Conn) Send(now time.Time, head []byte, body Body) (n int64, err error) {
@@ -123,12 +97,6 @@ func (c *Conn) extendSend(now time.Time) {
 		c.Conn.SetWriteDeadline(c.sendUntil)
 	}
 }
-
-// Peer is the address of the client's end, the zero Addr where it has none.
-func (c *Conn) Peer() netip.Addr { return c.peer }
-
-// Secure reports whether the connection is one of TLS.
-func (c *Conn) Secure() bool { return c.secure }
 
 // extendIdle sets the deadline of the wait for a request after an answer of the lane, of
 // which net/http knows nothing.

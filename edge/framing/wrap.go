@@ -26,6 +26,20 @@ func (g *Guard) Wrap(c net.Conn) net.Conn {
 	return &plainConn{conn}
 }
 
+// ActivityOf returns that of a connection which has one, plain or below TLS, nil for another.
+func ActivityOf(c net.Conn) *Activity {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	if below, ok := c.(*records); ok {
+		c = below.Conn
+	}
+	if active, ok := c.(interface{ Activity() *Activity }); ok {
+		return active.Activity()
+	}
+	return nil
+}
+
 // plainConn and secureConn have the methods that net/http looks for beside those of a
 // net.Conn.
 type (

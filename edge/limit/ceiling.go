@@ -76,6 +76,35 @@ func (c *Ceiling) Leave(client netip.Addr) {
 	}
 }
 
+// Places are those that a request has under ceilings. The zero Places has none.
+type Places struct {
+	under [3]*Ceiling
+	n     int
+}
+
+// Enter counts the request of a client under a ceiling, once.
+func (p *Places) Enter(c *Ceiling, client netip.Addr) Verdict {
+	for _, has := range p.under[:p.n] {
+		if has == c {
+			return Entered
+		}
+	}
+	verdict := c.Enter(client)
+	if verdict == Entered {
+		p.under[p.n] = c
+		p.n++
+	}
+	return verdict
+}
+
+// Leave ends the request.
+func (p *Places) Leave(client netip.Addr) {
+	for _, c := range p.under[:p.n] {
+		c.Leave(client)
+	}
+	p.n = 0
+}
+
 // Figures returns how many there are, how many may be, and how many were refused.
 func (c *Ceiling) Figures() (n int, bounds Bounds, refused Refusals) {
 	c.mu.Lock()

@@ -74,3 +74,26 @@ func TestAFloodDoesNotTurnACeilingOver(t *testing.T) {
 		t.Errorf("%d clients are left behind", len(c.clients))
 	}
 }
+
+// A request asks for its place under a ceiling as often as it fetches, and has one.
+func TestARequestHasOnePlaceUnderACeiling(t *testing.T) {
+	var requests, misses Ceiling
+	misses.Set(Bounds{Each: 1})
+	alice := netip.MustParseAddr("192.0.2.1")
+	var p, other Places
+	for range 3 {
+		if p.Enter(&requests, alice) != Entered || p.Enter(&misses, alice) != Entered {
+			t.Fatal("a request was refused for its own place")
+		}
+	}
+	if got := other.Enter(&misses, alice); got != FullOfOwn {
+		t.Errorf("another request of the client: %v", got)
+	}
+	other.Leave(alice)
+	p.Leave(alice)
+	for _, c := range []*Ceiling{&requests, &misses} {
+		if n, _, _ := c.Figures(); n != 0 {
+			t.Errorf("%d places are left", n)
+		}
+	}
+}

@@ -68,11 +68,11 @@ type overBudget struct{ wait time.Duration }
 
 func (*overBudget) Error() string { return "the client has spent its budget" }
 
-// admitFetch charges the client before a fetch of which nothing is stored. A file that a
-// stored document lists is known to exist: it costs its bytes alone.
-func (x *exchange) admitFetch(q *cache.Query) error {
-	if err := x.enterMiss(); err != nil || x.Limiter == nil || x.reserved > 0 || x.listed {
-		return err
+// chargeFetch charges the client before a fetch of which nothing is stored. A file that a
+// stored document lists is known to exist: it costs its bytes alone. There is a limiter.
+func (x *exchange) chargeFetch(q *cache.Query) error {
+	if x.reserved > 0 || x.listed {
+		return nil
 	}
 	if x.listed = x.route.Class == kind.File && x.site.Listed(x.r.Context(), q); x.listed {
 		return nil
@@ -153,61 +153,23 @@ func (x *exchange) costOfFailure(err error) int {
 // ceilingRetry is the time that clients are told to wait where too much is under way.
 const ceilingRetry = 2 * time.Second
 
-// under says as which of its parts a request is counted by a ceiling.
-type under int
-
-const (
-	asRequest under = iota
-	withBody
-	asMiss
-	ceilings
-)
-
 // errManyMisses is the error of a fetch whose client has its share of them under way.
 var errManyMisses = errors.New("the client has too many misses under way")
 
-// underCeilings counts the request, and its body. It answers, and reports false, where there
-// are too many.
-func (x *exchange) underCeilings() bool {
-	verdict := x.enter(asRequest, &x.handler.Ceilings.Requests)
-	if verdict == limit.Entered && x.r.ContentLength != 0 {
-		// net/http reads the rest of a body that no handler has read, and has no deadline for it.
-		_ = x.control.SetReadDeadline(x.start.Add(stallLimit))
-		verdict = x.enter(withBody, &x.handler.Ceilings.Bodies)
-	}
-	switch verdict {
-	case limit.Entered:
-		return true
-	case limit.FullOfOwn:
+// enterBody counts a request that has a body.
+func (x *exchange) enterBody() limit.Verdict {
+	// net/http reads the rest of a body that no handler has read, and has no deadline for it.
+	_ = x.control.SetReadDeadline(x.start.Add(stallLimit))
+	return x.places.Enter(&x.handler.Ceilings.Bodies, x.client)
+}
+
+// overCeiling answers where too many requests are under way.
+func (x *exchange) overCeiling(verdict limit.Verdict) {
+	if verdict == limit.FullOfOwn {
 		x.limited(ceilingRetry)
-	default:
-		x.header().Set("Retry-After", strconv.Itoa(int(ceilingRetry/time.Second)))
-		x.header().Set("Proxy-Status", "edge; error=connection_limit_reached")
-		x.refuse(cache.Limited, http.StatusServiceUnavailable, "this edge answers too many requests at a time: wait and try again")
+		return
 	}
-	return false
-}
-
-// enterMiss counts a fetch that the request is about to begin.
-func (x *exchange) enterMiss() error {
-	if x.under[asMiss] == nil && x.enter(asMiss, &x.handler.Ceilings.Misses) != limit.Entered {
-		return errManyMisses
-	}
-	return nil
-}
-
-func (x *exchange) enter(i under, c *limit.Ceiling) limit.Verdict {
-	verdict := c.Enter(x.client)
-	if verdict == limit.Entered {
-		x.under[i] = c
-	}
-	return verdict
-}
-
-func (x *exchange) leaveCeilings() {
-	for _, c := range x.under {
-		if c != nil {
-			c.Leave(x.client)
-		}
-	}
+	x.header().Set("Retry-After", strconv.Itoa(int(ceilingRetry/time.Second)))
+	x.header().Set("Proxy-Status", "edge; error=connection_limit_reached")
+	x.refuse(cache.Limited, http.StatusServiceUnavailable, "this edge answers too many requests at a time: wait and try again")
 }

@@ -92,11 +92,11 @@ type exchange struct {
 	site     *site.Site // nil until the request has found one
 	path     string     // below the site's prefix
 	route    kind.Route
-	upstream *site.Upstream           // the masters that are asked
-	private  bool                     // the answer is for the request's credential alone
-	under    [ceilings]*limit.Ceiling // entered
-	reserved int                      // tokens that the client has been charged beyond a hit
-	listed   bool                     // the file that is asked for is one that a stored document lists
+	upstream *site.Upstream // the masters that are asked
+	private  bool           // the answer is for the request's credential alone
+	places   limit.Places   // under the ceilings
+	reserved int            // tokens that the client has been charged beyond a hit
+	listed   bool           // the file that is asked for is one that a stored document lists
 
 	// For log, metrics and Cache-Status.
 	outcome cache.Outcome
@@ -165,7 +165,7 @@ func (x *exchange) end() {
 			rec.id = requestID(sent[0])
 		}
 	}
-	x.leaveCeilings()
+	x.places.Leave(x.client)
 	x.finish(&rec)
 }
 
@@ -275,6 +275,31 @@ func (x *exchange) find() (ok bool) {
 	}
 	x.route = x.site.Route(x.r.Method, x.path, x.r.URL.RawQuery, x.r.Header)
 	return true
+}
+
+// underCeilings counts the request, and its body. It answers, and reports false, where there
+// are too many.
+func (x *exchange) underCeilings() bool {
+	verdict := x.places.Enter(&x.handler.Ceilings.Requests, x.client)
+	if verdict == limit.Entered && x.r.ContentLength != 0 {
+		verdict = x.enterBody()
+	}
+	if verdict != limit.Entered {
+		x.overCeiling(verdict)
+	}
+	return verdict == limit.Entered
+}
+
+// admitFetch counts a fetch of which nothing is stored, and charges the client for it, before
+// it begins.
+func (x *exchange) admitFetch(q *cache.Query) error {
+	if x.places.Enter(&x.handler.Ceilings.Misses, x.client) != limit.Entered {
+		return errManyMisses
+	}
+	if x.Limiter == nil {
+		return nil
+	}
+	return x.chargeFetch(q)
 }
 
 // admit charges the client for the request, and names the masters it is for.

@@ -3,12 +3,10 @@ package server
 import (
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
 
-	"pkgedge/edge/framing"
 	"pkgedge/edge/limit"
 )
 
@@ -171,13 +169,5 @@ func (b bounded) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		c.Close()
-	}
-}
-
-// stateChanged is http.Server.ConnState.
-func stateChanged(c net.Conn, s http.ConnState) {
-	framing.StateChanged(c, s)
-	if f, ok := c.(*framing.Frames); ok {
-		f.Activity().StateChanged(s)
 	}
 }

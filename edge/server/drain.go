@@ -109,7 +109,7 @@ func (d *draining) politely(next http.Handler) http.Handler {
 // stateChanged is http.Server.ConnState of a listener of clients. It counts connections of
 // HTTP/1. Shutdown is polite to the others.
 func (d *draining) stateChanged(c net.Conn, s http.ConnState) {
-	stateChanged(c, s)
+	framing.StateChanged(c, s)
 	if _, http2 := c.(*framing.Frames); http2 {
 		return
 	}

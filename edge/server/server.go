@@ -199,7 +199,7 @@ func (g guarded) Accept() (net.Conn, error) {
 func (s *Server) httpServer(base context.Context, l *Listener) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	changed := stateChanged
+	changed := framing.StateChanged
 	if l.key != adminKey {
 		changed = s.draining.stateChanged
 	}
