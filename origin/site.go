@@ -31,7 +31,7 @@ type Config struct {
 	Documents   *Documents // shared by all sites; nil for a bound of its own
 	Identity    string     // this edge's name in Via and CDN-Loop
 
-	// Nearer are asked before the masters, for what all clients may have. Documents are then
+	// Nearer are asked before the masters, for things that all clients may have. Documents are then
 	// stored as the masters sent them, too. nil is for none.
 	Nearer []Nearer
 

@@ -91,7 +91,7 @@ func TestNearerSourcesAreAskedFirst(t *testing.T) {
 	}
 }
 
-// A nearer source is asked for what everybody may have, and never where the primary's word
+// A nearer source is asked for things that everybody may have, and never where the primary's word
 // counts.
 func TestWhatIsNotShared(t *testing.T) {
 	file := kind.Route{Class: kind.File, Key: "t", Group: "g", Path: "/t"}
