@@ -166,7 +166,7 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// What is not for everybody is asked of no sibling, and given to none.
+// Private things are asked of no sibling, and given to none.
 func TestPrivateIsNotShared(t *testing.T) {
 	private := origintest.NewTwo(t)
 	p := newPlace(t, 2, settings{extra: fmt.Sprintf("    authorized: cache\n    scopes: { \"@edge-sample\": { masters: [ { url: %q, role: primary } ] } }\n", private.AURL)})
