@@ -81,8 +81,9 @@ type Fill struct {
 	renewed   bool
 	crc       uint32
 	tag       hash.Hash
-	etag      string // see Tag
-	size      int64  // bytes of finished parts
+	etag      string        // see Tag
+	ago       time.Duration // see Received
+	size      int64         // bytes of finished parts
 }
 
 // Respond begins a streamed response of size bytes, -1 when not known. Readers
@@ -122,6 +123,15 @@ func (w *Fill) Tag(etag string) { w.etag = etag }
 // From names the master whose response comes next.
 func (w *Fill) From(master string) { w.f.SetFrom(master) }
 
+// Received says how long ago a master gave the response that comes next, or confirmed it. It
+// is above zero where that comes by way of another cache that is as near as this one: then
+// its age and all lifetimes count from that moment.
+func (w *Fill) Received(ago time.Duration) { w.ago = ago }
+
+// Purged is when the newest purge was put in force that covers the response, zero for none.
+// No response may be used that a master gave before.
+func (w *Fill) Purged() time.Time { return w.c.purges.Last(w.q.Key) }
+
 // releaseStreamed releases a streamed response of size bytes.
 func (w *Fill) releaseStreamed(size int64) {
 	w.describeStreamed(size)
@@ -160,7 +170,7 @@ func (w *Fill) beginResponse(status int, h http.Header) {
 	received := time.Now()
 	m := &store.Meta{
 		Site: w.storeKey.Site, Key: w.storeKey.ID, PurgeEpoch: w.f.PurgeEpoch, Version: w.c.versions.next(received), From: w.f.Head().From,
-		Response: policy.Received(status, h, w.q.Request.Header, w.requested, received),
+		Response: policy.Received(status, h, w.q.Request.Header, w.requested.Add(-w.ago), received.Add(-w.ago)),
 	}
 	w.meta = m
 	kept := policy.Storable(w.q.Rule, w.q.Request, status, h)
@@ -248,7 +258,7 @@ func (w *Fill) renew(h http.Header) error {
 func (w *Fill) freshen(h http.Header) *store.Meta {
 	now := time.Now()
 	m := *w.base.Meta
-	m.Response = w.base.Freshened(h, w.requested, now)
+	m.Response = w.base.Freshened(h, w.requested.Add(-w.ago), now.Add(-w.ago))
 	m.Version, m.PurgeEpoch = w.c.versions.next(now), w.f.PurgeEpoch
 	if err := w.c.store.Freshen(w.storeKey, w.base.Version, &m); err != nil && !errors.Is(err, store.ErrGone) {
 		w.c.notify("freshen", err)

@@ -109,6 +109,12 @@ var arrows = map[string][]arrow{
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
+	"edge/fleet/members": nil,
+	"edge/fleet/sibling": {
+		{"cache", "a sibling is answered as a client is, by a query"},
+		{"edge/fleet/members", "the owner of a thing is asked"},
+		{"origin", "it is a nearer source of the masters' answers"},
+	},
 	"edge/framing":  nil,
 	"edge/handover": nil,
 	"edge/history":  nil,
@@ -322,6 +328,15 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"edge/fleet/sibling": {
+		{"cache/purge", "an owner that has not heard of a purge"},
+		{"edge/config", "the edges of a place have configurations"},
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/site", "and a site"},
+		{"origin/kinds", "which is of a kind"},
+		{"origin/origintest", "and two masters"},
+		{"origin/sample/faults", "in trouble"},
 	},
 	"edge/framing": {
 		{"edge/edgetest", "raw conversations"},

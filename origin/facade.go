@@ -18,6 +18,8 @@ type (
 	ProbeStatus  = health.ProbeStatus
 
 	Request     = pool.Request
+	Nearer      = pool.Nearer
+	Found       = pool.Found
 	Unavailable = pool.Unavailable
 	Trial       = pool.Trial
 	Blame       = health.Blame

@@ -31,6 +31,10 @@ type Config struct {
 	Documents   *Documents // shared by all sites; nil for a bound of its own
 	Identity    string     // this edge's name in Via and CDN-Loop
 
+	// Nearer are asked before the masters, for things that all clients may have. Documents are then
+	// stored as the masters sent them, too. nil is for none.
+	Nearer []Nearer
+
 	// Registry keeps the site's knowledge over a reload; nil to keep none.
 	Registry *Registry
 
@@ -97,7 +101,7 @@ func New(cfg Config) (*Site, error) {
 	w, ok := k.(kind.Withholder)
 	s.Fetcher = fetch.New(fetch.Config{
 		Kind: k, Masters: s.pool, Files: s.files, Writes: s.memory.writes, Deferred: s.memory.deferred,
-		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(),
+		Documents: cfg.Documents, MaxMetadata: cfg.MaxMetadata, Policed: ok && w.Withholds(), KeepRaw: len(cfg.Nearer) > 0 && !cfg.Kind.Transparent,
 	})
 	return s, nil
 }
@@ -113,7 +117,7 @@ func (s *Site) newPool(name string, masters []Upstream, first int) *pool.Pool {
 			Probe: s.cfg.Probe, Ping: s.cfg.Kind.Ping, ProbePath: s.cfg.Kind.ProbePath, Owns: s.cfg.Owns,
 			Identity: s.cfg.Identity, Credential: s.cfg.Credentials, Log: s.cfg.Log, Random: s.cfg.random,
 		},
-		Others: others, Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
+		Others: others, Nearer: s.cfg.Nearer, Registry: &s.cfg.Registry.pools, Timeouts: s.cfg.Timeouts, PublicBase: s.cfg.PublicBase,
 		Writes: s.memory.writes, Observe: s.cfg.Observe, LatencyFloor: s.cfg.latencyFloor, Passes: s.passes,
 	})
 }

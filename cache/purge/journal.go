@@ -3,6 +3,7 @@ package purge
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ const compactAfter = 4096
 // the last purge have that sequence, and the next edge must not begin before it.
 type journalLine struct {
 	Seq   uint64 `json:"seq"`
+	After uint64 `json:"after,omitempty"` // the sequence before it, to know how far a damaged line before this one reached
 	Start bool   `json:"start,omitempty"`
 	Purge
 }
@@ -151,7 +153,7 @@ func (j *journal) load(p *Sequence, end int64) (have loaded, err error) {
 			continue
 		}
 		if have.dangling {
-			p.lose(l.Seq - 1)
+			p.lose(cmp.Or(l.After, l.Seq-1))
 			have.dangling = false
 		}
 		p.replay(l)

@@ -90,23 +90,26 @@ func (t *table) find(hash uint64) marked {
 }
 
 // covers is the strongest mark of a key's, its group's and its site's purges for a response
-// with that sequence. Each of the three names is hashed once.
-func (t *table) covers(k store.Key, epoch uint64) policy.Mark {
+// with that sequence.
+func (t *table) covers(k store.Key, epoch uint64) policy.Mark { return t.of(k).covers(epoch) }
+
+// of has the newest of all purges that cover a key. Each of its three names is hashed once.
+func (t *table) of(k store.Key) marked {
 	site := maphash.String(t.seed, k.Site)
-	worst := t.floor.load().covers(epoch)
-	worst = max(worst, t.find(mix(Key, site, maphash.String(t.seed, k.ID))).covers(epoch))
-	worst = max(worst, t.find(mix(Site, site, 0)).covers(epoch))
+	all := t.floor.load()
+	all.take(t.find(mix(Key, site, maphash.String(t.seed, k.ID))))
+	all.take(t.find(mix(Site, site, 0)))
 	if k.Group != "" {
 		group := maphash.String(t.seed, k.Group)
-		worst = max(worst, t.find(mix(Group, site, group)).covers(epoch))
+		all.take(t.find(mix(Group, site, group)))
 		if k.Metadata {
-			worst = max(worst, t.find(mix(GroupMetadata, site, group)).covers(epoch))
+			all.take(t.find(mix(GroupMetadata, site, group)))
 		}
 	}
 	if k.Metadata {
-		worst = max(worst, t.find(mix(SiteMetadata, site, 0)).covers(epoch))
+		all.take(t.find(mix(SiteMetadata, site, 0)))
 	}
-	return worst
+	return all
 }
 
 // hash is the hash of a target, as covers finds it.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"pkgedge/cache/fsys"
 	"pkgedge/cache/policy"
@@ -42,7 +43,8 @@ const maxMarks = 1 << 18
 // also covers fills under way.
 //
 // With a directory each purge is on disk before it is acknowledged, and the sequence grows
-// across restarts, under any steps of the clock.
+// across restarts, under any steps of the clock. A purge has the time for its number, in
+// nanoseconds since 1970, or the number after the last one where that is larger.
 type Sequence struct {
 	Now    atomic.Uint64 // the sequence of a fill that begins now; only to be read
 	Newest atomic.Uint64 // of the newest purge; only to be read
@@ -71,6 +73,11 @@ func (m *marked) add(seq uint64, soft bool) {
 		return
 	}
 	m.gone = max(m.gone, seq)
+}
+
+// take adds the purges of n.
+func (m *marked) take(n marked) {
+	m.gone, m.stale = max(m.gone, n.gone), max(m.stale, n.stale)
 }
 
 func (m marked) covers(epoch uint64) policy.Mark {
@@ -127,9 +134,10 @@ func (p *Sequence) Add(all ...Purge) error {
 	// In force before it is durable. The other order would let a look-up during a slow
 	// fsync see the old bytes. This one lets a crash forget only an unacknowledged purge.
 	for _, u := range all {
-		seq++
+		before := seq
+		seq = max(seq+1, uint64(time.Now().UnixNano()))
 		p.apply(seq, u)
-		lines = append(lines, journalLine{Seq: seq, Purge: u})
+		lines = append(lines, journalLine{Seq: seq, After: before, Purge: u})
 	}
 	p.Newest.Store(seq)
 	p.Now.Store(seq)
@@ -181,6 +189,21 @@ func (p *Sequence) Mark(k store.Key, epoch uint64) policy.Mark {
 		return policy.NotMarked
 	}
 	return p.table.Load().covers(k, epoch)
+}
+
+// Last is when the newest purge was put in force that covers responses of k, zero for none.
+// It is never too early by another clock than this machine's: where that stood still or was
+// set back, it is too late.
+func (p *Sequence) Last(k store.Key) time.Time {
+	if p.Newest.Load() == 0 {
+		return time.Time{}
+	}
+	m := p.table.Load().of(k)
+	seq := max(m.gone, m.stale)
+	if seq == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(seq))
 }
 
 // Restore writes the journal anew, for a directory that was removed and has been made

@@ -68,7 +68,7 @@ func (p Place) Explain(ctx context.Context) Explanation {
 		}
 	}
 	if e.Stored != nil {
-		e.Parts = slices.DeleteFunc(slices.Clone(e.Stored.Parts), func(part store.Part) bool { return part.Variant == kind.Summary })
+		e.Parts = slices.DeleteFunc(slices.Clone(e.Stored.Parts), func(part store.Part) bool { return part.Variant == kind.Summary || part.Variant == kind.Raw })
 		e.Purged = e.Mark == policy.MarkedStale
 	}
 	e.Now, e.Outage = words(&e.Explanation, q.Rule.Patience)

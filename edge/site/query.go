@@ -88,7 +88,7 @@ func (s *Site) Query(u *Upstream, r kind.Route, h http.Header) *cache.Query {
 	if followed {
 		q.Rule.OK.Min = max(q.Rule.OK.Min, s.FeedLifetime(u, r))
 	}
-	q.Fetcher = fetcher{s, u, r, forwarded, followed}
+	q.Fetcher = fetcher{site: s, from: u, route: r, forwarded: forwarded, followed: followed}
 	return q
 }
 
@@ -99,6 +99,7 @@ type fetcher struct {
 	route     kind.Route
 	forwarded http.Header // the client's credential, and the way its request came
 	followed  bool        // a feed tells of the route's changes
+	another   bool        // another edge asks
 }
 
 var _ cache.Needer = fetcher{} // else every file would go unchecked
@@ -126,6 +127,7 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.
 	err := f.from.Fetch(ctx, origin.Request{
 		Route: f.route, Client: ask.Client, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim, List: fill.Need,
+		ForAnother: f.another, Purged: fill.Purged, Received: fill.Received,
 	}, fill)
 	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
 		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)

@@ -55,6 +55,7 @@ type Deps struct {
 	Masters   *origin.Registry // the knowledge of masters, which outlives configurations
 	Identity  string           // this edge's name in Via and CDN-Loop
 	Log       *slog.Logger
+	Nearer    func(site string) []origin.Nearer // are asked before the site's own masters; nil for none
 	Observe   func(site, master, result string) // is told how each request to a master ended
 }
 
@@ -102,6 +103,10 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 	if from.Name != "" {
 		age = 0 // a private scope has no strangers' releases
 	}
+	var nearer []origin.Nearer
+	if deps.Nearer != nil && from.Name == "" && from.Credentials == "" {
+		nearer = deps.Nearer(conf.Name)
+	}
 	o, err := origin.New(origin.Config{
 		Site:        name,
 		Kind:        *s.Kind,
@@ -116,6 +121,7 @@ func (s *Site) connect(u *Upstream, cfg *config.Config, conf *config.Site, from 
 		MaxMetadata: cfg.Cache.MaxMetadata,
 		Documents:   deps.Documents,
 		Registry:    deps.Masters,
+		Nearer:      nearer,
 		Owns:        func(path string) bool { return s.owns(u, path) },
 		Identity:    deps.Identity,
 		MinimumAge:  age,

@@ -127,6 +127,7 @@ type Config struct {
 	Deferred    *Deferred     // nil for a memory of its own
 	MaxMetadata int64         // bytes of a decoded document
 	Policed     bool          // some files may be withheld
+	KeepRaw     bool          // documents are stored as masters sent them, too
 	DigestWait  time.Duration // for the digest of a file that is at hand; 0 for 2 s
 	Spool       SpoolTimes
 }
@@ -143,6 +144,7 @@ type Fetcher struct {
 	digestWait     time.Duration
 	spool          SpoolTimes
 	policed        bool
+	keepRaw        bool
 	readers        sync.Pool // *bufio.Reader of copyBuffer bytes
 }
 
@@ -163,7 +165,7 @@ func New(cfg Config) *Fetcher {
 	return &Fetcher{
 		kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
 		documents: cfg.Documents, deferred: cfg.Deferred, maxMetadata: cfg.MaxMetadata,
-		digestWait: cfg.DigestWait, spool: cfg.Spool, policed: cfg.Policed,
+		digestWait: cfg.DigestWait, spool: cfg.Spool, policed: cfg.Policed, keepRaw: cfg.KeepRaw,
 	}
 }
 

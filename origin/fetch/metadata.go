@@ -66,7 +66,7 @@ func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, 
 			return pool.Next, err
 		}
 		defer p.release()
-		body, err := f.readDocument(ctx, r, p)
+		body, raw, err := f.readDocument(ctx, r, p)
 		if err != nil {
 			return pool.Next, err
 		}
@@ -97,7 +97,10 @@ func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, 
 		if hasNeeds(docs) && f.defers(ctx, m, a, docs) {
 			return pool.Accepted, sink.Respond(http.StatusNotModified, http.Header{"Cache-Control": {transport.CacheControl(r.Header, "max-age="+deferFor)}}, 0)
 		}
-		return pool.Accepted, f.writeVariants(ctx, r, docs, sink)
+		if !f.keepRaw {
+			raw = nil
+		}
+		return pool.Accepted, f.writeVariants(ctx, r, docs, raw, sink)
 	})
 }
 
@@ -135,34 +138,36 @@ func expected(r *http.Response) int64 {
 	return unknown
 }
 
-// readDocument reads and decodes a body, in the memory of p.
-func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reservation) ([]byte, error) {
+// readDocument reads and decodes a body, in the memory of p. raw is the body as it came.
+func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reservation) (doc, raw []byte, err error) {
 	raw, whole, err := p.read(ctx, r.Body, r.ContentLength, f.maxMetadata, 0)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errMetadata, err)
+		return nil, nil, fmt.Errorf("%w: %w", errMetadata, err)
 	case !whole:
-		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, f.maxMetadata)
+		return nil, nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, f.maxMetadata)
 	}
-	doc := raw
+	doc = raw
+	coded := false
 	switch coding := r.Header.Get("Content-Encoding"); coding {
 	case "", "identity":
 	case "gzip", "x-gzip":
+		coded = true
 		zr, err := gzip.NewReader(bytes.NewReader(raw))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errGzip, err)
+			return nil, nil, fmt.Errorf("%w: %w", errGzip, err)
 		}
 		doc, whole, err = p.read(ctx, zr, decodedSize(raw), f.maxMetadata, int64(cap(raw)))
 		switch {
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("%w: %w", errMetadata, err)
+			return nil, nil, fmt.Errorf("%w: %w", errMetadata, err)
 		case err != nil:
-			return nil, fmt.Errorf("%w: %w", errGzip, err)
+			return nil, nil, fmt.Errorf("%w: %w", errGzip, err)
 		case !whole:
-			return nil, fmt.Errorf("%w: more than %d bytes once decoded", errTooLarge, f.maxMetadata)
+			return nil, nil, fmt.Errorf("%w: more than %d bytes once decoded", errTooLarge, f.maxMetadata)
 		}
 	default:
-		return nil, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
+		return nil, nil, fmt.Errorf("%w: content coding %q was not asked for", errMetadata, coding)
 	}
 	// The summary of a packument is about a tenth of it. A packument of which versions
 	// may be withheld is written anew.
@@ -170,10 +175,13 @@ func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reserva
 	if f.policed {
 		n += n
 	}
-	if err := p.grow(ctx, n+n/8); err != nil {
-		return nil, fmt.Errorf("%w: %w", errMetadata, err)
+	if f.keepRaw && coded {
+		n += int64(cap(raw))
 	}
-	return doc, nil
+	if err := p.grow(ctx, n+n/8); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errMetadata, err)
+	}
+	return doc, raw, nil
 }
 
 // decodedSize is the size in a gzip stream's trailer (RFC 1952, ISIZE), as far as it
@@ -211,8 +219,9 @@ func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool,
 }
 
 // writeVariants hands on each document in each coding. The master's validators
-// stay in the fields, for revalidation. The fields that described its body go.
-func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, sink Sink) error {
+// stay in the fields, for revalidation. The fields that described its body go. raw is nil, or
+// the body, which is stored as well.
+func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, raw []byte, sink Sink) error {
 	size := int64(0)
 	for _, d := range docs {
 		size += d.Size
@@ -229,7 +238,11 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	if until := firstUntil(docs); !until.IsZero() {
 		expireAt(h, until)
 	}
-	if err := sink.RespondWhole(http.StatusOK, h, 3*len(docs)); err != nil {
+	parts := 3 * len(docs)
+	if raw != nil {
+		parts++
+	}
+	if err := sink.RespondWhole(http.StatusOK, h, parts); err != nil {
 		return err
 	}
 	for _, d := range docs {
@@ -242,7 +255,34 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 			}
 		}
 	}
+	if raw == nil {
+		return nil
+	}
+	return f.writeRaw(r, raw, sink)
+}
+
+// writeRaw hands on the body of an answer as it came, compressed.
+func (f *Fetcher) writeRaw(r *http.Response, raw []byte, sink Sink) error {
+	d := kind.Document{Variant: kind.Raw, ContentType: r.Header.Get("Content-Type"), Size: int64(len(raw)), Body: bytesOf(raw)}
+	coding := identity // that it still needs
+	if c := r.Header.Get("Content-Encoding"); c == "" || c == "identity" {
+		coding = gzipped
+	}
+	if err := sink.Part(d.Variant, d.ContentType, gzipped); err != nil {
+		return err
+	}
+	if err := f.documents.write(sink, d, coding); err != nil {
+		return fmt.Errorf("cannot write the document as it came: %w", err)
+	}
 	return nil
+}
+
+// bytesOf are the bytes of a document that are at hand.
+type bytesOf []byte
+
+func (b bytesOf) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b)
+	return int64(n), err
 }
 
 // firstUntil is when the first of the documents would be made anew, zero for

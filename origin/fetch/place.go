@@ -95,7 +95,7 @@ func (f *Fetcher) entryIn(ctx context.Context, m *health.Master, list, file kind
 		return d, err
 	}
 	defer p.release()
-	body, err := f.readDocument(ctx, r, p)
+	body, _, err := f.readDocument(ctx, r, p)
 	if err != nil {
 		return d, err
 	}

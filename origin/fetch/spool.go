@@ -95,5 +95,6 @@ func (t *transfer) restartable(ctx context.Context, err error) bool {
 func (f *Fetcher) restart(ctx context.Context, t *transfer) error {
 	t.mixed, t.broken, t.again = false, nil, true
 	t.awaited.Store(true)
+	t.ask.MastersOnly = true
 	return f.fetchTransfer(ctx, t)
 }

@@ -79,6 +79,7 @@ type Master struct {
 	Primary bool
 	Spare   bool
 	Client  *http.Client // follows redirects
+	StandIn bool         // another source hands on its answer: nothing of that is news of the master
 	*host
 }
 

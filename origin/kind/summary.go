@@ -14,6 +14,11 @@ import (
 // sorted by key. The word is part of stored responses, so it stays as it is.
 const Summary = "memo"
 
+// Raw is the Variant of the document from which the others were made, as the master sent it.
+// It is stored where other edges ask for it, and no client gets it. The word is part of
+// stored responses, so it stays as it is.
+const Raw = "raw"
+
 // SummaryWriter collects the lines of a summary: keys and values, neither with a tab
 // or a line feed in it.
 type SummaryWriter struct {

@@ -21,6 +21,7 @@ type Config struct {
 	PublicBase string        // URL under which clients reach the site, without a final slash
 	Writes     *RecentWrites // shared by all pools of a site
 	Others     []*url.URL    // masters of the site's other pools
+	Nearer     []Nearer      // asked before the masters, in this order
 
 	// Observe is told how each request to a master ended: "200", "timeout",
 	// "refused", …: a small set. It may be nil.
@@ -90,6 +91,9 @@ func (p *Pool) Writes() *RecentWrites { return p.cfg.Writes }
 // BadCopy notes that a master sent a wrong copy of a file, or broke off. It says whether
 // that is new.
 func (p *Pool) BadCopy(m *health.Master, key string) bool {
+	if m.StandIn {
+		return true
+	}
 	return p.badCopies.add(m, key, time.Now())
 }
 

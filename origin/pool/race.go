@@ -22,7 +22,17 @@ import (
 //
 // In an outage one request of a class at a time is sent to the masters all the same,
 // to each in turn. The others fail at once.
+//
+// Nearer sources are asked before the masters.
 func (p *Pool) Each(ctx context.Context, req Request, use Use) error {
+	if len(p.cfg.Nearer) > 0 {
+		if done, err := p.askNearer(ctx, &req, use); done {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
 	if !p.Down() {
 		return p.each(ctx, req, use)
 	}

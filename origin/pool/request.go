@@ -64,6 +64,16 @@ type Request struct {
 	// file that a master does not have in the usual place, on any goroutine. It may be nil.
 	Find func(context.Context) string
 
+	// ForAnother says that another edge asks this one, so that no further edge is asked.
+	// MastersOnly says that no nearer source is, as its answer was no good.
+	ForAnother, MastersOnly bool
+
+	// Purged is when the newest purge was put in force that covers the answer, and Received is
+	// told how long ago a master gave the answer that comes next. They are for nearer sources
+	// alone, and may be nil.
+	Purged   func() time.Time
+	Received func(ago time.Duration)
+
 	place place // of those for At; the zero place is the likeliest
 
 	// The rest is for transparent routes.
@@ -151,16 +161,20 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 		if context.Cause(ctx) == transport.ErrLate {
 			err = transport.ErrLate
 		}
-		p.Observe(m, health.Word(err))
+		p.cfg.Observe(m.Name(), health.Word(err))
 		return nil, transport.Quiet(err)
 	}
-	p.Observe(m, strconv.Itoa(resp.StatusCode))
+	p.cfg.Observe(m.Name(), strconv.Itoa(resp.StatusCode))
 	resp.Body = &countedBody{p.transport.IdleBody(resp.Body, cancel), m, new(int64)}
 	return resp, nil
 }
 
 // Observe tells the metrics of something at a master.
-func (p *Pool) Observe(m *health.Master, word string) { p.cfg.Observe(m.Name(), word) }
+func (p *Pool) Observe(m *health.Master, word string) {
+	if !m.StandIn {
+		p.cfg.Observe(m.Name(), word)
+	}
+}
 
 // countedBody counts the bytes that are read.
 type countedBody struct {

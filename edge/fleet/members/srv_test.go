@@ -1,0 +1,68 @@
+package members
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// zone is a resolver of one name.
+type zone struct {
+	records []*net.SRV
+	err     error
+}
+
+func (z *zone) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	if service != "" || proto != "" || name != "edges.example" {
+		return "", nil, errors.New("another name")
+	}
+	return name, z.records, z.err
+}
+
+func TestSRVKeepsTheLastList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{err: errors.New("no answer")}
+		var told []error
+		s := NewSRV("edges.example", z, func(err error) { told = append(told, err) })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.Run(ctx)
+		}()
+		expect := func(what string, want []string, notices int) {
+			t.Helper()
+			synctest.Wait()
+			if got := s.Members(); !slices.Equal(got, want) || len(told) != notices {
+				t.Errorf("%s: %v, told %v; want %v and %d", what, got, told, want, notices)
+			}
+		}
+		expect("before a look-up succeeds", nil, 1)
+		z.records, z.err = []*net.SRV{{Target: "B.example.", Port: 8443}, {Target: "a.example.", Port: 8443, Priority: 9}, {Target: "b.example.", Port: 8443}, {Target: "."}}, nil
+		time.Sleep(every)
+		both := []string{"a.example:8443", "b.example:8443"}
+		expect("after one has", both, 2)
+		z.records, z.err = nil, errors.New("no answer")
+		time.Sleep(5 * every)
+		expect("after others have failed", both, 3)
+		z.err = nil
+		time.Sleep(every)
+		expect("without a target", both, 3)
+		z.records = []*net.SRV{{Target: "c.example.", Port: 1}}
+		time.Sleep(every)
+		expect("another list", []string{"c.example:1"}, 4)
+		cancel()
+		<-done
+	})
+}
+
+func TestStatic(t *testing.T) {
+	given := []string{"B:1", "a:1", "b:1"}
+	if got := NewStatic(given).Members(); !slices.Equal(got, []string{"a:1", "b:1"}) || given[0] != "B:1" {
+		t.Errorf("%v of %v", got, given)
+	}
+}

@@ -1,0 +1,144 @@
+package sibling
+
+import (
+	"sync"
+	"time"
+)
+
+// peers remember how the members were when they were last asked. A member that fails twice in
+// a row is out: its keys have another owner until its backoff ends. Then one request a second
+// tries it.
+type peers struct {
+	mu sync.Mutex
+	of map[string]*peer // by address; only those that there is something to remember of
+
+	self string // this edge's address, as it has answered itself; "" where it is not known
+}
+
+type peer struct {
+	failures  int // in a row
+	until     time.Time
+	ejections int
+	trial     bool // it is tried again
+}
+
+const (
+	inARow       = 2
+	shortBackoff = 5 * time.Second
+	longBackoff  = time.Minute
+	trialEvery   = time.Second
+	// maxPeers bounds the memory, for addresses come and go.
+	maxPeers = 1024
+)
+
+// usable says whether a member counts as an owner. It does not take its turn for a trial.
+func (p *peers) usable(member string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.of[member]
+	return m == nil || m.failures < inARow || !now.Before(m.until)
+}
+
+// begin says whether a member may be asked now, and takes the turn of one that was out.
+func (p *peers) begin(member string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.of[member]
+	if m == nil || m.failures < inARow {
+		return true
+	}
+	if now.Before(m.until) {
+		return false
+	}
+	m.until, m.trial = now.Add(trialEvery), true
+	return true
+}
+
+// answered notes that a member is well.
+func (p *peers) answered(member string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.of, member)
+}
+
+// failed notes a failure, and says whether the member is out with it, and for how long.
+func (p *peers) failed(member string, now time.Time) (out time.Duration, ejected bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.get(member)
+	if m.failures >= inARow && !m.trial { // the request was under way when others failed
+		return 0, false
+	}
+	m.trial = false
+	if m.failures++; m.failures < inARow {
+		return 0, false
+	}
+	out = min(shortBackoff<<min(m.ejections, 8), longBackoff)
+	m.ejections++
+	m.until = now.Add(out)
+	return out, m.failures == inARow
+}
+
+// isSelf notes that an address is this edge's own.
+func (p *peers) isSelf(member string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.self = member
+	delete(p.of, member)
+}
+
+// own is this edge's address, "" where it is not known.
+func (p *peers) own() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.self
+}
+
+// get makes a memory of a member. p.mu is held.
+func (p *peers) get(member string) *peer {
+	if p.of == nil || len(p.of) >= maxPeers {
+		p.of = make(map[string]*peer)
+	}
+	m := p.of[member]
+	if m == nil {
+		m = new(peer)
+		p.of[member] = m
+	}
+	return m
+}
+
+// state describes a member in a word.
+func (p *peers) state(member string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch m := p.of[member]; {
+	case member == p.self:
+		return "self"
+	case m != nil && m.failures >= inARow:
+		return "out"
+	}
+	return "well"
+}
+
+// asking counts the things that this edge asks others for at the moment.
+type asking struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (a *asking) add(key string, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.of == nil {
+		a.of = make(map[string]int)
+	}
+	if a.of[key] += n; a.of[key] <= 0 {
+		delete(a.of, key)
+	}
+}
+
+func (a *asking) has(key string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.of[key] > 0
+}

@@ -1,0 +1,112 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"pkgedge/origin/health"
+	"pkgedge/origin/kind"
+	"pkgedge/origin/transport"
+)
+
+// Nearer is a source of the masters' answers that is nearer than they are: another edge, or
+// a store that edges share. It is safe for concurrent use.
+//
+// Ask returns a master's answer to r as that gave it, or nil: then the masters are asked. It
+// bounds its wait for that. ctx is for the body as well. The answer is 200 or 304, the latter
+// to r's validators alone, and it is the whole where r asks for a rest, too, and the master gave or confirmed it after r.Purged. No fault of
+// such a source is a fault of a master.
+type Nearer interface {
+	Ask(ctx context.Context, r *Request) *Found
+}
+
+// Found is the answer of a nearer source.
+type Found struct {
+	*http.Response
+	Master string        // its Name
+	Ago    time.Duration // since it gave the answer, or confirmed it
+
+	// Used is called once, when the answer has been read, or is given up. It is given nil for
+	// one that was as good as a master's.
+	Used func(*health.Blame)
+}
+
+// sharable says whether nearer sources may be asked. The answer is the same for everybody, and
+// no write of late asks for the primary's word. Companions are the one master's.
+func (p *Pool) sharable(r *Request) bool {
+	if r.MastersOnly || r.Route.Transparent || !r.Route.Class.Cacheable() || r.Head || len(r.Route.Companions) > 0 {
+		return false
+	}
+	if _, private := r.Header["Authorization"]; private {
+		return false
+	}
+	return p.cfg.Credential == "" && (!p.cfg.Writes.Some.Load() || len(p.cfg.Writes.about(r.Route, time.Now())) == 0)
+}
+
+// askNearer asks the nearer sources. done says that use has accepted an answer of one, and
+// then err is the result of Each.
+func (p *Pool) askNearer(ctx context.Context, r *Request, use Use) (done bool, err error) {
+	if !p.sharable(r) {
+		return false, nil
+	}
+	for _, source := range p.cfg.Nearer {
+		if done, err = p.askSource(ctx, source, r, use); done || ctx.Err() != nil {
+			return done, err
+		}
+	}
+	return false, nil
+}
+
+func (p *Pool) askSource(ctx context.Context, source Nearer, r *Request, use Use) (done bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	found := source.Ask(ctx, r)
+	if found == nil {
+		return false, nil
+	}
+	var blame *health.Blame
+	defer func() { found.Used(blame) }()
+	m := p.standIn(found.Master)
+	if m == nil { // the source has another configuration
+		blame = &health.Blame{Word: "unknown master", Err: fmt.Errorf("an answer of %q, which is no master here", found.Master)}
+		found.Body.Close()
+		return false, nil
+	}
+	transport.Sanitize(found.Response, r.Route.Class == kind.File, time.Now().Add(-found.Ago))
+	found.Body = p.transport.EagerBody(found.Body, r.Awaited, cancel)
+	defer transport.Drain(found.Body, cancel)
+	if r.Received != nil {
+		r.Received(found.Ago)
+		defer func() {
+			if !done {
+				r.Received(0)
+			}
+		}()
+	}
+	verdict, err := use(ctx, m, found.Response)
+	if err != nil {
+		switch cause := context.Cause(ctx); {
+		case cause == transport.ErrIdle:
+			err = cause
+		case cause != nil: // it ended while the answer was read
+			err = &health.Ours{Word: "abandoned", Err: err}
+		}
+		blame = health.Answered(err)
+	}
+	done = verdict == Accepted
+	return done, err
+}
+
+// standIn is a master that does not answer for itself: nothing of its answer is news of it. It is nil for a name that no master of the pool has.
+func (p *Pool) standIn(name string) *health.Master {
+	for _, m := range p.Masters() {
+		if m.Name() == name {
+			own := *m
+			own.StandIn = true
+			return &own
+		}
+	}
+	return nil
+}
