@@ -239,7 +239,7 @@ var arrows = map[string][]arrow{
 	},
 	"origin/counted": nil,
 	"origin/recent":  nil,
-	"origin/links":  nil,
+	"origin/links":   nil,
 	"origin/coding": {
 		{"origin/kind", "it writes a kind.Document"},
 	},

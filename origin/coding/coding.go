@@ -14,9 +14,9 @@ import (
 
 // The content codings that variants are stored in, as in Content-Encoding.
 const (
-	identity = ""
-	gzipped  = "gzip"
-	zstded   = "zstd"
+	Identity = ""
+	Gzipped  = "gzip"
+	Zstded   = "zstd"
 )
 
 // Encoders are the encoders and buffers that no document has now. Each of them is some hundred
@@ -33,9 +33,9 @@ type encoder interface {
 // Reset. It goes to the pool afterwards.
 func (c *Encoders) encoder(coding string, size int64) (enc encoder, pool *sync.Pool, err error) {
 	switch {
-	case coding == identity:
+	case coding == Identity:
 		return &plain{}, nil, nil
-	case coding == gzipped:
+	case coding == Gzipped:
 		if enc, ok := c.gzips.Get().(encoder); ok {
 			return enc, &c.gzips, nil
 		}
@@ -71,9 +71,9 @@ const (
 // never served needs no choice.
 func For(d kind.Document) []string {
 	if d.Variant == kind.Summary || d.Size < worthCoding {
-		return []string{identity}
+		return []string{Identity}
 	}
-	return []string{identity, gzipped, zstded}
+	return []string{Identity, Gzipped, Zstded}
 }
 
 // windowFor is a window no larger than the document, for the encoder's memory
@@ -125,7 +125,7 @@ func buffered(pool *sync.Pool, to io.Writer, size int) *bufio.Writer {
 	return bufio.NewWriterSize(to, size)
 }
 
-// plain is the encoder of identity.
+// plain is the encoder of Identity.
 type plain struct{ io.Writer }
 
 func (p *plain) Reset(to io.Writer) { p.Writer = to }

@@ -20,7 +20,7 @@ func TestEncodersAreUsedAgain(t *testing.T) {
 		text := bytes.Repeat([]byte(strings.Repeat(string(rune('a'+i)), 40)+strconv.Itoa(i)), size/41)
 		doc := kind.Document{Size: int64(len(text)), Body: writerTo(text)}
 		for coding, decode := range map[string]func(*testing.T, io.Reader) []byte{
-			identity: readAll, gzipped: gunzip, zstded: unzstd,
+			Identity: readAll, Gzipped: gunzip, Zstded: unzstd,
 		} {
 			var out bytes.Buffer
 			if err := e.Write(&out, doc, coding); err != nil {
