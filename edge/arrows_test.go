@@ -364,6 +364,9 @@ var testArrows = map[string][]arrow{
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
 	},
+	"origin/documents": {
+		{"origin/origintest", "its comparisons"},
+	},
 	"origin/fetch": {
 		{"origin/kinds", "a site of each kind"},
 		{anyKind, "a site of each kind"},
