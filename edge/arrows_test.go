@@ -110,6 +110,9 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/fleet/members": nil,
+	"edge/fleet/objects": {
+		{"origin", "it is a nearer source of the masters' files"},
+	},
 	"edge/fleet/sibling": {
 		{"cache", "a sibling is answered as a client is, by a query"},
 		{"edge/fleet/members", "the owner of a thing is asked"},
@@ -317,6 +320,10 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"edge/fleet/objects": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kind", "digests of files"},
 	},
 	"edge/fleet/sibling": {
 		{"cache/purge", "an owner that has not heard of a purge"},
