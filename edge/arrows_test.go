@@ -242,12 +242,18 @@ var arrows = map[string][]arrow{
 	},
 	"origin/counted": nil,
 	"origin/recent":  nil,
+	"origin/links":   nil,
+	"origin/coding": {
+		{"origin/kind", "it writes a kind.Document"},
+	},
 	"origin/fetch": {
+		{"origin/coding", "documents are stored in content codings"},
 		{"origin/health", "an unusable answer is a health.Blame"},
 		{"origin/kind", "a kind checks and rewrites documents"},
 		{"origin/pool", "a pool asks the masters"},
 		{"origin/transport", "an answer may be a transport.StatusError"},
 		{"origin/recent", "deferred documents are remembered for a while"},
+		{"origin/verify", "a file is the one that was asked for, or another master is asked"},
 	},
 	"origin/health": {
 		{"origin/counted", "the health of a master is shared by configurations"},
@@ -259,7 +265,12 @@ var arrows = map[string][]arrow{
 		{"origin/health", "masters are chosen by their health"},
 		{"origin/kind", "a request is for a kind.Route"},
 		{"origin/transport", "requests are sent to masters"},
+		{"origin/links", "URLs of a master in responses that pass become the site's"},
 		{"origin/recent", "writes and bad copies are remembered for a while"},
+	},
+	"origin/verify": {
+		{"origin/health", "a wrong file is a health.Blame"},
+		{"origin/kind", "it verifies a kind.Digest"},
 	},
 	"origin/kinds": {
 		{"origin/kind", "it lists descriptors"},
@@ -593,7 +604,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "pool", "health", "transport", "counted", "recent", "origintest"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "coding", "links", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {

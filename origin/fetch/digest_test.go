@@ -18,6 +18,7 @@ import (
 	"pkgedge/origin/pool"
 	"pkgedge/origin/sample/faults"
 	"pkgedge/origin/sample/tarball"
+	"pkgedge/origin/verify"
 )
 
 // looking is an expectation whose look-ups find these, one after the other.
@@ -169,8 +170,8 @@ func TestTroubleWithOneClassIsItsOwn(t *testing.T) {
 			t.Errorf("%v, %v", err, r.Header)
 		}
 		w.B.Break(faults.Path(aTarball), faults.Replace(tarball.Gzip([]byte("another file"))))
-		if _, err := b.get(t, aTarball); !errors.Is(err, errDigest) {
-			t.Errorf("err = %v; want %v", err, errDigest)
+		if _, err := b.get(t, aTarball); !errors.Is(err, verify.ErrDigest) {
+			t.Errorf("err = %v; want %v", err, verify.ErrDigest)
 		}
 	})
 	t.Run("files hang", func(t *testing.T) {

@@ -1,18 +1,14 @@
 package fetch
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 
-	"pkgedge/origin/kind"
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/pool"
 	"pkgedge/origin/sample/faults"
@@ -392,30 +388,4 @@ func TestSmallDocumentsPassLargeOnes(t *testing.T) {
 		}
 		allGivenBack(t, d)
 	})
-}
-
-// An encoder that is used again remembers nothing of the document before.
-func TestEncodersAreUsedAgain(t *testing.T) {
-	var e encoders
-	for i, size := range []int{100_000, 1000, 300_000, 1000, 100_000} {
-		text := bytes.Repeat([]byte(strings.Repeat(string(rune('a'+i)), 40)+strconv.Itoa(i)), size/41)
-		doc := kind.Document{Size: int64(len(text)), Body: writerTo(text)}
-		for coding, decode := range map[string]func(*testing.T, []byte) []byte{
-			identity: func(_ *testing.T, b []byte) []byte { return b }, gzipped: gunzip, zstded: unzstd,
-		} {
-			var out bytes.Buffer
-			if err := e.write(&out, doc, coding); err != nil {
-				t.Fatal(err)
-			}
-			origintest.Same(t, coding, decode(t, out.Bytes()), text)
-		}
-	}
-}
-
-// writerTo is a document's body.
-type writerTo []byte
-
-func (w writerTo) WriteTo(to io.Writer) (int64, error) {
-	n, err := to.Write(w)
-	return int64(n), err
 }

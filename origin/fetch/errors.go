@@ -7,15 +7,11 @@ import (
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/verify"
 )
 
 // The faults of an answer, each with its word for the metrics and its blame.
 var (
-	// errDigest: a file does not have the digest that the metadata states.
-	errDigest = &health.Blame{Word: "digest", Did: "answered with a wrong file", Err: errors.New("digest does not match")}
-	// errFile: an answer that cannot be the file, with any digest. It may be the true
-	// answer to a name that a client made up.
-	errFile = &health.Blame{Word: "file", Err: errors.New("unusable file")}
 	// errUnasked is a 304 to a request without validators.
 	errUnasked = &health.Blame{Word: "unasked", Did: didMetadata, Err: errors.New("304 to an unconditional request")}
 
@@ -29,7 +25,7 @@ var (
 const didMetadata = "answered with unusable metadata"
 
 // errPage is a page for people in the place of a file.
-var errPage = &health.Blame{Word: "page", Did: "answered with an HTML page instead of a file", Err: fmt.Errorf("%w: it is a page of HTML", errFile)}
+var errPage = &health.Blame{Word: "page", Did: "answered with an HTML page instead of a file", Err: fmt.Errorf("%w: it is a page of HTML", verify.ErrFile)}
 
 // isPage says whether an answer that is no good begins as a page for people does.
 func isPage(body []byte) bool {

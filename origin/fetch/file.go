@@ -16,6 +16,7 @@ import (
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
 	"pkgedge/origin/transport"
+	"pkgedge/origin/verify"
 )
 
 const (
@@ -125,7 +126,7 @@ func (f *Fetcher) verified(r *http.Response, t *transfer) (pool.Verdict, error) 
 // noteBadCopy notes a bad copy of a master: a wrong file, or one that broke off, so that
 // the rest is asked of another master. A wrong file that is known is no news of the master.
 func (f *Fetcher) noteBadCopy(m *health.Master, t *transfer, err error) error {
-	wrong := errors.Is(err, errDigest) || errors.Is(err, errFile)
+	wrong := errors.Is(err, verify.ErrDigest) || errors.Is(err, verify.ErrFile)
 	if (wrong || t.broken != nil) && !f.files.BadCopy(m, t.ask.Route.Key) && wrong {
 		return &health.Ours{Word: health.Word(err), Err: err}
 	}
@@ -179,13 +180,13 @@ func check(file kind.Route, h http.Header, body []byte, want *expectation) (d ki
 			if err := plausible(file, h, body); err != nil || !framed(file) {
 				return d, err
 			}
-			f := newFraming()
+			f := verify.Gzip()
 			f.Write(body)
-			return d, f.verify()
+			return d, f.Verify()
 		}
-		v := newSum(d)
+		v := verify.Digest(d)
 		v.Write(body)
-		if err = v.verify(); err == nil {
+		if err = v.Verify(); err == nil {
 			return d, nil
 		}
 	}
@@ -200,13 +201,13 @@ func check(file kind.Route, h http.Header, body []byte, want *expectation) (d ki
 // answer 200.
 func plausible(file kind.Route, h http.Header, begin []byte) error {
 	if len(begin) == 0 {
-		return fmt.Errorf("%w: it is empty", errFile)
+		return fmt.Errorf("%w: it is empty", verify.ErrFile)
 	}
 	if t, _, _ := mime.ParseMediaType(h.Get("Content-Type")); t == "text/html" && !strings.HasSuffix(file.Path, ".html") {
 		return &health.Ours{Word: errPage.Word, Err: errPage} // a client may have made its name up
 	}
 	if framed(file) && !bytes.HasPrefix([]byte("\x1f\x8b"), begin[:min(2, len(begin))]) {
-		return fmt.Errorf("%w: it is not gzip", errFile)
+		return fmt.Errorf("%w: it is not gzip", verify.ErrFile)
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 	"pkgedge/origin/sample/faults"
 	"pkgedge/origin/sample/tarball"
 	"pkgedge/origin/transport"
+	"pkgedge/origin/verify"
 )
 
 // listing is a digests document for one file.
@@ -97,8 +98,8 @@ func TestFileOfUnknownLength(t *testing.T) {
 				t.Errorf("%d bytes: %v", size, err)
 			case !flip:
 				origintest.Same(t, "file", r.Body, want)
-			case !errors.Is(err, errDigest):
-				t.Errorf("%d bytes, the last wrong: err = %v; want %v", size, err, errDigest)
+			case !errors.Is(err, verify.ErrDigest):
+				t.Errorf("%d bytes, the last wrong: err = %v; want %v", size, err, verify.ErrDigest)
 			case size > smallFile:
 				isBroken(t, r, want)
 			case r.Responds != 0:
@@ -122,7 +123,7 @@ func TestSmallFileIsSalvaged(t *testing.T) {
 	w.B.Break(faults.Suffix(".tgz"), faults.FlipByte(10))
 	r, err = b.get(t, aTarball)
 	isUnavailable(t, err)
-	if !errors.Is(err, errDigest) || r.Responds != 0 {
+	if !errors.Is(err, verify.ErrDigest) || r.Responds != 0 {
 		t.Errorf("wrong everywhere: %d responses, %v", r.Responds, err)
 	}
 }
@@ -134,8 +135,8 @@ func TestLargeFileThatIsWrongBreaks(t *testing.T) {
 		fault faults.Fault
 		err   error
 	}{
-		{"the last byte", faults.FlipByte(-1), errDigest},
-		{"cut cleanly", faults.ShortBody(2 * smallFile), errDigest},
+		{"the last byte", faults.FlipByte(-1), verify.ErrDigest},
+		{"cut cleanly", faults.ShortBody(2 * smallFile), verify.ErrDigest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := origintest.NewTwo(t)
@@ -160,7 +161,7 @@ func TestLargeFileThatBeginsWronglyBreaks(t *testing.T) {
 	b := newBehind(t, w.URLs[:1], unspooled)
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(0))
 	r, err := b.get(t, origintest.LargeTarball)
-	if !errors.Is(err, errDigest) || len(r.Body) >= len(want) {
+	if !errors.Is(err, verify.ErrDigest) || len(r.Body) >= len(want) {
 		t.Errorf("%d of %d bytes came, %v", len(r.Body), len(want), err)
 	}
 }
@@ -256,8 +257,8 @@ func TestResumedFileIsVerified(t *testing.T) {
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.CutAfter(2*smallFile))
 	w.B.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(-1))
 	r, err := b.get(t, origintest.LargeTarball)
-	if !errors.Is(err, errDigest) {
-		t.Errorf("err = %v; want %v", err, errDigest)
+	if !errors.Is(err, verify.ErrDigest) {
+		t.Errorf("err = %v; want %v", err, verify.ErrDigest)
 	}
 	isBroken(t, r, want)
 }
@@ -270,7 +271,7 @@ func TestWrongFileIsHeldAgainstItsMaster(t *testing.T) {
 	var told bytes.Buffer
 	b := newBehind(t, w.URLs, unspooled, func(c *setup) { c.Log = slog.New(slog.NewTextHandler(&told, nil)) })
 	w.A.Break(faults.Suffix(".tgz"), faults.FlipByte(-1))
-	if _, err := b.get(t, origintest.LargeTarball); !errors.Is(err, errDigest) {
+	if _, err := b.get(t, origintest.LargeTarball); !errors.Is(err, verify.ErrDigest) {
 		t.Fatal(err)
 	}
 	w.A.Forget()
@@ -305,7 +306,7 @@ func TestMastersThatWereWrongAreAskedInTurn(t *testing.T) {
 				m.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(-1))
 			}
 			for range 2 {
-				if _, err := b.get(t, origintest.LargeTarball); !errors.Is(err, errDigest) {
+				if _, err := b.get(t, origintest.LargeTarball); !errors.Is(err, verify.ErrDigest) {
 					t.Fatal(err)
 				}
 			}
@@ -419,8 +420,8 @@ func TestDigestIsRenewed(t *testing.T) {
 						t.Fatal(err)
 					}
 					origintest.Same(t, "file", r.Body, file)
-				} else if !errors.Is(err, errDigest) || len(r.Body) >= len(file) {
-					t.Errorf("%d of %d bytes came, err = %v; want %v", len(r.Body), len(file), err, errDigest)
+				} else if !errors.Is(err, verify.ErrDigest) || len(r.Body) >= len(file) {
+					t.Errorf("%d of %d bytes came, err = %v; want %v", len(r.Body), len(file), err, verify.ErrDigest)
 				}
 				if renewed == 0 {
 					t.Error("the digest was not asked for anew")
@@ -478,8 +479,8 @@ func TestFileWithoutADigest(t *testing.T) {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
 				w.Write(page)
 			})
-			if _, err := newBehind(t, []string{url}, option).get(t, aTarball); !errors.Is(err, errFile) {
-				t.Errorf("a long page: err = %v; want %v", err, errFile)
+			if _, err := newBehind(t, []string{url}, option).get(t, aTarball); !errors.Is(err, verify.ErrFile) {
+				t.Errorf("a long page: err = %v; want %v", err, verify.ErrFile)
 			}
 		})
 	}
@@ -549,8 +550,8 @@ func (s *streamed) Write(p []byte) (int, error) { return s.Writer.Write(p) }
 // hashed is a verifier that finds everything right.
 type hashed struct{ hash.Hash }
 
-func (*hashed) verify() error { return nil }
-func (*hashed) stop()         {}
+func (*hashed) Verify() error { return nil }
+func (*hashed) Stop()         {}
 
 type failing struct{ after int }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"pkgedge/origin/coding"
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
@@ -245,11 +246,11 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 		return err
 	}
 	for _, d := range docs {
-		for _, c := range codingsFor(d) {
+		for _, c := range coding.For(d) {
 			if err := sink.Part(d.Variant, d.ContentType, c); err != nil {
 				return err
 			}
-			if err := f.documents.write(sink, d, c); err != nil {
+			if err := f.documents.encoders.Write(sink, d, c); err != nil {
 				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
 			}
 		}
@@ -263,14 +264,14 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 // writeRaw hands on the body of an answer as it came, compressed.
 func (f *Fetcher) writeRaw(r *http.Response, raw []byte, sink Sink) error {
 	d := kind.Document{Variant: kind.Raw, ContentType: r.Header.Get("Content-Type"), Size: int64(len(raw)), Body: bytesOf(raw)}
-	coding := identity // that it still needs
+	still := coding.Identity // the coding that it needs
 	if c := r.Header.Get("Content-Encoding"); c == "" || c == "identity" {
-		coding = gzipped
+		still = coding.Gzipped
 	}
-	if err := sink.Part(d.Variant, d.ContentType, gzipped); err != nil {
+	if err := sink.Part(d.Variant, d.ContentType, coding.Gzipped); err != nil {
 		return err
 	}
-	if err := f.documents.write(sink, d, coding); err != nil {
+	if err := f.documents.encoders.Write(sink, d, still); err != nil {
 		return fmt.Errorf("cannot write the document as it came: %w", err)
 	}
 	return nil

@@ -323,15 +323,6 @@ func TestMaxMetadata(t *testing.T) {
 	}
 }
 
-// No window is larger than a client must accept, nor much larger than the document.
-func TestWindow(t *testing.T) {
-	for size, want := range map[int64]int{0: 1 << 10, 1000: 1 << 10, 1 << 20: 2 << 20, 4<<20 - 1: 4 << 20, 4 << 20: 4 << 20, 9 << 20: 4 << 20, 1 << 40: 4 << 20} {
-		if have := windowFor(size); have != want {
-			t.Errorf("%d bytes: %d, want %d", size, have, want)
-		}
-	}
-}
-
 // A gzip trailer that lies about the size does not buy more memory.
 func TestGzipTrailerIsNotBelieved(t *testing.T) {
 	doc := faults.Packument("big", largeVersions)

@@ -13,6 +13,7 @@ import (
 	"pkgedge/origin/sample/faults"
 	"pkgedge/origin/sample/tarball"
 	"pkgedge/origin/transport"
+	"pkgedge/origin/verify"
 )
 
 // patiently has no file released before it is verified, however slow this machine is.
@@ -86,7 +87,7 @@ func TestLargeFileThatIsWrongEverywhere(t *testing.T) {
 	}
 	r, err := b.get(t, origintest.LargeTarball)
 	isUnavailable(t, err)
-	if !errors.Is(err, errDigest) || r.Responds != 0 {
+	if !errors.Is(err, verify.ErrDigest) || r.Responds != 0 {
 		t.Errorf("%d responses, %v", r.Responds, err)
 	}
 }
@@ -180,8 +181,8 @@ func TestLargeFileWithoutAPlaceStreams(t *testing.T) {
 
 	w.B.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(-1))
 	r = &origintest.Recorder{Full: true}
-	if err := b.Fetch(t.Context(), pool.Request{Route: b.route(origintest.LargeTarball)}, r); !errors.Is(err, errDigest) {
-		t.Errorf("err = %v; want %v", err, errDigest)
+	if err := b.Fetch(t.Context(), pool.Request{Route: b.route(origintest.LargeTarball)}, r); !errors.Is(err, verify.ErrDigest) {
+		t.Errorf("err = %v; want %v", err, verify.ErrDigest)
 	}
 	isBroken(t, r, want)
 }
@@ -194,8 +195,8 @@ func TestPlaceFailsUnderALargeFile(t *testing.T) {
 	w.A.Break(faults.Path(origintest.LargeTarball), faults.FlipByte(-1))
 	r := &fillsUp{Recorder: origintest.Recorder{}, after: smallFile}
 	err := b.Fetch(t.Context(), pool.Request{Route: b.route(origintest.LargeTarball)}, r)
-	if !errors.Is(err, errDigest) || r.Responds != 1 {
-		t.Errorf("%d responses, err = %v; want %v", r.Responds, err, errDigest)
+	if !errors.Is(err, verify.ErrDigest) || r.Responds != 1 {
+		t.Errorf("%d responses, err = %v; want %v", r.Responds, err, verify.ErrDigest)
 	}
 	isBroken(t, &r.Recorder, want)
 }

@@ -15,6 +15,7 @@ import (
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
 	"pkgedge/origin/transport"
+	"pkgedge/origin/verify"
 )
 
 // transfer is a file on its way from masters to a sink. Where the digest is known,
@@ -29,12 +30,12 @@ type transfer struct {
 	refusal *refusal // of the last master that does not have the file
 
 	digest   kind.Digest
-	check    verifier // nil for a file that cannot be checked
-	unsure   bool     // the list that might have a digest cannot be had
-	withheld []byte   // the last bytes: always some, and at most withheldTail
-	off      int64    // bytes taken so far
-	size     int64    // of the file, -1 when it is not known
-	etag     string   // the master's, when it is strong
+	check    verify.Verifier // nil for a file that cannot be checked
+	unsure   bool            // the list that might have a digest cannot be had
+	withheld []byte          // the last bytes: always some, and at most withheldTail
+	off      int64           // bytes taken so far
+	size     int64           // of the file, -1 when it is not known
+	etag     string          // the master's, when it is strong
 
 	broken  error // why the master's last bytes did not come
 	refused error // why the sink takes no more
@@ -59,11 +60,11 @@ func (f *Fetcher) stream(r *http.Response, t *transfer) (pool.Verdict, error) {
 	if !t.ask.Route.Transparent {
 		d, ok := t.want.digest(false)
 		if ok {
-			t.digest, t.check = d, newSum(d)
+			t.digest, t.check = d, verify.Digest(d)
 		} else if err := plausible(t.ask.Route, r.Header, begin); err != nil {
 			return pool.Next, err
 		} else if framed(t.ask.Route) {
-			t.check = newFraming()
+			t.check = verify.Gzip()
 		}
 		t.describe(r.Header, d)
 	}
@@ -113,12 +114,12 @@ func (t *transfer) copyFrom(body io.WriterTo) error {
 	if t.check == nil {
 		return nil
 	}
-	err := t.check.verify()
+	err := t.check.Verify()
 	if err != nil && t.digest.Algorithm != "" {
 		// As in check; a sum by another algorithm cannot be had any more.
 		if d, ok := t.want.digest(true); ok && d.Algorithm == t.digest.Algorithm {
-			t.check.(*sum).want = d
-			err = t.check.verify()
+			t.check.(*verify.Sum).Want = d
+			err = t.check.Verify()
 		}
 	}
 	if err != nil {
@@ -131,7 +132,7 @@ func (t *transfer) copyFrom(body io.WriterTo) error {
 // end stops the check of a transfer that will not be completed.
 func (t *transfer) end() {
 	if t.check != nil {
-		t.check.stop()
+		t.check.Stop()
 	}
 }
 
@@ -198,7 +199,7 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 			}
 		case r.StatusCode == http.StatusOK:
 			if n, err := io.CopyN(io.Discard, body, t.off); err != nil {
-				return pool.Next, fmt.Errorf("%w: it ends after %d bytes: %w", errFile, n, noEOF(err))
+				return pool.Next, fmt.Errorf("%w: it ends after %d bytes: %w", verify.ErrFile, n, noEOF(err))
 			}
 		default:
 			return pool.Next, &transport.StatusError{Status: r.StatusCode}
@@ -208,8 +209,8 @@ func (f *Fetcher) resume(ctx context.Context, t *transfer) error {
 		}
 		t.awaited.Store(t.spool.Spooled())
 		err := t.copyFrom(body)
-		if errors.Is(err, errDigest) { // whose bytes were wrong, nobody knows
-			err = &health.Ours{Word: errDigest.Word, Err: err}
+		if errors.Is(err, verify.ErrDigest) { // whose bytes were wrong, nobody knows
+			err = &health.Ours{Word: verify.ErrDigest.Word, Err: err}
 			return pool.Accepted, err
 		}
 		return pool.Accepted, f.noteBadCopy(m, t, err)
@@ -228,7 +229,7 @@ func (t *transfer) continues(h http.Header) error {
 	span, total, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
 	first, _, _ := strings.Cut(span, "-")
 	if first != strconv.FormatInt(t.off, 10) || t.size >= 0 && total != "*" && total != strconv.FormatInt(t.size, 10) {
-		return fmt.Errorf("%w: asked for the bytes from %d of %d on, got %q", errFile, t.off, t.size, value)
+		return fmt.Errorf("%w: asked for the bytes from %d of %d on, got %q", verify.ErrFile, t.off, t.size, value)
 	}
 	return nil
 }

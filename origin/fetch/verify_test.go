@@ -15,6 +15,7 @@ import (
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 	"pkgedge/origin/sample/tarball"
+	"pkgedge/origin/verify"
 )
 
 // Without a digest, gzip's own checksum and length must hold.
@@ -41,7 +42,7 @@ func TestFramingIsVerified(t *testing.T) {
 						t.Fatal(err)
 					}
 					origintest.Same(t, "file", r.Body, body)
-				} else if !errors.Is(err, errFile) || len(r.Body) >= len(body) || size == "small" && r.Responds != 0 {
+				} else if !errors.Is(err, verify.ErrFile) || len(r.Body) >= len(body) || size == "small" && r.Responds != 0 {
 					t.Errorf("%d of %d bytes came, %d responses, err = %v", len(r.Body), len(body), r.Responds, err)
 				}
 				if r, err := newBehind(t, []string{url}, never).get(t, "/x/-/x-1.0.0.zip"); err != nil || !bytes.Equal(r.Body, body) {

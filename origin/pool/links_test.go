@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pkgedge/origin/kind"
+	"pkgedge/origin/links"
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/sample/tarball"
 )
@@ -39,7 +40,7 @@ func linked(t *testing.T, base, body string, fields ...string) (*behind, string)
 func TestLinksOfPassedResponses(t *testing.T) {
 	const done = `{"loginUrl":"MASTER/login/x","doneUrl":"MASTER/-/v1/done?authId=x&a=%2f"}`
 	const doneHere = `{"loginUrl":"MASTER/login/x","doneUrl":"EDGE/-/v1/done?authId=x&a=%2f"}`
-	long := strings.Repeat(" ", maxLinked)
+	long := strings.Repeat(" ", links.MaxBody)
 	for _, tt := range []struct {
 		name, method, path, body, want string
 		base                           string
@@ -111,24 +112,4 @@ func TestEveryEndpointWithLinks(t *testing.T) {
 			t.Errorf("%s: %+v", line, r)
 		}
 	}
-}
-
-func TestAcceptedCoding(t *testing.T) {
-	for accept, want := range map[string]string{
-		"": "identity", "gzip, deflate, br": "gzip", "br, GZIP;q=0.5": "gzip", "gzip;q=0": "identity", "gzip; q=0.000, br": "identity", "zstd,gzip": "gzip", "*": "identity",
-	} {
-		if got := acceptedCoding(http.Header{"Accept-Encoding": {accept}}); got != want {
-			t.Errorf("%q: %s; want %s", accept, got, want)
-		}
-	}
-}
-
-func FuzzRelink(f *testing.F) {
-	f.Add(`{"doneUrl":"http://m/-/x","urls":{"next":""},"a":[1,{"b":"c"}]}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		out, ok := relink([]byte(body), []string{"/doneUrl", "/*/next"}, func(u string) (string, bool) { return "http://e/", u != "http://e/" })
-		if again, twice := relink(out, []string{"/doneUrl", "/*/next"}, func(u string) (string, bool) { return "http://e/", u != "http://e/" }); ok && twice {
-			t.Errorf("%q became %q, and then %q", body, out, again)
-		}
-	})
 }

@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
+	"pkgedge/origin/links"
 	"pkgedge/origin/transport"
 )
 
@@ -118,7 +121,7 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 	out := req.Clone(w.trace(ctx))
 	out.URL, out.Host = target, target.Host
 	if len(p.route.Links) > 0 {
-		out.Header["Accept-Encoding"] = []string{acceptedCoding(req.Header)}
+		out.Header["Accept-Encoding"] = []string{links.AcceptedCoding(req.Header)}
 	}
 	if out.Body != nil && out.Body != http.NoBody {
 		out.Body = p.transport.TakenBody(&clientBody{out.Body, &w}, cancel)
@@ -144,8 +147,22 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 		return resp, true, nil
 	}
 	resp.Body = &placedBody{p.transport.IdleBody(resp.Body, cancel), ctx, p, m, end}
-	p.links(resp, target, m.Base)
+	links.Rewrite(resp, p.route.Links, func(text string) (string, bool) { return p.local(text, target, m.Base) })
 	return resp, true, nil
+}
+
+// local gives a URL of a master, in a response from target, as one of the site, where that can
+// be asked for there.
+func (p passage) local(text string, target, base *url.URL) (string, bool) {
+	u, err := target.Parse(text)
+	if err != nil || !strings.HasPrefix(text, u.Scheme+"://") {
+		return "", false
+	}
+	below, ok := transport.Below(u, base)
+	if !ok || p.cfg.Passes == nil || !p.cfg.Passes(below) {
+		return "", false
+	}
+	return p.cfg.PublicBase + below, true
 }
 
 // failed finds the cause of a request that got no response: its client or the master.

@@ -1,59 +1,46 @@
-package pool
+package links
 
 import (
 	"bytes"
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/gzip"
-
-	"pkgedge/origin/transport"
 )
 
-// maxLinked is how much of a response, as it comes and decoded, is looked through for
+// MaxBody is how much of a response, as it comes and decoded, is looked through for
 // URLs. A longer one passes as it is.
-const maxLinked = 256 << 10
+const MaxBody = 256 << 10
 
-// links rewrites the URLs of a master in a response that passes, see kind.Route.Links. A
+// Rewrite gives the URLs in a response that passes as local does: those of the Link field, and
+// those at the JSON pointers of a kind.Route's Links. local is false for a URL that stays. A
 // response that cannot be read as JSON passes as it is, to the byte.
-func (p passage) links(resp *http.Response, target, base *url.URL) {
-	local := func(text string) (string, bool) {
-		u, err := target.Parse(text)
-		if err != nil || !strings.HasPrefix(text, u.Scheme+"://") {
-			return "", false
-		}
-		below, ok := transport.Below(u, base)
-		if !ok || p.cfg.Passes == nil || !p.cfg.Passes(below) {
-			return "", false
-		}
-		return p.cfg.PublicBase + below, true
-	}
+func Rewrite(resp *http.Response, pointers []string, local func(text string) (string, bool)) {
 	for i, line := range resp.Header["Link"] {
 		resp.Header["Link"][i] = relinkField(line, local)
 	}
-	if len(p.route.Links) == 0 || resp.ContentLength > maxLinked || !isText(resp.Header) {
+	if len(pointers) == 0 || resp.ContentLength > MaxBody || !isText(resp.Header) {
 		return
 	}
 	from := resp.Body
-	raw, err := io.ReadAll(io.LimitReader(from, maxLinked+1))
+	raw, err := io.ReadAll(io.LimitReader(from, MaxBody+1))
 	rest := io.Reader(from)
 	if err != nil {
 		rest = failing{err}
 	}
 	resp.Body = readCloser{io.MultiReader(bytes.NewReader(raw), rest), from}
-	if err != nil || len(raw) > maxLinked {
+	if err != nil || len(raw) > MaxBody {
 		return
 	}
 	body, ok := decoded(raw, resp.Header["Content-Encoding"])
 	if !ok {
 		return
 	}
-	if body, ok = relink(body, p.route.Links, local); !ok {
+	if body, ok = relink(body, pointers, local); !ok {
 		return
 	}
 	for _, name := range []string{"Content-Encoding", "Content-Md5", "Etag", "Digest", "Repr-Digest", "Content-Digest"} {
@@ -80,9 +67,9 @@ func isText(h http.Header) bool {
 	return t == "" || t == "application/json" || t == "text/plain" || strings.HasSuffix(t, "+json")
 }
 
-// acceptedCoding is the Accept-Encoding that goes to a master with a client's request
+// AcceptedCoding is the Accept-Encoding that goes to a master with a client's request
 // whose response is looked through: a coding that can be undone here.
-func acceptedCoding(h http.Header) string {
+func AcceptedCoding(h http.Header) string {
 	for _, line := range h["Accept-Encoding"] {
 		for coding := range strings.SplitSeq(line, ",") {
 			name, weight, _ := strings.Cut(coding, ";")
@@ -107,8 +94,8 @@ func decoded(raw []byte, codings []string) (body []byte, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	body, err = io.ReadAll(io.LimitReader(zr, maxLinked+1))
-	return body, err == nil && len(body) <= maxLinked
+	body, err = io.ReadAll(io.LimitReader(zr, MaxBody+1))
+	return body, err == nil && len(body) <= MaxBody
 }
 
 // relink gives the URLs in a JSON document as local does. ok is false where none changes,
