@@ -40,6 +40,10 @@ func (s *Site) ForAnother(path, query string, client netip.Addr, hops http.Heade
 	return q, true
 }
 
+// Keep keeps a file of a package where other edges find it, some time later. open opens the
+// stored response, and is nil where that is gone. It does not wait.
+type Keep func(site, group string, open func() *origin.Found)
+
 // kept says whether edges keep the response where others find it: a file that everybody may
 // have.
 func (f fetcher) kept(h http.Header) bool {
@@ -55,7 +59,7 @@ func (f fetcher) keep(master bool) func() {
 	if !master {
 		return nil
 	}
-	return func() { f.site.keep(f.open) }
+	return func() { f.site.keep(f.site.Name, f.route.Group, f.open) }
 }
 
 // open opens the stored response, nil where it is gone.

@@ -32,8 +32,8 @@ type Site struct {
 	scopes        map[string]*Upstream // those of its private scopes, by the scopes' names
 	login         *Upstream            // those that know the clients' accounts
 	cache         *cache.Cache
-	keep          func(open func() *origin.Found) // see Deps
-	unsteered     policy.Directives               // of a client that may not steer the cache
+	keep          Keep              // see Deps
+	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
 	files         policy.Rule
 	clients       time.Duration // see config.Fresh
@@ -57,7 +57,7 @@ type Deps struct {
 	Identity  string           // this edge's name in Via and CDN-Loop
 	Log       *slog.Logger
 	Nearer    func(site string) []origin.Nearer // are asked before the site's own masters; nil for none
-	Keep      func(open func() *origin.Found)   // is given each file that all may have and a master gave, once it is stored; nil for none
+	Keep      Keep                              // is given each file that all may have and a master gave; nil for none
 	Observe   func(site, master, result string) // is told how each request to a master ended
 }
 

@@ -45,15 +45,11 @@ func (h *health) failed() (ejected bool) {
 	return true
 }
 
-// trial says whether a store that is out is to be tried now, and how long until then.
-func (h *health) trial() (due bool, wait time.Duration) {
+// trial says whether a store that is out is to be tried now.
+func (h *health) trial() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.out {
-		return false, longBackoff
-	}
-	wait = time.Until(h.until)
-	return wait <= 0, wait
+	return h.out && !time.Now().Before(h.until)
 }
 
 // tried notes a trial in vain.

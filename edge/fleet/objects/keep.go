@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -15,16 +14,22 @@ import (
 	"pkgedge/origin"
 )
 
-// Keep has a file put into the store, some time later. open opens the stored response, and is
-// nil where it is gone; it is called twice. Keep never waits: it drops the file where too many
-// wait already, or the store is out.
-func (s *Store) Keep(open func() *origin.Found) {
+// kept is a file that is to be put.
+type kept struct {
+	group string // the directory of its package's references
+	open  func() *origin.Found
+}
+
+// Keep has a file of a package put into the store, some time later. open opens the stored
+// response, and is nil where it is gone; it is called twice. Keep never waits: it drops the file
+// where too many wait already, or the store is out.
+func (s *Store) Keep(site, group string, open func() *origin.Found) {
 	if !s.health.usable() {
 		s.figures.dropped.Add(1)
 		return
 	}
 	select {
-	case s.queue <- open:
+	case s.queue <- kept{groupOf(site, group), open}:
 	default:
 		s.figures.dropped.Add(1)
 	}
@@ -39,16 +44,19 @@ func (s *Store) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		select {
-		case open := <-s.queue:
+		case k := <-s.queue:
 			if !s.health.usable() {
 				s.figures.dropped.Add(1)
 				continue
 			}
-			s.put(ctx, open)
+			s.put(ctx, k)
 		case <-tick.C:
-			if due, _ := s.health.trial(); due {
+			if s.health.trial() {
 				s.try(ctx)
 			}
+			s.forgetAll(ctx)
+		case <-s.forgets.more:
+			s.forgetAll(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -89,10 +97,10 @@ var errGone = errors.New("it is not stored any more")
 
 // put puts one file, unless the store has it. One that it has from long before is replaced:
 // it was asked for, and refused because of a purge.
-func (s *Store) put(ctx context.Context, open func() *origin.Found) {
+func (s *Store) put(ctx context.Context, k kept) {
 	ctx, cancel := context.WithTimeout(ctx, putLimit)
 	defer cancel()
-	err := s.putOne(ctx, open)
+	err := s.putOne(ctx, k)
 	switch {
 	case err == nil:
 		s.health.answered()
@@ -105,8 +113,8 @@ func (s *Store) put(ctx context.Context, open func() *origin.Found) {
 	}
 }
 
-func (s *Store) putOne(ctx context.Context, open func() *origin.Found) error {
-	first := open()
+func (s *Store) putOne(ctx context.Context, k kept) error {
+	first := k.open()
 	if first == nil {
 		return errGone
 	}
@@ -123,24 +131,37 @@ func (s *Store) putOne(ctx context.Context, open func() *origin.Found) error {
 		s.figures.had.Add(1)
 		return nil
 	}
-	second := open()
+	second := k.open()
 	if second == nil {
 		return errGone
 	}
 	defer second.Body.Close()
-	err = s.putBody(ctx, key, hash, size, a, second.Body)
-	if err != nil {
-		// The store may have it all the same: a connection may break after the bytes were taken.
-		if now, has, headErr := s.head(ctx, key); headErr != nil || !has || !now.Received.Equal(a.Received) {
-			return cmp.Or(err, headErr)
-		}
+	// The reference comes first, so that a purge of the package finds all its files.
+	if err := s.putBody(ctx, k.group+referenceOf(key), emptyHash, 0, about{}, http.NoBody); err != nil {
+		return err
+	}
+	if err := s.putBody(ctx, key, hash, size, a, second.Body); err != nil {
+		return err
 	}
 	s.figures.put.Add(1)
 	s.figures.putBytes.Add(size)
 	return nil
 }
 
+// putBody puts an object. Where the connection breaks the store may have it all the same: it is
+// asked.
 func (s *Store) putBody(ctx context.Context, key, hash string, size int64, a about, body io.Reader) error {
+	err := s.putOnce(ctx, key, hash, size, a, body)
+	if err == nil {
+		return nil
+	}
+	if now, has, headErr := s.head(ctx, key); headErr == nil && has && now.Received.Equal(a.Received) {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) putOnce(ctx context.Context, key, hash string, size int64, a about, body io.Reader) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	req := s.request(ctx, http.MethodPut, key)
@@ -148,7 +169,9 @@ func (s *Store) putBody(ctx context.Context, key, hash string, size int64, a abo
 	if size == 0 {
 		req.Body = http.NoBody
 	}
-	a.write(req.Header)
+	if a.Master != "" {
+		a.write(req.Header)
+	}
 	if t := a.Fields.Get("Content-Type"); t != "" {
 		req.Header.Set("Content-Type", t)
 	}

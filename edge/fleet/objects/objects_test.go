@@ -80,16 +80,16 @@ func TestAFileIsFoundByItsDigest(t *testing.T) {
 	if got, _ := ask(t, s, "a file", time.Time{}); got != "" {
 		t.Errorf("an empty store has %q", got)
 	}
-	s.Keep(stored("a file", time.Hour))
+	s.Keep("npm", "pkg", stored("a file", time.Hour))
 	edgetest.Until(t, "the file", func() bool { return s.Status().Put == 1 })
 	got, f := ask(t, s, "a file", time.Time{})
 	if got != "a file" || f.Master != master || f.Header.Get("Etag") != `"e"` || f.ContentLength != 6 || f.Ago.Round(time.Minute) != time.Hour {
 		t.Errorf("%q: %+v", got, f)
 	}
-	s.Keep(stored("a file", 0)) // it is not put twice, but for one from before a purge
-	s.Keep(stored("a file", time.Hour))
+	s.Keep("npm", "pkg", stored("a file", 0)) // it is not put twice, but for one from before a purge
+	s.Keep("npm", "pkg", stored("a file", time.Hour))
 	edgetest.Until(t, "the file again", func() bool { st := s.Status(); return st.Put == 2 && st.Had == 1 })
-	if n := b.count(http.MethodPut); n != 2 {
+	if n := b.count(http.MethodPut); n != 4 { // with references
 		t.Errorf("%d PUTs", n)
 	}
 	if st := s.Status(); st.Asked != 2 || st.Answered != 1 || st.Missing != 1 || st.Failed+st.PutFailed != 0 || st.State != "well" || st.Bytes != 6 || st.PutBytes != 12 {
@@ -102,7 +102,7 @@ func TestAFileFromBeforeAPurge(t *testing.T) {
 	b := newBucket(t)
 	s := b.store(t)
 	run(t, s)
-	s.Keep(stored("a file", time.Hour))
+	s.Keep("npm", "pkg", stored("a file", time.Hour))
 	edgetest.Until(t, "the file", func() bool { return s.Status().Put == 1 })
 	received := time.Now().Add(-time.Hour)
 	for _, tt := range []struct {
@@ -157,7 +157,7 @@ func TestAStoreInTrouble(t *testing.T) {
 			if st.State != "out" || st.Asked != inARow || asked != inARow && name != "it hangs" {
 				t.Errorf("%+v after %d requests", st, asked)
 			}
-			s.Keep(stored("a file", 0))
+			s.Keep("npm", "pkg", stored("a file", 0))
 			if st := s.Status(); st.Dropped != 1 || st.Queue != 0 {
 				t.Errorf("%+v", st)
 			}
@@ -188,7 +188,7 @@ func TestAPutThatBreaksAfterItsBytes(t *testing.T) {
 		serve()
 		panic(http.ErrAbortHandler)
 	})
-	s.Keep(stored("a file", 0))
+	s.Keep("npm", "pkg", stored("a file", 0))
 	edgetest.Until(t, "the file", func() bool { return s.Status().Put == 1 })
 	if st := s.Status(); st.PutFailed != 0 {
 		t.Errorf("%+v", st)
@@ -199,7 +199,7 @@ func TestAPutThatBreaksAfterItsBytes(t *testing.T) {
 		}
 		return false
 	})
-	s.Keep(stored("another file", 0))
+	s.Keep("npm", "pkg", stored("another file", 0))
 	edgetest.Until(t, "the failure", func() bool { return s.Status().PutFailed == 1 })
 }
 
@@ -219,7 +219,7 @@ func TestTheQueueIsBounded(t *testing.T) {
 		return f
 	}
 	for i := range maxQueue + 7 {
-		s.Keep([]func() *origin.Found{gone, unchecked, broken}[i%3])
+		s.Keep("npm", "pkg", []func() *origin.Found{gone, unchecked, broken}[i%3])
 	}
 	if st := s.Status(); st.Queue != maxQueue || st.Dropped != 7 {
 		t.Errorf("%+v", st)
@@ -246,6 +246,36 @@ func TestDigestsThatNameNoFile(t *testing.T) {
 	}
 	if f := s.Site("npm").Ask(t.Context(), &origin.Request{}); f != nil || len(b.calls) > 0 {
 		t.Errorf("%v, %q", f, b.calls)
+	}
+}
+
+// A hard purge of a package deletes its files, also where the store is out at first.
+func TestForget(t *testing.T) {
+	b := newBucket(t)
+	s := b.store(t)
+	run(t, s)
+	for _, body := range []string{"one", "two"} {
+		s.Keep("npm", "pkg", stored(body, 0))
+	}
+	s.Keep("npm", "other", stored("three", 0))
+	edgetest.Until(t, "the files", func() bool { return s.Status().Put == 3 })
+	b.set(func(w http.ResponseWriter, _ *http.Request, _ func()) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	s.Forget("npm", "pkg")
+	s.Forget("npm", "pkg")
+	edgetest.Until(t, "a failure", func() bool { return s.Status().Failed > 0 })
+	if st := s.Status(); st.Purging != 1 || st.Deleted != 0 {
+		t.Errorf("%+v", st)
+	}
+	b.set(nil)
+	s.Forget("npm", "nothing")
+	edgetest.Until(t, "the end of the purge", func() bool { return s.Status().Purging == 0 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.objects) != 2 || s.Status().Deleted != 2 { // the third file and its reference
+		t.Errorf("%d objects are left; %+v", len(b.objects), s.Status())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -58,6 +59,9 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key, ok := strings.CutPrefix(r.URL.Path, "/bucket/some/prefix/")
+	if !ok && r.URL.Path == "/bucket/" && r.URL.Query().Get("list-type") == "2" {
+		key, ok = "", true
+	}
 	if !ok {
 		b.t.Errorf("%s %s: another bucket", r.Method, r.URL)
 		w.WriteHeader(http.StatusNotFound)
@@ -79,6 +83,8 @@ func (b *bucket) serve(w http.ResponseWriter, r *http.Request, key string, body 
 	switch o, has := b.objects[key]; {
 	case r.Method == http.MethodPut:
 		b.objects[key] = object{r.Header.Get(aboutField), r.Header.Get("Content-Type"), body}
+	case key == "":
+		b.list(w, r.URL.Query().Get("prefix"))
 	case r.Method == http.MethodDelete:
 		delete(b.objects, key)
 		w.WriteHeader(http.StatusNoContent)
@@ -176,4 +182,20 @@ func wrongSignature(r *http.Request, body []byte) string {
 func hash(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// list lists objects, one at a time. b.mu is held.
+func (b *bucket) list(w http.ResponseWriter, prefix string) {
+	var found []string
+	for key := range b.objects {
+		if strings.HasPrefix("some/prefix/"+key, prefix) {
+			found = append(found, "some/prefix/"+key)
+		}
+	}
+	slices.Sort(found)
+	io.WriteString(w, `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`)
+	if len(found) > 0 {
+		io.WriteString(w, "<Contents><Key>"+found[0]+"</Key><Size>0</Size></Contents>")
+	}
+	fmt.Fprintf(w, "<IsTruncated>%v</IsTruncated></ListBucketResult>", len(found) > 1)
 }

@@ -20,6 +20,10 @@ type Status struct {
 	Dropped   int64 `json:"dropped"`
 	PutFailed int64 `json:"put_failed"`
 	PutBytes  int64 `json:"put_bytes"`
+
+	// Of hard purges: files deleted, and packages whose files are still to be.
+	Deleted int64 `json:"deleted"`
+	Purging int   `json:"purging"`
 }
 
 // Status describes the store as it is now.
@@ -29,6 +33,7 @@ func (s *Store) Status() Status {
 		State: "well", Queue: len(s.queue),
 		Asked: f.asked.Load(), Answered: f.answered.Load(), Missing: f.missing.Load(), Failed: f.failed.Load(), Unusable: f.unusable.Load(), Bytes: f.bytes.Load(),
 		Put: f.put.Load(), Had: f.had.Load(), Dropped: f.dropped.Load(), PutFailed: f.putFailed.Load(), PutBytes: f.putBytes.Load(),
+		Deleted: f.deleted.Load(), Purging: s.forgets.count(),
 	}
 	if !s.health.usable() {
 		st.State = "out"

@@ -15,8 +15,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
-	"pkgedge/origin"
 )
 
 // Config describes a store.
@@ -24,7 +22,7 @@ type Config struct {
 	Bucket, Prefix string
 	Endpoint       *url.URL // nil for that of AWS in Region
 	Region         string   // "" for us-east-1
-	Key, Secret    string
+	Key, Secret    string // "" for a store that asks for no signatures
 	Log            *slog.Logger
 
 	FirstByte time.Duration // the wait for the fields of an answer; 0 for 500 ms
@@ -34,7 +32,7 @@ const (
 	firstByte = 500 * time.Millisecond
 	// putLimit bounds a PUT, which no client waits for.
 	putLimit = 10 * time.Minute
-	// maxQueue bounds the files that wait to be put. A place in it is a function.
+	// maxQueue bounds the files that wait to be put. A place in it is a name and a function.
 	maxQueue = 1024
 	// clockMargin is how far the clocks of two edges may differ: a file that was received
 	// less than that after a purge may be from before it.
@@ -45,16 +43,18 @@ const (
 type Store struct {
 	cfg       Config
 	base      string // the URL before a key
+	prefix    string // the end of it, that is a part of the object's name
 	signer    *v4.Signer
 	transport *http.Transport
-	queue     chan func() *origin.Found
+	queue     chan kept
+	forgets   forgets
 	health    health
 	figures   figures
 }
 
 type figures struct {
 	asked, answered, missing, failed, unusable, bytes atomic.Int64
-	put, putBytes, had, dropped, putFailed            atomic.Int64
+	put, putBytes, had, dropped, putFailed, deleted   atomic.Int64
 }
 
 // New returns a store, which is not asked for anything yet.
@@ -72,12 +72,13 @@ func New(cfg Config) *Store {
 	if cfg.Endpoint != nil {
 		base = strings.TrimSuffix(cfg.Endpoint.String(), "/") + "/" + url.PathEscape(cfg.Bucket) + "/"
 	}
-	if prefix := strings.Trim(cfg.Prefix, "/"); prefix != "" {
-		base += prefix + "/"
+	prefix := strings.Trim(cfg.Prefix, "/")
+	if prefix != "" {
+		prefix += "/"
 	}
 	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
 	return &Store{
-		cfg: cfg, base: base, queue: make(chan func() *origin.Found, maxQueue),
+		cfg: cfg, base: base + prefix, prefix: prefix, queue: make(chan kept, maxQueue), forgets: forgets{more: make(chan struct{}, 1)},
 		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
 		transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: time.Second,
@@ -107,10 +108,17 @@ func (e statusError) Error() string {
 // 0 for none; cancel ends ctx.
 func (s *Store) send(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request, hash string, wait time.Duration) (*http.Response, error) {
 	req.Header.Set("X-Amz-Content-Sha256", hash)
+	if s.cfg.Key == "" {
+		return s.transmit(ctx, cancel, req, wait)
+	}
 	credentials := aws.Credentials{AccessKeyID: s.cfg.Key, SecretAccessKey: s.cfg.Secret}
 	if err := s.signer.SignHTTP(ctx, credentials, req, hash, "s3", s.cfg.Region, time.Now().UTC()); err != nil {
 		return nil, fmt.Errorf("cannot sign: %w", err)
 	}
+	return s.transmit(ctx, cancel, req, wait)
+}
+
+func (s *Store) transmit(ctx context.Context, cancel context.CancelCauseFunc, req *http.Request, wait time.Duration) (*http.Response, error) {
 	if wait > 0 {
 		late := time.AfterFunc(wait, func() { cancel(errSilent) })
 		defer late.Stop()
