@@ -22,7 +22,7 @@ type Config struct {
 	Bucket, Prefix string
 	Endpoint       *url.URL // nil for that of AWS in Region
 	Region         string   // "" for us-east-1
-	Key, Secret    string // "" for a store that asks for no signatures
+	Key, Secret    string   // "" for a store that asks for no signatures
 	Log            *slog.Logger
 
 	FirstByte time.Duration // the wait for the fields of an answer; 0 for 500 ms
