@@ -233,6 +233,7 @@ var arrows = map[string][]arrow{
 	},
 	"tls": nil,
 	"origin": {
+		{"origin/documents", "the sites share its memory"},
 		{"origin/counted", "a site's memory is shared by configurations"},
 		{"origin/fetch", "it fetches for the cache"},
 		{"origin/health", "it hands configured masters down, and their status up"},
@@ -243,11 +244,11 @@ var arrows = map[string][]arrow{
 	"origin/counted": nil,
 	"origin/recent":  nil,
 	"origin/links":   nil,
-	"origin/coding": {
+	"origin/documents": {
 		{"origin/kind", "it writes a kind.Document"},
 	},
 	"origin/fetch": {
-		{"origin/coding", "documents are stored in content codings"},
+		{"origin/documents", "documents are read in a bounded memory, and written in content codings"},
 		{"origin/health", "an unusable answer is a health.Blame"},
 		{"origin/kind", "a kind checks and rewrites documents"},
 		{"origin/pool", "a pool asks the masters"},
@@ -369,6 +370,9 @@ var testArrows = map[string][]arrow{
 		{anyKind, "a site of each kind"},
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"origin/documents": {
+		{"origin/origintest", "its comparisons"},
 	},
 	"origin/fetch": {
 		{"origin/kinds", "a site of each kind"},
@@ -604,7 +608,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "coding", "links", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "documents", "links", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {

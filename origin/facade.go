@@ -3,6 +3,7 @@ package origin
 import (
 	"net/http"
 
+	"pkgedge/origin/documents"
 	"pkgedge/origin/fetch"
 	"pkgedge/origin/health"
 	"pkgedge/origin/pool"
@@ -26,8 +27,8 @@ type (
 	StatusError = transport.StatusError
 
 	Sink      = fetch.Sink
-	Documents = fetch.Documents
-	Lender    = fetch.Lender
+	Documents = documents.Memory
+	Lender    = documents.Lender
 
 	Timeouts = transport.Timeouts
 )
@@ -53,4 +54,6 @@ func Deed(err error) string { return health.Deed(err, true, 0) }
 
 // NewDocuments returns a bound of that many bytes for all sites, besides those that
 // lender lends.
-func NewDocuments(size int64, lender Lender) *Documents { return fetch.NewDocuments(size, lender) }
+func NewDocuments(size int64, lender Lender) *Documents {
+	return documents.New(documents.Split(size), lender)
+}

@@ -34,6 +34,7 @@ type Config struct {
 	Limits    Limits
 	TLS       TLS
 	Drain     Drain
+	Fleet     Fleet
 	FastLane  bool // hits are answered on the connection, before net/http
 	Log       Log
 

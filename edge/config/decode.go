@@ -56,6 +56,7 @@ func (d *decoder) object(root node.Value, cfg *Config) {
 			v.Object(node.Fields{"delay": node.Into(&cfg.Drain.Delay, parseDuration), "limit": node.Into(&cfg.Drain.Limit, parseDuration)})
 		},
 		"fast_lane": node.Flag(&cfg.FastLane),
+		"fleet":     func(v node.Value) { d.fleet(v, &cfg.Fleet) },
 		"log":       func(v node.Value) { d.log(v, &cfg.Log) },
 	})
 }
@@ -78,7 +79,7 @@ func (d *decoder) listeners(cfg *Config) {
 	}
 	taken := map[string]string{}
 	for _, l := range []struct{ key, addr string }{
-		{"listen", cfg.Listen}, {"admin.listen", cfg.Admin.Listen}, {"tls.listen", cfg.TLS.Listen},
+		{"listen", cfg.Listen}, {"admin.listen", cfg.Admin.Listen}, {"tls.listen", cfg.TLS.Listen}, {"fleet.listen", cfg.Fleet.Listen},
 	} {
 		if l.addr == "" || strings.HasSuffix(l.addr, ":0") {
 			continue
@@ -197,6 +198,7 @@ func (d *decoder) checkFiles(cfg *Config) {
 		d.Bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
 	}
 	d.checkCertificates(cfg)
+	d.checkFleetFiles(&cfg.Fleet)
 }
 
 // tryDir says whether files can be made in dir, or in the nearest directory

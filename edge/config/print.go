@@ -55,6 +55,9 @@ func (c *Config) Print(out io.Writer) error {
 	row("at a time", "%s", c.Concurrent())
 	row("proxies", "%s", proxies)
 	row("drain", "%s", c.Drain)
+	if c.Fleet.Enabled() {
+		row("fleet", "%s", c.Fleet)
+	}
 	row("fast lane", "%s", onOff(c.FastLane))
 	row("log", "level %s, access %s", strings.ToLower(c.Log.Level.String()), c.Log.Access)
 	for i := range c.Sites {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"pkgedge/origin/documents"
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
@@ -123,7 +124,7 @@ type Config struct {
 	Masters     Masters
 	Files       Masters // for files
 	Writes      *pool.RecentWrites
-	Documents   *Documents
+	Documents   *documents.Memory
 	Deferred    *Deferred     // nil for a memory of its own
 	MaxMetadata int64         // bytes of a decoded document
 	Policed     bool          // some files may be withheld
@@ -137,7 +138,7 @@ type Fetcher struct {
 	kind           kind.Kind
 	masters, files Masters
 	writes         *pool.RecentWrites
-	documents      *Documents
+	documents      *documents.Memory
 	deferred       *Deferred
 	layouts        layouts
 	maxMetadata    int64
@@ -154,7 +155,7 @@ func New(cfg Config) *Fetcher {
 		cfg.Deferred = NewDeferred()
 	}
 	if cfg.Documents == nil {
-		cfg.Documents = NewDocuments(64<<20, unlimited{})
+		cfg.Documents = documents.New(documents.Split(64<<20), unlimited{})
 	}
 	if cfg.DigestWait == 0 {
 		cfg.DigestWait = digestWait
@@ -227,3 +228,9 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 func (p *pace) tooSlow(spent time.Duration, got int64) bool {
 	return spent >= p.least && float64(got) < float64(p.rate)*spent.Seconds()
 }
+
+// unlimited lends to a site that was given no bound for documents.
+type unlimited struct{}
+
+func (unlimited) ShrinkMemory(int64) bool { return true }
+func (unlimited) GrowMemory(int64)        {}

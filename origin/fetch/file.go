@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"pkgedge/origin/documents"
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
@@ -147,7 +148,7 @@ func refuse(sink Sink, status int, h http.Header, why string) error {
 // small reads a file whole and checks it before anything is released. A size
 // that was not declared may turn out large.
 func (f *Fetcher) small(r *http.Response, t *transfer) (pool.Verdict, error) {
-	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, smallFile)
+	body, whole, err := documents.ReadUpTo(r.Body, nil, r.ContentLength, smallFile)
 	if err != nil {
 		return pool.Next, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pkgedge/origin/documents"
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/kinds"
@@ -32,7 +33,7 @@ type setup struct {
 	Files       []health.Upstream // where files come from instead of Masters, when set
 	Timeouts    transport.Timeouts
 	MaxMetadata int64
-	Documents   *Documents
+	Documents   *documents.Memory
 	List        func(ctx context.Context, list kind.Route, renew bool) ([]byte, error) // nil where files go unchecked
 	MinimumAge  time.Duration
 	PublicBase  string

@@ -16,7 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
-	"pkgedge/origin/coding"
+	"pkgedge/origin/documents"
 	"pkgedge/origin/health"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/pool"
@@ -61,11 +61,11 @@ func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, 
 			return relay(r, sink)
 		}
 		r.Body = pace.of(r.Body, always)
-		p, err := f.documents.reserve(ctx, expected(r)+int64(len(a.Summary)))
+		p, err := f.documents.Reserve(ctx, expected(r)+int64(len(a.Summary)))
 		if err != nil {
 			return pool.Next, err
 		}
-		defer p.release()
+		defer p.Release()
 		body, raw, err := f.readDocument(ctx, r, p)
 		if err != nil {
 			return pool.Next, err
@@ -139,8 +139,8 @@ func expected(r *http.Response) int64 {
 }
 
 // readDocument reads and decodes a body, in the memory of p. raw is the body as it came.
-func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reservation) (doc, raw []byte, err error) {
-	raw, whole, err := p.read(ctx, r.Body, r.ContentLength, f.maxMetadata, 0)
+func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *documents.Reservation) (doc, raw []byte, err error) {
+	raw, whole, err := p.Read(ctx, r.Body, r.ContentLength, f.maxMetadata, 0)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("%w: %w", errMetadata, err)
@@ -157,7 +157,7 @@ func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reserva
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", errGzip, err)
 		}
-		doc, whole, err = p.read(ctx, zr, decodedSize(raw), f.maxMetadata, int64(cap(raw)))
+		doc, whole, err = p.Read(ctx, zr, decodedSize(raw), f.maxMetadata, int64(cap(raw)))
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, fmt.Errorf("%w: %w", errMetadata, err)
@@ -178,7 +178,7 @@ func (f *Fetcher) readDocument(ctx context.Context, r *http.Response, p *reserva
 	if f.keepRaw && coded {
 		n += int64(cap(raw))
 	}
-	if err := p.grow(ctx, n+n/8); err != nil {
+	if err := p.Grow(ctx, n+n/8); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errMetadata, err)
 	}
 	return doc, raw, nil
@@ -194,31 +194,7 @@ func decodedSize(raw []byte) int64 {
 	return min(int64(binary.LittleEndian.Uint32(raw[len(raw)-4:])), most*int64(len(raw)))
 }
 
-// readUpTo appends to buf from r. whole is false when there is more than limit.
-func readUpTo(r io.Reader, buf []byte, hint, limit int64) (_ []byte, whole bool, err error) {
-	if want := min(max(hint, 64<<10), limit) + 1; int64(cap(buf)) < want {
-		grown := make([]byte, len(buf), want)
-		copy(grown, buf)
-		buf = grown
-	}
-	for {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-		n, err := r.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case err == io.EOF:
-			return buf, int64(len(buf)) <= limit, nil
-		case err != nil:
-			return buf, false, err
-		case int64(len(buf)) > limit:
-			return buf, false, nil
-		}
-	}
-}
-
-// writeVariants hands on each document in each coding. The master's validators
+// writeVariants hands on each document in each documents. The master's validators
 // stay in the fields, for revalidation. The fields that described its body go. raw is nil, or
 // the body, which is stored as well.
 func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []kind.Document, raw []byte, sink Sink) error {
@@ -226,7 +202,7 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 	for _, d := range docs {
 		size += d.Size
 	}
-	release, err := f.documents.acquireCoder(ctx, size)
+	release, err := f.documents.AcquireCoder(ctx, size)
 	if err != nil {
 		return err
 	}
@@ -246,11 +222,11 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 		return err
 	}
 	for _, d := range docs {
-		for _, c := range coding.For(d) {
+		for _, c := range documents.For(d) {
 			if err := sink.Part(d.Variant, d.ContentType, c); err != nil {
 				return err
 			}
-			if err := f.documents.encoders.Write(sink, d, c); err != nil {
+			if err := f.documents.Write(sink, d, c); err != nil {
 				return fmt.Errorf("cannot write the %s document: %w", d.Variant, err)
 			}
 		}
@@ -264,14 +240,14 @@ func (f *Fetcher) writeVariants(ctx context.Context, r *http.Response, docs []ki
 // writeRaw hands on the body of an answer as it came, compressed.
 func (f *Fetcher) writeRaw(r *http.Response, raw []byte, sink Sink) error {
 	d := kind.Document{Variant: kind.Raw, ContentType: r.Header.Get("Content-Type"), Size: int64(len(raw)), Body: bytesOf(raw)}
-	still := coding.Identity // the coding that it needs
+	still := documents.Identity // the coding that it needs
 	if c := r.Header.Get("Content-Encoding"); c == "" || c == "identity" {
-		still = coding.Gzipped
+		still = documents.Gzipped
 	}
-	if err := sink.Part(d.Variant, d.ContentType, coding.Gzipped); err != nil {
+	if err := sink.Part(d.Variant, d.ContentType, documents.Gzipped); err != nil {
 		return err
 	}
-	if err := f.documents.encoders.Write(sink, d, still); err != nil {
+	if err := f.documents.Write(sink, d, still); err != nil {
 		return fmt.Errorf("cannot write the document as it came: %w", err)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"pkgedge/origin/documents"
 	"pkgedge/origin/kind"
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/pool"
@@ -360,7 +361,7 @@ func TestReadUpTo(t *testing.T) {
 			for _, given := range []int{0, 100} {
 				src := tarball.Noise("x", size)
 				head := min(given, size)
-				got, whole, err := readUpTo(iotestOneByteFirst(src[head:]), bytes.Clone(src[:head]), hint, limit)
+				got, whole, err := documents.ReadUpTo(iotestOneByteFirst(src[head:]), bytes.Clone(src[:head]), hint, limit)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -90,11 +90,11 @@ func (f *Fetcher) entryIn(ctx context.Context, m *health.Master, list, file kind
 	if r.StatusCode != http.StatusOK {
 		return d, &transport.StatusError{Status: r.StatusCode}
 	}
-	p, err := f.documents.reserve(ctx, expected(r))
+	p, err := f.documents.Reserve(ctx, expected(r))
 	if err != nil {
 		return d, err
 	}
-	defer p.release()
+	defer p.Release()
 	body, _, err := f.readDocument(ctx, r, p)
 	if err != nil {
 		return d, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"pkgedge/origin/documents"
 	"pkgedge/origin/pool"
 	"pkgedge/origin/transport"
 )
@@ -42,7 +43,7 @@ func (k *refusal) relay(sink Sink) error {
 
 func readRefusal(r *http.Response) (*refusal, error) {
 	const longest = 64 << 10
-	body, whole, err := readUpTo(r.Body, nil, r.ContentLength, longest)
+	body, whole, err := documents.ReadUpTo(r.Body, nil, r.ContentLength, longest)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func readRefusal(r *http.Response) (*refusal, error) {
 	case "gzip", "x-gzip":
 		zr, err := gzip.NewReader(bytes.NewReader(body))
 		if whole = whole && err == nil; whole {
-			body, whole, err = readUpTo(zr, nil, 0, longest)
+			body, whole, err = documents.ReadUpTo(zr, nil, 0, longest)
 			whole = whole && err == nil
 		}
 	default:

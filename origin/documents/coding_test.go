@@ -1,4 +1,4 @@
-package coding
+package documents
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 
 // An encoder that is used again remembers nothing of the document before.
 func TestEncodersAreUsedAgain(t *testing.T) {
-	var e Encoders
+	var e encoders
 	for i, size := range []int{100_000, 1000, 300_000, 1000, 100_000} {
 		text := bytes.Repeat([]byte(strings.Repeat(string(rune('a'+i)), 40)+strconv.Itoa(i)), size/41)
 		doc := kind.Document{Size: int64(len(text)), Body: writerTo(text)}
