@@ -30,7 +30,7 @@ func (s files) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 	if !ok {
 		return nil
 	}
-	s.figures.asked.Add(1)
+	s.counts.asked.Add(1)
 	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := s.send(ctx, cancel, s.request(ctx, http.MethodGet, key), emptyHash, s.cfg.FirstByte)
@@ -41,7 +41,7 @@ func (s files) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 	switch {
 	case errors.Is(err, statusError(http.StatusNotFound)):
 		cancel(nil)
-		s.figures.missing.Add(1)
+		s.counts.missing.Add(1)
 		s.health.answered()
 		return nil
 	case err != nil:
@@ -55,7 +55,7 @@ func (s files) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 	if !ok || older(about.Received, r.Purged) {
 		resp.Body.Close()
 		cancel(nil)
-		s.figures.missing.Add(1)
+		s.counts.missing.Add(1)
 		return nil
 	}
 	body := &countedBody{ReadCloser: resp.Body}
@@ -67,15 +67,15 @@ func (s files) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 		Master: about.Master, Ago: max(0, time.Since(about.Received)),
 		Used: func(b *origin.Blame) {
 			cancel(nil)
-			s.figures.bytes.Add(body.n)
+			s.counts.bytes.Add(body.n)
 			switch {
 			case b == nil:
-				s.figures.answered.Add(1)
+				s.counts.answered.Add(1)
 				s.health.answered()
 			case b.Guilty():
 				s.fault(b)
 			default:
-				s.figures.unusable.Add(1)
+				s.counts.unusable.Add(1)
 			}
 		},
 	}
@@ -93,7 +93,7 @@ func older(received time.Time, purged func() time.Time) bool {
 
 // fault takes notice of a failure of the store.
 func (s *Store) fault(err error) {
-	s.figures.failed.Add(1)
+	s.counts.failed.Add(1)
 	if s.health.failed() {
 		s.cfg.Log.Warn("the shared store is out: files come from the masters, and none is put there", "cause", err)
 	}

@@ -117,7 +117,7 @@ func (s *Store) forget(ctx context.Context, group string) error {
 					return err
 				}
 			}
-			s.figures.deleted.Add(1)
+			s.counts.deleted.Add(1)
 		}
 		if !more || len(references) == 0 {
 			return nil

@@ -25,13 +25,13 @@ type kept struct {
 // where too many wait already, or the store is out.
 func (s *Store) Keep(site, group string, open func() *origin.Found) {
 	if !s.health.usable() {
-		s.figures.dropped.Add(1)
+		s.counts.dropped.Add(1)
 		return
 	}
 	select {
 	case s.queue <- kept{groupOf(site, group), open}:
 	default:
-		s.figures.dropped.Add(1)
+		s.counts.dropped.Add(1)
 	}
 }
 
@@ -46,7 +46,7 @@ func (s *Store) Run(ctx context.Context) {
 		select {
 		case k := <-s.queue:
 			if !s.health.usable() {
-				s.figures.dropped.Add(1)
+				s.counts.dropped.Add(1)
 				continue
 			}
 			s.put(ctx, k)
@@ -105,10 +105,10 @@ func (s *Store) put(ctx context.Context, k kept) {
 	case err == nil:
 		s.health.answered()
 	case errors.Is(err, errGone):
-		s.figures.dropped.Add(1)
+		s.counts.dropped.Add(1)
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 	default:
-		s.figures.putFailed.Add(1)
+		s.counts.putFailed.Add(1)
 		s.fault(err)
 	}
 }
@@ -128,7 +128,7 @@ func (s *Store) putOne(ctx context.Context, k kept) error {
 		return err
 	}
 	if has && a.Received.Before(had.Received.Add(clockMargin)) {
-		s.figures.had.Add(1)
+		s.counts.had.Add(1)
 		return nil
 	}
 	second := k.open()
@@ -143,8 +143,8 @@ func (s *Store) putOne(ctx context.Context, k kept) error {
 	if err := s.putBody(ctx, key, hash, size, a, second.Body); err != nil {
 		return err
 	}
-	s.figures.put.Add(1)
-	s.figures.putBytes.Add(size)
+	s.counts.put.Add(1)
+	s.counts.putBytes.Add(size)
 	return nil
 }
 

@@ -49,10 +49,10 @@ type Store struct {
 	queue     chan kept
 	forgets   forgets
 	health    health
-	figures   figures
+	counts    counts
 }
 
-type figures struct {
+type counts struct {
 	asked, answered, missing, failed, unusable, bytes atomic.Int64
 	put, putBytes, had, dropped, putFailed, deleted   atomic.Int64
 }
