@@ -42,6 +42,7 @@ var arrows = map[string][]arrow{
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
+	"edge/accesslog": nil,
 	"edge/admin": {
 		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
@@ -84,6 +85,7 @@ var arrows = map[string][]arrow{
 		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/purge", "an operator's words become a purge"},
 		{"cache/store", "the count of a purge compares it with keys"},
+		{"edge/accesslog", "it makes the access logs"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
@@ -99,6 +101,7 @@ var arrows = map[string][]arrow{
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
+		{"edge/secure", "it says where the encrypted listener is"},
 		{"edge/server", "it opens listeners"},
 		{"edge/site", "it builds sites"},
 		{"edge/systemd", "it takes the sockets of systemd, and tells it of its state"},
@@ -145,6 +148,7 @@ var arrows = map[string][]arrow{
 	"edge/proxy": {
 		{"cache", "it asks the cache for responses"},
 		{"cache/policy", "a client's Cache-Control and Range become a policy.Request"},
+		{"edge/accesslog", "each request becomes a line"},
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
@@ -152,7 +156,9 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
+		{"edge/secure", "clients are led to the encrypted listener"},
 		{"edge/site", "a request is for a site"},
+		{"edge/words", "a failure is told in words"},
 		{"origin", "a failure is answered by its cause"},
 		{"origin/kind", "a request is a kind.Route"},
 	},
@@ -162,6 +168,12 @@ var arrows = map[string][]arrow{
 		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/systemd": nil,
+	"edge/secure": {
+		{"edge/site", "a Host is read as sites read it"},
+	},
+	"edge/words": {
+		{"origin", "the failures of masters have their words there"},
+	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},
 		{"cache/policy", "its lifetimes are a policy.Rule"},

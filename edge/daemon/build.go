@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/limit"
@@ -143,12 +144,12 @@ func limiterOf(c *config.Config, old *generation) *limit.Limiter {
 }
 
 // accessLog returns the log in its configured form, nil for none.
-func (d *Daemon) accessLog(form config.Access) *proxy.AccessLog {
+func (d *Daemon) accessLog(form config.Access) *accesslog.Log {
 	switch form {
 	case config.AccessJSON:
-		return proxy.NewJSONLog(d.out)
+		return accesslog.NewJSON(d.out)
 	case config.AccessCommon:
-		return proxy.NewCommonLog(d.out)
+		return accesslog.NewCommon(d.out)
 	}
 	return nil
 }

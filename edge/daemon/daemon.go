@@ -19,6 +19,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/budget"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/admin/page"
 	"pkgedge/edge/changes"
@@ -56,7 +57,7 @@ type Daemon struct {
 	source    config.Source
 	log       *slog.Logger
 	level     *slog.LevelVar
-	out       *proxy.LogWriter // for the access logs and the welcome
+	out       *accesslog.Writer // for the access logs and the welcome
 	greet     bool
 	version   string
 	started   time.Time
@@ -93,7 +94,7 @@ type Daemon struct {
 // newDaemon makes a daemon that has opened nothing yet.
 func newDaemon(o Options) *Daemon {
 	d := &Daemon{
-		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
+		cfg: o.Config, source: o.Source, out: accesslog.NewWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
 		upgrade: o.Upgrade, again: o.Again, env: o.Source.Env,
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), history: newPastHour(time.Now()), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
