@@ -47,7 +47,7 @@ type Keep func(site, group string, open func() *origin.Found)
 // kept says whether edges keep the response where others find it: a file that everybody may
 // have.
 func (f fetcher) kept(h http.Header) bool {
-	if f.site.keep == nil || f.route.Class != kind.File || f.route.Transparent || f.from != &f.site.own || f.from.keyPrefix != "" {
+	if f.route.Class != kind.File || f.route.Transparent || f.from != &f.site.own || f.from.keyPrefix != "" {
 		return false
 	}
 	_, private := h["Authorization"]

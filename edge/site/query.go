@@ -125,7 +125,7 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.
 		ask.Header = f.forwarded
 	}
 	received := fill.Received
-	if f.kept(ask.Header) {
+	if f.site.keep != nil && f.kept(ask.Header) {
 		received = func(ago time.Duration) {
 			fill.Received(ago)
 			fill.Committed(f.keep(ago == 0))

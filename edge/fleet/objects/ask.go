@@ -10,7 +10,7 @@ import (
 	"pkgedge/origin"
 )
 
-// Site is the source of files for a site: all sites share them, for a file is what its digest
+// Site is the source of files for a site. All sites share them, since a file is as its digest
 // says.
 func (s *Store) Site(string) origin.Nearer { return files{s} }
 

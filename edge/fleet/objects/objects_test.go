@@ -203,7 +203,7 @@ func TestAPutThatBreaksAfterItsBytes(t *testing.T) {
 	edgetest.Until(t, "the failure", func() bool { return s.Status().PutFailed == 1 })
 }
 
-// Too many files are dropped, and what is gone, or has no digest, is not put.
+// Too many files are dropped. One that is gone, or has no digest, is not put.
 func TestTheQueueIsBounded(t *testing.T) {
 	b := newBucket(t)
 	s := b.store(t)
