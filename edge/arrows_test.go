@@ -62,6 +62,8 @@ var arrows = map[string][]arrow{
 	},
 	"edge/config": {
 		{"edge/config/node", "it reads nodes with lines"},
+		{"edge/config/fleet", "it has a key of its own"},
+		{"edge/config/value", "it reads single values"},
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
@@ -70,6 +72,7 @@ var arrows = map[string][]arrow{
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
 		{"edge/config", "check and serve read a configuration"},
+		{"edge/config/value", "--master is a URL as in a configuration"},
 		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
@@ -79,7 +82,19 @@ var arrows = map[string][]arrow{
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
 	},
+	"edge/config/diff": {
+		{"edge/config", "it compares two"},
+		{"origin/kind", "the settings of a kind are compared by its keys"},
+	},
+	"edge/config/fleet": {
+		{"edge/config/node", "it reads nodes with lines"},
+		{"edge/config/value", "it reads single values"},
+		{"tls", "authorities are read as check reads those of tls"},
+	},
 	"edge/config/node": nil,
+	"edge/config/value": {
+		{"origin/kind", "a duration may be one of a kind's words"},
+	},
 	"edge/daemon": {
 		{"cache", "it opens the cache, and purges it for an operator"},
 		{"cache/budget", "the memory budget sets the collector's limit"},
@@ -90,6 +105,7 @@ var arrows = map[string][]arrow{
 		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
+		{"edge/config/diff", "a reload keeps the parts that have not changed"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
 		{"edge/fleet/figures", "it exports the figures of a fleet"},
@@ -390,6 +406,10 @@ var testArrows = map[string][]arrow{
 		{anyKind, "a site of each kind"},
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"edge/config/diff": {
+		{"edge/edgetest", "an empty environment"},
+		{"origin/kinds", "configurations of every kind"},
 	},
 	"origin/documents": {
 		{"origin/origintest", "its comparisons"},

@@ -10,6 +10,7 @@ import (
 	"pkgedge/edge/accesslog"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
+	"pkgedge/edge/config/diff"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/site"
@@ -128,7 +129,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 // on as it is: its connections, and its knowledge of its masters.
 func sameSite(old, cfg *config.Config, s *config.Site) bool {
 	i := slices.IndexFunc(old.Sites, func(o config.Site) bool { return o.Name == s.Name })
-	return i >= 0 && old.Sites[i].Equal(s) &&
+	return i >= 0 && diff.Equal(&old.Sites[i], s) &&
 		old.Public(&old.Sites[i]).String() == cfg.Public(s).String() && old.Cache.MaxMetadata == cfg.Cache.MaxMetadata
 }
 
