@@ -108,6 +108,10 @@ var arrows = map[string][]arrow{
 		{"edge/config/diff", "a reload keeps the parts that have not changed"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/fleet/figures", "it exports the figures of a fleet"},
+		{"edge/fleet/members", "it makes the list of siblings"},
+		{"edge/fleet/objects", "it makes the shared store"},
+		{"edge/fleet/sibling", "it makes the client and the listener of siblings"},
 		{"edge/handover", "it takes the place of the running edge, and gives its own to the next"},
 		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
@@ -128,9 +132,15 @@ var arrows = map[string][]arrow{
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
+	"edge/fleet/figures": nil,
 	"edge/fleet/members": nil,
+	"edge/fleet/objects": {
+		{"edge/fleet/figures", "it counts requests and files"},
+		{"origin", "it is a nearer source of the masters' files"},
+	},
 	"edge/fleet/sibling": {
 		{"cache", "a sibling is answered as a client is, by a query"},
+		{"edge/fleet/figures", "it counts requests"},
 		{"edge/fleet/members", "the owner of a thing is asked"},
 		{"origin", "it is a nearer source of the masters' answers"},
 	},
@@ -145,6 +155,7 @@ var arrows = map[string][]arrow{
 		{"edge/report", "byte counts and causes are written as edge status writes them"},
 	},
 	"edge/report": {
+		{"edge/fleet/figures", "it shows the figures of a fleet"},
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
 		{"origin/feed", "it shows the change feed"},
@@ -367,6 +378,10 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "configurations of each kind"},
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
+	},
+	"edge/fleet/objects": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kind", "digests of files"},
 	},
 	"edge/fleet/sibling": {
 		{"cache/purge", "an owner that has not heard of a purge"},

@@ -82,6 +82,7 @@ type Daemon struct {
 	again   func() *exec.Cmd
 	child   atomic.Int64    // that was started to take over; 0 for none
 	taken   *handover.Taken // the edge whose place this one takes, nil for none
+	pop     *pop            // the edges that this one shares its fetches with; nil for an edge alone
 	place   *handover.Offer // of this edge, to a successor; nil where that is not possible
 
 	counting  chan struct{} // a slot for the one that looks at everything stored
@@ -163,6 +164,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
+	if err := d.openPop(ctx); err != nil {
+		return err
+	}
 	d.closeOrphans()
 	if err := d.openCacheInTurn(ctx); err != nil {
 		return err
@@ -174,6 +178,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.use(g)
+	d.pop.run(d)
 	d.reloads.accepted(d.source.Name(), d.started)
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
 		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
@@ -295,6 +300,7 @@ func (d *Daemon) close() {
 		d.certs.Close()
 	}
 	d.feeds.Close()
+	d.pop.close()
 	if d.cache != nil {
 		if err := d.cache.Close(); err != nil {
 			d.log.Warn("cache did not close cleanly", "error", err)
