@@ -22,9 +22,9 @@ func TestACopyIsAsOldAsItsOriginal(t *testing.T) {
 		from := &counting{fetch: func(n int, _ context.Context, ask FetchRequest, fill *Fill) error {
 			fill.Received(ago)
 			if n == 2 {
-				return fill.Respond(http.StatusNotModified, policytest.Fields("Etag", `"e"`), 0)
+				return fill.Respond(http.StatusNotModified, policytest.Fields(`Etag: "e"`), 0)
 			}
-			return respond(fill, 200, "body", "Etag", `"e"`)
+			return respond(fill, 200, "body", `Etag: "e"`)
 		}}
 		get := func(after time.Duration, calls int64, left time.Duration) {
 			t.Helper()
@@ -55,7 +55,7 @@ func TestAFillKnowsThePurge(t *testing.T) {
 		var seen []time.Time
 		from := fetch(func(_ context.Context, _ FetchRequest, fill *Fill) error {
 			seen = append(seen, fill.Purged())
-			return respond(fill, 200, "body", "Cache-Control", "max-age=60")
+			return respond(fill, 200, "body", "Cache-Control: max-age=60")
 		})
 		var want []time.Time
 		for i, p := range []purge.Purge{{}, {Scope: purge.Group, Site: "s", Name: "g"}, {Scope: purge.Group, Site: "s", Name: "other"}, {Scope: purge.Key, Site: "s", Name: "k"}} {
@@ -97,7 +97,7 @@ func TestPeek(t *testing.T) {
 					a.Close()
 					found[id] = ok
 				})
-				return respond(fill, 200, "body", "Cache-Control", control)
+				return respond(fill, 200, "body", "Cache-Control: "+control)
 			})
 		}
 		for id, control := range map[string]string{"kept": "max-age=60", "unkept": "no-store"} {
