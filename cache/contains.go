@@ -1,8 +1,23 @@
 package cache
 
 import (
+	"time"
+
+	"pkgedge/cache/policy"
 	"pkgedge/cache/store"
 )
+
+// Peek returns the stored response that q selects, of any age, if no purge covers it. Nothing
+// is fetched.
+func (c *Cache) Peek(q *Query) (Answer, bool) {
+	s, mark, _ := c.lookup(q)
+	if s == nil || mark != policy.NotMarked {
+		s.Release()
+		return Answer{}, false
+	}
+	a, err := c.serve(q, s, Hit, time.Now())
+	return a, err == nil
+}
 
 // Contains reports whether a response for k is stored in any tier, or being fetched: whether a
 // purge of k would cover anything. A change feed brings far more changes than responses are

@@ -83,6 +83,7 @@ type Fill struct {
 	tag       hash.Hash
 	etag      string        // see Tag
 	ago       time.Duration // see Received
+	committed func()        // see Committed; nil for nothing
 	size      int64         // bytes of finished parts
 }
 
@@ -131,6 +132,10 @@ func (w *Fill) Received(ago time.Duration) { w.ago = ago }
 // Purged is when the newest purge was put in force that covers the response, zero for none.
 // No response may be used that a master gave before.
 func (w *Fill) Purged() time.Time { return w.c.purges.Last(w.q.Key) }
+
+// Committed has a function called once the response is stored, and can be found. It must not
+// wait.
+func (w *Fill) Committed(do func()) { w.committed = do }
 
 // releaseStreamed releases a streamed response of size bytes.
 func (w *Fill) releaseStreamed(size int64) {
@@ -304,6 +309,9 @@ func (w *Fill) commit() {
 	w.f.Commit(&final)
 	w.c.flights.remove(w.f) // only now: a request in between found either the flight or the store
 	w.f.Finish(&final)
+	if w.committed != nil && w.f.Head().Kept {
+		w.committed()
+	}
 }
 
 // maxMemo is the largest part, in bytes, that a fill holds for its Fetcher.

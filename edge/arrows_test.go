@@ -42,6 +42,7 @@ var arrows = map[string][]arrow{
 	"edge": {
 		{"edge/command", "main calls it"},
 	},
+	"edge/accesslog": nil,
 	"edge/admin": {
 		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
@@ -61,6 +62,8 @@ var arrows = map[string][]arrow{
 	},
 	"edge/config": {
 		{"edge/config/node", "it reads nodes with lines"},
+		{"edge/config/fleet", "it has a key of its own"},
+		{"edge/config/value", "it reads single values"},
 		{"cache/budget", "cache.memory is checked against the parts that the budget is split into"},
 		{"origin/kind", "a site's kind says which keys and defaults it has"},
 		{"origin/feed", "changes.mode is a feed.Mode"},
@@ -69,6 +72,7 @@ var arrows = map[string][]arrow{
 	"edge/command": {
 		{"edge/admin", "commands call the admin API of a running edge"},
 		{"edge/config", "check and serve read a configuration"},
+		{"edge/config/value", "--master is a URL as in a configuration"},
 		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
 		{"edge/lockfile", "edge purge checks package names"},
@@ -78,23 +82,42 @@ var arrows = map[string][]arrow{
 		{"edge/warm", "edge warm is a command"},
 		{"origin/kinds", "check and serve read the settings of every kind"},
 	},
+	"edge/config/diff": {
+		{"edge/config", "it compares two"},
+		{"origin/kind", "the settings of a kind are compared by its keys"},
+	},
+	"edge/config/fleet": {
+		{"edge/config/node", "it reads nodes with lines"},
+		{"edge/config/value", "it reads single values"},
+		{"tls", "authorities are read as check reads those of tls"},
+	},
 	"edge/config/node": nil,
+	"edge/config/value": {
+		{"origin/kind", "a duration may be one of a kind's words"},
+	},
 	"edge/daemon": {
 		{"cache", "it opens the cache, and purges it for an operator"},
 		{"cache/budget", "the memory budget sets the collector's limit"},
 		{"cache/purge", "an operator's words become a purge"},
 		{"cache/store", "the count of a purge compares it with keys"},
+		{"edge/accesslog", "it makes the access logs"},
 		{"edge/admin", "it serves the admin API"},
 		{"edge/admin/page", "it gives the admin API its page"},
 		{"edge/changes", "it runs feeds and webhooks"},
 		{"edge/config", "it runs a configuration"},
+		{"edge/config/diff", "a reload keeps the parts that have not changed"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/fleet/figures", "it exports the figures of a fleet"},
+		{"edge/fleet/members", "it makes the list of siblings"},
+		{"edge/fleet/objects", "it makes the shared store"},
+		{"edge/fleet/sibling", "it makes the client and the listener of siblings"},
 		{"edge/handover", "it takes the place of the running edge, and gives its own to the next"},
 		{"edge/history", "it samples the counters for it, and gives it to the proxy and the page"},
 		{"edge/limit", "it gives the proxy the budgets of clients"},
 		{"edge/proxy", "it serves the proxy"},
 		{"edge/report", "it fills in the status"},
+		{"edge/secure", "it says where the encrypted listener is"},
 		{"edge/server", "it opens listeners"},
 		{"edge/site", "it builds sites"},
 		{"edge/systemd", "it takes the sockets of systemd, and tells it of its state"},
@@ -109,9 +132,15 @@ var arrows = map[string][]arrow{
 	"edge/fastlane": {
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
+	"edge/fleet/figures": nil,
 	"edge/fleet/members": nil,
+	"edge/fleet/objects": {
+		{"edge/fleet/figures", "it counts requests and files"},
+		{"origin", "it is a nearer source of the masters' files"},
+	},
 	"edge/fleet/sibling": {
 		{"cache", "a sibling is answered as a client is, by a query"},
+		{"edge/fleet/figures", "it counts requests"},
 		{"edge/fleet/members", "the owner of a thing is asked"},
 		{"origin", "it is a nearer source of the masters' answers"},
 	},
@@ -126,6 +155,7 @@ var arrows = map[string][]arrow{
 		{"edge/report", "byte counts and causes are written as edge status writes them"},
 	},
 	"edge/report": {
+		{"edge/fleet/figures", "it shows the figures of a fleet"},
 		{"cache", "it shows the usage of the cache, and counts by outcome"},
 		{"origin", "it shows the masters"},
 		{"origin/feed", "it shows the change feed"},
@@ -134,6 +164,7 @@ var arrows = map[string][]arrow{
 	"edge/proxy": {
 		{"cache", "it asks the cache for responses"},
 		{"cache/policy", "a client's Cache-Control and Range become a policy.Request"},
+		{"edge/accesslog", "each request becomes a line"},
 		{"edge/changes", "it hands webhooks their messages"},
 		{"edge/conditional", "it answers ranges and preconditions"},
 		{"edge/fastlane", "a fresh hit is offered to the lane"},
@@ -141,7 +172,9 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "the body of a repeated answer is a framing.Body"},
 		{"edge/limit", "a request costs a hit or a miss"},
 		{"edge/redact", "a busy Redactor is a reason to fail"},
+		{"edge/secure", "clients are led to the encrypted listener"},
 		{"edge/site", "a request is for a site"},
+		{"edge/words", "a failure is told in words"},
 		{"origin", "a failure is answered by its cause"},
 		{"origin/kind", "a request is a kind.Route"},
 	},
@@ -151,6 +184,12 @@ var arrows = map[string][]arrow{
 		{"edge/limit", "connections of a client are bounded, as its requests are"},
 	},
 	"edge/systemd": nil,
+	"edge/secure": {
+		{"edge/site", "a Host is read as sites read it"},
+	},
+	"edge/words": {
+		{"origin", "the failures of masters have their words there"},
+	},
 	"edge/site": {
 		{"cache", "it makes queries and purges"},
 		{"cache/policy", "its lifetimes are a policy.Rule"},
@@ -330,6 +369,10 @@ var testArrows = map[string][]arrow{
 		{"origin/sample/faults", "masters in trouble"},
 		{"origin/sample/tarball", "tarballs that no package has"},
 	},
+	"edge/fleet/objects": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"origin/kind", "digests of files"},
+	},
 	"edge/fleet/sibling": {
 		{"cache/purge", "an owner that has not heard of a purge"},
 		{"edge/config", "the edges of a place have configurations"},
@@ -363,6 +406,10 @@ var testArrows = map[string][]arrow{
 		{anyKind, "a site of each kind"},
 		{"origin/origintest", "masters to ask"},
 		{"origin/sample/faults", "masters in trouble"},
+	},
+	"edge/config/diff": {
+		{"edge/edgetest", "an empty environment"},
+		{"origin/kinds", "configurations of every kind"},
 	},
 	"origin/documents": {
 		{"origin/origintest", "its comparisons"},

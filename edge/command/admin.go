@@ -6,7 +6,7 @@ import (
 	"net/url"
 
 	"pkgedge/edge/admin"
-	"pkgedge/edge/config"
+	"pkgedge/edge/config/value"
 )
 
 // URLs of an edge whose configuration names no address.
@@ -23,7 +23,7 @@ type adminFlags struct {
 
 // baseURL reads the URL that a flag was given.
 func baseURL(flag, text string) (*url.URL, error) {
-	u, err := config.ParseBase(text)
+	u, err := value.ParseBase(text)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%s: %q %w", flag, text, err)}
 	}

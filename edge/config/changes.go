@@ -4,6 +4,7 @@ import (
 	"net/url"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	"pkgedge/origin/feed"
 )
 
@@ -20,10 +21,10 @@ func (d *decoder) changes(v node.Value, s *Site) {
 			if text == "" {
 				return nil, nil
 			}
-			return ParseBase(text)
+			return value.ParseBase(text)
 		}),
 		"mode":   node.Word(&s.Changes.Mode, feed.Couch, feed.Poll),
-		"secret": node.Secret(&s.Changes.Secret, asWritten),
+		"secret": node.Secret(&s.Changes.Secret, value.AsWritten),
 	})
 }
 

@@ -1,26 +1,22 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"pkgedge/edge/config/fleet"
+	"pkgedge/edge/config/value"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
 	"pkgedge/tls"
 )
-
-// maxConfig is the largest configuration file that is read, in bytes.
-const maxConfig = 1 << 20
 
 // Config is a whole configuration: parsed, checked and complete. It is not
 // changed once the edge serves.
@@ -216,6 +212,13 @@ type Log struct {
 	Access Access
 }
 
+// The fleet key, by the names of this package.
+type (
+	Fleet      = fleet.Config
+	FleetTLS   = fleet.TLS
+	FleetStore = fleet.Store
+)
+
 // Default returns the built-in configuration, the same as the shipped
 // config.yaml: one site in front of the embedded sample masters, of their kind.
 func Default(kinds []kind.Descriptor) *Config {
@@ -307,7 +310,7 @@ func (d *decoder) read() *Config {
 		d.misused()
 		return cfg
 	}
-	text, err := readLimited(d.file)
+	text, err := value.ReadFile(d.file)
 	if err != nil {
 		d.Bad("", "%v", err)
 		return nil
@@ -315,36 +318,10 @@ func (d *decoder) read() *Config {
 	return d.config(text)
 }
 
-// readLimited reads a file of up to maxConfig bytes.
-func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, cannot("read it", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return nil, cannot("read it", err)
-	}
-	if len(text) > maxConfig {
-		return nil, fmt.Errorf("is larger than %s: this is not a configuration", formatSize(maxConfig))
-	}
-	return text, nil
-}
-
-// cannot says that an operation failed. It leaves out the path, which stands before
-// it in the text of a problem.
-func cannot(do string, err error) error {
-	if pe := (*os.PathError)(nil); errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return fmt.Errorf("cannot %s: %w", do, err)
-}
-
 // SetListen moves the plain listener to addr, a host:port. A PublicURL that followed
 // from the old address follows from the new one.
 func (c *Config) SetListen(addr string) error {
-	if err := checkListen(addr); err != nil {
+	if err := value.CheckListen(addr); err != nil {
 		return err
 	}
 	if c.Listen != "" && *c.PublicURL == *followListen(c.Listen) {
@@ -367,7 +344,7 @@ func (c *Config) SetMasters(of *kind.Descriptor, urls []string) error {
 	}
 	masters := make([]Master, 0, len(urls))
 	for _, text := range urls {
-		u, err := ParseBase(text)
+		u, err := value.ParseBase(text)
 		if err != nil && !strings.Contains(text, "@") { // the text before it may be a password
 			err = fmt.Errorf("%q %w", text, err)
 		}

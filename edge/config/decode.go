@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"pkgedge/edge/config/fleet"
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	"pkgedge/origin/kind"
 )
 
@@ -44,29 +46,21 @@ func (d *decoder) config(text []byte) *Config {
 // object decodes the keys of the file.
 func (d *decoder) object(root node.Value, cfg *Config) {
 	root.Object(node.Fields{
-		"listen":     node.Into(&cfg.Listen, parseListen),
-		"public_url": node.Into(&cfg.PublicURL, ParseBase),
-		"contact":    node.Into(&cfg.Contact, parseContact),
+		"listen":     node.Into(&cfg.Listen, value.ParseListen),
+		"public_url": node.Into(&cfg.PublicURL, value.ParseBase),
+		"contact":    node.Into(&cfg.Contact, value.ParseContact),
 		"admin":      func(v node.Value) { d.admin(v, &cfg.Admin) },
 		"cache":      func(v node.Value) { d.cache(v, &cfg.Cache) },
 		"sites":      func(v node.Value) { d.sites(v, &cfg.Sites) },
 		"limits":     func(v node.Value) { d.limits(v, &cfg.Limits) },
 		"tls":        func(v node.Value) { d.tls(v, &cfg.TLS) },
 		"drain": func(v node.Value) {
-			v.Object(node.Fields{"delay": node.Into(&cfg.Drain.Delay, parseDuration), "limit": node.Into(&cfg.Drain.Limit, parseDuration)})
+			v.Object(node.Fields{"delay": node.Into(&cfg.Drain.Delay, value.ParseDuration), "limit": node.Into(&cfg.Drain.Limit, value.ParseDuration)})
 		},
 		"fast_lane": node.Flag(&cfg.FastLane),
-		"fleet":     func(v node.Value) { d.fleet(v, &cfg.Fleet) },
+		"fleet":     func(v node.Value) { fleet.Read(d.Reader, v, &cfg.Fleet) },
 		"log":       func(v node.Value) { d.log(v, &cfg.Log) },
 	})
-}
-
-// parseListen reads host:port, or nothing for no listener.
-func parseListen(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	return text, checkListen(text)
 }
 
 // listeners compares the listeners and the public URL with each other.
@@ -112,10 +106,10 @@ func (d *decoder) listeners(cfg *Config) {
 func (d *decoder) admin(v node.Value, a *Admin) {
 	before := d.Count()
 	v.Object(node.Fields{
-		"listen": node.Into(&a.Listen, parseListen),
-		"token":  node.Secret(&a.Token, parseToken),
+		"listen": node.Into(&a.Listen, value.ParseListen),
+		"token":  node.Secret(&a.Token, value.ParseToken),
 	})
-	if d.Count() == before && a.Listen != "" && !isLoopback(a.Listen) && a.Token == "" {
+	if d.Count() == before && a.Listen != "" && !value.IsLoopback(a.Listen) && a.Token == "" {
 		d.Bad(v.Path+".listen", "%s is open to others and there is no token: set admin.token, or listen on 127.0.0.1", a.Listen)
 	}
 }
@@ -123,41 +117,25 @@ func (d *decoder) admin(v node.Value, a *Admin) {
 func (d *decoder) cache(v node.Value, c *Cache) {
 	before := d.Count()
 	v.Object(node.Fields{
-		"memory":       node.Into(&c.Memory, parseCapacity),
-		"disk":         node.Into(&c.Disk, parseCapacity),
-		"dir":          node.Into(&c.Dir, parseFile),
-		"max_object":   node.Into(&c.MaxObject, parseCapacity),
-		"max_metadata": node.Into(&c.MaxMetadata, parseCapacity),
+		"memory":       node.Into(&c.Memory, value.ParseCapacity),
+		"disk":         node.Into(&c.Disk, value.ParseCapacity),
+		"dir":          node.Into(&c.Dir, value.ParseFile),
+		"max_object":   node.Into(&c.MaxObject, value.ParseCapacity),
+		"max_metadata": node.Into(&c.MaxMetadata, value.ParseCapacity),
 	})
 	if !d.Given(v.Path + ".max_object") {
 		c.MaxObject = min(c.MaxObject, c.Disk)
 	} else if d.Count() == before && c.MaxObject > c.Disk {
-		d.Bad(v.Path+".max_object", "%s is more than cache.disk (%s): such a file could never be kept", formatSize(c.MaxObject), formatSize(c.Disk))
+		d.Bad(v.Path+".max_object", "%s is more than cache.disk (%s): such a file could never be kept", value.FormatSize(c.MaxObject), value.FormatSize(c.Disk))
 	}
-}
-
-// parseCapacity reads a size above zero.
-func parseCapacity(text string) (int64, error) {
-	n, err := parseSize(text)
-	if err == nil && n == 0 {
-		err = errors.New("must be above zero: write a size such as 256MiB")
-	}
-	return n, err
-}
-
-func parseFile(text string) (string, error) {
-	if text == "" || strings.ContainsRune(text, 0) {
-		return "", errors.New("names no file or directory: write a path")
-	}
-	return text, nil
 }
 
 func (d *decoder) limits(v node.Value, l *Limits) {
 	v.Object(node.Fields{
-		"rate":            node.Into(&l.Rate, parseRate),
-		"burst":           node.Into(&l.Burst, parseBurst),
-		"exempt":          node.All(&l.Exempt, parsePrefix),
-		"trusted_proxies": node.All(&l.TrustedProxies, parsePrefix),
+		"rate":            node.Into(&l.Rate, value.ParseRate),
+		"burst":           node.Into(&l.Burst, value.ParseBurst),
+		"exempt":          node.All(&l.Exempt, value.ParsePrefix),
+		"trusted_proxies": node.All(&l.TrustedProxies, value.ParsePrefix),
 		"proxy_protocol": func(v node.Value) {
 			word, ok := v.OneOf("off", "require")
 			l.ProxyProtocol = ok && word == "require"
@@ -166,10 +144,10 @@ func (d *decoder) limits(v node.Value, l *Limits) {
 		"concurrent": func(v node.Value) {
 			c := &l.Concurrent
 			v.Object(node.Fields{
-				"connections": node.Into(&c.Connections, parseBound), "client_connections": node.Into(&c.ClientConnections, parseBound),
-				"requests": node.Into(&c.Requests, parseBound), "client_requests": node.Into(&c.ClientRequests, parseBound),
-				"client_heads": node.Into(&c.ClientHeads, parseBound), "client_bodies": node.Into(&c.ClientBodies, parseBound),
-				"client_misses": node.Into(&c.ClientMisses, parseBound),
+				"connections": node.Into(&c.Connections, value.ParseBound), "client_connections": node.Into(&c.ClientConnections, value.ParseBound),
+				"requests": node.Into(&c.Requests, value.ParseBound), "client_requests": node.Into(&c.ClientRequests, value.ParseBound),
+				"client_heads": node.Into(&c.ClientHeads, value.ParseBound), "client_bodies": node.Into(&c.ClientBodies, value.ParseBound),
+				"client_misses": node.Into(&c.ClientMisses, value.ParseBound),
 			})
 		},
 	})
@@ -198,7 +176,7 @@ func (d *decoder) checkFiles(cfg *Config) {
 		d.Bad("cache.dir", "%s: %v; choose a directory that this user may write", cfg.Cache.Dir, err)
 	}
 	d.checkCertificates(cfg)
-	d.checkFleetFiles(&cfg.Fleet)
+	fleet.CheckFiles(d.Reader, &cfg.Fleet)
 }
 
 // tryDir says whether files can be made in dir, or in the nearest directory
@@ -208,7 +186,7 @@ func tryDir(dir string) error {
 	if err == nil {
 		entries.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return cannot("read it", err)
+		return value.Cannot("read it", err)
 	}
 	for {
 		info, err := os.Stat(dir)
@@ -217,14 +195,14 @@ func tryDir(dir string) error {
 			continue
 		}
 		if err != nil {
-			return cannot("use it", err)
+			return value.Cannot("use it", err)
 		}
 		if !info.IsDir() {
 			return errors.New(dir + " is not a directory")
 		}
 		probe, err := os.MkdirTemp(dir, ".edge-check-")
 		if err != nil {
-			return cannot("write to "+dir, err)
+			return value.Cannot("write to "+dir, err)
 		}
 		return os.Remove(probe)
 	}

@@ -1,5 +1,7 @@
 package config
 
+import "pkgedge/edge/config/value"
+
 // variables of the environment that stand in for keys which the file does not have: the
 // built-in configuration, an image and a unit need no file for them.
 const (
@@ -12,12 +14,12 @@ const (
 // it is known whether the file has the key.
 func (d *decoder) environment(cfg *Config) {
 	if text, _ := d.env(tokenVariable); text != "" {
-		if token, err := parseToken(text); err == nil {
+		if token, err := value.ParseToken(text); err == nil {
 			cfg.Admin.Token = token
 		}
 	}
 	if text, _ := d.env(publicVariable); text != "" {
-		if u, err := ParseBase(text); err == nil {
+		if u, err := value.ParseBase(text); err == nil {
 			cfg.PublicURL = u
 		}
 	}
@@ -26,12 +28,12 @@ func (d *decoder) environment(cfg *Config) {
 // misused records the variables that were meant to stand in for a key, and cannot.
 func (d *decoder) misused() {
 	if text, _ := d.env(tokenVariable); text != "" && !d.Given("admin.token") {
-		if _, err := parseToken(text); err != nil {
+		if _, err := value.ParseToken(text); err != nil {
 			d.Bad("admin.token", "%s, from the environment, %v", tokenVariable, err)
 		}
 	}
 	if text, _ := d.env(publicVariable); text != "" && !d.Given("public_url") {
-		if _, err := ParseBase(text); err != nil {
+		if _, err := value.ParseBase(text); err != nil {
 			d.Bad("public_url", "%s, from the environment, %v", publicVariable, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	"pkgedge/origin/kind"
 )
 
@@ -99,7 +100,7 @@ func (d *decoder) setting(v node.Value, key *kind.Key) []string {
 		}
 	case kind.Duration:
 		var d time.Duration
-		if node.Into(&d, parseDuration)(v); d > 0 {
+		if node.Into(&d, value.ParseDuration)(v); d > 0 {
 			text = d.String()
 		}
 	default:

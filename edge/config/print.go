@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pkgedge/edge/config/value"
 )
 
 // Print writes the settings that the edge would run with, for a person to check.
@@ -45,8 +47,8 @@ func (c *Config) Print(out io.Writer) error {
 		admin += ", token set"
 	}
 	row("admin", "%s", admin)
-	row("cache", "memory %s, disk %s in %s", formatSize(c.Cache.Memory), formatSize(c.Cache.Disk), c.Cache.Dir)
-	row("", "files up to %s, metadata up to %s", formatSize(c.Cache.MaxObject), formatSize(c.Cache.MaxMetadata))
+	row("cache", "memory %s, disk %s in %s", value.FormatSize(c.Cache.Memory), value.FormatSize(c.Cache.Disk), c.Cache.Dir)
+	row("", "files up to %s, metadata up to %s", value.FormatSize(c.Cache.MaxObject), value.FormatSize(c.Cache.MaxMetadata))
 	row("limits", "%s", c.Limits)
 	proxies := orNone(c.Limits.TrustedProxies)
 	if c.Limits.ProxyProtocol {
@@ -92,7 +94,7 @@ func (c *Config) Print(out io.Writer) error {
 		}
 		t, f := s.Timeouts, s.Fresh
 		row("  timeouts", "connect %s, first byte %s, idle %s, write %s",
-			formatDuration(t.Connect), formatDuration(t.FirstByte), formatDuration(t.Idle), formatDuration(t.Write))
+			value.FormatDuration(t.Connect), value.FormatDuration(t.FirstByte), value.FormatDuration(t.Idle), value.FormatDuration(t.Write))
 		when := "where the master does not say"
 		if f.Override {
 			when = "whatever the master says"
@@ -101,13 +103,13 @@ func (c *Config) Print(out io.Writer) error {
 		switch {
 		case s.Kind.Transparent:
 		case s.Kind.OneLifetime && !f.Override:
-			metadata = "metadata " + formatDuration(f.Metadata) + " at most, "
+			metadata = "metadata " + value.FormatDuration(f.Metadata) + " at most, "
 			when = "files whatever the master says"
 		default:
-			metadata = "metadata " + formatDuration(f.Metadata) + ", "
+			metadata = "metadata " + value.FormatDuration(f.Metadata) + ", "
 		}
 		row("  fresh", "%sfiles %s, missing %s, %s",
-			metadata, formatDuration(f.Files), formatDuration(f.Missing), when)
+			metadata, value.FormatDuration(f.Files), value.FormatDuration(f.Missing), when)
 		if !s.Kind.Transparent {
 			row("", "%s", f.clients())
 		}
@@ -116,7 +118,7 @@ func (c *Config) Print(out io.Writer) error {
 			obeys = "even where the master forbids it"
 		}
 		row("  stale", "while revalidating %s, on error %s, %s",
-			formatDuration(s.Stale.WhileRevalidate), formatDuration(s.Stale.IfError), obeys)
+			value.FormatDuration(s.Stale.WhileRevalidate), value.FormatDuration(s.Stale.IfError), obeys)
 		if !s.Kind.Transparent {
 			row("", "%s", s.Stale.patience())
 		}
@@ -132,7 +134,7 @@ func (f *Fresh) clients() string {
 	case 0:
 		return "clients ask for metadata each time"
 	}
-	return "clients may use metadata for " + formatDuration(f.Clients)
+	return "clients may use metadata for " + value.FormatDuration(f.Clients)
 }
 
 // patience says when stale metadata is used.
@@ -140,14 +142,14 @@ func (s *Stale) patience() string {
 	if s.Patience == 0 {
 		return "metadata at once, while a master is asked in the background"
 	}
-	return "metadata when no master has answered for " + formatDuration(s.Patience)
+	return "metadata when no master has answered for " + value.FormatDuration(s.Patience)
 }
 
 // restrictions returns a label and a text for each key of the kind, and for the
 // minimum age of releases, sorted by label.
 func (s *Site) restrictions() (rows [][2]string) {
 	if age := s.MinimumAge; age.For > 0 {
-		text := fmt.Sprintf("published at least %s ago", formatDuration(age.For))
+		text := fmt.Sprintf("published at least %s ago", value.FormatDuration(age.For))
 		if len(age.Exempt) > 0 {
 			text += ", but for " + strings.Join(age.Exempt, ", ")
 		}
@@ -186,7 +188,7 @@ func (c *Config) leads() string {
 		text = "requests to listen are redirected to https"
 	}
 	if c.TLS.HSTS > 0 {
-		text += ", browsers stay for " + formatDuration(c.TLS.HSTS)
+		text += ", browsers stay for " + value.FormatDuration(c.TLS.HSTS)
 	}
 	return text
 }
@@ -222,9 +224,9 @@ func (t TLS) String() string {
 
 // String describes the end of the edge.
 func (d Drain) String() string {
-	text := "requests have " + formatDuration(d.Limit) + " to finish"
+	text := "requests have " + value.FormatDuration(d.Limit) + " to finish"
 	if d.Delay > 0 {
-		text += ", after " + formatDuration(d.Delay) + " of not being ready"
+		text += ", after " + value.FormatDuration(d.Delay) + " of not being ready"
 	}
 	return text
 }
@@ -232,7 +234,7 @@ func (d Drain) String() string {
 // String describes the probes of a site's masters.
 func (p Probe) String() string {
 	return fmt.Sprintf("%s every %s, for up to %s, fall %d, rise %d",
-		cmp.Or(p.Path, "a small packument"), formatDuration(p.Every), formatDuration(p.Timeout), p.Fall, p.Rise)
+		cmp.Or(p.Path, "a small packument"), value.FormatDuration(p.Every), value.FormatDuration(p.Timeout), p.Fall, p.Rise)
 }
 
 // String describes the budget of a client.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	"pkgedge/edge/edgetest"
 )
 
@@ -311,7 +312,7 @@ func TestFilesAreTried(t *testing.T) {
 func TestUnreadableConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	huge := filepath.Join(dir, "huge.yaml")
-	edgetest.WriteFile(t, huge, strings.Repeat("#", maxConfig+1))
+	edgetest.WriteFile(t, huge, strings.Repeat("#", value.MaxFile+1))
 	for path, want := range map[string]string{
 		dir + "/none.yaml": "/none.yaml: cannot read it: no such file or directory",
 		dir:                ": cannot read it: is a directory",

@@ -1,13 +1,10 @@
 package config
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 )
 
 // Scope is a part of an npm site's names that has masters of its own.
@@ -56,7 +53,7 @@ func authorizedOr(a Authorized, drop bool) Authorized {
 func (d *decoder) scopes(v node.Value, dst *[]Scope) {
 	var scopes []Scope
 	v.Keys(`a mapping of scopes: { "@acme": { masters: [...] } }`, func(key string, v node.Value) {
-		name, err := parseScope(key)
+		name, err := value.ParseScope(key)
 		if err != nil {
 			v.Bad("%v", err)
 		}
@@ -77,7 +74,7 @@ func (d *decoder) scope(v node.Value, s *Scope) {
 	v.Object(node.Fields{
 		"masters":     func(v node.Value) { s.Masters = d.masters(v) },
 		"files":       func(v node.Value) { s.Files = d.masters(v) },
-		"credentials": node.Into(&s.Credentials, parseCredentials),
+		"credentials": node.Into(&s.Credentials, value.ParseCredentials),
 		"authorized":  readAuthorized(&s.Authorized),
 		"login":       node.Flag(&s.Login),
 	})
@@ -109,31 +106,6 @@ func (d *decoder) checkAuthorized(v node.Value, s *Site) {
 	for _, scope := range s.Scopes {
 		contradicts(v.Path+".scopes."+scope.Name, scope.Credentials, scope.Authorized)
 	}
-}
-
-var scopeName = regexp.MustCompile(`^@[a-z0-9_-][a-z0-9._-]*$`)
-
-// parseScope reads the name of a scope.
-func parseScope(text string) (string, error) {
-	name := strings.ToLower(text)
-	if !scopeName.MatchString(name) {
-		return "", fmt.Errorf(`%q is not a scope: write "@acme", in quotes`, text)
-	}
-	return name, nil
-}
-
-// parseCredentials reads the value of an Authorization field; one word alone is
-// a bearer token. Its errors do not repeat the text.
-func parseCredentials(text string) (string, error) {
-	switch {
-	case text == "":
-		return "", errors.New("is empty: set the variable, or remove the key")
-	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
-		return "", errors.New("has a byte in it that no field may have: is there a line break at its end?")
-	case !strings.Contains(text, " "):
-		return "Bearer " + text, nil
-	}
-	return text, nil
 }
 
 // open lists the parts of the site that are read with the edge's own credentials.

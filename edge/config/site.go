@@ -1,15 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	"pkgedge/origin/kind"
 )
 
@@ -55,52 +52,52 @@ func collide(a, b *Site) (where string, ok bool) {
 
 func (d *decoder) site(v node.Value, s *Site) {
 	known := node.Fields{
-		"name": node.Into(&s.Name, parseSiteName),
+		"name": node.Into(&s.Name, value.ParseSiteName),
 		"kind": func(v node.Value) {
 			if word, ok := v.OneOf(kindNames(d.kinds)...); ok {
 				s.Kind = kind.ByName(d.kinds, word)
 			}
 		},
-		"path":    node.Into(&s.Path, parseSitePath),
-		"hosts":   node.All(&s.Hosts, parseHost),
+		"path":    node.Into(&s.Path, value.ParseSitePath),
+		"hosts":   node.All(&s.Hosts, value.ParseHost),
 		"masters": func(v node.Value) { s.Masters = d.masters(v) },
 		"files":   func(v node.Value) { s.Files = d.masters(v) },
 		"probe": func(v node.Value) {
 			v.Object(node.Fields{
-				"path":    node.Into(&s.Probe.Path, parseProbePath),
-				"every":   node.Into(&s.Probe.Every, parseWait),
-				"timeout": node.Into(&s.Probe.Timeout, parseWait),
-				"fall":    node.Into(&s.Probe.Fall, parseTimes),
-				"rise":    node.Into(&s.Probe.Rise, parseTimes),
+				"path":    node.Into(&s.Probe.Path, value.ParseProbePath),
+				"every":   node.Into(&s.Probe.Every, value.ParseWait),
+				"timeout": node.Into(&s.Probe.Timeout, value.ParseWait),
+				"fall":    node.Into(&s.Probe.Fall, value.ParseTimes),
+				"rise":    node.Into(&s.Probe.Rise, value.ParseTimes),
 			})
 		},
 		"changes":     func(v node.Value) { d.changes(v, s) },
 		"scopes":      func(v node.Value) { d.scopes(v, &s.Scopes) },
-		"credentials": node.Into(&s.Credentials, parseCredentials),
+		"credentials": node.Into(&s.Credentials, value.ParseCredentials),
 		"authorized":  readAuthorized(&s.Authorized),
 		"minimum_age": func(v node.Value) { d.minimumAge(v, s) },
 		"timeouts": func(v node.Value) {
 			v.Object(node.Fields{
-				"connect":    node.Into(&s.Timeouts.Connect, parseWait),
-				"first_byte": node.Into(&s.Timeouts.FirstByte, parseWait),
-				"idle":       node.Into(&s.Timeouts.Idle, parseWait),
-				"write":      node.Into(&s.Timeouts.Write, parseWait),
+				"connect":    node.Into(&s.Timeouts.Connect, value.ParseWait),
+				"first_byte": node.Into(&s.Timeouts.FirstByte, value.ParseWait),
+				"idle":       node.Into(&s.Timeouts.Idle, value.ParseWait),
+				"write":      node.Into(&s.Timeouts.Write, value.ParseWait),
 			})
 		},
 		"fresh": func(v node.Value) {
 			v.Object(node.Fields{
-				"metadata": node.Into(&s.Fresh.Metadata, parseDuration),
-				"files":    node.Into(&s.Fresh.Files, parseDuration),
-				"missing":  node.Into(&s.Fresh.Missing, parseDuration),
+				"metadata": node.Into(&s.Fresh.Metadata, value.ParseDuration),
+				"files":    node.Into(&s.Fresh.Files, value.ParseDuration),
+				"missing":  node.Into(&s.Fresh.Missing, value.ParseDuration),
 				"clients":  node.Into(&s.Fresh.Clients, parseClients),
 				"override": node.Flag(&s.Fresh.Override),
 			})
 		},
 		"stale": func(v node.Value) {
 			v.Object(node.Fields{
-				"while_revalidate": node.Into(&s.Stale.WhileRevalidate, parseDuration),
-				"patience":         node.Into(&s.Stale.Patience, parseDuration),
-				"if_error":         node.Into(&s.Stale.IfError, parseLife),
+				"while_revalidate": node.Into(&s.Stale.WhileRevalidate, value.ParseDuration),
+				"patience":         node.Into(&s.Stale.Patience, value.ParseDuration),
+				"if_error":         node.Into(&s.Stale.IfError, value.ParseLife),
 				"override": func(v node.Value) {
 					node.Flag(&s.Stale.Override)(v)
 					s.Stale.overrideGiven = true
@@ -140,23 +137,14 @@ func (d *decoder) site(v node.Value, s *Site) {
 // minimumAge reads a duration, or a mapping of one and its exemptions.
 func (d *decoder) minimumAge(v node.Value, s *Site) {
 	if !v.IsMapping() {
-		node.Into(&s.MinimumAge.For, parseDuration)(v)
+		node.Into(&s.MinimumAge.For, value.ParseDuration)(v)
 		return
 	}
 	before := d.Count()
-	v.Object(node.Fields{"for": node.Into(&s.MinimumAge.For, parseDuration), "exempt": node.All(&s.MinimumAge.Exempt, asWritten)})
+	v.Object(node.Fields{"for": node.Into(&s.MinimumAge.For, value.ParseDuration), "exempt": node.All(&s.MinimumAge.Exempt, value.AsWritten)})
 	if d.Count() == before && len(s.MinimumAge.Exempt) > 0 && s.MinimumAge.For == 0 {
 		d.Bad(v.Path+".for", "is missing or 0, so there is nothing to exempt from: write a duration such as 3d, or remove the exemptions")
 	}
-}
-
-// parseWait reads a duration above zero: no wait is without a bound.
-func parseWait(text string) (time.Duration, error) {
-	d, err := parseDuration(text)
-	if err == nil && d == 0 {
-		err = errors.New("must be above zero: every wait for a master has a bound")
-	}
-	return d, err
 }
 
 // parseClients reads the lifetime that clients are told: a duration, or "" for the
@@ -165,39 +153,9 @@ func parseClients(text string) (time.Duration, error) {
 	if text == "" {
 		return Remaining, nil
 	}
-	d, err := parseDuration(text)
+	d, err := value.ParseDuration(text)
 	if err != nil {
 		err = fmt.Errorf(`%w, or "" for as long as the edge itself may`, err)
-	}
-	return d, err
-}
-
-// parseProbePath reads the path of a probe below a master's URL, with its query;
-// "" leaves it to the edge.
-func parseProbePath(text string) (string, error) {
-	if u, err := url.ParseRequestURI(text); text != "" && (err != nil || u.Host != "" || !strings.HasPrefix(text, "/")) {
-		return "", fmt.Errorf("%q is not a path below the masters' URLs: write /-/ping, or remove the key for a choice of the edge's own", text)
-	}
-	return text, nil
-}
-
-// parseTimes reads how often something must happen.
-func parseTimes(text string) (int, error) {
-	n, err := strconv.ParseInt(text, 10, 16)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is not a number of probes: write 1 or more", text)
-	}
-	return int(n), nil
-}
-
-// parseLife reads a duration or "forever".
-func parseLife(text string) (time.Duration, error) {
-	if text == "forever" {
-		return kind.Forever, nil
-	}
-	d, err := parseDuration(text)
-	if err != nil {
-		err = fmt.Errorf("%w, or forever", err)
 	}
 	return d, err
 }
@@ -234,7 +192,7 @@ func (d *decoder) masters(v node.Value) []Master {
 
 func (d *decoder) master(v node.Value, m *Master) {
 	v.Object(node.Fields{
-		"url":  node.Into(&m.URL, ParseBase),
+		"url":  node.Into(&m.URL, value.ParseBase),
 		"role": node.Word(&m.Role, RolePrimary, RoleReplica, RoleSpare),
 	})
 	if !v.IsMapping() {

@@ -1,16 +1,13 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	"pkgedge/tls"
 )
 
@@ -72,24 +69,24 @@ func (c *Config) Redirects() bool {
 	if c.Listen == "" || c.TLS.Listen == "" {
 		return false
 	}
-	return c.TLS.Redirect == RedirectAlways || c.TLS.Redirect == RedirectAuto && !isLoopback(c.Listen)
+	return c.TLS.Redirect == RedirectAlways || c.TLS.Redirect == RedirectAuto && !value.IsLoopback(c.Listen)
 }
 
 func (d *decoder) tls(v node.Value, t *TLS) {
 	optional := func(text string) (string, error) { return text, nil }
 	v.Object(node.Fields{
-		"listen":  node.Into(&t.Listen, parseListen),
-		"domains": node.All(&t.Domains, parseDomain),
+		"listen":  node.Into(&t.Listen, value.ParseListen),
+		"domains": node.All(&t.Domains, value.ParseDomain),
 		"email":   node.Into(&t.Email, optional),
 		"ca": node.Into(&t.CA, func(text string) (string, error) {
 			if text == "" {
 				return "", nil
 			}
-			return parseDirectory(text)
+			return value.ParseDirectory(text)
 		}),
 		"ca_root":   node.Into(&t.CARoot, optional),
-		"on_demand": node.All(&t.OnDemand, parseDomain),
-		"profile":   node.Into(&t.Profile, parseProfile),
+		"on_demand": node.All(&t.OnDemand, value.ParseDomain),
+		"profile":   node.Into(&t.Profile, value.ParseProfile),
 		"challenge": func(v node.Value) {
 			if word, ok := v.OneOf(string(ChallengeAuto), string(ChallengeTLSALPN), string(ChallengeHTTP)); ok {
 				t.Challenge = Challenge(word)
@@ -100,7 +97,7 @@ func (d *decoder) tls(v node.Value, t *TLS) {
 				t.Redirect = Redirect(word)
 			}
 		},
-		"hsts": node.Into(&t.HSTS, parseDuration),
+		"hsts": node.Into(&t.HSTS, value.ParseDuration),
 		"certificate": func(v node.Value) {
 			v.Object(node.Fields{"cert": node.Into(&t.Cert, optional), "key": node.Into(&t.Key, optional)})
 			if t.Cert != "" && t.Key == "" {
@@ -156,7 +153,7 @@ func (d *decoder) checkPair(cfg *Config) {
 	t := cfg.TLS
 	readable := true
 	for _, f := range []struct{ key, name string }{{"cert", t.Cert}, {"key", t.Key}} {
-		if _, err := readLimited(f.name); err != nil {
+		if _, err := value.ReadFile(f.name); err != nil {
 			d.Bad("tls.certificate."+f.key, "%s: %v", f.name, err)
 			readable = false
 		}
@@ -175,32 +172,4 @@ func (d *decoder) checkPair(cfg *Config) {
 		}
 	}
 	cfg.certificates = []tls.Status{pair.Status()}
-}
-
-// parseDomain reads a name that a certificate can be obtained for.
-func parseDomain(text string) (string, error) {
-	if strings.HasPrefix(text, "*.") {
-		return "", fmt.Errorf("a certificate for %q needs a DNS challenge, which is not built: list each name", text)
-	}
-	if _, err := netip.ParseAddr(text); err == nil || !isHost(text) {
-		return "", fmt.Errorf("%q is not a domain name: write registry.example", text)
-	}
-	return strings.ToLower(text), nil
-}
-
-// parseDirectory reads the URL of an ACME directory.
-func parseDirectory(text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
-		return "", errors.New("is not the https:// URL of an ACME directory; leave it empty for the usual one")
-	}
-	return text, nil
-}
-
-// parseProfile reads the name of one of an ACME CA's profiles.
-func parseProfile(text string) (string, error) {
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("%q is not a name of a profile: write one of the authority's, such as shortlived", text)
-	}
-	return text, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache/budget"
+	"pkgedge/edge/config/value"
 	"pkgedge/tls"
 )
 
@@ -19,18 +20,18 @@ func (c *Config) Warnings() []string {
 		warn("public_url: tarball URLs will begin with %s, which only this machine reaches: set public_url to what clients use", c.PublicURL)
 	}
 	for i := range c.Sites {
-		if open := c.Sites[i].open(); len(open) > 0 && !(c.TLS.Listen == "" && isLoopback(c.Listen)) {
+		if open := c.Sites[i].open(); len(open) > 0 && !(c.TLS.Listen == "" && value.IsLoopback(c.Listen)) {
 			warn("sites[%d]: whoever reaches the edge may read %s, with the edge's own credentials: keep strangers away from it", i, strings.Join(open, " and "))
 		}
 	}
 	if c.Cache.Memory < budget.LeastMemory {
-		warn("cache.memory: %s is less than the edge needs by itself, so it will take more: write %s or more", formatSize(c.Cache.Memory), formatSize(budget.LeastMemory))
+		warn("cache.memory: %s is less than the edge needs by itself, so it will take more: write %s or more", value.FormatSize(c.Cache.Memory), value.FormatSize(budget.LeastMemory))
 	}
 	if n := budget.Split(c.Cache.Memory).Files(); c.Cache.Disk/(256<<10) > n {
-		warn("cache.disk: cache.memory (%s) has room to index %d files, which may take much less than %s: give more memory", formatSize(c.Cache.Memory), n, formatSize(c.Cache.Disk))
+		warn("cache.disk: cache.memory (%s) has room to index %d files, which may take much less than %s: give more memory", value.FormatSize(c.Cache.Memory), n, value.FormatSize(c.Cache.Disk))
 	}
 	if n := budget.Split(c.Cache.Memory).Document() >> 20 << 20; n < c.Cache.MaxMetadata {
-		warn("cache.max_metadata: a document of more than %s takes the process beyond cache.memory (%s) while it is prepared, one at a time: give more memory, or write less", formatSize(n), formatSize(c.Cache.Memory))
+		warn("cache.max_metadata: a document of more than %s takes the process beyond cache.memory (%s) while it is prepared, one at a time: give more memory, or write less", value.FormatSize(n), value.FormatSize(c.Cache.Memory))
 	}
 	if len(c.TLS.AllDomains()) > 0 && c.TLS.Email == "" {
 		warn("tls.email: the certificate authority has no address to warn when a certificate is not renewed: set one")

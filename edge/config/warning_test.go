@@ -3,6 +3,8 @@ package config
 import (
 	"strings"
 	"testing"
+
+	"pkgedge/edge/config/value"
 )
 
 func TestMemoryThatDoesNotSufficeIsWarnedOf(t *testing.T) {
@@ -21,11 +23,11 @@ func TestMemoryThatDoesNotSufficeIsWarnedOf(t *testing.T) {
 		cfg.Cache.Memory, cfg.Cache.MaxMetadata, cfg.Cache.Disk = tt.memory, tt.metadata, tt.disk
 		got := cfg.Warnings()
 		if len(got) != len(tt.want) {
-			t.Fatalf("%s: %q", formatSize(tt.memory), got)
+			t.Fatalf("%s: %q", value.FormatSize(tt.memory), got)
 		}
 		for i, w := range tt.want {
 			if !strings.HasPrefix(got[i], w) {
-				t.Errorf("%s: %q, want %q", formatSize(tt.memory), got[i], w)
+				t.Errorf("%s: %q, want %q", value.FormatSize(tt.memory), got[i], w)
 			}
 		}
 	}

@@ -7,8 +7,10 @@ import (
 	"reflect"
 	"slices"
 
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
+	"pkgedge/edge/config/diff"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/site"
@@ -106,6 +108,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 	}
 	s, err := site.New(g.cfg, &withMasters, site.Deps{
 		Cache: d.cache, Documents: d.documents, Masters: &d.masters, Identity: d.identity, Log: d.log, Observe: d.metrics.Origin,
+		Nearer: d.pop.nearer, Keep: d.pop.keep(),
 	})
 	if err != nil {
 		return nil, err
@@ -126,7 +129,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 // on as it is: its connections, and its knowledge of its masters.
 func sameSite(old, cfg *config.Config, s *config.Site) bool {
 	i := slices.IndexFunc(old.Sites, func(o config.Site) bool { return o.Name == s.Name })
-	return i >= 0 && old.Sites[i].Equal(s) &&
+	return i >= 0 && diff.Equal(&old.Sites[i], s) &&
 		old.Public(&old.Sites[i]).String() == cfg.Public(s).String() && old.Cache.MaxMetadata == cfg.Cache.MaxMetadata
 }
 
@@ -142,12 +145,12 @@ func limiterOf(c *config.Config, old *generation) *limit.Limiter {
 }
 
 // accessLog returns the log in its configured form, nil for none.
-func (d *Daemon) accessLog(form config.Access) *proxy.AccessLog {
+func (d *Daemon) accessLog(form config.Access) *accesslog.Log {
 	switch form {
 	case config.AccessJSON:
-		return proxy.NewJSONLog(d.out)
+		return accesslog.NewJSON(d.out)
 	case config.AccessCommon:
-		return proxy.NewCommonLog(d.out)
+		return accesslog.NewCommon(d.out)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/budget"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/admin"
 	"pkgedge/edge/admin/page"
 	"pkgedge/edge/changes"
@@ -56,7 +57,7 @@ type Daemon struct {
 	source    config.Source
 	log       *slog.Logger
 	level     *slog.LevelVar
-	out       *proxy.LogWriter // for the access logs and the welcome
+	out       *accesslog.Writer // for the access logs and the welcome
 	greet     bool
 	version   string
 	started   time.Time
@@ -81,6 +82,7 @@ type Daemon struct {
 	again   func() *exec.Cmd
 	child   atomic.Int64    // that was started to take over; 0 for none
 	taken   *handover.Taken // the edge whose place this one takes, nil for none
+	pop     *pop            // the edges that this one shares its fetches with; nil for an edge alone
 	place   *handover.Offer // of this edge, to a successor; nil where that is not possible
 
 	counting  chan struct{} // a slot for the one that looks at everything stored
@@ -92,7 +94,7 @@ type Daemon struct {
 // newDaemon makes a daemon that has opened nothing yet.
 func newDaemon(o Options) *Daemon {
 	d := &Daemon{
-		cfg: o.Config, source: o.Source, out: proxy.NewLogWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
+		cfg: o.Config, source: o.Source, out: accesslog.NewWriter(o.Out), log: o.Log, level: o.Level, greet: o.Greet, version: o.Version, started: time.Now(),
 		upgrade: o.Upgrade, again: o.Again, env: o.Source.Env,
 		identity: "edge-" + strings.ToLower(rand.Text()[:12]), metrics: admin.NewMetrics(o.Build), history: newPastHour(time.Now()), server: server.New(o.Log),
 		feeds: changes.NewFeeds(o.Config.Cache.Dir, o.Log), reloading: make(chan struct{}, 1), counting: make(chan struct{}, 1),
@@ -162,6 +164,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.listen(ctx); err != nil {
 		return err
 	}
+	if err := d.openPop(ctx); err != nil {
+		return err
+	}
 	d.closeOrphans()
 	if err := d.openCacheInTurn(ctx); err != nil {
 		return err
@@ -173,6 +178,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.use(g)
+	d.pop.run(d)
 	d.reloads.accepted(d.source.Name(), d.started)
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
 		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
@@ -294,6 +300,7 @@ func (d *Daemon) close() {
 		d.certs.Close()
 	}
 	d.feeds.Close()
+	d.pop.close()
 	if d.cache != nil {
 		if err := d.cache.Close(); err != nil {
 			d.log.Warn("cache did not close cleanly", "error", err)

@@ -11,8 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"pkgedge/cache/purge"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/edgetest"
-	"pkgedge/edge/proxy"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -62,7 +63,7 @@ func newLogged(t *testing.T, roles []string, keys string) (s *served, log, acces
 	cfg.Cache.Memory, cfg.Cache.Disk = 1<<20, 0
 	log, access = new(logged), new(logged)
 	s.edge = newTestDaemon(t, cfg, slog.New(slog.NewJSONHandler(log, nil)))
-	s.edge.out = proxy.NewLogWriter(access)
+	s.edge.out = accesslog.NewWriter(access)
 	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
 	s.edge.openTestCache(t)
 	s.url = cfg.PublicURL.String()
@@ -198,5 +199,23 @@ func TestNPMPrintsTheReason(t *testing.T) {
 		for _, r := range rules {
 			r.Mend()
 		}
+	}
+}
+
+// A stale answer says in its line why it is one: the masters failed, or have something older.
+func TestAStaleAnswerSaysWhy(t *testing.T) {
+	s, _, access := newLogged(t, []string{"primary"}, "")
+	s.get(t, ofWords)
+	if err := s.edge.cache.Purge(purge.Purge{Scope: purge.Site, Site: "npm", Soft: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.masters[0].Break(faults.Any, faults.Status(500))
+	if resp, _ := s.get(t, ofWords); resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d", resp.StatusCode)
+	}
+	stale := func() []string { return access.lines(`"outcome":"stale-error"`) }
+	edgetest.Until(t, "the line of the stale answer", func() bool { return len(stale()) == 1 })
+	if line := stale()[0]; !strings.Contains(line, `"error":"`) || !strings.Contains(line, "answered 500") {
+		t.Errorf("the line gives no reason: %s", line)
 	}
 }

@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"pkgedge/cache/purge"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/edgetest"
 	"pkgedge/edge/framing"
-	"pkgedge/edge/proxy"
 )
 
 // counted counts the requests that come to the handler of an edge with a lane.
@@ -273,8 +273,8 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := proxy.NewLogWriter(&log)
-		g.Access = proxy.NewJSONLog(lines)
+		lines := accesslog.NewWriter(&log)
+		g.Access = accesslog.NewJSON(lines)
 		c.edge.use(g)
 		var requests []string
 		for range 3 {

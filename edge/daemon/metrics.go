@@ -61,6 +61,7 @@ func (d *Daemon) registerMetrics() {
 	d.registerMasters()
 	d.registerFeeds()
 	d.registerCertificates()
+	d.pop.register(d.metrics)
 }
 
 // registerMasters registers the figures of the masters. The label pool tells the

@@ -62,6 +62,7 @@ func (p purger) Purge(ctx context.Context, what admin.Purge) (admin.Purged, erro
 		if err := p.cache.Purge(all...); err != nil {
 			return admin.Purged{}, err
 		}
+		p.pop.forget(g, all)
 	}
 	count := p.cache.Sweep
 	if what.DryRun {

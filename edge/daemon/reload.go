@@ -11,7 +11,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/admin/page"
-	"pkgedge/edge/config"
+	"pkgedge/edge/config/diff"
 	"pkgedge/edge/report"
 	"pkgedge/tls"
 )
@@ -83,7 +83,7 @@ func (d *Daemon) replace() (admin.Reloaded, error) {
 		return admin.Reloaded{}, &admin.Refused{Mistakes: strings.Split(err.Error(), "\n")}
 	}
 	old := d.serving()
-	changed, fixed := config.Compare(old.cfg, cfg)
+	changed, fixed := diff.Compare(old.cfg, cfg)
 	if len(fixed) > 0 {
 		refused := new(admin.Refused)
 		for _, key := range fixed {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"pkgedge/edge/config"
-	"pkgedge/edge/proxy"
+	"pkgedge/edge/secure"
 	"pkgedge/edge/server"
 	"pkgedge/tls"
 )
@@ -39,7 +39,7 @@ func (d *Daemon) newCertificates(secure, plain *server.Listener) (*tls.Manager, 
 }
 
 // secureOf says how clients are led to the encrypted listener.
-func secureOf(cfg *config.Config) (s proxy.Secure) {
+func secureOf(cfg *config.Config) (s secure.Rules) {
 	if cfg.TLS.Listen == "" {
 		return s
 	}

@@ -20,7 +20,9 @@ import (
 	"pkgedge/cache"
 	"pkgedge/edge/history"
 	"pkgedge/edge/redact"
+	"pkgedge/edge/words"
 	"pkgedge/origin"
+	"pkgedge/origin/kind"
 )
 
 // errClientLeft is the error of a request whose client did not wait for the answer.
@@ -45,7 +47,7 @@ func (x *exchange) fail(err error) {
 	h := x.header()
 	h.Set("Via", "1.1 edge")
 	var down *origin.Unavailable
-	status, why, reason := http.StatusBadGateway, proxyError(err), x.failure(err)
+	status, why, reason := http.StatusBadGateway, proxyError(err), words.Failure(x.about(), err)
 	switch {
 	case errors.Is(err, origin.ErrRequest) && errors.Is(err, os.ErrDeadlineExceeded):
 		h.Set("Connection", "close") // the rest of the body may still come
@@ -102,8 +104,17 @@ func (x *exchange) recordFailure() {
 		is.Reason = "the answer was broken off before its end"
 	}
 	line := lineOf(x.r, &x.route)
-	is.Request = line.method + " " + line.path
+	is.Request = line.Method + " " + line.Path
 	x.Failures.Add(is)
+}
+
+// about is the request, in terms of its failure.
+func (x *exchange) about() words.About {
+	a := words.About{Transparent: x.site.Kind.Transparent, Primary: x.route.Class == kind.PassPrimary, Stored: x.route.Class.Cacheable()}
+	if m := x.r.Method; a.Primary && m != http.MethodGet && m != http.MethodHead {
+		a.Write = x.route.Endpoint
+	}
+	return a
 }
 
 // write sends a small complete response.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -11,9 +12,9 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/changes"
 	"pkgedge/edge/conditional"
-	"pkgedge/edge/history"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
 	"pkgedge/origin"
@@ -31,54 +32,6 @@ type Handler struct {
 // Use has requests begin with s from now on. A request keeps to the snapshot that it
 // began with.
 func (h *Handler) Use(s *Snapshot) { h.current.Store(s) }
-
-// Snapshot is one configuration at work. It is immutable once it is used.
-type Snapshot struct {
-	Sites    site.Table
-	Cache    *cache.Cache
-	Limiter  Limiter // nil for none
-	Budgets  bool    // clients are told their budgets
-	Metrics  Metrics
-	Asked    *history.Top // packages and files that were asked for
-	Missed   *history.Top // those for which a master had to be asked
-	Failures *history.Failures
-	Welcome  Welcome
-	Webhooks *changes.Webhooks
-	Access   *AccessLog
-	Lane     Lane           // nil for none
-	Trusted  []netip.Prefix // peers whose X-Forwarded-For counts
-	Secure   Secure
-	Identity string // this edge's name in Via and CDN-Loop
-}
-
-// Metrics counts requests.
-type Metrics interface {
-	Begin() // a request has arrived
-	End()   // it has been answered
-	// Observe is told of each answer: its outcome's word, its status, the bytes of its
-	// body, and its time.
-	Observe(site, outcome string, status int, bytes int64, took time.Duration)
-}
-
-// Welcome is the page for a browser at the root.
-type Welcome interface {
-	// Page is the page about the sites of those names.
-	Page(sites []string) ([]byte, error)
-	// Policy is its Content-Security-Policy.
-	Policy() string
-}
-
-// Limiter is the budgets of clients. It never waits.
-type Limiter interface {
-	// Take charges a client, and nothing when it has not that much left: ok is false, and
-	// retryAfter says for how long.
-	Take(client netip.Addr, now time.Time, cost int) (retryAfter time.Duration, ok bool)
-	// Charge takes more off a client's budget, which may end up below zero, or gives back a
-	// cost below zero.
-	Charge(client netip.Addr, now time.Time, cost int)
-	// Budget returns that of a client. It is false for one without a limit.
-	Budget(client netip.Addr, now time.Time) (b limit.Budget, ok bool)
-}
 
 // exchange is one request and its answer. One goroutine uses it.
 type exchange struct {
@@ -103,9 +56,10 @@ type exchange struct {
 	status  int
 	sent    int64 // body bytes
 	err     error
+	stale   error         // the reason for a stale answer
 	reason  string        // that the client was told; "" where it was told none
 	waited  time.Duration // until the header was sent
-	source  source
+	source  accesslog.Source
 }
 
 // ServeHTTP is the life of a request.
@@ -151,22 +105,75 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // end writes down the answer. It runs also when the body was broken off by a
 // panic, which goes on to net/http.
 func (x *exchange) end() {
-	rec := record{begun: x.start, client: x.client, outcome: x.outcome, status: x.status, sent: x.sent, err: x.err, waited: x.waited, source: x.source}
+	rec := accesslog.Record{Begun: x.start, Client: x.client, Status: x.status, Sent: x.sent, Err: cmp.Or(x.err, x.stale), Waited: x.waited, Source: x.source}
+	name := ""
 	if x.site != nil {
-		rec.site, rec.name = x.site.Name, nameOf(&x.route)
+		rec.Site, name = x.site.Name, nameOf(&x.route)
 	}
 	if x.status >= http.StatusInternalServerError || x.err != nil {
 		x.recordFailure()
 	}
 	if x.Access != nil {
-		rec.line = lineOf(x.r, &x.route)
-		rec.agent = x.r.UserAgent()
+		rec.Line = lineOf(x.r, &x.route)
+		rec.Agent = x.r.UserAgent()
 		if sent := x.r.Header["X-Request-Id"]; len(sent) == 1 {
-			rec.id = requestID(sent[0])
+			rec.ID = requestID(sent[0])
 		}
 	}
 	x.places.Leave(x.client)
-	x.finish(&rec)
+	x.finish(&rec, name, x.outcome)
+}
+
+// lineOf is a request's line. A path that holds a secret is written as its kind says, without
+// the query. Nor is that of a request for the primary alone: it may be the key to a login.
+func lineOf(r *http.Request, route *kind.Route) accesslog.Line {
+	l := accesslog.Line{Method: r.Method, Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Protocol: r.Proto, Endpoint: route.Endpoint}
+	if route.Log != "" {
+		l.Path = route.Log
+	}
+	if route.Log != "" || route.Class == kind.PassPrimary {
+		l.Query = ""
+	}
+	return l
+}
+
+// nameOf is the name of the package or file that a route is about, "" for other routes.
+func nameOf(r *kind.Route) string {
+	if r.Class != kind.Metadata && r.Class != kind.File {
+		return ""
+	}
+	return cmp.Or(r.Group, r.Path)
+}
+
+// requestID is the ID of a request, where it is one: of another hop, in a log of ours.
+func requestID[text string | []byte](sent text) string {
+	if len(sent) == 0 || len(sent) > 128 {
+		return ""
+	}
+	for i := range len(sent) {
+		if c := sent[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return ""
+		}
+	}
+	return string(sent)
+}
+
+// finish counts a request and writes it down: one that net/http has read, or the lane. The
+// name is of a package or file, "" for a request of another kind.
+func (s *Snapshot) finish(r *accesslog.Record, name string, outcome cache.Outcome) {
+	r.Outcome = outcome.String()
+	took := time.Since(r.Begun)
+	s.Metrics.Observe(r.Site, r.Outcome, r.Status, r.Sent, took)
+	if name != "" {
+		s.Asked.Count(r.Site, name, r.Begun.Add(took))
+		if outcome == cache.Missed || outcome == cache.Failed {
+			s.Missed.Count(r.Site, name, r.Begun.Add(took))
+		}
+	}
+	if s.Access != nil {
+		s.Access.Write(r, took)
+	}
+	s.Metrics.End()
 }
 
 func (x *exchange) header() http.Header { return x.w.Header() }
@@ -348,7 +355,7 @@ func (x *exchange) cached() {
 	if x.route.Class == kind.File && x.site.MinimumAge > 0 && !x.oldEnough(q, &a) {
 		return
 	}
-	x.outcome, x.source = a.Outcome, source{a.Master, a.ForwardStatus}
+	x.outcome, x.source, x.stale = a.Outcome, accesslog.Source{Master: a.Master, Status: a.ForwardStatus}, a.Err
 	x.fields(&a)
 	if x.Lane != nil && a.Outcome == cache.Hit && !x.Budgets {
 		x.offer(q, &a)

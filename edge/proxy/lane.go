@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pkgedge/cache"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/fastlane"
 	"pkgedge/edge/framing"
 	"pkgedge/edge/limit"
@@ -50,7 +51,7 @@ func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
 	}
 	if x.Access != nil {
 		r.line = lineOf(x.r, &x.route)
-		r.line.proto = "HTTP/1.1"
+		r.line.Protocol = "HTTP/1.1"
 	}
 	x.Lane.Offer(&fastlane.Offer{Key: key, Header: h, Figures: r.figures(a), Steered: x.site.Kind.Transparent, Lookup: r})
 }
@@ -64,9 +65,9 @@ type repeated struct {
 	route    kind.Route
 	name     string // see nameOf
 	stored   *cache.Repeat
-	feed     time.Duration // the lifetime that the feed gave the response
-	told     bool          // clients are told a lifetime of the edge's
-	line     line          // but for the agent and the ID
+	feed     time.Duration  // the lifetime that the feed gave the response
+	told     bool           // clients are told a lifetime of the edge's
+	line     accesslog.Line // but for the agent and the ID
 }
 
 // Find implements fastlane.Lookup.
@@ -113,10 +114,10 @@ func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, 
 	if err == nil && sent > 0 {
 		r.stored.Sent(begun)
 	}
-	rec := record{begun: begun, client: client, site: r.site.Name, name: r.name, outcome: cache.Hit, status: status, sent: sent, err: err}
+	rec := accesslog.Record{Begun: begun, Client: client, Site: r.site.Name, Status: status, Sent: sent, Err: err}
 	if r.Access != nil {
-		rec.line = r.line
-		rec.agent, rec.id = string(q.Agent), requestID(q.ID)
+		rec.Line = r.line
+		rec.Agent, rec.ID = string(q.Agent), requestID(q.ID)
 	}
-	r.finish(&rec)
+	r.finish(&rec, r.name, cache.Hit)
 }

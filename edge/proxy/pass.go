@@ -14,6 +14,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/edge/accesslog"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/redact"
 	"pkgedge/edge/site"
@@ -153,7 +154,7 @@ func (w finalOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // modifyResponse sees the response before the client does.
 func (x *exchange) modifyResponse(resp *http.Response) error {
 	x.status, x.waited = resp.StatusCode, time.Since(x.start)
-	x.source = source{resp.Request.URL.Scheme + "://" + resp.Request.URL.Host, resp.StatusCode}
+	x.source = accesslog.Source{Master: resp.Request.URL.Scheme + "://" + resp.Request.URL.Host, Status: resp.StatusCode}
 	h := resp.Header
 	if h["Content-Type"] == nil {
 		x.header()["Content-Type"] = nil // else net/http would guess one

@@ -1,32 +1,13 @@
 package proxy
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
 	"pkgedge/cache"
-	"pkgedge/edge/site"
 )
-
-// Secure says how clients are led to the encrypted listener, and kept there. The zero Secure
-// leaves them where they are.
-type Secure struct {
-	// Redirect has requests to the plain listener answered with the address of the
-	// encrypted one.
-	Redirect bool
-	// Public is the https URL by which clients reach the edge, nil where there is none.
-	// A request for a host that is not of Hosts is sent there, or else to the host that
-	// it names.
-	Public *url.URL
-	Hosts  []string // lower case, without port
-	Port   string   // of the encrypted listener, "" where there is none. Public may have another.
-	// HSTS is the Strict-Transport-Security field of answers over TLS (RFC 6797), "" for none.
-	HSTS string
-}
 
 const (
 	strict     = "Strict-Transport-Security"
@@ -48,7 +29,7 @@ func (x *exchange) secured() bool {
 	}
 	x.outcome = cache.Local
 	h := x.header()
-	h["Location"] = []string{s.location(x.r)}
+	h["Location"] = []string{s.Location(x.r)}
 	h.Set("Cache-Control", "no-store") // a mistake here is not to outlive its correction
 	h.Set("Cache-Status", "edge; detail="+cache.Local.String())
 	x.sendHeader(http.StatusPermanentRedirect)
@@ -69,22 +50,4 @@ func (x *exchange) securedBefore() bool {
 func (x *exchange) fromTrusted() bool {
 	peer, err := netip.ParseAddrPort(x.r.RemoteAddr)
 	return err == nil && slices.ContainsFunc(x.Trusted, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
-}
-
-// location is the https URL of a request. The path is the request's, as it was written.
-func (s *Secure) location(r *http.Request) string {
-	host, port := site.HostOf(r.Host), s.Port
-	if s.Public != nil {
-		port = s.Public.Port()
-		if !slices.Contains(s.Hosts, host) {
-			host = s.Public.Hostname()
-		}
-	}
-	switch {
-	case port != "" && port != "443":
-		host = net.JoinHostPort(host, port)
-	case strings.Contains(host, ":"):
-		host = "[" + host + "]"
-	}
-	return "https://" + host + r.URL.RequestURI()
 }

@@ -24,6 +24,7 @@ type Status struct {
 	Cache   Cache     `json:"cache"`
 
 	Certificates []tls.Status `json:"certificates,omitempty"` // of the encrypted listener
+	Fleet        *Fleet       `json:"fleet,omitempty"`        // nil for an edge alone
 }
 
 // Config describes the configuration that serves.

@@ -26,6 +26,7 @@ func (s *Status) Text() string {
 		s.Sites[i].text(&b, t)
 	}
 	s.certificates(&b)
+	s.Fleet.text(&b)
 	s.Cache.text(&b)
 	return b.String()
 }

@@ -67,6 +67,7 @@ func (s *Status) trouble() *trouble {
 		}
 	}
 	t.certificates(s.Certificates)
+	t.fleet(s.Fleet)
 	if !s.Config.Refused.IsZero() {
 		t.weak = append(t.weak, fmt.Sprintf("the last reload was refused %s ago, and the configuration from before runs on: %s",
 			t.since(s.Config.Refused), strings.Join(s.Config.Mistakes, "; ")))

@@ -57,6 +57,7 @@ type Listener struct {
 	Ending  func()       // is called when the listener begins to drain, to end answers without an end; nil for nothing
 	Lane    framing.Lane // answers HTTP/1.1 requests before Handler; nil for none
 	Proxied *Proxied     // nil for connections that begin with a request or a handshake
+	Known   bool         // its clients are no strangers, and their connections have no bounds
 
 	key    string // the address's key in the configuration
 	accept *stoppable
@@ -160,7 +161,7 @@ func (s *Server) serve(l *Listener, h *http.Server, http2 *queue) error {
 		s.draining.watch(p)
 		conns = p
 	}
-	if l.key != adminKey {
+	if l.key != adminKey && !l.Known {
 		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {

@@ -1,11 +1,15 @@
 package site
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -34,6 +38,57 @@ func (s *Site) ForAnother(path, query string, client netip.Addr, hops http.Heade
 	f.another = true
 	q.Fetcher = f
 	return q, true
+}
+
+// Keep keeps a file of a package where other edges find it, some time later. open opens the
+// stored response, and is nil where that is gone. It does not wait.
+type Keep func(site, group string, open func() *origin.Found)
+
+// kept says whether edges keep the response where others find it: a file that everybody may
+// have.
+func (f fetcher) kept(h http.Header) bool {
+	if f.route.Class != kind.File || f.route.Transparent || f.from != &f.site.own || f.from.keyPrefix != "" {
+		return false
+	}
+	_, private := h["Authorization"]
+	return !private
+}
+
+// keep is called when the response is stored: it is kept where a master gave it.
+func (f fetcher) keep(master bool) func() {
+	if !master {
+		return nil
+	}
+	return func() { f.site.keep(f.site.Name, f.route.Group, f.open) }
+}
+
+// open opens the stored response, nil where it is gone.
+func (f fetcher) open() *origin.Found {
+	q := f.site.Query(f.from, f.route, http.Header{})
+	a, ok := f.site.cache.Peek(q)
+	if !ok {
+		return nil
+	}
+	body, err := a.Body(context.Background(), 0)
+	if a.Status != http.StatusOK || a.Span != nil || a.From == "" || err != nil {
+		a.Close()
+		return nil
+	}
+	return &origin.Found{
+		Response: &http.Response{StatusCode: a.Status, Header: a.Header, ContentLength: a.Part.Size, Body: storedBody{body, &a}},
+		Master:   a.From, Ago: time.Since(a.RequestTime),
+	}
+}
+
+// storedBody is a stored body that releases its response.
+type storedBody struct {
+	io.Reader
+	*cache.Answer
+}
+
+func (b storedBody) Close() error {
+	b.Answer.Close()
+	return nil
 }
 
 // hopsOf are the fields of a request that tell which way it came, and no others.

@@ -124,10 +124,18 @@ func (f fetcher) Fetch(ctx context.Context, ask cache.FetchRequest, fill *cache.
 	if ask.Header == nil {
 		ask.Header = f.forwarded
 	}
+	received := fill.Received
+	if f.site.keep != nil && f.kept(ask.Header) {
+		received = func(ago time.Duration) {
+			fill.Received(ago)
+			fill.Committed(f.keep(ago == 0))
+		}
+		received(0)
+	}
 	err := f.from.Fetch(ctx, origin.Request{
 		Route: f.route, Client: ask.Client, Followed: f.followed, Header: ask.Header, ETag: ask.ETag, LastModified: ask.LastModified, Summary: ask.Memo, Stale: ask.Stale,
 		Head: ask.Head, Range: ask.Range, IfRange: ask.IfRange, Interim: fill.Interim, List: fill.Need,
-		ForAnother: f.another, Purged: fill.Purged, Received: fill.Received,
+		ForAnother: f.another, Purged: fill.Purged, Received: received,
 	}, fill)
 	if down := (*origin.Unavailable)(nil); errors.As(err, &down) && down.Unasked() {
 		return fmt.Errorf("%w: %w", cache.ErrNotAsked, err)

@@ -32,6 +32,7 @@ type Site struct {
 	scopes        map[string]*Upstream // those of its private scopes, by the scopes' names
 	login         *Upstream            // those that know the clients' accounts
 	cache         *cache.Cache
+	keep          Keep              // see Deps
 	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
 	files         policy.Rule
@@ -56,6 +57,7 @@ type Deps struct {
 	Identity  string           // this edge's name in Via and CDN-Loop
 	Log       *slog.Logger
 	Nearer    func(site string) []origin.Nearer // are asked before the site's own masters; nil for none
+	Keep      Keep                              // is given each file that all may have and a master gave; nil for none
 	Observe   func(site, master, result string) // is told how each request to a master ended
 }
 
@@ -63,7 +65,7 @@ type Deps struct {
 func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	t := &Site{
 		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(),
-		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache,
+		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache, keep: deps.Keep,
 	}
 	t.MinimumAge, t.releases.age = s.MinimumAge.For, s.MinimumAge.For
 	t.unsteered = policy.NoDirectives()

@@ -48,6 +48,7 @@ func (f *Fetcher) fetchFile(ctx context.Context, a pool.Request, sink blameless)
 		t.ask.Awaited = t.awaited.Load
 	}
 	if len(f.kind.Lists(a.Route)) > 0 {
+		t.ask.Digest = func() (kind.Digest, bool) { return want.digest(false) }
 		if !f.layouts.usual() {
 			t.ask.At = want.get(false).digest.At
 		}

@@ -68,6 +68,11 @@ type Request struct {
 	// MastersOnly says that no nearer source is, as its answer was no good.
 	ForAnother, MastersOnly bool
 
+	// Digest is the digest that a file must have; ok is false where none is known. It may wait
+	// for its list. It is for nearer sources alone, called by the goroutine of Each, and may
+	// be nil.
+	Digest func() (d kind.Digest, ok bool)
+
 	// Purged is when the newest purge was put in force that covers the answer, and Received is
 	// told how long ago a master gave the answer that comes next. They are for nearer sources
 	// alone, and may be nil.

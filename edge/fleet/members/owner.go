@@ -2,7 +2,7 @@ package members
 
 import "github.com/cespare/xxhash/v2"
 
-// Owner is the member that fetches what a key names: the one whose name together with the key
+// Owner is the member that fetches the thing of a key: the one whose name together with the key
 // has the largest hash. usable says whether a member counts. It is "" where none does.
 func Owner(members []string, key string, usable func(member string) bool) (owner string) {
 	var most uint64

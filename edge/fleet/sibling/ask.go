@@ -32,7 +32,7 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (
 	case err != nil:
 		cancel(nil)
 		if err == errLong { // as its masters are slow
-			c.figures.refused.Add(1)
+			c.counts.refused.Add(1)
 			return nil, true
 		}
 		if outer.Err() == nil {
@@ -57,15 +57,15 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (
 	resp.Body = body
 	found.Used = func(b *origin.Blame) {
 		cancel(nil)
-		c.figures.bytes.Add(body.n)
+		c.counts.bytes.Add(body.n)
 		switch {
 		case b == nil:
-			c.figures.answered.Add(1)
+			c.counts.answered.Add(1)
 			c.peers.answered(owner)
 		case b.Guilty():
 			c.fault(owner, b)
 		default:
-			c.figures.unusable.Add(1)
+			c.counts.unusable.Add(1)
 		}
 	}
 	return found, true
@@ -126,10 +126,10 @@ func (c source) refused(owner string, resp *http.Response) bool {
 	why := resp.Header.Get(fieldWhy)
 	switch why {
 	case whySelf:
-		c.figures.asked.Add(-1)
+		c.counts.asked.Add(-1)
 		c.peers.isSelf(owner)
 	case whyUnknown, whyWaiting, whyOlder, whyFailed:
-		c.figures.refused.Add(1)
+		c.counts.refused.Add(1)
 		c.peers.answered(owner)
 	default: // a stranger to it, too many at once, or another program
 		c.fault(owner, fmt.Errorf("it answered %d %s", resp.StatusCode, why))
@@ -140,7 +140,7 @@ func (c source) refused(owner string, resp *http.Response) bool {
 
 // fault takes notice of a failure of a member.
 func (c source) fault(owner string, err error) {
-	c.figures.failed.Add(1)
+	c.counts.failed.Add(1)
 	if out, ejected := c.peers.failed(owner, time.Now()); ejected {
 		c.cfg.Log.Warn("a sibling is out: its packages have other owners", "sibling", owner, "for", out, "cause", err)
 	}

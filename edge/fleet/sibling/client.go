@@ -46,8 +46,9 @@ type Client struct {
 	transport *http.Transport
 	scheme    string
 	peers     peers
+	met       map[string]bool // see Meet
 	asking    asking
-	figures   figures
+	counts    counts
 }
 
 // NewClient returns a client.
@@ -61,7 +62,7 @@ func NewClient(cfg Config) *Client {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{cfg: cfg, id: rand.Text(), token: NewToken(cfg.Token), scheme: "http"}
+	c := &Client{cfg: cfg, id: rand.Text(), token: NewToken(cfg.Token), scheme: "http", met: make(map[string]bool)}
 	if cfg.TLS != nil {
 		c.scheme = "https"
 	}
@@ -82,9 +83,8 @@ const meetEvery = 10 * time.Second
 // Run greets each new member, until ctx is done, so that this edge knows its own address
 // before it is the owner of something.
 func (c *Client) Run(ctx context.Context) {
-	met := make(map[string]bool)
 	for {
-		c.meet(ctx, met)
+		c.Meet(ctx)
 		select {
 		case <-time.After(meetEvery):
 		case <-ctx.Done():
@@ -93,14 +93,14 @@ func (c *Client) Run(ctx context.Context) {
 	}
 }
 
-// meet asks the members that have not answered so far.
-func (c *Client) meet(ctx context.Context, met map[string]bool) {
+// Meet greets the members that have not answered so far. One goroutine at a time calls it.
+func (c *Client) Meet(ctx context.Context) {
 	for _, m := range c.cfg.Members.Members() {
-		if met[m] {
+		if c.met[m] {
 			continue
 		}
 		asking, cancel := context.WithTimeout(ctx, dialTimeout)
-		met[m] = c.introduce(asking, m)
+		c.met[m] = c.introduce(asking, m)
 		cancel()
 	}
 }
@@ -167,7 +167,7 @@ func (s source) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 		if owner == "" || !s.peers.begin(owner, time.Now()) {
 			return nil
 		}
-		s.figures.asked.Add(1)
+		s.counts.asked.Add(1)
 		s.asking.add(key, 1)
 		found, ok := s.askOwner(ctx, owner, r)
 		s.asking.add(key, -1)
@@ -196,8 +196,8 @@ func (c *Client) choose(key, failed string) string {
 	return owner
 }
 
-// figures count the requests of one client.
-type figures struct {
+// counts are of the requests of one client.
+type counts struct {
 	asked, answered, refused, failed, unusable, bytes atomic.Int64
 	served, servedBytes, strangers, declined          atomic.Int64 // of the listener
 }

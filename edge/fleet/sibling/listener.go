@@ -52,7 +52,7 @@ func NewListener(l Listener) *Listener {
 // ServeHTTP answers a sibling. A stranger learns nothing, and costs nothing.
 func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !l.Trusted && !l.Client.token.admits(r.Header) {
-		l.Client.figures.strangers.Add(1)
+		l.Client.counts.strangers.Add(1)
 		w.Header().Set("Www-Authenticate", "Bearer")
 		refuse(w, http.StatusUnauthorized, whyStranger)
 		return
@@ -69,7 +69,7 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if status, why := l.answer(w, r); status != 0 {
-		l.Client.figures.declined.Add(1)
+		l.Client.counts.declined.Add(1)
 		refuse(w, status, why)
 	}
 }
@@ -188,7 +188,7 @@ func (l *Listener) respond(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	h.Set(fieldMaster, a.From)
 	h.Set(fieldAge, formatAge(time.Since(a.RequestTime)))
-	l.Client.figures.served.Add(1)
+	l.Client.counts.served.Add(1)
 	if validated(r.Header, a.Header) {
 		for _, name := range []string{"Content-Length", "Content-Type", "Content-Encoding"} {
 			h.Del(name)
@@ -208,7 +208,7 @@ func (l *Listener) respond(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	w.WriteHeader(http.StatusOK)
 	n, err := l.copyBody(ctx, w, a)
-	l.Client.figures.servedBytes.Add(n)
+	l.Client.counts.servedBytes.Add(n)
 	if err != nil || a.Part.Size >= 0 && n != a.Part.Size {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}

@@ -81,7 +81,7 @@ func newPlace(t *testing.T, n int, s settings) *place {
 		e.start(t, p.URLs, list, s)
 	}
 	for _, e := range p.edges {
-		e.client.meet(t.Context(), map[string]bool{})
+		e.client.Meet(t.Context())
 	}
 	return p
 }

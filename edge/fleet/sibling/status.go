@@ -1,43 +1,16 @@
 package sibling
 
-// Status describes the siblings of an edge, and the requests among them.
-type Status struct {
-	Members []Member `json:"members"`
-
-	// Of this edge's requests to others: asked, answered, refused by the owner, failed, and
-	// answered with something that was no good; and the bytes of the answers.
-	Asked    int64 `json:"asked"`
-	Answered int64 `json:"answered"`
-	Refused  int64 `json:"refused"`
-	Failed   int64 `json:"failed"`
-	Unusable int64 `json:"unusable"`
-	Bytes    int64 `json:"bytes"`
-
-	// Of the others' requests to this edge: answered, declined, with a wrong token, and bytes.
-	Served      int64 `json:"served"`
-	Declined    int64 `json:"declined"`
-	Strangers   int64 `json:"strangers"`
-	ServedBytes int64 `json:"served_bytes"`
-}
-
-// Member is one of the edges that share their fetches.
-type Member struct {
-	Address string `json:"address"`
-	State   string `json:"state"` // "well", "out" or "self"
-}
-
-// FellBack is how many requests went to the masters after all.
-func (s *Status) FellBack() int64 { return s.Refused + s.Failed + s.Unusable }
+import "pkgedge/edge/fleet/figures"
 
 // Status describes the siblings as they are now.
-func (c *Client) Status() Status {
-	f := &c.figures
-	s := Status{
+func (c *Client) Status() figures.Siblings {
+	f := &c.counts
+	s := figures.Siblings{
 		Asked: f.asked.Load(), Answered: f.answered.Load(), Refused: f.refused.Load(), Failed: f.failed.Load(), Unusable: f.unusable.Load(), Bytes: f.bytes.Load(),
 		Served: f.served.Load(), Declined: f.declined.Load(), Strangers: f.strangers.Load(), ServedBytes: f.servedBytes.Load(),
 	}
 	for _, m := range c.cfg.Members.Members() {
-		s.Members = append(s.Members, Member{m, c.peers.state(m)})
+		s.Members = append(s.Members, figures.Member{Address: m, State: c.peers.state(m)})
 	}
 	return s
 }

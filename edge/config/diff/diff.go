@@ -1,4 +1,4 @@
-package config
+package diff
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"pkgedge/edge/config"
 	"pkgedge/origin/kind"
 )
 
@@ -24,7 +25,7 @@ var startOnly = []string{
 // Compare names the keys in which two configurations differ: changed are keys that
 // a reload applies, and fixed are keys that need a restart. It returns no values, for
 // some are secrets.
-func Compare(old, cfg *Config) (changed, fixed []string) {
+func Compare(old, cfg *config.Config) (changed, fixed []string) {
 	for _, key := range differences("", reflect.ValueOf(*old), reflect.ValueOf(*cfg)) {
 		switch key {
 		case "sites":
@@ -48,10 +49,10 @@ func Compare(old, cfg *Config) (changed, fixed []string) {
 }
 
 // siteChanges compares sites by their names.
-func siteChanges(old, now []Site) []string {
+func siteChanges(old, now []config.Site) []string {
 	var changed []string
-	named := func(all []Site, name string) int {
-		return slices.IndexFunc(all, func(s Site) bool { return s.Name == name })
+	named := func(all []config.Site, name string) int {
+		return slices.IndexFunc(all, func(s config.Site) bool { return s.Name == name })
 	}
 	for i := range now {
 		s := &now[i]
@@ -76,8 +77,8 @@ func siteChanges(old, now []Site) []string {
 }
 
 // Equal reports whether two sites are the same in every key.
-func (s *Site) Equal(other *Site) bool {
-	return len(differences("", reflect.ValueOf(*s), reflect.ValueOf(*other))) == 0
+func Equal(a, b *config.Site) bool {
+	return len(differences("", reflect.ValueOf(*a), reflect.ValueOf(*b))) == 0
 }
 
 // differences lists the fields in which two structs differ, by the names of their
@@ -95,8 +96,8 @@ func differences(prefix string, a, b reflect.Value) []string {
 			if was.Name != b.Field(i).Interface().(*kind.Descriptor).Name {
 				keys = append(keys, key)
 			}
-		case []Site:
-			if !slices.EqualFunc(was, b.Field(i).Interface().([]Site), func(a, b Site) bool { return a.Equal(&b) }) {
+		case []config.Site:
+			if !slices.EqualFunc(was, b.Field(i).Interface().([]config.Site), func(a, b config.Site) bool { return Equal(&a, &b) }) {
 				keys = append(keys, key)
 			}
 		case kind.Settings:

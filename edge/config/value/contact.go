@@ -1,4 +1,4 @@
-package config
+package value
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// parseContact reads a mail address, or a URL of the schemes that a person's browser or phone
+// ParseContact reads a mail address, or a URL of the schemes that a person's browser or phone
 // opens, and returns a URL.
-func parseContact(text string) (string, error) {
+func ParseContact(text string) (string, error) {
 	const want = "write a mail address, an https:// URL, or a number as in tel:+49-30-1234"
 	if text == "" {
 		return "", nil

@@ -1,4 +1,4 @@
-package config
+package fleet
 
 import (
 	"crypto/tls"
@@ -14,33 +14,34 @@ import (
 	"time"
 
 	"pkgedge/edge/config/node"
+	"pkgedge/edge/config/value"
 	edgetls "pkgedge/tls"
 )
 
-// Fleet makes this edge one of many. The zero value is an edge alone.
-type Fleet struct {
+// Config makes this edge one of many. The zero value is an edge alone.
+type Config struct {
 	NATS    []string // URLs of the servers, which may hold a password; empty for none
 	Creds   string   // file by which the servers know this edge; "" for none
-	TLS     FleetTLS
+	TLS     TLS
 	Name    string        // of this edge; no other one of the fleet has it
 	Pop     string        // edges of one pop share their fetches
 	Listen  string        // host:port where siblings ask; "" for nowhere
 	Token   string        // that siblings show each other; "" for none. A secret
 	Peers   []string      // host:port of each, or one dns+srv:// URL; empty for those that are heard over NATS
 	Unheard time.Duration // after so long without the log all is validated before use; 0 is never
-	Store   FleetStore
+	Store   Store
 }
 
-// FleetTLS is the certificate that an edge shows to siblings and servers, and the authority
+// TLS is the certificate that an edge shows to siblings and servers, and the authority
 // that theirs are of. The three are files.
-type FleetTLS struct {
+type TLS struct {
 	Cert string // set together with Key
 	Key  string
 	CA   string // "" for the system's
 }
 
-// FleetStore is a bucket that all edges share. It is off when URL is "".
-type FleetStore struct {
+// Store is a bucket that all edges share. It is off when URL is "".
+type Store struct {
 	URL      string // s3://bucket/prefix
 	Endpoint string // URL of the server; "" for the usual one
 	Region   string
@@ -49,10 +50,10 @@ type FleetStore struct {
 }
 
 // Enabled reports whether anything runs for the fleet.
-func (f *Fleet) Enabled() bool { return len(f.NATS) > 0 || f.Listen != "" || f.Store.URL != "" }
+func (f *Config) Enabled() bool { return len(f.NATS) > 0 || f.Listen != "" || f.Store.URL != "" }
 
 // SRV is the name of the DNS service whose targets are the siblings, "" for a list or none.
-func (f *Fleet) SRV() string {
+func (f *Config) SRV() string {
 	if len(f.Peers) != 1 {
 		return ""
 	}
@@ -65,35 +66,36 @@ func (f *Fleet) SRV() string {
 
 const srvScheme = "dns+srv://"
 
-func (d *decoder) fleet(v node.Value, f *Fleet) {
+// Read reads the fleet key.
+func Read(d *node.Reader, v node.Value, f *Config) {
 	before := d.Count()
 	v.Object(node.Fields{
 		"nats":  node.All(&f.NATS, parseNATS),
-		"creds": node.Into(&f.Creds, asWritten),
+		"creds": node.Into(&f.Creds, value.AsWritten),
 		"tls": func(v node.Value) {
-			v.Object(node.Fields{"cert": node.Into(&f.TLS.Cert, asWritten), "key": node.Into(&f.TLS.Key, asWritten), "ca": node.Into(&f.TLS.CA, asWritten)})
+			v.Object(node.Fields{"cert": node.Into(&f.TLS.Cert, value.AsWritten), "key": node.Into(&f.TLS.Key, value.AsWritten), "ca": node.Into(&f.TLS.CA, value.AsWritten)})
 		},
 		"name":    node.Into(&f.Name, parseFleetName),
 		"pop":     node.Into(&f.Pop, parseFleetName),
-		"listen":  node.Into(&f.Listen, parseListen),
-		"token":   node.Secret(&f.Token, parseToken),
+		"listen":  node.Into(&f.Listen, value.ParseListen),
+		"token":   node.Secret(&f.Token, value.ParseToken),
 		"peers":   node.All(&f.Peers, parsePeer),
-		"unheard": node.Into(&f.Unheard, parseDuration),
+		"unheard": node.Into(&f.Unheard, value.ParseDuration),
 		"store": func(v node.Value) {
 			s := &f.Store
 			v.Object(node.Fields{
-				"url": node.Into(&s.URL, parseBucket), "endpoint": node.Into(&s.Endpoint, parseEndpoint), "region": node.Into(&s.Region, asWritten),
-				"key": node.Secret(&s.Key, asWritten), "secret": node.Secret(&s.Secret, asWritten),
+				"url": node.Into(&s.URL, parseBucket), "endpoint": node.Into(&s.Endpoint, parseEndpoint), "region": node.Into(&s.Region, value.AsWritten),
+				"key": node.Secret(&s.Key, value.AsWritten), "secret": node.Secret(&s.Secret, value.AsWritten),
 			})
 		},
 	})
 	if d.Count() == before {
-		d.checkFleet(v.Path, f)
+		check(d, v.Path, f)
 	}
 }
 
-// checkFleet compares the keys of a fleet with each other.
-func (d *decoder) checkFleet(path string, f *Fleet) {
+// check compares the keys of a fleet with each other.
+func check(d *node.Reader, path string, f *Config) {
 	bad := func(key, format string, args ...any) { d.Bad(path+"."+key, format, args...) }
 	mutual := f.TLS.Cert != "" && f.TLS.CA != ""
 	for _, c := range []struct {
@@ -120,10 +122,10 @@ func (d *decoder) checkFleet(path string, f *Fleet) {
 	}
 }
 
-// checkFleetFiles tries the files that a fleet names.
-func (d *decoder) checkFleetFiles(f *Fleet) {
+// CheckFiles tries the files that a fleet names.
+func CheckFiles(d *node.Reader, f *Config) {
 	if f.Creds != "" {
-		if _, err := readLimited(f.Creds); err != nil {
+		if _, err := value.ReadFile(f.Creds); err != nil {
 			d.Bad("fleet.creds", "%s: %v; name the file that the operator of the NATS servers made for this edge", f.Creds, err)
 		}
 	}
@@ -145,7 +147,7 @@ func (d *decoder) checkFleetFiles(f *Fleet) {
 // parseNATS reads the URL of a NATS server. Its errors repeat nothing: it may hold a password.
 func parseNATS(text string) (string, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || !isHost(u.Hostname()) || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || !value.IsHost(u.Hostname()) || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return "", errors.New("is not the URL of a NATS server: write nats://host:4222, or tls://host:4222")
 	}
 	if port := u.Port(); port != "" && !isPort(port) {
@@ -172,13 +174,13 @@ func parseFleetName(text string) (string, error) {
 // parsePeer reads the address of a sibling, or the name of a DNS service.
 func parsePeer(text string) (string, error) {
 	if name, ok := strings.CutPrefix(text, srvScheme); ok {
-		if !isHost(name) {
+		if !value.IsHost(name) {
 			return "", fmt.Errorf("%q is not a name: write %s_edge._tcp.example", name, srvScheme)
 		}
 		return text, nil
 	}
 	host, port, err := net.SplitHostPort(text)
-	if err != nil || host == "" || !isHost(host) || !isPort(port) {
+	if err != nil || host == "" || !value.IsHost(host) || !isPort(port) {
 		return "", fmt.Errorf("%q is not host:port: write 10.0.0.1:8443, or %s and a name", text, srvScheme)
 	}
 	return text, nil
@@ -201,7 +203,7 @@ func parseEndpoint(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	u, err := ParseBase(text)
+	u, err := value.ParseBase(text)
 	if err != nil {
 		return "", err
 	}
@@ -209,7 +211,7 @@ func parseEndpoint(text string) (string, error) {
 }
 
 // String describes the fleet without its secrets.
-func (f Fleet) String() string {
+func (f Config) String() string {
 	text := f.Name
 	if f.Pop != "" {
 		text += " of " + f.Pop
@@ -224,7 +226,7 @@ func (f Fleet) String() string {
 		text += ", log of purges at " + strings.Join(hosts, ", ")
 	}
 	if f.Unheard > 0 {
-		text += ", all validated after " + formatDuration(f.Unheard) + " without it"
+		text += ", all validated after " + value.FormatDuration(f.Unheard) + " without it"
 	}
 	if f.Listen != "" {
 		from := "those heard over NATS"

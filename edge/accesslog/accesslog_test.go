@@ -1,39 +1,35 @@
-package proxy
+package accesslog
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
-
-	"pkgedge/cache"
-	"pkgedge/origin/kind"
 )
 
 // written is the line of a request in a form of the log.
-func written(t *testing.T, form func(*LogWriter) *AccessLog, r *record, took time.Duration) string {
+func written(t *testing.T, form func(*Writer) *Log, r *Record, took time.Duration) string {
 	t.Helper()
 	var out bytes.Buffer
-	w := NewLogWriter(&out)
-	form(w).log(r, took)
+	w := NewWriter(&out)
+	form(w).Write(r, took)
 	w.Flush(t.Context())
 	return out.String()
 }
 
-func sampleRecord() *record {
-	r := &record{
-		begun: time.Date(2026, 11, 27, 3, 4, 5, 0, time.UTC), client: netip.MustParseAddr("192.0.2.7"), site: "npm",
-		outcome: cache.Hit, status: 200, sent: 1234,
+func sampleRecord() *Record {
+	return &Record{
+		Begun: time.Date(2026, 11, 27, 3, 4, 5, 0, time.UTC), Client: netip.MustParseAddr("192.0.2.7"), Site: "npm",
+		Outcome: "hit", Status: 200, Sent: 1234,
+		Line: Line{
+			Method: "GET", Host: "edge.example", Path: "/a%22b", Query: "x=1", Protocol: "HTTP/1.1", Endpoint: "packument",
+			Agent: "npm/11 \"\x01\xff é", ID: "abc-1",
+		},
 	}
-	request := httptest.NewRequest("GET", "http://edge.example/a%22b?x=1", nil)
-	r.line = lineOf(request, &kind.Route{Class: kind.Metadata, Endpoint: "packument"})
-	r.agent, r.id = "npm/11 \"\x01\xff é", "abc-1"
-	return r
 }
 
 func TestAccessLogForms(t *testing.T) {
@@ -42,47 +38,31 @@ func TestAccessLogForms(t *testing.T) {
 	const asJSON = `{"time":"2026-11-27T03:04:05.0015004Z","level":"INFO","msg":"request","id":"abc-1","client":"192.0.2.7","method":"GET",` +
 		`"host":"edge.example","path":"/a%22b","query":"x=1","protocol":"HTTP/1.1","status":200,"bytes":1234,"seconds":0.0015,"outcome":"hit",` +
 		`"site":"npm","what":"packument","agent":"npm/11 \"\u0001\ufffd é"}` + "\n"
-	if got := written(t, NewJSONLog, r, took); got != asJSON {
+	if got := written(t, NewJSON, r, took); got != asJSON {
 		t.Errorf("JSON is\n%s\nwant\n%s", got, asJSON)
 	}
-	r.source, r.waited = source{"http://master.example", 304}, 1200*time.Microsecond
+	r.Source, r.Waited = Source{"http://master.example", 304}, 1200*time.Microsecond
 	const where = `"what":"packument","master":"http://master.example","origin_status":304,"first_byte":0.0012,"agent"`
-	if got := written(t, NewJSONLog, r, took); !strings.Contains(got, where) {
+	if got := written(t, NewJSON, r, took); !strings.Contains(got, where) {
 		t.Errorf("JSON of an answer of a master is %s", got)
 	}
 	const asCommon = `192.0.2.7 - - [27/Nov/2026:03:04:05 +0000] "GET /a%22b?x=1 HTTP/1.1" 200 1234 hit 0.0015 abc-1 "-"` + "\n"
-	if got := written(t, NewCommonLog, r, took); got != asCommon {
+	if got := written(t, NewCommon, r, took); got != asCommon {
 		t.Errorf("common is\n%s\nwant\n%s", got, asCommon)
 	}
-	r.err, r.outcome, r.client = errors.New("no \"master\"\nanswers"), cache.Failed, netip.Addr{}
-	if got := written(t, NewCommonLog, r, took); !strings.HasPrefix(got, "- - - [") || !strings.HasSuffix(got, `error 0.0015 abc-1 "no \"master\"\u000aanswers"`+"\n") {
+	r.Err, r.Outcome, r.Client = errors.New("no \"master\"\nanswers"), "error", netip.Addr{}
+	if got := written(t, NewCommon, r, took); !strings.HasPrefix(got, "- - - [") || !strings.HasSuffix(got, `error 0.0015 abc-1 "no \"master\"\u000aanswers"`+"\n") {
 		t.Errorf("common of a failure is %s", got)
 	}
 }
 
-func TestAccessLogHasNoSecretsOfTheQuery(t *testing.T) {
-	request := httptest.NewRequest("GET", "/-/v1/done?authId=secret", nil)
-	for _, route := range []kind.Route{{Class: kind.PassPrimary}, {Class: kind.PassAny, Log: "/***"}} {
-		if l := lineOf(request, &route); l.query != "" {
-			t.Errorf("%+v: the query %q is written", route, l.query)
-		}
-	}
-}
-
-func TestRequestIDs(t *testing.T) {
-	for sent, want := range map[string]string{
-		"a-1": "a-1", "": "", "a b": "", "a\nb": "", `a"b`: "", `a\b`: "", "é": "", strings.Repeat("x", 128): strings.Repeat("x", 128), strings.Repeat("x", 129): "",
-	} {
-		if got := requestID(sent); got != want {
-			t.Errorf("%q is the ID %q; want %q", sent, got, want)
-		}
-	}
+func TestARequestWithoutAnIDGetsOne(t *testing.T) {
 	r := sampleRecord()
-	r.id = ""
+	r.ID = ""
 	ids := map[string]bool{}
 	for range 100 {
 		var fields struct{ ID string }
-		if err := json.Unmarshal([]byte(written(t, NewJSONLog, r, 0)), &fields); err != nil || len(fields.ID) != 16 {
+		if err := json.Unmarshal([]byte(written(t, NewJSON, r, 0)), &fields); err != nil || len(fields.ID) != 16 {
 			t.Fatalf("the ID %q, %v", fields.ID, err)
 		}
 		ids[fields.ID] = true
@@ -120,7 +100,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 
 func TestAFullPipeDropsLinesAndStallsNobody(t *testing.T) {
 	p := &pipe{open: make(chan struct{})}
-	w := NewLogWriter(p)
+	w := NewWriter(p)
 	line := append(bytes.Repeat([]byte("x"), 1023), '\n')
 	const lines = 4 * maxPending / 1024
 	for range lines {
@@ -140,14 +120,14 @@ func TestAFullPipeDropsLinesAndStallsNobody(t *testing.T) {
 }
 
 func BenchmarkAccessLog(b *testing.B) {
-	for name, form := range map[string]func(*LogWriter) *AccessLog{"json": NewJSONLog, "common": NewCommonLog} {
+	for name, form := range map[string]func(*Writer) *Log{"json": NewJSON, "common": NewCommon} {
 		b.Run(name, func(b *testing.B) {
-			l, r := form(NewLogWriter(io.Discard)), sampleRecord()
-			r.agent = "npm/11.6.2 node/v24.12.0 linux x64 workspaces/false"
+			l, r := form(NewWriter(io.Discard)), sampleRecord()
+			r.Agent = "npm/11.6.2 node/v24.12.0 linux x64 workspaces/false"
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					l.log(r, time.Millisecond)
+					l.Write(r, time.Millisecond)
 				}
 			})
 		})

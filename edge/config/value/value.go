@@ -1,4 +1,4 @@
-package config
+package value
 
 import (
 	"errors"
@@ -16,11 +16,8 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// Each function of this file parses one sort of value. Its errors say how to write
-// the value, and never repeat a secret.
-
-// asWritten takes any text.
-func asWritten(text string) (string, error) { return text, nil }
+// AsWritten takes any text.
+func AsWritten(text string) (string, error) { return text, nil }
 
 var units = []struct {
 	name  string
@@ -30,8 +27,8 @@ var units = []struct {
 	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1},
 }
 
-// parseSize reads a whole number of bytes: "256MiB", "1GB" or "4096".
-func parseSize(text string) (int64, error) {
+// ParseSize reads a whole number of bytes: "256MiB", "1GB" or "4096".
+func ParseSize(text string) (int64, error) {
 	number, unit := text, int64(1)
 	for _, u := range units {
 		if n := len(text) - len(u.name); n > 0 && strings.EqualFold(text[n:], u.name) {
@@ -51,9 +48,9 @@ func parseSize(text string) (int64, error) {
 	return n * unit, nil
 }
 
-// formatSize writes n as parseSize reads it, in the largest unit without a
+// FormatSize writes n as ParseSize reads it, in the largest unit without a
 // fraction.
-func formatSize(n int64) string {
+func FormatSize(n int64) string {
 	for _, u := range units {
 		if n >= u.bytes && n%u.bytes == 0 {
 			return strconv.FormatInt(n/u.bytes, 10) + u.name
@@ -62,9 +59,9 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10) + "B"
 }
 
-// parseDuration reads the durations of time.ParseDuration, with days of 24 hours in
+// ParseDuration reads the durations of time.ParseDuration, with days of 24 hours in
 // front: "5m", "1d12h".
-func parseDuration(text string) (time.Duration, error) {
+func ParseDuration(text string) (time.Duration, error) {
 	bad := fmt.Errorf("%q is not a duration: write 10s, 5m, 24h or 30d", text)
 	var days time.Duration
 	rest := text
@@ -99,8 +96,8 @@ func parseDuration(text string) (time.Duration, error) {
 	return days + d, nil
 }
 
-// formatDuration writes d as parseDuration reads it: "24h", not "24h0m0s".
-func formatDuration(d time.Duration) string {
+// FormatDuration writes d as ParseDuration reads it: "24h", not "24h0m0s".
+func FormatDuration(d time.Duration) string {
 	switch d {
 	case kind.Forever:
 		return "forever"
@@ -117,9 +114,9 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// checkListen says whether addr is host:port, with a number for the port and
+// CheckListen says whether addr is host:port, with a number for the port and
 // any of a name, an IP address or nothing for the host.
-func checkListen(addr string) error {
+func CheckListen(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("%q is not host:port: write 127.0.0.1:8080 or [::1]:8080, or :8080 for every address", addr)
@@ -127,14 +124,14 @@ func checkListen(addr string) error {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("the port of %q is not a number from 0 to 65535", addr)
 	}
-	if host != "" && !isHost(host) {
+	if host != "" && !IsHost(host) {
 		return fmt.Errorf("the host of %q is neither a name nor an IP address", addr)
 	}
 	return nil
 }
 
-// isLoopback says whether only this machine reaches addr, a host:port.
-func isLoopback(addr string) bool {
+// IsLoopback says whether only this machine reaches addr, a host:port.
+func IsLoopback(addr string) bool {
 	host, _, _ := net.SplitHostPort(addr)
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
@@ -142,17 +139,17 @@ func isLoopback(addr string) bool {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
 
-// isHost says whether host is a DNS name (in ASCII, no trailing dot) or an IP
+// IsHost says whether host is a DNS name (in ASCII, no trailing dot) or an IP
 // address without brackets.
-func isHost(host string) bool {
+func IsHost(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil || len(host) <= 253 && hostName.MatchString(host)
 }
 
-// parseHost reads an entry of hosts: a Host name without scheme or port.
-func parseHost(text string) (string, error) {
+// ParseHost reads an entry of hosts: a Host name without scheme or port.
+func ParseHost(text string) (string, error) {
 	host := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), ".")
-	if !isHost(host) {
+	if !IsHost(host) {
 		return "", fmt.Errorf("%q is not a host name: write registry.example, without scheme, port or path", text)
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
@@ -185,7 +182,7 @@ func ParseBase(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("does not begin with http:// or https://: %s", want)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("names no host: %s", want)
-	case !isHost(u.Hostname()):
+	case !IsHost(u.Hostname()):
 		return nil, fmt.Errorf("the host %q is neither a name nor an IP address", u.Hostname())
 	case port != "" && (portErr != nil || number == 0) || strings.HasSuffix(u.Host, ":"):
 		return nil, errors.New("the port is not a number from 1 to 65535")
@@ -203,8 +200,8 @@ func ParseBase(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// parsePrefix reads a CIDR, or one address.
-func parsePrefix(text string) (netip.Prefix, error) {
+// ParsePrefix reads a CIDR, or one address.
+func ParsePrefix(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
 		ip = ip.Unmap()
 		return netip.PrefixFrom(ip, ip.BitLen()), nil
@@ -221,8 +218,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 
 var sitePath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`)
 
-// parseSitePath reads a site's prefix and ends it with a slash.
-func parseSitePath(text string) (string, error) {
+// ParseSitePath reads a site's prefix and ends it with a slash.
+func ParseSitePath(text string) (string, error) {
 	if !strings.HasPrefix(text, "/") {
 		return "", fmt.Errorf("%q does not begin with /: write /%s", text, text)
 	}
@@ -234,8 +231,8 @@ func parseSitePath(text string) (string, error) {
 
 var siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// parseSiteName reads a name that is safe in a URL, a metric and a file name.
-func parseSiteName(text string) (string, error) {
+// ParseSiteName reads a name that is safe in a URL, a metric and a file name.
+func ParseSiteName(text string) (string, error) {
 	if !siteName.MatchString(text) {
 		return "", fmt.Errorf("%q is not a site name: write up to 63 of a-z, 0-9, \"-\", \"_\" and \".\", a letter or digit first", text)
 	}
@@ -244,15 +241,15 @@ func parseSiteName(text string) (string, error) {
 
 var bearer = regexp.MustCompile(`^[!-~]*$`)
 
-// parseToken reads a bearer token, which may be empty.
-func parseToken(text string) (string, error) {
+// ParseToken reads a bearer token, which may be empty.
+func ParseToken(text string) (string, error) {
 	if !bearer.MatchString(text) {
 		return "", errors.New("has characters that a header cannot carry: use printable ASCII without spaces")
 	}
 	return text, nil
 }
 
-func parseRate(text string) (float64, error) {
+func ParseRate(text string) (float64, error) {
 	rate, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(rate) || math.IsInf(rate, 0) {
 		return 0, fmt.Errorf("%q is not a number per second: write 50, or 0 for no limit", text)
@@ -263,8 +260,8 @@ func parseRate(text string) (float64, error) {
 	return rate, nil
 }
 
-// parseBound reads how many there may be at a time. 0 is the default.
-func parseBound(text string) (int, error) {
+// ParseBound reads how many there may be at a time. 0 is the default.
+func ParseBound(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 0 {
 		return 0, fmt.Errorf("%q is not a whole number of at least 0, which is the default", text)
@@ -272,7 +269,7 @@ func parseBound(text string) (int, error) {
 	return int(n), nil
 }
 
-func parseBurst(text string) (int, error) {
+func ParseBurst(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a whole number", text)

@@ -1,4 +1,4 @@
-package config
+package value
 
 import "testing"
 
@@ -11,7 +11,7 @@ func TestContact(t *testing.T) {
 		{"http://wiki/edge", "http://wiki/edge"},
 		{"tel:+49-30-1234", "tel:+49-30-1234"},
 	} {
-		if got, err := parseContact(tt.text); got != tt.want || err != nil {
+		if got, err := ParseContact(tt.text); got != tt.want || err != nil {
 			t.Errorf("%q: %q, %v; want %q", tt.text, got, err, tt.want)
 		}
 	}
@@ -20,7 +20,7 @@ func TestContact(t *testing.T) {
 		"Ops <ops@acme.example>", "mailto:", "ops@", "a@b.example, c@d.example", "mailto:a@b.example?bcc=c@d.example&x", "tel:", "tel:call me", "tel:+-",
 		"http://" + string(make([]byte, 300)), "//acme.example", "HTTPS", "vbscript:x",
 	} {
-		if got, err := parseContact(text); err == nil {
+		if got, err := ParseContact(text); err == nil {
 			t.Errorf("%.60q is taken, as %q", text, got)
 		}
 	}

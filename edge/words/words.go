@@ -1,19 +1,25 @@
-package proxy
+package words
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"pkgedge/origin"
-	"pkgedge/origin/kind"
 )
 
-// failure says in words for a person which masters failed, and how. It names no master: a
+// About is the request that failed.
+type About struct {
+	Transparent bool   // its site is, whose master is an origin and no registry
+	Primary     bool   // the primary alone may answer it
+	Stored      bool   // its answer might have been stored here
+	Write       string // the endpoint of a write; "" for a read
+}
+
+// Failure says in words for a person which masters failed a request, and how. It names no master: a
 // client learns its role at most.
-func (x *exchange) failure(err error) string {
+func Failure(a About, err error) string {
 	registry := "the registry"
-	if x.site.Kind.Transparent {
+	if a.Transparent {
 		registry = "the origin"
 	}
 	text := registry + " gave no usable answer"
@@ -22,15 +28,15 @@ func (x *exchange) failure(err error) string {
 	}
 	down := (*origin.Unavailable)(nil)
 	if errors.As(err, &down) {
-		text = tried(registry, x.route.Class == kind.PassPrimary, down)
+		text = tried(registry, a.Primary, down)
 	}
-	if x.route.Class.Cacheable() {
+	if a.Stored {
 		return text + ", and no copy is stored here"
 	}
-	if m := x.r.Method; m == http.MethodGet || m == http.MethodHead || x.route.Class != kind.PassPrimary {
+	if a.Write == "" {
 		return text
 	}
-	write := action(x.route.Endpoint)
+	write := action(a.Write)
 	if down != nil && down.Sent {
 		return text + ": the " + write + " may have taken effect, so look before you repeat it"
 	}

@@ -1,0 +1,255 @@
+package daemon
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pkgedge/edge/admin"
+	"pkgedge/edge/edgetest"
+	"pkgedge/edge/fleet/figures"
+	"pkgedge/origin/sample"
+	"pkgedge/origin/sample/faults"
+)
+
+// popOf is some edges of one pop before a master, and the bucket that all pops share.
+type popOf struct {
+	master *faults.Master
+	url    string
+	peers  []string
+	bucket *bucket
+	edges  []*testEdge
+	client *http.Client
+}
+
+func newPopOf(t *testing.T, n int) *popOf {
+	t.Helper()
+	store, err := sample.Samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &popOf{master: faults.NewMaster(store), bucket: newBucket(t), client: edgetest.NewClient(t, nil)}
+	s, err := p.master.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	p.url = s.URL()
+	p.join(t, n)
+	return p
+}
+
+// join starts n edges of one pop, which know themselves.
+func (p *popOf) join(t *testing.T, n int) {
+	t.Helper()
+	p.peers, p.edges = nil, nil
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.peers = append(p.peers, l.Addr().String())
+		l.Close() // it is opened again below
+	}
+	for i, address := range p.peers {
+		cfg := configured(t, fmt.Sprintf(`
+admin: { listen: '' }
+log: { access: 'off' }
+sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }] }]
+fleet:
+  name: edge-%d
+  pop: here
+  listen: %q
+  token: a-token-of-the-fleet
+  peers: ["%s"]
+  store: { url: "s3://bucket/here", endpoint: %q, key: "", secret: "" }
+`, p.url, i, address, strings.Join(p.peers, `", "`), p.bucket.URL))
+		cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
+		e := newTestDaemon(t, cfg, edgetest.QuietLog())
+		cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
+		if err := e.openPop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		e.openTestCache(t)
+		e.pop.run(e.Daemon)
+		serveEdge(t, e)
+		p.edges = append(p.edges, e)
+	}
+	for _, e := range p.edges {
+		edgetest.Until(t, "an edge that knows itself", func() bool {
+			return slices.ContainsFunc(e.pop.siblings.Status().Members, func(m figures.Member) bool { return m.State == "self" })
+		})
+	}
+}
+
+// get is the request of a client to an edge.
+func (p *popOf) get(t *testing.T, e *testEdge, path string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.cfg.PublicURL.String()+path, nil)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
+	}
+	return body
+}
+
+var tarballs = []string{
+	"/edge-sample-words/-/edge-sample-words-1.0.0.tgz", "/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz",
+	"/edge-sample-app/-/edge-sample-app-1.0.0.tgz", "/@edge-sample/colour/-/colour-1.0.0.tgz",
+}
+
+func (p *popOf) downloads() int { return p.master.Count(faults.Suffix(".tgz")) }
+
+// Edges of one pop fetch each file once. A pop that joins empty has all of them from the
+// bucket.
+func TestAPopFetchesOnce(t *testing.T) {
+	p := newPopOf(t, 3)
+	want := make(map[string][]byte)
+	for _, path := range tarballs {
+		var clients sync.WaitGroup
+		got := make([][]byte, 12)
+		for i := range got {
+			clients.Go(func() { got[i] = p.get(t, p.edges[i%3], path) })
+		}
+		clients.Wait()
+		want[path] = got[0]
+		for _, body := range got {
+			if !bytes.Equal(body, got[0]) || len(body) == 0 {
+				t.Errorf("%s: %d bytes, and %d", path, len(body), len(got[0]))
+			}
+		}
+	}
+	if n := p.downloads(); n != len(tarballs) {
+		t.Errorf("%d downloads of %d files", n, len(tarballs))
+	}
+	put := func() (n int64) {
+		for _, e := range p.edges {
+			n += e.pop.store.Status().Put
+		}
+		return n
+	}
+	edgetest.Until(t, "the files in the bucket", func() bool { return put() == int64(len(tarballs)) })
+	status := p.edges[0].report()
+	if f := status.Fleet; f == nil || f.Name != "edge-0" || len(f.Siblings.Members) != 3 || f.Store.State != "well" {
+		t.Errorf("%+v", f)
+	}
+	if text := status.Text(); !strings.Contains(text, p.peers[0]+" (self)") {
+		t.Errorf("the status says:\n%s", text)
+	}
+
+	p.master.Forget()
+	p.join(t, 2)
+	for path, body := range want {
+		for _, e := range p.edges {
+			if got := p.get(t, e, path); !bytes.Equal(got, body) {
+				t.Errorf("%s at another pop: %d bytes, want %d", path, len(got), len(body))
+			}
+		}
+	}
+	if n := p.downloads(); n != 0 {
+		t.Errorf("another pop made %d downloads", n)
+	}
+}
+
+// A wrong file in the bucket is found out. A hard purge deletes a package's files there.
+func TestABucketIsNotBelieved(t *testing.T) {
+	p := newPopOf(t, 1)
+	e := p.edges[0]
+	want := p.get(t, e, tarballs[0])
+	edgetest.Until(t, "the file in the bucket", func() bool { return e.pop.store.Status().Put == 1 })
+	p.bucket.spoil()
+	p.join(t, 1)
+	e = p.edges[0]
+	if got := p.get(t, e, tarballs[0]); !bytes.Equal(got, want) || p.downloads() != 2 {
+		t.Errorf("%d bytes, want %d, in %d downloads", len(got), len(want), p.downloads())
+	}
+	if _, err := (purger{e.Daemon}).Purge(t.Context(), admin.Purge{Package: "edge-sample-words"}); err != nil {
+		t.Fatal(err)
+	}
+	edgetest.Until(t, "the end of the purge", func() bool { s := e.pop.store.Status(); return s.Deleted == 1 && s.Purging == 0 })
+	if n := p.bucket.count(); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+// bucket is an S3 server that asks for no signatures.
+type bucket struct {
+	*httptest.Server
+	mu      sync.Mutex
+	objects map[string]stored
+}
+
+type stored struct {
+	about string
+	body  []byte
+}
+
+func newBucket(t *testing.T) *bucket {
+	t.Helper()
+	b := &bucket{objects: make(map[string]stored)}
+	b.Server = httptest.NewServer(b)
+	t.Cleanup(b.Close)
+	return b
+}
+
+func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	key := strings.TrimPrefix(r.URL.Path, "/bucket/")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch o, has := b.objects[key]; {
+	case r.Method == http.MethodPut:
+		b.objects[key] = stored{r.Header.Get("X-Amz-Meta-Edge"), body}
+	case r.Method == http.MethodDelete:
+		delete(b.objects, key)
+		w.WriteHeader(http.StatusNoContent)
+	case key == "":
+		io.WriteString(w, "<ListBucketResult>")
+		for name := range b.objects {
+			if strings.HasPrefix(name, r.URL.Query().Get("prefix")) {
+				fmt.Fprintf(w, "<Contents><Key>%s</Key></Contents>", name)
+			}
+		}
+		io.WriteString(w, "</ListBucketResult>")
+	case !has:
+		w.WriteHeader(http.StatusNotFound)
+	default:
+		w.Header().Set("X-Amz-Meta-Edge", o.about)
+		w.Write(o.body)
+	}
+}
+
+// spoil inverts a bit of each file.
+func (b *bucket) spoil() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.objects {
+		if len(o.body) > 0 {
+			o.body[len(o.body)-1] ^= 1
+		}
+	}
+}
+
+func (b *bucket) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.objects)
+}

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"pkgedge/edge/fleet/figures"
+)
+
+// Fleet describes the other edges, as far as this one has to do with them.
+type Fleet struct {
+	Name     string            `json:"name"`
+	Pop      string            `json:"pop,omitempty"`
+	Siblings *figures.Siblings `json:"siblings,omitempty"` // the edges that it shares fetches with; nil for none
+	Store    *figures.Store    `json:"store,omitempty"`    // that all edges share; nil for none
+}
+
+// text writes the fleet for a person. f may be nil.
+func (f *Fleet) text(b *strings.Builder) {
+	if f == nil {
+		return
+	}
+	b.WriteString("\nfleet\n")
+	b.WriteString(wrap("  edge     ", Printable(strings.TrimSuffix(f.Name+" of "+f.Pop, " of "))))
+	if s := f.Siblings; s != nil {
+		var all []string
+		for _, m := range s.Members {
+			all = append(all, m.Address+" ("+m.State+")")
+		}
+		b.WriteString(wrap("  members  ", Printable(strings.Join(all, ", "))))
+		b.WriteString(wrap("  asked    ", fmt.Sprintf("%s, %d answered with %s, %d from the masters after all", Count(s.Asked, "time"), s.Answered, HumanBytes(s.Bytes), s.FellBack())))
+		b.WriteString(wrap("  served   ", fmt.Sprintf("%s with %s, %d declined", Count(s.Served, "answer"), HumanBytes(s.ServedBytes), s.Declined)))
+	}
+	if s := f.Store; s != nil {
+		b.WriteString(wrap("  store    ", fmt.Sprintf("%s: asked %s, %d answered with %s; put %s with %s, %d wait, %d dropped, %d failed", s.State,
+			Count(s.Asked, "time"), s.Answered, HumanBytes(s.Bytes), Count(s.Put, "file"), HumanBytes(s.PutBytes), s.Queue, s.Dropped, s.PutFailed)))
+	}
+}
+
+// fleet finds the problems of a fleet. f may be nil.
+func (t *trouble) fleet(f *Fleet) {
+	if f == nil {
+		return
+	}
+	if s := f.Siblings; s != nil {
+		for _, m := range s.Members {
+			if m.State == "out" {
+				t.weak = append(t.weak, fmt.Sprintf("fleet: the edge at %s does not answer, and its packages have other owners", m.Address))
+			}
+		}
+		if s.Strangers > 0 {
+			t.notes = append(t.notes, fmt.Sprintf("fleet: %s came to fleet.listen with another token, or none", Count(s.Strangers, "request")))
+		}
+	}
+	if s := f.Store; s != nil && s.State == "out" {
+		t.weak = append(t.weak, "fleet: the shared store does not answer; files come from the masters, and none is put there")
+	}
+}
