@@ -2,9 +2,11 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"pkgedge/edge/config"
+	"pkgedge/edge/fleet/figures"
 	"pkgedge/edge/fleet/presence"
 	"pkgedge/edge/fleet/purgelog"
 )
@@ -43,12 +46,12 @@ type Fleet struct {
 	conn *nats.Conn // nil while there was none
 }
 
-// Open starts the fleet's work. It waits for no server. It is nil for an edge without NATS servers.
+// Open opens the log of an edge, and starts nothing. It is nil for an edge without NATS servers.
 func Open(cfg *config.Fleet, deps Deps) (*Fleet, error) {
 	if len(cfg.NATS) == 0 {
 		return nil, nil
 	}
-	f := &Fleet{cfg: cfg, deps: deps}
+	f := &Fleet{cfg: cfg, deps: deps, stop: func() {}}
 	var err error
 	f.log, err = purgelog.Open(purgelog.Config{
 		Name: cfg.Name, Dir: deps.Dir, Apply: deps.Apply, Stale: deps.Stale, Members: func() int { return f.here.Count() }, Log: deps.Log, Tick: deps.Tick,
@@ -56,14 +59,21 @@ func Open(cfg *config.Fleet, deps Deps) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
-	f.here = presence.New(presence.Self{Name: cfg.Name, Pop: cfg.Pop, Address: cfg.Listen, Version: deps.Version, Log: f.log})
+	f.here = presence.New(presence.Self{Name: cfg.Name, Pop: cfg.Pop, Address: f.address, Version: deps.Version, Log: f.log})
+	return f, nil
+}
+
+// Start begins the work: from now on purges of others are put in force.
+func (f *Fleet) Start() {
+	if f == nil {
+		return
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	f.done.Go(func() { f.run(ctx) })
-	if cfg.Unheard > 0 {
+	if f.cfg.Unheard > 0 {
 		f.done.Go(func() { f.watch(ctx) })
 	}
-	return f, nil
 }
 
 // run connects, and works until ctx is done.
@@ -135,15 +145,6 @@ func (f *Fleet) Announce(all ...purgelog.Entry) error {
 	return f.log.Announce(all...)
 }
 
-// Spread is how far a purge has come.
-type Spread struct {
-	Durable bool     `json:"durable"`           // the log has it; else it waits in the outbox
-	Seq     uint64   `json:"seq,omitempty"`     // its place in the log
-	Applied int      `json:"applied"`           // at how many edges it is in force, this one among them
-	Members int      `json:"members"`           // how many edges there are
-	Missing []string `json:"missing,omitempty"` // the others
-}
-
 const (
 	// publishFor is how long a purge waits for the log.
 	publishFor = 2 * time.Second
@@ -154,11 +155,11 @@ const (
 )
 
 // Publish announces purges, and says how far they have come after a wait.
-func (f *Fleet) Publish(ctx context.Context, wait time.Duration, all ...purgelog.Entry) (Spread, error) {
+func (f *Fleet) Publish(ctx context.Context, wait time.Duration, all ...purgelog.Entry) (figures.Spread, error) {
 	limited, cancel := context.WithTimeout(ctx, publishFor)
 	defer cancel()
 	seq, durable, err := f.log.Publish(limited, all...)
-	s := Spread{Durable: durable, Seq: seq, Applied: 1}
+	s := figures.Spread{Durable: durable, Seq: seq, Applied: 1}
 	if err != nil || !durable {
 		for _, m := range f.here.Members()[1:] {
 			s.Missing = append(s.Missing, m.Name)
@@ -177,8 +178,52 @@ func (f *Fleet) Publish(ctx context.Context, wait time.Duration, all ...purgelog
 // Live reports whether the purges of other edges are in force here within a moment.
 func (f *Fleet) Live() bool { return f != nil && f.log.Live() }
 
-// Members are the edges of the fleet, this one first.
-func (f *Fleet) Members() []presence.Member { return f.here.Members() }
+// Edges are the edges of the fleet, this one first; nil for an edge alone.
+func (f *Fleet) Edges() []figures.Edge {
+	if f == nil {
+		return nil
+	}
+	return f.here.Members()
+}
+
+// Members are the addresses where the edges of this one's pop are asked, those that are heard.
+func (f *Fleet) Members() (all []string) {
+	for _, e := range f.Edges() {
+		if e.Pop == f.cfg.Pop && e.Address != "" && !e.Away {
+			all = append(all, e.Address)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// address is where siblings ask this edge. One that listens everywhere is asked where the NATS
+// servers see it.
+func (f *Fleet) address() string {
+	host, port, err := net.SplitHostPort(f.cfg.Listen)
+	if err != nil {
+		return ""
+	}
+	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
+		return f.cfg.Listen
+	}
+	nc := f.connection()
+	if nc == nil {
+		return ""
+	}
+	ip, err := nc.GetClientIP()
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(ip.String(), port)
+}
+
+// connection is that with the servers, nil before there was an attempt.
+func (f *Fleet) connection() *nats.Conn {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.conn
+}
 
 // Close ends the work, and waits for its end.
 func (f *Fleet) Close() error {
@@ -187,5 +232,5 @@ func (f *Fleet) Close() error {
 	}
 	f.stop()
 	f.done.Wait()
-	return errors.Join(f.log.Close())
+	return f.log.Close()
 }

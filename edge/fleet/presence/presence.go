@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"pkgedge/edge/fleet/figures"
 )
 
 const (
@@ -34,7 +36,7 @@ const (
 type Self struct {
 	Name    string
 	Pop     string
-	Address string // where siblings ask, "" for nowhere
+	Address func() string // where siblings ask, "" for nowhere
 	Version string
 	Log     Log
 }
@@ -44,18 +46,6 @@ type Log interface {
 	Place() uint64
 	Live() bool
 	Await(ctx context.Context, seq uint64) error
-}
-
-// Member is an edge of the fleet.
-type Member struct {
-	Name    string    `json:"name"`
-	Pop     string    `json:"pop,omitempty"`
-	Address string    `json:"address,omitempty"`
-	Version string    `json:"version,omitempty"`
-	Place   uint64    `json:"place"`
-	Live    bool      `json:"live"` // it reads the log
-	Away    bool      `json:"away,omitempty"`
-	Heard   time.Time `json:"heard"`
 }
 
 // word is what an edge tells of itself.
@@ -147,7 +137,7 @@ func (p *Presence) every() time.Duration {
 // word is what this edge tells of itself now.
 func (p *Presence) word(leaving bool) []byte {
 	w := word{
-		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address, Version: p.self.Version,
+		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address(), Version: p.self.Version,
 		Place: p.self.Log.Place(), Live: p.self.Log.Live(), Every: p.every().Milliseconds(), Leaving: leaving,
 	}
 	data, err := json.Marshal(w)
@@ -229,7 +219,7 @@ func (p *Presence) Reached(ctx context.Context, seq uint64) (reached, missing []
 		return nil, nil
 	}
 	for {
-		if others := p.others(time.Now()); seq > 0 && !slices.ContainsFunc(others, func(m Member) bool { return !is[m.Name] }) {
+		if others := p.others(time.Now()); seq > 0 && !slices.ContainsFunc(others, func(m figures.Edge) bool { return !is[m.Name] }) {
 			return nil, nil
 		}
 		select {
@@ -251,20 +241,20 @@ func (p *Presence) Count() int {
 }
 
 // Members are all edges, this one first, and the others by name.
-func (p *Presence) Members() []Member {
+func (p *Presence) Members() []figures.Edge {
 	now := time.Now()
-	self := Member{
-		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address, Version: p.self.Version,
+	self := figures.Edge{
+		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address(), Version: p.self.Version,
 		Place: p.self.Log.Place(), Live: p.self.Log.Live(), Heard: now.UTC().Truncate(time.Second),
 	}
-	return append([]Member{self}, p.others(now)...)
+	return append([]figures.Edge{self}, p.others(now)...)
 }
 
 // others are the other edges, by name. Those that were silent for too long are forgotten.
-func (p *Presence) others(now time.Time) []Member {
+func (p *Presence) others(now time.Time) []figures.Edge {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]Member, 0, len(p.members))
+	all := make([]figures.Edge, 0, len(p.members))
 	for name, k := range p.members {
 		silent := now.Sub(k.at)
 		if silent > remembered {
@@ -272,10 +262,12 @@ func (p *Presence) others(now time.Time) []Member {
 			continue
 		}
 		away := silent > missedBeats*time.Duration(k.Every)*time.Millisecond
-		all = append(all, Member{
+		all = append(all, figures.Edge{
 			Name: k.Name, Pop: k.Pop, Address: k.Address, Version: k.Version, Place: k.Place, Live: k.Live && !away, Away: away, Heard: k.at.UTC().Truncate(time.Second),
 		})
 	}
-	slices.SortFunc(all, func(a, b Member) int { return cmp.Or(strings.Compare(a.Pop, b.Pop), strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(all, func(a, b figures.Edge) int {
+		return cmp.Or(strings.Compare(a.Pop, b.Pop), strings.Compare(a.Name, b.Name))
+	})
 	return all
 }

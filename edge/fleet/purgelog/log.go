@@ -43,7 +43,7 @@ type Log struct {
 	ticks   atomic.Int64  // the number of the last one
 	heard   atomic.Int64  // when the newest tick that was read back had been sent, as nanoseconds since begun; 0 for none
 	back    atomic.Bool   // an acknowledgement showed that the log has gone back
-	figures figures
+	counts  counts
 
 	mu      sync.Mutex
 	place   place

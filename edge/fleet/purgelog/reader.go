@@ -126,7 +126,7 @@ func (l *Log) find(ctx context.Context, s jetstream.Stream) error {
 	if err := l.cfg.Stale(false); err != nil {
 		return fmt.Errorf("cannot put everything in doubt: %w", err)
 	}
-	l.figures.resets.Add(1)
+	l.counts.resets.Add(1)
 	l.heard.Store(0) // the log is read from its beginning, and live when this edge has its own tick of that
 	l.setPlace(place{id, 0, time.Now()})
 	return l.savePlace()
@@ -251,7 +251,7 @@ func (l *Log) apply(some []jetstream.Msg) error {
 		if err := l.cfg.Apply(entries); err != nil {
 			return fmt.Errorf("cannot put purges in force: %w", err)
 		}
-		l.figures.applied.Add(int64(len(entries)))
+		l.counts.applied.Add(int64(len(entries)))
 	}
 	for _, f := range feeds {
 		l.hearFeed(f.site, f.data)

@@ -61,7 +61,7 @@ func (l *Log) repair(ctx context.Context, js jetstream.JetStream) error {
 			return err
 		}
 		l.outbox.forget(lost)
-		l.figures.repaired.Add(int64(len(again)))
+		l.counts.repaired.Add(int64(len(again)))
 	}
 	return failed
 }

@@ -3,10 +3,12 @@ package purgelog
 import (
 	"sync/atomic"
 	"time"
+
+	"pkgedge/edge/fleet/figures"
 )
 
-// figures count since the start.
-type figures struct {
+// counts count since the start.
+type counts struct {
 	applied   atomic.Int64 // purges of other edges put in force
 	published atomic.Int64 // purges of this edge that the log acknowledged
 	repaired  atomic.Int64 // of them, published again
@@ -14,29 +16,14 @@ type figures struct {
 	strangers atomic.Int64 // ticks of other processes of this edge's name
 }
 
-// Status is the log as one edge sees it.
-type Status struct {
-	Live      bool      `json:"live"`
-	Since     time.Time `json:"since"`
-	Why       string    `json:"why,omitempty"` // it is not live
-	ID        string    `json:"log,omitempty"`
-	Place     uint64    `json:"place"`  // up to which all purges are in force here
-	Behind    uint64    `json:"behind"` // how far the log is ahead, as far as is known
-	Outbox    int       `json:"outbox"` // purges of this edge that the log has not acknowledged
-	Applied   int64     `json:"applied"`
-	Published int64     `json:"published"`
-	Repaired  int64     `json:"repaired,omitempty"`
-	Resets    int64     `json:"resets"`
-}
-
 // Status describes the log. It asks no server.
-func (l *Log) Status() Status {
+func (l *Log) Status() figures.Log {
 	live, outbox := l.Live(), l.outbox.len()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Status{
+	s := figures.Log{
 		Live: live, Since: l.state.since.UTC().Truncate(time.Second), ID: l.place.Log, Place: l.place.Seq, Outbox: outbox,
-		Applied: l.figures.applied.Load(), Published: l.figures.published.Load(), Repaired: l.figures.repaired.Load(), Resets: l.figures.resets.Load(),
+		Applied: l.counts.applied.Load(), Published: l.counts.published.Load(), Repaired: l.counts.repaired.Load(), Resets: l.counts.resets.Load(), Namesakes: l.counts.strangers.Load(),
 	}
 	if l.state.last > l.place.Seq {
 		s.Behind = l.state.last - l.place.Seq

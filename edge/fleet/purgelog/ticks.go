@@ -96,7 +96,7 @@ func (l *Log) readBack(data []byte) int64 {
 // otherName tells of another edge of this name. The last tick of a process that ended is one
 // of it, and so are those of an edge that this one replaces.
 func (l *Log) otherName(now time.Time) {
-	if n := l.figures.strangers.Add(1); n%60 == 5 {
+	if n := l.counts.strangers.Add(1); n%60 == 5 {
 		l.cfg.Log.Error("log of purges: another edge has the name of this one; give each a fleet.name of its own", "name", l.cfg.Name)
 	}
 }

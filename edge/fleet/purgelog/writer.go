@@ -98,7 +98,7 @@ func (l *Log) publish(ctx context.Context, js jetstream.JetStream, some []*item)
 		if err := l.outbox.acknowledge(log, done); err != nil {
 			l.cfg.Log.Warn("log of purges", "error", err)
 		}
-		l.figures.published.Add(int64(len(done)))
+		l.counts.published.Add(int64(len(done)))
 		l.move()
 	}
 	return failed
