@@ -245,9 +245,19 @@ var arrows = map[string][]arrow{
 	"cache/budget": nil,
 	"cache/disk": {
 		{"cache/fsys", "it calls the file system through it"},
+		{"cache/openfile", "files stay open for look-ups to come"},
+		{"cache/quarantine", "corrupt files go there"},
 		{"cache/record", "its files have that format"},
 		{"cache/sieve", "it evicts by it"},
 		{"cache/store", "it is a store.Store"},
+	},
+	"cache/openfile": {
+		{"cache/fsys", "it reads files through it"},
+		{"cache/record", "a file has a head of that format"},
+		{"cache/store", "a head has a store.Meta"},
+	},
+	"cache/quarantine": {
+		{"cache/fsys", "it moves and removes files through it"},
 	},
 	"cache/flight": {
 		{"cache/budget", "its bytes in memory are counted"},

@@ -95,7 +95,7 @@ func TestALargeBodyReadToItsEndIsVerified(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, file := from.(section); file != step.file {
+		if _, file := from.(interface{ InFile() (*os.File, int64) }); file != step.file {
 			t.Errorf("from %d: a file is %t, want %t", step.off, file, step.file)
 		}
 		got, err := io.ReadAll(io.LimitReader(from, int64(len(body))-step.off))
@@ -113,7 +113,7 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 	for _, at := range []int{0, record.ChunkSize - 1, record.ChunkSize, 17*record.ChunkSize + 9, size - 1} {
 		d, k, body := afterAStart(t, size)
 		before := d.Find(k, k.Sum())
-		storetest.Flip(t, d.Path(k.Sum()), at+int(before.raw.Base))
+		storetest.Flip(t, d.Path(k.Sum()), at+int(before.Raw.Base))
 		before.Release()
 		s := d.Get(k)
 		if s == nil {
@@ -132,7 +132,7 @@ func TestALargeBodyWithAWrongByteEndsInAnError(t *testing.T) {
 		}
 		s.Release()
 		storetest.Expect(t, d, k, 0, nil)
-		if d.corrupt.Load() != 1 || d.quarantine.count() != 0 { // larger than a 64th
+		if d.corrupt.Load() != 1 || d.quarantine.Count() != 0 { // larger than a 64th
 			t.Errorf("byte %d: %d corrupt", at, d.corrupt.Load())
 		}
 		if _, err := os.Stat(d.Path(k.Sum())); !errors.Is(err, os.ErrNotExist) {

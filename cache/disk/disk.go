@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/openfile"
+	"pkgedge/cache/quarantine"
 	"pkgedge/cache/record"
 	"pkgedge/cache/sieve"
 	"pkgedge/cache/store"
@@ -37,9 +39,9 @@ type Store struct {
 	remaking   sync.Mutex // held over the I/O of remake, which is rare
 	lock       *os.File   // under remaking, once the tier is open
 	checks     checks
-	files      *files
+	files      *openfile.Table
 	breaker    breaker
-	quarantine quarantine
+	quarantine quarantine.Quarantine
 	watermark  watermark
 	serial     atomic.Uint64
 	closed     atomic.Bool
@@ -75,8 +77,11 @@ func (d *Store) Path(s store.Sum) string {
 	return filepath.Join(d.dir, "objects", name[:2], name[2:])
 }
 
+// KeepOpen bounds the number of files that stay open, and returns the bound.
+func (d *Store) KeepOpen(n int64) int64 { return d.files.Limit(n) }
+
 // OpenBytes is about the memory of the files that stay open.
-func (d *Store) OpenBytes() int64 { return d.files.bytes.Load() }
+func (d *Store) OpenBytes() int64 { return d.files.Bytes.Load() }
 
 func (d *Store) KeyLock(s store.Sum) *sync.Mutex { return &d.keyLocks[s[1]] }
 
@@ -96,11 +101,11 @@ func (d *Store) Get(k store.Key) *store.Entry {
 // Find returns the stored response, in a file that is open already or that it opens. Its
 // bytes may be unverified.
 func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
-	f, ticket := (*File)(nil), noTicket
-	if d.files.some.Load() {
-		if f, ticket = d.files.get(sum); f != nil && !d.unchanged(f) {
+	f, ticket := (*File)(nil), openfile.NoTicket
+	if d.files.Some.Load() {
+		if f, ticket = d.files.Get(sum); f != nil && !d.unchanged(f) {
 			f.Close()
-			f, ticket = nil, d.files.drop(sum)
+			f, ticket = nil, d.files.Drop(sum)
 		}
 	}
 	if f == nil {
@@ -111,8 +116,8 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 		if err != nil {
 			return nil
 		}
-		f = d.newFile(opened, h, info)
-		if !d.files.some.Load() {
+		f = openfile.New(h, info, d.sys.At(opened, record.BodyOffset(h.SlotLog)))
+		if !d.files.Some.Load() {
 			ticket = d.firstTicket(sum, f)
 		}
 	}
@@ -134,8 +139,17 @@ func (d *Store) Find(k store.Key, sum store.Sum) *Entry {
 // unchanged reports whether an open file has still its name and its bytes, as far as other
 // programs are concerned.
 func (d *Store) unchanged(f *File) bool {
-	info, err := d.sys.Stat(f.raw.File)
+	info, err := d.sys.Stat(f.Raw.File)
 	return err == nil && fsys.ChangeTime(info) == f.Changed && fsys.Linked(info)
+}
+
+// firstTicket is a ticket for a file that was opened while there was none.
+func (d *Store) firstTicket(sum store.Sum, f *File) uint64 {
+	ticket := d.files.FirstTicket(sum)
+	if !d.unchanged(f) {
+		return openfile.NoTicket
+	}
+	return ticket
 }
 
 // absent reports that no file is stored, without a system call: once the scan has ended, Index
@@ -166,26 +180,26 @@ func (d *Store) Checked(sum store.Sum, s *Entry) *store.Entry {
 	if s == nil {
 		return nil
 	}
-	if !s.kept.Load() {
-		d.files.keep(sum, s.File, s.ticket)
+	if !s.Kept() {
+		d.files.Keep(sum, s.File, s.ticket)
 	}
 	if s.verified {
 		return &s.Entry
 	}
 	var err error
-	if s.head.End() > s.head.SumsAt() {
+	if s.Head.End() > s.Head.SumsAt() {
 		var sums []byte
-		if sums, err = record.ReadSums(d.sys.At(s.raw.File, 0), &s.head); err == nil {
-			s.chunks = &chunks{disk: d, sum: sum, info: s.Info, body: s.raw, size: s.Size(), sums: sums}
+		if sums, err = record.ReadSums(d.sys.At(s.Raw.File, 0), &s.Head); err == nil {
+			s.chunks = &chunks{disk: d, sum: sum, info: s.Info, body: s.Raw, size: s.Size(), sums: sums}
 			return &s.Entry
 		}
-	} else if err = d.checks.verify(checked{sum, s.Changed}, s.raw, s.Meta); err == nil {
+	} else if err = d.checks.verify(checked{sum, s.Changed}, s.Raw, s.Meta); err == nil {
 		d.Index.SetVerified(sum, s.Changed)
 		s.verified = true
 		return &s.Entry
 	}
 	d.failedCheck(sum, s.Info, err)
-	d.files.drop(sum) // the next look-up begins anew
+	d.files.Drop(sum) // the next look-up begins anew
 	s.Release()
 	return nil
 }
@@ -274,12 +288,12 @@ func (d *Store) setAside(sum store.Sum, file fs.FileInfo) {
 		err = record.ErrDamaged // its body
 	}
 	d.notify("check", fmt.Errorf("%w: %s", err, path))
-	if err := d.quarantine.add(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.quarantine.Add(path, hex.EncodeToString(sum[:]), size); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.failed("remove", err)
 		return // the file still takes space
 	}
 	d.Index.Remove(sum)
-	d.files.drop(sum)
+	d.files.Drop(sum)
 }
 
 // Remove removes the response with that Version.
@@ -305,7 +319,7 @@ func (d *Store) Remove(k store.Key, id uint64) {
 		return // the file still takes space
 	}
 	d.Index.Remove(sum)
-	d.files.drop(sum)
+	d.files.Drop(sum)
 }
 
 // rateLimited passes one notification per op and second on: a failing disk fails for every
@@ -332,7 +346,7 @@ func rateLimited(notify func(string, error)) func(string, error) {
 // the file yet. An error other than fs.ErrNotExist counts as stored, and so does a file that
 // has lost its name and may still answer for a moment.
 func (d *Store) Has(sum store.Sum) bool {
-	if d.files.has(sum) {
+	if d.files.Has(sum) {
 		return true
 	}
 	f, err := d.sys.Open(d.Path(sum), readOnly)

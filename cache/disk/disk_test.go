@@ -186,7 +186,7 @@ func TestDiskSwappedFilesAreMisses(t *testing.T) {
 	}
 	storetest.Expect(t, d, one, 0, nil)
 	storetest.Expect(t, d, two, 0, nil)
-	if used, _ := storetest.Files(t, d.dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.bytes.Load() {
+	if used, _ := storetest.Files(t, d.dir); used != 0 || d.corrupt.Load() != 2 || d.Used() != d.quarantine.Bytes.Load() {
 		t.Errorf("%d bytes, counted %d, %d corrupt; want 0, 0, 2", used, d.Used(), d.corrupt.Load())
 	}
 	storetest.Write(t, d, one, storetest.Meta(one, 3, b), b)

@@ -4,8 +4,12 @@ import (
 	"io"
 	"sync/atomic"
 
+	"pkgedge/cache/openfile"
 	"pkgedge/cache/store"
 )
+
+// File is the open file of a stored response.
+type File = openfile.File
 
 // Entry is a stored response in an open file, and the response's Body. Its bytes are
 // unchecked until Checked has returned it. A caller that reads all of them before, and
@@ -32,14 +36,14 @@ func (o *Entry) ReadAt(p []byte, off int64) (int, error) {
 	if o.chunks != nil {
 		return o.chunks.ReadAt(p, off)
 	}
-	return o.raw.ReadAt(p, off)
+	return o.Raw.ReadAt(p, off)
 }
 
 func (o *Entry) Section(off, n int64) (io.Reader, error) {
 	if o.chunks != nil {
 		return o.chunks.reader(off, off+n), nil
 	}
-	return section{io.NewSectionReader(o, off, n), o.File, off}, nil
+	return openfile.NewSection(o, o.File, off, n), nil
 }
 
 func (o *Entry) Bytes() ([]byte, bool) { return nil, false }

@@ -12,6 +12,7 @@ import (
 
 	"pkgedge/cache/budget"
 	"pkgedge/cache/fsys/fsystest"
+	"pkgedge/cache/quarantine"
 	"pkgedge/cache/store"
 	"pkgedge/cache/store/storetest"
 )
@@ -135,12 +136,12 @@ func TestDiskPowerCut(t *testing.T) {
 			storetest.Expect(t, d, store.Key{Site: "s", ID: "large"}, 0, nil)
 			delete(h.bodies, "large")
 			h.check(t, d, true)
-			if left, _ := os.ReadDir(filepath.Join(dir, "quarantine")); len(left) != 1 || d.quarantine.count() != 1 {
-				t.Errorf("%d files are in quarantine, counted %d, want 1", len(left), d.quarantine.count())
+			if left, _ := os.ReadDir(filepath.Join(dir, "quarantine")); len(left) != 1 || d.quarantine.Count() != 1 {
+				t.Errorf("%d files are in quarantine, counted %d, want 1", len(left), d.quarantine.Count())
 			}
 			d.Scan(nil)
-			if used, _ := storetest.Files(t, dir); d.Used() != used+d.quarantine.bytes.Load() || d.quarantine.bytes.Load() == 0 {
-				t.Errorf("%d bytes, counted %d, of them %d in quarantine", used, d.Used(), d.quarantine.bytes.Load())
+			if used, _ := storetest.Files(t, dir); d.Used() != used+d.quarantine.Bytes.Load() || d.quarantine.Bytes.Load() == 0 {
+				t.Errorf("%d bytes, counted %d, of them %d in quarantine", used, d.Used(), d.quarantine.Bytes.Load())
 			}
 		})
 	}
@@ -160,20 +161,20 @@ func TestDiskQuarantineIsBounded(t *testing.T) {
 	}
 	corruptFile(30, 2<<20) // more than a 64th
 	left, err := os.ReadDir(filepath.Join(dir, "quarantine"))
-	if err != nil || len(left) != maxQuarantined || d.quarantine.count() != maxQuarantined || d.corrupt.Load() != 31 {
-		t.Errorf("%d files kept aside, counted %d of %d corrupt; want %d of 31: %v", len(left), d.quarantine.count(), d.corrupt.Load(), maxQuarantined, err)
+	if err != nil || len(left) != quarantine.MaxFiles || d.quarantine.Count() != quarantine.MaxFiles || d.corrupt.Load() != 31 {
+		t.Errorf("%d files kept aside, counted %d of %d corrupt; want %d of 31: %v", len(left), d.quarantine.Count(), d.corrupt.Load(), quarantine.MaxFiles, err)
 	}
-	used := d.quarantine.bytes.Load()
+	used := d.quarantine.Bytes.Load()
 	d.Close()
 	d = openedDisk(t, dir, 64<<20)
-	if d.quarantine.count() != maxQuarantined || d.quarantine.bytes.Load() != used {
-		t.Errorf("after a restart %d files of %d bytes, want %d of %d", d.quarantine.count(), d.quarantine.bytes.Load(), maxQuarantined, used)
+	if d.quarantine.Count() != quarantine.MaxFiles || d.quarantine.Bytes.Load() != used {
+		t.Errorf("after a restart %d files of %d bytes, want %d of %d", d.quarantine.Count(), d.quarantine.Bytes.Load(), quarantine.MaxFiles, used)
 	}
 	for i := range 4 {
 		corruptFile(100+i, 400_000)
 	}
-	if have := d.quarantine.bytes.Load(); have > d.limit/64 || d.quarantine.count() != 2 {
-		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.count(), d.limit/64)
+	if have := d.quarantine.Bytes.Load(); have > d.limit/64 || d.quarantine.Count() != 2 {
+		t.Errorf("%d bytes in %d files kept aside, limit %d", have, d.quarantine.Count(), d.limit/64)
 	}
 }
 
@@ -183,7 +184,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 	for name, lose := range map[string]func(d *Store){
 		"evicted":     func(d *Store) { d.evictTo(0, 10) },
 		"removed":     func(d *Store) { d.Remove(k, 1) },
-		"quarantined": func(d *Store) { d.limit, d.quarantine.limit = 0, 0; storetest.Flip(t, d.Path(k.Sum()), -1); d.Get(k) },
+		"quarantined": func(d *Store) { d.limit, d.quarantine.Limit = 0, 0; storetest.Flip(t, d.Path(k.Sum()), -1); d.Get(k) },
 		"aborted": func(d *Store) {
 			w, err := d.Create(k, storetest.Meta(k, 2, b), -1)
 			if err != nil {
@@ -197,7 +198,7 @@ func TestDiskCountsWhatItCannotRemove(t *testing.T) {
 			d := openHere(t, t.TempDir())
 			storetest.Write(t, d, k, storetest.Meta(k, 1, b), b)
 			d.sys.Remove = func(string) error { return syscall.EIO }
-			d.quarantine.sys.Remove = d.sys.Remove
+			d.quarantine.Sys.Remove = d.sys.Remove
 			lose(d)
 			want := int64(1)
 			if name == "aborted" {

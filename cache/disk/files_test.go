@@ -130,7 +130,7 @@ func TestOpenFilesAreBounded(t *testing.T) {
 	open := 0
 	for i, f := range all {
 		if !f.Use() {
-			if _, err := f.raw.File.Stat(); err == nil {
+			if _, err := f.Raw.File.Stat(); err == nil {
 				t.Errorf("%d is dropped, and open", i)
 			}
 			continue
@@ -169,7 +169,7 @@ func TestSectionsAreApart(t *testing.T) {
 		}
 	}
 	for off, r := range map[int]io.Reader{10: first, 20_000: second} {
-		f, at := r.(section).InFile()
+		f, at := r.(interface{ InFile() (*os.File, int64) }).InFile()
 		there := make([]byte, 500)
 		if _, err := f.ReadAt(there, at); err != nil || !bytes.Equal(there, b[off+500:off+1000]) {
 			t.Errorf("%d: its place is another one: %v", off, err)

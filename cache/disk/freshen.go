@@ -66,7 +66,7 @@ func (d *Store) freshen(k store.Key, old uint64, m *store.Meta, raw []byte, mayG
 		d.failed("freshen", err)
 		return fmt.Errorf("cannot freshen: %w", err)
 	}
-	d.files.drop(sum)
+	d.files.Drop(sum)
 	if verified { // this write moved the change time and left the body
 		d.Index.SetVerified(sum, d.changeTime(f))
 	}

@@ -212,7 +212,7 @@ func latencyOfMillion(b *testing.B, dir string, n int, limit int64) {
 				return
 			}
 			defer s.Release()
-			raw := s.Body.(*Entry).raw
+			raw := s.Body.(*Entry).Raw
 			serve(w, raw.File, raw.Base, s.Size())
 			return
 		}

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"pkgedge/cache/fsys"
+	"pkgedge/cache/openfile"
+	"pkgedge/cache/quarantine"
 	"pkgedge/cache/record"
 	"pkgedge/cache/sieve"
 )
@@ -51,8 +53,8 @@ func Open(cfg Config) (*Store, error) {
 		sys: sys, dir: dir, limit: cfg.Limit, maxFiles: cmp.Or(cfg.MaxFiles, math.MaxInt64),
 		buffers: cfg.Buffers, remade: cfg.Remade, notify: rateLimited(cfg.Notify), Index: sieve.New(),
 		checks:     checks{running: make(map[checked]*check)},
-		files:      newFiles(),
-		quarantine: quarantine{dir: filepath.Join(dir, "quarantine"), limit: cfg.Limit / 64, sys: sys},
+		files:      openfile.NewTable(),
+		quarantine: quarantine.Quarantine{Dir: filepath.Join(dir, "quarantine"), Limit: cfg.Limit / 64, Sys: sys, Size: onDisk},
 		watermark:  watermark{path: filepath.Join(dir, "used"), limit: cfg.Limit, sys: sys},
 		fronts:     sync.Pool{New: func() any { return new([record.FrontSize]byte) }},
 		chunkBufs:  sync.Pool{New: func() any { return new([record.ChunkSize]byte) }},
@@ -87,10 +89,10 @@ func (d *Store) prepare() error {
 	if err := d.checkFormat(); err != nil {
 		return err
 	}
-	if err := errors.Join(d.removeTemporary(), d.quarantine.load()); err != nil {
+	if err := errors.Join(d.removeTemporary(), d.quarantine.Load()); err != nil {
 		d.notify("start", fmt.Errorf("cannot clean up: %w", err))
 	}
-	d.Index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.bytes.Load()))
+	d.Index.Unseen.Store(max(0, d.earlierBytes()-d.quarantine.Bytes.Load()))
 	return errors.Join(d.readClosedMark(), d.tryCreate())
 }
 
@@ -204,7 +206,7 @@ func (d *Store) Close() error {
 	for i := range d.keyLocks {
 		awaitHolder(&d.keyLocks[i])
 	}
-	d.files.close()
+	d.files.Close()
 	d.remaking.Lock()
 	defer d.remaking.Unlock()
 	d.watermark.close(func() int64 { return d.Used() + d.reserved.Load() })

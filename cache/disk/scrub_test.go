@@ -40,8 +40,8 @@ func TestScrubFindsRot(t *testing.T) {
 		scrubbing(t, d)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if d.scrubbed.Load() != 5 || d.corrupt.Load() != 1 || d.quarantine.count() != 1 {
-			t.Errorf("%d scrubbed, %d corrupt, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.corrupt.Load(), d.quarantine.count())
+		if d.scrubbed.Load() != 5 || d.corrupt.Load() != 1 || d.quarantine.Count() != 1 {
+			t.Errorf("%d scrubbed, %d corrupt, %d kept aside; want 5, 1, 1", d.scrubbed.Load(), d.corrupt.Load(), d.quarantine.Count())
 		}
 		storetest.Expect(t, d, rotten, 0, nil)
 		storetest.Expect(t, d, store.Key{Site: "s", ID: "2"}, 3, storetest.Payload(2, 5000))

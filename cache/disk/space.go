@@ -46,7 +46,7 @@ func (d *Store) Used() int64 { return d.Index.Used.Load() + d.unevictable() }
 // unevictable is the part of Used that eviction cannot free: unseen files, files that are
 // being removed, and quarantine.
 func (d *Store) unevictable() int64 {
-	return d.Index.Leaving.Load() + d.Index.Unrecorded() + d.quarantine.bytes.Load()
+	return d.Index.Leaving.Load() + d.Index.Unrecorded() + d.quarantine.Bytes.Load()
 }
 
 // growthLimit measures the file system, at most once in measureEvery or measureBytes.
@@ -174,7 +174,7 @@ func (d *Store) unlink(sum store.Sum, size int64) error {
 		return fmt.Errorf("cannot evict: %w", err)
 	}
 	d.evictions.Add(1)
-	d.files.drop(sum)
+	d.files.Drop(sum)
 	return nil
 }
 

@@ -148,7 +148,7 @@ func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 	for name, lose := range map[string]func(d *Store){
 		"evicted":     func(d *Store) { d.evictTo(0, 10) },
 		"removed":     func(d *Store) { d.Remove(k, 1) },
-		"quarantined": func(d *Store) { d.quarantine.limit = 0; storetest.Flip(t, d.Path(k.Sum()), -1); d.Get(k) },
+		"quarantined": func(d *Store) { d.quarantine.Limit = 0; storetest.Flip(t, d.Path(k.Sum()), -1); d.Get(k) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := openedDisk(t, t.TempDir(), 8<<20)
@@ -161,7 +161,7 @@ func TestDiskCountsWhatItIsAboutToRemove(t *testing.T) {
 				removed++
 				return os.Remove(path)
 			}
-			d.quarantine.sys.Remove = d.sys.Remove
+			d.quarantine.Sys.Remove = d.sys.Remove
 			if lose(d); removed != 1 || d.Used() != 0 {
 				t.Errorf("%d removed, %d bytes counted", removed, d.Used())
 			}

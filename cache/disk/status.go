@@ -17,7 +17,7 @@ type Status struct {
 func (d *Store) Status() Status {
 	return Status{
 		DiskBytes: d.Used(), DiskObjects: d.Index.Count.Load(),
-		Evictions: d.evictions.Load(), Corrupt: d.corrupt.Load(), Quarantined: int64(d.quarantine.count()), Scrubbed: d.scrubbed.Load(),
+		Evictions: d.evictions.Load(), Corrupt: d.corrupt.Load(), Quarantined: int64(d.quarantine.Count()), Scrubbed: d.scrubbed.Load(),
 		DiskPaused: d.Paused(), ScanPercent: d.scanned.Load() * 100 / directories,
 	}
 }

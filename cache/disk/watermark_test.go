@@ -193,8 +193,8 @@ func TestCorruptBeforeTheScan(t *testing.T) {
 	known, k := d.Used(), store.Key{Site: "s", ID: "3"}
 	storetest.Flip(t, d.Path(k.Sum()), -1)
 	storetest.Expect(t, d, k, 0, nil)
-	if d.Used() != known || d.quarantine.bytes.Load() == 0 {
-		t.Errorf("%d bytes are counted, want %d as before, of them %d put aside", d.Used(), known, d.quarantine.bytes.Load())
+	if d.Used() != known || d.quarantine.Bytes.Load() == 0 {
+		t.Errorf("%d bytes are counted, want %d as before, of them %d put aside", d.Used(), known, d.quarantine.Bytes.Load())
 	}
 }
 

@@ -170,8 +170,8 @@ func (w *diskWriter) Commit(m *store.Meta) error {
 		return fmt.Errorf("cannot commit: %w", err)
 	}
 	w.path = ""
-	if d.files.some.Load() {
-		d.files.drop(w.sum)
+	if d.files.Some.Load() {
+		d.files.Drop(w.sum)
 	}
 	d.Index.Commit(w.sum, onDisk(w.base+w.size+int64(len(sums))), w.visits) // before release: no other writer may take the space
 	w.release()

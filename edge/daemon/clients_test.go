@@ -122,6 +122,7 @@ func project(t *testing.T, manifest string) string {
 const app = `{"name":"app","version":"1.0.0","dependencies":{"edge-sample-app":"*"}}`
 
 func TestInstallSurvivesTheLossOfEveryMaster(t *testing.T) {
+	t.Parallel()
 	b := newBehind(t)
 	first := newNPM(t, b.url)
 	first.must(t, project(t, app), "install")
@@ -148,6 +149,7 @@ func TestInstallSurvivesTheLossOfEveryMaster(t *testing.T) {
 }
 
 func TestWriterReadsItsOwnWrites(t *testing.T) {
+	t.Parallel()
 	b := newBehind(t)
 	user := newNPM(t, b.url)
 	user.token(t, b.store.Grant("alice"))

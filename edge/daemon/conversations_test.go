@@ -331,6 +331,7 @@ var smuggled = map[string][]string{
 
 // An edge says the same with a lane and without one.
 func TestConversations(t *testing.T) {
+	t.Parallel()
 	p := pair{newSpoken(t, "fast_lane: true"), newSpoken(t, "fast_lane: false")}
 	for _, table := range []map[string][]string{conversations, smuggled, spoiled} {
 		for name, parts := range table {

@@ -71,6 +71,7 @@ func TestEachAlertHasAnEntryInTheRunBook(t *testing.T) {
 }
 
 func TestAlertsAsPrometheusSeesThem(t *testing.T) {
+	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("there is no promtool here: ", err)

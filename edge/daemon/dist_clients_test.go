@@ -88,6 +88,7 @@ func nodeGyp(t *testing.T) string {
 }
 
 func TestNodeGypGetsItsHeaders(t *testing.T) {
+	t.Parallel()
 	script := nodeGyp(t)
 	s, a, b := newDist(t)
 	const file, header = "node-v20.1.0-headers.tar.gz", "#define NODE 20\n"
@@ -114,6 +115,7 @@ func TestNodeGypGetsItsHeaders(t *testing.T) {
 }
 
 func TestCorepackRunsASignedPackageManager(t *testing.T) {
+	t.Parallel()
 	script := installed(t, "corepack")
 	installed(t, "node")
 	const name, version, says = "pnpm", "9.15.0", "as it was published\n"

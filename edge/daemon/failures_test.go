@@ -181,6 +181,7 @@ func TestAFailedWriteNamesThePrimary(t *testing.T) {
 
 // npm prints the reason.
 func TestNPMPrintsTheReason(t *testing.T) {
+	t.Parallel()
 	b := newBehind(t)
 	n := newNPM(t, b.url)
 	for _, tt := range []struct {

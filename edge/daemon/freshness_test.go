@@ -234,6 +234,7 @@ func TestTheFirstRequestSeesANewRelease(t *testing.T) {
 // Publish anywhere, then install at once through the edge, with the real npm and its own
 // cache, which has the package already.
 func TestPublishThenInstall(t *testing.T) {
+	t.Parallel()
 	const name = "edge-sample-words"
 	const clients = "fresh: { clients: 0s }"
 	install := func(user *npm, number string) {

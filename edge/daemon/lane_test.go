@@ -372,6 +372,7 @@ func BenchmarkLane(b *testing.B) {
 
 // Inside TLS the lane says the same as net/http, and HTTP/2 is none of its business.
 func TestLaneInsideTLS(t *testing.T) {
+	t.Parallel()
 	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	loaded, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {

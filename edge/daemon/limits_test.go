@@ -111,6 +111,7 @@ func tarballOf(i int) string   { return fmt.Sprintf("/pkg-%d/-/pkg-%[1]d-1.0.0.t
 //
 // Costs are sums, so that a tenth of the packages stands for all before a tenth of the limits.
 func TestProfilesLimitFloodsAndNoInstall(t *testing.T) {
+	t.Parallel()
 	const tenth = 10
 	master := httptest.NewServer(tiny{})
 	for i, cfg := range profiles(t, master.URL) {

@@ -158,6 +158,7 @@ func TestDocumentsFollowTheConfiguration(t *testing.T) {
 
 // npm tells its user why there is nothing to install, and until when.
 func TestNPMPrintsWhyAReleaseIsWithheld(t *testing.T) {
+	t.Parallel()
 	s := newServed(t, `minimum_age: { for: 3d, exempt: [edge-urgent] }`)
 	now := time.Now()
 	for _, name := range []string{"edge-new", "edge-urgent"} {

@@ -94,6 +94,7 @@ func accessible(t *testing.T, tab *chromium.Tab, name string) {
 }
 
 func TestThePageInABrowserDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	w := newOpenPage(t, "", "    probe: { path: /-/ping, every: 20ms, fall: 2 }\n")
 	b := chromium.Start(t)
 	w.want(w.send("GET", "/edge-sample-words"), 200)
@@ -148,6 +149,7 @@ func TestThePageInABrowserDuringAnOutage(t *testing.T) {
 
 // By keyboard alone: to a master's button, through the dialog, with the token.
 func TestThePageDrainsAMasterByKeyboard(t *testing.T) {
+	t.Parallel()
 	const token = "0123456789abcdef"
 	w := newOpenPage(t, token, "    probe: { path: /-/ping, every: 1h }\n")
 	tab := chromium.Start(t).Open(w.url+"/", views[2])

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -28,15 +30,16 @@ type popOf struct {
 	bucket *bucket
 	edges  []*testEdge
 	client *http.Client
+	keys   string // of the fleet, by which siblings know each other
 }
 
-func newPopOf(t *testing.T, n int) *popOf {
+func newPopOf(t *testing.T, n int, keys string) *popOf {
 	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &popOf{master: faults.NewMaster(store), bucket: newBucket(t), client: edgetest.NewClient(t, nil)}
+	p := &popOf{master: faults.NewMaster(store), bucket: newBucket(t), client: edgetest.NewClient(t, nil), keys: keys}
 	s, err := p.master.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -68,10 +71,10 @@ fleet:
   name: edge-%d
   pop: here
   listen: %q
-  token: a-token-of-the-fleet
+  %s
   peers: ["%s"]
   store: { url: "s3://bucket/here", endpoint: %q, key: "", secret: "" }
-`, p.url, i, address, strings.Join(p.peers, `", "`), p.bucket.URL))
+`, p.url, i, address, p.keys, strings.Join(p.peers, `", "`), p.bucket.URL))
 		cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
 		e := newTestDaemon(t, cfg, edgetest.QuietLog())
 		cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
@@ -111,6 +114,8 @@ func (p *popOf) get(t *testing.T, e *testEdge, path string) []byte {
 	return body
 }
 
+const byToken = "token: a-token-of-the-fleet"
+
 var tarballs = []string{
 	"/edge-sample-words/-/edge-sample-words-1.0.0.tgz", "/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz",
 	"/edge-sample-app/-/edge-sample-app-1.0.0.tgz", "/@edge-sample/colour/-/colour-1.0.0.tgz",
@@ -121,7 +126,7 @@ func (p *popOf) downloads() int { return p.master.Count(faults.Suffix(".tgz")) }
 // Edges of one pop fetch each file once. A pop that joins empty has all of them from the
 // bucket.
 func TestAPopFetchesOnce(t *testing.T) {
-	p := newPopOf(t, 3)
+	p := newPopOf(t, 3, byToken)
 	want := make(map[string][]byte)
 	for _, path := range tarballs {
 		var clients sync.WaitGroup
@@ -169,9 +174,54 @@ func TestAPopFetchesOnce(t *testing.T) {
 	}
 }
 
+// Siblings know each other by certificates, and by a token besides where there is one.
+func TestSiblingsByCertificate(t *testing.T) {
+	pair := func(name string) (cert, key string) {
+		return edgetest.MakePairOf(t, t.TempDir(), name, func(c *x509.Certificate) {
+			c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
+		})
+	}
+	cert, key := pair("own")
+	otherCert, otherKey := pair("another")
+	load := func(cert, key string) *tls.Config {
+		p, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &tls.Config{Certificates: []tls.Certificate{p}, InsecureSkipVerify: true}
+	}
+	for _, tt := range []struct {
+		name, more string
+		own        int // the status for one with the certificate, and no token
+	}{
+		{"by certificate", "", http.StatusNotFound},
+		{"and by token", "\n  " + byToken, http.StatusUnauthorized},
+	} {
+		p := newPopOf(t, 2, fmt.Sprintf("tls: { cert: %q, key: %q, ca: %q }%s", cert, key, cert, tt.more))
+		var clients sync.WaitGroup
+		for i := range 6 {
+			clients.Go(func() { p.get(t, p.edges[i%2], tarballs[0]) })
+		}
+		clients.Wait()
+		if n := p.downloads(); n != 1 {
+			t.Errorf("%s: %d downloads", tt.name, n)
+		}
+		address := "https://" + p.peers[0] + "/fleet/v1/nosite/x"
+		for who, config := range map[string]*tls.Config{"nobody": {InsecureSkipVerify: true}, "another authority": load(otherCert, otherKey)} {
+			if resp, _, err := edgetest.GetText(t, edgetest.NewClient(t, config), address); err == nil {
+				t.Errorf("%s: %s is answered %d", tt.name, who, resp.StatusCode)
+			}
+		}
+		resp, _, err := edgetest.GetText(t, edgetest.NewClient(t, load(cert, key)), address)
+		if err != nil || resp.StatusCode != tt.own {
+			t.Errorf("%s: a certificate alone: %v, %v", tt.name, resp, err)
+		}
+	}
+}
+
 // A wrong file in the bucket is found out. A hard purge deletes a package's files there.
 func TestABucketIsNotBelieved(t *testing.T) {
-	p := newPopOf(t, 1)
+	p := newPopOf(t, 1, byToken)
 	e := p.edges[0]
 	want := p.get(t, e, tarballs[0])
 	edgetest.Until(t, "the file in the bucket", func() bool { return e.pop.store.Status().Put == 1 })

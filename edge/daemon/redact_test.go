@@ -14,6 +14,7 @@ import (
 )
 
 func TestAuditsDoNotTellOfPrivatePackages(t *testing.T) {
+	t.Parallel()
 	public, acme := newWatched(t, "", "left"), newWatched(t, "", "@acme/words")
 	c := newScoped(t, public, acme, "")
 	const bulk = "/-/npm/v1/security/advisories/bulk"

@@ -69,6 +69,7 @@ func TestTheRootOfAnOriginIsItsOwn(t *testing.T) {
 }
 
 func TestTheRootInABrowser(t *testing.T) {
+	t.Parallel()
 	b := newBehindTwo(t, "  - { name: node, kind: dist, path: /dist/, masters: [{ url: 'http://127.0.0.1:9', role: primary }] }\ncontact: https://chat.acme.example/builds\n")
 	base := b.edge.cfg.PublicURL.String()
 	chrome := chromium.Start(t)

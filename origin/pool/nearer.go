@@ -33,8 +33,8 @@ type Found struct {
 	Used func(*health.Blame)
 }
 
-// sharable says whether nearer sources may be asked. The answer is the same for everybody, and
-// no write of late asks for the primary's word. Companions are the one master's.
+// sharable says whether nearer sources may be asked. The answer is the same for everybody.
+// Companions are the one master's.
 func (p *Pool) sharable(r *Request) bool {
 	if r.MastersOnly || r.Route.Transparent || !r.Route.Class.Cacheable() || r.Head || len(r.Route.Companions) > 0 {
 		return false
@@ -42,7 +42,36 @@ func (p *Pool) sharable(r *Request) bool {
 	if _, private := r.Header["Authorization"]; private {
 		return false
 	}
-	return p.cfg.Credential == "" && (!p.cfg.Writes.Some.Load() || len(p.cfg.Writes.about(r.Route, time.Now())) == 0)
+	return p.cfg.Credential == ""
+}
+
+// afterWrites has nearer sources asked for the primary's answer since the last write: that is
+// as good as asking the primary. written is false without one. ok is false for a write of
+// which it is not known when it takes effect.
+func (p *Pool) afterWrites(r *Request) (written, ok bool) {
+	writes := p.cfg.Writes.about(r.Route, time.Now())
+	if len(writes) == 0 {
+		return false, true
+	}
+	var last time.Time
+	for _, w := range writes {
+		if w.unknown {
+			return true, false
+		}
+		if w.at.After(last) {
+			last = w.at
+		}
+	}
+	purged := r.Purged
+	r.Purged = func() time.Time {
+		if purged != nil {
+			if at := purged(); at.After(last) {
+				return at
+			}
+		}
+		return last
+	}
+	return true, true
 }
 
 // askNearer asks the nearer sources. done says that use has accepted an answer of one, and
@@ -51,15 +80,21 @@ func (p *Pool) askNearer(ctx context.Context, r *Request, use Use) (done bool, e
 	if !p.sharable(r) {
 		return false, nil
 	}
+	own := *r
+	written, ok := p.afterWrites(&own)
+	if !ok {
+		return false, nil
+	}
 	for _, source := range p.cfg.Nearer {
-		if done, err = p.askSource(ctx, source, r, use); done || ctx.Err() != nil {
+		if done, err = p.askSource(ctx, source, &own, written, use); done || ctx.Err() != nil {
 			return done, err
 		}
 	}
 	return false, nil
 }
 
-func (p *Pool) askSource(ctx context.Context, source Nearer, r *Request, use Use) (done bool, err error) {
+// askSource asks one source. primary says that the primary's answer alone will do.
+func (p *Pool) askSource(ctx context.Context, source Nearer, r *Request, primary bool, use Use) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	found := source.Ask(ctx, r)
@@ -71,6 +106,11 @@ func (p *Pool) askSource(ctx context.Context, source Nearer, r *Request, use Use
 	m := p.standIn(found.Master)
 	if m == nil { // the source has another configuration
 		blame = &health.Blame{Word: "unknown master", Err: fmt.Errorf("an answer of %q, which is no master here", found.Master)}
+		found.Body.Close()
+		return false, nil
+	}
+	if primary && !m.Primary {
+		blame = &health.Blame{Word: "a replica's", Err: fmt.Errorf("an answer of %s, and there was a write", m.Name())}
 		found.Body.Close()
 		return false, nil
 	}

@@ -104,7 +104,8 @@ func TestWhatIsNotShared(t *testing.T) {
 		{"the rest of one", func(r *Request, _ *Config) { r.Range = "bytes=7-" }, true},
 		{"a document", func(r *Request, _ *Config) { r.Route.Class = kind.Metadata }, true},
 		{"a write to another package", func(_ *Request, c *Config) { c.Writes.Add("other", time.Now()) }, true},
-		{"after a write", func(_ *Request, c *Config) { c.Writes.Add("g", time.Now()) }, false},
+		{"after a write", func(_ *Request, c *Config) { c.Writes.Add("g", time.Now()) }, true},
+		{"after a write of which nothing is known", func(_ *Request, c *Config) { c.Writes.AddUnknown("g", time.Now()) }, false},
 		{"the edge's credential", func(_ *Request, c *Config) { c.Credential = "Bearer x" }, false},
 		{"a client's credential", func(r *Request, _ *Config) { r.Header = http.Header{"Authorization": {"Bearer x"}} }, false},
 		{"a transparent site", func(r *Request, _ *Config) { r.Route.Transparent = true }, false},
@@ -128,6 +129,39 @@ func TestWhatIsNotShared(t *testing.T) {
 		_, _ = p.askNearer(ctx, &r, nil)
 		if asked != tt.want {
 			t.Errorf("%s: asked: %v", tt.name, asked)
+		}
+	}
+}
+
+// After a write the primary's answer since then is as good as asking the primary, and no other
+// one is.
+func TestNearerSourcesAfterAWrite(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		name, master string
+		purged       time.Time // before the write, or after it
+		used         bool
+		want         time.Time // since when an answer is asked for
+	}{
+		{"of the primary", "https://a.example", time.Time{}, true, now},
+		{"and a purge before it", "https://a.example", now.Add(-time.Hour), true, now},
+		{"and a purge since", "https://a.example", now.Add(time.Hour), true, now.Add(time.Hour)},
+		{"of a replica", "https://b.example", time.Time{}, false, now},
+	} {
+		var asked time.Time
+		p := poolOf("pr", func(c *Config) {
+			c.Writes = NewRecentWrites()
+			c.Writes.Add("g", now.Add(-time.Minute))
+			c.Writes.Add("k", now)
+			c.Nearer = []Nearer{near(func(_ context.Context, r *Request) *Found {
+				asked = r.Purged()
+				return found(200, tt.master, "body", func(*health.Blame) {})
+			})}
+		})
+		r := Request{Route: kind.Route{Class: kind.Metadata, Key: "k", Group: "g", Path: "/t"}, Purged: func() time.Time { return tt.purged }}
+		done, err := p.askNearer(t.Context(), &r, func(context.Context, *health.Master, *http.Response) (Verdict, error) { return Accepted, nil })
+		if err != nil || done != tt.used || !asked.Equal(tt.want) {
+			t.Errorf("%s: used: %v, asked for answers since %v, %v", tt.name, done, asked.Sub(now), err)
 		}
 	}
 }

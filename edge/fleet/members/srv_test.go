@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,14 +13,24 @@ import (
 
 // zone is a resolver of one name.
 type zone struct {
+	mu      sync.Mutex
 	records []*net.SRV
 	err     error
+}
+
+// set has the next look-ups end so.
+func (z *zone) set(err error, records ...*net.SRV) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.records, z.err = records, err
 }
 
 func (z *zone) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	if service != "" || proto != "" || name != "edges.example" {
 		return "", nil, errors.New("another name")
 	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
 	return name, z.records, z.err
 }
 
@@ -42,17 +53,17 @@ func TestSRVKeepsTheLastList(t *testing.T) {
 			}
 		}
 		expect("before a look-up succeeds", nil, 1)
-		z.records, z.err = []*net.SRV{{Target: "B.example.", Port: 8443}, {Target: "a.example.", Port: 8443, Priority: 9}, {Target: "b.example.", Port: 8443}, {Target: "."}}, nil
+		z.set(nil, &net.SRV{Target: "B.example.", Port: 8443}, &net.SRV{Target: "a.example.", Port: 8443, Priority: 9}, &net.SRV{Target: "b.example.", Port: 8443}, &net.SRV{Target: "."})
 		time.Sleep(every)
 		both := []string{"a.example:8443", "b.example:8443"}
 		expect("after one has", both, 2)
-		z.records, z.err = nil, errors.New("no answer")
+		z.set(errors.New("no answer"))
 		time.Sleep(5 * every)
 		expect("after others have failed", both, 3)
-		z.err = nil
+		z.set(nil)
 		time.Sleep(every)
 		expect("without a target", both, 3)
-		z.records = []*net.SRV{{Target: "c.example.", Port: 1}}
+		z.set(nil, &net.SRV{Target: "c.example.", Port: 1})
 		time.Sleep(every)
 		expect("another list", []string{"c.example:1"}, 4)
 		cancel()

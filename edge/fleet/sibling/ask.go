@@ -42,7 +42,7 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (
 	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified:
 		resp.Body.Close()
 		cancel(nil)
-		return nil, c.refused(owner, resp)
+		return nil, c.refused(owner, begun, resp)
 	}
 	age, ok := parseAge(resp.Header.Get(fieldAge))
 	found = &origin.Found{Response: resp, Master: resp.Header.Get(fieldMaster), Ago: age + time.Since(begun)}
@@ -61,7 +61,7 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (
 		switch {
 		case b == nil:
 			c.counts.answered.Add(1)
-			c.peers.answered(owner)
+			c.peers.answered(owner, begun, time.Now())
 		case b.Guilty():
 			c.fault(owner, b)
 		default:
@@ -74,13 +74,14 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (
 // send sends the request, and waits for the fields of the answer while the member says that it
 // is at work.
 func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner string, r *origin.Request) (*http.Response, error) {
-	quiet := time.AfterFunc(c.cfg.Silence, func() { cancel(errSilent) })
-	defer quiet.Stop()
+	quiet := newPatience(c.peers.patience(owner, c.cfg.Silence, time.Now()), cancel)
+	defer quiet.stop()
 	long := time.AfterFunc(c.cfg.Longest, func() { cancel(errLong) })
 	defer long.Stop()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		Got1xxResponse: func(int, textproto.MIMEHeader) error {
-			quiet.Reset(c.cfg.Silence)
+			c.peers.heard(owner, time.Now())
+			quiet.heard()
 			return nil
 		},
 	})
@@ -114,7 +115,7 @@ func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner 
 		}
 		return nil, err
 	}
-	if !quiet.Stop() || !long.Stop() { // it came at the last moment
+	if !quiet.stop() || !long.Stop() { // it came at the last moment
 		resp.Body.Close()
 		return nil, cmp.Or(context.Cause(ctx), errSilent)
 	}
@@ -122,7 +123,7 @@ func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner 
 }
 
 // refused takes notice of a member's no. It is false where that is a failure.
-func (c source) refused(owner string, resp *http.Response) bool {
+func (c source) refused(owner string, begun time.Time, resp *http.Response) bool {
 	why := resp.Header.Get(fieldWhy)
 	switch why {
 	case whySelf:
@@ -130,7 +131,7 @@ func (c source) refused(owner string, resp *http.Response) bool {
 		c.peers.isSelf(owner)
 	case whyUnknown, whyWaiting, whyOlder, whyFailed:
 		c.counts.refused.Add(1)
-		c.peers.answered(owner)
+		c.peers.answered(owner, begun, time.Now())
 	default: // a stranger to it, too many at once, or another program
 		c.fault(owner, fmt.Errorf("it answered %d %s", resp.StatusCode, why))
 		return false
@@ -141,7 +142,7 @@ func (c source) refused(owner string, resp *http.Response) bool {
 // fault takes notice of a failure of a member.
 func (c source) fault(owner string, err error) {
 	c.counts.failed.Add(1)
-	if out, ejected := c.peers.failed(owner, time.Now()); ejected {
+	if out, ejected := c.peers.failed(owner, errors.Is(err, errSilent), time.Now()); ejected {
 		c.cfg.Log.Warn("a sibling is out: its packages have other owners", "sibling", owner, "for", out, "cause", err)
 	}
 }

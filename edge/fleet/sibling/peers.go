@@ -7,7 +7,7 @@ import (
 
 // peers remember how the members were when they were last asked. A member that fails twice in
 // a row is out: its keys have another owner until its backoff ends. Then one request a second
-// tries it.
+// tries it. Silence puts out none that was heard a moment ago: it is busy, or this edge is.
 type peers struct {
 	mu sync.Mutex
 	of map[string]*peer // by address; only those that there is something to remember of
@@ -16,7 +16,9 @@ type peers struct {
 }
 
 type peer struct {
-	failures  int // in a row
+	heard     time.Time // when it last sent anything
+	failed    time.Time // the last failure
+	failures  int       // in a row
 	until     time.Time
 	ejections int
 	trial     bool // it is tried again
@@ -27,6 +29,8 @@ const (
 	shortBackoff = 5 * time.Second
 	longBackoff  = time.Minute
 	trialEvery   = time.Second
+	aMoment      = time.Second
+	busyTimes    = 3
 	// maxPeers bounds the memory, for addresses come and go.
 	maxPeers = 1024
 )
@@ -54,18 +58,44 @@ func (p *peers) begin(member string, now time.Time) bool {
 	return true
 }
 
-// answered notes that a member is well.
-func (p *peers) answered(member string) {
+// heard notes that a member has sent something.
+func (p *peers) heard(member string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.of, member)
+	p.get(member).heard = now
 }
 
-// failed notes a failure, and says whether the member is out with it, and for how long.
-func (p *peers) failed(member string, now time.Time) (out time.Duration, ejected bool) {
+// answered notes that a member has answered a request that began at a time. It has not shown to
+// be well where another one has failed since.
+func (p *peers) answered(member string, begun, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.get(member); begun.After(m.failed) {
+		*m = peer{heard: now}
+	}
+}
+
+// patience is how long a member may be silent: one that was heard a moment ago is alive, and
+// has more to do than it can.
+func (p *peers) patience(member string, silence time.Duration, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.of[member]; m != nil && now.Sub(m.heard) < aMoment {
+		return busyTimes * silence
+	}
+	return silence
+}
+
+// failed notes a failure, and says whether the member is out with it, and for how long. silent
+// says that nothing came in time.
+func (p *peers) failed(member string, silent bool, now time.Time) (out time.Duration, ejected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.get(member)
+	if silent && now.Sub(m.heard) < aMoment {
+		return 0, false
+	}
+	m.failed = now
 	if m.failures >= inARow && !m.trial { // the request was under way when others failed
 		return 0, false
 	}

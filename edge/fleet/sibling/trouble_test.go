@@ -1,6 +1,7 @@
 package sibling
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pkgedge/cache/purge"
@@ -328,15 +330,15 @@ func TestOneHop(t *testing.T) {
 func TestPeers(t *testing.T) {
 	var p peers
 	now := time.Unix(1e9, 0)
-	if _, ejected := p.failed("a", now); ejected || !p.usable("a", now) {
+	if _, ejected := p.failed("a", false, now); ejected || !p.usable("a", now) {
 		t.Error("out after one failure")
 	}
-	p.answered("a")
-	p.failed("a", now)
-	if out, ejected := p.failed("a", now); !ejected || out != shortBackoff || p.usable("a", now) {
+	p.answered("a", now.Add(1), now.Add(-aMoment))
+	p.failed("a", false, now)
+	if out, ejected := p.failed("a", false, now); !ejected || out != shortBackoff || p.usable("a", now) {
 		t.Errorf("two failures: out for %v", out)
 	}
-	if _, ejected := p.failed("a", now); ejected {
+	if _, ejected := p.failed("a", false, now); ejected {
 		t.Error("a request that was under way counts")
 	}
 	now = now.Add(shortBackoff)
@@ -346,13 +348,29 @@ func TestPeers(t *testing.T) {
 	if p.begin("a", now) || p.usable("a", now) {
 		t.Error("tried twice at once")
 	}
-	if out, again := p.failed("a", now); again || out != 2*shortBackoff || p.usable("a", now.Add(out-1)) || !p.usable("a", now.Add(out)) {
+	if out, again := p.failed("a", false, now); again || out != 2*shortBackoff || p.usable("a", now.Add(out-1)) || !p.usable("a", now.Add(out)) {
 		t.Errorf("out for %v after a trial", out)
 	}
 	now = now.Add(2 * shortBackoff)
 	p.begin("a", now)
-	p.answered("a")
-	if !p.usable("a", now) || len(p.of) != 0 {
+	if p.answered("a", now.Add(-time.Minute), now); p.state("a") != "out" {
+		t.Error("an answer to a request from before its failures brings it back")
+	}
+	p.answered("a", now.Add(1), now)
+	if p.patience("a", 10, now) != 10*busyTimes || p.patience("a", 10, now.Add(aMoment)) != 10 || p.patience("b", 10, now) != 10 {
+		t.Error("a busy one is given no more time than a dead one")
+	}
+	for range 3 * inARow {
+		if _, ejected := p.failed("a", true, now.Add(aMoment-1)); ejected {
+			t.Error("one that was heard a moment ago is out for its silence")
+		}
+	}
+	p.failed("a", true, now.Add(aMoment))
+	if _, ejected := p.failed("a", true, now.Add(aMoment)); !ejected {
+		t.Error("a silent one stays")
+	}
+	p.answered("a", now.Add(2*aMoment), now)
+	if !p.usable("a", now) {
 		t.Error("one that answers is still out")
 	}
 	p.isSelf("me")
@@ -360,11 +378,37 @@ func TestPeers(t *testing.T) {
 		t.Error("this edge does not know itself")
 	}
 	for i := range 2 * maxPeers {
-		p.failed(strconv.Itoa(i), now)
+		p.failed(strconv.Itoa(i), false, now)
 	}
 	if len(p.of) > maxPeers {
 		t.Errorf("%d members are remembered", len(p.of))
 	}
+}
+
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		p := newPatience(time.Second, cancel)
+		time.Sleep(900 * time.Millisecond)
+		p.heard()
+		time.Sleep(900 * time.Millisecond)
+		if ctx.Err() != nil {
+			t.Error("one that was heard is given up")
+		}
+		p.mu.Lock()
+		p.due = p.due.Add(-time.Second) // as if the timer were late
+		p.mu.Unlock()
+		time.Sleep(200 * time.Millisecond)
+		synctest.Wait()
+		if ctx.Err() != nil {
+			t.Error("a late timer is believed")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if context.Cause(ctx) != errSilent || p.stop() {
+			t.Errorf("a silence ends with %v", context.Cause(ctx))
+		}
+	})
 }
 
 func TestAges(t *testing.T) {

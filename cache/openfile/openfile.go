@@ -1,4 +1,4 @@
-package disk
+package openfile
 
 import (
 	"io"
@@ -15,21 +15,21 @@ import (
 
 // File is the open file of a stored response, with its fields. Look-ups share it, so that
 // nobody may move its offset. It is closed when the table has dropped it and the last user
-// has closed it.
+// Has closed it.
 type File struct {
 	Info    fs.FileInfo
 	Changed int64 // the file's change time
 
-	head    record.Head
-	raw     fsys.At // unchecked
+	Head    record.Head
+	Raw     fsys.At // unchecked
 	uses    atomic.Int64
 	kept    atomic.Bool // by the table
 	visited atomic.Bool // since the table looked for a file to drop
 }
 
-// newFile returns a file that has one user.
-func (d *Store) newFile(f *os.File, h record.Head, info fs.FileInfo) *File {
-	o := &File{Info: info, Changed: fsys.ChangeTime(info), head: h, raw: d.sys.At(f, record.BodyOffset(h.SlotLog))}
+// New returns a file that has one user. The body is at raw.
+func New(h record.Head, info fs.FileInfo, raw fsys.At) *File {
+	o := &File{Info: info, Changed: fsys.ChangeTime(info), Head: h, Raw: raw}
 	o.uses.Store(1)
 	return o
 }
@@ -50,7 +50,7 @@ func (f *File) Use() bool {
 // Close ends one use.
 func (f *File) Close() error {
 	if f.uses.Add(-1) == 0 {
-		return f.raw.File.Close()
+		return f.Raw.File.Close()
 	}
 	return nil
 }
@@ -68,15 +68,15 @@ func (f *File) Current() bool {
 }
 
 // Stored returns the fields of the response.
-func (f *File) Stored() *store.Meta { return f.head.Meta }
+func (f *File) Stored() *store.Meta { return f.Head.Meta }
 
 // InFile returns the open file, and where in it the body has that offset.
-func (f *File) InFile(off int64) (*os.File, int64) { return f.raw.File, f.raw.Base + off }
+func (f *File) InFile(off int64) (*os.File, int64) { return f.Raw.File, f.Raw.Base + off }
 
 // memory is about the size of a File in memory, in bytes, with the part of the kernel.
-func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
+func (f *File) memory() int64 { return f.Head.Meta.Overhead() + 1024 }
 
-// files is the table of open files, of the latest look-ups that were answered from disk. A
+// Table has the open files of the latest look-ups that were answered from disk. A
 // hit that finds its file here does not open, read and decode it.
 //
 // A file in the table is the one that its name has: each change of a name by the tier drops
@@ -87,18 +87,18 @@ func (f *File) memory() int64 { return f.head.Meta.Overhead() + 1024 }
 //	commit:  version 2 gets the name; drop, which makes the ticket another one
 //	look-up: keep refuses version 1
 //
-// Until a look-up has opened a file there is no ticket, and so nothing to drop: some is false
+// Until a look-up has opened a file there is no ticket, and so nothing to drop: Some is false
 // then. That look-up has its ticket behind the opening, if the file has its name still:
 //
 //	look-up: opens version 1
-//	commit:  version 2 gets the name; some is false, so no drop
-//	look-up: some is true, has a ticket, finds that version 1 has lost its name: no ticket
+//	commit:  version 2 gets the name; Some is false, so no drop
+//	look-up: Some is true, has a ticket, finds that version 1 has lost its name: no ticket
 //
 // Another program's changes are seen by a look-up, in the file's change time and links.
-type files struct {
-	some   atomic.Bool
-	limit  int // of each shard
-	bytes  atomic.Int64
+type Table struct {
+	Some   atomic.Bool  // a look-up has opened a file
+	limit  int          // of each shard
+	Bytes  atomic.Int64 // about the memory of the files; only to be read
 	shards [16]fileShard
 }
 
@@ -108,32 +108,33 @@ type fileShard struct {
 	open    map[store.Sum]*File
 }
 
-// noTicket is none: nothing is kept by it.
-const noTicket uint64 = math.MaxUint64
+// NoTicket is none: nothing is kept by it.
+const NoTicket uint64 = math.MaxUint64
 
-// mostOpen is the number of files that the table has at most.
-const mostOpen = 4096
+// MostOpen is the number of files that the table has at most.
+const MostOpen = 4096
 
-func newFiles() *files {
-	t := &files{limit: mostOpen / 16}
+// NewTable returns a table of up to MostOpen files.
+func NewTable() *Table {
+	t := &Table{limit: MostOpen / 16}
 	for i := range t.shards {
 		t.shards[i].open = make(map[store.Sum]*File)
 	}
 	return t
 }
 
-// KeepOpen bounds the number of files that stay open, and returns the bound. They take no
-// more than a quarter of those that the process may have.
-func (d *Store) KeepOpen(n int64) int64 {
-	n = min(n, mostOpen, fsys.MaxOpen()/4)
-	d.files.limit = int(max(n/16, 1))
+// Limit bounds the number of files that stay open, and returns the bound. They take no more
+// than a quarter of those that the process may have.
+func (t *Table) Limit(n int64) int64 {
+	n = min(n, MostOpen, fsys.MaxOpen()/4)
+	t.limit = int(max(n/16, 1))
 	return n
 }
 
-func (t *files) shard(s store.Sum) *fileShard { return &t.shards[s[2]%16] }
+func (t *Table) shard(s store.Sum) *fileShard { return &t.shards[s[2]%16] }
 
-// get returns the open file, which the caller closes, or nil and a ticket for keep.
-func (t *files) get(sum store.Sum) (*File, uint64) {
+// Get returns the open file, which the caller closes, or nil and a ticket for keep.
+func (t *Table) Get(sum store.Sum) (*File, uint64) {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,8 +146,8 @@ func (t *files) get(sum store.Sum) (*File, uint64) {
 	return f, s.changes
 }
 
-// keep puts a file in the table, unless its name has changed since the ticket.
-func (t *files) keep(sum store.Sum, f *File, ticket uint64) {
+// Keep puts a file in the table, unless its name has changed since the ticket.
+func (t *Table) Keep(sum store.Sum, f *File, ticket uint64) {
 	if gone := t.put(sum, f, ticket); gone != nil {
 		gone.Close()
 	}
@@ -154,7 +155,7 @@ func (t *files) keep(sum store.Sum, f *File, ticket uint64) {
 
 // put returns the file that makes room. Second chance: the first of a random order that was
 // not used since the last time.
-func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
+func (t *Table) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,19 +174,19 @@ func (t *files) put(sum store.Sum, f *File, ticket uint64) (gone *File) {
 	f.uses.Add(1)
 	f.kept.Store(true)
 	s.open[sum] = f
-	t.bytes.Add(f.memory())
+	t.Bytes.Add(f.memory())
 	return gone
 }
 
 // remove takes a file out of the table. s.mu is held.
-func (t *files) remove(s *fileShard, sum store.Sum, f *File) {
+func (t *Table) remove(s *fileShard, sum store.Sum, f *File) {
 	f.kept.Store(false)
 	delete(s.open, sum)
-	t.bytes.Add(-f.memory())
+	t.Bytes.Add(-f.memory())
 }
 
-// drop is called behind each change of a key's file, and returns a ticket.
-func (t *files) drop(sum store.Sum) uint64 {
+// Drop is called behind each change of a key's file, and returns a ticket.
+func (t *Table) Drop(sum store.Sum) uint64 {
 	s := t.shard(sum)
 	s.mu.Lock()
 	f := s.open[sum]
@@ -201,29 +202,26 @@ func (t *files) drop(sum store.Sum) uint64 {
 	return ticket
 }
 
-// firstTicket is a ticket for a file that was opened while there was none.
-func (d *Store) firstTicket(sum store.Sum, f *File) uint64 {
-	d.files.some.Store(true)
-	s := d.files.shard(sum)
+// FirstTicket is a ticket for a file that was opened while there was none. It counts only if
+// the file has its name still, after this call.
+func (t *Table) FirstTicket(sum store.Sum) uint64 {
+	t.Some.Store(true)
+	s := t.shard(sum)
 	s.mu.Lock()
-	ticket := s.changes
-	s.mu.Unlock()
-	if !d.unchanged(f) {
-		return noTicket
-	}
-	return ticket
+	defer s.mu.Unlock()
+	return s.changes
 }
 
-// has reports whether the table has a file.
-func (t *files) has(sum store.Sum) bool {
+// Has reports whether the table has a file.
+func (t *Table) Has(sum store.Sum) bool {
 	s := t.shard(sum)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open[sum] != nil
 }
 
-// close drops all files.
-func (t *files) close() {
+// Close drops all files.
+func (t *Table) Close() {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
@@ -240,12 +238,20 @@ func (t *files) close() {
 	}
 }
 
+// Kept reports whether a table has the file.
+func (f *File) Kept() bool { return f.kept.Load() }
+
 // section reads a part of a body that needs no check. It goes out by sendfile where the
 // connection knows InFile.
 type section struct {
 	*io.SectionReader
 	file *File
 	from int64
+}
+
+// NewSection returns n bytes of a body from off on, which is f's.
+func NewSection(body io.ReaderAt, f *File, off, n int64) io.Reader {
+	return section{io.NewSectionReader(body, off, n), f, off}
 }
 
 // InFile returns the open file, and where in it the next byte is.
