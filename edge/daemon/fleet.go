@@ -22,7 +22,7 @@ func (d *Daemon) openFleet() (err error) {
 	return err
 }
 
-// closeFleet leaves the log of purges. What is announced from then on is not told here: after a
+// closeFleet leaves the log of purges. A purge that is announced from then on is not told here: after a
 // takeover the successor tells it.
 func (d *Daemon) closeFleet() {
 	if d.fleet == nil || d.leaving.Swap(true) {

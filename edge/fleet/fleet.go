@@ -123,7 +123,7 @@ func (f *Fleet) watch(ctx context.Context) {
 		if err := f.deps.Stale(false); err != nil {
 			f.deps.Log.Error("fleet", "error", err)
 		}
-		select { // what came since is in doubt after as long again
+		select { // responses that were stored since are in doubt after as long again
 		case <-time.After(f.cfg.Unheard):
 		case <-ctx.Done():
 			return

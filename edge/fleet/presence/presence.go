@@ -48,7 +48,7 @@ type Log interface {
 	Await(ctx context.Context, seq uint64) error
 }
 
-// word is what an edge tells of itself.
+// word is the word of an edge about itself.
 type word struct {
 	Name    string `json:"name"`
 	Pop     string `json:"pop,omitempty"`
@@ -134,7 +134,7 @@ func (p *Presence) every() time.Duration {
 	return max(beat, time.Duration(p.Count())*beatCost)
 }
 
-// word is what this edge tells of itself now.
+// word is the word of this edge about itself, as it is now.
 func (p *Presence) word(leaving bool) []byte {
 	w := word{
 		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address(), Version: p.self.Version,

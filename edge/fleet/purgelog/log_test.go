@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// reader is an edge that writes down what the log has it do.
+// reader is an edge that writes down the orders of the log.
 type reader struct {
 	*Log
 	dir  string
