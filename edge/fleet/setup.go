@@ -10,7 +10,7 @@ import (
 	"pkgedge/edge/fleet/purgelog"
 )
 
-// Made is what Init has found or made.
+// Made is the result of Init.
 type Made struct {
 	Log     string `json:"log"` // its id
 	NewLog  bool   `json:"new_log"`

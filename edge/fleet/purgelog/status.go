@@ -57,7 +57,7 @@ func (l *Log) settle(now time.Time, ended string) {
 	}
 	if live {
 		l.cfg.Log.Info("log of purges: live", "after", lasted, "place", l.Place())
-		l.wake() // for the outbox, and to see what the log has
+		l.wake() // for the outbox, and to look for losses of the log
 	} else if ended == "" {
 		l.cfg.Log.Warn("log of purges: not live: purges of other edges may be missing, lifetimes fall back", "reason", why)
 	}

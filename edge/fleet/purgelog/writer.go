@@ -20,7 +20,7 @@ const (
 	retryAfter = 500 * time.Millisecond
 )
 
-// write publishes what the outbox has until ctx is done. Each time that the log comes live it
+// write publishes the purges of the outbox until ctx is done. Each time that the log comes live it
 // also looks whether that has lost something.
 func (l *Log) write(ctx context.Context, js jetstream.JetStream) {
 	repeat := time.NewTimer(0)
