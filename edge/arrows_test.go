@@ -47,6 +47,7 @@ var arrows = map[string][]arrow{
 	},
 	"edge/accesslog": nil,
 	"edge/admin": {
+		{"edge/fleet/figures", "a purge says how far it has come"},
 		{"edge/conditional", "a browser is told by its Accept"},
 		{"edge/report", "its client reads the status, and makes replies safe to print"},
 	},
@@ -78,6 +79,9 @@ var arrows = map[string][]arrow{
 		{"edge/config/value", "--master is a URL as in a configuration"},
 		{"edge/config/node", "a mistyped command is told as a mistyped key is"},
 		{"edge/daemon", "serve runs it"},
+		{"edge/fleet", "edge fleet init makes the log"},
+		{"edge/fleet/figures", "edge purge says how far a purge has come"},
+		{"edge/fleet/purgelog", "edge fleet init names the stream"},
 		{"edge/lockfile", "edge purge checks package names"},
 		{"edge/preflight", "edge check looks at the machine and the masters"},
 		{"edge/report", "edge status prints a status"},
@@ -111,6 +115,8 @@ var arrows = map[string][]arrow{
 		{"edge/config/diff", "a reload keeps the parts that have not changed"},
 		{"edge/fastlane", "it makes the lane, and gives it to listeners and to the proxy"},
 		{"edge/framing", "the lane is off where its self-test fails"},
+		{"edge/fleet", "it opens the log of purges"},
+		{"edge/fleet/purgelog", "it puts entries of the log in force"},
 		{"edge/fleet/figures", "it exports the figures of a fleet"},
 		{"edge/fleet/members", "it makes the list of siblings"},
 		{"edge/fleet/objects", "it makes the shared store"},
@@ -136,6 +142,23 @@ var arrows = map[string][]arrow{
 		{"edge/framing", "it answers requests whose heads are read there, on its connections"},
 	},
 	"edge/fleet/figures": nil,
+	"edge/fleet": {
+		{"edge/config", "it has the keys of the configuration"},
+		{"edge/fleet/figures", "it tells its figures"},
+		{"edge/fleet/lease", "a change feed is followed under a lease"},
+		{"edge/fleet/presence", "it knows the other edges"},
+		{"edge/fleet/purgelog", "it reads and writes the log of purges"},
+		{"tls", "the authority of the NATS servers is read as that of an ACME server is"},
+	},
+	"edge/fleet/lease":    nil,
+	"edge/fleet/natstest": nil,
+	"edge/fleet/presence": {
+		{"edge/fleet/figures", "an edge is described there"},
+	},
+	"edge/fleet/purgelog": {
+		{"cache/purge", "its messages are purges"},
+		{"edge/fleet/figures", "it tells its figures"},
+	},
 	"edge/fleet/members": nil,
 	"edge/fleet/objects": {
 		{"edge/fleet/figures", "it counts requests and files"},
@@ -363,6 +386,18 @@ var arrows = map[string][]arrow{
 
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
+	"edge/fleet/lease": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/fleet/natstest", "a lease is at its servers"},
+	},
+	"edge/fleet/presence": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/fleet/natstest", "edges hear each other by its servers"},
+	},
+	"edge/fleet/purgelog": {
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/fleet/natstest", "the log is at its servers"},
+	},
 	"edge": {
 		{"edge/edgetest", "helpers that rooms share"},
 		{"origin/kinds", "no name of a kind may be compared"},
@@ -372,6 +407,8 @@ var testArrows = map[string][]arrow{
 		{"origin/kinds", "a site of a kind"},
 	},
 	"edge/daemon": {
+		{"edge/fleet/natstest", "a fleet needs its servers"},
+		{"edge/fleet/lease", "the servers are told of leases"},
 		{"edge/edgetest", "helpers that rooms share"},
 		{"edge/edgetest/chromium", "it looks at the page as a browser shows it"},
 		{"edge/redact", "a body that is too large to be rewritten"},

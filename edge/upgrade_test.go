@@ -378,6 +378,7 @@ func terminate(t *testing.T, cmd *exec.Cmd) {
 
 // Another process takes over, started by hand.
 func TestUpgradeByASecondProcess(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	cmd := n.start()
 	c := n.load()
@@ -395,6 +396,7 @@ func TestUpgradeByASecondProcess(t *testing.T) {
 
 // The process starts its successor itself. The next signal comes while the one before drains.
 func TestUpgradeBySignal(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	cmd := n.start()
 	c := n.load()
@@ -414,6 +416,7 @@ func TestUpgradeBySignal(t *testing.T) {
 
 // A service manager holds the sockets, and restarts the process.
 func TestRestartWithSocketsOfAServiceManager(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	for _, addr := range []string{n.plain, n.secure, n.admin} {
 		l, err := net.Listen("tcp", addr)
@@ -440,6 +443,7 @@ func TestRestartWithSocketsOfAServiceManager(t *testing.T) {
 }
 
 func TestReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	cmd := n.start()
 	text, err := os.ReadFile(n.config)
@@ -459,6 +463,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 
 // A successor that cannot start leaves the running edge as it is.
 func TestUpgradeThatFails(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	cmd := n.start()
 	c := n.load()

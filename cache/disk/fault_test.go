@@ -23,9 +23,13 @@ import (
 func TestDiskFaults(t *testing.T) {
 	met := map[string]bool{}
 	for name, live := range map[string]func(*life){"small": (*life).small, "large": (*life).large} {
-		for _, kind := range []*fsystest.Faults{{}, {Short: true}, {Killed: true}, {Killed: true, Short: true}} {
-			t.Run(fmt.Sprintf("%s killed=%t short=%t", name, kind.Killed, kind.Short), func(t *testing.T) {
-				meetFaults(t, live, kind, met)
+		for _, killed := range []bool{false, true} {
+			var writes map[int]bool
+			t.Run(fmt.Sprintf("%s killed=%t", name, killed), func(t *testing.T) {
+				writes = meetFaults(t, live, &fsystest.Faults{Killed: killed}, nil, met)
+			})
+			t.Run(fmt.Sprintf("%s killed=%t, written in part", name, killed), func(t *testing.T) {
+				meetFaults(t, live, &fsystest.Faults{Killed: killed, Short: true}, writes, met)
 			})
 		}
 	}
@@ -36,8 +40,10 @@ func TestDiskFaults(t *testing.T) {
 	}
 }
 
-// meetFaults lives once for each call of a life.
-func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[string]bool) {
+// meetFaults lives once for each call of a life, or for those of only. It returns those that
+// wrote.
+func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, only map[int]bool, met map[string]bool) (writes map[int]bool) {
+	writes = make(map[int]bool)
 	dry := &fsystest.Faults{}
 	d, err := Open(Config{Sys: dry.Calls(), Buffers: budget.NewBuffers(1 << 20), Dir: t.TempDir(), Limit: 8 << 20, Notify: func(string, error) {}})
 	if err != nil {
@@ -52,6 +58,9 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EMFILE}
 	dir := t.TempDir()
 	for at := 1; at <= calls; at++ {
+		if only != nil && !only[at] {
+			continue
+		}
 		f := &fsystest.Faults{Err: errnos[at%len(errnos)], Killed: kind.Killed, Short: kind.Short, Gone: make(chan struct{})}
 		d, err := Open(Config{Sys: f.Calls(), Buffers: budget.NewBuffers(1 << 20), Dir: dir, Limit: 8 << 20, Notify: func(string, error) {}})
 		if err != nil {
@@ -61,6 +70,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 		h := newHistory()
 		live(&life{Store: d, history: h, made: made, stop: f.Gone})
 		met[f.Failed] = true
+		writes[at] = f.Failed == "write"
 		f.FailAt = 0
 		if !kind.Killed {
 			h.check(t, d, true) // the fault has passed
@@ -98,6 +108,7 @@ func meetFaults(t *testing.T, live func(*life), kind *fsystest.Faults, met map[s
 			t.Fatalf("call %d of %d, %s", at, calls, f.Failed)
 		}
 	}
+	return writes
 }
 
 // A power cut leaves files short, empty or with holes: each is a miss, and the other files

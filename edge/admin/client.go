@@ -62,7 +62,11 @@ func (c *Client) Status(ctx context.Context) ([]byte, *report.Status, error) {
 
 // Purge has the edge forget the responses that p names.
 func (c *Client) Purge(ctx context.Context, p Purge) (Purged, error) {
-	reply, err := decode[purgeAnswer](c, ctx, "/purge", p)
+	path := "/purge"
+	if p.Wait > 0 {
+		path += "?wait=" + p.Wait.String()
+	}
+	reply, err := decode[purgeAnswer](c, ctx, path, p)
 	return reply.Covers, err
 }
 
@@ -151,7 +155,7 @@ func (c *Client) call(ctx context.Context, method, path string, body any) ([]byt
 		return nil, fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
 	case resp.StatusCode == http.StatusUnauthorized:
 		return nil, fmt.Errorf("%s wants its token: set EDGE_ADMIN_TOKEN, or --token", c.base)
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted:
 		return nil, fmt.Errorf("%s answers %w", c.base, &refusalError{resp.StatusCode, text, report.Refusal(resp.Status, text)})
 	}
 	return text, nil

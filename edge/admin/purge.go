@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"pkgedge/edge/fleet/figures"
 )
 
 // maxPurgeBody is the largest body of a purge, in bytes. Its longest member is a URL.
@@ -28,10 +31,12 @@ type Purged struct {
 	Responses int  `json:"responses"` // stored ones that it covers
 	Fetches   int  `json:"fetches"`   // under way, whose responses it covers
 	Whole     bool `json:"whole"`     // everything stored was looked at; else there may be more
+
+	Fleet *figures.Spread `json:"fleet,omitempty"` // how far it has come among the edges; nil for an edge alone
 }
 
-// None reports whether the purge is about nothing that is here.
-func (p Purged) None() bool { return p.Whole && p.Responses == 0 && p.Fetches == 0 }
+// None reports whether the purge is about nothing that is here. Other edges may have it.
+func (p Purged) None() bool { return p.Fleet == nil && p.Whole && p.Responses == 0 && p.Fetches == 0 }
 
 // Errors of a [Purger].
 var (
@@ -54,6 +59,8 @@ type Purge struct {
 	Soft bool `json:"soft,omitzero"`
 	// DryRun changes nothing.
 	DryRun bool `json:"dry_run,omitzero"`
+
+	Wait time.Duration `json:"-"` // for the other edges of a fleet; the query of the request has it
 }
 
 // Pattern reports whether Package is a pattern.
@@ -66,7 +73,7 @@ func (p Purge) check() error {
 		return errors.New(`name either a "package" or a "url", not both`)
 	case p.All && (p.Package != "" || p.URL != "" || p.Site != ""):
 		return errors.New(`"all" means every site: name nothing beside it`)
-	case p == Purge{Soft: p.Soft, DryRun: p.DryRun}:
+	case p == Purge{Soft: p.Soft, DryRun: p.DryRun, Wait: p.Wait}:
 		return errors.New(`name a "package", a "url", a "site", or "all": true`)
 	case p.Pattern() && strings.ContainsAny(p.Package, `?[]\`):
 		return fmt.Errorf(`package %q: "*" is the only sign that a pattern may have`, p.Package)
@@ -100,7 +107,11 @@ func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "cannot read the purge: "+err.Error())
 		return
 	}
-	if err := p.check(); err != nil {
+	var err error
+	if p.Wait, err = waitOf(r.URL.Query()); err == nil {
+		err = p.check()
+	}
+	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -111,7 +122,11 @@ func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !p.DryRun {
 			h.logger.LogAttrs(r.Context(), slog.LevelInfo, "purged", append(p.attrs(r), slog.Int("responses", done.Responses))...)
 		}
-		answer(w, http.StatusOK, purgeAnswer{p, done})
+		status := http.StatusOK
+		if done.Fleet != nil && !done.Fleet.Durable {
+			status = http.StatusAccepted // in force here, and told to the others later
+		}
+		answer(w, status, purgeAnswer{p, done})
 	case errors.Is(err, ErrUnknownSite):
 		refuse(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, ErrUnknownName):
@@ -120,6 +135,22 @@ func (h *purges) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.logger.LogAttrs(r.Context(), slog.LevelError, "purge failed", append(p.attrs(r), slog.Any("error", err))...)
 		refuse(w, http.StatusInternalServerError, "cannot purge: "+err.Error())
 	}
+}
+
+// MaxWait is how long a purge may wait for the other edges of a fleet.
+const MaxWait = 20 * time.Second
+
+// waitOf reads ?wait=5s.
+func waitOf(query url.Values) (time.Duration, error) {
+	text := query.Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > MaxWait {
+		return 0, fmt.Errorf("wait %q is not a duration from 0s to %s", text, MaxWait)
+	}
+	return d, nil
 }
 
 // purgeAnswer is the answer to a purge.

@@ -67,7 +67,7 @@ func (f *Feeds) Subscribe(conf *config.Site, form string, crashed bool) *Subscri
 		Transport: feed.NewTransport(conf.Timeouts.Connect),
 		Path:      filepath.Join(f.dir, "feed-"+conf.Name+".json"),
 		Apply:     func(_ context.Context, changes []feed.Change) error { return s.site.Load().Apply(inSiteTerms(changes)) },
-		Reset:     func(context.Context, string) error { return s.site.Load().InvalidateMetadata() },
+		Reset:     func(context.Context, string) error { return s.site.Load().Reset() },
 		Log:       f.log.With("site", conf.Name),
 	})
 	return s

@@ -34,6 +34,8 @@ type commands struct {
 	Undrain drainCommand  `cmd:"" help:"Put a drained master back."`
 	Reload  reloadCommand `cmd:"" help:"Have a running edge read its configuration again."`
 
+	Fleet fleetCommand `cmd:"" help:"Make the log of purges of a fleet, or say how a running edge reads it."`
+
 	Help struct {
 		Command []string `arg:"" optional:"" help:"Command to explain."`
 	} `cmd:"" help:"Explain edge, or one command."`
@@ -92,6 +94,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return line.Why.run(ctx, stdout, stderr, env)
 	case "warm":
 		return line.Warm.run(ctx, stdout, stderr, env)
+	case "fleet":
+		return line.Fleet.run(ctx, stdout, stderr, env)
 	case "drain":
 		return line.Drain.run(ctx, true, stdout, stderr, env)
 	case "undrain":

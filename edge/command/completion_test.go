@@ -9,7 +9,7 @@ import (
 
 func TestCompletionNamesEveryCommandAndFlag(t *testing.T) {
 	for shell, want := range map[string][]string{
-		"bash": {"purge) words=' --all --site --soft --dry-run --json --admin --token --help --version'", "--config) COMPREPLY=($(compgen -f", "completion) words='bash zsh fish "},
+		"bash": {"purge) words=' --all --site --soft --wait --dry-run --json --admin --token --help --version'", "--config) COMPREPLY=($(compgen -f", "completion) words='bash zsh fish "},
 		"zsh":  {"'why:Say how", `'--config=[Configuration. Default\: config.yaml here, else the built-in one.]:file:_files'`, "'*:file:_files'", "'1: :(bash zsh fish)'"},
 		"fish": {"-a why -d 'Say how", "__fish_seen_subcommand_from check' -l config -r -F", "__fish_seen_subcommand_from warm' -F", "-a 'bash zsh fish'"},
 	} {

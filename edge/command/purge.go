@@ -7,19 +7,22 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"time"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/fleet/figures"
 	"pkgedge/edge/lockfile"
 	"pkgedge/edge/report"
 )
 
 // purgeCommand is "edge purge".
 type purgeCommand struct {
-	Names  []string `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, pattern of packages such as '@types/*', URL, or path of a URL; in all its variants."`
-	All    bool     `help:"Everything; with --site, everything of that site."`
-	Site   string   `placeholder:"NAME" help:"Only in the site of that name."`
-	Soft   bool     `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
-	DryRun bool     `help:"Change nothing: say how many stored responses would be covered."`
+	Names  []string      `arg:"" optional:"" name:"what" placeholder:"PACKAGE|URL" help:"Package, pattern of packages such as '@types/*', URL, or path of a URL; in all its variants."`
+	All    bool          `help:"Everything; with --site, everything of that site."`
+	Site   string        `placeholder:"NAME" help:"Only in the site of that name."`
+	Soft   bool          `help:"Keep the bytes as stale: a master is asked before they are used, and they still serve when none answers."`
+	Wait   time.Duration `placeholder:"DURATION" help:"In a fleet, how long the other edges may take to have it in force, 20s at most. Where one has not by then, the exit code is 1."`
+	DryRun bool          `help:"Change nothing: say how many stored responses would be covered."`
 	jsonFlag
 	adminFlags
 }
@@ -47,6 +50,9 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 		if err == nil {
 			results = append(results, purgeResult{p, done})
 		}
+		if err == nil && c.Wait > 0 && done.Fleet != nil && done.Fleet.Applied < done.Fleet.Members {
+			code = exitFor(fmt.Errorf("purged %s, but not everywhere: %s", purgeText(p), spreadText(done.Fleet)), stderr)
+		}
 		switch {
 		case err != nil:
 			code = exitFor(fmt.Errorf("cannot purge %s: %w", purgeText(p), err), stderr)
@@ -54,6 +60,8 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 			code = exitFor(fmt.Errorf("nothing that is stored is %s", purgeText(p)), stderr)
 		case p.Pattern() && !done.Whole:
 			code = exitFor(fmt.Errorf("purged %s as far as it was found: %s; not all that is stored could be looked at: repeat it", purgeText(p), coverText(done)), stderr)
+		case !c.JSON && done.Fleet != nil && !p.DryRun:
+			fmt.Fprintf(stdout, "%s: %s; %s\n", purgeVerb(p), coverText(done), spreadText(done.Fleet))
 		case !c.JSON:
 			fmt.Fprintf(stdout, "%s: %s\n", purgeVerb(p), coverText(done))
 		}
@@ -64,6 +72,17 @@ func (c *purgeCommand) run(ctx context.Context, stdout, stderr io.Writer, env fu
 		}
 	}
 	return code
+}
+
+// spreadText says at how many edges a purge is in force.
+func spreadText(s *figures.Spread) string {
+	text := fmt.Sprintf("in force at %d of %s", s.Applied, report.Count(int64(s.Members), "edge"))
+	if !s.Durable {
+		text = "in force at this edge alone so far: the log of purges has not acknowledged it, and it is told when the log does"
+	} else if len(s.Missing) > 0 {
+		text += ", not at " + report.Printable(strings.Join(s.Missing, ", "))
+	}
+	return text
 }
 
 // purgeResult is one purge that was carried out, as JSON.
@@ -101,13 +120,13 @@ func (c *purgeCommand) purges() ([]admin.Purge, error) {
 	case c.All && len(c.Names) > 0:
 		return nil, usageError{errors.New("--all means everything: name nothing beside it")}
 	case c.All:
-		return []admin.Purge{{All: c.Site == "", Site: c.Site, Soft: c.Soft, DryRun: c.DryRun}}, nil
+		return []admin.Purge{{All: c.Site == "", Site: c.Site, Soft: c.Soft, DryRun: c.DryRun, Wait: c.Wait}}, nil
 	case len(c.Names) == 0:
 		return nil, usageError{errors.New("name a package or a URL, or say --all; see edge help purge")}
 	}
 	var purges []admin.Purge
 	for _, name := range c.Names {
-		p := admin.Purge{Site: c.Site, Soft: c.Soft, DryRun: c.DryRun}
+		p := admin.Purge{Site: c.Site, Soft: c.Soft, DryRun: c.DryRun, Wait: c.Wait}
 		if isURL(name) {
 			p.URL = name
 		} else {

@@ -25,6 +25,7 @@ import (
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/fastlane"
+	"pkgedge/edge/fleet"
 	"pkgedge/edge/framing"
 	"pkgedge/edge/handover"
 	"pkgedge/edge/limit"
@@ -82,6 +83,8 @@ type Daemon struct {
 	again   func() *exec.Cmd
 	child   atomic.Int64    // that was started to take over; 0 for none
 	taken   *handover.Taken // the edge whose place this one takes, nil for none
+	fleet   *fleet.Fleet    // the log of purges; nil for an edge alone
+	leaving atomic.Bool     // of the log of purges
 	pop     *pop            // the edges that this one shares its fetches with; nil for an edge alone
 	place   *handover.Offer // of this edge, to a successor; nil where that is not possible
 
@@ -171,6 +174,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.openCacheInTurn(ctx); err != nil {
 		return err
 	}
+	if err := d.openFleet(); err != nil {
+		return err
+	}
 	d.documents = origin.NewDocuments(shares.Documents, d.cache)
 	d.registerMetrics()
 	g, err := d.build(d.cfg, nil)
@@ -178,6 +184,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.use(g)
+	d.fleet.Start()
 	d.pop.run(d)
 	d.reloads.accepted(d.source.Name(), d.started)
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
@@ -300,6 +307,7 @@ func (d *Daemon) close() {
 		d.certs.Close()
 	}
 	d.feeds.Close()
+	d.closeFleet()
 	d.pop.close()
 	if d.cache != nil {
 		if err := d.cache.Close(); err != nil {

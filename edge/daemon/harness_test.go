@@ -72,11 +72,15 @@ func (e *testEdge) openTestCache(t testing.TB) {
 	if err := e.openCache(nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := e.openFleet(); err != nil {
+		t.Fatal(err)
+	}
 	g, err := e.build(e.cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.use(g)
+	e.fleet.Start()
 }
 
 // reopenCache is openTestCache for an edge that has closed its cache: the sites are

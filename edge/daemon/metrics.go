@@ -62,6 +62,7 @@ func (d *Daemon) registerMetrics() {
 	d.registerFeeds()
 	d.registerCertificates()
 	d.pop.register(d.metrics)
+	d.registerFleet()
 }
 
 // registerMasters registers the figures of the masters. The label pool tells the

@@ -64,6 +64,9 @@ func (d *Daemon) openPop(ctx context.Context) (err error) {
 // membersOf is the list of siblings of a configuration.
 func (d *Daemon) membersOf(f *config.Fleet) sibling.Members {
 	name := f.SRV()
+	if len(f.Peers) == 0 {
+		return siblingsHeard{d}
+	}
 	if name == "" {
 		return members.NewStatic(f.Peers)
 	}

@@ -63,6 +63,9 @@ func (p purger) Purge(ctx context.Context, what admin.Purge) (admin.Purged, erro
 			return admin.Purged{}, err
 		}
 		p.pop.forget(g, all)
+		if done.Fleet, err = p.spread(ctx, what.Wait, all); err != nil {
+			return admin.Purged{}, fmt.Errorf("purge is in force at this edge alone: %w", err)
+		}
 	}
 	count := p.cache.Sweep
 	if what.DryRun {

@@ -20,7 +20,7 @@ func (d *Daemon) report() *report.Status {
 	if err := d.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}
-	s.Fleet = d.pop.status(&d.cfg.Fleet)
+	s.Fleet = d.fleetStatus(d.pop.status(&d.cfg.Fleet))
 	if d.certs != nil {
 		s.Certificates = d.certs.Status()
 	}

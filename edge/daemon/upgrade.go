@@ -166,6 +166,7 @@ func (p predecessor) Release() error {
 	p.reloading <- struct{}{}
 	p.log.Info("another edge takes over: it has the cache directory from now on")
 	p.feeds.Close()
+	p.closeFleet()
 	p.cache.Forward(func(all ...purge.Purge) error { return tell(all, p.place.Tell) })
 	return p.cache.Release()
 }
@@ -186,7 +187,7 @@ func (d *Daemon) purgeTold(text json.RawMessage) error {
 	if err := json.Unmarshal(text, &all); err != nil {
 		return err
 	}
-	return d.cache.Forwarded(all...)
+	return errors.Join(d.cache.Forwarded(all...), d.announce(false, all...))
 }
 
 func (p predecessor) Apply(change json.RawMessage) error { return p.purgeTold(change) }

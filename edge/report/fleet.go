@@ -13,6 +13,8 @@ type Fleet struct {
 	Pop      string            `json:"pop,omitempty"`
 	Siblings *figures.Siblings `json:"siblings,omitempty"` // the edges that it shares fetches with; nil for none
 	Store    *figures.Store    `json:"store,omitempty"`    // that all edges share; nil for none
+	Log      *figures.Log      `json:"log,omitempty"`      // of purges; nil for none
+	Edges    []figures.Edge    `json:"edges,omitempty"`    // that read the log, this one first
 }
 
 // text writes the fleet for a person. f may be nil.
@@ -22,6 +24,10 @@ func (f *Fleet) text(b *strings.Builder) {
 	}
 	b.WriteString("\nfleet\n")
 	b.WriteString(wrap("  edge     ", Printable(strings.TrimSuffix(f.Name+" of "+f.Pop, " of "))))
+	if l := f.Log; l != nil {
+		b.WriteString(wrap("  purges   ", logText(l)))
+		b.WriteString(wrap("  edges    ", edgesText(f.Edges)))
+	}
 	if s := f.Siblings; s != nil {
 		var all []string
 		for _, m := range s.Members {
@@ -37,10 +43,20 @@ func (f *Fleet) text(b *strings.Builder) {
 	}
 }
 
+// Text is the fleet for a person.
+func (f *Fleet) Text() string {
+	var b strings.Builder
+	f.text(&b)
+	return strings.TrimPrefix(b.String(), "\n")
+}
+
 // fleet finds the problems of a fleet. f may be nil.
 func (t *trouble) fleet(f *Fleet) {
 	if f == nil {
 		return
+	}
+	if l := f.Log; l != nil {
+		t.purgeLog(l, f.Edges)
 	}
 	if s := f.Siblings; s != nil {
 		for _, m := range s.Members {

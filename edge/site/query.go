@@ -30,16 +30,23 @@ func (s *Site) Key(u *Upstream, r kind.Route) store.Key {
 // Purged is the key by which purges cover a stored response, from its ID alone. It has
 // no Metadata: purges of that sort leave nothing gone.
 func (s *Site) Purged(id string) store.Key {
-	k, key := store.Key{Site: s.Name, ID: id}, id
-	for _, u := range s.Upstreams() {
-		if rest, ok := strings.CutPrefix(id, u.keyPrefix); ok && u.keyPrefix != "" {
-			key = rest
-		}
-	}
+	k := store.Key{Site: s.Name, ID: id}
 	if s.Kind.GroupOf != nil {
+		_, key := s.keyed(id)
 		k.Group = s.Kind.GroupOf(key)
 	}
 	return k
+}
+
+// keyed are the masters that a response with that ID comes from, and the key of its route.
+func (s *Site) keyed(id string) (from *Upstream, key string) {
+	from, key = &s.own, id
+	for _, u := range s.Upstreams() {
+		if rest, ok := strings.CutPrefix(id, u.keyPrefix); ok && u.keyPrefix != "" {
+			from, key = u, rest
+		}
+	}
+	return from, key
 }
 
 // Form names the form in which the site's packuments are stored now. With another

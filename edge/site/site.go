@@ -32,6 +32,7 @@ type Site struct {
 	scopes        map[string]*Upstream // those of its private scopes, by the scopes' names
 	login         *Upstream            // those that know the clients' accounts
 	cache         *cache.Cache
+	announce      Announce
 	keep          Keep              // see Deps
 	unsteered     policy.Directives // of a client that may not steer the cache
 	metadata      policy.Rule
@@ -59,13 +60,14 @@ type Deps struct {
 	Nearer    func(site string) []origin.Nearer // are asked before the site's own masters; nil for none
 	Keep      Keep                              // is given each file that all may have and a master gave; nil for none
 	Observe   func(site, master, result string) // is told how each request to a master ended
+	Announce  Announce                          // tells the other edges of purges; nil for an edge alone
 }
 
 // New returns a site, whose masters are supervised until Close.
 func New(cfg *config.Config, s *config.Site, deps Deps) (*Site, error) {
 	t := &Site{
 		Name: s.Name, Hosts: s.Hosts, Kind: s.Kind, Redactor: redact.New(),
-		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache, keep: deps.Keep,
+		prefix: s.Path, scopes: make(map[string]*Upstream), cache: deps.Cache, keep: deps.Keep, announce: deps.Announce,
 	}
 	t.MinimumAge, t.releases.age = s.MinimumAge.For, s.MinimumAge.For
 	t.unsteered = policy.NoDirectives()

@@ -144,7 +144,7 @@ func TestSlowMasterIsLeft(t *testing.T) {
 			gate := faults.NewGate()
 			gate.Open()
 			for _, m := range []*faults.Master{w.A, w.B} { // both: the second one may be as slow
-				m.Break(faults.Path(path), faults.Drip(gate, 100))
+				m.Break(faults.Path(path), faults.Drip(gate, 4000))
 			}
 			r, err := b.get(t, path)
 			if err != nil || r.Responds != 1 {
