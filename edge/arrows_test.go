@@ -35,6 +35,9 @@ var arrows = map[string][]arrow{
 	},
 	"bench/lines": nil,
 	"bench/load":  nil,
+	"bench/pop": {
+		{"edge/report", "an edge tells in its status when it knows its siblings"},
+	},
 	"bench/pgo": {
 		{"edge/command", "it is the edge, with a profile"},
 	},

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
@@ -112,6 +113,33 @@ func (p *popOf) get(t *testing.T, e *testEdge, path string) []byte {
 		t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
 	}
 	return body
+}
+
+// A file that the system sends is followed by nothing, so that its connection can be used again.
+func TestASiblingIsSentNoMoreThanTheFile(t *testing.T) {
+	p := newPopOf(t, 1, byToken)
+	path := "/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz"
+	want := p.get(t, p.edges[0], path)
+	p.edges[0].settle(t)
+	c, err := net.Dial("tcp", p.peers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for range 3 {
+		fmt.Fprintf(c, "GET /fleet/v1/npm%s HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer a-token-of-the-fleet\r\n\r\n", path)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, want) || resp.StatusCode != http.StatusOK {
+			t.Fatalf("answered %d with %d bytes, want %d; %v", resp.StatusCode, len(got), len(want), err)
+		}
+		if n := r.Buffered(); n > 0 {
+			t.Fatalf("%d bytes follow", n)
+		}
+	}
 }
 
 const byToken = "token: a-token-of-the-fleet"
