@@ -26,7 +26,12 @@ func (d *Daemon) registerMetrics() {
 	gauges.Pools(d.metrics, d.eachPool)
 	gauges.Feeds(d.metrics, d.eachFeed)
 	gauges.Certificates(d.metrics, d.certificates)
-	d.pop.register(d.metrics)
+	if d.pop != nil && d.pop.Siblings != nil {
+		gauges.Siblings(d.metrics, d.pop.Siblings.Status)
+	}
+	if d.pop != nil && d.pop.Store != nil {
+		gauges.Store(d.metrics, d.pop.Store.Status)
+	}
 	d.registerFleet()
 }
 

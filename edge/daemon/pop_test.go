@@ -83,13 +83,13 @@ fleet:
 			t.Fatal(err)
 		}
 		e.openTestCache(t)
-		e.pop.run(e.Daemon)
+		e.runPop()
 		serveEdge(t, e)
 		p.edges = append(p.edges, e)
 	}
 	for _, e := range p.edges {
 		edgetest.Until(t, "an edge that knows itself", func() bool {
-			return slices.ContainsFunc(e.pop.siblings.Status().Members, func(m figures.Member) bool { return m.State == "self" })
+			return slices.ContainsFunc(e.pop.Siblings.Status().Members, func(m figures.Member) bool { return m.State == "self" })
 		})
 	}
 }
@@ -175,7 +175,7 @@ func TestAPopFetchesOnce(t *testing.T) {
 	}
 	put := func() (n int64) {
 		for _, e := range p.edges {
-			n += e.pop.store.Status().Put
+			n += e.pop.Store.Status().Put
 		}
 		return n
 	}
@@ -252,7 +252,7 @@ func TestABucketIsNotBelieved(t *testing.T) {
 	p := newPopOf(t, 1, byToken)
 	e := p.edges[0]
 	want := p.get(t, e, tarballs[0])
-	edgetest.Until(t, "the file in the bucket", func() bool { return e.pop.store.Status().Put == 1 })
+	edgetest.Until(t, "the file in the bucket", func() bool { return e.pop.Store.Status().Put == 1 })
 	p.bucket.spoil()
 	p.join(t, 1)
 	e = p.edges[0]
@@ -262,7 +262,7 @@ func TestABucketIsNotBelieved(t *testing.T) {
 	if _, err := (purger{e.Daemon}).Purge(t.Context(), admin.Purge{Package: "edge-sample-words"}); err != nil {
 		t.Fatal(err)
 	}
-	edgetest.Until(t, "the end of the purge", func() bool { s := e.pop.store.Status(); return s.Deleted == 1 && s.Purging == 0 })
+	edgetest.Until(t, "the end of the purge", func() bool { s := e.pop.Store.Status(); return s.Deleted == 1 && s.Purging == 0 })
 	if n := p.bucket.count(); n != 0 {
 		t.Errorf("%d objects are left", n)
 	}

@@ -20,7 +20,7 @@ func (d *Daemon) report() *report.Status {
 	if err := d.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}
-	s.Fleet = d.fleetStatus(d.pop.status(&d.cfg.Fleet))
+	s.Fleet = d.fleetStatus(d.pop.Status(&d.cfg.Fleet))
 	s.Certificates = d.certificates()
 	answers := make(map[string]map[string]int64)
 	d.metrics.Served(func(site, outcome string, n int64) {
