@@ -108,7 +108,7 @@ func (d *Daemon) buildSite(g *generation, conf *config.Site, old *generation) (*
 	}
 	s, err := site.New(g.cfg, &withMasters, site.Deps{
 		Cache: d.cache, Documents: d.documents, Masters: &d.masters, Identity: d.identity, Log: d.log, Observe: d.metrics.Origin,
-		Nearer: d.pop.nearer, Keep: d.pop.keep(), Announce: d.announcer(),
+		Nearer: d.pop.Nearer, Keep: d.pop.Keep(), Announce: d.announcer(),
 	})
 	if err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ import (
 	"pkgedge/edge/framing"
 	"pkgedge/edge/handover"
 	"pkgedge/edge/limit"
+	"pkgedge/edge/operator"
+	"pkgedge/edge/pop"
 	"pkgedge/edge/proxy"
 	"pkgedge/edge/server"
 	"pkgedge/edge/systemd"
@@ -77,16 +79,17 @@ type Daemon struct {
 	lane      *fastlane.Lane        // nil where net/http is another one than the lane was made for
 	unready   atomic.Pointer[error] // why /readyz says no; nil when ready
 
-	upgrade bool
-	env     func(string) (string, bool)
-	notify  atomic.Pointer[systemd.Notifier] // of systemd; one that tells nobody without it
-	again   func() *exec.Cmd
-	child   atomic.Int64    // that was started to take over; 0 for none
-	taken   *handover.Taken // the edge whose place this one takes, nil for none
-	fleet   *fleet.Fleet    // the log of purges; nil for an edge alone
-	leaving atomic.Bool     // of the log of purges
-	pop     *pop            // the edges that this one shares its fetches with; nil for an edge alone
-	place   *handover.Offer // of this edge, to a successor; nil where that is not possible
+	upgrade     bool
+	env         func(string) (string, bool)
+	notify      atomic.Pointer[systemd.Notifier] // of systemd; one that tells nobody without it
+	again       func() *exec.Cmd
+	child       atomic.Int64     // that was started to take over; 0 for none
+	taken       *handover.Taken  // the edge whose place this one takes, nil for none
+	fleet       *fleet.Fleet     // the log of purges; nil for an edge alone
+	leaving     atomic.Bool      // of the log of purges
+	pop         *pop.Pop         // nil for an edge alone
+	popListener *server.Listener // where siblings ask, nil for nowhere
+	place       *handover.Offer  // of this edge, to a successor; nil where that is not possible
 
 	counting  chan struct{} // a slot for the one that looks at everything stored
 	reloading chan struct{} // a slot for the one that changes the configuration
@@ -185,7 +188,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	d.use(g)
 	d.fleet.Start()
-	d.pop.run(d)
+	d.runPop()
 	d.reloads.accepted(d.source.Name(), d.started)
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),
 		"memory", d.cfg.Cache.Memory, "disk", d.cfg.Cache.Disk, "dir", d.cfg.Cache.Dir, "seconds", time.Since(d.started))
@@ -250,7 +253,7 @@ func (d *Daemon) listen(ctx context.Context) error {
 		l.Ending = events.End
 		l.Handler = admin.New(admin.Config{
 			Token: d.cfg.Admin.Token, Listen: d.cfg.Admin.Listen,
-			Purger: purger{d}, Drainer: drainer{d}, Explainer: explainer{d}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
+			Purger: purger{d}, Drainer: drainer{d}, Explainer: operator.Explainer{Sites: d.sites}, Reloader: reloader{d}, Status: d.status, Ready: d.ready,
 			Metrics: d.metrics.Handler(), Page: new(page.Document), Events: events, Logger: d.log,
 		})
 	}
@@ -308,7 +311,7 @@ func (d *Daemon) close() {
 	}
 	d.feeds.Close()
 	d.closeFleet()
-	d.pop.close()
+	d.pop.Close()
 	if d.cache != nil {
 		if err := d.cache.Close(); err != nil {
 			d.log.Warn("cache did not close cleanly", "error", err)

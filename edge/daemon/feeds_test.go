@@ -11,6 +11,7 @@ import (
 	"pkgedge/edge/changes"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
+	"pkgedge/edge/gauges"
 	"pkgedge/edge/site"
 	"pkgedge/origin/feed"
 	"pkgedge/origin/kind"
@@ -131,7 +132,7 @@ func TestAnUnpublishReachesFilesWithoutAPackument(t *testing.T) {
 func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
 	s := newInformed(t, feed.Poll, followed5m, "")
 	s.publish(t, "edge-sample-words", "3.0.0")
-	s.edge.registerFeeds()
+	gauges.Feeds(s.edge.metrics, s.edge.eachFeed)
 	st := s.edge.report().Sites[0].Changes
 	if st == nil || !st.Live || st.Mode != feed.Poll || st.URL != s.feed.URL() || st.Changes != 1 || st.Why != "" || st.Sequence == "" {
 		t.Errorf("%+v", st)

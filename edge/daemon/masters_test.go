@@ -11,6 +11,7 @@ import (
 
 	"pkgedge/edge/admin"
 	"pkgedge/edge/edgetest"
+	"pkgedge/edge/operator"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -57,7 +58,7 @@ sites:
 %s`, b.servers[0].URL(), b.servers[1].URL(), more), disk)
 	b.edge.registerMetrics()
 	b.admin = admin.New(admin.Config{
-		Purger: purger{b.edge.Daemon}, Drainer: drainer{b.edge.Daemon}, Explainer: explainer{b.edge.Daemon}, Status: b.edge.status, Ready: b.edge.ready,
+		Purger: purger{b.edge.Daemon}, Drainer: drainer{b.edge.Daemon}, Explainer: operator.Explainer{Sites: b.edge.sites}, Status: b.edge.status, Ready: b.edge.ready,
 		Metrics: b.edge.metrics.Handler(), Logger: edgetest.QuietLog(),
 	})
 	return b

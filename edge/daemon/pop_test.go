@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
@@ -82,13 +83,13 @@ fleet:
 			t.Fatal(err)
 		}
 		e.openTestCache(t)
-		e.pop.run(e.Daemon)
+		e.runPop()
 		serveEdge(t, e)
 		p.edges = append(p.edges, e)
 	}
 	for _, e := range p.edges {
 		edgetest.Until(t, "an edge that knows itself", func() bool {
-			return slices.ContainsFunc(e.pop.siblings.Status().Members, func(m figures.Member) bool { return m.State == "self" })
+			return slices.ContainsFunc(e.pop.Siblings.Status().Members, func(m figures.Member) bool { return m.State == "self" })
 		})
 	}
 }
@@ -112,6 +113,33 @@ func (p *popOf) get(t *testing.T, e *testEdge, path string) []byte {
 		t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
 	}
 	return body
+}
+
+// A file that the system sends is followed by nothing, so that its connection can be used again.
+func TestASiblingIsSentNoMoreThanTheFile(t *testing.T) {
+	p := newPopOf(t, 1, byToken)
+	path := "/edge-sample-payload/-/edge-sample-payload-1.0.0.tgz"
+	want := p.get(t, p.edges[0], path)
+	p.edges[0].settle(t)
+	c, err := net.Dial("tcp", p.peers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for range 3 {
+		fmt.Fprintf(c, "GET /fleet/v1/npm%s HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer a-token-of-the-fleet\r\n\r\n", path)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, want) || resp.StatusCode != http.StatusOK {
+			t.Fatalf("answered %d with %d bytes, want %d; %v", resp.StatusCode, len(got), len(want), err)
+		}
+		if n := r.Buffered(); n > 0 {
+			t.Fatalf("%d bytes follow", n)
+		}
+	}
 }
 
 const byToken = "token: a-token-of-the-fleet"
@@ -147,7 +175,7 @@ func TestAPopFetchesOnce(t *testing.T) {
 	}
 	put := func() (n int64) {
 		for _, e := range p.edges {
-			n += e.pop.store.Status().Put
+			n += e.pop.Store.Status().Put
 		}
 		return n
 	}
@@ -224,7 +252,7 @@ func TestABucketIsNotBelieved(t *testing.T) {
 	p := newPopOf(t, 1, byToken)
 	e := p.edges[0]
 	want := p.get(t, e, tarballs[0])
-	edgetest.Until(t, "the file in the bucket", func() bool { return e.pop.store.Status().Put == 1 })
+	edgetest.Until(t, "the file in the bucket", func() bool { return e.pop.Store.Status().Put == 1 })
 	p.bucket.spoil()
 	p.join(t, 1)
 	e = p.edges[0]
@@ -234,7 +262,7 @@ func TestABucketIsNotBelieved(t *testing.T) {
 	if _, err := (purger{e.Daemon}).Purge(t.Context(), admin.Purge{Package: "edge-sample-words"}); err != nil {
 		t.Fatal(err)
 	}
-	edgetest.Until(t, "the end of the purge", func() bool { s := e.pop.store.Status(); return s.Deleted == 1 && s.Purging == 0 })
+	edgetest.Until(t, "the end of the purge", func() bool { s := e.pop.Store.Status(); return s.Deleted == 1 && s.Purging == 0 })
 	if n := p.bucket.count(); n != 0 {
 		t.Errorf("%d objects are left", n)
 	}

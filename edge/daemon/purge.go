@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/url"
 	"path"
 	"slices"
 	"time"
@@ -13,7 +12,7 @@ import (
 	"pkgedge/cache/purge"
 	"pkgedge/cache/store"
 	"pkgedge/edge/admin"
-	"pkgedge/edge/site"
+	"pkgedge/edge/operator"
 )
 
 // Bounds of a look at everything that is stored. A purge by name is in force before it, so
@@ -31,7 +30,7 @@ type purger struct{ *Daemon }
 // Purge puts a purge in force, and counts the responses it covers afterwards.
 func (p purger) Purge(ctx context.Context, what admin.Purge) (admin.Purged, error) {
 	g := p.serving()
-	found, err := g.named(what)
+	found, err := operator.Named(g.Sites, what)
 	if err != nil {
 		return admin.Purged{}, err
 	}
@@ -46,7 +45,7 @@ func (p purger) Purge(ctx context.Context, what admin.Purge) (admin.Purged, erro
 		if s, ok := g.Sites.Named(siteName); ok {
 			k = s.Purged(id)
 		}
-		return k, slices.ContainsFunc(covering(k), func(u purge.Purge) bool { return found[u] })
+		return k, slices.ContainsFunc(operator.Covering(k), func(u purge.Purge) bool { return found[u] })
 	}
 	var done admin.Purged
 	p.cache.Fetching(func(siteName, id string) {
@@ -62,7 +61,7 @@ func (p purger) Purge(ctx context.Context, what admin.Purge) (admin.Purged, erro
 		if err := p.cache.Purge(all...); err != nil {
 			return admin.Purged{}, err
 		}
-		p.pop.forget(g, all)
+		p.pop.Forget(g.Sites, all)
 		if done.Fleet, err = p.spread(ctx, what.Wait, all); err != nil {
 			return admin.Purged{}, fmt.Errorf("purge is in force at this edge alone: %w", err)
 		}
@@ -82,82 +81,6 @@ func (p purger) Purge(ctx context.Context, what admin.Purge) (admin.Purged, erro
 		done.Responses = t.Gone
 	}
 	return done, nil
-}
-
-// covering lists the purges that would cover a key for an operator, from the widest on.
-func covering(k store.Key) []purge.Purge {
-	return []purge.Purge{
-		{Scope: purge.All},
-		{Scope: purge.Site, Site: k.Site},
-		{Scope: purge.Group, Site: k.Site, Name: k.Group},
-		{Scope: purge.Key, Site: k.Site, Name: k.ID},
-	}
-}
-
-// named lists the purges that an operator's words mean. A pattern means one of a group for
-// each site, whose name is not a package's.
-func (g *generation) named(what admin.Purge) (map[purge.Purge]bool, error) {
-	if what.All {
-		return map[purge.Purge]bool{{Scope: purge.All}: true}, nil
-	}
-	if what.URL != "" {
-		u, err := g.keyOf(what)
-		return map[purge.Purge]bool{u: true}, err
-	}
-	found := make(map[purge.Purge]bool)
-	for _, s := range g.Sites {
-		if what.Site != "" && s.Name != what.Site {
-			continue
-		}
-		u := purge.Purge{Scope: purge.Site, Site: s.Name}
-		if what.Package != "" {
-			u.Scope, u.Name = purge.Group, what.Package
-		}
-		found[u] = true
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%w: %q", admin.ErrUnknownSite, what.Site)
-	}
-	return found, nil
-}
-
-// keyOf is the purge of all variants of the response that is stored for a URL.
-func (g *generation) keyOf(what admin.Purge) (purge.Purge, error) {
-	p, err := g.placeOf(what.Site, what.URL)
-	if err != nil {
-		return purge.Purge{}, err
-	}
-	k := p.Key()
-	return purge.Purge{Scope: purge.Key, Site: k.Site, Name: k.ID}, nil
-}
-
-// placeOf finds the response of a URL. A siteName narrows it.
-func (g *generation) placeOf(siteName, text string) (site.Place, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return site.Place{}, fmt.Errorf("%w: %w", admin.ErrUnknownName, err)
-	}
-	for _, s := range g.Sites {
-		path, ok := below(s, u)
-		if !ok || siteName != "" && s.Name != siteName {
-			continue
-		}
-		p, ok := s.PlaceOf(path, u.RawQuery)
-		if !ok {
-			return site.Place{}, fmt.Errorf("%w: %s is never stored", admin.ErrUnknownName, text)
-		}
-		return p, nil
-	}
-	return site.Place{}, fmt.Errorf("%w: no site serves %s", admin.ErrUnknownName, text)
-}
-
-// below is the path of a URL below a site, which answers for its first host where the URL
-// has none.
-func below(s *site.Site, u *url.URL) (string, bool) {
-	if u.Host == "" && len(s.Hosts) > 0 {
-		return s.Below(s.Hosts[0], u.EscapedPath())
-	}
-	return s.Below(u.Host, u.EscapedPath())
 }
 
 // matching lists the packages of those sites that a pattern matches, stored or being

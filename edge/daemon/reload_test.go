@@ -21,6 +21,7 @@ import (
 	"pkgedge/edge/admin"
 	"pkgedge/edge/config"
 	"pkgedge/edge/edgetest"
+	"pkgedge/edge/gauges"
 	"pkgedge/edge/report"
 	"pkgedge/origin/kinds"
 	"pkgedge/origin/sample"
@@ -469,7 +470,7 @@ func TestARenewedCertificateIsPickedUp(t *testing.T) {
 	r := newReloadable(t, site, func(e *testEdge) {
 		cfg := *e.cfg
 		cfg.Listen = "" // newTestEdge has opened it
-		e.registerCertificates()
+		gauges.Certificates(e.metrics, e.certificates)
 		e.cfg = &cfg
 		if err := e.listen(t.Context()); err != nil {
 			t.Fatal(err)

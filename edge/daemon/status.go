@@ -20,10 +20,8 @@ func (d *Daemon) report() *report.Status {
 	if err := d.ready(); err != nil {
 		s.Ready, s.Why = false, err.Error()
 	}
-	s.Fleet = d.fleetStatus(d.pop.status(&d.cfg.Fleet))
-	if d.certs != nil {
-		s.Certificates = d.certs.Status()
-	}
+	s.Fleet = d.fleetStatus(d.pop.Status(&d.cfg.Fleet))
+	s.Certificates = d.certificates()
 	answers := make(map[string]map[string]int64)
 	d.metrics.Served(func(site, outcome string, n int64) {
 		if answers[site] == nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pkgedge/edge/admin"
+	"pkgedge/edge/operator"
 	"pkgedge/origin/sample"
 )
 
@@ -17,7 +18,7 @@ func TestWhy(t *testing.T) {
 	b.want(b.read("/edge-sample-words"), 200)
 	b.want(b.read(file), 200)
 	b.edge.settle(t)
-	e := explainer{b.edge.Daemon}
+	e := operator.Explainer{Sites: b.edge.sites}
 	requests := func() int { return len(b.masters[0].Requests()) + len(b.masters[1].Requests()) }
 	asked := requests()
 	for _, tt := range []struct {

@@ -33,7 +33,7 @@ func (s files) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 	s.counts.asked.Add(1)
 	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
-	resp, err := s.send(ctx, cancel, s.request(ctx, http.MethodGet, key), emptyHash, s.cfg.FirstByte)
+	resp, err := s.send(ctx, cancel, s.request(ctx, http.MethodGet, key), emptyHash, s.health.wait(s.cfg.FirstByte))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
 		err = statusError(resp.StatusCode)

@@ -13,6 +13,7 @@ type health struct {
 	out      bool
 	until    time.Time // the next trial
 	backoff  time.Duration
+	usual    time.Duration // until the fields of an answer, on average; 0 where none has come
 }
 
 const (
@@ -20,6 +21,35 @@ const (
 	shortBackoff = 2 * time.Second
 	longBackoff  = time.Minute
 )
+
+// A file is waited for some times as long as is usual, so that a store that begins to hang costs
+// a request little: the masters have the file, too.
+const (
+	timesUsual   = 8
+	leastWait    = 50 * time.Millisecond
+	weightOfLast = 8 // of the average: an eighth
+)
+
+// wait is how long an answer may take to begin, and most at most.
+func (h *health) wait(most time.Duration) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.usual == 0 {
+		return most
+	}
+	return min(max(timesUsual*h.usual, leastWait), most)
+}
+
+// took notes how long an answer took to begin. One to a trial begins the average anew.
+func (h *health) took(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.usual == 0 || h.out {
+		h.usual = max(d, 1)
+		return
+	}
+	h.usual += (d - h.usual) / weightOfLast
+}
 
 func (h *health) usable() bool {
 	h.mu.Lock()

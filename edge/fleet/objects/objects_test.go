@@ -300,3 +300,30 @@ func TestAbout(t *testing.T) {
 		}
 	}
 }
+
+// A store that is quick is waited for a short time, and a slow one longer.
+func TestTheWaitGoesByTheUsualTime(t *testing.T) {
+	var h health
+	want := func(what string, least, most time.Duration) {
+		t.Helper()
+		if got := h.wait(time.Second); got < least || got > most {
+			t.Errorf("%s: waits %v", what, got)
+		}
+	}
+	want("nothing is known", time.Second, time.Second)
+	h.took(time.Millisecond)
+	want("a quick store", leastWait, leastWait)
+	for range 100 {
+		h.took(20 * time.Millisecond)
+	}
+	want("a slower one", 150*time.Millisecond, 160*time.Millisecond)
+	for range 100 {
+		h.took(time.Minute)
+	}
+	want("a very slow one", time.Second, time.Second)
+	for range inARow {
+		h.failed()
+	}
+	h.took(10 * time.Millisecond) // of a trial
+	want("one that comes back", 80*time.Millisecond, 80*time.Millisecond)
+}

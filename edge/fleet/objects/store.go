@@ -25,7 +25,7 @@ type Config struct {
 	Key, Secret    string   // "" for a store that asks for no signatures
 	Log            *slog.Logger
 
-	FirstByte time.Duration // the wait for the fields of an answer; 0 for 500 ms
+	FirstByte time.Duration // the longest wait for the fields of an answer; 0 for 500 ms
 }
 
 const (
@@ -123,7 +123,11 @@ func (s *Store) transmit(ctx context.Context, cancel context.CancelCauseFunc, re
 		late := time.AfterFunc(wait, func() { cancel(errSilent) })
 		defer late.Stop()
 	}
+	begun := time.Now()
 	resp, err := s.transport.RoundTrip(req)
+	if err == nil && wait > 0 {
+		s.health.took(time.Since(begun))
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		if err == nil {
 			resp.Body.Close()

@@ -229,9 +229,13 @@ func (l *Listener) copyBody(ctx context.Context, w http.ResponseWriter, a *cache
 	if a.Live() {
 		copyPiece = (&flushed{control: control, buf: make([]byte, 32<<10)}).copy
 	}
-	for {
+	for sent != a.Part.Size { // which is -1 where it is not known
 		_ = control.SetWriteDeadline(time.Now().Add(stallLimit)) // an error means that there can be none
-		n, err := copyPiece(w, body, pieceSize)
+		piece := int64(pieceSize)
+		if a.Part.Size >= 0 { // a connection sends as much of a file as it is asked to
+			piece = min(piece, a.Part.Size-sent)
+		}
+		n, err := copyPiece(w, body, piece)
 		sent += n
 		if errors.Is(err, io.EOF) {
 			return sent, nil
@@ -240,6 +244,7 @@ func (l *Listener) copyBody(ctx context.Context, w http.ResponseWriter, a *cache
 			return sent, err
 		}
 	}
+	return sent, nil
 }
 
 // flushed copies bytes as they come from a master.

@@ -1,4 +1,4 @@
-package daemon
+package operator
 
 import (
 	"context"
@@ -9,12 +9,14 @@ import (
 	"pkgedge/edge/site"
 )
 
-// explainer says for an operator how requests would be answered.
-type explainer struct{ *Daemon }
+// Explainer says for an operator how requests would be answered.
+type Explainer struct {
+	Sites func() site.Table // those that serve
+}
 
 // Explain implements [admin.Explainer].
-func (e explainer) Explain(ctx context.Context, q admin.Question) ([]admin.Why, error) {
-	places, err := e.serving().asked(q)
+func (e Explainer) Explain(ctx context.Context, q admin.Question) ([]admin.Why, error) {
+	places, err := asked(e.Sites(), q)
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +33,13 @@ func (e explainer) Explain(ctx context.Context, q admin.Question) ([]admin.Why, 
 
 // asked lists the responses that a question is about: for a package its document in each site
 // that has packages.
-func (g *generation) asked(q admin.Question) (all []site.Place, err error) {
+func asked(sites site.Table, q admin.Question) (all []site.Place, err error) {
 	if q.URL != "" {
-		p, err := g.placeOf(q.Site, q.URL)
+		p, err := placeOf(sites, q.Site, q.URL)
 		return []site.Place{p}, err
 	}
 	known := false
-	for _, s := range g.Sites {
+	for _, s := range sites {
 		if q.Site != "" && s.Name != q.Site {
 			continue
 		}

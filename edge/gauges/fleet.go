@@ -1,46 +1,15 @@
-package daemon
+package gauges
 
 import (
 	"pkgedge/edge/admin"
-	"pkgedge/edge/config"
 	"pkgedge/edge/fleet/figures"
-	"pkgedge/edge/report"
 )
 
-// status describes the fleet to an operator, nil for an edge alone.
-func (p *pop) status(f *config.Fleet) *report.Fleet {
-	if p == nil {
-		return nil
-	}
-	r := &report.Fleet{Name: f.Name, Pop: f.Pop}
-	if p.siblings != nil {
-		s := p.siblings.Status()
-		r.Siblings = &s
-	}
-	if p.store != nil {
-		s := p.store.Status()
-		r.Store = &s
-	}
-	return r
-}
-
-// register registers the figures of a pop. p may be nil: then there are none.
-func (p *pop) register(m *admin.Metrics) {
-	if p == nil {
-		return
-	}
-	if p.siblings != nil {
-		p.registerSiblings(m)
-	}
-	if p.store != nil {
-		p.registerStore(m)
-	}
-}
-
-func (p *pop) registerSiblings(m *admin.Metrics) {
+// Siblings registers the figures of the edges that share their fetches.
+func Siblings(m *admin.Metrics, status func() figures.Siblings) {
 	each := func(emit func(s *figures.Siblings, emit admin.Emit)) func(admin.Emit) {
 		return func(to admin.Emit) {
-			s := p.siblings.Status()
+			s := status()
 			emit(&s, to)
 		}
 	}
@@ -66,10 +35,11 @@ func (p *pop) registerSiblings(m *admin.Metrics) {
 	}))
 }
 
-func (p *pop) registerStore(m *admin.Metrics) {
+// Store registers the figures of the shared store.
+func Store(m *admin.Metrics, status func() figures.Store) {
 	each := func(emit func(s *figures.Store, emit admin.Emit)) func(admin.Emit) {
 		return func(to admin.Emit) {
-			s := p.store.Status()
+			s := status()
 			emit(&s, to)
 		}
 	}
