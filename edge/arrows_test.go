@@ -418,6 +418,11 @@ var arrows = map[string][]arrow{
 
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
+	"edge/fleet": {
+		{"cache/purge", "a purge is announced"},
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/fleet/natstest", "a fleet needs its servers"},
+	},
 	"edge/fleet/lease": {
 		{"edge/edgetest", "helpers that rooms share"},
 		{"edge/fleet/natstest", "a lease is at its servers"},
@@ -440,7 +445,6 @@ var testArrows = map[string][]arrow{
 	},
 	"edge/daemon": {
 		{"edge/fleet/natstest", "a fleet needs its servers"},
-		{"edge/fleet/lease", "the servers are told of leases"},
 		{"edge/edgetest", "helpers that rooms share"},
 		{"edge/edgetest/chromium", "it looks at the page as a browser shows it"},
 		{"edge/redact", "a body that is too large to be rewritten"},

@@ -22,6 +22,10 @@ const Freshness = 12 * time.Hour
 // Feeds are the change feeds of all sites. They go on across reloads that leave
 // them alone.
 type Feeds struct {
+	// Turns are shared with other edges; nil for an edge that follows each feed. It is set before
+	// the first feed.
+	Turns Turns
+
 	dir     string // where each feed's place is kept
 	log     *slog.Logger
 	running sync.WaitGroup // also of those that have been replaced
@@ -36,9 +40,22 @@ func NewFeeds(dir string, log *slog.Logger) *Feeds {
 	return &Feeds{dir: dir, log: log}
 }
 
+// Turns has one of several edges follow a feed, which tells the others of its changes.
+type Turns interface {
+	// Follow calls do each time that this edge is to follow the feed of a site, until ctx is done.
+	// Changes up to the sequence from are in force; with own it is the sequence that is stored
+	// here. state is this edge's, for the others.
+	Follow(ctx context.Context, site, url string, state func() (live bool, seq string), do func(ctx context.Context, from string, own bool))
+	// Heard reports whether another edge follows the feed, and all its changes are in force here
+	// within a moment.
+	Heard(site, url string) (live bool, edge string)
+}
+
 // Subscription is a feed that is followed for a site.
 type Subscription struct {
 	*feed.Follower
+	turns   Turns  // nil for an edge alone
+	name    string // of the site
 	config  config.Changes
 	form    string                    // see site.Form
 	crashed bool                      // the last process did not close the cache: stored responses may predate the feed's place
@@ -61,7 +78,7 @@ func (f *Feeds) Subscribe(conf *config.Site, form string, crashed bool) *Subscri
 	if s := f.current[conf.Name]; s != nil && s.form == form && s.config.Mode == conf.Changes.Mode && *s.config.URL == *conf.Changes.URL {
 		return s
 	}
-	s := &Subscription{config: conf.Changes, form: form, crashed: crashed, done: make(chan struct{})}
+	s := &Subscription{turns: f.Turns, name: conf.Name, config: conf.Changes, form: form, crashed: crashed, done: make(chan struct{})}
 	s.Follower = feed.New(feed.Config{
 		URL: conf.Changes.URL, Mode: conf.Changes.Mode, For: form,
 		Transport: feed.NewTransport(conf.Timeouts.Connect),
@@ -149,8 +166,37 @@ func (s *Subscription) start(before *Subscription, ended func()) {
 			// purge is in force in any case, and the next crash repeats it.
 			_ = s.site.Load().InvalidateMetadata()
 		}
-		s.Follower.Run(ctx)
+		if s.turns == nil {
+			s.Follower.Run(ctx)
+			return
+		}
+		s.turns.Follow(ctx, s.name, s.url(), func() (bool, string) {
+			is := s.Status()
+			return is.Live, is.Sequence
+		}, func(ctx context.Context, from string, own bool) {
+			if own {
+				s.Follower.Run(ctx)
+			} else {
+				s.RunFrom(ctx, from)
+			}
+		})
 	}()
+}
+
+// url names the feed for all edges.
+func (s *Subscription) url() string { return s.Status().URL }
+
+// Live reports whether every change is known within about a second: from the feed, or from
+// another edge that follows it.
+func (s *Subscription) Live() bool {
+	if s.Follower.Live() {
+		return true
+	}
+	if s.turns == nil {
+		return false
+	}
+	live, _ := s.turns.Heard(s.name, s.url())
+	return live
 }
 
 // State describes the feed. It is nil without a subscription.
@@ -159,5 +205,10 @@ func (s *Subscription) State() *feed.Status {
 		return nil
 	}
 	state := s.Status()
+	if s.turns != nil && !state.Live {
+		if live, edge := s.turns.Heard(s.name, state.URL); live {
+			state.Live, state.By, state.Why, state.Heard = true, edge, "", time.Now()
+		}
+	}
 	return &state
 }

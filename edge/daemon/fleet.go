@@ -19,6 +19,9 @@ func (d *Daemon) openFleet() (err error) {
 	d.fleet, err = fleet.Open(&d.cfg.Fleet, fleet.Deps{
 		Dir: d.cfg.Cache.Dir, Version: d.version, Log: d.log, Apply: d.hear, Stale: d.putInDoubt,
 	})
+	if d.fleet != nil {
+		d.feeds.Turns = d.fleet
+	}
 	return err
 }
 
@@ -72,6 +75,9 @@ func (d *Daemon) announcer() site.Announce {
 func (d *Daemon) announce(change bool, all ...purge.Purge) error {
 	if d.fleet == nil || d.leaving.Load() {
 		return nil
+	}
+	if change && len(all) > 0 && !d.fleet.Follows(all[0].Site) {
+		return nil // the next edge that follows the feed for all begins where the log is
 	}
 	return d.fleet.Announce(d.entriesOf(change, all)...)
 }

@@ -23,25 +23,36 @@ type band struct {
 	t       *testing.T
 	servers *natstest.Cluster
 	master  *faults.Master
+	store   *sample.Store
 	url     string
+	keys    string // of the site
 	client  *http.Client
 	edges   []*testEdge
 	stops   []func()
 }
 
-func newBand(t *testing.T, n int) *band {
+// newBand starts n edges. With feed they follow that of a second master.
+func newBand(t *testing.T, n int, feed bool) *band {
 	t.Helper()
 	store, err := sample.Samples()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &band{t: t, servers: natstest.Start(t, 1), master: faults.NewMaster(store), client: edgetest.NewClient(t, nil)}
+	b := &band{t: t, store: store, servers: natstest.Start(t, 1), master: faults.NewMaster(store), client: edgetest.NewClient(t, nil)}
 	s, err := b.master.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	b.url = s.URL()
+	if feed {
+		of, err := faults.NewMaster(store, faults.Under("/db")).Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(of.Close)
+		b.keys = fmt.Sprintf(", changes: { url: %q }", of.URL())
+	}
 	made, err := fleet.Init(t.Context(), &config.Fleet{Name: "init", NATS: b.servers.URLs()}, 1)
 	if err != nil || !made.NewLog || !made.NewKeys {
 		t.Fatalf("%+v, %v", made, err)
@@ -60,9 +71,9 @@ func (b *band) start(i int, dir string) {
 	cfg := configured(b.t, fmt.Sprintf(`
 admin: { listen: '' }
 log: { access: 'off' }
-sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }], fresh: { metadata: 1h, override: true } }]
+sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }], fresh: { metadata: 1h, override: true }%s }]
 fleet: { name: edge-%d, nats: [%q] }
-`, b.url, i, b.servers.URLs()[0]))
+`, b.url, b.keys, i, b.servers.URLs()[0]))
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, dir
 	e := newTestDaemon(b.t, cfg, edgetest.QuietLog())
 	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
@@ -113,7 +124,7 @@ func (b *band) fill() {
 }
 
 func TestAPurgeIsInForceAtAllEdges(t *testing.T) {
-	b := newBand(t, 3)
+	b := newBand(t, 3, false)
 	for _, what := range []admin.Purge{{Package: "edge-sample-words"}, {All: true}, {Site: "npm"}, {URL: words}, {Package: "edge-*", Soft: true}} {
 		b.fill()
 		done := b.purge(what)
@@ -136,7 +147,7 @@ func TestAPurgeIsInForceAtAllEdges(t *testing.T) {
 
 // An edge that is off is named as missing, and has the purge in force before it is live.
 func TestAnEdgeThatIsOffMissesNoPurge(t *testing.T) {
-	b := newBand(t, 2)
+	b := newBand(t, 2, false)
 	b.fill()
 	dir := b.edges[1].cfg.Cache.Dir
 	b.stops[1]()
@@ -152,7 +163,7 @@ func TestAnEdgeThatIsOffMissesNoPurge(t *testing.T) {
 
 // Without the engine a purge is in force at the edge that was asked, and elsewhere later.
 func TestAPurgeWithoutTheEngine(t *testing.T) {
-	b := newBand(t, 2)
+	b := newBand(t, 2, false)
 	b.fill()
 	b.servers.Kill(0)
 	done := b.purge(admin.Purge{Package: "edge-sample-words"})
@@ -171,7 +182,7 @@ func TestAPurgeWithoutTheEngine(t *testing.T) {
 
 // A publish through one edge is seen at once through another.
 func TestAPublishIsSeenThroughAllEdges(t *testing.T) {
-	b := newBand(t, 2)
+	b := newBand(t, 2, false)
 	b.fill()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, b.edges[0].cfg.PublicURL.String()+words, strings.NewReader(`{"name":"edge-sample-words"}`))
 	if err != nil {
@@ -193,5 +204,53 @@ func TestAPublishIsSeenThroughAllEdges(t *testing.T) {
 	own := b.edges[1].serving().Sites[0]
 	if !own.Upstreams()[0].Written(own.Route(http.MethodGet, words, "", http.Header{})) {
 		t.Error("the other edge does not ask the primary first")
+	}
+}
+
+// One edge follows the feed for all, and another one when that ends. None misses a change.
+func TestOneEdgeFollowsTheFeed(t *testing.T) {
+	b := newBand(t, 2, true)
+	following := func() (is []int) {
+		for i, e := range b.edges {
+			if e.fleet.Follows("npm") {
+				is = append(is, i)
+			}
+		}
+		return is
+	}
+	live := func() bool { return b.edges[0].feed().Live() && b.edges[1].feed().Live() }
+	edgetest.Until(t, "a live feed at both", live)
+	all := following()
+	if len(all) != 1 {
+		t.Fatalf("%v follow it", all)
+	}
+	leader, other := all[0], 1-all[0]
+	if s := b.edges[other].feed().State(); s.By != fmt.Sprintf("edge-%d", leader) || !s.Live {
+		t.Errorf("%+v", s)
+	}
+	// The feed began at its end, and put all metadata in doubt, everywhere.
+	edgetest.Until(t, "the doubt at the other edge", func() bool { return b.edges[other].fleet.Status().Applied > 0 })
+	publish := func(number string) {
+		t.Helper()
+		if err := b.store.AddPackage("edge-sample-words", sample.Version{Number: number}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows := func(i int, number string) func() bool {
+		return func() bool {
+			_, body, err := edgetest.GetText(t, b.client, b.edges[i].cfg.PublicURL.String()+words)
+			return err == nil && strings.Contains(body, number)
+		}
+	}
+	b.fill()
+	publish("3.0.0")
+	edgetest.Until(t, "the version at the leader", shows(leader, "3.0.0"))
+	edgetest.Until(t, "the version at the other edge", shows(other, "3.0.0"))
+	b.stops[leader]()
+	publish("4.0.0") // nobody hears it now
+	edgetest.Until(t, "another leader", func() bool { return b.edges[other].fleet.Follows("npm") })
+	edgetest.Until(t, "the version of the meantime", shows(other, "4.0.0"))
+	if n := b.edges[other].feed().Status().Resets; n != 0 {
+		t.Errorf("the feed began anew: %d", n)
 	}
 }

@@ -29,7 +29,9 @@ type Deps struct {
 	// Stale puts everything in doubt, or all metadata alone.
 	Stale func(metadata bool) error
 
-	Tick time.Duration // of the log; 0 for its own
+	// For tests, 0 for the usual ones: between two ticks of the log, of a lease, and without the
+	// log before this edge follows feeds itself.
+	Tick, Lease, Alone time.Duration
 }
 
 // Fleet is this edge's part of its fleet. The methods of a nil Fleet do nothing: it is an edge
@@ -42,8 +44,12 @@ type Fleet struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 
-	mu   sync.Mutex
-	conn *nats.Conn // nil while there was none
+	connected chan struct{} // closed when conn and js are there
+
+	mu      sync.Mutex
+	conn    *nats.Conn // nil while there was none
+	js      jetstream.JetStream
+	follows map[string]int // sites whose feed this edge follows for all
 }
 
 // Open opens the log of an edge, and starts nothing. It is nil for an edge without NATS servers.
@@ -51,7 +57,7 @@ func Open(cfg *config.Fleet, deps Deps) (*Fleet, error) {
 	if len(cfg.NATS) == 0 {
 		return nil, nil
 	}
-	f := &Fleet{cfg: cfg, deps: deps, stop: func() {}}
+	f := &Fleet{cfg: cfg, deps: deps, stop: func() {}, connected: make(chan struct{}), follows: make(map[string]int)}
 	var err error
 	f.log, err = purgelog.Open(purgelog.Config{
 		Name: cfg.Name, Dir: deps.Dir, Apply: deps.Apply, Stale: deps.Stale, Members: func() int { return f.here.Count() }, Log: deps.Log, Tick: deps.Tick,
@@ -87,6 +93,7 @@ func (f *Fleet) run(ctx context.Context) {
 	f.mu.Lock()
 	f.conn = nc
 	f.mu.Unlock()
+	f.engine(js)
 	f.work(ctx, nc, js)
 }
 

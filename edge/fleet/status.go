@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"net/url"
+	"slices"
 
 	"pkgedge/edge/fleet/figures"
 )
@@ -17,5 +18,13 @@ func (f *Fleet) Status() *figures.Log {
 			s.Server = u.Host
 		}
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for site, n := range f.follows {
+		if n > 0 {
+			s.Follows = append(s.Follows, site)
+		}
+	}
+	slices.Sort(s.Follows)
 	return &s
 }

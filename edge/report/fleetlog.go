@@ -30,6 +30,14 @@ func logText(l *figures.Log) string {
 	return Printable(text)
 }
 
+// followedBy names the edge that follows a change feed for this one, "" for itself.
+func followedBy(edge string) string {
+	if edge == "" {
+		return ""
+	}
+	return ", followed by edge " + Printable(edge)
+}
+
 // maxEdges is how many edges the text names.
 const maxEdges = 20
 

@@ -79,7 +79,7 @@ func (s *Site) text(b *strings.Builder, t *trouble) {
 		b.WriteString(wrap("  ", line))
 	}
 	if f := s.Changes; f != nil && f.Live {
-		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), Count(f.Changes, "change"))))
+		b.WriteString(wrap("  ", fmt.Sprintf("change feed live for %s, heard %s ago, %s", t.since(f.Since), t.since(f.Heard), Count(f.Changes, "change")+followedBy(f.By))))
 	}
 	mastersTable(b, "masters", s.Masters, t)
 	mastersTable(b, "masters for files", s.Files, t)

@@ -102,14 +102,24 @@ const (
 	longestAsk = 10 * time.Minute // of a Retry-After that is obeyed
 )
 
-// Run follows the feed until ctx is done. It is called once.
+// Run follows the feed until ctx is done, from the sequence that is stored. It may be called
+// again when it has returned.
 func (f *Follower) Run(ctx context.Context) {
-	defer f.leave()
-	var err error
-	if f.at, err = load(f.cfg.Path, f.db.String(), f.cfg.For); err != nil {
+	at, err := load(f.cfg.Path, f.db.String(), f.cfg.For)
+	if err != nil {
 		f.cfg.Log.Warn("change feed: begins anew", "error", err)
 	}
-	f.next = f.at
+	f.run(ctx, at)
+}
+
+// RunFrom is Run from a sequence up to which changes are in force, by another way. "" is the
+// end of the feed: all that is stored is put in doubt.
+func (f *Follower) RunFrom(ctx context.Context, seq string) { f.run(ctx, sequence(seq)) }
+
+func (f *Follower) run(ctx context.Context, at sequence) {
+	defer f.leave()
+	f.at, f.next, f.dirty = at, at, at != ""
+	f.update(func(s *Status) { s.Sequence = string(at) })
 	for pause := shortPause; ctx.Err() == nil; {
 		began := time.Now()
 		err := f.follow(ctx)

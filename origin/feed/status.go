@@ -10,6 +10,7 @@ type Status struct {
 	Mode     Mode   `json:"mode"`
 	Live     bool   `json:"live"`
 	Sequence string `json:"seq,omitempty"` // up to here, changes are in force
+	By       string `json:"by,omitempty"`  // the edge of a fleet that follows it for this one
 
 	Since time.Time `json:"since"`         // live, or not
 	Why   string    `json:"why,omitempty"` // not live, in words

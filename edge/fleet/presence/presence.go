@@ -135,10 +135,12 @@ func (p *Presence) every() time.Duration {
 }
 
 // word is the word of this edge about itself, as it is now.
-func (p *Presence) word(leaving bool) []byte {
+func (p *Presence) word(leaving bool) []byte { return p.wordAt(p.self.Log.Place(), leaving) }
+
+func (p *Presence) wordAt(place uint64, leaving bool) []byte {
 	w := word{
 		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address(), Version: p.self.Version,
-		Place: p.self.Log.Place(), Live: p.self.Log.Live(), Every: p.every().Milliseconds(), Leaving: leaving,
+		Place: place, Live: p.self.Log.Live(), Every: p.every().Milliseconds(), Leaving: leaving,
 	}
 	data, err := json.Marshal(w)
 	if err != nil {
@@ -176,8 +178,9 @@ func (p *Presence) answer(ctx context.Context, m *nats.Msg) {
 	if m.Reply == "" || json.Unmarshal(m.Data, &q) != nil {
 		return
 	}
-	_ = m.Respond(p.word(false))
-	if p.self.Log.Place() >= q.Seq {
+	at := p.self.Log.Place() // once: one that moves now is told below
+	_ = m.Respond(p.wordAt(at, false))
+	if at >= q.Seq {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, longestWhere)

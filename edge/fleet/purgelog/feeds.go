@@ -3,6 +3,8 @@ package purgelog
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -85,4 +87,33 @@ func (l *Log) Feed(site string) (s FeedState, live bool) {
 	h := l.feeds[token(site)]
 	l.mu.Unlock()
 	return h.FeedState, h.Live && l.Live() && time.Since(h.at) < missedTicks*l.every()
+}
+
+// FeedPlace is the sequence of a site's feed up to which all changes are in the log, and in force
+// here. It is "" for none. It waits until the log is live.
+func (l *Log) FeedPlace(ctx context.Context, js jetstream.JetStream, site, url string) (string, error) {
+	for !l.Live() {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		rest(ctx, l.cfg.Tick/10)
+	}
+	limited, cancel := context.WithTimeout(ctx, ask)
+	defer cancel()
+	s, err := js.Stream(limited, Stream)
+	if err != nil {
+		return "", fmt.Errorf("cannot look at the stream %s: %w", Stream, err)
+	}
+	m, err := s.GetLastMsgForSubject(limited, feedSubject+token(site))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot look for the state of a feed: %w", explain(err))
+	}
+	var state FeedState
+	if json.Unmarshal(m.Data, &state) != nil || state.URL != url {
+		return "", nil
+	}
+	return state.Seq, l.Await(ctx, m.Sequence)
 }

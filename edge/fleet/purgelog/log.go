@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -117,9 +116,6 @@ func (l *Log) wake() {
 	default:
 	}
 }
-
-// errUnacknowledged is for a purge that waits in the outbox.
-var errUnacknowledged = errors.New("the log of purges has not acknowledged it")
 
 // Publish announces purges and waits until the log has them, or ctx is done: then they stay in
 // the outbox, and acknowledged is false. seq is the place of the last one.

@@ -1,0 +1,147 @@
+package fleet
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pkgedge/cache/purge"
+	"pkgedge/edge/config"
+	"pkgedge/edge/edgetest"
+	"pkgedge/edge/fleet/natstest"
+	"pkgedge/edge/fleet/purgelog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const tick = 50 * time.Millisecond
+
+// open opens the fleet of an edge, whose doubts come to stale.
+func open(t *testing.T, cfg *config.Fleet, dir string) (f *Fleet, stale chan bool) {
+	t.Helper()
+	stale = make(chan bool, 64)
+	f, err := Open(cfg, Deps{
+		Dir: dir, Log: edgetest.QuietLog(), Apply: func([]purgelog.Entry) error { return nil },
+		Stale: func(metadata bool) error { stale <- metadata; return nil },
+		Tick:  tick, Lease: time.Second, Alone: 4 * tick,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f, stale
+}
+
+func TestAnEdgeAloneHasNoFleet(t *testing.T) {
+	f, err := Open(&config.Fleet{}, Deps{})
+	if f != nil || err != nil {
+		t.Fatal(f, err)
+	}
+	f.Start()
+	if f.Live() || f.Status() != nil || f.Announce() != nil || f.Close() != nil || f.Members() != nil {
+		t.Error("it does something")
+	}
+}
+
+// Servers that do not answer hold nobody up, neither the start nor the end.
+func TestServersThatDoNotAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, _ := open(t, &config.Fleet{Name: "a", NATS: []string{"nats://" + l.Addr().String()}}, t.TempDir())
+	if err := f.Announce(purgelog.Entry{Purge: purge.Purge{Scope: purge.All}}); err != nil {
+		t.Error(err)
+	}
+	if s := f.Status(); s.Live || s.Outbox != 1 || s.Server != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// After so long without the log all is in doubt, and again after as long.
+func TestUnheard(t *testing.T) {
+	_, stale := open(t, &config.Fleet{Name: "a", NATS: []string{"nats://127.0.0.1:1"}, Unheard: 2 * tick}, t.TempDir())
+	for range 2 {
+		if metadata := edgetest.Receive(t, stale, "doubt"); metadata {
+			t.Error("only metadata is in doubt")
+		}
+	}
+}
+
+func TestAddressesOfAPop(t *testing.T) {
+	c := natstest.Start(t, 1)
+	var all []*Fleet
+	for _, cfg := range []config.Fleet{{Name: "a", Pop: "x", Listen: ":1"}, {Name: "b", Pop: "x", Listen: "10.0.0.1:2"}, {Name: "c", Pop: "y", Listen: ":3"}} {
+		cfg.NATS = c.URLs()
+		f, _ := open(t, &cfg, t.TempDir())
+		all = append(all, f)
+	}
+	for _, f := range all[:2] {
+		edgetest.Until(t, "the addresses", func() bool { return slices.Equal(f.Members(), []string{"10.0.0.1:2", "127.0.0.1:1"}) })
+	}
+}
+
+// turn is one time that an edge follows a feed.
+type turn struct {
+	from string
+	own  bool
+	end  <-chan struct{}
+}
+
+// An edge follows a feed for all; without the log it follows it for itself, from where all have
+// come to; and for all again, from the same place: it told nobody of the meantime.
+func TestTurnsOfAFeed(t *testing.T) {
+	c := natstest.Start(t, 1)
+	cfg := &config.Fleet{Name: "a", NATS: c.URLs()}
+	if _, err := Init(t.Context(), cfg, 1); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := open(t, cfg, t.TempDir())
+	other, _ := open(t, &config.Fleet{Name: "b", NATS: c.URLs()}, t.TempDir())
+	turns := make(chan turn)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		f.Follow(ctx, "npm", "http://feed", func() (bool, string) { return true, "7" }, func(ctx context.Context, from string, own bool) {
+			turns <- turn{from, own, ctx.Done()}
+			<-ctx.Done()
+		})
+	})
+	defer func() { cancel(); running.Wait() }()
+	first := edgetest.Receive(t, turns, "the lease")
+	if first.from != "" || first.own || !f.Follows("npm") {
+		t.Errorf("%+v", first)
+	}
+	edgetest.Until(t, "the feed by another edge", func() bool {
+		live, edge := other.Heard("npm", "http://feed")
+		return live && edge == "a"
+	})
+	if live, _ := other.Heard("npm", "http://another"); live {
+		t.Error("another feed is live")
+	}
+	c.Kill(0)
+	edgetest.Receive(t, first.end, "the end of the lease")
+	alone := edgetest.Receive(t, turns, "the feed without the log")
+	if alone.from != "7" || alone.own || f.Follows("npm") {
+		t.Errorf("%+v", alone)
+	}
+	if live, _ := other.Heard("npm", "http://feed"); live {
+		t.Error("the feed is live without the log")
+	}
+	c.Restart(0)
+	edgetest.Receive(t, alone.end, "the end of being alone")
+	if again := edgetest.Receive(t, turns, "the lease"); again.from != "7" || !f.Follows("npm") {
+		t.Errorf("%+v", again)
+	}
+}
