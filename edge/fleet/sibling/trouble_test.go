@@ -43,7 +43,7 @@ func TestOwnerKilledMidStream(t *testing.T) {
 
 // An owner that accepts and says nothing is given up, and is the owner of nothing for a while.
 func TestBlackHoledOwner(t *testing.T) {
-	p := newPlace(t, 3, settings{silence: 20 * time.Millisecond})
+	p := newPlace(t, 3, settings{silence: 400 * time.Millisecond})
 	owner, others := p.owner(document)
 	release := make(chan struct{})
 	defer close(release)
