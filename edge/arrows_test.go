@@ -344,6 +344,9 @@ var arrows = map[string][]arrow{
 	"origin/counted": nil,
 	"origin/recent":  nil,
 	"origin/links":   nil,
+	"origin/badcopies": {
+		{"origin/recent", "bad copies are remembered for a while"},
+	},
 	"origin/documents": {
 		{"origin/kind", "it writes a kind.Document"},
 	},
@@ -367,7 +370,8 @@ var arrows = map[string][]arrow{
 		{"origin/kind", "a request is for a kind.Route"},
 		{"origin/transport", "requests are sent to masters"},
 		{"origin/links", "URLs of a master in responses that pass become the site's"},
-		{"origin/recent", "writes and bad copies are remembered for a while"},
+		{"origin/recent", "writes are remembered for a while"},
+		{"origin/badcopies", "a master with a bad copy is asked last"},
 	},
 	"origin/verify": {
 		{"origin/health", "a wrong file is a health.Blame"},
@@ -731,7 +735,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "documents", "links", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "documents", "links", "badcopies", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {

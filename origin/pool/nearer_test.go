@@ -85,7 +85,7 @@ func TestNearerSourcesAreAskedFirst(t *testing.T) {
 		if !slices.EqualFunc(used, tt.used, func(a, b *health.Blame) bool { return (a == nil) == (b == nil) && (a == nil || a.Did == b.Did) }) {
 			t.Errorf("%s: used %v", tt.name, used)
 		}
-		if p.badCopies.some.Load() {
+		if p.badCopies.Some.Load() {
 			t.Errorf("%s: the master is said to have a bad copy", tt.name)
 		}
 	}

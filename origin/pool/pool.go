@@ -94,7 +94,7 @@ func (p *Pool) BadCopy(m *health.Master, key string) bool {
 	if m.StandIn {
 		return true
 	}
-	return p.badCopies.add(m, key, time.Now())
+	return p.badCopies.Add(m, key, time.Now())
 }
 
 // Status describes the masters.

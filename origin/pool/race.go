@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pkgedge/origin/badcopies"
 	"pkgedge/origin/health"
 )
 
@@ -50,8 +51,8 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 	if len(order) == 0 {
 		return p.refusal()
 	}
-	if p.badCopies.some.Load() {
-		p.badCopies.moveLast(order[:usable], req.Route.Key, time.Now())
+	if p.badCopies.Some.Load() {
+		badcopies.MoveLast(p.badCopies, order[:usable], req.Route.Key, time.Now())
 	}
 	pref := anyMaster
 	if p.cfg.Writes.Some.Load() {

@@ -3,6 +3,7 @@ package pool
 import (
 	"sync/atomic"
 
+	"pkgedge/origin/badcopies"
 	"pkgedge/origin/counted"
 	"pkgedge/origin/health"
 )
@@ -17,12 +18,12 @@ type Registry struct {
 
 // memory is the knowledge of a pool beside the health of its masters.
 type memory struct {
-	badCopies       *badCopies
+	badCopies       *badcopies.Memory
 	waits           health.Latencies // for first bytes, at all masters
 	hedges, retries *budget
 	hedged, retried atomic.Int64 // for metrics
 }
 
 func newMemory() *memory {
-	return &memory{badCopies: newBadCopies(), hedges: newHedges(), retries: newRetries()}
+	return &memory{badCopies: badcopies.New(), hedges: newHedges(), retries: newRetries()}
 }

@@ -1,4 +1,4 @@
-package pool
+package badcopies
 
 import (
 	"slices"
@@ -6,20 +6,22 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pkgedge/origin/health"
 	"pkgedge/origin/recent"
 )
 
-// badCopies remember which master sent a wrong file, to ask it last for that file.
+// Memory remembers which master sent a wrong file, to ask it last for that file.
 // Of several masters that did, the one that has had longest to mend it is asked
 // first, so that each has its turn. Only the first time it counts against a master's
 // health: the registry itself may have a broken file, and a client asks for it again.
-type badCopies struct {
-	some atomic.Bool // false while there never was one
+type Memory struct {
+	Some atomic.Bool // false while there never was one
 
 	mu   sync.Mutex
 	sent *recent.Map[copyOf, struct{}]
 }
+
+// Master is one of those that send files.
+type Master interface{ Name() string }
 
 // copyOf names a master's copy of a file.
 type copyOf struct{ master, key string }
@@ -30,31 +32,32 @@ const (
 	maxBadCopies = 1024
 )
 
-func newBadCopies() *badCopies {
-	return &badCopies{sent: recent.New[copyOf, struct{}](maxBadCopies, badFor)}
+// New returns an empty memory.
+func New() *Memory {
+	return &Memory{sent: recent.New[copyOf, struct{}](maxBadCopies, badFor)}
 }
 
-// add notes a bad copy, and says whether none was known.
-func (b *badCopies) add(m *health.Master, key string, now time.Time) bool {
+// Add notes a bad copy, and says whether none was known.
+func (b *Memory) Add(m Master, key string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, _, known := b.sent.Get(copyOf{m.Name(), key}, now)
 	b.sent.Put(copyOf{m.Name(), key}, struct{}{}, now)
-	b.some.Store(true)
+	b.Some.Store(true)
 	return !known
 }
 
-// moveLast moves the masters with a bad copy of a key to the end of an order, the
+// MoveLast moves the masters with a bad copy of a key to the end of an order, the
 // oldest bad copy first.
-func (b *badCopies) moveLast(order []*health.Master, key string, now time.Time) {
+func MoveLast[M Master](b *Memory, order []M, key string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.sent.Len() == 0 {
 		return
 	}
-	sent := func(m *health.Master) time.Time { // zero for a master that sent none
+	sent := func(m M) time.Time { // zero for a master that sent none
 		_, at, _ := b.sent.Get(copyOf{m.Name(), key}, now)
 		return at
 	}
-	slices.SortStableFunc(order, func(x, y *health.Master) int { return sent(x).Compare(sent(y)) })
+	slices.SortStableFunc(order, func(x, y M) int { return sent(x).Compare(sent(y)) })
 }

@@ -1,35 +1,32 @@
-package pool
+package badcopies
 
 import (
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"pkgedge/origin/health"
 )
 
 func TestBadCopiesAreBoundedAndPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newBadCopies()
-		p := poolOf("pr", nil)
-		a, b := p.named("a"), p.named("b")
+		d := New()
+		a, b := named("a"), named("b")
 		order := func(key string) string {
-			o := []*health.Master{a, b}
-			d.moveLast(o, key, time.Now())
-			return letters(o, 2)
+			o := []named{a, b}
+			MoveLast(d, o, key, time.Now())
+			return string(o[0] + o[1])
 		}
-		d.add(a, "x", time.Now())
+		d.Add(a, "x", time.Now())
 		if order("x") != "ba" || order("y") != "ab" {
 			t.Errorf("x %s, y %s", order("x"), order("y"))
 		}
 		// Each has its turn.
 		for _, next := range []struct {
-			wrong *health.Master
+			wrong named
 			want  string
 		}{{b, "ab"}, {a, "ba"}, {b, "ab"}} {
 			<-time.After(time.Second)
-			if d.add(next.wrong, "x", time.Now()); order("x") != next.want {
+			if d.Add(next.wrong, "x", time.Now()); order("x") != next.want {
 				t.Errorf("after %s was wrong: %s", next.wrong.Name(), order("x"))
 			}
 		}
@@ -38,7 +35,7 @@ func TestBadCopiesAreBoundedAndPass(t *testing.T) {
 			t.Errorf("x %s later, and %d bad copies", order("x"), d.sent.Len())
 		}
 		for i := range 2 * maxBadCopies {
-			d.add(a, fmt.Sprint(i), time.Now())
+			d.Add(a, fmt.Sprint(i), time.Now())
 			<-time.After(time.Millisecond)
 		}
 		if d.sent.Len() > maxBadCopies || order(fmt.Sprint(2*maxBadCopies-1)) != "ba" || order("0") != "ab" {
@@ -46,3 +43,8 @@ func TestBadCopiesAreBoundedAndPass(t *testing.T) {
 		}
 	})
 }
+
+// named is a master.
+type named string
+
+func (n named) Name() string { return string(n) }
