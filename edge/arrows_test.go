@@ -526,6 +526,7 @@ var testArrows = map[string][]arrow{
 		{"cache/store", "a body in memory"},
 	},
 	"edge/command": {
+		{"edge/fleet/natstest", "edge fleet init needs servers"},
 		{"edge/edgetest", "helpers that rooms share"},
 	},
 	"edge/preflight": {

@@ -254,3 +254,26 @@ func TestOneEdgeFollowsTheFeed(t *testing.T) {
 		t.Errorf("the feed began anew: %d", n)
 	}
 }
+
+// Purges of an edge that drains are announced by the one that took its place. One that has left the
+// log announces none, and has no trouble of that. Nothing comes back.
+func TestAPredecessorsPurgesAreAnnounced(t *testing.T) {
+	b := newBand(t, 2, false)
+	b.fill()
+	told := []byte(`[{"scope":2,"site":"npm","name":"edge-sample-words"}]`)
+	if err := b.edges[0].purgeTold(told); err != nil {
+		t.Fatal(err)
+	}
+	edgetest.Until(t, "the purge at the other edge", func() bool { return b.edges[1].fleet.Status().Applied == 1 })
+	if s := b.status(1, words); strings.Contains(s, "hit") {
+		t.Error(s)
+	}
+	b.edges[1].closeFleet()
+	if err := b.edges[1].purgeTold(told); err != nil {
+		t.Error(err)
+	}
+	b.purge(admin.Purge{All: true})
+	if s := b.edges[0].fleet.Status(); s.Applied != 0 || s.Published != 2 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -60,8 +60,12 @@ func (f *Fleet) lead(ctx context.Context, turn chan struct{}, site, url string, 
 	f.mu.Lock()
 	js := f.js
 	f.mu.Unlock()
+	before := ""
 	h := lease.Holder{JS: js, Key: "feed." + site, Name: f.cfg.Name, For: f.deps.Lease, Note: func(err error) {
-		f.deps.Log.Debug("fleet: the change feed is not followed for all by this edge", "site", site, "error", err)
+		if text := err.Error(); text != before { // it is tried each two seconds
+			f.deps.Log.Warn("fleet: this edge cannot follow the change feed for all", "site", site, "error", err)
+			before = text
+		}
 	}}
 	h.Run(ctx, func(held context.Context) {
 		from, err := f.log.FeedPlace(held, js, site, url)

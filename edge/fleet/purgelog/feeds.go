@@ -68,6 +68,9 @@ func (l *Log) tellFeeds(ctx context.Context, js jetstream.JetStream) {
 	}
 }
 
+// maxFeeds bounds the feeds that are heard of: others' messages are not trusted to be few.
+const maxFeeds = 1024
+
 // hearFeed notes the state of a feed. One that is read while this edge is behind is old.
 func (l *Log) hearFeed(site string, data []byte) {
 	var s FeedState
@@ -77,6 +80,9 @@ func (l *Log) hearFeed(site string, data []byte) {
 	s.Live = s.Live && l.Live()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, ok := l.feeds[site]; !ok && len(l.feeds) >= maxFeeds {
+		return
+	}
 	l.feeds[site] = heardFeed{s, time.Now()}
 }
 
