@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,4 +146,34 @@ func TestTurnsOfAFeed(t *testing.T) {
 	if again := edgetest.Receive(t, turns, "the lease"); again.from != "7" || !f.Follows("npm") {
 		t.Errorf("%+v", again)
 	}
+}
+
+// A log that cannot be reached is told once in the edge's log, and in plain words by the status.
+func TestServersThatAreNotThere(t *testing.T) {
+	told := make(chan string, 64)
+	f, err := Open(&config.Fleet{Name: "a", NATS: []string{"nats://127.0.0.1:1"}}, Deps{
+		Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(writer(func(line string) {
+			if strings.Contains(line, "not live since the start") {
+				told <- line
+			}
+		}), nil)), Tick: tick,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	defer f.Close()
+	if line := edgetest.Receive(t, told, "the warning"); !strings.Contains(line, "no connection with the NATS servers") {
+		t.Error(line)
+	}
+	if why := f.Status().Why; !strings.Contains(why, "no connection with the NATS servers") {
+		t.Error(why)
+	}
+}
+
+type writer func(line string)
+
+func (w writer) Write(line []byte) (int, error) {
+	w(string(line))
+	return len(line), nil
 }

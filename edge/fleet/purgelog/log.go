@@ -58,6 +58,7 @@ type state struct {
 	live  bool
 	since time.Time // of live, or of not
 	why   string    // it is not
+	told  bool      // that it was live, or was not since the start
 	last  uint64    // sequence of the log, as far as is known
 }
 

@@ -34,6 +34,9 @@ func (l *Log) Status() figures.Log {
 	return s
 }
 
+// startsFor is how many ticks a log may take to be live after the start, before that is told.
+const startsFor = 10
+
 // settle notes whether the log is live now. A change is logged.
 func (l *Log) settle(now time.Time, ended string) {
 	live := ended == "" && l.Live()
@@ -51,7 +54,12 @@ func (l *Log) settle(now time.Time, ended string) {
 		l.state.why = "no tick of this edge came back"
 	}
 	why, lasted := l.state.why, now.Sub(was.since)
+	never := !live && !was.live && !was.told && ended == "" && lasted > startsFor*l.cfg.Tick
+	l.state.told = was.told || live || never
 	l.mu.Unlock()
+	if never {
+		l.cfg.Log.Warn("log of purges: not live since the start", "reason", why)
+	}
 	if live == was.live {
 		return
 	}

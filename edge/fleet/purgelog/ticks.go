@@ -67,6 +67,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		return errors.New("there is no such stream, or it has no leader")
+	case errors.Is(err, nats.ErrHeadersNotSupported), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionReconnecting):
+		return errors.New("there is no connection with the NATS servers") // the client does not know their features yet
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return errors.New("no answer in time")
 	}
