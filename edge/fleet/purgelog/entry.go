@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"pkgedge/cache/purge"
 )
@@ -53,6 +54,20 @@ func (e Entry) subject() string {
 func (e Entry) target() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %t %s", e.Scope, e.Change, e.Name))
 	return hex.EncodeToString(sum[:])[:24]
+}
+
+// maxEntry bounds an entry in the log, in bytes. It has room for a URL as long as an operator may
+// purge, and is below the largest message of the stream.
+const maxEntry = 60 << 10
+
+// bounded is the entry as the log can have it. One whose name is too long, or would be another
+// one behind JSON, is about its whole site.
+func (e Entry) bounded() Entry {
+	raw, err := json.Marshal(e)
+	if err == nil && len(raw) <= maxEntry && utf8.ValidString(e.Name) {
+		return e
+	}
+	return Entry{Purge: purge.Purge{Scope: purge.Site, Site: e.Site, Soft: e.Soft}, Change: e.Change}
 }
 
 // token is a name as one token of a subject: names of sites and of edges may have dots.

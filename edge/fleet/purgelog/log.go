@@ -106,7 +106,11 @@ func (l *Log) announce(all []Entry) ([]*item, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	items, err := l.outbox.add(all)
+	told := make([]Entry, len(all))
+	for n, e := range all {
+		told[n] = e.bounded()
+	}
+	items, err := l.outbox.add(told)
 	l.wake()
 	return items, err
 }

@@ -1,7 +1,6 @@
 package purgelog
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -70,9 +69,9 @@ func openOutbox(dir string, newID func() string) (*outbox, error) {
 func (o *outbox) replay(raw []byte) {
 	at := make(map[string]*item)
 	var order []*item
-	for lines := bufio.NewScanner(bytes.NewReader(raw)); lines.Scan(); {
+	for line := range bytes.Lines(raw) { // of any length
 		i := new(item)
-		if json.Unmarshal(lines.Bytes(), i) != nil || i.ID == "" {
+		if json.Unmarshal(line, i) != nil || i.ID == "" {
 			continue
 		}
 		if was := at[i.ID]; was != nil {

@@ -131,6 +131,34 @@ func TestTheOutboxOutlivesARestart(t *testing.T) {
 	}
 }
 
+// An item of any length outlives a restart, and so do those behind it.
+func TestALongItemOutlivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	o := newOutbox(t, dir)
+	if _, err := o.add([]Entry{hard(strings.Repeat("&", 16<<10)), hard("b")}); err != nil {
+		t.Fatal(err)
+	}
+	if o := newOutbox(t, dir); o.len() != 2 || o.next(2)[1].Entry.Name != "b" {
+		t.Errorf("%d wait", o.len())
+	}
+}
+
+// An entry that the log cannot have is about its whole site.
+func TestBounded(t *testing.T) {
+	entry := func(name string) Entry {
+		return Entry{Purge: purge.Purge{Scope: purge.Key, Site: "npm", Name: name, Soft: true}, Change: true}
+	}
+	site := Entry{Purge: purge.Purge{Scope: purge.Site, Site: "npm", Soft: true}, Change: true}
+	for name, want := range map[string]Entry{
+		"left-pad": entry("left-pad"), "é": entry("é"), "\xff": site,
+		strings.Repeat("x", 16<<10): entry(strings.Repeat("x", 16<<10)), strings.Repeat("&", 16<<10): site,
+	} {
+		if got := entry(name).bounded(); got != want {
+			t.Errorf("%.9q: %.99v", name, got)
+		}
+	}
+}
+
 func TestTheOutboxIsBounded(t *testing.T) {
 	o := newOutbox(t, t.TempDir())
 	many := make([]Entry, maxWaiting)
