@@ -187,7 +187,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.use(g)
-	d.fleet.Start()
+	d.startFleet(ctx)
 	d.runPop()
 	d.reloads.accepted(d.source.Name(), d.started)
 	d.log.Info("started", "version", d.version, "config", d.source.Name(), "sites", len(d.cfg.Sites),

@@ -25,6 +25,13 @@ func (d *Daemon) openFleet() (err error) {
 	return err
 }
 
+// startFleet has the purges of the meantime in force before the first request is answered, if the log
+// can be read at once.
+func (d *Daemon) startFleet(ctx context.Context) {
+	d.fleet.Start()
+	d.fleet.CatchUp(ctx)
+}
+
 // closeFleet leaves the log of purges. A purge that is announced from then on is not told here: after a
 // takeover the successor tells it.
 func (d *Daemon) closeFleet() {

@@ -65,8 +65,15 @@ func newBand(t *testing.T, n int, feed bool) *band {
 	return b
 }
 
-// start starts an edge with a cache directory.
+// start starts an edge with a cache directory, and waits until it reads the log.
 func (b *band) start(i int, dir string) {
+	b.t.Helper()
+	b.startNow(i, dir)
+	edgetest.Until(b.t, "a live log", b.edges[i].fleet.Live)
+}
+
+// startNow starts an edge with a cache directory.
+func (b *band) startNow(i int, dir string) {
 	b.t.Helper()
 	cfg := configured(b.t, fmt.Sprintf(`
 admin: { listen: '' }
@@ -80,7 +87,6 @@ fleet: { name: edge-%d, nats: [%q] }
 	e.openTestCache(b.t)
 	b.edges[i], b.stops[i] = e, e.serve()
 	b.t.Cleanup(b.stops[i])
-	edgetest.Until(b.t, "a live log", e.fleet.Live)
 }
 
 // know waits until the first edge knows n of them.

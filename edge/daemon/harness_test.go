@@ -80,7 +80,7 @@ func (e *testEdge) openTestCache(t testing.TB) {
 		t.Fatal(err)
 	}
 	e.use(g)
-	e.fleet.Start()
+	e.startFleet(t.Context())
 }
 
 // reopenCache is openTestCache for an edge that has closed its cache: the sites are

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,9 +30,9 @@ type Deps struct {
 	// Stale puts everything in doubt, or all metadata alone.
 	Stale func(metadata bool) error
 
-	// For tests, 0 for the usual ones: between two ticks of the log, of a lease, and without the
-	// log before this edge follows feeds itself.
-	Tick, Lease, Alone time.Duration
+	// For tests, 0 for the usual ones: between two ticks of the log, of a lease, without the log
+	// before this edge follows feeds itself, and for the purges of the meantime.
+	Tick, Lease, Alone, CatchUp time.Duration
 }
 
 // Fleet is this edge's part of its fleet. The methods of a nil Fleet do nothing: it is an edge
@@ -82,6 +83,20 @@ func (f *Fleet) Start() {
 	}
 }
 
+// catchUpFor is how long an edge that starts waits for the purges of the meantime.
+const catchUpFor = 2 * time.Second
+
+// CatchUp waits until the purges are in force that were made while this edge was off, for two
+// seconds at most: an edge that answers before has old bytes. It waits for nothing in an edge alone.
+func (f *Fleet) CatchUp(ctx context.Context) {
+	if f == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, cmp.Or(f.deps.CatchUp, catchUpFor))
+	defer cancel()
+	_ = f.log.AwaitLive(limited) // else they are in force later, as those that are made now
+}
+
 // run connects, and works until ctx is done.
 func (f *Fleet) run(ctx context.Context) {
 	nc, js, err := Connect(ctx, f.cfg, true, f.note)
@@ -116,6 +131,7 @@ func (f *Fleet) note(event string, err error) {
 // watch puts everything in doubt each time that the log was not live for as long as the
 // configuration allows.
 func (f *Fleet) watch(ctx context.Context) {
+	f.CatchUp(ctx) // the time for which this edge was off counts
 	for {
 		wait := f.unheard(time.Now())
 		select {
@@ -140,7 +156,7 @@ func (f *Fleet) watch(ctx context.Context) {
 
 // unheard is how long the log may still be not live.
 func (f *Fleet) unheard(now time.Time) time.Duration {
-	return f.cfg.Unheard - now.Sub(f.log.LastLive())
+	return f.cfg.Unheard - now.Sub(f.log.Heard())
 }
 
 // Announce has purges told to all edges that are in force here. It returns when they are on
@@ -165,7 +181,7 @@ const (
 func (f *Fleet) Publish(ctx context.Context, wait time.Duration, all ...purgelog.Entry) (figures.Spread, error) {
 	limited, cancel := context.WithTimeout(ctx, publishFor)
 	defer cancel()
-	seq, durable, err := f.log.Publish(limited, all...)
+	log, seq, durable, err := f.log.Publish(limited, all...)
 	s := figures.Spread{Durable: durable, Seq: seq, Applied: 1}
 	if err != nil || !durable {
 		for _, m := range f.here.Members()[1:] {
@@ -176,7 +192,7 @@ func (f *Fleet) Publish(ctx context.Context, wait time.Duration, all ...purgelog
 	}
 	asking, cancelAsking := context.WithTimeout(ctx, min(max(wait, MinWait), MaxWait))
 	defer cancelAsking()
-	reached, missing := f.here.Reached(asking, seq)
+	reached, missing := f.here.Reached(asking, log, seq)
 	s.Applied += len(reached)
 	s.Members, s.Missing = s.Applied+len(missing), missing
 	return s, nil

@@ -2,8 +2,11 @@ package fleet
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,7 +33,7 @@ func open(t *testing.T, cfg *config.Fleet, dir string) (f *Fleet, stale chan boo
 	f, err := Open(cfg, Deps{
 		Dir: dir, Log: edgetest.QuietLog(), Apply: func([]purgelog.Entry) error { return nil },
 		Stale: func(metadata bool) error { stale <- metadata; return nil },
-		Tick:  tick, Lease: time.Second, Alone: 4 * tick,
+		Tick:  tick, Lease: time.Second, Alone: 4 * tick, CatchUp: tick,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +53,7 @@ func TestAnEdgeAloneHasNoFleet(t *testing.T) {
 		t.Fatal(f, err)
 	}
 	f.Start()
+	f.CatchUp(t.Context())
 	if f.Live() || f.Status() != nil || f.Announce() != nil || f.Close() != nil || f.Members() != nil {
 		t.Error("it does something")
 	}
@@ -63,11 +67,61 @@ func TestServersThatDoNotAnswer(t *testing.T) {
 	}
 	defer l.Close()
 	f, _ := open(t, &config.Fleet{Name: "a", NATS: []string{"nats://" + l.Addr().String()}}, t.TempDir())
+	f.CatchUp(t.Context())
 	if err := f.Announce(purgelog.Entry{Purge: purge.Purge{Scope: purge.All}}); err != nil {
 		t.Error(err)
 	}
 	if s := f.Status(); s.Live || s.Outbox != 1 || s.Server != "" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// An edge that starts has the purges of the meantime in force before it goes on, also where the
+// servers take their time.
+func TestAnEdgeThatStartsCatchesUp(t *testing.T) {
+	c := natstest.Start(t, 1)
+	cfg := &config.Fleet{Name: "a", NATS: c.URLs()}
+	if _, err := Init(t.Context(), cfg, 1); err != nil {
+		t.Fatal(err)
+	}
+	slow, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, answer := make(chan struct{}), make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		from, err := slow.Accept()
+		if err != nil {
+			return
+		}
+		asked <- struct{}{}
+		<-answer
+		to, err := net.Dial("tcp", strings.TrimPrefix(c.URLs()[0], "nats://"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		passing.Go(func() { _, _ = io.Copy(to, from); to.Close() })
+		_, _ = io.Copy(from, to)
+		from.Close()
+	})
+	defer passing.Wait()
+	defer slow.Close()
+	f, err := Open(&config.Fleet{Name: "a", NATS: []string{"nats://" + slow.Addr().String()}}, Deps{
+		Dir: t.TempDir(), Log: edgetest.QuietLog(), Tick: tick, CatchUp: edgetest.Patience,
+		Stale: func(bool) error { return nil }, Apply: func([]purgelog.Entry) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Start()
+	defer f.Close()
+	edgetest.Receive(t, asked, "the connection")
+	close(answer)
+	f.CatchUp(t.Context())
+	if !f.Live() {
+		t.Error("the log is not live")
 	}
 }
 
@@ -78,6 +132,16 @@ func TestUnheard(t *testing.T) {
 		if metadata := edgetest.Receive(t, stale, "doubt"); metadata {
 			t.Error("only metadata is in doubt")
 		}
+	}
+}
+
+// The time for which an edge was off counts.
+func TestUnheardWhileOff(t *testing.T) {
+	dir := t.TempDir()
+	edgetest.WriteFile(t, filepath.Join(dir, "fleet-place.json"), fmt.Sprintf(`{"log":"x","seq":7,"at":%q}`, time.Now().Add(-time.Hour).Format(time.RFC3339)))
+	_, stale := open(t, &config.Fleet{Name: "a", NATS: []string{"nats://127.0.0.1:1"}, Unheard: 59 * time.Minute}, dir)
+	if metadata := edgetest.Receive(t, stale, "doubt"); metadata {
+		t.Error("only metadata is in doubt")
 	}
 }
 

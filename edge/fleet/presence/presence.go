@@ -43,9 +43,10 @@ type Self struct {
 
 // Log is this edge's place in the log of purges.
 type Log interface {
-	Place() uint64
+	// Place is a sequence, and the id of the log that it is of.
+	Place() (log string, seq uint64)
 	Live() bool
-	Await(ctx context.Context, seq uint64) error
+	Await(ctx context.Context, log string, seq uint64) error
 }
 
 // word is the word of an edge about itself.
@@ -54,15 +55,21 @@ type word struct {
 	Pop     string `json:"pop,omitempty"`
 	Address string `json:"address,omitempty"`
 	Version string `json:"version,omitempty"`
+	Log     string `json:"log,omitempty"` // that the place is of
 	Place   uint64 `json:"place"`
 	Live    bool   `json:"live"`
 	Every   int64  `json:"every"` // milliseconds to the next word
 	Leaving bool   `json:"leaving,omitempty"`
 }
 
+// where is a question: all edges tell when they have come so far in that log.
 type where struct {
+	Log string `json:"log,omitempty"`
 	Seq uint64 `json:"seq"`
 }
+
+// reached reports whether a place is that far.
+func (q where) reached(log string, seq uint64) bool { return log == q.Log && seq >= q.Seq }
 
 // Presence is the knowledge of an edge of the others. It is safe for concurrent use.
 type Presence struct {
@@ -126,7 +133,7 @@ func (p *Presence) Run(ctx context.Context, nc *nats.Conn) {
 func (p *Presence) greet(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
-	p.Reached(limited, 0)
+	p.Reached(limited, "", 0)
 }
 
 // every is the time between two words.
@@ -135,12 +142,15 @@ func (p *Presence) every() time.Duration {
 }
 
 // word is the word of this edge about itself, as it is now.
-func (p *Presence) word(leaving bool) []byte { return p.wordAt(p.self.Log.Place(), leaving) }
+func (p *Presence) word(leaving bool) []byte {
+	log, place := p.self.Log.Place()
+	return p.wordAt(log, place, leaving)
+}
 
-func (p *Presence) wordAt(place uint64, leaving bool) []byte {
+func (p *Presence) wordAt(log string, place uint64, leaving bool) []byte {
 	w := word{
 		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address(), Version: p.self.Version,
-		Place: place, Live: p.self.Log.Live(), Every: p.every().Milliseconds(), Leaving: leaving,
+		Log: log, Place: place, Live: p.self.Log.Live(), Every: p.every().Milliseconds(), Leaving: leaving,
 	}
 	data, err := json.Marshal(w)
 	if err != nil {
@@ -149,27 +159,26 @@ func (p *Presence) wordAt(place uint64, leaving bool) []byte {
 	return data
 }
 
-// hear takes the word of an edge. It returns its name and place, "" for none.
-func (p *Presence) hear(data []byte, now time.Time) (name string, place uint64) {
-	var w word
+// hear takes the word of an edge. It returns it, without a name where it is none.
+func (p *Presence) hear(data []byte, now time.Time) (w word) {
 	if json.Unmarshal(data, &w) != nil || w.Name == "" || len(w.Name) > 63 {
-		return "", 0
+		return word{}
 	}
 	if w.Name == p.self.Name {
-		return w.Name, w.Place
+		return w
 	}
 	w.Every = min(max(w.Every, beat.Milliseconds()), time.Minute.Milliseconds())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.Leaving {
 		delete(p.members, w.Name)
-		return "", 0
+		return word{}
 	}
 	if _, ok := p.members[w.Name]; !ok && len(p.members) >= maxMembers {
-		return w.Name, w.Place
+		return w
 	}
 	p.members[w.Name] = known{w, now}
-	return w.Name, w.Place
+	return w
 }
 
 // answer tells how far this edge is, and once more when it has come as far as was asked.
@@ -178,22 +187,23 @@ func (p *Presence) answer(ctx context.Context, m *nats.Msg) {
 	if m.Reply == "" || json.Unmarshal(m.Data, &q) != nil {
 		return
 	}
-	at := p.self.Log.Place() // once: one that moves now is told below
-	_ = m.Respond(p.wordAt(at, false))
-	if at >= q.Seq {
+	log, at := p.self.Log.Place() // once: one that moves now is told below
+	_ = m.Respond(p.wordAt(log, at, false))
+	if q.Seq == 0 || q.reached(log, at) {
 		return
 	}
 	limited, cancel := context.WithTimeout(ctx, longestWhere)
 	defer cancel()
-	if p.self.Log.Await(limited, q.Seq) == nil {
+	if p.self.Log.Await(limited, q.Log, q.Seq) == nil {
 		_ = m.Respond(p.word(false))
 	}
 }
 
 // Reached asks the other edges how far they are, until each of those that are known has read up
-// to seq, or ctx is done. It returns the names of those that have, and of those that have not,
-// without this edge.
-func (p *Presence) Reached(ctx context.Context, seq uint64) (reached, missing []string) {
+// to seq of a log, or ctx is done. It returns the names of those that have, and of those that have
+// not, without this edge.
+func (p *Presence) Reached(ctx context.Context, log string, seq uint64) (reached, missing []string) {
+	q := where{log, seq}
 	is := make(map[string]bool)
 	defer func() {
 		for _, m := range p.others(time.Now()) {
@@ -217,7 +227,7 @@ func (p *Presence) Reached(ctx context.Context, seq uint64) (reached, missing []
 		return nil, nil
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	question, err := json.Marshal(where{seq})
+	question, err := json.Marshal(q)
 	if err != nil || nc.PublishRequest(whereSubject, inbox, question) != nil {
 		return nil, nil
 	}
@@ -227,8 +237,8 @@ func (p *Presence) Reached(ctx context.Context, seq uint64) (reached, missing []
 		}
 		select {
 		case m := <-answers:
-			if name, place := p.hear(m.Data, time.Now()); name != "" && place >= seq {
-				is[name] = true
+			if w := p.hear(m.Data, time.Now()); w.Name != "" && q.reached(w.Log, w.Place) {
+				is[w.Name] = true
 			}
 		case <-ctx.Done():
 			return nil, nil
@@ -246,9 +256,10 @@ func (p *Presence) Count() int {
 // Members are all edges, this one first, and the others by name.
 func (p *Presence) Members() []figures.Edge {
 	now := time.Now()
+	_, at := p.self.Log.Place()
 	self := figures.Edge{
 		Name: p.self.Name, Pop: p.self.Pop, Address: p.self.Address(), Version: p.self.Version,
-		Place: p.self.Log.Place(), Live: p.self.Log.Live(), Heard: now.UTC().Truncate(time.Second),
+		Place: at, Live: p.self.Log.Live(), Heard: now.UTC().Truncate(time.Second),
 	}
 	return append([]figures.Edge{self}, p.others(now)...)
 }

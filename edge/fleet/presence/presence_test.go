@@ -28,10 +28,10 @@ type place struct {
 
 func (p *place) Live() bool { return true }
 
-func (p *place) Place() uint64 {
+func (p *place) Place() (string, uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.seq
+	return "x", p.seq
 }
 
 func (p *place) move(seq uint64) {
@@ -42,12 +42,12 @@ func (p *place) move(seq uint64) {
 	p.moved = make(chan struct{})
 }
 
-func (p *place) Await(ctx context.Context, seq uint64) error {
+func (p *place) Await(ctx context.Context, log string, seq uint64) error {
 	for {
 		p.mu.Lock()
 		at, moved := p.seq, p.moved
 		p.mu.Unlock()
-		if at >= seq {
+		if log == "x" && at >= seq {
 			return nil
 		}
 		select {
@@ -90,20 +90,25 @@ func TestEdgesKnowHowFarTheOthersAre(t *testing.T) {
 	at.move(7)
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if reached, missing := a.Reached(short, 7); !slices.Equal(reached, []string{"b"}) || !slices.Equal(missing, []string{"c"}) {
+	if reached, missing := a.Reached(short, "x", 7); !slices.Equal(reached, []string{"b"}) || !slices.Equal(missing, []string{"c"}) {
 		t.Errorf("reached %q, missing %q", reached, missing)
 	}
 	asked := make(chan []string, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), edgetest.Patience)
 		defer cancel()
-		reached, _ := a.Reached(ctx, 8)
+		reached, _ := a.Reached(ctx, "x", 8)
 		asked <- reached
 	}()
 	at.move(8)
 	late.move(9)
 	if reached := edgetest.Receive(t, asked, "the answers"); !slices.Equal(reached, []string{"b", "c"}) {
 		t.Errorf("reached %q", reached)
+	}
+	short, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if reached, missing := a.Reached(short, "another log", 1); len(reached) != 0 || !slices.Equal(missing, []string{"b", "c"}) {
+		t.Errorf("in another log: reached %q, missing %q", reached, missing)
 	}
 	leave()
 	edgetest.Until(t, "the end of c", func() bool { return slices.Equal(names(a.Members()), []string{"a", "b"}) })
@@ -112,9 +117,9 @@ func TestEdgesKnowHowFarTheOthersAre(t *testing.T) {
 // hasty is a log that moves each time that it is looked at.
 type hasty struct{ seq atomic.Uint64 }
 
-func (h *hasty) Live() bool                          { return true }
-func (h *hasty) Place() uint64                       { return h.seq.Add(1) }
-func (h *hasty) Await(context.Context, uint64) error { return nil }
+func (h *hasty) Live() bool                                  { return true }
+func (h *hasty) Place() (string, uint64)                     { return "", h.seq.Add(1) }
+func (h *hasty) Await(context.Context, string, uint64) error { return nil }
 
 // An edge whose place moves while it answers answers again.
 func TestAnAnswerThatIsOldAtOnce(t *testing.T) {

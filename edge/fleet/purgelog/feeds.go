@@ -98,17 +98,18 @@ func (l *Log) Feed(site string) (s FeedState, live bool) {
 // FeedPlace is the sequence of a site's feed up to which all changes are in the log, and in force
 // here. It is "" for none. It waits until the log is live.
 func (l *Log) FeedPlace(ctx context.Context, js jetstream.JetStream, site, url string) (string, error) {
-	for !l.Live() {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		rest(ctx, l.cfg.Tick/10)
+	if err := l.AwaitLive(ctx); err != nil {
+		return "", err
 	}
 	limited, cancel := context.WithTimeout(ctx, ask)
 	defer cancel()
 	s, err := js.Stream(limited, Stream)
 	if err != nil {
 		return "", fmt.Errorf("cannot look at the stream %s: %w", Stream, err)
+	}
+	log, err := idOf(s.CachedInfo())
+	if err != nil {
+		return "", err
 	}
 	m, err := s.GetLastMsgForSubject(limited, feedSubject+token(site))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -121,5 +122,5 @@ func (l *Log) FeedPlace(ctx context.Context, js jetstream.JetStream, site, url s
 	if json.Unmarshal(m.Data, &state) != nil || state.URL != url {
 		return "", nil
 	}
-	return state.Seq, l.Await(ctx, m.Sequence)
+	return state.Seq, l.Await(ctx, log, m.Sequence)
 }

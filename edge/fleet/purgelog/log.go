@@ -123,11 +123,11 @@ func (l *Log) wake() {
 }
 
 // Publish announces purges and waits until the log has them, or ctx is done: then they stay in
-// the outbox, and acknowledged is false. seq is the place of the last one.
-func (l *Log) Publish(ctx context.Context, all ...Entry) (seq uint64, acknowledged bool, err error) {
+// the outbox, and acknowledged is false. seq is the place of the last one in the log of that id.
+func (l *Log) Publish(ctx context.Context, all ...Entry) (log string, seq uint64, acknowledged bool, err error) {
 	items, err := l.announce(all)
 	if err != nil {
-		return 0, false, err
+		return "", 0, false, err
 	}
 	err = l.await(ctx, func() bool {
 		l.outbox.mu.Lock()
@@ -137,20 +137,26 @@ func (l *Log) Publish(ctx context.Context, all ...Entry) (seq uint64, acknowledg
 			if i.Log == "" {
 				return false
 			}
-			seq = max(seq, i.Seq)
+			log, seq = i.Log, max(seq, i.Seq)
 		}
 		return true
 	})
 	if err != nil {
-		return 0, false, nil
+		return "", 0, false, nil
 	}
-	return seq, true, nil
+	return log, seq, true, nil
 }
 
-// Await waits until all purges up to seq are in force here.
-func (l *Log) Await(ctx context.Context, seq uint64) error {
-	return l.await(ctx, func() bool { return l.Place() >= seq })
+// Await waits until all purges up to seq of a log are in force here.
+func (l *Log) Await(ctx context.Context, log string, seq uint64) error {
+	return l.await(ctx, func() bool {
+		is, at := l.Place()
+		return is == log && at >= seq
+	})
 }
+
+// AwaitLive waits until the log is live: then all purges of before are in force here.
+func (l *Log) AwaitLive(ctx context.Context) error { return l.await(ctx, l.Live) }
 
 // await waits until done, which is asked each time that something has moved.
 func (l *Log) await(ctx context.Context, done func() bool) error {
@@ -177,11 +183,12 @@ func (l *Log) move() {
 	l.moved = make(chan struct{})
 }
 
-// Place is the sequence up to which all purges are in force here.
-func (l *Log) Place() uint64 {
+// Place is the sequence of a log up to which all purges are in force here. A sequence says
+// nothing without the log's id: that of a log that was made anew begins again.
+func (l *Log) Place() (log string, seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.place.Seq
+	return l.place.Log, l.place.Seq
 }
 
 // Live reports whether purges of other edges are in force here within a moment: this edge's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,23 +115,29 @@ func hard(name string) Entry {
 	return Entry{Purge: purge.Purge{Scope: purge.Group, Site: "npm", Name: name}}
 }
 
-// publish publishes a purge and waits until the log has it.
-func (r *reader) publish(t *testing.T, name string) uint64 {
+// publish publishes a purge and waits until the log has it, at the place that it returns.
+func (r *reader) publish(t *testing.T, name string) (at place) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	seq, ok, err := r.Publish(ctx, hard(name))
+	log, seq, ok, err := r.Publish(ctx, hard(name))
 	if err != nil || !ok {
 		t.Fatalf("%s: acknowledged %t, %v", name, ok, err)
 	}
-	return seq
+	return place{Log: log, Seq: seq}
 }
 
-func (r *reader) await(t *testing.T, seq uint64) {
+// at is the place of the edge.
+func (r *reader) at() place {
+	log, seq := r.Place()
+	return place{Log: log, Seq: seq}
+}
+
+func (r *reader) await(t *testing.T, at place) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := r.Await(ctx, seq); err != nil {
+	if err := r.Await(ctx, at.Log, at.Seq); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -179,7 +186,7 @@ func TestWithoutTheEngineAPurgeWaits(t *testing.T) {
 	edgetest.Until(t, "a log that is not live", func() bool { return !a.Live() && !b.Live() })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, ok, err := a.Publish(ctx, hard("x")); ok || err != nil {
+	if _, _, ok, err := a.Publish(ctx, hard("x")); ok || err != nil {
 		t.Fatalf("acknowledged %t, %v", ok, err)
 	}
 	if s := a.Status(); s.Live || s.Outbox != 1 || s.Why == "" {
@@ -231,13 +238,116 @@ func TestALogThatIsMadeAnew(t *testing.T) {
 	})
 }
 
+// A log that is deleted and made anew within a moment was never seen not to be live. It is put right
+// all the same. A purge is not said to be in force at an edge whose place is one in the old log.
+func TestALogThatIsMadeAnewAtOnce(t *testing.T) {
+	c, js := start(t, 1)
+	a, b := join(t, c, "a", t.TempDir()).live(t), join(t, c, "b", t.TempDir()).live(t)
+	for range 9 {
+		b.await(t, a.publish(t, "x"))
+	}
+	b.stop() // its place stays
+	old := b.at()
+	if err := js.DeleteStream(t.Context(), Stream); err != nil {
+		t.Fatal(err)
+	}
+	id := mustInit(t, js, 1)
+	at := a.publish(t, "y")
+	if at.Log != id || old.Log == id || at.Seq > old.Seq {
+		t.Fatalf("published at %+v, in the new log %s; b is at %+v", at, id, old)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if b.Await(over, at.Log, at.Seq) == nil {
+		t.Errorf("b, at %+v, is said to have %+v", old, at)
+	}
+	edgetest.Until(t, "the old purge in the new log", func() bool {
+		s, err := js.Stream(t.Context(), Stream)
+		if err != nil {
+			return false
+		}
+		_, err = s.GetLastMsgForSubject(t.Context(), hard("x").subject())
+		return err == nil
+	})
+	if a.resets() != 2 { // its first, and this one
+		t.Errorf("in doubt %d times", a.resets())
+	}
+}
+
+// The place of an edge is as old as its last live moment: one that was cut off for days and is
+// started again does not look as if it had read the log meanwhile.
+func TestAPlaceIsAsOldAsTheLogWasLive(t *testing.T) {
+	c := natstest.Start(t, 1)
+	dir := t.TempDir()
+	old := place{Log: "x", Seq: 1, At: time.Now().Add(-3 * changeKept).UTC().Truncate(time.Second)}
+	if err := old.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	a := join(t, c, "a", dir)
+	edgetest.Until(t, "a look at the stream, which is not there", func() bool { return strings.Contains(a.Status().Why, "stream") })
+	if !a.Heard().Equal(old.At) {
+		t.Errorf("heard at %s", a.Heard())
+	}
+	a.stop()
+	if p, err := loadPlace(dir); err != nil || p != old {
+		t.Errorf("%+v, %v", p, err)
+	}
+	_, js := c.Connect()
+	recent := place{Log: mustInit(t, js, 1), At: time.Now().Add(-changeKept / 4)}
+	if err := recent.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	b := join(t, c, "a", dir).live(t)
+	if since := time.Since(b.Heard()); since > time.Hour {
+		t.Errorf("not heard for %s", since)
+	}
+	b.stop()
+	if p, err := loadPlace(dir); err != nil || time.Since(p.At) > time.Hour {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// An edge that was off for longer than the log keeps changes puts all metadata in doubt.
+func TestAnEdgeThatWasOffForDays(t *testing.T) {
+	c, _ := start(t, 1)
+	a := join(t, c, "a", t.TempDir()).live(t)
+	at := a.publish(t, "x")
+	dir := t.TempDir()
+	at.At = time.Now().Add(-changeKept)
+	if err := at.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if b := join(t, c, "b", dir).live(t); b.resets() != 1 || b.Status().Resets != 0 {
+		t.Errorf("in doubt %d times, %d of them everything", b.resets(), b.Status().Resets)
+	}
+}
+
+// A name that the log cannot have is told as its site, and holds up nothing.
+func TestANameThatTheLogCannotHave(t *testing.T) {
+	c, _ := start(t, 1)
+	a, b := join(t, c, "a", t.TempDir()).live(t), join(t, c, "b", t.TempDir()).live(t)
+	for _, name := range []string{strings.Repeat("x", 16<<10), strings.Repeat("&", 16<<10), "\xff"} {
+		e := hard(name)
+		e.Scope = purge.Key
+		if err := a.Announce(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.await(t, a.publish(t, "last"))
+	for _, name := range []string{"", "last", strings.Repeat("x", 16<<10)} {
+		if !b.has(name) {
+			t.Errorf("%.9q is missing", name)
+		}
+	}
+}
+
 // A log that has gone back is noticed by the place of a tick, and by its end.
 func TestALogThatHasLostMessages(t *testing.T) {
 	c, _ := start(t, 1)
 	dir := t.TempDir()
 	a := join(t, c, "a", dir).live(t)
 	a.publish(t, "x")
-	a.setPlace(place{a.Status().ID, a.Place() + 1<<40, time.Now()}) // as if it had read more
+	a.setPlace(place{a.at().Log, a.at().Seq + 1<<40, time.Now()}) // as if it had read more
 	edgetest.Until(t, "doubt", func() bool { return a.resets() == 2 })
 	a.live(t)
 	a.stop()
@@ -250,8 +360,8 @@ func TestALogThatHasLostMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := join(t, c, "a", dir).live(t)
-	if b.resets() != 1 || b.Place() >= 1<<40 {
-		t.Errorf("in doubt %d times, place %d", b.resets(), b.Place())
+	if b.resets() != 1 || b.at().Seq >= 1<<40 {
+		t.Errorf("in doubt %d times, place %d", b.resets(), b.at().Seq)
 	}
 	b.publish(t, "y")
 	if b.resets() != 1 {
@@ -268,8 +378,8 @@ func TestThePlaceComesBehindTheJournal(t *testing.T) {
 	b.mu.Unlock()
 	seq := a.publish(t, "x")
 	edgetest.Until(t, "a log that is not live", func() bool { return !b.Live() })
-	if b.Place() >= seq {
-		t.Errorf("place %d of %d", b.Place(), seq)
+	if b.at().Seq >= seq.Seq {
+		t.Errorf("place %+v of %+v", b.at(), seq)
 	}
 	b.mu.Lock()
 	b.fails = nil

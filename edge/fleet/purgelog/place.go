@@ -14,7 +14,7 @@ import (
 type place struct {
 	Log string    `json:"log"` // the id of the log, "" for no place
 	Seq uint64    `json:"seq"`
-	At  time.Time `json:"at"` // when it was saved
+	At  time.Time `json:"at"` // when the log was live last, or begun to be read
 }
 
 const placeFile = "fleet-place.json"

@@ -59,11 +59,12 @@ func (l *Log) session(ctx context.Context, js jetstream.JetStream) error {
 	if err := l.find(ctx, s); err != nil {
 		return err
 	}
+	_, at := l.Place()
 	creating, cancelCreating := context.WithTimeout(ctx, ask)
 	defer cancelCreating()
 	// A new name each time: a consumer of before may still be there, and stuck.
 	c, err := s.CreateConsumer(creating, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: l.Place() + 1,
+		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: at + 1,
 		FilterSubjects: []string{hardFilter, softFilter, feedSubject + "*", l.tickSubject()}, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
 	if err != nil {
@@ -141,7 +142,6 @@ func (l *Log) setPlace(p place) {
 
 func (l *Log) savePlace() error {
 	l.mu.Lock()
-	l.place.At = time.Now()
 	p := l.place
 	l.mu.Unlock()
 	if p.Log == "" {
@@ -259,6 +259,9 @@ func (l *Log) apply(some []jetstream.Msg) error {
 	l.mu.Lock()
 	l.place.Seq = max(l.place.Seq, last)
 	l.state.last = max(ahead, last)
+	if heard != 0 {
+		l.place.At = time.Now()
+	}
 	l.mu.Unlock()
 	if heard != 0 {
 		l.heard.Store(heard)

@@ -64,7 +64,7 @@ func (l *Log) settle(now time.Time, ended string) {
 		return
 	}
 	if live {
-		l.cfg.Log.Info("log of purges: live", "after", lasted, "place", l.Place())
+		l.cfg.Log.Info("log of purges: live", "after", lasted, "place", was.last)
 		l.wake() // for the outbox, and to look for losses of the log
 	} else if ended == "" {
 		l.cfg.Log.Warn("log of purges: not live: purges of other edges may be missing, lifetimes fall back", "reason", why)
@@ -86,7 +86,21 @@ func (l *Log) fail(err error) {
 	}
 }
 
-// LastLive is when the log was live last, and the start of the process where it never was.
+// Heard is when all purges were known last. That is in a process of before where there was none in
+// this one, and the start of this one at the first.
+func (l *Log) Heard() time.Time {
+	if l.Live() {
+		return time.Now()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.place.At.IsZero() {
+		return l.begun
+	}
+	return l.place.At
+}
+
+// LastLive is when the log was live last in this process, and its start where it never was.
 func (l *Log) LastLive() time.Time {
 	if l.Live() {
 		return time.Now()

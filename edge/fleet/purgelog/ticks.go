@@ -54,12 +54,24 @@ func (l *Log) tick(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return fmt.Errorf("the log takes no tick: %w", explain(err))
 	}
+	l.follows(before, ack.Sequence)
+	return nil
+}
+
+// follows reports whether a message is in the log that this edge reads, where before was the
+// edge's place before it was sent. One whose place had been read before shows that the log is
+// another one, or has lost messages: the reader looks at it anew.
+func (l *Log) follows(before place, seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if ack.Sequence <= before.Seq && before.Log == l.place.Log && before.Seq <= l.place.Seq {
-		l.back.Store(true) // the reader looks at the stream anew: it is another one, or has lost messages
+	if l.back.Load() || before.Log != l.place.Log || before.Seq > l.place.Seq {
+		return false // the reader is to look, or has looked meanwhile: it may be in either log
 	}
-	return nil
+	if seq <= before.Seq {
+		l.back.Store(true)
+		return false
+	}
+	return true
 }
 
 // explain puts the errors of the client that say little in other words.

@@ -3,7 +3,9 @@ package purgelog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -25,7 +27,8 @@ const (
 func (l *Log) write(ctx context.Context, js jetstream.JetStream) {
 	repeat := time.NewTimer(0)
 	defer repeat.Stop()
-	checked := false // since the log came live
+	checked := false   // since the log came live
+	resets := int64(0) // before that: a log may be made anew without a moment in which it was seen not to be live
 	for {
 		select {
 		case <-l.kick:
@@ -33,15 +36,14 @@ func (l *Log) write(ctx context.Context, js jetstream.JetStream) {
 		case <-ctx.Done():
 			return
 		}
-		live := l.Live()
-		if live && !checked {
+		live, now := l.Live(), l.counts.resets.Load()
+		if checked = checked && live && now == resets; live && !checked {
 			if err := l.repair(ctx, js); err != nil {
 				l.fail(err)
 			} else {
-				checked = true
+				checked, resets = true, now
 			}
 		}
-		checked = checked && live
 		err := l.flush(ctx, js)
 		if err != nil && ctx.Err() == nil {
 			l.fail(err)
@@ -70,7 +72,7 @@ func (l *Log) flush(ctx context.Context, js jetstream.JetStream) error {
 // publish publishes items at a time.
 func (l *Log) publish(ctx context.Context, js jetstream.JetStream, some []*item) error {
 	l.mu.Lock()
-	log := l.place.Log
+	before := l.place
 	l.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, publishFor)
 	defer cancel()
@@ -80,7 +82,7 @@ func (l *Log) publish(ctx context.Context, js jetstream.JetStream, some []*item)
 	var failed error
 	for _, i := range some {
 		all.Go(func() {
-			seq, err := l.send(limited, js, i)
+			seq, err := l.send(limited, js, i, before)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -92,6 +94,7 @@ func (l *Log) publish(ctx context.Context, js jetstream.JetStream, some []*item)
 	}
 	all.Wait()
 	if len(done) > 0 {
+		log := before.Log
 		if log == "" {
 			log = "?" // it is not known yet which one that was: repair looks for the items
 		}
@@ -104,8 +107,12 @@ func (l *Log) publish(ctx context.Context, js jetstream.JetStream, some []*item)
 	return failed
 }
 
-// send publishes one item, and returns its place.
-func (l *Log) send(ctx context.Context, js jetstream.JetStream, i *item) (uint64, error) {
+// errOtherLog is for an acknowledgement that may be of another log than this edge reads. Its place
+// would say nothing of other edges, and the message is sent again.
+var errOtherLog = errors.New("the log has gone back, or is another one: this edge looks at it anew")
+
+// send publishes one item, and returns its place. before is the edge's place before that.
+func (l *Log) send(ctx context.Context, js jetstream.JetStream, i *item, before place) (uint64, error) {
 	data, err := json.Marshal(message{l.process, l.cfg.Name, i.Entry})
 	if err != nil {
 		return 0, err
@@ -117,6 +124,13 @@ func (l *Log) send(ctx context.Context, js jetstream.JetStream, i *item) (uint64
 	ack, err := js.PublishMsg(ctx, &nats.Msg{Subject: i.Entry.subject(), Data: data}, opts...)
 	if err != nil {
 		return 0, fmt.Errorf("the log takes no purge: %w", explain(err))
+	}
+	at := ack.Sequence
+	if ack.Duplicate { // it is the place of the first one, which may have been read
+		at = math.MaxUint64
+	}
+	if !l.follows(before, at) {
+		return 0, errOtherLog
 	}
 	return ack.Sequence, nil
 }
