@@ -1,7 +1,11 @@
 // Package proxy answers the requests of package clients. The life of a request is
 // these files:
 //
-//   - handler.go: [Handler.ServeHTTP] finds the site and the route, and asks the cache
+//   - snapshot.go: [Snapshot] is the configuration that the request keeps to
+//   - handler.go: [Handler.ServeHTTP] finds the site and the route, asks the cache, and
+//     has the request written down
+//   - secure.go: a client that came by plain HTTP is led to the encrypted listener
+//   - webhook.go: a registry tells of a change
 //   - budget.go: the client is charged, before a master is asked and by the answer, and
 //     has so many requests, bodies and misses under way and no more
 //   - respond.go: a stored response becomes status, fields and ranges, and its bytes go
@@ -11,13 +15,15 @@
 //   - pass.go: a request that is never stored is forwarded
 //   - pace.go: slow clients have their time, and no more
 //   - failure.go: everything else is answered with a reason
-//   - accesslog.go: the request is written down
+//   - lane.go: a hit is offered to the lane, which answers the next such request
+//
+// A hit enters snapshot.go, handler.go, respond.go, pace.go and lane.go, and budget.go where
+// clients have budgets.
 //
 // A request ends in one [cache.Outcome], which access log, metrics and Cache-Status
 // share. It keeps to the [Snapshot] that it began with, however often the
 // configuration is replaced meanwhile.
 //
 // The package knows nothing of listeners and configuration files, and of masters
-// only the errors that they end in. It has no lock but that of the access log's
-// writer. One goroutine serves a request.
+// only the errors that they end in. It has no locks. One goroutine serves a request.
 package proxy

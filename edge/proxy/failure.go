@@ -111,7 +111,7 @@ func (x *exchange) recordFailure() {
 // about is the request, in terms of its failure.
 func (x *exchange) about() words.About {
 	a := words.About{Transparent: x.site.Kind.Transparent, Primary: x.route.Class == kind.PassPrimary, Stored: x.route.Class.Cacheable()}
-	if m := x.r.Method; a.Primary && m != http.MethodGet && m != http.MethodHead {
+	if a.Primary && !x.reads() {
 		a.Write = x.route.Endpoint
 	}
 	return a

@@ -13,7 +13,6 @@ import (
 	"pkgedge/cache"
 	"pkgedge/cache/policy"
 	"pkgedge/edge/accesslog"
-	"pkgedge/edge/changes"
 	"pkgedge/edge/conditional"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
@@ -66,7 +65,7 @@ type exchange struct {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.begin(w, r)
 	defer x.end()
-	if !x.underCeilings() || !x.addressed() || x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
+	if !x.underCeilings() || !x.addressed() || !x.reads() && x.webhook() || x.Secure.Port != "" && x.secured() || !x.find() || !x.admit() {
 		return // it has been answered
 	}
 	switch x.route.Class {
@@ -234,43 +233,8 @@ func (x *exchange) foreign() bool {
 	return u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !x.Sites.Takes(u.Host)
 }
 
-// webhook answers a registry's message of a change. It reports false for every
-// other request.
-func (x *exchange) webhook() bool {
-	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
-		return false // GET /hooks/npm asks for a version of the package "hooks"
-	}
-	name, ok := changes.SiteOf(x.r.URL.EscapedPath())
-	if !ok {
-		return false
-	}
-	s, ok := x.Sites.Named(name)
-	if !ok {
-		return false
-	}
-	x.site, x.route = s, kind.Route{Class: kind.Local, Endpoint: "hook"}
-	if x.Limiter != nil && !x.charge() {
-		return true
-	}
-	if s.WebhookSecret == "" {
-		x.refuse(cache.Refused, http.StatusNotFound, "no hook is set up here: set changes.secret")
-		return true
-	}
-	if !x.takeMiss() { // a change costs a fetch
-		return true
-	}
-	status, reason, err := x.Webhooks.Receive(x.w, x.r, s, s.WebhookSecret)
-	x.err = err
-	if status != http.StatusNoContent {
-		x.refuse(cache.Refused, status, reason)
-		return true
-	}
-	x.outcome = cache.Local
-	x.header().Set("Cache-Control", "no-store")
-	x.header().Set("Cache-Status", "edge; detail="+cache.Local.String())
-	x.sendHeader(http.StatusNoContent)
-	return true
-}
+// reads reports whether the method is one of a read.
+func (x *exchange) reads() bool { return x.r.Method == http.MethodGet || x.r.Method == http.MethodHead }
 
 // find names the site and the route.
 func (x *exchange) find() (ok bool) {

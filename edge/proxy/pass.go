@@ -165,7 +165,7 @@ func (x *exchange) modifyResponse(resp *http.Response) error {
 	delete(h, "Proxy-Authentication-Info") // ends here too, which ReverseProxy does not know
 	h["Via"] = append(h["Via"], "1.1 edge")
 	why := "bypass"
-	if m := x.r.Method; m != http.MethodGet && m != http.MethodHead {
+	if !x.reads() {
 		why = "method"
 	}
 	h["Cache-Status"] = append(h["Cache-Status"], "edge; fwd="+why+"; detail="+cache.Passed.String())

@@ -19,7 +19,7 @@ func (x *exchange) root() {
 // welcome answers a browser with the page about the sites that it can reach by this host. It reports
 // false for every other request.
 func (x *exchange) welcome() bool {
-	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead || !conditional.AsksForHTML(x.r.Header["Accept"]) {
+	if !x.reads() || !conditional.AsksForHTML(x.r.Header["Accept"]) {
 		return false
 	}
 	names := x.Sites.At(x.r.Host)
