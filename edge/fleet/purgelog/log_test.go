@@ -347,7 +347,7 @@ func TestALogThatHasLostMessages(t *testing.T) {
 	dir := t.TempDir()
 	a := join(t, c, "a", dir).live(t)
 	a.publish(t, "x")
-	a.setPlace(place{a.at().Log, a.at().Seq + 1<<40, time.Now()}) // as if it had read more
+	a.setPlace(place{Log: a.at().Log, Seq: a.at().Seq + 1<<40, At: time.Now()}) // as if it had read more
 	edgetest.Until(t, "doubt", func() bool { return a.resets() == 2 })
 	a.live(t)
 	a.stop()
@@ -366,6 +366,35 @@ func TestALogThatHasLostMessages(t *testing.T) {
 	b.publish(t, "y")
 	if b.resets() != 1 {
 		t.Errorf("in doubt %d times", b.resets())
+	}
+}
+
+// A log that has gone back is read from its beginning, and the purges that had been read are not
+// put in force once more: one of everything would empty all caches.
+func TestALogThatHasGoneBackRepeatsNoOldPurge(t *testing.T) {
+	c, _ := start(t, 1)
+	dir := t.TempDir()
+	a, b := join(t, c, "a", t.TempDir()).live(t), join(t, c, "b", dir).live(t)
+	at := a.publish(t, "old")
+	b.await(t, at)
+	b.stop()
+	was, err := loadPlace(dir)
+	if err != nil || time.Since(was.Stamp) > skew/2 {
+		t.Fatal(was, err)
+	}
+	was.Seq += 1 << 40 // beyond the end of the log
+	for readOn, again := range map[time.Duration]bool{2 * skew: false, 0: true} {
+		p := was
+		p.Stamp = p.Stamp.Add(readOn)
+		if err := p.save(dir); err != nil {
+			t.Fatal(err)
+		}
+		b := join(t, c, "b", dir)
+		b.await(t, at)
+		if b.live(t).has("old") != again || b.resets() != 1 {
+			t.Errorf("a log that was read for %s after a purge: %q, in doubt %d times", readOn, b.names, b.resets())
+		}
+		b.stop()
 	}
 }
 

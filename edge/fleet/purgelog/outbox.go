@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"pkgedge/cache/purge"
 )
@@ -33,6 +34,8 @@ type item struct {
 	Entry Entry  `json:"entry"`
 	Log   string `json:"log,omitempty"` // that acknowledged it, "" for none yet
 	Seq   uint64 `json:"seq,omitempty"` // its place there
+
+	At time.Time `json:"at,omitzero"` // when that was
 }
 
 // outbox has the purges of this edge: those that the log has not acknowledged, and the last
@@ -75,7 +78,7 @@ func (o *outbox) replay(raw []byte) {
 			continue
 		}
 		if was := at[i.ID]; was != nil {
-			was.Log, was.Seq = i.Log, i.Seq
+			was.Log, was.Seq, was.At = i.Log, i.Seq, i.At
 			continue
 		}
 		at[i.ID] = i
@@ -146,7 +149,7 @@ func (o *outbox) acknowledge(log string, seqs map[*item]uint64) error {
 	o.waiting = slices.DeleteFunc(o.waiting, func(i *item) bool { return seqs[i] != 0 })
 	var done []*item
 	for i, seq := range seqs {
-		i.Log, i.Seq = log, seq
+		i.Log, i.Seq, i.At = log, seq, time.Now()
 		done = append(done, i)
 	}
 	slices.SortFunc(done, func(a, b *item) int { return int(int64(a.Seq) - int64(b.Seq)) })

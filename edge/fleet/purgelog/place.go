@@ -15,6 +15,24 @@ type place struct {
 	Log string    `json:"log"` // the id of the log, "" for no place
 	Seq uint64    `json:"seq"`
 	At  time.Time `json:"at"` // when the log was live last, or begun to be read
+
+	Stamp  time.Time `json:"stamp,omitzero"`  // the servers' time of the last message that was read
+	Before earlier   `json:"before,omitzero"` // that the log had before it went back
+}
+
+// earlier is how far a log had been read before it lost messages and is read from its beginning.
+type earlier struct {
+	Seq   uint64    `json:"seq"`
+	Stamp time.Time `json:"stamp"`
+}
+
+// skew is how far the clocks of the servers may differ.
+const skew = time.Minute
+
+// knows reports whether a message had been read before the log went back. One in the place of a
+// message that was lost is younger than the last that was read.
+func (p place) knows(seq uint64, stamp time.Time) bool {
+	return seq <= p.Before.Seq && stamp.Before(p.Before.Stamp.Add(-skew))
 }
 
 const placeFile = "fleet-place.json"

@@ -73,6 +73,43 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A message is known that was read before the log went back, and one that has taken the place of
+// another is not.
+func TestKnows(t *testing.T) {
+	now := time.Now()
+	p := place{Before: earlier{Seq: 7, Stamp: now}}
+	for _, tt := range []struct {
+		seq  uint64
+		ago  time.Duration
+		want bool
+	}{{7, time.Hour, true}, {8, time.Hour, false}, {7, skew / 2, false}, {7, -time.Hour, false}} {
+		if got := p.knows(tt.seq, now.Add(-tt.ago)); got != tt.want {
+			t.Errorf("%d of %s ago: %t", tt.seq, tt.ago, got)
+		}
+	}
+	if (place{}).knows(1, now) {
+		t.Error("a log that has not gone back has known messages")
+	}
+}
+
+func TestNeedless(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		scope  purge.Scope
+		change bool
+		ago    time.Duration
+		want   bool
+	}{
+		{purge.All, false, wideKept + 1, true}, {purge.Site, false, wideKept + 1, true}, {purge.All, false, wideKept, false},
+		{purge.Group, false, 1000 * wideKept, false}, {purge.Key, false, 1000 * wideKept, false}, {purge.GroupMetadata, true, 0, true},
+	} {
+		i := item{Entry: Entry{Purge: purge.Purge{Scope: tt.scope}, Change: tt.change}, At: now.Add(-tt.ago)}
+		if got := i.needless(now); got != tt.want {
+			t.Errorf("%+v: %t", tt, got)
+		}
+	}
+}
+
 // A damaged place is none.
 func TestADamagedPlace(t *testing.T) {
 	dir := t.TempDir()
@@ -80,7 +117,8 @@ func TestADamagedPlace(t *testing.T) {
 	if p, err := loadPlace(dir); err == nil || p != (place{}) {
 		t.Errorf("%+v, %v", p, err)
 	}
-	is := place{"a", 7, time.Now().UTC().Truncate(time.Second)}
+	now := time.Now().UTC().Truncate(time.Second)
+	is := place{"a", 7, now, now.Add(-1), earlier{9, now.Add(-2)}}
 	if err := is.save(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +164,7 @@ func TestTheOutboxOutlivesARestart(t *testing.T) {
 	if o.len() != 2 || o.next(9)[0].Entry.Name != "a" || o.next(9)[1].ID != items[2].ID {
 		t.Errorf("%d wait", o.len())
 	}
-	if kept := o.acknowledged(); len(kept) != 1 || kept[0].Seq != 7 || kept[0].Log != "log" || kept[0].Entry.Name != "b" {
+	if kept := o.acknowledged(); len(kept) != 1 || kept[0].Seq != 7 || kept[0].Log != "log" || kept[0].Entry.Name != "b" || time.Since(kept[0].At) > time.Hour {
 		t.Errorf("%+v", kept)
 	}
 }

@@ -112,7 +112,8 @@ func (l *Log) find(ctx context.Context, s jetstream.Stream) error {
 			if err := l.cfg.Stale(true); err != nil {
 				return err
 			}
-			l.setPlace(place{id, p.Seq, time.Now()})
+			p.At = time.Now()
+			l.setPlace(p)
 		}
 		return nil
 	}
@@ -129,7 +130,11 @@ func (l *Log) find(ctx context.Context, s jetstream.Stream) error {
 	}
 	l.counts.resets.Add(1)
 	l.heard.Store(0) // the log is read from its beginning, and live when this edge has its own tick of that
-	l.setPlace(place{id, 0, time.Now()})
+	next := place{Log: id, At: time.Now()}
+	if p.Log == id { // old purges are not put in force once more: one of everything would empty the cache
+		next.Before = earlier{p.Seq, p.Stamp}
+	}
+	l.setPlace(next)
 	return l.savePlace()
 }
 
@@ -221,6 +226,10 @@ func (l *Log) apply(some []jetstream.Msg) error {
 	var last uint64
 	var ahead uint64
 	var heard int64
+	var stamp time.Time
+	l.mu.Lock()
+	place := l.place
+	l.mu.Unlock()
 	type state struct {
 		site string
 		data []byte
@@ -231,6 +240,7 @@ func (l *Log) apply(some []jetstream.Msg) error {
 		if err != nil {
 			return fmt.Errorf("a message is none of a stream: %w", err)
 		}
+		stamp = meta.Timestamp
 		last, ahead = meta.Sequence.Stream, meta.Sequence.Stream+meta.NumPending
 		switch subject := m.Subject(); {
 		case subject == l.tickSubject():
@@ -242,7 +252,7 @@ func (l *Log) apply(some []jetstream.Msg) error {
 			if !whole {
 				l.cfg.Log.Warn("log of purges: a message of a newer edge, or a damaged one: everything is put in doubt", "subject", subject, "seq", last)
 			}
-			if is.Process != l.process { // those of this process are in force
+			if is.Process != l.process && !place.knows(last, stamp) { // else it is in force
 				entries = append(entries, is.Entry)
 			}
 		}
@@ -259,6 +269,7 @@ func (l *Log) apply(some []jetstream.Msg) error {
 	l.mu.Lock()
 	l.place.Seq = max(l.place.Seq, last)
 	l.state.last = max(ahead, last)
+	l.place.Stamp = stamp
 	if heard != 0 {
 		l.place.At = time.Now()
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"pkgedge/cache/purge"
 )
 
 // lookAtOnce is how many purges are looked for in the log at a time.
@@ -66,14 +69,25 @@ func (l *Log) repair(ctx context.Context, js jetstream.JetStream) error {
 	return failed
 }
 
-// has reports whether a log has an item, or a later purge of the same.
+// wideKept is for how long a purge of a site, or of everything, is published again. Where the log
+// has lost one everything is validated once more in any case, and an older one would empty all
+// caches for the sake of edges that were off for that long.
+const wideKept = 24 * time.Hour
+
+// needless reports whether an item that is not in the log need not be there any more.
+func (i *item) needless(now time.Time) bool {
+	wide := i.Entry.Scope == purge.All || i.Entry.Scope == purge.Site
+	return i.Entry.Change || wide && now.Sub(i.At) > wideKept // a change ends by itself
+}
+
+// has reports whether a log has an item, or a later purge of the same, or need not have it.
 func (l *Log) has(ctx context.Context, s jetstream.Stream, id string, i *item) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, ask)
 	defer cancel()
 	m, err := s.GetLastMsgForSubject(limited, i.Entry.subject())
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return i.Entry.Change, nil // it may have been there for long enough
+		return i.needless(time.Now()), nil
 	case err != nil:
 		return false, fmt.Errorf("cannot look for a purge in the log: %w", explain(err))
 	}
