@@ -14,6 +14,7 @@ import (
 	"pkgedge/edge/edgetest"
 	"pkgedge/edge/fleet"
 	"pkgedge/edge/fleet/natstest"
+	"pkgedge/edge/site"
 	"pkgedge/origin/sample"
 	"pkgedge/origin/sample/faults"
 )
@@ -210,6 +211,26 @@ func TestAPublishIsSeenThroughAllEdges(t *testing.T) {
 	own := b.edges[1].serving().Sites[0]
 	if !own.Upstreams()[0].Written(own.Route(http.MethodGet, words, "", http.Header{})) {
 		t.Error("the other edge does not ask the primary first")
+	}
+}
+
+// A publish of which a hook tells one edge is seen at once through another.
+func TestAHookIsHeardAtAllEdges(t *testing.T) {
+	b := newBand(t, 2, false)
+	b.fill()
+	if err := b.edges[0].serving().Sites[0].ApplyPushed(site.Change{Package: "edge-sample-words"}); err != nil {
+		t.Fatal(err)
+	}
+	edgetest.Until(t, "the purge at the other edge", func() bool { return b.edges[1].fleet.Status().Applied > 0 })
+	own := b.edges[1].serving().Sites[0]
+	if !own.Upstreams()[0].Written(own.Route(http.MethodGet, words, "", http.Header{})) {
+		t.Error("the other edge does not ask the primary first")
+	}
+	if s := b.status(1, words); strings.Contains(s, "hit") {
+		t.Error(s)
+	}
+	if s := b.edges[0].fleet.Status(); s.Applied != 0 || s.Published != 1 {
+		t.Errorf("it came back: %+v", s)
 	}
 }
 

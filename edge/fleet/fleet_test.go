@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
 	"pkgedge/cache/purge"
@@ -20,6 +23,7 @@ import (
 	"pkgedge/edge/edgetest"
 	"pkgedge/edge/fleet/natstest"
 	"pkgedge/edge/fleet/purgelog"
+	edgetls "pkgedge/tls"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -122,6 +126,65 @@ func TestAnEdgeThatStartsCatchesUp(t *testing.T) {
 	f.CatchUp(t.Context())
 	if !f.Live() {
 		t.Error("the log is not live")
+	}
+}
+
+// An edge shows its certificate and a password, and tells nobody of the latter.
+func TestServersThatKnowTheirEdges(t *testing.T) {
+	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
+	roots, err := edgetls.Roots(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := natstest.Start(t, 1, func(o *server.Options) {
+		o.TLS, o.TLSConfig = true, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots}
+		o.Username, o.Password = "edge", "hunter2"
+	})
+	host := strings.TrimPrefix(c.URLs()[0], "nats://")
+	with := config.FleetTLS{Cert: cert, Key: key, CA: cert}
+	for _, bad := range []config.Fleet{
+		{Name: "a", NATS: []string{"tls://edge:hunter2@" + host}, TLS: config.FleetTLS{CA: cert}},
+		{Name: "a", NATS: []string{"tls://edge:hunter2@" + host}, TLS: config.FleetTLS{Cert: cert, Key: key}},
+		{Name: "a", NATS: []string{"tls://edge:hunter3@" + host}, TLS: with},
+	} {
+		if _, err := Init(t.Context(), &bad, 1); err == nil || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%+v: %v", bad.TLS, err)
+		}
+	}
+	cfg := &config.Fleet{Name: "a", NATS: []string{"tls://edge:hunter2@" + host}, TLS: with}
+	if _, err := Init(t.Context(), cfg, 1); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := open(t, cfg, t.TempDir())
+	edgetest.Until(t, "a live log", f.Live)
+	if s := f.Status(); s.Server != host {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A stream of that name that somebody else has made is left alone, by init and by edges.
+func TestAStreamOfAnother(t *testing.T) {
+	c := natstest.Start(t, 1)
+	_, js := c.Connect()
+	theirs, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: purgelog.Stream, Subjects: []string{"theirs.>"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Fleet{Name: "a", NATS: c.URLs()}
+	if _, err := Init(t.Context(), cfg, 1); err == nil || !strings.Contains(err.Error(), "was not made by edge fleet init") {
+		t.Error(err)
+	}
+	f, _ := open(t, cfg, t.TempDir())
+	edgetest.Until(t, "the reason", func() bool { return strings.Contains(f.Status().Why, "was not made by edge fleet init") })
+	if f.Live() {
+		t.Error("it is live")
+	}
+	if info, err := theirs.Info(t.Context()); err != nil || !slices.Equal(info.Config.Subjects, []string{"theirs.>"}) || info.State.Msgs != 0 {
+		t.Errorf("%+v, %v", info, err)
 	}
 }
 

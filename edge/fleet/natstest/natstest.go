@@ -21,8 +21,8 @@ type Cluster struct {
 	servers []*server.Server
 }
 
-// Start runs n servers until the end of the test.
-func Start(t testing.TB, n int) *Cluster {
+// Start runs n servers until the end of the test, with changes to their options.
+func Start(t testing.TB, n int, changes ...func(*server.Options)) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, servers: make([]*server.Server, n)}
 	var routes []*url.URL
@@ -34,6 +34,9 @@ func Start(t testing.TB, n int) *Cluster {
 		if n > 1 {
 			o.Cluster = server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: freePort(t)}
 			routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", o.Cluster.Port)})
+		}
+		for _, change := range changes {
+			change(o)
 		}
 		c.options = append(c.options, o)
 	}
