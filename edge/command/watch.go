@@ -51,7 +51,7 @@ func repeat(ctx context.Context, every time.Duration, look func(context.Context)
 	}
 }
 
-// view shows what a command has seen, each time in the place of the time before where it writes
+// view shows the texts of a command, each time in the place of the time before where it writes
 // to a terminal, and below it elsewhere.
 type view struct {
 	stdout, stderr io.Writer
@@ -135,7 +135,7 @@ func (v *view) draw(text string) error {
 	return err
 }
 
-// end gives the terminal back, with the last text below what was there before.
+// end gives the terminal back, with the last text below the lines of before.
 func (v *view) end() {
 	if v.size != nil && v.begun {
 		_, _ = io.WriteString(v.stdout, leaveScreen+v.last)
