@@ -277,7 +277,7 @@ func TestCommandLinesOfDocumentsExist(t *testing.T) {
 	}
 }
 
-// Each configuration in a document is one, whole or with what is around it.
+// edge check takes each configuration in a document, also a part of one, in its place.
 func TestConfigurationsOfDocumentsAreRight(t *testing.T) {
 	secrets := map[string]string{}
 	for _, name := range []string{"ACME_TOKEN", "EDGE_ADMIN_TOKEN", "EDGE_HOOK_SECRET", "EDGE_FLEET_TOKEN", "EDGE_STORE_KEY", "EDGE_STORE_SECRET"} {
