@@ -12,8 +12,8 @@ import (
 
 // Config has the parts of the API. All but Token, Listen, Page and Events are required.
 type Config struct {
-	// Token is the bearer token of requests that change state. Without one only
-	// loopback peers may change state.
+	// Token is the bearer token of requests that change state, and of some that read: see
+	// the comment of the package. Without one only loopback peers may change state.
 	Token string
 	// Listen is the address of the listener, such as "127.0.0.1:8081". Its host
 	// is accepted in the Host header besides loopback names.
@@ -70,7 +70,7 @@ func New(cfg Config) http.Handler {
 		text(w, http.StatusOK, index)
 	})
 	if cfg.Events != nil {
-		mux.Handle("GET /events", cfg.Events)
+		mux.Handle("GET /events", g.contents(cfg.Events))
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "ok\n")
@@ -82,16 +82,16 @@ func New(cfg Config) http.Handler {
 		}
 		text(w, http.StatusOK, "ready\n")
 	})
-	mux.Handle("GET /metrics", cfg.Metrics)
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /metrics", g.figures(cfg.Metrics))
+	mux.Handle("GET /status", g.figures(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, cfg.Status())
-	})
-	mux.Handle("GET /why", &whys{cfg.Explainer})
+	})))
+	mux.Handle("GET /why", g.contents(&whys{cfg.Explainer}))
 	mux.Handle("POST /purge", g.changes(&purges{purger: cfg.Purger, logger: cfg.Logger}))
 	mux.Handle("POST /masters/{site}/{master}/drain", g.changes(&drains{cfg.Drainer, cfg.Logger, true}))
 	mux.Handle("POST /masters/{site}/{master}/undrain", g.changes(&drains{cfg.Drainer, cfg.Logger, false}))
 	mux.Handle("POST /reload", g.changes(&reloads{cfg.Reloader}))
-	return g.names(routes{mux})
+	return g.hosts(routes{mux})
 }
 
 // routes is a mux whose own refusals are JSON, too.

@@ -11,16 +11,27 @@
 //	POST /masters/{site}/{n}/drain, …/undrain
 //	POST /reload   read the configuration again
 //
-// # Authority to change state
+// # Authority
 //
 // With [Config.Token], a request that changes state carries it as a bearer token
-// (RFC 6750 §2.1). Reading needs no token. Without a token only this machine is
-// trusted: a request that changes state must come from a loopback address. And no
-// request at all is answered whose Host is neither loopback nor the listener's own
-// address, since a web page can point a name of its own at 127.0.0.1 and have the
-// browser on this machine send requests (DNS rebinding). A cross-site request from
-// a browser that would change state is refused in both cases
-// ([http.CrossOriginProtection]).
+// (RFC 6750 §2.1). Without a token only this machine is trusted: a request that
+// changes state must come from a loopback address, and no request at all is answered
+// whose Host is neither loopback nor the listener's own address, since a web page can
+// point a name of its own at 127.0.0.1 and have the browser on this machine send
+// requests (DNS rebinding).
+//
+// With a token, reading needs it in two cases:
+//
+//   - /why and /events name packages, private ones too: they need it, but for a request
+//     from this machine to a loopback name that no proxy has sent on;
+//   - /status and /metrics need it where the Host is a name with a dot, other than the
+//     listener's own, which may be a stranger's that points here. An address, or a name
+//     without a dot, is not.
+//
+// / says nothing of this edge, and /healthz and /readyz next to nothing: they need no
+// token under any name. A request that a page of another origin has a browser send is
+// refused, with a token and without, but for a link that leads here; one that would change
+// state is refused in each case ([http.CrossOriginProtection]).
 //
 // Each change is answered with JSON that describes it, and each refusal with
 // {"error": "…"}, one line that names the fix. A configuration that is refused has

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,7 +154,8 @@ func TestThePageDrainsAMasterByKeyboard(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef"
 	w := newOpenPage(t, token, "    probe: { path: /-/ping, every: 1h }\n")
-	tab := chromium.Start(t).Open(w.url+"/", views[2])
+	b := chromium.Start(t)
+	tab := b.Open(w.url+"/", views[2])
 	tab.Until("the masters", `document.querySelectorAll(".master").length === 2`)
 	const focused = `document.activeElement.getAttribute("aria-label") || ""`
 	name := ""
@@ -192,6 +195,42 @@ func TestThePageDrainsAMasterByKeyboard(t *testing.T) {
 	if strings.Contains(kept, token) {
 		t.Error("the token is kept in the page")
 	}
+	tab.Close()
+	w.asksForTheToken(b, token)
+}
+
+// asksForTheToken opens the page as from another machine: it is empty until it has the token, since it
+// names packages.
+func (w *openPage) asksForTheToken(b *chromium.Browser, token string) {
+	t := w.t
+	w.want(w.send("GET", "/edge-sample-words"), 200)
+	to, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(&httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.SetXForwarded() // of another machine
+	}})
+	t.Cleanup(s.Close)
+	t.Cleanup(w.events.End)
+	tab := b.Open(s.URL+"/", views[2])
+	for _, try := range []string{"wrong", token} {
+		tab.Until("the dialog", `document.querySelector("dialog").open && document.activeElement.id === "token"`)
+		tab.Until("why", `document.querySelector("#lost").innerText.includes("wants its admin token")`)
+		if text := tab.Text("body"); strings.Contains(text, "edge-sample-words") {
+			t.Fatalf("names of packages before the token: %s", text)
+		}
+		if try == token {
+			tab.Until("the refusal", `document.querySelector("#confirm-error").textContent.includes("token is not right")`)
+			accessible(t, tab, "the token")
+		}
+		tab.Type(try)
+		tab.Press("Enter")
+	}
+	tab.Until("the packages", `document.querySelector("#asked").innerText.includes("edge-sample-words")`)
+	tab.Until("no complaint", `document.querySelector("#lost").hidden && !document.querySelector("dialog").open`)
+	tab.Until("a plot", `document.querySelectorAll(".canvas canvas").length === 4`)
 }
 
 // TestScreenshots makes the pictures of the README, by "make screenshots". The hour in them is made up.

@@ -10,8 +10,8 @@
 // uplot/ is uPlot 1.6.32 as published, with its licence: the plots.
 //
 // The page changes nothing by itself. Its buttons send the requests of package admin,
-// with the token in a header; the page keeps that in memory until it is closed. Reading
-// needs no token, as with the status.
+// with the token in a header; the page keeps that in memory until it is closed. It asks for
+// the token first where the stream needs it: the stream names packages.
 //
 // The package knows nothing of how the parts of the edge find their state. It has no lock.
 package page

@@ -395,64 +395,96 @@ function head(state) {
 
 // ---- The stream --------------------------------------------------------------------
 
-let stream, heardAt = 0, state = null, ended = false;
+let heardAt = 0, state = null, ended = false, locked = false;
 
-function connect() {
-  stream = new EventSource("events");
-  stream.addEventListener("status", e => {
-    state = JSON.parse(e.data);
+// take shows an event. The first hour of a stream is all of it.
+function take(event, data, first) {
+  if (event === "status") {
+    state = data;
     heardAt = Date.now();
     ended = false;
     seen = Date.parse(state.at);
     skew = seen - heardAt;
     for (const show of [head, outages, problems, masters, room, packages, failures, upkeep]) show(state);
-    watch();
-  });
-  stream.addEventListener("hour", e => {
-    if (stream.fresh !== false) for (const name of Object.keys(hour)) hour[name] = []; // the first of a stream has all
-    stream.fresh = false;
-    samples(JSON.parse(e.data));
-  });
-  stream.addEventListener("end", () => { ended = true; watch(); });
-  stream.onerror = () => {
-    stream.fresh = true;
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 5000); // the browser gives up on an error status
-    watch();
-  };
+  } else if (event === "hour") {
+    if (first) for (const name of Object.keys(hour)) hour[name] = [];
+    samples(data);
+  } else if (event === "end") ended = true;
+  watch();
+}
+
+// connect reads the stream to its end, and then begins again. An EventSource could not send the token.
+async function connect() {
+  let wait = 2000;
+  try {
+    const response = await fetch("events", { headers: bearer(), credentials: "omit", redirect: "error", cache: "no-store" });
+    locked = response.status === 401;
+    if (locked) return unlock();
+    if (!response.ok) wait = 5000;
+    else await read(response.body.pipeThrough(new TextDecoderStream()).getReader());
+  } catch { /* it is not there, or the stream broke: the page says so by itself */ }
+  watch();
+  setTimeout(connect, wait);
+}
+
+async function read(stream) {
+  let text = "", first = true;
+  for (;;) {
+    const { value, done } = await stream.read();
+    if (done) return;
+    const blocks = (text + value).split("\n\n");
+    text = blocks.pop();
+    for (const block of blocks) {
+      const parts = block.match(/^event: (\w+)\ndata: ([^\n]*)$/);
+      if (!parts) continue;
+      take(parts[1], JSON.parse(parts[2]), first);
+      if (parts[1] === "hour") first = false;
+    }
+  }
+}
+
+// unlock asks for the token, without which this page is empty.
+function unlock() {
+  const wrong = token !== "";
+  token = "";
+  watch();
+  ask("Admin token", "This page names packages. The edge wants its token for that.", "Show", async () => { setTimeout(connect); return ""; }, text => text);
+  if (wrong) $("confirm-error").textContent = "The token is not right.";
 }
 
 // watch says how old the page is. One that stands still must not look well.
 function watch() {
   const silent = heardAt ? (Date.now() - heardAt) / 1000 : 0, lost = ended || silent > 8;
   $("heard").textContent = heardAt ? (lost ? "" : "live, ") + clock(heardAt + skew) : "";
-  const text = !lost ? "" : ended ? "The edge has stopped. This page shows " + clock(heardAt + skew) + ", and goes on by itself when the edge is back."
+  const text = locked ? "The edge wants its admin token: load this page again to give it." : !lost ? "" : ended ? "The edge has stopped. This page shows " + clock(heardAt + skew) + ", and goes on by itself when the edge is back."
     : "No news for " + age(silent) + ": this page shows " + clock(heardAt + skew) + ". The edge, or the way to it, is down.";
   if (lost && $("lost").hidden) $("cries").textContent = text;
   if (!lost && !$("lost").hidden) $("says").textContent = "The edge is heard again";
-  $("lost").hidden = !lost;
+  $("lost").hidden = !lost && !locked;
   $("lost").textContent = text;
 }
 
 // ---- Changes -------------------------------------------------------------------------
 
 let token = ""; // in memory alone, until the page is closed
+const bearer = () => token ? { Authorization: "Bearer " + token } : {};
 
 // ask has a person confirm a change, and give the token where one is needed. It sends the request.
-function ask(title, text, verb, path, body, told) {
+function ask(title, text, verb, act, told) {
   const dialog = $("confirm");
   $("confirm-title").textContent = title;
   $("confirm-text").textContent = text;
   $("confirm-yes").textContent = verb;
-  $("confirm-yes").className = verb === "Undrain" || verb === "Count" ? "" : "danger";
+  $("confirm-yes").className = ["Undrain", "Count", "Show"].includes(verb) ? "" : "danger";
   $("confirm-error").textContent = "";
-  const wants = () => !!(state && state.token) && !token;
+  const wants = () => (locked || !!(state && state.token)) && !token;
   $("token-field").hidden = !wants();
   $("confirm-form").onsubmit = async e => {
     e.preventDefault();
     if (wants()) token = $("token").value;
     $("confirm-yes").disabled = true;
     try {
-      tell(told(await send(path, body)));
+      tell(told(await act()));
       dialog.close();
     } catch (error) {
       $("token-field").hidden = !wants();
@@ -466,11 +498,9 @@ function ask(title, text, verb, path, body, told) {
 }
 
 async function send(path, body) {
-  const headers = { "Content-Type": "application/json" };
-  if (token) headers.Authorization = "Bearer " + token;
   let response;
   try {
-    response = await fetch(path, { method: "POST", headers, body: body ? JSON.stringify(body) : "", credentials: "omit", redirect: "error", cache: "no-store" });
+    response = await fetch(path, { method: "POST", headers: { ...bearer(), "Content-Type": "application/json" }, body: body ? JSON.stringify(body) : "", credentials: "omit", redirect: "error", cache: "no-store" });
   } catch {
     throw new Error("The edge cannot be reached.");
   }
@@ -487,15 +517,15 @@ async function send(path, body) {
 
 function tell(text) {
   $("result").textContent = text;
-  $("result").scrollIntoView({ block: "nearest" });
+  if (text) $("result").scrollIntoView({ block: "nearest" });
 }
 
 function turn(site, m) {
   const name = m.role + " " + m.n + ", " + host(m.url);
   const path = "masters/" + encodeURIComponent(site) + "/" + m.n;
   const told = r => name + (r.drained ? " is drained: " : " is back in rotation: ") + (r.left.length === 1 ? "1 master is left" : r.left.length + " masters are left") + (r.warnings || []).map(w => ". " + w).join("") + ".";
-  if (m.drained) ask("Undrain " + name + "?", "It gets requests again, its share at once.", "Undrain", path + "/undrain", null, told);
-  else ask("Drain " + name + "?", "No new request goes there. The " + m.in_flight + " under way finish. It stays out until it is put back, or the edge starts again.", "Drain", path + "/drain", null, told);
+  if (m.drained) ask("Undrain " + name + "?", "It gets requests again, its share at once.", "Undrain", () => send(path + "/undrain"), told);
+  else ask("Drain " + name + "?", "No new request goes there. The " + m.in_flight + " under way finish. It stays out until it is put back, or the edge starts again.", "Drain", () => send(path + "/drain"), told);
 }
 
 $("purge").addEventListener("submit", e => {
@@ -506,9 +536,9 @@ $("purge").addEventListener("submit", e => {
   if (count) body.dry_run = true;
   const told = r => (count ? "A purge of " : "Purged ") + name + (count ? " would cover " : ": ") + plain.format(r.covers.responses) + " stored responses and " + r.covers.fetches + " fetches under way" + (r.covers.whole ? "." : "; not everything stored was looked at.");
   if (count && !(state && state.token && !token)) return void send("purge", body).then(r => tell(told(r)), error => tell(error.message));
-  ask((count ? "Count " : "Purge ") + name + "?", count ? "Nothing is changed." : soft ? "A master is asked before they answer again." : "Masters are asked for all of it again, by every client that wants it.", count ? "Count" : "Purge", "purge", body, told);
+  ask((count ? "Count " : "Purge ") + name + "?", count ? "Nothing is changed." : soft ? "A master is asked before they answer again." : "Masters are asked for all of it again, by every client that wants it.", count ? "Count" : "Purge", () => send("purge", body), told);
 });
-$("reload").addEventListener("click", () => ask("Reload the configuration?", "The file is read again. Requests under way keep the configuration that they began with.", "Reload", "reload", null,
+$("reload").addEventListener("click", () => ask("Reload the configuration?", "The file is read again. Requests under way keep the configuration that they began with.", "Reload", () => send("reload"),
   r => "Reloaded " + r.config + ". " + (r.changed.length ? "Changed: " + r.changed.join(", ") + "." : "Nothing has changed.") + (r.warnings || []).map(w => " " + w + ".").join("")));
 $("confirm-no").addEventListener("click", () => $("confirm").close());
 
