@@ -33,8 +33,9 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
-	"bench/lines": nil,
-	"bench/load":  nil,
+	"bench/fleetsim": nil,
+	"bench/lines":    nil,
+	"bench/load":     nil,
 	"bench/pop": {
 		{"edge/report", "an edge tells in its status when it knows its siblings"},
 	},
@@ -418,6 +419,14 @@ var arrows = map[string][]arrow{
 
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
+	"bench/fleetsim": {
+		{"cache/policy", "documents of virtual edges have lifetimes"},
+		{"cache/purge", "and are purged"},
+		{"edge/edgetest", "helpers that rooms share"},
+		{"edge/fleet/members", "each thing has its owner"},
+		{"edge/fleet/natstest", "a real server needs as many bytes"},
+		{"edge/fleet/purgelog", "each virtual edge reads the log"},
+	},
 	"edge/fleet": {
 		{"cache/purge", "a purge is announced"},
 		{"edge/edgetest", "helpers that rooms share"},

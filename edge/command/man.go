@@ -48,7 +48,7 @@ func manual(model *kong.Application) string {
 	b.WriteString(".SH EXIT STATUS\n")
 	for _, e := range []struct{ code, text string }{
 		{"0", "It is done."},
-		{"1", "Something failed, the edge is not ready, or nothing is stored of the name that was given."},
+		{"1", "Something failed, the edge is not ready, status --strict found a problem that clients notice, or nothing is stored of the name that was given."},
 		{"2", "The command line or the configuration is wrong."},
 	} {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", e.code, e.text)

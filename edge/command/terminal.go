@@ -20,3 +20,6 @@ func rewritesLines(env func(string) (string, bool)) bool {
 	term, _ := env("TERM")
 	return term != "" && term != "dumb"
 }
+
+// The size of a terminal that does not tell its own.
+const usualRows, usualColumns = 24, 80
