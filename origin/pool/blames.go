@@ -78,7 +78,7 @@ func (r *race) judged(got *reply, verdict Verdict, err error) {
 }
 
 // fail has a failure held against its master, at once or when the race knows more. A wrong file counts for
-// itself: its digest says what is right.
+// itself, as its digest tells.
 func (r *reply) fail(f *health.Blame) {
 	switch {
 	case certain(f.Err), r.resp != nil && r.class != health.ForMetadata && !transport.Failure(r.resp.StatusCode):
@@ -90,7 +90,7 @@ func (r *reply) fail(f *health.Blame) {
 	}
 }
 
-// certain says whether a failure is the master's, whatever the request: it cannot be reached, or has too much
+// certain says whether a failure is the master's for any request: it cannot be reached, or has too much
 // to do. Where all have that, one of them going out spares the others the second tries.
 func certain(err error) bool {
 	var op *net.OpError
