@@ -10,8 +10,8 @@ import (
 	"pkgedge/origin/transport"
 )
 
-// blames are the failures of masters in one race. A client chooses what is asked for, and may ask for
-// that at which each master breaks the connection or answers 500: five such requests would put a master out
+// blames are the failures of masters in one race. A client chooses the name, and may choose one
+// at which each master breaks the connection or answers 500: five such requests would put a master out
 // that is well for all others. So a failure waits until it is known whether another master does better. Where
 // none does, and two have failed alike, it is a reason to probe them, and no more.
 type blames struct {
