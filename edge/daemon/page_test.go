@@ -323,10 +323,35 @@ func fill(p *pastHour, now time.Time, outage time.Duration) {
 	}
 	for i, name := range []string{"@types/node", "react", "typescript", "left-pad", "lodash", "@babel/core", "eslint", "semver", "vite", "postcss", "@swc/core", "webpack"} {
 		for range 900 / (i + 1) {
-			p.asked.Count("npm", name, now)
+			p.asked.Count("npm", name, 1, now)
+			p.sent.Count("npm", name, int64(4000+7000*(i*7%12)), now)
 		}
 		for range 90 / (2 + (i*5)%12) {
-			p.missed.Count("npm", name, now)
+			p.missed.Count("npm", name, 1, now)
 		}
+	}
+}
+
+// The command reads the stream that the page lives by.
+func TestTopIsReadFromTheEvents(t *testing.T) {
+	b := newOpenPage(t, "", "")
+	b.want(b.read("/edge-sample-words"), 200)
+	b.want(b.read("/edge-sample-words"), 200)
+	edgetest.Until(t, "the end of the requests", func() bool { return b.edge.metrics.InFlight() == 0 })
+	client := admin.NewClient(b.url, "")
+	defer client.Close()
+	top, err := client.Top(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(top.Asked) != 1 || top.Asked[0] != (admin.Ranked{Site: "npm", Name: "edge-sample-words", Count: 2}) || len(top.Missed) != 1 || top.Missed[0].Count < 1 {
+		t.Errorf("asked %v, missed %v", top.Asked, top.Missed)
+	}
+	if len(top.Sent) != 1 || top.Sent[0].Count < 100 || top.Lately != nil || top.At.IsZero() || top.Started.IsZero() {
+		t.Errorf("%+v", top)
+	}
+	b.edge.history.hour.Add(time.Now(), history.Totals{Requests: 2, Sent: 7})
+	if top, err := client.Top(t.Context()); err != nil || top.Lately == nil || top.Lately.Requests != 2 || top.Lately.Sent != 7 {
+		t.Errorf("%+v, %v", top, err)
 	}
 }

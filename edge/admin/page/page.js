@@ -379,8 +379,8 @@ function fleet(state) {
 
 function packages(state) {
   const many = state.sites.length > 1;
-  for (const [id, list, none] of [["asked", state.asked, "no requests yet"], ["missed", state.missed, "no misses yet"]]) {
-    replace($(id), JSON.stringify(list), list.map(r => make("tr", {}, make("td", {}, make("code", {}, r.name), many ? make("span", { class: "muted" }, " " + r.site) : null), make("td", { class: "number" }, plain.format(r.count)))), none, 2);
+  for (const [id, list, none, figure] of [["asked", state.asked, "no requests yet", n => plain.format(n)], ["missed", state.missed, "no misses yet", n => plain.format(n)], ["sent", state.sent, "nothing sent yet", bytes]]) {
+    replace($(id), JSON.stringify(list), list.map(r => make("tr", {}, make("td", {}, make("code", {}, r.name), many ? make("span", { class: "muted" }, " " + r.site) : null), make("td", { class: "number" }, figure(r.count)))), none, 2);
   }
 }
 

@@ -15,6 +15,7 @@ type Source struct {
 	Hour     *history.Hour
 	Asked    *history.Top
 	Missed   *history.Top
+	Sent     *history.Top // bytes
 	Failures *history.Failures
 	Token    bool // changes need the admin token
 }
@@ -47,6 +48,7 @@ type state struct {
 	Memory       int64         `json:"memory"`
 	Asked        []ranked      `json:"asked"`
 	Missed       []ranked      `json:"missed"`
+	Sent         []ranked      `json:"sent"` // bytes
 	Failures     []failure     `json:"failures"`
 	Certificates []certificate `json:"certificates"`
 	Fleet        *fleet        `json:"fleet,omitempty"` // nil for an edge alone
@@ -130,7 +132,7 @@ func (s *Source) state() *state {
 	now := time.Now()
 	v := &state{
 		At: is.At, Started: is.Started, Ready: is.Ready, Why: is.Why, Version: is.Version, Config: is.Config, Sites: is.Sites, Cache: is.Cache,
-		Memory: s.Memory(), Asked: rankedOf(s.Asked, now), Missed: rankedOf(s.Missed, now), Reloads: append([]Reload{}, s.Reloads()...), Token: s.Token,
+		Memory: s.Memory(), Asked: rankedOf(s.Asked, now), Missed: rankedOf(s.Missed, now), Sent: rankedOf(s.Sent, now), Reloads: append([]Reload{}, s.Reloads()...), Token: s.Token,
 		Problems: []problem{}, Failures: []failure{}, Certificates: []certificate{},
 		Fleet: fleetOf(is.Fleet),
 	}
