@@ -126,6 +126,16 @@ type refusalError struct {
 // call sends a request, with body as JSON unless it is nil, and returns the body
 // of the reply.
 func (c *Client) call(ctx context.Context, method, path string, body any) ([]byte, error) {
+	reply, err := c.open(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer reply.Close()
+	return c.read(reply)
+}
+
+// open is call, of a reply that is still to be read.
+func (c *Client) open(ctx context.Context, method, path string, body any) (reply io.ReadCloser, err error) {
 	var sent io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -148,15 +158,25 @@ func (c *Client) call(ctx context.Context, method, path string, body any) ([]byt
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the admin listener at %s: %w", c.base, report.Cause(err))
 	}
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted {
+		return resp.Body, nil
+	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxClientReply))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
-	case resp.StatusCode == http.StatusUnauthorized:
+	if resp.StatusCode == http.StatusUnauthorized {
 		return nil, fmt.Errorf("%s wants its token: set EDGE_ADMIN_TOKEN, or --token", c.base)
-	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted:
-		return nil, fmt.Errorf("%s answers %w", c.base, &refusalError{resp.StatusCode, text, report.Refusal(resp.Status, text)})
+	}
+	text, err := c.read(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%s answers %w", c.base, &refusalError{resp.StatusCode, text, report.Refusal(resp.Status, text)})
+}
+
+// read reads a reply whole.
+func (c *Client) read(reply io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(reply, maxClientReply))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the answer of %s: %w", c.base, err)
 	}
 	return text, nil
 }

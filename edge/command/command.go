@@ -28,6 +28,7 @@ type commands struct {
 	Purge  purgeCommand  `cmd:"" help:"Make a running edge forget packages, URLs or everything."`
 	Warm   warmCommand   `cmd:"" help:"Fetch through an edge what lockfiles name, and verify it."`
 
+	Top topCommand `cmd:"" help:"Show the packages that a running edge is asked for most, live."`
 	Why whyCommand `cmd:"" help:"Say how a running edge would answer for a package or a URL, and what it has stored."`
 
 	Drain   drainCommand  `cmd:"" help:"Take a master out of a running edge's rotation."`
@@ -90,6 +91,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, env func(
 		return line.Status.run(ctx, stdout, stderr, env)
 	case "purge":
 		return line.Purge.run(ctx, stdout, stderr, env)
+	case "top":
+		return line.Top.run(ctx, stdout, stderr, env)
 	case "why":
 		return line.Why.run(ctx, stdout, stderr, env)
 	case "warm":

@@ -35,6 +35,7 @@ func (d *Daemon) build(cfg *config.Config, old *generation) (*generation, error)
 		Metrics:  d.metrics,
 		Asked:    &d.history.asked,
 		Missed:   &d.history.missed,
+		Sent:     &d.history.sent,
 		Failures: &d.history.failures,
 		Webhooks: &d.webhooks,
 		Access:   d.accessLog(cfg.Log.Access),

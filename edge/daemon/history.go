@@ -16,6 +16,7 @@ type pastHour struct {
 	hour     *history.Hour
 	asked    history.Top // packages and files that were asked for
 	missed   history.Top // those for which a master had to be asked
+	sent     history.Top // their bytes to clients
 	failures history.Failures
 }
 
@@ -41,7 +42,7 @@ func (d *Daemon) keepHistory(ctx context.Context) (stop func()) {
 func (d *Daemon) pageSource() page.Source {
 	return page.Source{
 		Status: d.report, Reloads: d.reloads.recent, Memory: resident,
-		Hour: d.history.hour, Asked: &d.history.asked, Missed: &d.history.missed, Failures: &d.history.failures,
+		Hour: d.history.hour, Asked: &d.history.asked, Missed: &d.history.missed, Sent: &d.history.sent, Failures: &d.history.failures,
 		Token: d.cfg.Admin.Token != "",
 	}
 }

@@ -26,7 +26,7 @@ const (
 // Name is a package or a file of a site.
 type Name struct{ Site, Name string }
 
-// Ranked is a name and about how often it was counted in the last hour.
+// Ranked is a name and about how much was counted of it in the last hour.
 type Ranked struct {
 	Name
 	Count int64
@@ -34,7 +34,7 @@ type Ranked struct {
 
 // Top finds the names that are counted most. It has a fixed number of counters, and gives
 // the smallest one to a name that has none (the algorithm is known as space-saving): a name
-// with more than a 256th of the requests of ten minutes is never missed, however many other
+// with more than a 256th of all that is counted in ten minutes is never missed, however many other
 // names a stranger makes up. Its zero value is ready, and it is safe for concurrent use.
 //
 // Hits call it, so it never waits: while another request is counted, a request is left
@@ -48,21 +48,24 @@ type Top struct {
 	windows [windows]sketch
 }
 
-// Count counts a name once.
-func (t *Top) Count(site, name string, now time.Time) {
+// Count counts n more of a name: requests or bytes. It returns for how many requests this one
+// stands, or 0 where it was left out.
+func (t *Top) Count(site, name string, n int64, now time.Time) (standsFor int64) {
 	every := t.every.Load()
 	if every > 1 && rand.Uint32()&(every-1) != 0 {
-		return
+		return 0
 	}
 	if !t.mu.TryLock() {
-		return
+		return 0
 	}
 	defer t.mu.Unlock()
 	t.pace(now, max(every, 1))
 	if len(name) > maxName {
 		name = name[:maxName]
 	}
-	t.window(now).add(Name{site, name}, int64(max(every, 1)))
+	standsFor = int64(max(every, 1))
+	t.window(now).add(Name{site, name}, n*standsFor)
+	return standsFor
 }
 
 // pace chooses how many requests are counted. More than twice the bound lowers the share at once.

@@ -14,9 +14,9 @@ func TestTheMostCountedAreFoundAmongStrangers(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 40_000 {
 		now = now.Add(2 * time.Millisecond) // 500 a second: each is counted
-		top.Count("npm", fmt.Sprintf("stranger-%d", i), now)
+		top.Count("npm", fmt.Sprintf("stranger-%d", i), 1, now)
 		if n := random.IntN(100); n < 10 {
-			top.Count("npm", fmt.Sprintf("known-%d", n/3), now) // 0, 1 and 2: three in a hundred each; 3: one
+			top.Count("npm", fmt.Sprintf("known-%d", n/3), 1, now) // 0, 1 and 2: three in a hundred each; 3: one
 		}
 	}
 	got := top.List(now, 4)
@@ -41,15 +41,15 @@ func TestTheMostCountedAreFoundAmongStrangers(t *testing.T) {
 
 func TestAnHourAgoIsForgotten(t *testing.T) {
 	var top Top
-	top.Count("npm", "old", start)
-	top.Count("npm", "new", start.Add(30*time.Minute))
+	top.Count("npm", "old", 1, start)
+	top.Count("npm", "new", 1, start.Add(30*time.Minute))
 	if got := top.List(start.Add(50*time.Minute-1), 9); len(got) != 2 {
 		t.Errorf("within the hour: %v", got)
 	}
 	if got := top.List(start.Add(time.Hour), 9); len(got) != 1 || got[0].Name.Name != "new" {
 		t.Errorf("after it: %v", got)
 	}
-	top.Count("npm", "newer", start.Add(time.Hour)) // in the place of the first window
+	top.Count("npm", "newer", 1, start.Add(time.Hour)) // in the place of the first window
 	if got := top.List(start.Add(time.Hour), 9); len(got) != 2 || got[0].Name.Name != "new" {
 		t.Errorf("after it: %v", got)
 	}
@@ -61,7 +61,7 @@ func TestABusyEdgeCountsOneInSoMany(t *testing.T) {
 	const rate, seconds = 20_000, 6
 	for range rate * seconds {
 		now = now.Add(time.Second / rate)
-		top.Count("npm", "busy", now)
+		top.Count("npm", "busy", 1, now)
 	}
 	if every := top.every.Load(); every < 8 || every > 64 {
 		t.Errorf("one in %d is counted", every)
@@ -71,16 +71,36 @@ func TestABusyEdgeCountsOneInSoMany(t *testing.T) {
 	}
 	for range 600 {
 		now = now.Add(100 * time.Millisecond)
-		top.Count("npm", "quiet", now)
+		top.Count("npm", "quiet", 1, now)
 	}
 	if every := top.every.Load(); every > 1 {
 		t.Errorf("one in %d is counted when all is quiet", every)
 	}
 }
 
+// A name with few requests and much behind each is found, too.
+func TestBytesAreCountedAsRequestsAre(t *testing.T) {
+	var top Top
+	for i := range 3 * counters {
+		top.Count("npm", fmt.Sprintf("small-%d", i), 1000, start)
+	}
+	if n := top.Count("npm", "large", 1<<30, start); n != 1 {
+		t.Errorf("a request stands for %d", n)
+	}
+	if got := top.List(start, 1)[0]; got.Name.Name != "large" || got.Count != 1<<30 {
+		t.Errorf("the first is %v", got)
+	}
+	top.every.Store(1 << 16)
+	for range 1000 {
+		if n := top.Count("npm", "large", 1, start); n != 0 && n != 1<<16 {
+			t.Fatalf("one in %d stands for %d", 1<<16, n)
+		}
+	}
+}
+
 func TestALongNameIsCut(t *testing.T) {
 	var top Top
-	top.Count("files", string(make([]byte, 8<<10)), start)
+	top.Count("files", string(make([]byte, 8<<10)), 1, start)
 	if got := top.List(start, 1)[0].Name.Name; len(got) != maxName {
 		t.Errorf("a name of %d bytes is kept", len(got))
 	}
@@ -88,8 +108,8 @@ func TestALongNameIsCut(t *testing.T) {
 
 func TestCountingAllocatesNothing(t *testing.T) {
 	var top Top
-	top.Count("npm", "left-pad", start)
-	if n := testing.AllocsPerRun(1000, func() { top.Count("npm", "left-pad", start) }); n != 0 {
+	top.Count("npm", "left-pad", 1, start)
+	if n := testing.AllocsPerRun(1000, func() { top.Count("npm", "left-pad", 1, start) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -97,13 +117,13 @@ func TestCountingAllocatesNothing(t *testing.T) {
 func TestCountIsSafeAndWaitsForNobody(t *testing.T) {
 	var top Top
 	top.mu.Lock()
-	top.Count("npm", "left-pad", start) // returns though the lock is held
+	top.Count("npm", "left-pad", 1, start) // returns though the lock is held
 	top.mu.Unlock()
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			for i := range 1000 {
-				top.Count("npm", fmt.Sprint(i%300), start)
+				top.Count("npm", fmt.Sprint(i%300), 1, start)
 			}
 			top.List(start, 10)
 		})
@@ -119,7 +139,7 @@ func BenchmarkCount(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(p *testing.PB) {
 				for p.Next() {
-					top.Count("npm", "left-pad", start)
+					top.Count("npm", "left-pad", 1, start)
 				}
 			})
 		})

@@ -164,9 +164,12 @@ func (s *Snapshot) finish(r *accesslog.Record, name string, outcome cache.Outcom
 	took := time.Since(r.Begun)
 	s.Metrics.Observe(r.Site, r.Outcome, r.Status, r.Sent, took)
 	if name != "" {
-		s.Asked.Count(r.Site, name, r.Begun.Add(took))
+		now := r.Begun.Add(took)
+		if requests := s.Asked.Count(r.Site, name, 1, now); requests > 0 && r.Sent > 0 {
+			s.Sent.Count(r.Site, name, requests*r.Sent, now)
+		}
 		if outcome == cache.Missed || outcome == cache.Failed {
-			s.Missed.Count(r.Site, name, r.Begun.Add(took))
+			s.Missed.Count(r.Site, name, 1, now)
 		}
 	}
 	if s.Access != nil {

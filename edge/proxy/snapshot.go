@@ -22,6 +22,7 @@ type Snapshot struct {
 	Metrics  Metrics
 	Asked    *history.Top // packages and files that were asked for
 	Missed   *history.Top // those for which a master had to be asked
+	Sent     *history.Top // the bytes of both
 	Failures *history.Failures
 	Welcome  Welcome
 	Webhooks *changes.Webhooks

@@ -133,18 +133,18 @@ func mastersTable(b *strings.Builder, title string, masters []origin.MasterStatu
 	left := lineWidth - len("  ")
 	for i := range widths {
 		for _, row := range rows {
-			row[i] = shorten(row[i], maxCells[i])
+			row[i] = Shorten(row[i], maxCells[i])
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 		left -= widths[i] + 2
 	}
-	fmt.Fprintf(b, "\n  %s\n", shorten(Printable(title), lineWidth-2))
+	fmt.Fprintf(b, "\n  %s\n", Shorten(Printable(title), lineWidth-2))
 	for _, row := range rows {
 		b.WriteString("  ")
 		for i, width := range widths {
 			fmt.Fprintf(b, "%-*s  ", width, row[i])
 		}
-		b.WriteString(shorten(row[last], left) + "\n")
+		b.WriteString(Shorten(row[last], left) + "\n")
 	}
 }
 
@@ -214,7 +214,7 @@ func wrap(mark, text string) string {
 	b.WriteString(mark)
 	used := 0
 	for i, word := range strings.Fields(text) {
-		word = shorten(word, width)
+		word = Shorten(word, width)
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
@@ -232,9 +232,9 @@ func wrap(mark, text string) string {
 	return b.String()
 }
 
-// shorten takes the middle out of a text that is too wide. Two URLs of one host
+// Shorten takes the middle out of a text that is too wide. Two URLs of one host
 // differ at their ends.
-func shorten(text string, width int) string {
+func Shorten(text string, width int) string {
 	runes := []rune(text)
 	if len(runes) <= width {
 		return text

@@ -215,8 +215,8 @@ func TestShorten(t *testing.T) {
 		width int
 		want  string
 	}{{"abc", 3, "abc"}, {"abcdefghij", 7, "abcd…ij"}, {"äöüäöüäöü", 4, "äö…ü"}, {"abc", 2, "a…"}} {
-		if got := shorten(tt.text, tt.width); got != tt.want {
-			t.Errorf("shorten(%q, %d) = %q; want %q", tt.text, tt.width, got, tt.want)
+		if got := Shorten(tt.text, tt.width); got != tt.want {
+			t.Errorf("Shorten(%q, %d) = %q; want %q", tt.text, tt.width, got, tt.want)
 		}
 	}
 }

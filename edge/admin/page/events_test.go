@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func sourceOf(is *report.Status) Source {
 	return Source{
 		Status: func() *report.Status { return is }, Reloads: func() []Reload { return nil }, Memory: func() int64 { return 1 << 20 },
-		Hour: history.NewHour(nil, time.Now()), Asked: new(history.Top), Missed: new(history.Top), Failures: new(history.Failures),
+		Hour: history.NewHour(nil, time.Now()), Asked: new(history.Top), Missed: new(history.Top), Sent: new(history.Top), Failures: new(history.Failures),
 	}
 }
 
@@ -99,7 +99,7 @@ func TestAStreamTellsTheStateAndTheHour(t *testing.T) {
 		s := sourceOf(&report.Status{Ready: false, Why: "draining"})
 		s.Hour.Add(time.Now().Add(history.Step), history.Totals{Requests: 7})
 		s.Failures.Add(history.Failure{Status: 503, Reason: "bad\x1b[31m", Last: time.Now()})
-		s.Asked.Count("npm", "left-pad", time.Now())
+		s.Asked.Count("npm", "left-pad", 1, time.Now())
 		e := NewEvents(s)
 		ctx, leave := context.WithCancel(t.Context())
 		r, left := open(ctx, e)
