@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pkgedge/edge/admin"
@@ -271,6 +272,7 @@ func TestABucketIsNotBelieved(t *testing.T) {
 // bucket is an S3 server that asks for no signatures.
 type bucket struct {
 	*httptest.Server
+	fault   atomic.Pointer[http.HandlerFunc] // answers instead, nil for none
 	mu      sync.Mutex
 	objects map[string]stored
 }
@@ -290,6 +292,10 @@ func newBucket(t *testing.T) *bucket {
 
 func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	if fault := b.fault.Load(); fault != nil {
+		(*fault)(w, r)
+		return
+	}
 	key := strings.TrimPrefix(r.URL.Path, "/bucket/")
 	b.mu.Lock()
 	defer b.mu.Unlock()
