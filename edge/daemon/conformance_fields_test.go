@@ -112,6 +112,14 @@ func requestFields() []row {
 			get("Accept: text/plain", "Accept-Language: de", "User-Agent: test", "X-A: 1", "X-A: 2").reply(200, cc).
 				seen("Accept: text/plain", "Accept-Language: de", "User-Agent: test", "X-A: 1, 2"),
 		}},
+		{rfc: "W3C 3", rule: "a well-formed trace goes on", steps: []step{
+			get("Traceparent: "+traceparent, "Tracestate: a=b").reply(200, cc).seen("Traceparent: "+traceparent, "Tracestate: a=b"),
+			request("POST", "Traceparent: "+traceparent).reply(200).each().seen("Traceparent: "+traceparent, "!Tracestate"),
+		}},
+		{rfc: "W3C 3", rule: "and no other one", steps: []step{
+			get("Traceparent: 1", "Tracestate: a=b").reply(200, cc).seen("!Traceparent", "!Tracestate"),
+			request("POST", "Traceparent: "+traceparent, "Traceparent: "+traceparent, "Tracestate: a=b").reply(200).each().seen("!Traceparent", "!Tracestate"),
+		}},
 		{rfc: "9111 7.3", rule: "a cookie does not shape what is shared", steps: []step{
 			get("Cookie: id=1").reply(200, cc).seen("!Cookie"),
 			request("POST", "Cookie: id=1").reply(200).each().seen("Cookie: id=1"),

@@ -32,8 +32,12 @@ func TestDeployedFilesNameMetricsThatExist(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(metrics, -1) {
 		known = append(known, m[1], m[1]+"_bucket")
 	}
-	for _, of := range []string{"feed", "certificate"} { // which this edge has none of
-		for _, m := range regexp.MustCompile(`"(edge_`+of+`[a-z_]+)"`).FindAllStringSubmatch(readText(t, "metrics.go")+readText(t, "../gauges/gauges.go"), -1) {
+	source := ""
+	for _, file := range []string{"metrics.go", "fleet.go", "../gauges/gauges.go", "../gauges/fleet.go"} {
+		source += readText(t, file)
+	}
+	for _, of := range []string{"feed", "certificate", "fleet"} { // which this edge has none of
+		for _, m := range regexp.MustCompile(`"(edge_`+of+`[a-z_]+)"`).FindAllStringSubmatch(source, -1) {
 			known = append(known, m[1])
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +19,9 @@ import (
 	"pkgedge/edge/admin/page"
 	"pkgedge/edge/edgetest"
 	"pkgedge/edge/edgetest/chromium"
+	"pkgedge/edge/fleet/figures"
 	"pkgedge/edge/history"
+	"pkgedge/edge/report"
 )
 
 // views are the sizes and colours in which a page must be good.
@@ -34,6 +37,7 @@ type openPage struct {
 	*behindTwo
 	url    string
 	events *page.Events
+	fleet  atomic.Pointer[report.Fleet] // that the page is shown
 }
 
 func newOpenPage(t *testing.T, token, more string) *openPage {
@@ -41,7 +45,14 @@ func newOpenPage(t *testing.T, token, more string) *openPage {
 	b.edge.reloads.accepted("config.yaml", time.Now())
 	b.edge.cfg.Admin.Token = token
 	b.edge.history.hour = history.NewHour(admin.TimeBounds(), time.Now().Add(-time.Hour-history.Step)) // for those that make one up
-	w := &openPage{behindTwo: b, events: page.NewEvents(b.edge.pageSource())}
+	w := &openPage{behindTwo: b}
+	source := b.edge.pageSource()
+	source.Status = func() *report.Status {
+		s := b.edge.report()
+		s.Fleet = w.fleet.Load()
+		return s
+	}
+	w.events = page.NewEvents(source)
 	s := httptest.NewServer(admin.New(admin.Config{
 		Token: token, Listen: "127.0.0.1:0",
 		Purger: purger{b.edge.Daemon}, Drainer: drainer{b.edge.Daemon}, Reloader: reloader{b.edge.Daemon}, Status: b.edge.status, Ready: b.edge.ready,
@@ -114,8 +125,17 @@ func TestThePageInABrowserDuringAnOutage(t *testing.T) {
 		if i == 0 {
 			accessible(t, tabs[i], v.Name)
 		}
+		var shown bool
+		if tabs[i].Eval(`document.querySelector("#fleet").offsetParent !== null`, &shown); shown {
+			t.Errorf("%s: an edge alone has a fleet: %s", v.Name, tabs[i].Text("#fleet"))
+		}
 		check(t, tabs[i], v, w.url)
 	}
+	w.fleet.Store(&report.Fleet{
+		Name: "pop1-a", Pop: "pop1", Log: &figures.Log{Why: "no answer in time", Since: time.Now().Add(-time.Minute), Place: 4711, Outbox: 2},
+		Edges:    []figures.Edge{{Name: "pop1-a", Pop: "pop1", Place: 4711}, {Name: "pop2-a-with-a-name-that-is-rather-long", Pop: "pop2", Place: 4712, Away: true, Heard: time.Now().Add(-time.Hour)}},
+		Siblings: &figures.Siblings{Members: []figures.Member{{Address: "10.0.0.1:8443", State: "self", Share: 1}, {Address: "[2001:db8::1234:5678:9abc:def0]:8443", State: "out"}}},
+	})
 	w.breakMasters()
 	w.want(w.send("GET", "/edge-sample-app"), 503)
 	for i, v := range views {
@@ -129,6 +149,11 @@ func TestThePageInABrowserDuringAnOutage(t *testing.T) {
 			t.Errorf("%s: the problems are %q", v.Name, text)
 		}
 		tab.Until("the masters that are out", `document.querySelectorAll(".master.out").length === 2`)
+		tab.Until("the fleet", `document.querySelectorAll("#fleet-edges tr").length === 2 && document.querySelectorAll("#fleet-members tr").length === 2`)
+		if text := tab.Text("#fleet"); !strings.Contains(text, "not live at 4711") || !strings.Contains(text, "away, heard 1h ago") || !strings.Contains(text, "100 %") {
+			t.Errorf("%s: the fleet is %q", v.Name, text)
+		}
+		tab.Until("the log that is not live", `document.querySelector("#problems").innerText.includes("the log of purges is not live")`)
 		tab.Until("the failure", `document.querySelector("#failures").innerText.includes("GET /edge-sample-app")`)
 		tab.Until("the sentence that is read out", `document.querySelector("#cries").textContent.includes("outage")`)
 		var title string

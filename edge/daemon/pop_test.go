@@ -185,7 +185,7 @@ func TestAPopFetchesOnce(t *testing.T) {
 	if f := status.Fleet; f == nil || f.Name != "edge-0" || len(f.Siblings.Members) != 3 || f.Store.State != "well" {
 		t.Errorf("%+v", f)
 	}
-	if text := status.Text(); !strings.Contains(text, p.peers[0]+" (self)") {
+	if text := status.Text(); !strings.Contains(text, p.peers[0]+" (self, owner of 33 %)") {
 		t.Errorf("the status says:\n%s", text)
 	}
 

@@ -17,29 +17,46 @@ type Fleet struct {
 	Edges    []figures.Edge    `json:"edges,omitempty"`    // that read the log, this one first
 }
 
+// Line is one fact of a fleet, in words that are safe to print.
+type Line struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Lines are the facts of a fleet, for a person.
+func (f *Fleet) Lines() (all []Line) {
+	add := func(name, format string, args ...any) {
+		all = append(all, Line{name, Printable(fmt.Sprintf(format, args...))})
+	}
+	add("edge", "%s", strings.TrimSuffix(f.Name+" of "+f.Pop, " of "))
+	if l := f.Log; l != nil {
+		add("purges", "%s", logText(l))
+		add("edges", "%s", edgesText(f.Edges))
+	}
+	if s := f.Siblings; s != nil {
+		var members []string
+		for _, m := range s.Members {
+			members = append(members, fmt.Sprintf("%s (%s, owner of %.0f %%)", m.Address, m.State, 100*m.Share))
+		}
+		add("members", "%s", strings.Join(members, ", "))
+		add("asked", "%s, %d answered with %s, %d from the masters after all", Count(s.Asked, "time"), s.Answered, HumanBytes(s.Bytes), s.FellBack())
+		add("served", "%s with %s, %d declined", Count(s.Served, "answer"), HumanBytes(s.ServedBytes), s.Declined)
+	}
+	if s := f.Store; s != nil {
+		add("store", "%s: asked %s, %d answered with %s; put %s with %s, %d wait, %d dropped, %d failed", s.State,
+			Count(s.Asked, "time"), s.Answered, HumanBytes(s.Bytes), Count(s.Put, "file"), HumanBytes(s.PutBytes), s.Queue, s.Dropped, s.PutFailed)
+	}
+	return all
+}
+
 // text writes the fleet for a person. f may be nil.
 func (f *Fleet) text(b *strings.Builder) {
 	if f == nil {
 		return
 	}
 	b.WriteString("\nfleet\n")
-	b.WriteString(wrap("  edge     ", Printable(strings.TrimSuffix(f.Name+" of "+f.Pop, " of "))))
-	if l := f.Log; l != nil {
-		b.WriteString(wrap("  purges   ", logText(l)))
-		b.WriteString(wrap("  edges    ", edgesText(f.Edges)))
-	}
-	if s := f.Siblings; s != nil {
-		var all []string
-		for _, m := range s.Members {
-			all = append(all, m.Address+" ("+m.State+")")
-		}
-		b.WriteString(wrap("  members  ", Printable(strings.Join(all, ", "))))
-		b.WriteString(wrap("  asked    ", fmt.Sprintf("%s, %d answered with %s, %d from the masters after all", Count(s.Asked, "time"), s.Answered, HumanBytes(s.Bytes), s.FellBack())))
-		b.WriteString(wrap("  served   ", fmt.Sprintf("%s with %s, %d declined", Count(s.Served, "answer"), HumanBytes(s.ServedBytes), s.Declined)))
-	}
-	if s := f.Store; s != nil {
-		b.WriteString(wrap("  store    ", fmt.Sprintf("%s: asked %s, %d answered with %s; put %s with %s, %d wait, %d dropped, %d failed", s.State,
-			Count(s.Asked, "time"), s.Answered, HumanBytes(s.Bytes), Count(s.Put, "file"), HumanBytes(s.PutBytes), s.Queue, s.Dropped, s.PutFailed)))
+	for _, l := range f.Lines() {
+		b.WriteString(wrap(fmt.Sprintf("  %-9s", l.Name), l.Text))
 	}
 }
 

@@ -38,6 +38,19 @@ func followedBy(edge string) string {
 	return ", followed by edge " + Printable(edge)
 }
 
+const liveState = "live"
+
+// EdgeState is the state of an edge in words.
+func EdgeState(e figures.Edge) string {
+	switch {
+	case e.Away:
+		return "away"
+	case !e.Live:
+		return "without the log"
+	}
+	return liveState
+}
+
 // maxEdges is how many edges the text names.
 const maxEdges = 20
 
@@ -45,12 +58,9 @@ const maxEdges = 20
 func edgesText(all []figures.Edge) string {
 	var well, ill []string
 	for _, e := range all {
-		switch {
-		case e.Away:
-			ill = append(ill, e.Name+" (away)")
-		case !e.Live:
-			ill = append(ill, e.Name+" (without the log)")
-		default:
+		if state := EdgeState(e); state != liveState {
+			ill = append(ill, e.Name+" ("+state+")")
+		} else {
 			well = append(well, e.Name)
 		}
 	}
@@ -69,7 +79,7 @@ func (t *trouble) purgeLog(l *figures.Log, edges []figures.Edge) {
 		if l.Why != "" {
 			text += " (" + Printable(l.Why) + ")"
 		}
-		t.weak = append(t.weak, text)
+		t.wrong = append(t.wrong, text)
 	}
 	if l.Outbox > 0 {
 		t.weak = append(t.weak, fmt.Sprintf("fleet: %s of this edge not yet in the log", Count(int64(l.Outbox), "purge")))

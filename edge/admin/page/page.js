@@ -360,6 +360,23 @@ function room(state) {
     bar("Disk", disk, c.disk_limit, c.disk_bytes));
 }
 
+function fleet(state) {
+  const f = state.fleet;
+  $("fleet").hidden = !f;
+  if (!f) return;
+  const key = JSON.stringify(f.lines);
+  if ($("fleet-lines").dataset.key !== key) {
+    $("fleet-lines").dataset.key = key;
+    $("fleet-lines").replaceChildren(...f.lines.flatMap(l => [make("dt", {}, l.name), make("dd", {}, l.text)]));
+  }
+  $("fleet-read").hidden = !f.edges.length;
+  $("fleet-share").hidden = !f.members.length;
+  replace($("fleet-edges"), JSON.stringify(f.edges), f.edges.map(e => make("tr", {}, make("td", {}, make("code", {}, e.name), e.pop ? make("span", { class: "muted" }, " of " + e.pop) : null),
+    make("td", {}, e.well ? e.state : make("strong", { class: "late" }, e.state), e.state === "away" ? ", heard " + since(e.heard) + " ago" : ""), make("td", { class: "number" }, plain.format(e.place)), make("td", {}, e.version))), "none", 4);
+  replace($("fleet-members"), JSON.stringify(f.members), f.members.map(m => make("tr", {}, make("td", {}, make("code", {}, m.address)),
+    make("td", {}, m.state === "out" ? make("strong", { class: "late" }, m.state) : m.state), make("td", { class: "number" }, Math.round(100 * m.share) + " %"))), "none", 3);
+}
+
 function packages(state) {
   const many = state.sites.length > 1;
   for (const [id, list, none, figure] of [["asked", state.asked, "no requests yet", n => plain.format(n)], ["missed", state.missed, "no misses yet", n => plain.format(n)], ["sent", state.sent, "nothing sent yet", bytes]]) {
@@ -405,7 +422,7 @@ function take(event, data, first) {
     ended = false;
     seen = Date.parse(state.at);
     skew = seen - heardAt;
-    for (const show of [head, outages, problems, masters, room, packages, failures, upkeep]) show(state);
+    for (const show of [head, outages, problems, masters, fleet, room, packages, failures, upkeep]) show(state);
   } else if (event === "hour") {
     if (first) for (const name of Object.keys(hour)) hour[name] = [];
     samples(data);

@@ -28,8 +28,9 @@ type Reload struct {
 }
 
 const (
-	listed  = 12 // names in a list
-	pastFor = time.Hour
+	listed   = 12  // names in a list
+	maxEdges = 100 // rows of a table of edges
+	pastFor  = time.Hour
 )
 
 // state is the data of the event "status".
@@ -50,6 +51,7 @@ type state struct {
 	Sent         []ranked      `json:"sent"` // bytes
 	Failures     []failure     `json:"failures"`
 	Certificates []certificate `json:"certificates"`
+	Fleet        *fleet        `json:"fleet,omitempty"` // nil for an edge alone
 	Reloads      []Reload      `json:"reloads"`
 	Token        bool          `json:"token"`
 }
@@ -83,6 +85,47 @@ type certificate struct {
 	Level int    `json:"level"`
 }
 
+// fleet is the other edges: in the words of edge status, and as tables.
+type fleet struct {
+	Lines   []report.Line `json:"lines"`
+	Edges   []fleetEdge   `json:"edges"`   // that read the log of purges
+	Members []fleetMember `json:"members"` // that share their fetches
+}
+
+type fleetEdge struct {
+	Name    string    `json:"name"`
+	Pop     string    `json:"pop"`
+	State   string    `json:"state"`
+	Well    bool      `json:"well"`
+	Place   uint64    `json:"place"`
+	Version string    `json:"version"`
+	Heard   time.Time `json:"heard"`
+}
+
+type fleetMember struct {
+	Address string  `json:"address"`
+	State   string  `json:"state"`
+	Share   float64 `json:"share"`
+}
+
+// fleetOf is nil for an edge alone.
+func fleetOf(f *report.Fleet) *fleet {
+	if f == nil {
+		return nil
+	}
+	is := &fleet{Lines: f.Lines(), Edges: []fleetEdge{}, Members: []fleetMember{}}
+	for _, e := range f.Edges[:min(len(f.Edges), maxEdges)] {
+		row := fleetEdge{report.Printable(e.Name), report.Printable(e.Pop), report.EdgeState(e), !e.Away && e.Live, e.Place, report.Printable(e.Version), e.Heard}
+		is.Edges = append(is.Edges, row)
+	}
+	if s := f.Siblings; s != nil {
+		for _, m := range s.Members[:min(len(s.Members), maxEdges)] {
+			is.Members = append(is.Members, fleetMember{report.Printable(m.Address), m.State, m.Share})
+		}
+	}
+	return is
+}
+
 // state is the present one. Texts of foreign servers are made safe to print.
 func (s *Source) state() *state {
 	is := s.Status()
@@ -91,6 +134,7 @@ func (s *Source) state() *state {
 		At: is.At, Started: is.Started, Ready: is.Ready, Why: is.Why, Version: is.Version, Config: is.Config, Sites: is.Sites, Cache: is.Cache,
 		Memory: s.Memory(), Asked: rankedOf(s.Asked, now), Missed: rankedOf(s.Missed, now), Sent: rankedOf(s.Sent, now), Reloads: append([]Reload{}, s.Reloads()...), Token: s.Token,
 		Problems: []problem{}, Failures: []failure{}, Certificates: []certificate{},
+		Fleet: fleetOf(is.Fleet),
 	}
 	problems := is.Problems()
 	v.Verdict = report.Verdict(problems)

@@ -24,6 +24,10 @@ type Siblings struct {
 type Member struct {
 	Address string `json:"address"`
 	State   string `json:"state"` // "well", "out" or "self"
+
+	// Share is the part of all things that it owns now. The hash gives each member that counts as
+	// much, and one that is out nothing.
+	Share float64 `json:"share"`
 }
 
 // FellBack is how many requests went to the masters after all.
