@@ -4,7 +4,7 @@ TOOL := go tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 BENCH ?= .
 .DEFAULT_GOAL := help
-.PHONY: help run test race fuzz bench pgo compare cover lint schema release axe screenshots
+.PHONY: help run test race fuzz bench pgo compare cover lint schema release axe screenshots chart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ screenshots: ## the pictures of the README, by a headless Chromium
 
 schema: ## docs/config.schema.json, from the decoder and the comments of config.yaml
 	go run ./edge check --schema --config config.yaml > docs/config.schema.json
+
+chart: ## deploy/helm/cases/*.rendered.yaml, by Helm's engine (minutes, the first time)
+	cd deploy/helm/render && go run . ../edge ../cases
 
 release: ## dist/: static binaries, deb, rpm, apk, checksums and a bill of materials
 	deploy/release.sh

@@ -26,6 +26,7 @@ var elsewhere = map[string]string{
 	"bun":       "edge/daemon/clients_test.go runs clients",
 	"kill":      "edge/upgrade_test.go sends it",
 	"pidof":     "edge/upgrade_test.go knows the process",
+	"openssl":   "it prints a random word",
 	"sudoedit":  "an editor waits for somebody",
 	"systemctl": "a machine of its own is needed",
 }
@@ -48,6 +49,8 @@ make() { grep -qE "^$1:.*## " "$ROOT/Makefile" || failed "make $*" 1; }
 npm() { case "$*" in "config get registry") echo "$MASTER" ;; "publish "* | "install "*) ;; *) failed "npm $*" 1 ;; esac; }
 dpkg() { [[ $* == "-i dist/edge_$(cat "$ROOT/edge/command/VERSION")_amd64.deb" ]] || failed "dpkg $*" 1; }
 docker() { case "$1" in build | run) ;; exec) shift 2; "$@" ;; *) failed "docker $*" 1 ;; esac; }
+helm() { [[ $1 == install && -f $ROOT/$3/Chart.yaml ]] || failed "helm $*" 1; }
+kubectl() { case "$1" in create) ;; exec) shift 3; "$@" ;; *) failed "kubectl $*" 1 ;; esac; }
 sudo() { "$@"; }
 `
 

@@ -139,6 +139,7 @@ func (b *band) fill() {
 }
 
 func TestAPurgeIsInForceAtAllEdges(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 3, false)
 	for _, what := range []admin.Purge{{Package: "edge-sample-words"}, {All: true}, {Site: "npm"}, {URL: words}, {Package: "edge-*", Soft: true}} {
 		b.fill()
@@ -162,6 +163,7 @@ func TestAPurgeIsInForceAtAllEdges(t *testing.T) {
 
 // An edge that is off is named as missing, and has the purge in force before it is live.
 func TestAnEdgeThatIsOffMissesNoPurge(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 2, false)
 	b.fill()
 	dir := b.edges[1].cfg.Cache.Dir
@@ -178,6 +180,7 @@ func TestAnEdgeThatIsOffMissesNoPurge(t *testing.T) {
 
 // Without the engine a purge is in force at the edge that was asked, and elsewhere later.
 func TestAPurgeWithoutTheEngine(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 2, false)
 	b.fill()
 	b.servers.Kill(0)
@@ -244,6 +247,7 @@ func TestAHookIsHeardAtAllEdges(t *testing.T) {
 
 // One edge follows the feed for all, and another one when that ends. None misses a change.
 func TestOneEdgeFollowsTheFeed(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 2, true)
 	following := func() (is []int) {
 		for i, e := range b.edges {

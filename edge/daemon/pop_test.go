@@ -174,6 +174,7 @@ func (p *popOf) downloads() int { return p.master.Count(faults.Suffix(".tgz")) }
 // Edges of one pop fetch each file once. A pop that joins empty has all of them from the
 // bucket.
 func TestAPopFetchesOnce(t *testing.T) {
+	t.Parallel()
 	p := newPopOf(t, 3, byToken)
 	want := make(map[string][]byte)
 	for _, path := range tarballs {

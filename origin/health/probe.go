@@ -67,6 +67,7 @@ func (g *Group) target(m *Master) target {
 // which it can be seen to be alive.
 func (g *Group) probeLoop(ctx context.Context, m *Master) {
 	wait := g.interval() / 2
+	var last time.Time
 	for {
 		g.mu.Lock()
 		m.probe.beat = time.Now()
@@ -78,8 +79,16 @@ func (g *Group) probeLoop(ctx context.Context, m *Master) {
 			return
 		case <-timer.C:
 		case <-m.wake:
-			timer.Stop()
+			// A client may choose requests that fail, as many as it likes.
+			timer.Reset(time.Until(last.Add(min(g.cfg.Probe.Every, inOutage))))
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			case <-timer.C:
+			}
 		}
+		last = time.Now()
 		if t := g.target(m); t.path != "" {
 			begun := time.Now()
 			within, cancel := context.WithTimeout(ctx, g.cfg.Probe.Timeout)

@@ -407,3 +407,21 @@ func TestDoubtIsProbedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A client may have masters probed as often as it makes a request fail. They are probed once a second at most.
+func TestDoubtIsProbedOnceASecondAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, f := begin(t, "pr", steady)
+		const seconds = 20
+		for range seconds * 100 {
+			<-time.After(time.Second / 100)
+			p.Failed(p.Primary(), &Blame{Did: "cut off before an answer", Unanswered: true, Unsure: true})
+		}
+		synctest.Wait()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if n := len(f.at["a"]); n < seconds/2 || n > seconds+1 {
+			t.Errorf("%d probes in %d s", n, seconds)
+		}
+	})
+}

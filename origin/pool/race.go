@@ -89,7 +89,13 @@ func (p *Pool) each(ctx context.Context, req Request, use Use) error {
 			}
 		case got := <-r.replies:
 			r.pending--
+			if got.blame != nil || r.blames.held != nil {
+				r.hear(got)
+			}
 			verdict, err := got.judge(r.finished(), use)
+			if r.blames.held != nil {
+				r.judged(got, verdict, err)
+			}
 			if verdict == Accepted {
 				return err
 			}
@@ -155,6 +161,7 @@ type race struct {
 	sent    atomic.Bool // one of them at least has a place at its master
 
 	missing bool // one of them has no such thing
+	blames  blames
 	failure *Unavailable
 }
 
@@ -189,15 +196,23 @@ func (r *race) askNext() {
 func (r *race) ask(send func() *reply) {
 	r.asked++
 	r.pending++
+	reply := func() {
+		got := send()
+		got.race = r
+		r.replies <- got
+	}
 	if r.inTurn {
-		r.replies <- send()
+		reply()
 		return
 	}
-	go func() { r.replies <- send() }()
+	go reply()
 }
 
 // end abandons the requests that have not been replied to.
 func (r *race) end() {
+	if r.blames.held != nil {
+		r.blames.end(r.Pool)
+	}
 	r.cancel(errOutrun)
 	for range r.pending {
 		go func() { (<-r.replies).close() }()

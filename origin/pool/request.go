@@ -211,6 +211,8 @@ type reply struct {
 	fatal  bool // no master can be asked this
 	class  health.Class
 	inside bool // has a place at the master
+	race   *race
+	blame  *health.Blame // for the lack of an answer, which the race has not taken over yet
 }
 
 // send asks one master, at which the request has a place, and waits for the fields of its
@@ -265,7 +267,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 		m.Took(took)
 		blame := health.Unanswered(r.err)
 		p.Observe(m, blame.Word)
-		p.Failed(m, blame)
+		r.fail(blame)
 		p.complain(req.Route, r.trial(r.err))
 	}
 	return r
@@ -317,7 +319,7 @@ func (r *reply) judge(last bool, use Use) (Verdict, error) {
 	switch {
 	case r.req.place.elsewhere: // it tells nothing of the master
 	case blame != nil && blame.Guilty():
-		r.pool.Failed(r.Master, blame)
+		r.fail(blame)
 	case r.slow:
 		r.pool.Failed(r.Master, health.Slow())
 	case err == nil || verdict == Absent:
@@ -337,6 +339,9 @@ func (r *reply) trial(err error) *Trial {
 
 // close releases the response and the place at the master.
 func (r *reply) close() {
+	if r.blame != nil {
+		r.pool.Failed(r.Master, r.blame)
+	}
 	switch {
 	case r.resp == nil:
 	case r.size == r.resp.ContentLength: // its end was read with its last byte

@@ -98,6 +98,11 @@ func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner 
 	// A master that leads back here is found by these two.
 	h["Via"] = append(slices.Clone(r.Header["Via"]), "1.1 "+c.cfg.Identity)
 	h["Cdn-Loop"] = append(slices.Clone(r.Header["Cdn-Loop"]), c.cfg.Identity)
+	for _, name := range []string{"Traceparent", "Tracestate"} {
+		if values := r.Header[name]; len(values) > 0 {
+			h[name] = values
+		}
+	}
 	c.sign(h)
 	if client := addrOf(r.Client); client != "" {
 		h.Set(fieldClient, client)

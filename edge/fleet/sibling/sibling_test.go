@@ -19,6 +19,7 @@ const (
 
 // Clients of every edge at once make one fetch of each thing.
 func TestOneFetchForAPlace(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, 3, settings{})
 	large := p.AddLarge(t)
 	small := origintest.Download(t, p.AURL+smallTarball)
@@ -90,6 +91,7 @@ func TestAnAnswerOfASiblingIsTheMasters(t *testing.T) {
 
 // A wrong file of another edge is found out, and is taken from a master.
 func TestAWrongFileOfASibling(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{smallTarball, origintest.LargeTarball} {
 		p := newPlace(t, 2, settings{})
 		want := p.AddLarge(t)

@@ -21,6 +21,7 @@ import (
 
 // An owner that dies in the middle of a file costs one more fetch, and no client anything.
 func TestOwnerKilledMidStream(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, 3, settings{})
 	want := p.AddLarge(t)
 	owner, others := p.owner(origintest.LargeTarball)
@@ -43,6 +44,7 @@ func TestOwnerKilledMidStream(t *testing.T) {
 
 // An owner that accepts and says nothing is given up, and is the owner of nothing for a while.
 func TestBlackHoledOwner(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, 3, settings{silence: 400 * time.Millisecond})
 	owner, others := p.owner(document)
 	release := make(chan struct{})
@@ -68,6 +70,7 @@ func TestBlackHoledOwner(t *testing.T) {
 
 // A sibling that is at work for long says so, and is waited for.
 func TestOwnerAtWorkIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, 2, settings{silence: 600 * time.Millisecond})
 	owner, others := p.owner(document)
 	owner.listener.beat = 5 * time.Millisecond
@@ -247,9 +250,12 @@ func TestPurgedIsGoneAtTheSiblingToo(t *testing.T) {
 		}
 	}
 	settle(t)
+	refused := other.client.Status().Refused
 	crowd(t, p.edges, 3, smallTarball, file)
-	if n := p.fetches(smallTarball); n != 3 {
-		t.Errorf("after a purge at both: %d fetches", n)
+	// Where a request takes longer than that from edge to edge, the owner's is refused.
+	refused = other.client.Status().Refused - refused
+	if n := p.fetches(smallTarball); n != 3 && n != 3+int(refused) {
+		t.Errorf("after a purge at both: %d fetches, %d refused", n, refused)
 	}
 }
 
