@@ -223,8 +223,8 @@ func TestAPopFetchesOnce(t *testing.T) {
 	}
 }
 
-// An edge that joins empty has what the others have from them, also the things that it owns from
-// now on: the one that owned them before has them.
+// An edge that joins empty has its files from the others, also those that it owns from now on: the
+// edge that owned them before has them.
 func TestAnEdgeThatJoinsSparesTheMasters(t *testing.T) {
 	const files = 200
 	p := newPopOf(t, 0, byToken)
