@@ -83,7 +83,7 @@ func (b *band) purgeByHTTP(body string) int {
 	return w.Code
 }
 
-// Whatever the engine does under load: clients have their answers, a purge is in force where it
+// In each trouble of the engine under load clients have their answers, a purge is in force where it
 // was made, is answered 202, and comes to the other edge when the engine is well.
 func TestTheEngineInTroubleUnderLoad(t *testing.T) {
 	for _, tt := range []struct {
