@@ -49,6 +49,12 @@ func TooManyFields(h http.Header) bool { return transport.TooManyFields(h) }
 // request than its own.
 func Mislead(name string) bool { return transport.Mislead(name) }
 
+// TraceID is the trace's ID of a well-formed traceparent, empty for another.
+func TraceID[text string | []byte](traceparent text) text { return transport.TraceID(traceparent) }
+
+// KeepTrace deletes the fields of a trace from a request that has no well-formed ones.
+func KeepTrace(h http.Header) { transport.KeepTrace(h) }
+
 // Deed says in words that follow a master's name how its answer was no good.
 func Deed(err error) string { return health.Deed(err, true, 0) }
 

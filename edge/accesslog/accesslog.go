@@ -63,6 +63,8 @@ type Line struct {
 
 	Agent string
 	ID    string // that came with the request; "" to make one
+	Trace string // the ID of the trace that the request is a part of, or ""
+	TLS   string // the version of TLS, such as "1.3", or ""
 }
 
 // Write writes a request's line. It took that long.
@@ -90,8 +92,11 @@ func appendJSON(b []byte, r *Record, took time.Duration) []byte {
 	b = append(b, `{"time":"`...)
 	b = r.Begun.Add(took).AppendFormat(b, time.RFC3339Nano)
 	b = append(b, `","level":"INFO","msg":"request","id":"`...)
-	b = appendID(b, r.ID)
-	b = append(b, `","client":"`...)
+	b = append(appendID(b, r.ID), '"')
+	if r.Trace != "" {
+		text("trace", r.Trace)
+	}
+	b = append(b, `,"client":"`...)
 	b = append(appendClient(b, r.Client), '"')
 	text("method", r.Method)
 	text("host", r.Host)
@@ -100,6 +105,9 @@ func appendJSON(b []byte, r *Record, took time.Duration) []byte {
 		text("query", r.Query)
 	}
 	text("protocol", r.Protocol)
+	if r.TLS != "" {
+		text("tls", r.TLS)
+	}
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(r.Status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes":`...), r.Sent, 10)
 	b = appendSeconds(append(b, `,"seconds":`...), took)

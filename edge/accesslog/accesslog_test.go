@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,11 @@ func TestAccessLogForms(t *testing.T) {
 	if got := written(t, NewJSON, r, took); got != asJSON {
 		t.Errorf("JSON is\n%s\nwant\n%s", got, asJSON)
 	}
+	r.TLS, r.Trace = "1.3", "4bf92f3577b34da6a3ce929d0e0e4736"
+	if got := written(t, NewJSON, r, took); !strings.Contains(got, `"id":"abc-1","trace":"4bf92f3577b34da6a3ce929d0e0e4736","client"`) || !strings.Contains(got, `"protocol":"HTTP/1.1","tls":"1.3","status"`) {
+		t.Errorf("JSON of a traced request inside TLS is %s", got)
+	}
+	r.TLS, r.Trace = "", ""
 	r.Source, r.Waited = Source{"http://master.example", 304}, 1200*time.Microsecond
 	const where = `"what":"packument","master":"http://master.example","origin_status":304,"first_byte":0.0012,"agent"`
 	if got := written(t, NewJSON, r, took); !strings.Contains(got, where) {
@@ -131,5 +137,26 @@ func BenchmarkAccessLog(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// A member that an operator finds in a line has a row in the documents.
+func TestEachMemberIsDocumented(t *testing.T) {
+	r := sampleRecord()
+	r.Source, r.Err, r.TLS, r.Trace = Source{"http://master.example", 304}, errors.New("late"), "1.3", "4bf92f3577b34da6a3ce929d0e0e4736"
+	var members map[string]any
+	if err := json.Unmarshal([]byte(written(t, NewJSON, r, time.Second)), &members); err != nil || len(members) < 20 {
+		t.Fatalf("%v, %v", members, err)
+	}
+	doc, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rows, _ := strings.Cut(string(doc), "| Access log, JSON |")
+	rows, _, _ = strings.Cut(rows, "`access: common`")
+	for name := range members {
+		if !strings.Contains(rows, "`"+name+"`") {
+			t.Errorf("docs/operations.md does not explain %s", name)
+		}
 	}
 }

@@ -165,6 +165,26 @@ func (m *Metrics) Counters(name, help string, labels []string, f func(Emit)) {
 	m.registry.MustRegister(&reading{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, f})
 }
 
+// Histograms registers a histogram that has, at each collection, the values that f emits: how many
+// were at most each bound, all of them, and their sum.
+func (m *Metrics) Histograms(name, help string, labels []string, f func(emit func(counts map[float64]uint64, count uint64, sum float64, labels ...string))) {
+	m.registry.MustRegister(&histograms{prometheus.NewDesc(name, help, labels, nil), f})
+}
+
+// histograms is a histogram whose values are read at each collection.
+type histograms struct {
+	desc *prometheus.Desc
+	read func(func(counts map[float64]uint64, count uint64, sum float64, labels ...string))
+}
+
+func (h *histograms) Describe(to chan<- *prometheus.Desc) { to <- h.desc }
+
+func (h *histograms) Collect(to chan<- prometheus.Metric) {
+	h.read(func(counts map[float64]uint64, count uint64, sum float64, labels ...string) {
+		to <- prometheus.MustNewConstHistogram(h.desc, count, sum, counts, labels...)
+	})
+}
+
 // reading is a metric whose values are read at each collection.
 type reading struct {
 	desc *prometheus.Desc

@@ -10,6 +10,7 @@ import (
 // (RFC 9110 sections 7.6 and 15.2, RFC 9111 section 3.1).
 
 func TestFields(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(responseFields(), requestFields(), interims()))
 }
 
@@ -110,6 +111,14 @@ func requestFields() []row {
 		{rfc: "9111 3", rule: "end-to-end fields go to the origin", steps: []step{
 			get("Accept: text/plain", "Accept-Language: de", "User-Agent: test", "X-A: 1", "X-A: 2").reply(200, cc).
 				seen("Accept: text/plain", "Accept-Language: de", "User-Agent: test", "X-A: 1, 2"),
+		}},
+		{rfc: "W3C 3", rule: "a well-formed trace goes on", steps: []step{
+			get("Traceparent: "+traceparent, "Tracestate: a=b").reply(200, cc).seen("Traceparent: "+traceparent, "Tracestate: a=b"),
+			request("POST", "Traceparent: "+traceparent).reply(200).each().seen("Traceparent: "+traceparent, "!Tracestate"),
+		}},
+		{rfc: "W3C 3", rule: "and no other one", steps: []step{
+			get("Traceparent: 1", "Tracestate: a=b").reply(200, cc).seen("!Traceparent", "!Tracestate"),
+			request("POST", "Traceparent: "+traceparent, "Traceparent: "+traceparent, "Tracestate: a=b").reply(200).each().seen("!Traceparent", "!Tracestate"),
 		}},
 		{rfc: "9111 7.3", rule: "a cookie does not shape what is shared", steps: []step{
 			get("Cookie: id=1").reply(200, cc).seen("!Cookie"),

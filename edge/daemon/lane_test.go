@@ -101,6 +101,7 @@ func TestLaneAnswers(t *testing.T) {
 		"a version":            {wireGet("/pkg/1.0.0", npmFields...), "200"},
 		"a query":              {wireGet("/f/a?b"), "200"},
 		"behind a proxy":       {wireGet("/f/a", "X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "Via: 1.1 proxy"), "200"},
+		"traced":               {wireGet("/f/a", "traceparent: "+traceparent, "tracestate: a=b"), "200"},
 		"files, if-none-match": {wireGet("/f/a", `If-None-Match: "ea"`), "304"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -311,7 +312,7 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 		c.edge.use(g)
 		var requests []string
 		for range 3 {
-			requests = append(requests, wireGet("/f/a", "User-Agent: x"), wireGet("/f/a", `If-None-Match: "ea"`), wireGet("/pkg", npmFields...), wireGet("/pkg/1.0.0"))
+			requests = append(requests, wireGet("/f/a", "User-Agent: x", "Traceparent: "+traceparent), wireGet("/f/a", `If-None-Match: "ea"`), wireGet("/pkg", npmFields...), wireGet("/pkg/1.0.0"))
 		}
 		before := c.handled.Load()
 		c.converse(t, requests)
@@ -333,6 +334,9 @@ func TestLaneIsWrittenDownAlike(t *testing.T) {
 		for of, n := range served { // before the log was there
 			counted[i][of] -= n
 		}
+	}
+	if !strings.Contains(written[0][0], " trace:"+traceID+" ") {
+		t.Errorf("no trace in %s", written[0][0])
 	}
 	if !slices.Equal(written[0], written[1]) || len(written[0]) != 12 {
 		t.Errorf("with a lane\n%s\nwithout\n%s", strings.Join(written[0], "\n"), strings.Join(written[1], "\n"))
@@ -446,10 +450,23 @@ func TestLaneInsideTLS(t *testing.T) {
 			converse(text)
 			said[i] = append(said[i], converse(text, "http/1.1"))
 		}
+		var log bytes.Buffer
+		lines := accesslog.NewWriter(&log)
+		g, err := c.edge.build(c.edge.cfg, c.edge.serving())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Access = accesslog.NewJSON(lines)
+		c.edge.use(g)
+		converse(wireGet("/f/a") + wireGet("/f/a", "Connection: close"))
 		before := c.handled.Load()
 		converse(wireGet("/f/a") + wireGet("/f/a", "Connection: close"))
 		if handled := c.handled.Load() - before; handled != int64(i+1) {
 			t.Errorf("%s: %d requests are handled", keys, handled)
+		}
+		lines.Flush(t.Context())
+		if n := strings.Count(log.String(), `"tls":"1.3"`); n != 4 {
+			t.Errorf("%s: %d lines name the version of TLS:\n%s", keys, n, &log)
 		}
 		client := edgetest.NewClient(t, &tls.Config{InsecureSkipVerify: true})
 		if resp, _, err := edgetest.GetText(t, client, "https://"+c.addr+"/f/a"); err != nil || resp.ProtoMajor != 2 {

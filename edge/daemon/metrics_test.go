@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -48,7 +49,27 @@ func TestMetricsTellOfMastersBytesAndOfLimits(t *testing.T) {
 			t.Errorf("/metrics lacks %q", part)
 		}
 	}
+	if !regexp.MustCompile(`edge_master_first_byte_seconds_bucket\{master="[^"]*",pool="masters",site="npm",le="30"\} 1\n`).MatchString(metrics) {
+		t.Errorf("no master's first byte is counted:\n%s", metrics)
+	}
 	if !regexp.MustCompile(`edge_master_bytes_total\{[^}]*\} [1-9]`).MatchString(metrics) {
 		t.Error("no master has sent any bytes")
+	}
+}
+
+// The conventions for names, units and types, as Prometheus checks them.
+func TestMetricsKeepTheConventions(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("there is no promtool here: ", err)
+	}
+	b := newBehindTwo(t, "")
+	b.want(b.read("/edge-sample-words"), 200)
+	b.edge.settle(t)
+	_, metrics := b.operator("GET", "/metrics")
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(metrics)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 }

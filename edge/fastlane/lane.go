@@ -99,7 +99,7 @@ func (l *Lane) Answer(c *framing.Conn, h *framing.Head) (answered bool, err erro
 	if body.Open != nil {
 		defer body.Open.Close()
 	}
-	w.request.Peer = c.Peer()
+	w.request.Peer, w.request.TLS = c.Peer(), c.TLS()
 	client, ok := a.lookup.Begin(&w.request, now)
 	if !ok {
 		return false, nil
@@ -119,6 +119,8 @@ type Request struct {
 	Forwarded []byte     // the value of X-Forwarded-For, nil for none
 	Agent     []byte     // the value of User-Agent, nil for none
 	ID        []byte     // the value of X-Request-Id, nil for none
+	Trace     []byte     // the value of Traceparent, nil for none
+	TLS       uint16     // the version of TLS, as in crypto/tls, 0 without
 
 	key         []byte // see appendKey
 	ifNoneMatch []byte
@@ -142,6 +144,7 @@ const (
 	userAgent
 	forwardedFor
 	requestID
+	traceparent
 	hops // Via, CDN-Loop
 )
 
@@ -183,10 +186,12 @@ func kindOf(name []byte) field {
 		return forwardedFor
 	case "x-request-id":
 		return requestID
+	case "traceparent":
+		return traceparent
 	case "via", "cdn-loop":
 		return hops
 	case "accept-language", "referer", "dnt", "priority", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-dest",
-		"x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip":
+		"tracestate", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip":
 		return harmless
 	}
 	if bytes.HasPrefix(lower, npmPrefix) || bytes.HasPrefix(lower, pacotePrefix) {
@@ -243,6 +248,8 @@ func (r *Request) read(h *framing.Head, secure bool, identity []byte) bool {
 			r.Forwarded = f.Value
 		case requestID:
 			r.ID = f.Value
+		case traceparent:
+			r.Trace = f.Value
 		case hops:
 			if bytes.Contains(f.Value, identity) {
 				return false // it has passed this edge

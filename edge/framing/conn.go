@@ -38,7 +38,7 @@ type Conn struct {
 	guard   *Guard
 	socket  *socket // of a plain connection, nil where there is none
 	peer    netip.Addr
-	secure  bool
+	version uint16   // of TLS, 0 without
 	records *records // below TLS, nil where there is none
 
 	activity         *Activity
@@ -100,7 +100,10 @@ const maxHead = 64 << 10
 func (c *Conn) Peer() netip.Addr { return c.peer }
 
 // Secure reports whether the connection is one of TLS.
-func (c *Conn) Secure() bool { return c.secure }
+func (c *Conn) Secure() bool { return c.version != 0 }
+
+// TLS is the connection's version of TLS, as in crypto/tls, and 0 without.
+func (c *Conn) TLS() uint16 { return c.version }
 
 // StateChanged is http.Server.ConnState for connections that Wrap and WrapFrames returned.
 func StateChanged(c net.Conn, s http.ConnState) {

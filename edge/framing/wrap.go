@@ -20,7 +20,7 @@ func (g *Guard) Wrap(c net.Conn) net.Conn {
 		conn.peer = peer.AddrPort().Addr().Unmap()
 	}
 	if secure, ok := c.(*tls.Conn); ok {
-		conn.secure, conn.records = true, recordsOf(secure)
+		conn.version, conn.records = secure.ConnectionState().Version, recordsOf(secure)
 		return &secureConn{conn, secure}
 	}
 	return &plainConn{conn}

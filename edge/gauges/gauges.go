@@ -90,6 +90,15 @@ func Pools(m *admin.Metrics, each func(func(site string, p *origin.PoolStatus)))
 		one(func(m *origin.MasterStatus) float64 { return float64(m.Bytes) }))
 	m.Gauges("edge_master_latency_seconds", "Time to the first byte of late, an average.", master,
 		one(func(m *origin.MasterStatus) float64 { return m.LatencyMS / 1000 }))
+	m.Histograms("edge_master_first_byte_seconds", "Time until a master's response to a read began. Reads without a response are not in it.", master,
+		func(emit func(map[float64]uint64, uint64, float64, ...string)) {
+			each(func(site string, p *origin.PoolStatus) {
+				for i := range p.Masters {
+					of := &p.Masters[i]
+					emit(of.FirstBytes.Counts, of.FirstBytes.Count, of.FirstBytes.Sum, site, p.Name, of.URL)
+				}
+			})
+		})
 	m.Gauges("edge_probe_age_seconds", "Time since a master's probe loop was seen: more than two intervals is a loop that stalls.", master,
 		perMaster(func(m *origin.MasterStatus, emit func(float64, ...string)) {
 			if m.Probe != nil {

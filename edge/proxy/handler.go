@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -118,6 +119,12 @@ func (x *exchange) end() {
 		if sent := x.r.Header["X-Request-Id"]; len(sent) == 1 {
 			rec.ID = requestID(sent[0])
 		}
+		if sent := x.r.Header["Traceparent"]; len(sent) == 1 {
+			rec.Trace = origin.TraceID(sent[0])
+		}
+		if x.r.TLS != nil {
+			rec.TLS = tlsVersion(x.r.TLS.Version)
+		}
 	}
 	x.places.Leave(x.client)
 	x.finish(&rec, name, x.outcome)
@@ -134,6 +141,17 @@ func lineOf(r *http.Request, route *kind.Route) accesslog.Line {
 		l.Query = ""
 	}
 	return l
+}
+
+// tlsVersion is a version of TLS in the log, "" for none.
+func tlsVersion(version uint16) string {
+	switch version {
+	case tls.VersionTLS12:
+		return "1.2"
+	case tls.VersionTLS13:
+		return "1.3"
+	}
+	return ""
 }
 
 // nameOf is the name of the package or file that a route is about, "" for other routes.

@@ -13,6 +13,7 @@ import (
 	"pkgedge/edge/framing"
 	"pkgedge/edge/limit"
 	"pkgedge/edge/site"
+	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
 
@@ -67,7 +68,7 @@ type repeated struct {
 	stored   *cache.Repeat
 	feed     time.Duration  // the lifetime that the feed gave the response
 	told     bool           // clients are told a lifetime of the edge's
-	line     accesslog.Line // but for the agent and the ID
+	line     accesslog.Line // but for the fields that a request has of its own
 }
 
 // Find implements fastlane.Lookup.
@@ -117,7 +118,10 @@ func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, 
 	rec := accesslog.Record{Begun: begun, Client: client, Site: r.site.Name, Status: status, Sent: sent, Err: err}
 	if r.Access != nil {
 		rec.Line = r.line
-		rec.Agent, rec.ID = string(q.Agent), requestID(q.ID)
+		rec.Agent, rec.ID, rec.TLS = string(q.Agent), requestID(q.ID), tlsVersion(q.TLS)
+		if len(q.Trace) > 0 {
+			rec.Trace = string(origin.TraceID(q.Trace))
+		}
 	}
 	r.finish(&rec, r.name, cache.Hit)
 }

@@ -86,6 +86,7 @@ func (x *exchange) ownWay(p *httputil.ProxyRequest) {
 			delete(p.Out.Header, name)
 		}
 	}
+	origin.KeepTrace(p.Out.Header)
 	if x.fromTrusted() {
 		p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 	}

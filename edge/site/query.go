@@ -104,7 +104,7 @@ type fetcher struct {
 	site      *Site
 	from      *Upstream
 	route     kind.Route
-	forwarded http.Header // the client's credential, and the way its request came
+	forwarded http.Header // the client's credential, and the way and the trace of its request
 	followed  bool        // a feed tells of the route's changes
 	another   bool        // another edge asks
 }
@@ -175,14 +175,14 @@ func ownerOf(lines []string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// hopFields are the fields that tell which way a request came, nil when it came
-// straight. No hop may drop them.
+// hopFields are the fields that tell which way a request came, and of which trace it is a part; nil when
+// there are none. No hop may drop them.
 func hopFields(h http.Header) http.Header {
-	via, loop := h["Via"], h["Cdn-Loop"]
-	if len(via) == 0 && len(loop) == 0 {
+	via, loop, trace := h["Via"], h["Cdn-Loop"], h["Traceparent"]
+	if len(via) == 0 && len(loop) == 0 && len(trace) == 0 {
 		return nil
 	}
-	return http.Header{"Via": via, "Cdn-Loop": loop}
+	return http.Header{"Via": via, "Cdn-Loop": loop, "Traceparent": trace, "Tracestate": h["Tracestate"]}
 }
 
 // rules are the lifetimes that the configuration gives to metadata and to files.

@@ -301,7 +301,30 @@ func (g *Group) Answers(m *Master, took time.Duration) (slow bool) {
 		}
 	}
 	m.latency.Add(now, took)
+	m.firstBytes.add(took)
 	return slow
+}
+
+// firstByteBounds are the upper ends of the intervals in which times to the first byte are counted, but for
+// the last one, which has none.
+var firstByteBounds = [...]time.Duration{
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+	250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
+}
+
+// histogram counts times to the first byte.
+type histogram struct {
+	counts [len(firstByteBounds) + 1]atomic.Uint64
+	sum    atomic.Int64 // nanoseconds
+}
+
+func (h *histogram) add(took time.Duration) {
+	i := 0
+	for i < len(firstByteBounds) && took > firstByteBounds[i] {
+		i++
+	}
+	h.counts[i].Add(1)
+	h.sum.Add(int64(took))
 }
 
 // Drained says whether an operator has taken a master out of rotation.

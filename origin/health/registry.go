@@ -27,11 +27,12 @@ type shared struct {
 
 // host is the knowledge of one master.
 type host struct {
-	name     string // for logs and metrics: scheme, host and base path
-	limiters [classes]Limiter
-	latency  Latency
-	wake     chan struct{} // wakes the probe loop
-	got      atomic.Int64  // bytes of bodies
+	name       string // for logs and metrics: scheme, host and base path
+	limiters   [classes]Limiter
+	latency    Latency
+	wake       chan struct{} // wakes the probe loop
+	got        atomic.Int64  // bytes of bodies
+	firstBytes histogram
 
 	trust // guarded by shared.mu
 }

@@ -29,9 +29,30 @@ type MasterStatus struct {
 	Waiting  int       `json:"waiting"` // for a place at it
 	Bytes    int64     `json:"bytes"`   // of bodies, received since the start
 	// Milliseconds to the first byte: of late, and in 95 of 100 cases.
-	LatencyMS float64      `json:"latency_ms"`
-	P95MS     float64      `json:"p95_ms"`
-	Probe     *ProbeStatus `json:"probe,omitempty"` // nil where none is sent
+	LatencyMS float64 `json:"latency_ms"`
+	P95MS     float64 `json:"p95_ms"`
+	// FirstBytes are the times to the first byte of reads since the start, for metrics.
+	FirstBytes Histogram    `json:"-"`
+	Probe      *ProbeStatus `json:"probe,omitempty"` // nil where none is sent
+}
+
+// Histogram counts times.
+type Histogram struct {
+	Counts map[float64]uint64 // those of so many seconds at most
+	Count  uint64             // all
+	Sum    float64            // seconds
+}
+
+func (h *histogram) read() (all Histogram) {
+	all.Counts = make(map[float64]uint64, len(firstByteBounds))
+	for i := range h.counts {
+		all.Count += h.counts[i].Load()
+		if i < len(firstByteBounds) {
+			all.Counts[firstByteBounds[i].Seconds()] = all.Count
+		}
+	}
+	all.Sum = time.Duration(h.sum.Load()).Seconds()
+	return all
 }
 
 // ProbeStatus describes the probes of a master.
@@ -98,7 +119,7 @@ func (g *Group) masterStatus(m *Master, now time.Time) MasterStatus {
 	s := MasterStatus{
 		N: m.N, URL: m.name, Role: "replica", State: m.state.String(), Why: m.reason(), Since: seconds(m.since),
 		Drained: !m.drained.IsZero(), Bytes: m.got.Load(), Share: math.Round(m.share(now)*100) / 100,
-		LatencyMS: milliseconds(m.latency.Average(now)), P95MS: milliseconds(m.latency.Percentile(95, 1)),
+		LatencyMS: milliseconds(m.latency.Average(now)), P95MS: milliseconds(m.latency.Percentile(95, 1)), FirstBytes: m.firstBytes.read(),
 	}
 	switch {
 	case m.Primary:

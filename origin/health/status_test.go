@@ -21,3 +21,19 @@ func TestTheLastProbesAreRemembered(t *testing.T) {
 		t.Errorf("the last two are %v; want a failure, and then a success", got[maxProbes-2:])
 	}
 }
+
+func TestFirstBytesAreCountedByTime(t *testing.T) {
+	var h histogram
+	for _, took := range []time.Duration{0, time.Millisecond, time.Millisecond + 1, 3 * time.Second, time.Minute} {
+		h.add(took)
+	}
+	got := h.read()
+	for seconds, want := range map[float64]uint64{.001: 2, .0025: 3, 2.5: 3, 5: 4, 30: 4} {
+		if n := got.Counts[seconds]; n != want {
+			t.Errorf("%d took at most %g s; want %d", n, seconds, want)
+		}
+	}
+	if got.Count != 5 || got.Sum < 63 || got.Sum > 63.01 || len(got.Counts) != len(firstByteBounds) {
+		t.Errorf("%+v", got)
+	}
+}

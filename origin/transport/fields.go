@@ -161,6 +161,66 @@ func Forward(to, from http.Header) {
 			to[name] = values
 		}
 	}
+	KeepTrace(to)
+}
+
+// maxTraceState is the size of the largest Tracestate that goes on, in bytes: twice as much as W3C
+// Trace Context, section 3.3.1.5, asks for.
+const maxTraceState = 1 << 10
+
+// KeepTrace deletes Traceparent where it is not well-formed, and with it Tracestate, which means
+// nothing alone. The edge is no part of a trace itself: it passes on the identity of its client.
+func KeepTrace(h http.Header) {
+	parent, named := h["Traceparent"]
+	state := h["Tracestate"]
+	if !named && state == nil {
+		return
+	}
+	if len(parent) != 1 || TraceID(parent[0]) == "" {
+		delete(h, "Traceparent")
+		state = nil
+	}
+	size := 0
+	for _, line := range state {
+		size += len(line)
+	}
+	if size == 0 || size > maxTraceState {
+		delete(h, "Tracestate")
+	}
+}
+
+// TraceID is the trace's ID of a well-formed traceparent (W3C Trace Context, section 3.2), empty for
+// another. Later versions may add something behind a hyphen.
+func TraceID[text string | []byte](traceparent text) (id text) {
+	const (
+		idAt, parentAt, flagsAt, end = 3, 36, 53, 55
+		longest                      = 128
+	)
+	t := traceparent
+	if len(t) < end || len(t) > longest || t[idAt-1] != '-' || t[parentAt-1] != '-' || t[flagsAt-1] != '-' {
+		return id
+	}
+	for i := range len(t) {
+		switch c := t[i]; {
+		case i == idAt-1, i == parentAt-1, i == flagsAt-1:
+		case i == end && c != '-', i > end && (c <= ' ' || c >= 0x7f), i < end && !('0' <= c && c <= '9' || 'a' <= c && c <= 'f'):
+			return id
+		}
+	}
+	isFirst := t[0] == '0' && t[1] == '0'
+	if t[0] == 'f' && t[1] == 'f' || isFirst && len(t) != end || zeros(t[idAt:parentAt-1]) || zeros(t[parentAt:flagsAt-1]) {
+		return id
+	}
+	return t[idAt : parentAt-1]
+}
+
+func zeros[text string | []byte](t text) bool {
+	for i := range len(t) {
+		if t[i] != '0' {
+			return false
+		}
+	}
+	return true
 }
 
 // ForwardHops copies the fields that tell which way a client's request came: no hop may

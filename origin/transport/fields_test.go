@@ -3,6 +3,7 @@ package transport
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -77,6 +78,46 @@ func TestLocationOfARootStaysAPath(t *testing.T) {
 		Localize(h, base, base, "https://edge.example")
 		if got := h.Get("Location"); got != want {
 			t.Errorf("%s became %s; want %s", location, got, want)
+		}
+	}
+}
+
+func TestTraceIDs(t *testing.T) {
+	const id, rest = "4bf92f3577b34da6a3ce929d0e0e4736", "-00f067aa0ba902b7-01"
+	for sent, want := range map[string]string{
+		"00-" + id + rest:                                  id,
+		"cc-" + id + rest:                                  id,
+		"cc-" + id + rest + "-more":                        id,
+		"cc-" + id + rest + "more":                         "",
+		"cc-" + id + rest + "-é":                           "",
+		"cc-" + id + rest + "-" + strings.Repeat("x", 100): "",
+		"00-" + id + rest + "-more":                        "",
+		"ff-" + id + rest:                                  "",
+		"0g-" + id + rest:                                  "",
+		"00-" + strings.ToUpper(id) + rest:                 "",
+		"00-00000000000000000000000000000000" + rest:       "",
+		"00-" + id + "-0000000000000000-01":                "",
+		"00-" + id + "-00f067aa0ba902b7-0":                 "",
+		"00_" + id + rest:                                  "",
+		"00-" + id[1:] + "-" + rest:                        "",
+		"":                                                 "",
+	} {
+		if got := TraceID(sent); got != want {
+			t.Errorf("%q is of the trace %q; want %q", sent, got, want)
+		}
+		if got := string(TraceID([]byte(sent))); got != want {
+			t.Errorf("%q, as bytes, is of the trace %q; want %q", sent, got, want)
+		}
+	}
+}
+
+func TestALargeStateOfATraceStays(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for size, want := range map[int]bool{100: true, maxTraceState: true, maxTraceState + 1: false} {
+		h := http.Header{"Traceparent": {parent}, "Tracestate": {"a=" + strings.Repeat("b", size-4), "c="}}
+		KeepTrace(h)
+		if _, got := h["Tracestate"]; got != want || h.Get("Traceparent") != parent {
+			t.Errorf("a state of %d bytes: %t, and %q", size, got, h.Get("Traceparent"))
 		}
 	}
 }

@@ -109,6 +109,9 @@ func (c *Cluster) awaitReady(i int) {
 	}
 }
 
+// Lose takes the files of a server that was killed, so that it begins anew.
+func (c *Cluster) Lose(i int) { c.options[i].StoreDir = c.t.TempDir() }
+
 // Kill ends a server.
 func (c *Cluster) Kill(i int) {
 	if s := c.servers[i]; s != nil {
