@@ -149,9 +149,13 @@ var arrows = map[string][]arrow{
 		{"edge/fleet/lease", "a change feed is followed under a lease"},
 		{"edge/fleet/presence", "it knows the other edges"},
 		{"edge/fleet/purgelog", "it reads and writes the log of purges"},
+		{"edge/fleet/vault", "it makes the storage of shared certificates"},
 		{"tls", "the authority of the NATS servers is read as that of an ACME server is"},
 	},
-	"edge/fleet/lease":    nil,
+	"edge/fleet/lease": nil,
+	"edge/fleet/vault": {
+		{"edge/fleet/lease", "a lock is a lease"},
+	},
 	"edge/fleet/natstest": nil,
 	"edge/fleet/presence": {
 		{"edge/fleet/figures", "an edge is described there"},
@@ -431,6 +435,10 @@ var testArrows = map[string][]arrow{
 		{"cache/purge", "a purge is announced"},
 		{"edge/edgetest", "helpers that rooms share"},
 		{"edge/fleet/natstest", "a fleet needs its servers"},
+	},
+	"edge/fleet/vault": {
+		{"edge/edgetest", "tests wait for edges"},
+		{"edge/fleet/natstest", "the certificates are at its servers"},
 	},
 	"edge/fleet/lease": {
 		{"edge/edgetest", "helpers that rooms share"},

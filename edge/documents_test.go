@@ -283,8 +283,8 @@ func TestCommandLinesOfDocumentsExist(t *testing.T) {
 // edge check takes each configuration in a document, also a part of one, in its place.
 func TestConfigurationsOfDocumentsAreRight(t *testing.T) {
 	secrets := map[string]string{}
-	for _, name := range []string{"ACME_TOKEN", "EDGE_ADMIN_TOKEN", "EDGE_HOOK_SECRET", "EDGE_FLEET_TOKEN", "EDGE_STORE_KEY", "EDGE_STORE_SECRET"} {
-		secrets[name] = "0123456789abcdef"
+	for _, name := range []string{"ACME_TOKEN", "EDGE_ADMIN_TOKEN", "EDGE_HOOK_SECRET", "EDGE_FLEET_TOKEN", "EDGE_FLEET_SEAL", "EDGE_STORE_KEY", "EDGE_STORE_SECRET"} {
+		secrets[name] = "0123456789abcdef0123456789abcdef"
 	}
 	etc := t.TempDir()
 	ca, _ := edgetest.MakePair(t, etc, "nats-ca")

@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,14 @@ type domain struct {
 	cache      *certmagic.Cache
 	magic      *certmagic.Config
 	issuer     *certmagic.ACMEIssuer
+	local      *certmagic.FileStorage
+	shared     certmagic.Storage // nil without one
 
 	ctx  context.Context // ends with stop
 	stop func()          // once
 
+	again    time.Duration // after which a shared storage that has failed is asked again
+	sharing  sync.WaitGroup
 	attempts attempts
 	demands  demands
 }
@@ -54,7 +59,7 @@ func newDomain(cfg Config) (*domain, error) {
 	}
 	d := &domain{
 		names: slices.Clone(cfg.Domains), onDemand: slices.Clone(cfg.OnDemand), challenges: cfg.Challenges, foreign: rate.NewLimiter(foreign, int(foreign)),
-		attempts: attempts{of: make(map[string]*attempt)}, demands: demands{came: make(map[string]chan struct{})},
+		again: cmp.Or(cfg.again, 10*time.Second), attempts: attempts{of: make(map[string]*attempt)}, demands: demands{came: make(map[string]chan struct{})},
 	}
 	if len(d.challenges) == 0 {
 		d.challenges = []Challenge{TLSALPN}
@@ -70,6 +75,11 @@ func newDomain(cfg Config) (*domain, error) {
 	}
 
 	log := zapTo(cfg.Logger)
+	d.local, d.shared = &certmagic.FileStorage{Path: cfg.Dir}, cfg.Shared
+	storage, copies := certmagic.Storage(d.local), certmagic.Storage(nil)
+	if d.shared != nil {
+		storage, copies = d.shared, d.local
+	}
 	d.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return d.magic, nil },
 		Logger:           log,
@@ -77,7 +87,8 @@ func newDomain(cfg Config) (*domain, error) {
 	d.magic = certmagic.New(d.cache, certmagic.Config{
 		DefaultServerName: slices.Concat(d.names, d.onDemand)[0],
 		OCSP:              certmagic.OCSPConfig{DisableStapling: true},
-		Storage:           &certmagic.FileStorage{Path: cfg.Dir},
+		Storage:           storage,
+		LocalCache:        copies,
 		OnEvent:           d.event,
 		Logger:            log,
 	})
@@ -102,6 +113,7 @@ func newDomain(cfg Config) (*domain, error) {
 	d.stop = sync.OnceFunc(func() {
 		cancel()
 		d.cache.Stop()
+		d.sharing.Wait()
 	})
 	return d, nil
 }
@@ -109,7 +121,11 @@ func newDomain(cfg Config) (*domain, error) {
 func (d *domain) start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(d.ctx, cancel)
-	return d.manage(ctx, slices.Concat(d.names, d.stored()))
+	names := slices.Concat(d.names, d.stored())
+	if d.shared == nil {
+		return d.manage(ctx, names)
+	}
+	return d.manageShared(ctx, names)
 }
 
 // manage begins to obtain and renew the certificates of names.

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
 )
 
 // Certificate names a static pair: two PEM files, the certificate followed by
@@ -43,6 +46,9 @@ type Config struct {
 	// made if need be, for this user only, and must not be shared with anyone
 	// else.
 	Dir string
+	// Shared, if not nil, keeps them for several edges, which obtain each certificate once. What
+	// is in Dir is then a copy: handshakes and starts need no Shared that answers.
+	Shared certmagic.Storage
 	// Listen is the address of the TLS listener, to which port 443 of Domains
 	// must lead.
 	Listen string
@@ -52,6 +58,8 @@ type Config struct {
 	// TrustedRoots are trusted to sign the CA's own certificate; nil means the
 	// system's.
 	TrustedRoots *x509.CertPool
+
+	again time.Duration // for tests: after which a Shared that has failed is asked again
 
 	// Logger logs certificates obtained, renewed, failed and near their end. Required.
 	Logger *slog.Logger

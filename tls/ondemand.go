@@ -83,12 +83,12 @@ func (d *domain) demand(hello *cryptotls.ClientHelloInfo) (obtained bool) {
 	return false
 }
 
-// stored lists the names of the list that have a certificate already. They are renewed
+// stored lists the names of the list that have a certificate here already. They are renewed
 // like all others.
 func (d *domain) stored() (names []string) {
 	for _, name := range d.onDemand {
 		key := certmagic.StorageKeys.SiteCert(d.issuer.IssuerKey(), name)
-		if _, err := d.magic.Storage.Stat(d.ctx, key); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := d.local.Stat(d.ctx, key); !errors.Is(err, fs.ErrNotExist) {
 			d.demands.of(name)
 			names = append(names, name)
 		}

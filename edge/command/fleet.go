@@ -58,6 +58,7 @@ func (c *fleetCommand) init(ctx context.Context, stdout, stderr io.Writer, env f
 	}
 	fmt.Fprintf(stdout, "%s the log of purges, stream %s, with id %s\n", madeOrFound(made.NewLog), purgelog.Stream, report.Printable(made.Log))
 	fmt.Fprintf(stdout, "%s the leases, bucket %s\n", madeOrFound(made.NewKeys), made.Leases)
+	fmt.Fprintf(stdout, "%s the certificates, bucket %s\n", madeOrFound(made.NewCertificates), made.Certificates)
 	return exitOK
 }
 

@@ -141,6 +141,8 @@ func TestProblems(t *testing.T) {
 		{"NATS with a strange port", "fleet:\n  name: a\n  nats: ['nats://a.example:0']\n", ":3: fleet.nats[0]: has a port"},
 		{"name of an edge in words", "fleet:\n  name: pop 1\n", `:2: fleet.name: "pop 1" is not a name`},
 		{"siblings that anybody may ask", "fleet: { name: a, pop: p, peers: ['b:1'],\n  listen: ':8443' }\n", ":2: fleet.listen: is open to anybody: set fleet.token"},
+		{"a short seal", "fleet: { name: a, nats: ['nats://n:4222'], seal: short }\n", ":1: fleet.seal: is shorter than 32 characters: make it by openssl rand -base64 32"},
+		{"a seal for nothing", "fleet: { name: a, pop: p, token: t, peers: ['b:1'], listen: ':8443', seal: '0123456789abcdef0123456789abcdef' }\n", ":1: fleet.seal: seals certificates at NATS servers, and fleet.nats is empty"},
 		{"siblings of no place", "fleet: { name: a, token: t, peers: ['b:1'], listen: ':8443' }\n", ":1: fleet.pop: is missing"},
 		{"siblings unknown", "fleet: { name: a, pop: p, token: t, listen: ':8443' }\n", ":1: fleet.peers: is empty, and there is no fleet.nats"},
 		{"peers and no listener", "fleet: { name: a, nats: ['nats://b'], peers: ['b:1'] }\n", ":1: fleet.listen: is empty, and there are peers"},

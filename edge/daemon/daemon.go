@@ -219,6 +219,7 @@ func (d *Daemon) openLane(memory int64) {
 // servePublic gives a listener of clients its handlers.
 func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
+	d.server.Tickets = d.cfg.Fleet.Seal
 	d.server.Heads = headCeiling{&d.handler.Ceilings.Heads}
 	if d.lane != nil {
 		l.Lane = d.lane

@@ -25,6 +25,9 @@ func (d *Daemon) newCertificates(secure, plain *server.Listener) (*tls.Manager, 
 		Dir:    d.cfg.CertificatesDir(),
 		Listen: secure.Addr().String(), Logger: d.log,
 	}
+	if v := d.fleet.Certificates(); v != nil {
+		c.Shared = v
+	}
 	if plain != nil {
 		c.Plain = plain.Addr().String()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"pkgedge/edge/config"
+	"pkgedge/edge/fleet/vault"
 	edgetls "pkgedge/tls"
 )
 
@@ -59,6 +60,26 @@ func Connect(ctx context.Context, f *config.Fleet, persistent bool, log func(eve
 		return nil, nil, err
 	}
 	return nc, js, nil
+}
+
+// servers returns the servers once there is an attempt to connect with them.
+func (f *Fleet) servers(ctx context.Context) (jetstream.JetStream, error) {
+	select {
+	case <-f.connected:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("there is no connection with the NATS servers: %w", ctx.Err())
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.js, nil
+}
+
+// Certificates keeps the certificates of all edges of the fleet. It is nil where they share none.
+func (f *Fleet) Certificates() *vault.Vault {
+	if f == nil {
+		return nil
+	}
+	return f.vault
 }
 
 // tlsOf is the certificate and the authority for connections with servers, nil without them.

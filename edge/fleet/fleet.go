@@ -18,6 +18,7 @@ import (
 	"pkgedge/edge/fleet/figures"
 	"pkgedge/edge/fleet/presence"
 	"pkgedge/edge/fleet/purgelog"
+	"pkgedge/edge/fleet/vault"
 )
 
 // Deps are the parts of the edge that a fleet acts on.
@@ -38,12 +39,13 @@ type Deps struct {
 // Fleet is this edge's part of its fleet. The methods of a nil Fleet do nothing: it is an edge
 // alone. It is safe for concurrent use.
 type Fleet struct {
-	cfg  *config.Fleet
-	deps Deps
-	log  *purgelog.Log
-	here *presence.Presence
-	stop context.CancelFunc
-	done sync.WaitGroup
+	cfg   *config.Fleet
+	deps  Deps
+	log   *purgelog.Log
+	here  *presence.Presence
+	vault *vault.Vault // nil where the edges share no certificates
+	stop  context.CancelFunc
+	done  sync.WaitGroup
 
 	connected chan struct{} // closed when conn and js are there
 
@@ -65,6 +67,11 @@ func Open(cfg *config.Fleet, deps Deps) (*Fleet, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	if cfg.Seal != "" {
+		if f.vault, err = vault.New(vault.Config{Engine: f.servers, Name: cfg.Name, Seal: cfg.Seal, Note: f.note}); err != nil {
+			return nil, err
+		}
 	}
 	f.here = presence.New(presence.Self{Name: cfg.Name, Pop: cfg.Pop, Address: f.address, Version: deps.Version, Log: f.log})
 	return f, nil

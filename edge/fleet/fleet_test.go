@@ -58,8 +58,32 @@ func TestAnEdgeAloneHasNoFleet(t *testing.T) {
 	}
 	f.Start()
 	f.CatchUp(t.Context())
-	if f.Live() || f.Status() != nil || f.Announce() != nil || f.Close() != nil || f.Members() != nil {
+	if f.Live() || f.Status() != nil || f.Announce() != nil || f.Close() != nil || f.Certificates() != nil || f.Members() != nil {
 		t.Error("it does something")
+	}
+}
+
+// Edges of one seal keep certificates together, those without one keep none.
+func TestCertificatesOfAFleet(t *testing.T) {
+	c := natstest.Start(t, 1)
+	cfg := config.Fleet{Name: "a", NATS: c.URLs(), Seal: strings.Repeat("s", 32)}
+	if made, err := Init(t.Context(), &cfg, 1); err != nil || !made.NewCertificates || made.Certificates == "" {
+		t.Fatal(made, err)
+	}
+	a, _ := open(t, &cfg, t.TempDir())
+	other := cfg
+	other.Name = "b"
+	b, _ := open(t, &other, t.TempDir())
+	const key = "certificates/ca/a.example/a.example.crt"
+	if err := a.Certificates().Store(t.Context(), key, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Certificates().Load(t.Context(), key); err != nil || string(got) != "x" {
+		t.Errorf("%q, %v", got, err)
+	}
+	other.Name, other.Seal = "c", ""
+	if d, _ := open(t, &other, t.TempDir()); d.Certificates() != nil {
+		t.Error("an edge without a seal shares certificates")
 	}
 }
 

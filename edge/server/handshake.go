@@ -25,14 +25,14 @@ type handshakes struct {
 	log     *log.Logger
 }
 
-func newHandshakes(l net.Listener, config *tls.Config, g *framing.Guard, http2 *queue, log *log.Logger) *preparing {
+func newHandshakes(l net.Listener, config *tls.Config, secret string, g *framing.Guard, http2 *queue, log *log.Logger) *preparing {
 	if get := config.GetCertificate; get != nil { // it may have to be obtained first
 		config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			defer framing.PauseWork(hello.Conn)()
 			return get(hello)
 		}
 	}
-	h := &handshakes{config: config, tickets: tickets{config: config}, turns: newTurns(), guard: g, http2: http2, log: log}
+	h := &handshakes{config: config, tickets: tickets{config: config, secret: secret}, turns: newTurns(), guard: g, http2: http2, log: log}
 	return newPreparing(l, maxClientHandshakes, h.shake, h.refuse)
 }
 

@@ -97,21 +97,15 @@ func TestSilentClientIsRefused(t *testing.T) {
 }
 
 // A session of one key is resumed after one turn of the keys, and not after two.
-func TestTicketsAreTurned(t *testing.T) {
-	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+// resuming returns a function that connects with a server and says whether a session was resumed.
+func resuming(t *testing.T) func(server, client *tls.Config) bool {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	config := &tls.Config{Certificates: []tls.Certificate{pair}}
-	keys := tickets{config: config}
-	client := &tls.Config{InsecureSkipVerify: true, ServerName: "a", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
-	resumes := func(client *tls.Config) bool {
+	t.Cleanup(func() { l.Close() })
+	return func(config, client *tls.Config) bool {
 		t.Helper()
 		done := make(chan error, 1)
 		go func() {
@@ -138,6 +132,27 @@ func TestTicketsAreTurned(t *testing.T) {
 		}
 		return c.ConnectionState().DidResume
 	}
+}
+
+// ticketing is a server that makes tickets.
+func ticketing(t *testing.T) *tls.Config {
+	t.Helper()
+	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}
+}
+
+func ticketed() *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, ServerName: "a", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+}
+
+func TestTicketsAreTurned(t *testing.T) {
+	config, client, resumed := ticketing(t), ticketed(), resuming(t)
+	keys := tickets{config: config}
+	resumes := func(client *tls.Config) bool { return resumed(config, client) }
 	now := time.Now()
 	keys.turn(now)
 	if resumes(client) || !resumes(client) {
@@ -154,5 +169,40 @@ func TestTicketsAreTurned(t *testing.T) {
 	keys.turn(now.Add(4 * ticketLife))
 	if resumes(client) {
 		t.Error("a session of an old key is resumed")
+	}
+}
+
+// Edges of one secret resume each other's sessions, for as long as one edge its own, and without
+// a word between them. A clock may be ahead or behind.
+func TestTicketsOfSeveralEdges(t *testing.T) {
+	resumed := resuming(t)
+	now := time.Date(2026, 11, 28, 11, 59, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name          string
+		secret, other string
+		later         time.Duration
+		want          bool
+	}{
+		{"at once", "s", "s", 0, true},
+		{"in the next half day", "s", "s", 2 * time.Minute, true},
+		{"after a half day", "s", "s", ticketLife, true},
+		{"after two", "s", "s", 2*ticketLife + 2*time.Minute, false},
+		{"by a clock that is behind", "s", "s", -ticketLife, true},
+		{"another secret", "s", "t", 0, false},
+		{"none", "", "", 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b, client := ticketing(t), ticketing(t), ticketed()
+			(&tickets{config: a, secret: tt.secret}).turn(now)
+			if resumed(a, client) {
+				t.Fatal("a first session is resumed")
+			}
+			other := &tickets{config: b, secret: tt.other}
+			other.turn(now)
+			other.turn(now.Add(tt.later))
+			if got := resumed(b, client); got != tt.want {
+				t.Errorf("resumed: %t", got)
+			}
+		})
 	}
 }

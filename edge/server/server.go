@@ -40,6 +40,7 @@ type Server struct {
 	Refused    func()        // is told of each request that is refused for its framing, before any handler
 	Conns      Conns         // of all listeners but the admin's
 	Heads      framing.Heads // of clients; nil for no bound
+	Tickets    string        // secret of several edges, which resume each other's TLS sessions; "" for one alone
 
 	log        *slog.Logger
 	listeners  []*Listener
@@ -165,7 +166,11 @@ func (s *Server) serve(l *Listener, h *http.Server, http2 *queue) error {
 		conns = bounded{conns, &s.Conns}
 	}
 	if l.TLS != nil {
-		p := newHandshakes(conns, h.TLSConfig.Clone(), g, http2, h.ErrorLog)
+		secret := s.Tickets
+		if l.Known { // a stranger's ticket is none there
+			secret = ""
+		}
+		p := newHandshakes(conns, h.TLSConfig.Clone(), secret, g, http2, h.ErrorLog)
 		s.draining.watch(p)
 		return h.Serve(p)
 	}

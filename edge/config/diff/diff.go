@@ -18,7 +18,7 @@ var startOnly = []string{
 	"limits.proxy_protocol",
 	"cache.memory", "cache.disk", "cache.dir", "cache.max_object",
 	"tls.listen", "tls.domains", "tls.on_demand", "tls.challenge", "tls.profile", "tls.email", "tls.ca", "tls.ca_root",
-	"fleet.nats", "fleet.creds", "fleet.tls.cert", "fleet.tls.key", "fleet.tls.ca", "fleet.name", "fleet.pop", "fleet.listen", "fleet.token", "fleet.peers",
+	"fleet.nats", "fleet.creds", "fleet.tls.cert", "fleet.tls.key", "fleet.tls.ca", "fleet.name", "fleet.pop", "fleet.listen", "fleet.token", "fleet.seal", "fleet.peers",
 	"fleet.unheard", "fleet.store.url", "fleet.store.endpoint", "fleet.store.region", "fleet.store.key", "fleet.store.secret",
 }
 

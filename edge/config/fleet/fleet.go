@@ -27,6 +27,7 @@ type Config struct {
 	Pop     string        // edges of one pop share their fetches
 	Listen  string        // host:port where siblings ask; "" for nowhere
 	Token   string        // that siblings show each other; "" for none. A secret
+	Seal    string        // that seals the certificates of all edges at the NATS servers; "" for each its own. A secret
 	Peers   []string      // host:port of each, or one dns+srv:// URL; empty for those that are heard over NATS
 	Unheard time.Duration // after so long without the log all is validated before use; 0 is never
 	Store   Store
@@ -79,6 +80,7 @@ func Read(d *node.Reader, v node.Value, f *Config) {
 		"pop":     node.Into(&f.Pop, parseFleetName),
 		"listen":  node.Into(&f.Listen, value.ParseListen),
 		"token":   node.Secret(&f.Token, value.ParseToken),
+		"seal":    node.Secret(&f.Seal, parseSeal),
 		"peers":   node.All(&f.Peers, parsePeer),
 		"unheard": node.Into(&f.Unheard, value.ParseDuration),
 		"store": func(v node.Value) {
@@ -113,6 +115,7 @@ func check(d *node.Reader, path string, f *Config) {
 		{f.TLS.Key != "" && f.TLS.Cert == "", "tls.cert", "is missing: a private key needs its certificate"},
 		{f.Creds != "" && len(f.NATS) == 0, "creds", "is for NATS servers, and fleet.nats is empty: list them, or remove it"},
 		{f.Unheard > 0 && f.Enabled() && len(f.NATS) == 0, "unheard", "is about the log of purges, and fleet.nats is empty: list the servers, or remove it"},
+		{f.Seal != "" && len(f.NATS) == 0, "seal", "seals certificates at NATS servers, and fleet.nats is empty: list them, or remove it"},
 		{f.Store.URL == "" && (f.Store.Endpoint != "" || f.Store.Region != ""), "store.url", "is missing: write s3:// and the bucket's name"},
 		{f.Store.URL != "" && (f.Store.Key == "") != (f.Store.Secret == ""), "store", "has only one of key and secret: set both, or none"},
 	} {
@@ -171,6 +174,17 @@ func parseFleetName(text string) (string, error) {
 	return text, nil
 }
 
+// minSeal is the length of a secret that nobody guesses, in characters.
+const minSeal = 32
+
+// parseSeal reads the secret that seals certificates. Its error repeats nothing.
+func parseSeal(text string) (string, error) {
+	if text != "" && len(text) < minSeal {
+		return "", fmt.Errorf("is shorter than %d characters: make it by openssl rand -base64 32", minSeal)
+	}
+	return text, nil
+}
+
 // parsePeer reads the address of a sibling, or the name of a DNS service.
 func parsePeer(text string) (string, error) {
 	if name, ok := strings.CutPrefix(text, srvScheme); ok {
@@ -224,6 +238,9 @@ func (f Config) String() string {
 			}
 		}
 		text += ", log of purges at " + strings.Join(hosts, ", ")
+	}
+	if f.Seal != "" {
+		text += ", certificates there too"
 	}
 	if f.Unheard > 0 {
 		text += ", all validated after " + value.FormatDuration(f.Unheard) + " without it"
