@@ -23,6 +23,7 @@ import (
 type band struct {
 	t       *testing.T
 	servers *natstest.Cluster
+	gate    *natstest.Gate // before them
 	master  *faults.Master
 	store   *sample.Store
 	url     string
@@ -40,6 +41,7 @@ func newBand(t *testing.T, n int, feed bool) *band {
 		t.Fatal(err)
 	}
 	b := &band{t: t, store: store, servers: natstest.Start(t, 1), master: faults.NewMaster(store), client: edgetest.NewClient(t, nil)}
+	b.gate = natstest.NewGate(t, b.servers.URLs()[0])
 	s, err := b.master.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -54,16 +56,22 @@ func newBand(t *testing.T, n int, feed bool) *band {
 		t.Cleanup(of.Close)
 		b.keys = fmt.Sprintf(", changes: { url: %q }", of.URL())
 	}
-	made, err := fleet.Init(t.Context(), &config.Fleet{Name: "init", NATS: b.servers.URLs()}, 1)
-	if err != nil || !made.NewLog || !made.NewKeys {
-		t.Fatalf("%+v, %v", made, err)
-	}
+	b.init()
 	for i := range n {
 		b.edges, b.stops = append(b.edges, nil), append(b.stops, nil)
 		b.start(i, fastDir(t))
 	}
 	b.know(n)
 	return b
+}
+
+// init makes the log, as edge fleet init does.
+func (b *band) init() {
+	b.t.Helper()
+	made, err := fleet.Init(b.t.Context(), &config.Fleet{Name: "init", NATS: b.servers.URLs()}, 1)
+	if err != nil || !made.NewLog {
+		b.t.Fatalf("%+v, %v", made, err)
+	}
 }
 
 // start starts an edge with a cache directory, and waits until it reads the log.
@@ -81,7 +89,7 @@ admin: { listen: '' }
 log: { access: 'off' }
 sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }], fresh: { metadata: 1h, override: true }%s }]
 fleet: { name: edge-%d, nats: [%q] }
-`, b.url, b.keys, i, b.servers.URLs()[0]))
+`, b.url, b.keys, i, b.gate.URL()))
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, dir
 	e := newTestDaemon(b.t, cfg, edgetest.QuietLog())
 	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
