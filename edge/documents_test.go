@@ -312,6 +312,21 @@ func TestConfigurationsOfDocumentsAreRight(t *testing.T) {
 	}
 }
 
+// deploy/profiles has the files of docs/profiles.md, to be copied.
+func TestProfilesAreInTheirFiles(t *testing.T) {
+	_, fences := documents(t)
+	fences = slices.DeleteFunc(fences, func(f fence) bool { return f.language != "yaml" || !strings.HasSuffix(f.file, "/profiles.md") })
+	if len(fences) != 3 {
+		t.Fatalf("%d profiles", len(fences))
+	}
+	for i, name := range []string{"mirror", "pop", "public"} {
+		text, err := os.ReadFile("../deploy/profiles/" + name + ".yaml")
+		if err != nil || string(text) != fences[i].text {
+			t.Errorf("%s.yaml is not the file in %s:%d, %v", name, fences[i].file, fences[i].line, err)
+		}
+	}
+}
+
 // A link of a document leads to a file of the repository, and to a heading in it.
 func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
