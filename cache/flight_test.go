@@ -26,7 +26,7 @@ func clients(c *Cache, n int, q func(i int) *Query) (wait func() []got) {
 
 func TestFlightIsOneFetchForAll(t *testing.T) {
 	both(t, func(t *testing.T, c *Cache) {
-		text := string(storetest.Payload(1, 300_000))
+		text := string(storetest.Payload(1, 100_000))
 		gate := make(chan struct{})
 		origin := &counting{fetch: func(_ int, _ context.Context, _ FetchRequest, fill *Fill) error {
 			<-gate

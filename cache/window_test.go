@@ -84,8 +84,8 @@ func TestWindowIsBounded(t *testing.T) {
 		if l.sent > flight.MaxWindow+c.storeable()+200_000 {
 			t.Errorf("the origin was let send %d bytes, 100000 are read", l.sent)
 		}
-		rest, err := io.ReadAll(r)
-		if err != nil || string(rest) != l.text[100_000:] {
+		rest, err := readAll(r, int64(len(l.text)))
+		if err != nil || rest != l.text[100_000:] {
 			t.Errorf("%d bytes and %v, or other bytes", len(rest), err)
 		}
 		settle(c)
@@ -105,8 +105,8 @@ func TestWindowReadersShareIt(t *testing.T) {
 		_, slow := begun(t, c, query("a", l))
 		done := make(chan string)
 		go func() {
-			b, _ := io.ReadAll(fast)
-			done <- string(b)
+			text, _ := readAll(fast, int64(len(l.text)))
+			done <- text
 		}()
 		synctest.Wait()
 		if l.sent > flight.MaxWindow+c.storeable() {
@@ -132,8 +132,8 @@ func TestWindowGoesOnWhenASlowReaderLeaves(t *testing.T) {
 		}
 		done := make(chan string)
 		go func() {
-			b, _ := io.ReadAll(fast)
-			done <- string(b)
+			text, _ := readAll(fast, int64(len(l.text)))
+			done <- text
 		}()
 		synctest.Wait()
 		slow.Close()

@@ -48,7 +48,7 @@ go() { case "$*" in
 make() { grep -qE "^$1:.*## " "$ROOT/Makefile" || failed "make $*" 1; }
 npm() { case "$*" in "config get registry") echo "$MASTER" ;; "publish "* | "install "*) ;; *) failed "npm $*" 1 ;; esac; }
 dpkg() { [[ $* == "-i dist/edge_$(cat "$ROOT/edge/command/VERSION")_amd64.deb" ]] || failed "dpkg $*" 1; }
-docker() { case "$1" in build | run) ;; exec) shift 2; "$@" ;; *) failed "docker $*" 1 ;; esac; }
+docker() { case "$1" in build | run) ;; compose) [[ -f $ROOT/$3 && ${EDGE_ADMIN_TOKEN+set} ]] || failed "docker $*" 1 ;; exec) shift 2; "$@" ;; *) failed "docker $*" 1 ;; esac; }
 helm() { [[ $1 == install && -f $ROOT/$3/Chart.yaml ]] || failed "helm $*" 1; }
 kubectl() { case "$1" in create) ;; exec) shift 3; "$@" ;; *) failed "kubectl $*" 1 ;; esac; }
 sudo() { "$@"; }
@@ -309,6 +309,21 @@ func TestConfigurationsOfDocumentsAreRight(t *testing.T) {
 	}
 	if blocks < 8 {
 		t.Errorf("%d configurations", blocks)
+	}
+}
+
+// deploy/profiles has the files of docs/profiles.md, to be copied.
+func TestProfilesAreInTheirFiles(t *testing.T) {
+	_, fences := documents(t)
+	fences = slices.DeleteFunc(fences, func(f fence) bool { return f.language != "yaml" || !strings.HasSuffix(f.file, "/profiles.md") })
+	if len(fences) != 3 {
+		t.Fatalf("%d profiles", len(fences))
+	}
+	for i, name := range []string{"mirror", "pop", "public"} {
+		text, err := os.ReadFile("../deploy/profiles/" + name + ".yaml")
+		if err != nil || string(text) != fences[i].text {
+			t.Errorf("%s.yaml is not the file in %s:%d, %v", name, fences[i].file, fences[i].line, err)
+		}
 	}
 }
 

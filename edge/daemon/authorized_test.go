@@ -124,6 +124,7 @@ func TestOutageAnswersACredentialFromItsOwnCopy(t *testing.T) {
 // Masters that have too many requests are no outage: a token that was revoked
 // meanwhile reads nothing unconfirmed.
 func TestACrowdDoesNotStandInForAMaster(t *testing.T) {
+	t.Parallel()
 	const many = 40
 	c, m := newAuthorized(t, "")
 	var paths []string

@@ -135,6 +135,7 @@ func (s *informed) asked(do func()) int {
 // An answer that would have been fresh for hours is not used once the feed has
 // told of a newer one; nor is the news that there is nothing.
 func TestAPublishIsVisibleAtOnceWithAFeed(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []feed.Mode{feed.Couch, feed.Poll} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := newInformed(t, mode, "public, max-age=36000", "fresh: { missing: 1h }")
@@ -169,6 +170,7 @@ func TestAPublishIsVisibleAtOnceWithAFeed(t *testing.T) {
 // A document that its masters want validated each time has a long life while the
 // feed is live, and no longer. Clients go on asking the edge.
 func TestLifetimesAreLongWhileTheFeedIsLive(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []feed.Mode{feed.Couch, feed.Poll} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := newInformed(t, mode, "public, max-age=0", "")
@@ -259,6 +261,7 @@ func TestTheFirstStartOfAFeedDoubtsWhatIsStored(t *testing.T) {
 // A restart goes on where the last edge stopped: a package that was published
 // meanwhile is fetched, and any other is used as it is.
 func TestARestartedEdgeIsToldWhatItMissed(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []feed.Mode{feed.Couch, feed.Poll} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := newInformed(t, mode, "public, max-age=36000", "")
@@ -287,6 +290,7 @@ func TestARestartedEdgeIsToldWhatItMissed(t *testing.T) {
 // the edge has forgotten the changes by a restart, a lost sequence, or because of so
 // many others.
 func TestALaggingReplicasDocumentHasNoLongLife(t *testing.T) {
+	t.Parallel()
 	const n = 10
 	name := func(i int) string { return fmt.Sprint("edge-p", i) }
 	for what, forget := range map[string]func(t *testing.T, s *informed, write func(number string)){

@@ -185,6 +185,7 @@ func TestWriterReadsItsOwnWrites(t *testing.T) {
 }
 
 func TestPrivatePackageNeverLeaks(t *testing.T) {
+	t.Parallel()
 	b := newBehind(t)
 	name := sample.PrivateScope + "/secret"
 	if err := b.store.AddPackage(name, sample.Version{Number: "1.0.0"}); err != nil {

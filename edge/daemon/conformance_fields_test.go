@@ -10,6 +10,7 @@ import (
 // (RFC 9110 sections 7.6 and 15.2, RFC 9111 section 3.1).
 
 func TestFields(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(responseFields(), requestFields(), interims()))
 }
 

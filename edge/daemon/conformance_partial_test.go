@@ -15,6 +15,7 @@ import (
 // 3.4).
 
 func TestPartialContent(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(ranges(), ifRanges(), pieces(), combinations()))
 }
 

@@ -211,6 +211,7 @@ func TestRangesOfATarball(t *testing.T) {
 
 // A file that does not promise to end soon is released after two seconds, before it is verified.
 func TestARangeIsAnsweredAsSoonAsItsBytesAreThere(t *testing.T) {
+	t.Parallel()
 	r := newRegistry(t, "")
 	gate := faults.NewGate()
 	r.master.Break(faults.Suffix(".tgz"), faults.Drip(gate, 16<<10))

@@ -9,6 +9,7 @@ import (
 // and 5.4).
 
 func TestReuse(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(ages(), demands(), qualified()))
 }
 

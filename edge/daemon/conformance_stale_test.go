@@ -9,6 +9,7 @@ import (
 // overrides.
 
 func TestStale(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(whileRevalidating(), onError(), overridden()))
 }
 

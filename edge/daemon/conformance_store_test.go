@@ -11,6 +11,7 @@ import (
 // Storing: RFC 9111 section 3, and the fields that make a response fresh or stale.
 
 func TestStoring(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(storable(), notStorable(), authorized(), lifetimes(), targeted()))
 }
 

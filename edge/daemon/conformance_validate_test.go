@@ -10,6 +10,7 @@ import (
 // 9110 section 13).
 
 func TestValidation(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(validations(), conditions()))
 }
 

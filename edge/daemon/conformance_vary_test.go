@@ -10,6 +10,7 @@ import (
 // it (RFC 9111 sections 4.1, 4.3.5 and 4.4).
 
 func TestSelection(t *testing.T) {
+	t.Parallel()
 	conform(t, slicesOf(selections(), invalidations(), heads()))
 }
 

@@ -114,6 +114,7 @@ func (s *served) stale(t *testing.T, path string) {
 }
 
 func TestReleaseTree(t *testing.T) {
+	t.Parallel()
 	s, a, b := newDist(t)
 	for path, want := range map[string]string{
 		"/index.json": a.files["/index.json"], "/v20.1.0/SHASUMS256.txt": a.files["/v20.1.0/SHASUMS256.txt"],
@@ -156,6 +157,7 @@ func TestWrongFileOfARelease(t *testing.T) {
 // A list that is empty, cut or shorter replaces nothing, and clients do not see
 // it.
 func TestBadListsAreNotServed(t *testing.T) {
+	t.Parallel()
 	for name, bad := range map[string]string{"empty": "", "no release": "[]", "cut": `[{"version":"v20`, "shorter": indexOf("v18.0.0"), "a page": "<html>"} {
 		s, a, b := newDist(t)
 		_, good := s.get(t, "/index.json")
@@ -228,6 +230,7 @@ func TestNewSignatureOfTheSameList(t *testing.T) {
 // moves is used for minutes, a list for longer the older it is, and a file of a release for a
 // year.
 func TestLifetimesInAReleaseTree(t *testing.T) {
+	t.Parallel()
 	s, a, b := newDist(t)
 	now := time.Now()
 	for _, tt := range []struct {

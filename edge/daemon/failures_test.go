@@ -78,6 +78,7 @@ const (
 
 // Each failure is told in words: to the client without names, and to the log with them.
 func TestAFailureIsToldInWords(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name     string
 		fault    faults.Fault

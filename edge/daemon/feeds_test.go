@@ -22,6 +22,7 @@ import (
 // where the site is built anew. Otherwise another subscription takes its place, and
 // waits for its end.
 func TestAReloadKeepsTheFollower(t *testing.T) {
+	t.Parallel()
 	s := newInformed(t, feed.Couch, "public, max-age=36000", "")
 	e := s.edge
 	old := e.serving()
@@ -130,6 +131,7 @@ func TestAnUnpublishReachesFilesWithoutAPackument(t *testing.T) {
 }
 
 func TestTheFeedIsOnTheStatusPageAndInTheMetrics(t *testing.T) {
+	t.Parallel()
 	s := newInformed(t, feed.Poll, followed5m, "")
 	s.publish(t, "edge-sample-words", "3.0.0")
 	gauges.Feeds(s.edge.metrics, s.edge.eachFeed)

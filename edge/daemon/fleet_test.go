@@ -23,6 +23,7 @@ import (
 type band struct {
 	t       *testing.T
 	servers *natstest.Cluster
+	gate    *natstest.Gate // before them
 	master  *faults.Master
 	store   *sample.Store
 	url     string
@@ -40,6 +41,7 @@ func newBand(t *testing.T, n int, feed bool) *band {
 		t.Fatal(err)
 	}
 	b := &band{t: t, store: store, servers: natstest.Start(t, 1), master: faults.NewMaster(store), client: edgetest.NewClient(t, nil)}
+	b.gate = natstest.NewGate(t, b.servers.URLs()[0])
 	s, err := b.master.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -54,16 +56,22 @@ func newBand(t *testing.T, n int, feed bool) *band {
 		t.Cleanup(of.Close)
 		b.keys = fmt.Sprintf(", changes: { url: %q }", of.URL())
 	}
-	made, err := fleet.Init(t.Context(), &config.Fleet{Name: "init", NATS: b.servers.URLs()}, 1)
-	if err != nil || !made.NewLog || !made.NewKeys {
-		t.Fatalf("%+v, %v", made, err)
-	}
+	b.init()
 	for i := range n {
 		b.edges, b.stops = append(b.edges, nil), append(b.stops, nil)
 		b.start(i, fastDir(t))
 	}
 	b.know(n)
 	return b
+}
+
+// init makes the log, as edge fleet init does.
+func (b *band) init() {
+	b.t.Helper()
+	made, err := fleet.Init(b.t.Context(), &config.Fleet{Name: "init", NATS: b.servers.URLs()}, 1)
+	if err != nil || !made.NewLog {
+		b.t.Fatalf("%+v, %v", made, err)
+	}
 }
 
 // start starts an edge with a cache directory, and waits until it reads the log.
@@ -81,7 +89,7 @@ admin: { listen: '' }
 log: { access: 'off' }
 sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }], fresh: { metadata: 1h, override: true }%s }]
 fleet: { name: edge-%d, nats: [%q] }
-`, b.url, b.keys, i, b.servers.URLs()[0]))
+`, b.url, b.keys, i, b.gate.URL()))
 	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, dir
 	e := newTestDaemon(b.t, cfg, edgetest.QuietLog())
 	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
@@ -131,6 +139,7 @@ func (b *band) fill() {
 }
 
 func TestAPurgeIsInForceAtAllEdges(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 3, false)
 	for _, what := range []admin.Purge{{Package: "edge-sample-words"}, {All: true}, {Site: "npm"}, {URL: words}, {Package: "edge-*", Soft: true}} {
 		b.fill()
@@ -154,6 +163,7 @@ func TestAPurgeIsInForceAtAllEdges(t *testing.T) {
 
 // An edge that is off is named as missing, and has the purge in force before it is live.
 func TestAnEdgeThatIsOffMissesNoPurge(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 2, false)
 	b.fill()
 	dir := b.edges[1].cfg.Cache.Dir
@@ -170,6 +180,7 @@ func TestAnEdgeThatIsOffMissesNoPurge(t *testing.T) {
 
 // Without the engine a purge is in force at the edge that was asked, and elsewhere later.
 func TestAPurgeWithoutTheEngine(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 2, false)
 	b.fill()
 	b.servers.Kill(0)
@@ -236,6 +247,7 @@ func TestAHookIsHeardAtAllEdges(t *testing.T) {
 
 // One edge follows the feed for all, and another one when that ends. None misses a change.
 func TestOneEdgeFollowsTheFeed(t *testing.T) {
+	t.Parallel()
 	b := newBand(t, 2, true)
 	following := func() (is []int) {
 		for i, e := range b.edges {

@@ -19,6 +19,7 @@ import (
 // Clients are told how long they may use metadata without asking: the part that is left,
 // the operator's time, and never more than a master lets them.
 func TestClientsAreToldHowLong(t *testing.T) {
+	t.Parallel()
 	const packument, missing, tarball = "/edge-sample-app", "/no-such-package", "/edge-sample-app/-/edge-sample-app-1.0.0.tgz"
 	const whole = "public, max-age<31557600, immutable"
 	// A master's Age is 100 s. Of a "<" the seconds go off in which the test runs.

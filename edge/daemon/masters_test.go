@@ -169,6 +169,7 @@ func TestDrainByTheOperator(t *testing.T) {
 
 // In the first moment of an outage, when nobody knows yet.
 func TestHangingMastersDoNotHoldUpStaleAnswers(t *testing.T) {
+	t.Parallel()
 	b := newBehindTwo(t, "    probe: { path: /-/ping, every: 1h }\n    timeouts: { first_byte: 1h }\n")
 	b.want(b.send("GET", "/edge-sample-words"), 200)
 	for _, m := range b.masters {

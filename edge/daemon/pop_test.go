@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pkgedge/edge/admin"
@@ -25,6 +26,7 @@ import (
 
 // popOf is some edges of one pop before a master, and the bucket that all pops share.
 type popOf struct {
+	store  *sample.Store
 	master *faults.Master
 	url    string
 	peers  []string
@@ -40,7 +42,7 @@ func newPopOf(t *testing.T, n int, keys string) *popOf {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &popOf{master: faults.NewMaster(store), bucket: newBucket(t), client: edgetest.NewClient(t, nil), keys: keys}
+	p := &popOf{store: store, master: faults.NewMaster(store), bucket: newBucket(t), client: edgetest.NewClient(t, nil), keys: keys}
 	s, err := p.master.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +56,16 @@ func newPopOf(t *testing.T, n int, keys string) *popOf {
 // join starts n edges of one pop, which know themselves.
 func (p *popOf) join(t *testing.T, n int) {
 	t.Helper()
+	p.reserve(t, n)
+	for i := range n {
+		p.open(t, i)
+	}
+	p.meet(t)
+}
+
+// reserve makes a list of n edges, of which none is there yet.
+func (p *popOf) reserve(t *testing.T, n int) {
+	t.Helper()
 	p.peers, p.edges = nil, nil
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -63,8 +75,12 @@ func (p *popOf) join(t *testing.T, n int) {
 		p.peers = append(p.peers, l.Addr().String())
 		l.Close() // it is opened again below
 	}
-	for i, address := range p.peers {
-		cfg := configured(t, fmt.Sprintf(`
+}
+
+// open starts an edge of the list.
+func (p *popOf) open(t *testing.T, i int) {
+	t.Helper()
+	cfg := configured(t, fmt.Sprintf(`
 admin: { listen: '' }
 log: { access: 'off' }
 sites: [{ name: npm, probe: { every: 1h }, masters: [{ url: %q, role: primary }] }]
@@ -75,18 +91,22 @@ fleet:
   %s
   peers: ["%s"]
   store: { url: "s3://bucket/here", endpoint: %q, key: "", secret: "" }
-`, p.url, i, address, p.keys, strings.Join(p.peers, `", "`), p.bucket.URL))
-		cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
-		e := newTestDaemon(t, cfg, edgetest.QuietLog())
-		cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
-		if err := e.openPop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		e.openTestCache(t)
-		e.runPop()
-		serveEdge(t, e)
-		p.edges = append(p.edges, e)
+`, p.url, i, p.peers[i], p.keys, strings.Join(p.peers, `", "`), p.bucket.URL))
+	cfg.Cache.Memory, cfg.Cache.Dir = 1<<20, fastDir(t)
+	e := newTestDaemon(t, cfg, edgetest.QuietLog())
+	cfg.PublicURL = &url.URL{Scheme: "http", Host: cfg.Listen}
+	if err := e.openPop(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	e.openTestCache(t)
+	e.runPop()
+	serveEdge(t, e)
+	p.edges = append(p.edges, e)
+}
+
+// meet waits until the edges know themselves.
+func (p *popOf) meet(t *testing.T) {
+	t.Helper()
 	for _, e := range p.edges {
 		edgetest.Until(t, "an edge that knows itself", func() bool {
 			return slices.ContainsFunc(e.pop.Siblings.Status().Members, func(m figures.Member) bool { return m.State == "self" })
@@ -154,6 +174,7 @@ func (p *popOf) downloads() int { return p.master.Count(faults.Suffix(".tgz")) }
 // Edges of one pop fetch each file once. A pop that joins empty has all of them from the
 // bucket.
 func TestAPopFetchesOnce(t *testing.T) {
+	t.Parallel()
 	p := newPopOf(t, 3, byToken)
 	want := make(map[string][]byte)
 	for _, path := range tarballs {
@@ -199,6 +220,50 @@ func TestAPopFetchesOnce(t *testing.T) {
 	}
 	if n := p.downloads(); n != 0 {
 		t.Errorf("another pop made %d downloads", n)
+	}
+}
+
+// An edge that joins empty has its files from the others, also those that it owns from now on: the
+// edge that owned them before has them.
+func TestAnEdgeThatJoinsSparesTheMasters(t *testing.T) {
+	const files = 200
+	p := newPopOf(t, 0, byToken)
+	var versions []sample.Version
+	for i := range files {
+		versions = append(versions, sample.Version{Number: fmt.Sprintf("1.0.%d", i)})
+	}
+	if err := p.store.AddPackage("many", versions...); err != nil {
+		t.Fatal(err)
+	}
+	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	p.bucket.fault.Store(&broken)
+	p.reserve(t, 4)
+	for i := range 3 {
+		p.open(t, i)
+	}
+	p.meet(t)
+	ask := func(n int, e *testEdge) []byte { return p.get(t, e, fmt.Sprintf("/many/-/many-1.0.%d.tgz", n)) }
+	want := make([][]byte, files)
+	for n := range want {
+		want[n] = ask(n, p.edges[n%3])
+	}
+	if n := p.downloads(); n != files {
+		t.Errorf("%d downloads of %d files", n, files)
+	}
+	for _, e := range p.edges {
+		e.settle(t)
+	}
+	p.master.Forget()
+	p.open(t, 3)
+	p.meet(t)
+	for n := range want {
+		if got := ask(n, p.edges[3]); !bytes.Equal(got, want[n]) {
+			t.Errorf("file %d: %d bytes, want %d", n, len(got), len(want[n]))
+		}
+	}
+	asked := p.master.Count(faults.Any)
+	if s := p.edges[3].pop.Siblings.Status(); s.Answered < files*95/100 || asked > files*5/100 {
+		t.Errorf("%d of %d files from siblings, and %d requests at the master: %+v", s.Answered, files, asked, s)
 	}
 }
 
@@ -271,6 +336,7 @@ func TestABucketIsNotBelieved(t *testing.T) {
 // bucket is an S3 server that asks for no signatures.
 type bucket struct {
 	*httptest.Server
+	fault   atomic.Pointer[http.HandlerFunc] // answers instead, nil for none
 	mu      sync.Mutex
 	objects map[string]stored
 }
@@ -290,6 +356,10 @@ func newBucket(t *testing.T) *bucket {
 
 func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	if fault := b.fault.Load(); fault != nil {
+		(*fault)(w, r)
+		return
+	}
 	key := strings.TrimPrefix(r.URL.Path, "/bucket/")
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -38,6 +38,7 @@ func (s *served) spoil(t *testing.T) (files int) {
 // A large document is checked while it is read. One that rots is fetched again, as
 // a small one is, for every part of it.
 func TestDamagedDocumentIsFetchedAgain(t *testing.T) {
+	t.Parallel()
 	s := newServed(t, "minimum_age: 24h") // so that no file is served without its document
 	if err := s.store.AddPackage("large", sample.Version{Number: "1.0.0", Readme: strings.Repeat("It is long. ", 120_000)}); err != nil {
 		t.Fatal(err)

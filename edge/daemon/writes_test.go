@@ -87,6 +87,7 @@ func (o *oddWriter) tags(t *testing.T) map[string]string {
 
 // A write that was sent may have taken effect, however it ended: the next read has it.
 func TestAWriteThatWasSentIsSeen(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		after  func(http.ResponseWriter, *httptest.ResponseRecorder)
 		status int

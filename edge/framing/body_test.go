@@ -49,7 +49,7 @@ func securePair(t *testing.T, g *Guard) (client net.Conn, c *Conn, writes *write
 	}
 	near, far := net.Pipe()
 	writes = &writeCount{Conn: far}
-	server := tls.Server(BelowTLS(writes), &tls.Config{Certificates: []tls.Certificate{loaded}, DynamicRecordSizingDisabled: true})
+	server := tls.Server(BelowTLS(writes, nil), &tls.Config{Certificates: []tls.Certificate{loaded}, DynamicRecordSizingDisabled: true})
 	secure := tls.Client(near, &tls.Config{InsecureSkipVerify: true})
 	t.Cleanup(func() { near.Close(); far.Close() })
 	done := make(chan error, 1)

@@ -11,6 +11,7 @@ import (
 type records struct {
 	net.Conn
 	socket *socket // nil where there is none
+	work   Work    // of the handshake, nil after it
 
 	// mu is for the alert that a Close on another goroutine writes. Nothing is written under
 	// it.
@@ -37,9 +38,33 @@ const (
 
 var helds = sync.Pool{New: func() any { return new(gathered) }}
 
+// Work is the calculation of a handshake. GoOn is called when bytes have come for it, and may wait; Pause
+// before it waits for its client.
+type Work interface {
+	GoOn()
+	Pause()
+}
+
 // BelowTLS returns the connection that crypto/tls is given in the place of c, so that a Guard
-// has the records of an answer.
-func BelowTLS(c net.Conn) net.Conn { return &records{Conn: c, socket: newSocket(c)} }
+// has the records of an answer. Its handshake is told to w, until EndWork.
+func BelowTLS(c net.Conn, w Work) net.Conn { return &records{Conn: c, socket: newSocket(c), work: w} }
+
+// EndWork ends the work of a handshake on a connection of BelowTLS.
+func EndWork(below net.Conn) {
+	if r, ok := below.(*records); ok && r.work != nil {
+		r.work.Pause()
+		r.work = nil
+	}
+}
+
+// PauseWork has the work of a handshake pause for something else that it waits for, until goOn.
+func PauseWork(below net.Conn) (goOn func()) {
+	if r, ok := below.(*records); ok && r.work != nil {
+		r.work.Pause()
+		return r.work.GoOn
+	}
+	return func() {}
+}
 
 // recordsOf returns the connection below TLS, nil where it is not BelowTLS's.
 func recordsOf(c *tls.Conn) *records {
@@ -48,6 +73,14 @@ func recordsOf(c *tls.Conn) *records {
 }
 
 func (r *records) Read(p []byte) (int, error) {
+	if r.work != nil {
+		r.work.Pause()
+		n, err := r.Conn.Read(p)
+		if n > 0 {
+			r.work.GoOn()
+		}
+		return n, err
+	}
 	if r.socket != nil {
 		return r.socket.Read(p)
 	}
@@ -55,6 +88,10 @@ func (r *records) Read(p []byte) (int, error) {
 }
 
 func (r *records) Write(p []byte) (int, error) {
+	if r.work != nil {
+		r.work.Pause() // and a handshake reads next
+		return r.Conn.Write(p)
+	}
 	if r.hold(p) {
 		return len(p), nil
 	}

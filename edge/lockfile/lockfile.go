@@ -52,12 +52,14 @@ type Package struct {
 
 // Read reads a lockfile of any form. Its error wraps [ErrTooLarge],
 // [ErrUnknown] or [ErrBinary], or says where the syntax is wrong, or is r's.
-func Read(r io.Reader) (*Lockfile, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+func Read(r io.Reader) (*Lockfile, error) { return readUpTo(r, MaxSize) }
+
+func readUpTo(r io.Reader, size int64) (*Lockfile, error) {
+	data, err := io.ReadAll(io.LimitReader(r, size+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > MaxSize {
+	if int64(len(data)) > size {
 		return nil, ErrTooLarge
 	}
 	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), " \t\r\n")

@@ -40,11 +40,12 @@ type Change func(body []byte) ([]byte, error)
 type Redactor struct {
 	reading  chan struct{} // a slot for each large body that is read
 	decoding chan struct{} // a slot for each body that is decoded and changed
+	largest  int           // bytes of a body, decoded
 }
 
 // New returns a Redactor with all of its slots free.
 func New() *Redactor {
-	return &Redactor{reading: make(chan struct{}, maxConcurrent), decoding: make(chan struct{}, maxConcurrent)}
+	return &Redactor{reading: make(chan struct{}, maxConcurrent), decoding: make(chan struct{}, maxConcurrent), largest: MaxBody}
 }
 
 // Request replaces the body of r by the changed one. setDeadline bounds
@@ -105,8 +106,8 @@ func (d *Redactor) readAll(ctx context.Context, body io.Reader) ([]byte, error) 
 		return nil, err
 	}
 	defer release()
-	rest, err := io.ReadAll(io.LimitReader(body, MaxBody-smallBody+1))
-	if raw = append(raw, rest...); err == nil && len(raw) > MaxBody {
+	rest, err := io.ReadAll(io.LimitReader(body, int64(d.largest-smallBody+1)))
+	if raw = append(raw, rest...); err == nil && len(raw) > d.largest {
 		err = errLarge
 	}
 	return raw, err
@@ -133,7 +134,7 @@ func (d *Redactor) rewrite(ctx context.Context, raw []byte, codings []string, ch
 		return nil, err
 	}
 	defer release()
-	body, err := decode(raw, codings)
+	body, err := decode(raw, codings, d.largest)
 	if err != nil {
 		return nil, err
 	}
@@ -152,8 +153,8 @@ func acquire(ctx context.Context, slots chan struct{}) (release func(), err erro
 	}
 }
 
-// decode undoes a body's content coding.
-func decode(raw []byte, codings []string) ([]byte, error) {
+// decode undoes the content coding of a body of at most largest bytes.
+func decode(raw []byte, codings []string, largest int) ([]byte, error) {
 	switch {
 	case len(codings) == 0, len(codings) == 1 && codings[0] == "identity":
 		return raw, nil
@@ -165,8 +166,8 @@ func decode(raw []byte, codings []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(zr, MaxBody+1))
-	if err == nil && len(body) > MaxBody {
+	body, err := io.ReadAll(io.LimitReader(zr, int64(largest)+1))
+	if err == nil && len(body) > largest {
 		err = errLarge
 	}
 	return body, err

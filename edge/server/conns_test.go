@@ -102,7 +102,7 @@ func TestAFloodOfAddresses(t *testing.T) {
 // Idle connections make place for new ones, plain and encrypted, in HTTP/1 and HTTP/2. One
 // that waits for an answer does not.
 func TestIdleConnectionsMakePlace(t *testing.T) {
-	edgetest.NoLeaks(t)
+	t.Parallel()
 	config, trust := pairOf(t)
 	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +160,7 @@ func TestIdleConnectionsMakePlace(t *testing.T) {
 
 // Where all are at work a new connection is closed.
 func TestBusyConnectionsStay(t *testing.T) {
+	t.Parallel()
 	s := New(edgetest.QuietLog())
 	s.Conns.Set(limit.Bounds{All: 2})
 	begun, hold := make(chan struct{}, 10), make(chan struct{})

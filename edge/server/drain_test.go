@@ -44,7 +44,6 @@ func ask(t *testing.T, c net.Conn, r *bufio.Reader) *http.Response {
 // A connection that was kept alive has one more request answered, and is told of its end. So
 // has one that was accepted and has not shaken hands, or not asked.
 func TestDrainIsPoliteToConnectionsKeptAlive(t *testing.T) {
-	edgetest.NoLeaks(t)
 	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
@@ -97,7 +96,6 @@ func TestDrainIsPoliteToConnectionsKeptAlive(t *testing.T) {
 
 // A connection of HTTP/2 is told by GOAWAY, so that no request on it is lost.
 func TestDrainSaysGoAway(t *testing.T) {
-	edgetest.NoLeaks(t)
 	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
@@ -150,7 +148,6 @@ func TestDrainSaysGoAway(t *testing.T) {
 
 // During the delay load balancers hear that the edge is not ready, and connections are taken.
 func TestDrainDelay(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	s.DrainDelay = time.Minute
 	l := openLoopback(t, s, "listen", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") })
@@ -173,7 +170,6 @@ func TestDrainDelay(t *testing.T) {
 }
 
 func TestInherit(t *testing.T) {
-	edgetest.NoLeaks(t)
 	open := func(addr string) net.Listener {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {

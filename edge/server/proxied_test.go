@@ -179,7 +179,6 @@ func askedBehind(t *testing.T, addr, header string, config *tls.Config) (string,
 }
 
 func TestClientsBehindAProxy(t *testing.T) {
-	edgetest.NoLeaks(t)
 	server, client := pairOf(t)
 	for name, config := range map[string]*tls.Config{"plain": nil, "TLS": server} {
 		t.Run(name, func(t *testing.T) {

@@ -60,7 +60,6 @@ func waitRefused(t *testing.T, addr string) {
 }
 
 func TestDrainFinishesWhatIsInFlightAndRefusesNewRequests(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	began, finish := make(chan context.Context, 1), make(chan struct{})
 	public := openLoopback(t, s, "listen", func(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +109,6 @@ func TestDrainFinishesWhatIsInFlightAndRefusesNewRequests(t *testing.T) {
 }
 
 func TestUnreadyBeforeTheListenersClose(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	l := openLoopback(t, s, "listen", func(http.ResponseWriter, *http.Request) {})
 	ctx, stop := context.WithCancel(t.Context())
@@ -131,7 +129,6 @@ func TestUnreadyBeforeTheListenersClose(t *testing.T) {
 }
 
 func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	s.DrainLimit = 0
 	began := make(chan struct{})
@@ -158,7 +155,6 @@ func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
 
 // An answer without an end would hold the drain up until its limit.
 func TestDrainEndsAnswersWithoutAnEnd(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	began, ending := make(chan struct{}), make(chan struct{})
 	l := openLoopback(t, s, "admin.listen", func(w http.ResponseWriter, _ *http.Request) {
@@ -199,7 +195,6 @@ func TestAddressInUseNamesTheKey(t *testing.T) {
 }
 
 func TestListenerThatFailsEndsTheOthers(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	openLoopback(t, s, "listen", nil)
 	broken := openLoopback(t, s, "tls.listen", nil)
@@ -210,7 +205,7 @@ func TestListenerThatFailsEndsTheOthers(t *testing.T) {
 }
 
 func TestProtocols(t *testing.T) {
-	edgetest.NoLeaks(t)
+	t.Parallel()
 	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
@@ -256,7 +251,6 @@ func TestProtocols(t *testing.T) {
 }
 
 func TestHeadersAreBounded(t *testing.T) {
-	edgetest.NoLeaks(t)
 	s := New(edgetest.QuietLog())
 	l := openLoopback(t, s, "listen", func(http.ResponseWriter, *http.Request) {})
 	st := startServer(t, s)
@@ -283,7 +277,7 @@ func TestHeadersAreBounded(t *testing.T) {
 // A client that speaks HTTP to the TLS listener is told so, and a connection that never
 // shakes hands does not hold up the drain.
 func TestHandshakes(t *testing.T) {
-	edgetest.NoLeaks(t)
+	t.Parallel()
 	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
@@ -318,7 +312,6 @@ func TestHandshakes(t *testing.T) {
 
 // Requests in doubt are refused on every listener, also inside TLS.
 func TestFramingIsGuarded(t *testing.T) {
-	edgetest.NoLeaks(t)
 	cert, key := edgetest.MakePair(t, t.TempDir(), "pair")
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {

@@ -333,6 +333,7 @@ func TestRowsThatCannotBeReadPutInDoubtWhatTheyMayBeAbout(t *testing.T) {
 }
 
 func TestABacklogIsReadInPagesAndToldInBatches(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, mode Mode, opaque bool) {
 		d := newDatabase("old")
 		d.opaque = opaque

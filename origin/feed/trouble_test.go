@@ -65,6 +65,7 @@ func TestAFeedThatStallsIsNoticedAndAskedAgain(t *testing.T) {
 }
 
 func TestWhatIsNoFeedIsNotLive(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		answer func(w http.ResponseWriter, r *http.Request)
 		why    string
@@ -154,6 +155,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 // Each sign that the sequence means something else now puts all in doubt, once, and
 // the feed is followed from its end.
 func TestResetIsNoticed(t *testing.T) {
+	t.Parallel()
 	again := func(d *database) { d.replace("x"); d.echo = false }
 	for name, tt := range map[string]struct {
 		reset  func(d *database)

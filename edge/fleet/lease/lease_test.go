@@ -43,6 +43,7 @@ func want(t *testing.T, js jetstream.JetStream, name string, lasts time.Duration
 // A lease goes to another edge at once where its holder ends in order, and by itself where that is
 // cut off. It outlives its lifetime while it is renewed.
 func TestALeaseIsHandedOver(t *testing.T) {
+	t.Parallel()
 	c := natstest.Start(t, 1)
 	first, js := c.Connect()
 	if made, err := Init(t.Context(), js, 1); err != nil || !made {
@@ -80,6 +81,7 @@ func TestALeaseIsHandedOver(t *testing.T) {
 
 // A key that was renewed ends by itself: nothing hangs on an edge that is gone.
 func TestARenewedLeaseEnds(t *testing.T) {
+	t.Parallel()
 	c := natstest.Start(t, 1)
 	_, js := c.Connect()
 	if _, err := Init(t.Context(), js, 1); err != nil {

@@ -1,5 +1,5 @@
-// Package natstest runs NATS servers for tests, and in the test's own process. No other package
-// imports the server, and nothing but tests imports this one.
+// Package natstest runs NATS servers for tests, and in the test's own process. No package of the
+// program imports the server, and nothing but tests imports this one.
 package natstest
 
 import (
@@ -108,6 +108,9 @@ func (c *Cluster) awaitReady(i int) {
 		c.t.Fatal("the server is not ready")
 	}
 }
+
+// Lose takes the files of a server that was killed, so that it begins anew.
+func (c *Cluster) Lose(i int) { c.options[i].StoreDir = c.t.TempDir() }
 
 // Kill ends a server.
 func (c *Cluster) Kill(i int) {

@@ -421,6 +421,7 @@ func TestThePlaceComesBehindTheJournal(t *testing.T) {
 
 // The death of the leader of three replicas is over in a moment, and quorum lost is not live.
 func TestThreeReplicas(t *testing.T) {
+	t.Parallel()
 	c, _ := start(t, 3)
 	a, b := join(t, c, "a", t.TempDir()).live(t), join(t, c, "b", t.TempDir()).live(t)
 	leader := c.Leader(Stream)

@@ -198,14 +198,13 @@ func TestBounded(t *testing.T) {
 }
 
 func TestTheOutboxIsBounded(t *testing.T) {
+	t.Parallel()
 	o := newOutbox(t, t.TempDir())
 	many := make([]Entry, maxWaiting)
 	for i := range many {
 		many[i] = hard(fmt.Sprint(i))
 		many[i].Soft = true
-	}
-	if _, err := o.add(many); err != nil {
-		t.Fatal(err)
+		o.waiting = append(o.waiting, &item{Entry: many[i]}) // they are in no file, which would take seconds
 	}
 	items, err := o.add([]Entry{hard("x")})
 	if err != nil || len(items) != 1 || o.len() != 1 {

@@ -22,12 +22,13 @@ var (
 	errLong   = errors.New("it has been at work for too long")
 )
 
-// askOwner asks one member. ok is false where that has failed: another one may be asked.
-func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (found *origin.Found, ok bool) {
+// askOwner asks one member, for a stored answer alone where stored is true. ok is false where that has
+// failed: another one may be asked.
+func (c source) askOwner(ctx context.Context, owner string, r *origin.Request, stored bool) (found *origin.Found, ok bool) {
 	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	begun := time.Now()
-	resp, err := c.send(ctx, cancel, owner, r)
+	resp, err := c.send(ctx, cancel, owner, r, stored)
 	switch {
 	case err != nil:
 		cancel(nil)
@@ -73,8 +74,12 @@ func (c source) askOwner(ctx context.Context, owner string, r *origin.Request) (
 
 // send sends the request, and waits for the fields of the answer while the member says that it
 // is at work.
-func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner string, r *origin.Request) (*http.Response, error) {
-	quiet := newPatience(c.peers.patience(owner, c.cfg.Silence, time.Now()), cancel)
+func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner string, r *origin.Request, stored bool) (*http.Response, error) {
+	patience := c.cfg.Silence
+	if !stored { // the masters are another way, and as good
+		patience = c.peers.patience(owner, patience, time.Now())
+	}
+	quiet := newPatience(patience, cancel)
 	defer quiet.stop()
 	long := time.AfterFunc(c.cfg.Longest, func() { cancel(errLong) })
 	defer long.Stop()
@@ -101,6 +106,9 @@ func (c source) send(ctx context.Context, cancel context.CancelCauseFunc, owner 
 	c.sign(h)
 	if client := addrOf(r.Client); client != "" {
 		h.Set(fieldClient, client)
+	}
+	if stored {
+		h.Set(fieldStored, "1")
 	}
 	if r.ETag != "" {
 		h.Set("If-None-Match", r.ETag)
@@ -134,6 +142,9 @@ func (c source) refused(owner string, begun time.Time, resp *http.Response) bool
 	case whySelf:
 		c.counts.asked.Add(-1)
 		c.peers.isSelf(owner)
+	case whyAbsent: // as most things that nobody has asked for
+		c.counts.asked.Add(-1)
+		c.peers.answered(owner, begun, time.Now())
 	case whyUnknown, whyWaiting, whyOlder, whyFailed:
 		c.counts.refused.Add(1)
 		c.peers.answered(owner, begun, time.Now())

@@ -155,23 +155,27 @@ func keyOf(site, path string) string { return site + "\x00" + path }
 // all edges then go there.
 const mostAsked = 2
 
-// Ask asks the owner of a thing for it. It is nil where that is this edge, or says no, and
-// where none answers in time.
+// Ask asks the owner of a thing for it. Where that is this edge, and it has nothing, it asks the
+// one that is next, which owned the thing before this edge joined, for a stored answer. Ask is nil
+// where the member says no, and where none answers in time.
 func (s source) Ask(ctx context.Context, r *origin.Request) *origin.Found {
 	if r.ForAnother {
 		return nil
 	}
 	key, failed := keyOf(s.site, r.Route.Path), ""
 	for range mostAsked {
-		owner := s.choose(key, failed)
+		owner, stored := s.choose(key, failed), false
+		if owner == "" && r.ETag == "" && r.LastModified == "" {
+			owner, stored = s.next(key, failed), true
+		}
 		if owner == "" || !s.peers.begin(owner, time.Now()) {
 			return nil
 		}
 		s.counts.asked.Add(1)
 		s.asking.add(key, 1)
-		found, ok := s.askOwner(ctx, owner, r)
+		found, ok := s.askOwner(ctx, owner, r, stored)
 		s.asking.add(key, -1)
-		if ok || ctx.Err() != nil {
+		if ok || stored || ctx.Err() != nil {
 			return found
 		}
 		failed = owner
@@ -194,6 +198,16 @@ func (c *Client) choose(key, failed string) string {
 		return ""
 	}
 	return owner
+}
+
+// next is the member that owns a thing where this edge does not count, but for one that has just
+// failed. It is "" where there is none, and while this edge does not know its address.
+func (c *Client) next(key, failed string) string {
+	now, self := time.Now(), c.peers.own()
+	if self == "" {
+		return ""
+	}
+	return members.Owner(c.cfg.Members.Members(), key, func(m string) bool { return m != self && m != failed && c.peers.usable(m, now) })
 }
 
 // counts are of the requests of one client.

@@ -17,6 +17,9 @@
 //     keys have other owners for a while.
 //   - Where an owner fails all edges go to the next one, so that a dead owner costs one fetch
 //     more, and not one of each edge.
+//   - An owner that has nothing asks the next one in that order for a stored answer, before the
+//     masters: where the owner has joined, or has come back, the next one was the owner until
+//     then. Nobody waits for anything to answer that.
 //   - One hop. B asks no further edge on A's behalf. It may have asked one for a client of its
 //     own: an edge asks those alone that come before it in the order of their hashes for the
 //     thing, so that no circle waits for itself, however much the lists differ. One that does

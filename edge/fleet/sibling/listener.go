@@ -69,7 +69,9 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if status, why := l.answer(w, r); status != 0 {
-		l.Client.counts.declined.Add(1)
+		if why != whyAbsent {
+			l.Client.counts.declined.Add(1)
+		}
 		refuse(w, status, why)
 	}
 }
@@ -91,6 +93,7 @@ func (l *Listener) answer(w http.ResponseWriter, r *http.Request) (status int, w
 	if !ok {
 		return http.StatusNotFound, whyUnknown
 	}
+	q.Request.Control.OnlyIfCached = r.Header.Get(fieldStored) != ""
 	key := path
 	if r.URL.RawQuery != "" {
 		key += "?" + r.URL.RawQuery
@@ -101,6 +104,8 @@ func (l *Listener) answer(w http.ResponseWriter, r *http.Request) (status int, w
 	switch {
 	case errors.Is(err, errWaiting):
 		return http.StatusConflict, whyWaiting
+	case errors.Is(err, cache.ErrUnavailable):
+		return http.StatusNotFound, whyAbsent
 	case err != nil:
 		return http.StatusBadGateway, whyFailed
 	}

@@ -19,6 +19,7 @@ const (
 	fieldPrefix = "Edge-Fleet-"
 	fieldFrom   = fieldPrefix + "From"   // the edge that asks: not its name, but this process
 	fieldClient = fieldPrefix + "Client" // the address of its client
+	fieldStored = fieldPrefix + "Stored" // nothing but a stored answer is wanted, and no wait for one
 	fieldPurged = fieldPrefix + "Purged" // how long ago a purge was, in nanoseconds
 	fieldMaster = fieldPrefix + "Master" // that gave the answer
 	fieldAge    = fieldPrefix + "Age"    // how long ago it did, or confirmed it, in nanoseconds
@@ -29,6 +30,7 @@ const (
 const (
 	whyStranger = "stranger" // 401
 	whyUnknown  = "unknown"  // 404: no such site or thing, or one that is not shared
+	whyAbsent   = "absent"   // 404: it has none stored, and another one is not wanted
 	whyWaiting  = "waiting"  // 409: it waits for another edge itself
 	whyOlder    = "older"    // 412: it has one from before the purge
 	whySelf     = "self"     // 421: the edge has asked itself

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"pkgedge/cache/purge"
 	"pkgedge/origin/origintest"
 	"pkgedge/origin/sample/faults"
 )
@@ -18,7 +19,8 @@ const (
 
 // Clients of every edge at once make one fetch of each thing.
 func TestOneFetchForAPlace(t *testing.T) {
-	p := newPlace(t, 3, settings{})
+	// A slow machine makes a fetcher ask a second master, too.
+	p := newPlace(t, 3, settings{alone: true})
 	large := p.AddLarge(t)
 	small := origintest.Download(t, p.AURL+smallTarball)
 	p.A.Forget()
@@ -146,5 +148,36 @@ func TestAnOwnerThatBreaksOff(t *testing.T) {
 	last := append(p.A.Requests(), p.B.Requests()...)
 	if !slices.ContainsFunc(last, func(r faults.Record) bool { return r.Header.Get("Range") == "bytes=1048576-" }) {
 		t.Error("the rest was not asked for")
+	}
+}
+
+// An owner that has nothing asks the one that is next, which owned the thing before it joined, for a
+// stored answer alone: that fetches nothing for it, and waits for nothing.
+func TestAnOwnerAsksTheOneBeforeIt(t *testing.T) {
+	p := newPlace(t, 3, settings{})
+	owner, others := p.owner(document)
+	crowd(t, []*edge{owner}, 1, document, nil)
+	if n := p.fetches(document); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+	for _, e := range append(others, owner) {
+		if s := e.client.Status(); s.Asked+s.Refused+s.Failed+s.Served != 0 || s.Declined != int64(len(others)) { // their greetings
+			t.Errorf("a question in vain counts: %+v", s)
+		}
+		if n := e.cache.Usage().MemoryObjects; e != owner && n != 0 {
+			t.Errorf("an edge that was asked for a stored answer has %d", n)
+		}
+	}
+	next := others[0]
+	if next.address != owner.client.next(keyOf("npm", document), "") {
+		next = others[1]
+	}
+	crowd(t, []*edge{next}, 1, document, nil)
+	if err := owner.cache.Purge(purge.Purge{Scope: purge.Site, Site: "npm"}); err != nil {
+		t.Fatal(err)
+	}
+	crowd(t, []*edge{owner}, 1, document, nil)
+	if n := p.fetches(document); n != 2 {
+		t.Errorf("%d fetches: a stored answer is from before the purge", n)
 	}
 }

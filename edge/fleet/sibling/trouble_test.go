@@ -223,7 +223,8 @@ func (e *edge) ask(t *testing.T, site, path string, more http.Header) (status in
 
 // A purge at one edge is in force there at once, though the owner has not heard of it.
 func TestPurgedIsGoneAtTheSiblingToo(t *testing.T) {
-	p := newPlace(t, 2, settings{})
+	// A slow machine makes a fetcher ask a second master, too.
+	p := newPlace(t, 2, settings{alone: true})
 	file := origintest.Download(t, p.AURL+smallTarball)
 	p.A.Forget()
 	owner, others := p.owner(smallTarball)
@@ -247,9 +248,12 @@ func TestPurgedIsGoneAtTheSiblingToo(t *testing.T) {
 		}
 	}
 	settle(t)
+	refused := other.client.Status().Refused
 	crowd(t, p.edges, 3, smallTarball, file)
-	if n := p.fetches(smallTarball); n != 3 {
-		t.Errorf("after a purge at both: %d fetches", n)
+	// Where a request takes longer than that from edge to edge, the owner's is refused.
+	refused = other.client.Status().Refused - refused
+	if n := p.fetches(smallTarball); n != 3 && n != 3+int(refused) {
+		t.Errorf("after a purge at both: %d fetches, %d refused", n, refused)
 	}
 }
 
