@@ -125,6 +125,13 @@ func longest(conns []*conn) (found *conn) {
 	return found
 }
 
+// exempt says whether a client has no bounds of its own.
+func (t *Conns) exempt(client net.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return limit.Within(t.bounds.Exempt, peerOf(client))
+}
+
 func (t *Conns) remove(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -20,19 +20,20 @@ type handshakes struct {
 	config  *tls.Config
 	tickets tickets
 	turns   *turns
+	calm    *calm
 	guard   *framing.Guard
 	http2   *queue
 	log     *log.Logger
 }
 
-func newHandshakes(l net.Listener, config *tls.Config, g *framing.Guard, http2 *queue, log *log.Logger) *preparing {
+func newHandshakes(l net.Listener, config *tls.Config, calm *calm, g *framing.Guard, http2 *queue, log *log.Logger) *preparing {
 	if get := config.GetCertificate; get != nil { // it may have to be obtained first
 		config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			defer framing.PauseWork(hello.Conn)()
 			return get(hello)
 		}
 	}
-	h := &handshakes{config: config, tickets: tickets{config: config}, turns: newTurns(), guard: g, http2: http2, log: log}
+	h := &handshakes{config: config, tickets: tickets{config: config}, turns: newTurns(), calm: calm, guard: g, http2: http2, log: log}
 	return newPreparing(l, maxClientHandshakes, h.shake, h.refuse)
 }
 
@@ -51,8 +52,12 @@ func withProtocols(config *tls.Config) *tls.Config {
 
 // shake shakes hands on a connection.
 func (h *handshakes) shake(raw net.Conn) (net.Conn, error) {
-	h.tickets.turn(time.Now())
-	below := framing.BelowTLS(raw, &calculation{turns: h.turns, client: clientOf(raw.RemoteAddr())})
+	now, client := time.Now(), clientOf(raw.RemoteAddr())
+	if h.calm.refuses(client, now) {
+		return nil, errFlooder
+	}
+	h.tickets.turn(now)
+	below := framing.BelowTLS(raw, &calculation{turns: h.turns, client: client})
 	c := tls.Server(below, h.config)
 	err := c.HandshakeContext(context.Background())
 	framing.EndWork(below)
