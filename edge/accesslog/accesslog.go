@@ -298,7 +298,7 @@ const maxPending = 1 << 20
 // written together: after gather, or when there are gatherBytes.
 const (
 	gather      = 50 * time.Millisecond
-	gatherBytes = 64 << 10
+	gatherBytes = 256 << 10
 )
 
 // Writer writes lines behind the requests that leave them, for the access logs of several
