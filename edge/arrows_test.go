@@ -425,6 +425,9 @@ var arrows = map[string][]arrow{
 
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
+	"edge/accesslog": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
 	"bench/fleetsim": {
 		{"cache/policy", "documents of virtual edges have lifetimes"},
 		{"cache/purge", "and are purged"},

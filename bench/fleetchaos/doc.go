@@ -5,7 +5,7 @@
 //
 // It builds the program, and runs three edges of one pop, three NATS servers with the log of
 // purges, and two masters, all on loopback. Each edge and each server is a process, and dies by
-// SIGKILL; masters refuse connections, one at a time. Two servers may be dead at once, so that there
+// SIGKILL; servers are also stopped for a while, with their connections open; masters refuse connections, one at a time. Two servers may be dead at once, so that there
 // is no quorum. Meanwhile packages are published at the masters, and purged at an edge.
 //
 // Wrong are: an answer that is no success from an edge that was not killed meanwhile, a tarball with

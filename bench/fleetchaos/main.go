@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"pkgedge/edge/report"
@@ -127,10 +128,21 @@ func (f *fleet) crashed() error {
 	return nil
 }
 
-// killServers kills NATS servers, two of three at times.
+// killServers kills NATS servers, two of three at times, or stops them, so that their connections stay open.
 func (f *fleet) killServers(ctx context.Context) error {
 	for rest(ctx, time.Second+rand.N(10*time.Second)) {
 		all := rand.Perm(size)[:1+rand.IntN(2)]
+		if rand.IntN(3) == 0 {
+			for _, i := range all {
+				f.servers[i].signal(syscall.SIGSTOP)
+			}
+			f.world.trouble([]string{"", "NATS servers stopped", "quorums stopped"}[len(all)])
+			rest(ctx, rand.N(12*time.Second))
+			for _, i := range all {
+				f.servers[i].signal(syscall.SIGCONT)
+			}
+			continue
+		}
 		for _, i := range all {
 			f.servers[i].kill()
 		}

@@ -66,6 +66,13 @@ func (p *process) kill() {
 	}
 }
 
+// signal sends it a signal.
+func (p *process) signal(s os.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.cmd.Process.Signal(s) // it runs
+}
+
 // ran says whether it has run since a time, without a death.
 func (p *process) ran(since time.Time) bool {
 	p.mu.Lock()
