@@ -1,14 +1,17 @@
 # docker build -t edge .
+# docker buildx build --platform linux/amd64,linux/arm64 -t registry.internal/edge --push .
 # docker run -p 8080:8080 -e EDGE_PUBLIC_URL=http://npm.example:8080 -v edge-cache:/var/lib/edge/edge-cache edge
 
-FROM golang:1.26-alpine AS build
+# On the builder's own platform, for any: Go builds for others as well.
+FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
+ARG TARGETOS TARGETARCH
 # The toolchain that go.mod names, if it is newer than the image's.
 ENV GOTOOLCHAIN=auto CGO_ENABLED=0
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN go build -trimpath -ldflags="-s -w" -o /out/edge ./edge
+RUN GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags="-s -w" -o /out/edge ./edge
 RUN mkdir -p /out/home/edge-cache
 
 # Not scratch: the health check needs an HTTP client, and TLS to the masters the

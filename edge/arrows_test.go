@@ -33,6 +33,12 @@ var arrows = map[string][]arrow{
 		{"origin/kinds", "its site is of a kind"},
 		{"origin/sample", "its master is a sample"},
 	},
+	"bench/fleetchaos": {
+		{"edge/fleet/figures", "a purge says where it is in force"},
+		{"edge/report", "an edge tells in its status when it has read the log"},
+		{"origin/sample", "its masters"},
+		{"origin/sample/tarball", "their files"},
+	},
 	"bench/fleetsim": nil,
 	"bench/lines":    nil,
 	"bench/load":     nil,
@@ -423,6 +429,9 @@ var arrows = map[string][]arrow{
 
 // testArrows lists the imports that the tests of a room may have besides.
 var testArrows = map[string][]arrow{
+	"edge/accesslog": {
+		{"edge/edgetest", "helpers that rooms share"},
+	},
 	"bench/fleetsim": {
 		{"cache/policy", "documents of virtual edges have lifetimes"},
 		{"cache/purge", "and are purged"},

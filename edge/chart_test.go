@@ -226,40 +226,7 @@ func TestChartRunsAnEdge(t *testing.T) {
 				t.Errorf("container: %v", c)
 			}
 
-			// The selectors match, and the ports exist.
-			labels := set.Spec.Template.Metadata.Labels
-			for key, m := range all {
-				if m.Kind == "ConfigMap" {
-					continue
-				}
-				var err error
-				selected := map[string]string{}
-				var match struct {
-					MatchLabels map[string]string `yaml:"matchLabels"`
-				}
-				if m.Kind == "Service" {
-					err = m.Spec.Selector.Decode(&selected)
-				} else if err = m.Spec.Selector.Decode(&match); err == nil {
-					selected = match.MatchLabels
-				}
-				among := labels
-				if m.Kind == "ServiceMonitor" {
-					among = all["Service "+set.Spec.ServiceName].Metadata.Labels
-				}
-				if err != nil || len(selected) < 2 {
-					t.Errorf("%s selects %v, %v", key, selected, err)
-				}
-				for k, v := range selected {
-					if among[k] != v {
-						t.Errorf("%s selects %s=%s, and there is %v", key, k, v, among)
-					}
-				}
-				for _, p := range m.Spec.Ports {
-					if ports[p.TargetPort] == "" {
-						t.Errorf("%s leads to the port %s", key, p.TargetPort)
-					}
-				}
-			}
+			selectorsMatch(t, all, ports)
 			kinds := []string{"ConfigMap npm-edge", "PodDisruptionBudget npm-edge", "Service npm-edge", "Service npm-edge-pods", "StatefulSet npm-edge"}
 			if name == "fleet" {
 				kinds = append(kinds, "ServiceMonitor npm-edge")
@@ -273,6 +240,45 @@ func TestChartRunsAnEdge(t *testing.T) {
 				t.Errorf("%d manifests; want %v", len(all), kinds)
 			}
 		})
+	}
+}
+
+// selectorsMatch checks that the selectors find the pods, or the Service of the pods, and that the ports exist.
+func selectorsMatch(t *testing.T, all map[string]manifest, ports map[string]string) {
+	t.Helper()
+	set := all["StatefulSet npm-edge"]
+	labels := set.Spec.Template.Metadata.Labels
+	for key, m := range all {
+		if m.Kind == "ConfigMap" {
+			continue
+		}
+		var err error
+		selected := map[string]string{}
+		var match struct {
+			MatchLabels map[string]string `yaml:"matchLabels"`
+		}
+		if m.Kind == "Service" {
+			err = m.Spec.Selector.Decode(&selected)
+		} else if err = m.Spec.Selector.Decode(&match); err == nil {
+			selected = match.MatchLabels
+		}
+		among := labels
+		if m.Kind == "ServiceMonitor" {
+			among = all["Service "+set.Spec.ServiceName].Metadata.Labels
+		}
+		if err != nil || len(selected) < 2 {
+			t.Errorf("%s selects %v, %v", key, selected, err)
+		}
+		for k, v := range selected {
+			if among[k] != v {
+				t.Errorf("%s selects %s=%s, and there is %v", key, k, v, among)
+			}
+		}
+		for _, p := range m.Spec.Ports {
+			if ports[p.TargetPort] == "" {
+				t.Errorf("%s leads to the port %s", key, p.TargetPort)
+			}
+		}
 	}
 }
 

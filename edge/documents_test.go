@@ -48,7 +48,7 @@ go() { case "$*" in
 make() { grep -qE "^$1:.*## " "$ROOT/Makefile" || failed "make $*" 1; }
 npm() { case "$*" in "config get registry") echo "$MASTER" ;; "publish "* | "install "*) ;; *) failed "npm $*" 1 ;; esac; }
 dpkg() { [[ $* == "-i dist/edge_$(cat "$ROOT/edge/command/VERSION")_amd64.deb" ]] || failed "dpkg $*" 1; }
-docker() { case "$1" in build | run) ;; exec) shift 2; "$@" ;; *) failed "docker $*" 1 ;; esac; }
+docker() { case "$1" in build | run) ;; compose) [[ -f $ROOT/$3 && ${EDGE_ADMIN_TOKEN+set} ]] || failed "docker $*" 1 ;; exec) shift 2; "$@" ;; *) failed "docker $*" 1 ;; esac; }
 helm() { [[ $1 == install && -f $ROOT/$3/Chart.yaml ]] || failed "helm $*" 1; }
 kubectl() { case "$1" in create) ;; exec) shift 3; "$@" ;; *) failed "kubectl $*" 1 ;; esac; }
 sudo() { "$@"; }
@@ -312,11 +312,47 @@ func TestConfigurationsOfDocumentsAreRight(t *testing.T) {
 	}
 }
 
+// deploy/profiles has the files of docs/profiles.md, to be copied.
+func TestProfilesAreInTheirFiles(t *testing.T) {
+	_, fences := documents(t)
+	fences = slices.DeleteFunc(fences, func(f fence) bool { return f.language != "yaml" || !strings.HasSuffix(f.file, "/profiles.md") })
+	if len(fences) != 3 {
+		t.Fatalf("%d profiles", len(fences))
+	}
+	for i, name := range []string{"mirror", "pop", "public"} {
+		text, err := os.ReadFile("../deploy/profiles/" + name + ".yaml")
+		if err != nil || string(text) != fences[i].text {
+			t.Errorf("%s.yaml is not the file in %s:%d, %v", name, fences[i].file, fences[i].line, err)
+		}
+	}
+}
+
 // A link of a document leads to a file of the repository, and to a heading in it.
 func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
+	dropped := regexp.MustCompile(`[^a-z0-9 _-]`) // of a heading, in its anchor
 	texts, _ := documents(t)
+	anchors := map[string][]string{} // of the documents that links lead to
+	anchorsOf := func(file string) ([]string, error) {
+		if known, ok := anchors[file]; ok {
+			return known, nil
+		}
+		info, err := os.Stat(file)
+		if err != nil || info.IsDir() {
+			return nil, err
+		}
+		whole, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		all := []string{}
+		for _, h := range heading.FindAllSubmatch(whole, -1) {
+			all = append(all, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(string(h[1])), ""), " ", "-"))
+		}
+		anchors[file] = all
+		return all, nil
+	}
 	for file, text := range texts {
 		for i, line := range strings.Split(text, "\n") {
 			for _, m := range link.FindAllStringSubmatch(line, -1) {
@@ -328,20 +364,10 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 				if path != "" {
 					to = filepath.Join(filepath.Dir(file), path)
 				}
-				whole, err := os.ReadFile(to)
-				if info, errStat := os.Stat(to); errStat == nil && info.IsDir() {
-					continue
-				}
+				there, err := anchorsOf(to)
 				if err != nil {
 					t.Errorf("%s:%d: %s", file, i+1, err)
-					continue
-				}
-				var anchors []string
-				for _, h := range heading.FindAllSubmatch(whole, -1) {
-					name := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(string(h[1])), "")
-					anchors = append(anchors, strings.ReplaceAll(name, " ", "-"))
-				}
-				if anchor != "" && !slices.Contains(anchors, anchor) {
+				} else if anchor != "" && !slices.Contains(there, anchor) {
 					t.Errorf("%s:%d: %s has no heading %s", file, i+1, to, anchor)
 				}
 			}

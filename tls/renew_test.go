@@ -6,13 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+	_ "unsafe" // for linkname
 
 	"github.com/caddyserver/certmagic"
 )
@@ -190,4 +194,109 @@ func recall(t *testing.T, c *ca, dir, name string) {
 		t.Fatal(err)
 	}
 	write(t, meta, text)
+}
+
+// retryIntervals are certmagic's waits between two attempts, of a minute and more. Nothing sets them.
+//
+//go:linkname retryIntervals github.com/caddyserver/certmagic.retryIntervals
+var retryIntervals []time.Duration
+
+// The CA is down when a certificate is to be renewed, and comes back: it is renewed without a restart, and the
+// failures leave the status.
+func TestWhenTheCAIsBackTheCertificateIsRenewed(t *testing.T) {
+	usual := retryIntervals
+	retryIntervals = []time.Duration{100 * time.Millisecond}
+	t.Cleanup(func() { retryIntervals = usual }) // when the manager is closed
+	addr := freeAddr(t)
+	l := listen(t, addr)
+	c := startCA(t, l.Addr(), 9*time.Minute) // due at once
+	l.Close()
+	const name = "edge.example"
+	way := newWay(t, strings.TrimSuffix(strings.TrimPrefix(c.directory, "https://"), "/dir"))
+	c.directory = "https://" + way.addr + "/dir"
+	dir := t.TempDir()
+	way.open()
+	first := obtain(t, c, addr, dir, name, unchanged)
+	way.close()
+
+	l = listen(t, addr)
+	log := newWatch()
+	m := start(t, c, dir, l, log, name)
+	serve(t, l, m)
+	log.eventually(t, func() error {
+		if m.Status()[0].Failures < 2 {
+			return errors.New("two attempts have not failed yet")
+		}
+		return nil
+	})
+	if n, err := serial(c, addr, name); err != nil || n.Cmp(first) != 0 {
+		t.Errorf("shown %v, %v while the CA is down; want the certificate %v that is there", n, err, first)
+	}
+	way.open()
+	log.eventually(t, func() error {
+		n, err := serial(c, addr, name)
+		if err == nil && n.Cmp(first) == 0 {
+			err = errors.New("the first certificate is shown still")
+		}
+		return err
+	})
+	log.eventually(t, func() error {
+		if s := m.Status()[0]; !s.Failed.IsZero() || s.Why != "" {
+			return fmt.Errorf("status: %+v", s)
+		}
+		return nil
+	})
+}
+
+// way is the way to a server, which can be closed: then connections are refused.
+type way struct {
+	t        *testing.T
+	addr, to string
+	listener net.Listener
+	served   sync.WaitGroup
+}
+
+func newWay(t *testing.T, to string) *way {
+	w := &way{t: t, addr: freeAddr(t), to: to}
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *way) open() {
+	w.listener = listen(w.t, w.addr)
+	w.served.Go(func() {
+		var conns []net.Conn
+		defer func() {
+			for _, c := range conns {
+				c.Close()
+			}
+		}()
+		for {
+			from, err := w.listener.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", w.to)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			conns = append(conns, from, to)
+			for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
+				w.served.Go(func() {
+					io.Copy(pair[0], pair[1])
+					from.Close()
+					to.Close()
+				})
+			}
+		}
+	})
+}
+
+func (w *way) close() {
+	if w.listener != nil {
+		w.listener.Close()
+		w.listener = nil
+		w.served.Wait()
+	}
 }

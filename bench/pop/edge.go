@@ -23,16 +23,24 @@ type process struct {
 	stop       func() // once
 }
 
-// startEdges starts the edges, and waits until each knows its own address.
-func startEdges(program, dir, master string) (all []*process, err error) {
-	addresses, err := freeAddresses(3 * edges)
-	if err != nil {
-		return nil, err
-	}
-	peers := `"` + strings.Join(addresses[:edges], `", "`) + `"`
-	for i := range edges {
-		public, admin := addresses[edges+i], addresses[2*edges+i]
-		file := filepath.Join(dir, fmt.Sprintf("edge-%d.yaml", i))
+// edgesOf is the edges of a pop, of which some may be started later.
+type edgesOf struct {
+	program, dir, master string
+	addresses            []string // for siblings, for clients and for the operator, of all edges
+	n, started           int
+}
+
+func newEdges(program, dir, master string, n int) (*edgesOf, error) {
+	addresses, err := freeAddresses(3 * n)
+	return &edgesOf{program: program, dir: dir, master: master, addresses: addresses, n: n}, err
+}
+
+// start starts some more of the edges, and waits until each knows its own address.
+func (w *edgesOf) start(some int) (all []*process, err error) {
+	peers := `"` + strings.Join(w.addresses[:w.n], `", "`) + `"`
+	for i := w.started; i < w.started+some; i++ {
+		public, admin := w.addresses[w.n+i], w.addresses[2*w.n+i]
+		file := filepath.Join(w.dir, fmt.Sprintf("edge-%d.yaml", i))
 		text := fmt.Sprintf(`listen: %q
 public_url: "http://%s"
 admin: { listen: %q }
@@ -40,11 +48,11 @@ cache: { memory: 128MiB, disk: 1GiB, dir: %q }
 log: { access: "off", level: error }
 sites: [{ name: npm, kind: npm, path: /, masters: [{ url: %q, role: primary }] }]
 fleet: { name: edge-%d, pop: pop, listen: %q, token: a-token-of-the-benchmark, peers: [%s] }
-`, public, public, admin, filepath.Join(dir, fmt.Sprintf("cache-%d", i)), master, i, addresses[i], peers)
+`, public, public, admin, filepath.Join(w.dir, fmt.Sprintf("cache-%d", i)), w.master, i, w.addresses[i], peers)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return all, err
 		}
-		cmd := exec.Command(program, "--config", file)
+		cmd := exec.Command(w.program, "--config", file)
 		cmd.Stderr = os.Stderr
 		if err := cmd.Start(); err != nil {
 			return all, err
@@ -54,6 +62,7 @@ fleet: { name: edge-%d, pop: pop, listen: %q, token: a-token-of-the-benchmark, p
 			cmd.Wait()
 		})})
 	}
+	w.started += some
 	for _, p := range all {
 		if err := p.await(); err != nil {
 			return all, err

@@ -19,8 +19,13 @@ import (
 func main() {
 	edge := flag.String("edge", "./edge", "the program")
 	kill := flag.Bool("kill", false, "one edge dies meanwhile")
+	join := flag.Bool("join", false, "a fourth edge joins instead")
 	flag.Parse()
-	if err := run(*edge, *kill); err != nil {
+	do := func() error { return run(*edge, *kill) }
+	if *join {
+		do = func() error { return runJoin(*edge) }
+	}
+	if err := do(); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -33,7 +38,7 @@ const (
 )
 
 func run(program string, kill bool) error {
-	m, err := newMaster()
+	m, err := newMaster(packages, false)
 	if err != nil {
 		return err
 	}
@@ -43,7 +48,11 @@ func run(program string, kill bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	all, err := startEdges(program, dir, m.url)
+	w, err := newEdges(program, dir, m.url, edges)
+	if err != nil {
+		return err
+	}
+	all, err := w.start(edges)
 	defer func() {
 		for _, e := range all {
 			e.stop()

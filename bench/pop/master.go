@@ -27,16 +27,17 @@ type master struct {
 func documentOf(i int) string { return fmt.Sprintf("/package-%d", i) }
 func fileOf(i int) string     { return fmt.Sprintf("/package-%d/-/package-%d-1.0.0.tgz", i, i) }
 
-func newMaster() (*master, error) {
+// newMaster has n packages, each with a file: a large one each tenth time, unless all are small.
+func newMaster(n int, small bool) (*master, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	m := &master{url: "http://" + l.Addr().String(), files: make(map[string][]byte), docs: make(map[string][]byte), count: make(map[string]int)}
 	noise := rand.NewChaCha8([32]byte{1})
-	for i := range packages {
+	for i := range n {
 		file := make([]byte, 20<<10)
-		if i%10 == 0 {
+		if i%10 == 0 && !small {
 			file = make([]byte, 3<<20)
 		}
 		noise.Read(file)
@@ -85,4 +86,14 @@ func (m *master) fetched() map[int]int {
 		things[m.count[fileOf(i)]]++
 	}
 	return things
+}
+
+// requests is how often the master was asked.
+func (m *master) requests() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, count := range m.count {
+		n += count
+	}
+	return n
 }

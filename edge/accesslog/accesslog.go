@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -15,22 +16,22 @@ import (
 type Log struct {
 	to     *Writer
 	common bool
+	clock  clock
 	lines  sync.Pool // *[]byte
 }
 
 // NewJSON writes a JSON object for each request.
-func NewJSON(to *Writer) *Log { return newLog(to) }
+func NewJSON(to *Writer) *Log { return newLog(to, false) }
 
 // NewCommon writes a line in the Common Log Format for each request, and behind it the
 // outcome, the seconds, the request's id and the reason of a failure.
-func NewCommon(to *Writer) *Log {
-	l := newLog(to)
-	l.common = true
-	return l
-}
+func NewCommon(to *Writer) *Log { return newLog(to, true) }
 
-func newLog(to *Writer) *Log {
-	l := &Log{to: to}
+func newLog(to *Writer, common bool) *Log {
+	l := &Log{to: to, common: common, clock: clock{layout: "2006-01-02T15:04:05", zone: "Z07:00"}}
+	if common {
+		l.clock.layout, l.clock.zone = "02/Jan/2006:15:04:05 -0700", ""
+	}
 	l.lines.New = func() any { return new([]byte) }
 	return l
 }
@@ -47,7 +48,13 @@ type Record struct {
 	Waited  time.Duration // until the header was sent; written where a master was asked
 	Source  Source
 
-	Line // empty where there is no log
+	// The rest may be empty where there is no log.
+	Line  Line
+	Known *Known // the text of Line, Site and Outcome, which are not read then; nil for none
+	Agent []byte
+	ID    string // that came with the request; "" to make one
+	Trace string // the ID of the trace that the request is a part of, or ""
+	TLS   string // the version of TLS, such as "1.3", or ""
 }
 
 // Source is the master that gave a response, and the status of its answer: 304 where it
@@ -58,13 +65,19 @@ type Source struct {
 }
 
 // Line is the request itself.
-type Line struct {
-	Method, Host, Path, Query, Protocol, Endpoint string
+type Line struct{ Method, Host, Path, Query, Protocol, Endpoint string }
 
-	Agent string
-	ID    string // that came with the request; "" to make one
-	Trace string // the ID of the trace that the request is a part of, or ""
-	TLS   string // the version of TLS, such as "1.3", or ""
+// Known is the part of a line that is the same for all requests with one answer.
+type Known struct{ text []byte }
+
+// Know makes the part of a line that the lines of all such requests have, so that it need not be
+// made for each.
+func (l *Log) Know(r *Record) *Known {
+	known := appendRequest
+	if l.common {
+		known = appendTarget
+	}
+	return &Known{known(nil, r)}
 }
 
 // Write writes a request's line. It took that long.
@@ -72,9 +85,9 @@ func (l *Log) Write(r *Record, took time.Duration) {
 	buf := l.lines.Get().(*[]byte)
 	line := (*buf)[:0]
 	if l.common { // and no function value, for which each record would be allocated
-		line = appendCommon(line, r, took)
+		line = l.appendCommon(line, r, took)
 	} else {
-		line = appendJSON(line, r, took)
+		line = l.appendJSON(line, r, took)
 	}
 	*buf = append(line, '\n')
 	_, _ = l.to.Write(*buf)
@@ -84,59 +97,66 @@ func (l *Log) Write(r *Record, took time.Duration) {
 }
 
 // appendJSON appends the object of a request.
-func appendJSON(b []byte, r *Record, took time.Duration) []byte {
-	text := func(name, value string) {
-		b = append(append(append(b, `,"`...), name...), `":`...)
-		b = appendQuoted(b, value)
-	}
-	b = append(b, `{"time":"`...)
-	b = r.Begun.Add(took).AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","level":"INFO","msg":"request","id":"`...)
+func (l *Log) appendJSON(b []byte, r *Record, took time.Duration) []byte {
+	end := r.Begun.Add(took)
+	is := l.clock.second(end)
+	b = append(append(b, `{"time":"`...), is.text...)
+	b = appendFraction(append(b, '.'), end.Nanosecond()/1000)
+	b = append(append(b, is.zone...), `","level":"INFO","msg":"request","id":"`...)
 	b = append(appendID(b, r.ID), '"')
 	if r.Trace != "" {
-		text("trace", r.Trace)
+		b = appendMember(b, "trace", r.Trace)
 	}
 	b = append(b, `,"client":"`...)
 	b = append(appendClient(b, r.Client), '"')
-	text("method", r.Method)
-	text("host", r.Host)
-	text("path", r.Path)
-	if r.Query != "" {
-		text("query", r.Query)
+	if r.Known != nil {
+		b = append(b, r.Known.text...)
+	} else {
+		b = appendRequest(b, r)
 	}
-	text("protocol", r.Protocol)
 	if r.TLS != "" {
-		text("tls", r.TLS)
+		b = appendMember(b, "tls", r.TLS)
 	}
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(r.Status), 10)
 	b = strconv.AppendInt(append(b, `,"bytes":`...), r.Sent, 10)
 	b = appendSeconds(append(b, `,"seconds":`...), took)
-	text("outcome", r.Outcome)
-	text("site", r.Site)
-	text("what", r.Endpoint)
 	if r.Source.Master != "" {
-		text("master", r.Source.Master)
+		b = appendMember(b, "master", r.Source.Master)
 		b = strconv.AppendInt(append(b, `,"origin_status":`...), int64(r.Source.Status), 10)
 		b = appendSeconds(append(b, `,"first_byte":`...), r.Waited)
 	}
-	text("agent", r.Agent)
+	b = append(b, `,"agent":"`...)
+	b = append(appendEscaped(b, r.Agent), '"')
 	if r.Err != nil {
-		text("error", r.Err.Error())
+		b = appendMember(b, "error", r.Err.Error())
 	}
 	return append(b, '}')
 }
 
-// appendCommon appends the line of a request.
-func appendCommon(b []byte, r *Record, took time.Duration) []byte {
-	b = appendClient(b, r.Client)
-	b = append(b, " - - ["...)
-	b = r.Begun.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
-	b = append(b, `] `...)
-	target := r.Path
-	if r.Query != "" {
-		target += "?" + r.Query
+// appendRequest appends the members that a Known has.
+func appendRequest(b []byte, r *Record) []byte {
+	b = appendMember(b, "method", r.Line.Method)
+	b = appendMember(b, "host", r.Line.Host)
+	b = appendMember(b, "path", r.Line.Path)
+	if r.Line.Query != "" {
+		b = appendMember(b, "query", r.Line.Query)
 	}
-	b = appendQuoted(b, r.Method+" "+target+" "+r.Protocol)
+	b = appendMember(b, "protocol", r.Line.Protocol)
+	b = appendMember(b, "outcome", r.Outcome)
+	b = appendMember(b, "site", r.Site)
+	return appendMember(b, "what", r.Line.Endpoint)
+}
+
+// appendCommon appends the line of a request.
+func (l *Log) appendCommon(b []byte, r *Record, took time.Duration) []byte {
+	b = appendClient(b, r.Client)
+	b = append(append(b, " - - ["...), l.clock.second(r.Begun).text...)
+	b = append(b, "] "...)
+	if r.Known != nil {
+		b = append(b, r.Known.text...)
+	} else {
+		b = appendTarget(b, r)
+	}
 	b = strconv.AppendInt(append(b, ' '), int64(r.Status), 10)
 	b = strconv.AppendInt(append(b, ' '), r.Sent, 10)
 	b = append(append(b, ' '), r.Outcome...)
@@ -145,7 +165,72 @@ func appendCommon(b []byte, r *Record, took time.Duration) []byte {
 	if r.Err == nil {
 		return append(b, ` "-"`...)
 	}
-	return appendQuoted(append(b, ' '), r.Err.Error())
+	return append(appendEscaped(append(b, ` "`...), r.Err.Error()), '"')
+}
+
+// appendTarget appends the request line, as a Known has it.
+func appendTarget(b []byte, r *Record) []byte {
+	b = appendEscaped(append(b, '"'), r.Line.Method)
+	b = appendEscaped(append(b, ' '), r.Line.Path)
+	if r.Line.Query != "" {
+		b = appendEscaped(append(b, '?'), r.Line.Query)
+	}
+	return append(appendEscaped(append(b, ' '), r.Line.Protocol), '"')
+}
+
+const hex = "0123456789abcdef"
+
+// clock writes times. A busy edge writes thousands of lines in a second, of which it is
+// formatted once.
+type clock struct {
+	layout, zone string
+	last         atomic.Pointer[second]
+}
+
+// second is one second in a place.
+type second struct {
+	unix       int64
+	in         *time.Location
+	text, zone string
+}
+
+// second returns that of t.
+func (c *clock) second(t time.Time) *second {
+	unix, in := t.Unix(), t.Location()
+	if s := c.last.Load(); s != nil && s.unix == unix && s.in == in {
+		return s
+	}
+	s := &second{unix, in, t.Format(c.layout), t.Format(c.zone)}
+	c.last.Store(s)
+	return s
+}
+
+// appendFraction appends a number below a million with six digits.
+func appendFraction(b []byte, micros int) []byte {
+	n := len(b)
+	b = append(b, "000000"...)
+	for i := n + 5; micros > 0; micros, i = micros/10, i-1 {
+		b[i] = byte('0' + micros%10)
+	}
+	return b
+}
+
+// appendSeconds appends a duration in seconds, to the microsecond, without zeros at its end.
+func appendSeconds(b []byte, took time.Duration) []byte {
+	micros := int64(took.Round(time.Microsecond) / time.Microsecond)
+	if micros < 0 {
+		b, micros = append(b, '-'), -micros
+	}
+	b = strconv.AppendInt(b, micros/1e6, 10)
+	fraction := int(micros % 1e6)
+	if fraction == 0 {
+		return b
+	}
+	b = appendFraction(append(b, '.'), fraction)
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // appendID appends an ID, or makes one.
@@ -153,12 +238,11 @@ func appendID(b []byte, id string) []byte {
 	if id != "" {
 		return append(b, id...)
 	}
-	const hex = "0123456789abcdef"
-	for n, i := rand.Uint64(), 0; i < 16; i++ {
-		b = append(b, hex[n&15])
-		n >>= 4
+	var made [16]byte
+	for n, i := rand.Uint64(), 0; i < len(made); n, i = n>>4, i+1 {
+		made[i] = hex[n&15]
 	}
-	return b
+	return append(b, made[:]...)
 }
 
 func appendClient(b []byte, client netip.Addr) []byte {
@@ -168,30 +252,29 @@ func appendClient(b []byte, client netip.Addr) []byte {
 	return client.AppendTo(b)
 }
 
-// appendSeconds appends a duration in seconds, to the microsecond.
-func appendSeconds(b []byte, took time.Duration) []byte {
-	return strconv.AppendFloat(b, took.Round(time.Microsecond).Seconds(), 'f', -1, 64)
+// appendMember appends a member of a JSON object behind others.
+func appendMember(b []byte, name, value string) []byte {
+	b = append(append(append(b, `,"`...), name...), `":"`...)
+	return append(appendEscaped(b, value), '"')
 }
 
-// appendQuoted appends a text as a JSON string. Each byte that is not of UTF-8 becomes
-// U+FFFD.
-func appendQuoted(b []byte, text string) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
+// appendEscaped appends a text as it stands in a JSON string. Each byte that is not of UTF-8
+// becomes U+FFFD.
+func appendEscaped[text string | []byte](b []byte, t text) []byte {
 	from := 0
-	for i := 0; i < len(text); {
-		c := text[i]
+	for i := 0; i < len(t); {
+		c := t[i]
 		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
 			i++
 			continue
 		}
 		if c >= utf8.RuneSelf {
-			if r, n := utf8.DecodeRuneInString(text[i:]); r != utf8.RuneError || n > 1 {
+			if r, n := utf8.DecodeRuneInString(string(t[i:min(len(t), i+utf8.UTFMax)])); r != utf8.RuneError || n > 1 {
 				i += n
 				continue
 			}
 		}
-		b = append(b, text[from:i]...)
+		b = append(b, t[from:i]...)
 		switch {
 		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
@@ -204,7 +287,7 @@ func appendQuoted(b []byte, text string) []byte {
 		i++
 		from = i
 	}
-	return append(append(b, text[from:]...), '"')
+	return append(b, t[from:]...)
 }
 
 // maxPending bounds the bytes that wait for the writer behind a Writer. There are twice as
@@ -215,7 +298,7 @@ const maxPending = 1 << 20
 // written together: after gather, or when there are gatherBytes.
 const (
 	gather      = 50 * time.Millisecond
-	gatherBytes = 64 << 10
+	gatherBytes = 256 << 10
 )
 
 // Writer writes lines behind the requests that leave them, for the access logs of several

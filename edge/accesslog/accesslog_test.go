@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"pkgedge/edge/edgetest"
 )
 
 // written is the line of a request in a form of the log.
@@ -28,27 +31,27 @@ func sampleRecord() *Record {
 		Outcome: "hit", Status: 200, Sent: 1234,
 		Line: Line{
 			Method: "GET", Host: "edge.example", Path: "/a%22b", Query: "x=1", Protocol: "HTTP/1.1", Endpoint: "packument",
-			Agent: "npm/11 \"\x01\xff é", ID: "abc-1",
 		},
+		Agent: []byte("npm/11 \"\x01\xff é"), ID: "abc-1",
 	}
 }
 
 func TestAccessLogForms(t *testing.T) {
 	r := sampleRecord()
 	const took = 1500*time.Microsecond + 400
-	const asJSON = `{"time":"2026-11-27T03:04:05.0015004Z","level":"INFO","msg":"request","id":"abc-1","client":"192.0.2.7","method":"GET",` +
-		`"host":"edge.example","path":"/a%22b","query":"x=1","protocol":"HTTP/1.1","status":200,"bytes":1234,"seconds":0.0015,"outcome":"hit",` +
-		`"site":"npm","what":"packument","agent":"npm/11 \"\u0001\ufffd é"}` + "\n"
+	const asJSON = `{"time":"2026-11-27T03:04:05.001500Z","level":"INFO","msg":"request","id":"abc-1","client":"192.0.2.7","method":"GET",` +
+		`"host":"edge.example","path":"/a%22b","query":"x=1","protocol":"HTTP/1.1","outcome":"hit","site":"npm","what":"packument",` +
+		`"status":200,"bytes":1234,"seconds":0.0015,"agent":"npm/11 \"\u0001\ufffd é"}` + "\n"
 	if got := written(t, NewJSON, r, took); got != asJSON {
 		t.Errorf("JSON is\n%s\nwant\n%s", got, asJSON)
 	}
 	r.TLS, r.Trace = "1.3", "4bf92f3577b34da6a3ce929d0e0e4736"
-	if got := written(t, NewJSON, r, took); !strings.Contains(got, `"id":"abc-1","trace":"4bf92f3577b34da6a3ce929d0e0e4736","client"`) || !strings.Contains(got, `"protocol":"HTTP/1.1","tls":"1.3","status"`) {
+	if got := written(t, NewJSON, r, took); !strings.Contains(got, `"id":"abc-1","trace":"4bf92f3577b34da6a3ce929d0e0e4736","client"`) || !strings.Contains(got, `"what":"packument","tls":"1.3","status"`) {
 		t.Errorf("JSON of a traced request inside TLS is %s", got)
 	}
 	r.TLS, r.Trace = "", ""
 	r.Source, r.Waited = Source{"http://master.example", 304}, 1200*time.Microsecond
-	const where = `"what":"packument","master":"http://master.example","origin_status":304,"first_byte":0.0012,"agent"`
+	const where = `"seconds":0.0015,"master":"http://master.example","origin_status":304,"first_byte":0.0012,"agent"`
 	if got := written(t, NewJSON, r, took); !strings.Contains(got, where) {
 		t.Errorf("JSON of an answer of a master is %s", got)
 	}
@@ -59,6 +62,60 @@ func TestAccessLogForms(t *testing.T) {
 	r.Err, r.Outcome, r.Client = errors.New("no \"master\"\nanswers"), "error", netip.Addr{}
 	if got := written(t, NewCommon, r, took); !strings.HasPrefix(got, "- - - [") || !strings.HasSuffix(got, `error 0.0015 abc-1 "no \"master\"\u000aanswers"`+"\n") {
 		t.Errorf("common of a failure is %s", got)
+	}
+}
+
+// The lines of a repeated answer are those that it would have without its known part.
+func TestAKnownPartChangesNoLine(t *testing.T) {
+	for _, form := range []func(*Writer) *Log{NewJSON, NewCommon} {
+		r := sampleRecord()
+		want := written(t, form, r, time.Second)
+		r.Known, r.Line, r.Site = form(NewWriter(io.Discard)).Know(r), Line{}, ""
+		if got := written(t, form, r, time.Second); got != want {
+			t.Errorf("with a known part\n%s\nwithout\n%s", got, want)
+		}
+	}
+}
+
+func TestSecondsAreAppended(t *testing.T) {
+	for took, want := range map[time.Duration]string{
+		0: "0", 400: "0", 500: "0.000001", time.Microsecond: "0.000001", 1500 * time.Microsecond: "0.0015", time.Second: "1", 90*time.Second + 20*time.Millisecond: "90.02",
+		-1500 * time.Microsecond: "-0.0015", time.Second - 1: "1",
+	} {
+		if got := string(appendSeconds(nil, took)); got != want {
+			t.Errorf("%v is %s; want %s", took, got, want)
+		}
+	}
+}
+
+// The second that a clock remembers is that of its place.
+func TestAClockTellsEachSecond(t *testing.T) {
+	c := &newLog(nil, false).clock
+	begun := time.Date(2026, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+	for _, tt := range []struct {
+		at   time.Time
+		want string
+	}{
+		{begun, "2026-12-31T23:59:59Z"}, {begun, "2026-12-31T23:59:59Z"}, {begun.Add(1), "2027-01-01T00:00:00Z"}, {begun, "2026-12-31T23:59:59Z"},
+		{begun.In(time.FixedZone("", -9*3600)), "2026-12-31T14:59:59-09:00"},
+	} {
+		if s := c.second(tt.at); s.text+s.zone != tt.want {
+			t.Errorf("%s is %s%s; want %s", tt.at, s.text, s.zone, tt.want)
+		}
+	}
+}
+
+func TestALineAllocatesNothing(t *testing.T) {
+	if edgetest.Race {
+		t.Skip("a pool forgets on purpose under the race detector")
+	}
+	for _, form := range []func(*Writer) *Log{NewJSON, NewCommon} {
+		l, r := form(NewWriter(io.Discard)), sampleRecord()
+		r.Known = l.Know(r)
+		if n := testing.AllocsPerRun(100, func() { l.Write(r, time.Millisecond) }); n >= 1 {
+			t.Errorf("%v allocations", n)
+		}
+		l.to.Flush(t.Context())
 	}
 }
 
@@ -84,7 +141,7 @@ func FuzzQuoted(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var got string
-		if err := json.Unmarshal(appendQuoted(nil, text), &got); err != nil {
+		if err := json.Unmarshal(append(appendEscaped([]byte{'"'}, text), '"'), &got); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
 		if want := string([]rune(text)); got != want {
@@ -127,16 +184,21 @@ func TestAFullPipeDropsLinesAndStallsNobody(t *testing.T) {
 
 func BenchmarkAccessLog(b *testing.B) {
 	for name, form := range map[string]func(*Writer) *Log{"json": NewJSON, "common": NewCommon} {
-		b.Run(name, func(b *testing.B) {
-			l, r := form(NewWriter(io.Discard)), sampleRecord()
-			r.Agent = "npm/11.6.2 node/v24.12.0 linux x64 workspaces/false"
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					l.Write(r, time.Millisecond)
+		for _, known := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%s,known=%t", name, known), func(b *testing.B) {
+				l, r := form(NewWriter(io.Discard)), sampleRecord()
+				r.Agent = []byte("npm/11.6.2 node/v24.12.0 linux x64 workspaces/false")
+				if known {
+					r.Known = l.Know(r)
 				}
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						l.Write(r, time.Millisecond)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

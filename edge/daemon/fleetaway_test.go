@@ -165,7 +165,6 @@ func TestAnEdgeStartsWhileTheEngineSaysNothing(t *testing.T) {
 
 // A store that hangs or fails costs no client anything, and is out.
 func TestAStoreInTroubleCostsNoAnswer(t *testing.T) {
-	t.Parallel()
 	p := newPopOf(t, 2, byToken)
 	want := make(map[string][]byte)
 	for _, path := range tarballs {

@@ -367,8 +367,16 @@ func (c *laneConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: n
 
 // newLaneConn returns the connection of an edge that answers n of a request by its lane, at
 // the next Read.
-func newLaneConn(t testing.TB, request string) (ask func(n int)) {
+func newLaneConn(t testing.TB, request string, log bool) (ask func(n int)) {
 	c := newCounted(t, "limits: { rate: 1e9, burst: 1000000000 }")
+	if log {
+		g, err := c.edge.build(c.edge.cfg, c.edge.serving())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Access = accesslog.NewJSON(accesslog.NewWriter(io.Discard))
+		c.edge.use(g)
+	}
 	if _, byLane := c.repeated(t, request); !byLane {
 		t.Fatal("not by the lane")
 	}
@@ -389,7 +397,7 @@ func TestLaneAllocatesNothing(t *testing.T) {
 	}
 	for name, request := range map[string]string{"a file": wireGet("/f/a"), "npm": wireGet("/pkg", npmFields...), "40 kB": wireGet("/f/large")} {
 		t.Run(name, func(t *testing.T) {
-			ask := newLaneConn(t, request)
+			ask := newLaneConn(t, request, name == "npm")
 			if n := testing.AllocsPerRun(5, func() { ask(1000) }); n > 20 { // those of a look-up once a second, and of the pool
 				t.Errorf("%v allocations for 1000 hits", n)
 			}
@@ -399,12 +407,14 @@ func TestLaneAllocatesNothing(t *testing.T) {
 
 func BenchmarkLane(b *testing.B) {
 	for name, request := range map[string]string{"file": wireGet("/f/a"), "npm": wireGet("/pkg", npmFields...)} {
-		b.Run(name, func(b *testing.B) {
-			ask := newLaneConn(b, request)
-			b.ReportAllocs()
-			b.ResetTimer()
-			ask(b.N)
-		})
+		for _, log := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%s,log=%t", name, log), func(b *testing.B) {
+				ask := newLaneConn(b, request, log)
+				b.ReportAllocs()
+				b.ResetTimer()
+				ask(b.N)
+			})
+		}
 	}
 }
 

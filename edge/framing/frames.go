@@ -38,10 +38,14 @@ const (
 	frameRate   = 33   // in a second from then on: those of nghttp2
 	// windowBytes is how many bytes sent let a client send one WINDOW_UPDATE more.
 	windowBytes = 1 << 10
+	// Frames beyond freeFrames of the credit are read at leisure: the requests that they reset have to be
+	// finished, too, and net/http queues them.
+	freeFrames = 250
+	leisure    = time.Millisecond
 )
 
-// errCalm is a flood.
-const errCalm Error = "too many frames of HTTP/2 that carry nothing"
+// ErrCalm is a flood of frames.
+const ErrCalm Error = "too many frames of HTTP/2 that carry nothing"
 
 // WrapFrames returns the connection that net/http is given in the place of c, which has
 // agreed to speak HTTP/2.
@@ -99,7 +103,10 @@ func (f *Frames) Read(p []byte) (int, error) {
 	})
 	if (cost > 0 || windows > 0) && !f.pay(cost, windows) {
 		f.goAway()
-		return 0, errCalm
+		return 0, ErrCalm
+	}
+	if over := frameCredit - freeFrames - f.credit; over > 0 {
+		time.Sleep(leisure * time.Duration(min(cost, int(over)+1)))
 	}
 	if err != nil && n > 0 {
 		err = nil // the next Read has it as well
@@ -153,7 +160,7 @@ func (f *Frames) Write(p []byte) (int, error) {
 // goAway ends the connection. net/http may be writing: then the client gets the end alone.
 func (f *Frames) goAway() {
 	if f.guard.Refused != nil {
-		f.guard.Refused(f.Conn.RemoteAddr(), errCalm)
+		f.guard.Refused(f.Conn.RemoteAddr(), ErrCalm)
 	}
 	f.Conn.SetWriteDeadline(time.Now().Add(time.Second))
 	frame := []byte{0, 0, 8, frameGoAway, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, enhanceYourCalm}

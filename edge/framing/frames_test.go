@@ -89,6 +89,36 @@ func TestFramesHaveTheirTime(t *testing.T) {
 	}
 }
 
+// Some costly frames are read at once, and more of them at leisure, until there are too many.
+func TestFloodsAreReadAtLeisure(t *testing.T) {
+	for frames, want := range map[int]time.Duration{freeFrames: 0, freeFrames + 100: 100 * leisure, frameCredit: (frameCredit - freeFrames) * leisure} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := framed(t, &Guard{Header: time.Minute, Stalled: time.Minute})
+			begun := time.Now()
+			go func() {
+				io.WriteString(client, preface)
+				for range frames {
+					io.WriteString(client, frame(6, 0, 8, "12345678"))
+				}
+				io.WriteString(client, frame(frameHeaders, endHeaders|endStream, 0, ""))
+			}()
+			buf := make([]byte, 16<<10)
+			for n, end := 0, len(preface)+frames*17+9; n < end; {
+				more, err := server.Read(buf)
+				if n += more; err != nil {
+					t.Fatal(err)
+				}
+			}
+			// A little is earned meanwhile.
+			if took := time.Since(begun); took > want || took < want*9/10 {
+				t.Errorf("%d frames took %v; want %v", frames, took, want)
+			}
+			server.Conn.Close()
+			client.Close()
+		})
+	}
+}
+
 // However the bytes come, the same frames are found.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte(preface+frame(4, 0, 6, "abcdef")+frame(frameData, endStream, 0, "")), 3)

@@ -115,7 +115,7 @@ func (x *exchange) end() {
 	}
 	if x.Access != nil {
 		rec.Line = lineOf(x.r, &x.route)
-		rec.Agent = x.r.UserAgent()
+		rec.Agent = []byte(x.r.UserAgent())
 		if sent := x.r.Header["X-Request-Id"]; len(sent) == 1 {
 			rec.ID = requestID(sent[0])
 		}

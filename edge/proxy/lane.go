@@ -51,8 +51,9 @@ func (x *exchange) offer(q *cache.Query, a *cache.Answer) {
 		told: !x.site.Kind.Transparent && strings.Contains(h.Get("Cache-Control"), "max-age="),
 	}
 	if x.Access != nil {
-		r.line = lineOf(x.r, &x.route)
-		r.line.Protocol = "HTTP/1.1"
+		rec := accesslog.Record{Site: x.site.Name, Outcome: cache.Hit.String(), Line: lineOf(x.r, &x.route)}
+		rec.Line.Protocol = "HTTP/1.1"
+		r.line = x.Access.Know(&rec)
 	}
 	x.Lane.Offer(&fastlane.Offer{Key: key, Header: h, Figures: r.figures(a), Steered: x.site.Kind.Transparent, Lookup: r})
 }
@@ -66,9 +67,9 @@ type repeated struct {
 	route    kind.Route
 	name     string // see nameOf
 	stored   *cache.Repeat
-	feed     time.Duration  // the lifetime that the feed gave the response
-	told     bool           // clients are told a lifetime of the edge's
-	line     accesslog.Line // but for the fields that a request has of its own
+	feed     time.Duration    // the lifetime that the feed gave the response
+	told     bool             // clients are told a lifetime of the edge's
+	line     *accesslog.Known // nil where there is no log
 }
 
 // Find implements fastlane.Lookup.
@@ -117,8 +118,7 @@ func (r *repeated) End(q *fastlane.Request, client netip.Addr, begun time.Time, 
 	}
 	rec := accesslog.Record{Begun: begun, Client: client, Site: r.site.Name, Status: status, Sent: sent, Err: err}
 	if r.Access != nil {
-		rec.Line = r.line
-		rec.Agent, rec.ID, rec.TLS = string(q.Agent), requestID(q.ID), tlsVersion(q.TLS)
+		rec.Known, rec.Agent, rec.ID, rec.TLS = r.line, q.Agent, requestID(q.ID), tlsVersion(q.TLS)
 		if len(q.Trace) > 0 {
 			rec.Trace = string(origin.TraceID(q.Trace))
 		}

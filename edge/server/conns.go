@@ -101,8 +101,12 @@ func (t *Conns) tryAdd(c *conn, of, peer netip.Addr) (closed *conn, added bool) 
 // samples is how many connections longest looks at.
 const samples = 64
 
-// longest returns the connection, of some at random, that has been idle for longest, or
-// else that has been sending a head for longest. A client with most connections is met most.
+// slowHead is how many seconds the rest of a head may take before its connection makes place first. A
+// head is a packet; one that is sent for seconds is sent to keep others out.
+const slowHead = 2
+
+// longest returns the connection, of some at random, that has been sending a head for too long, or that
+// has been idle for longest, or else that sends a head. A client with most connections is met most.
 func longest(conns []*conn) (found *conn) {
 	now := time.Now().Unix() + 1
 	most := int64(0)
@@ -115,6 +119,8 @@ func longest(conns []*conn) (found *conn) {
 		switch idle, head := c.activity.Stage(); {
 		case idle > 0:
 			rank = now - idle + 1<<32
+		case head > 0 && now-head > slowHead:
+			rank = now - head + 1<<33
 		case head > 0:
 			rank = now - head
 		}
@@ -123,6 +129,13 @@ func longest(conns []*conn) (found *conn) {
 		}
 	}
 	return found
+}
+
+// exempt says whether a client has no bounds of its own.
+func (t *Conns) exempt(client net.Addr) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return limit.Within(t.bounds.Exempt, peerOf(client))
 }
 
 func (t *Conns) remove(c *conn) {

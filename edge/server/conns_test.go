@@ -76,6 +76,20 @@ func TestConnectionsHaveACeiling(t *testing.T) {
 	}
 }
 
+// A head that is sent for seconds makes place before a connection that is idle, whose client may ask
+// again at this moment. One that has just begun does not.
+func TestSlowHeadsMakePlaceFirst(t *testing.T) {
+	for took, slowFirst := range map[time.Duration]bool{0: false, 5 * time.Second: true} {
+		table := new(Conns)
+		table.Set(limit.Bounds{All: 2})
+		idle, slow := at(table, "192.0.2.1:9", time.Minute), at(table, "192.0.2.2:9", 0)
+		slow.activity.Head(time.Now().Add(-took))
+		if at(table, "192.0.2.3:9", 0) == nil || slow.isClosed() != slowFirst || idle.isClosed() == slowFirst {
+			t.Errorf("after %s: slow one closed %v, idle one closed %v", took, slow.isClosed(), idle.isClosed())
+		}
+	}
+}
+
 // A flood of clients with one connection each closes the idle ones of the flood in
 // proportion, and leaves no table behind.
 func TestAFloodOfAddresses(t *testing.T) {

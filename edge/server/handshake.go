@@ -20,19 +20,22 @@ type handshakes struct {
 	config  *tls.Config
 	tickets tickets
 	turns   *turns
+	calm    *calm
 	guard   *framing.Guard
 	http2   *queue
 	log     *log.Logger
 }
 
-func newHandshakes(l net.Listener, config *tls.Config, secret string, g *framing.Guard, http2 *queue, log *log.Logger) *preparing {
+// newHandshakes shakes hands with the connections of l.
+func newHandshakes(l net.Listener, h *handshakes) *preparing {
+	config := h.config
 	if get := config.GetCertificate; get != nil { // it may have to be obtained first
 		config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			defer framing.PauseWork(hello.Conn)()
 			return get(hello)
 		}
 	}
-	h := &handshakes{config: config, tickets: tickets{config: config, secret: secret}, turns: newTurns(), guard: g, http2: http2, log: log}
+	h.tickets.config, h.turns = config, newTurns()
 	return newPreparing(l, maxClientHandshakes, h.shake, h.refuse)
 }
 
@@ -51,8 +54,12 @@ func withProtocols(config *tls.Config) *tls.Config {
 
 // shake shakes hands on a connection.
 func (h *handshakes) shake(raw net.Conn) (net.Conn, error) {
-	h.tickets.turn(time.Now())
-	below := framing.BelowTLS(raw, &calculation{turns: h.turns, client: clientOf(raw.RemoteAddr())})
+	now, client := time.Now(), clientOf(raw.RemoteAddr())
+	if h.calm.refuses(client, now) {
+		return nil, errFlooder
+	}
+	h.tickets.turn(now)
+	below := framing.BelowTLS(raw, &calculation{turns: h.turns, client: client})
 	c := tls.Server(below, h.config)
 	err := c.HandshakeContext(context.Background())
 	framing.EndWork(below)

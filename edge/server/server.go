@@ -46,6 +46,7 @@ type Server struct {
 	listeners  []*Listener
 	inherited  []Socket
 	draining   draining
+	calm       calm
 	handedOver chan struct{} // closed by HandOver
 	handOver   func()        // once
 }
@@ -170,7 +171,9 @@ func (s *Server) serve(l *Listener, h *http.Server, http2 *queue) error {
 		if l.Known { // a stranger's ticket is none there
 			secret = ""
 		}
-		p := newHandshakes(conns, h.TLSConfig.Clone(), secret, g, http2, h.ErrorLog)
+		p := newHandshakes(conns, &handshakes{
+			config: h.TLSConfig.Clone(), tickets: tickets{secret: secret}, calm: &s.calm, guard: g, http2: http2, log: h.ErrorLog,
+		})
 		s.draining.watch(p)
 		return h.Serve(p)
 	}
@@ -184,6 +187,9 @@ func (s *Server) refused(client net.Addr, reason error) {
 	if known := framing.Error(""); errors.As(reason, &known) {
 		level = slog.LevelDebug
 		s.Refused()
+	}
+	if errors.Is(reason, framing.ErrCalm) && !s.Conns.exempt(client) {
+		s.calm.add(clientOf(client), time.Now())
 	}
 	s.log.Log(context.Background(), level, "request refused", "client", client, "reason", reason)
 }
@@ -243,6 +249,9 @@ func (s *Server) http2Server(base context.Context, l *Listener) *http.Server {
 type encrypted struct{ http.Handler }
 
 func (e encrypted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Context().Err() != nil {
+		return // it was reset before this began
+	}
 	r.TLS = &overTLS
 	e.Handler.ServeHTTP(w, r)
 }

@@ -34,6 +34,7 @@ type write struct {
 	key     string        // of the document that the primary has given since, "" for none so far
 	summary uint64        // of that document, see sum; 0 where it has none
 	fewer   bool          // it lacks something that was there before: a master that still has it looks newer
+	alone   time.Time     // of the read that had nothing stored to compare it with: it may be one with fewer; zero for none
 	trial   time.Time     // when another master may be tried
 	wait    time.Duration // from then to the next trial
 }
@@ -220,13 +221,13 @@ func (s *RecentWrites) Answered(a *Request, begun time.Time, m *health.Master, h
 		answer = stored
 	}
 	if m.Primary {
-		s.recordPrimary(a.Route, begun, now, answer, fewer)
+		s.recordPrimary(a, begun, now, answer, fewer)
 		if slices.ContainsFunc(found, func(w write) bool { return w.unknown && now.Sub(w.at) < strictFor }) {
 			keepBriefly(h)
 		}
 		return nil
 	}
-	switch s.judge(a.Route, now, stored, answer) {
+	switch s.judge(a, now, stored, answer) {
 	case uncertain:
 		keepBriefly(h)
 	case outdated:
@@ -254,7 +255,8 @@ func ofAnother(h http.Header) {
 }
 
 // recordPrimary notes the answer of the primary to a read that began at a time.
-func (s *RecentWrites) recordPrimary(r kind.Route, begun, now time.Time, summary uint64, fewer bool) {
+func (s *RecentWrites) recordPrimary(a *Request, begun, now time.Time, summary uint64, fewer bool) {
+	r, compared := a.Route, len(a.Summary) > 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.each(r, now, func(_ string, p *write) {
@@ -264,13 +266,24 @@ func (s *RecentWrites) recordPrimary(r kind.Route, begun, now time.Time, summary
 		if p.key != r.Key {
 			p.trial = now.Add(firstTrial)
 		}
-		p.key, p.summary, p.fewer = r.Key, summary, p.fewer || fewer
+		p.key, p.summary, p.fewer = r.Key, summary, p.fewer || fewer && compared
+		if fewer && !compared {
+			p.alone = begun
+		}
 	})
 }
 
 // judge compares an answer with all writes that concern it; the worst counts. A
 // write that another master has shown is over.
-func (s *RecentWrites) judge(r kind.Route, now time.Time, stored, answer uint64) (worst judgement) {
+//
+// A primary's answer that could not be compared is taken for one with fewer, until a purge: that says that
+// there is something new, and the primary may have failed since. An answer of another master is
+// better then than none.
+func (s *RecentWrites) judge(a *Request, now time.Time, stored, answer uint64) (worst judgement) {
+	r, purged := a.Route, time.Time{}
+	if a.Purged != nil {
+		purged = a.Purged()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.each(r, now, func(name string, p *write) {
@@ -278,7 +291,8 @@ func (s *RecentWrites) judge(r kind.Route, now time.Time, stored, answer uint64)
 		if p.key != r.Key {
 			primary = 0 // its answer was another document
 		}
-		v := compare(primary, stored, answer, p.fewer)
+		fewer := p.fewer || !p.alone.IsZero() && !purged.After(p.alone)
+		v := compare(primary, stored, answer, fewer)
 		if v == current && answer != 0 {
 			s.of.Delete(name)
 		}

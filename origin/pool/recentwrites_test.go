@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"testing"
@@ -68,7 +69,7 @@ func TestTrialsAreFew(t *testing.T) {
 		read := Request{Route: route, Summary: []byte("as the primary has it")}
 		p.Writes().Add("one", time.Now())
 		<-time.After(time.Second)
-		p.Writes().recordPrimary(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
+		p.Writes().recordPrimary(&Request{Route: route}, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
 		trials := 0
 		for began := time.Now(); time.Since(began) < longestWrite-time.Minute; <-time.After(time.Second) {
 			switch got := p.way(read); got {
@@ -160,12 +161,46 @@ func TestAPinEndsWhenAnotherMasterShowsTheWrite(t *testing.T) {
 		p := NewRecentWrites()
 		now := time.Now()
 		p.Add("one", now)
-		p.recordPrimary(tt.shown, now.Add(-tt.before), now, 7, false)
-		if got := p.judge(route, now, tt.stored, tt.answer); got != tt.want {
+		p.recordPrimary(&Request{Route: tt.shown}, now.Add(-tt.before), now, 7, false)
+		if got := p.judge(&Request{Route: route}, now, tt.stored, tt.answer); got != tt.want {
 			t.Errorf("%s: %d; want %d", tt.name, got, tt.want)
 		}
 		if left := len(p.about(route, now)) > 0; left != tt.pinned {
 			t.Errorf("%s: pinned: %v", tt.name, left)
+		}
+	}
+}
+
+// A primary's answer that was compared with nothing may lack something, so that another one is not
+// taken. After a purge it may be older itself, and the primary may be gone: the other master
+// is an answer, for a moment. A document that is known to lack something stays the only one.
+func TestAfterAPurgeAReplicaIsAnAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		summary []byte // of the stored document, when the primary answers
+		purged  time.Duration
+		refused bool
+	}{
+		{"no purge since", nil, -time.Second, true},
+		{"a purge since", nil, time.Second, false},
+		{"a purge since, and the primary has removed something", []byte("stored"), time.Second, true},
+	} {
+		p := poolOf("pr", nil)
+		begun := time.Now()
+		p.Writes().Add("one", begun.Add(-time.Minute))
+		a := Request{Route: kind.Route{Class: kind.Metadata, Group: "one", Key: "packument/one"}, Summary: tt.summary}
+		docs := func(summary string) []kind.Document {
+			return []kind.Document{{Variant: kind.Summary, Body: bytes.NewBufferString(summary)}}
+		}
+		if err := p.Writes().Answered(&a, begun, p.named("a"), http.Header{}, docs("of the primary"), true); err != nil {
+			t.Fatal(err)
+		}
+		a.Summary = nil
+		a.Purged = func() time.Time { return begun.Add(tt.purged) }
+		h := http.Header{}
+		err := p.Writes().Answered(&a, time.Now(), p.named("b"), h, docs("of a replica"), true)
+		if (err != nil) != tt.refused || !tt.refused && h.Get("Age") != relayed {
+			t.Errorf("%s: %v, %v", tt.name, err, h)
 		}
 	}
 }
@@ -228,7 +263,7 @@ func TestWhatIsFollowedIsReadFromThePrimary(t *testing.T) {
 			t.Errorf("order %q; want acb", got)
 		}
 		p.Writes().Add("one", time.Now())
-		p.Writes().recordPrimary(route, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
+		p.Writes().recordPrimary(&Request{Route: route}, time.Now(), time.Now(), p.Writes().sum(read.Summary), false)
 		<-time.After(longestWrite / 2)
 		if way := p.Writes().preference(&read, time.Now()); way != primaryCompared {
 			t.Errorf("stance %d of what was written; want %d", way, primaryCompared)

@@ -1,5 +1,5 @@
-// Package natstest runs NATS servers for tests, and in the test's own process. No other package
-// imports the server, and nothing but tests imports this one.
+// Package natstest runs NATS servers for tests, and in the test's own process. No package of the
+// program imports the server, and nothing but tests imports this one.
 package natstest
 
 import (
