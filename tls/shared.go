@@ -70,7 +70,7 @@ func (d *domain) share(ctx context.Context, name string) error {
 	if _, err := d.shared.Stat(ctx, keys.SiteCert(issuer, name)); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// The certificate comes last: who finds it finds its key.
+	// The certificate comes last: an edge that finds it finds its key.
 	for _, key := range []string{keys.SiteMeta(issuer, name), keys.SitePrivateKey(issuer, name), keys.SiteCert(issuer, name)} {
 		value, err := d.local.Load(ctx, key)
 		if errors.Is(err, fs.ErrNotExist) {

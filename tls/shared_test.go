@@ -73,7 +73,7 @@ func TestEdgesShareACertificate(t *testing.T) {
 	if err := shows(at); err != nil {
 		t.Errorf("the edge that obtained it: %v", err)
 	}
-	log.eventually(t, func() error { // what one edge had is there for all
+	log.eventually(t, func() error { // a certificate of one edge is there for all
 		_, err := all.Stat(t.Context(), certmagic.StorageKeys.SiteCert(issuerOf(c), name))
 		return err
 	})

@@ -61,7 +61,7 @@ const (
 	user = "acme/acme.example-directory/users/me+x@a.example/me.json"
 )
 
-// What one edge stores the others load, and it is as certmagic asks of a storage.
+// A value that one edge stores is there for the others, and it is as certmagic asks of a storage.
 func TestAValueIsThereForAll(t *testing.T) {
 	a, b, js, _ := fleet(t)
 	ctx := t.Context()
