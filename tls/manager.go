@@ -46,8 +46,8 @@ type Config struct {
 	// made if need be, for this user only, and must not be shared with anyone
 	// else.
 	Dir string
-	// Shared, if not nil, keeps them for several edges, which obtain each certificate once. What
-	// is in Dir is then a copy: handshakes and starts need no Shared that answers.
+	// Shared, if not nil, keeps them for several edges, which obtain each certificate once. Then
+	// Dir has copies: handshakes and starts need no Shared that answers.
 	Shared certmagic.Storage
 	// Listen is the address of the TLS listener, to which port 443 of Domains
 	// must lead.

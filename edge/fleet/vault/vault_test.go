@@ -120,7 +120,7 @@ func TestAValueIsThereForAll(t *testing.T) {
 	if err != nil || strings.Contains(string(e.Value()), "private") {
 		t.Errorf("%q, %v", e.Value(), err)
 	}
-	for range 2 { // also of what is gone
+	for range 2 { // the second time they are gone
 		if err := b.Delete(ctx, "certificates/acme.example-directory/a.example"); err != nil {
 			t.Fatal(err)
 		}
