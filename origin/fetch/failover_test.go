@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -253,6 +254,41 @@ func TestAbsenceNeedsThePrimaryOrTwo(t *testing.T) {
 					reports[i] = strings.Replace(s, "404", strconv.Itoa(status), 1)
 				}
 				origintest.Equal(t, "reports", b.reported(), reports)
+			})
+		}
+	}
+}
+
+// The only master that is left for long is believed, but of things that were written at another.
+func TestTheOnlyMasterLeftIsBelieved(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		lonely  time.Duration
+		written bool
+		want    int // 0 is unavailable
+	}{
+		{"long enough", 0, false, 404},
+		{"not long enough", time.Hour, false, 0},
+		{"of something that was written", 0, true, 0},
+	} {
+		for _, path := range []string{"/edge-nothing", "/edge-nothing/-/edge-nothing-1.0.0.tgz", "/edge-sample-words/-/edge-sample-words-99.0.0.tgz"} {
+			t.Run(tt.name+path, func(t *testing.T) {
+				w := origintest.NewTwo(t)
+				b := newBehind(t, w.URLs)
+				b.lonely = tt.lonely
+				w.AServer.Refuse()
+				for b.masters.Status().Masters[0].State != "out" {
+					b.masters.Failed(b.masters.Primary(), &health.Blame{Did: "not answered", Unanswered: true})
+				}
+				if r := b.route(path); tt.written {
+					b.masters.Writes().Add(cmp.Or(r.Group, r.Key), time.Now())
+				}
+				r, err := b.get(t, path)
+				if tt.want == 0 {
+					isUnavailable(t, err)
+				} else if err != nil || r.Status != tt.want {
+					t.Errorf("%d, %v; want %d", r.Status, err, tt.want)
+				}
 			})
 		}
 	}

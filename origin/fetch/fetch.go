@@ -143,6 +143,7 @@ type Fetcher struct {
 	layouts        layouts
 	maxMetadata    int64
 	digestWait     time.Duration
+	lonely         time.Duration
 	spool          SpoolTimes
 	policed        bool
 	keepRaw        bool
@@ -166,7 +167,7 @@ func New(cfg Config) *Fetcher {
 	return &Fetcher{
 		kind: cfg.Kind, masters: cfg.Masters, files: cfg.Files, writes: cfg.Writes,
 		documents: cfg.Documents, deferred: cfg.Deferred, maxMetadata: cfg.MaxMetadata,
-		digestWait: cfg.DigestWait, spool: cfg.Spool, policed: cfg.Policed, keepRaw: cfg.KeepRaw,
+		digestWait: cfg.DigestWait, lonely: lonely, spool: cfg.Spool, policed: cfg.Policed, keepRaw: cfg.KeepRaw,
 	}
 }
 

@@ -81,7 +81,7 @@ func (f *Fetcher) fetchTransfer(ctx context.Context, t *transfer) error {
 				return pool.Next, errUnasked
 			}
 			return pool.Accepted, t.sink.Respond(r.StatusCode, r.Header, 0)
-		case transport.Absence(r.StatusCode) && a.Route.Transparent && !t.missing.final(m):
+		case transport.Absence(r.StatusCode) && a.Route.Transparent && !t.missing.final(m, f.alone(m, a.Route)):
 			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case a.Route.Transparent:
 			return f.stream(r, t)

@@ -55,7 +55,7 @@ func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, 
 				return pool.Next, err
 			}
 			return pool.Accepted, sink.Respond(r.StatusCode, r.Header, 0)
-		case transport.Absence(r.StatusCode) && !missing.final(m):
+		case transport.Absence(r.StatusCode) && !missing.final(m, f.alone(m, a.Route)):
 			return pool.Absent, &transport.StatusError{Status: r.StatusCode}
 		case r.StatusCode != http.StatusOK:
 			return relay(r, sink)
@@ -82,7 +82,7 @@ func (f *Fetcher) fetchDocument(ctx context.Context, a pool.Request, sink Sink, 
 			docs, err = f.kind.Prepare(a.Route, from)
 		}
 		switch {
-		case errors.Is(err, kind.ErrAbsent) && !missing.final(m):
+		case errors.Is(err, kind.ErrAbsent) && !missing.final(m, f.alone(m, a.Route)):
 			return pool.Absent, &transport.StatusError{Status: http.StatusNotFound}
 		case errors.Is(err, kind.ErrAbsent):
 			return pool.Accepted, refuse(sink, http.StatusNotFound, http.Header{}, err.Error())

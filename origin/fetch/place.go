@@ -19,7 +19,7 @@ import (
 // missing only when every usable master says so, and the primary is one of them, or there
 // are two. Before its answer counts, the master is asked where its own list has the file.
 func (f *Fetcher) absent(ctx context.Context, m *health.Master, r *http.Response, t *transfer) (pool.Verdict, error) {
-	final := t.missing.final(m)
+	final := t.missing.final(m, f.alone(m, t.ask.Route))
 	gone := r.StatusCode == http.StatusNotFound || r.StatusCode == http.StatusGone
 	listed := gone && t.want.listed()
 	if listed && f.files == f.masters && !f.askedRightly(m, t) {

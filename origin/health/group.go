@@ -81,6 +81,24 @@ type Master struct {
 	Client  *http.Client // follows redirects
 	StandIn bool         // another source hands on its answer: nothing of that is news of the master
 	*host
+
+	group *Group // of the same configuration
+}
+
+// Lone says that the master alone can be asked, and that no other one could for a time.
+func (m *Master) Lone(since time.Duration) bool {
+	g, now, well := m.group, time.Now(), false
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, o := range g.masters {
+		switch {
+		case o == m:
+			well = g.usable(o)
+		case g.usable(o), now.Sub(o.outSince()) < since:
+			return false
+		}
+	}
+	return well
 }
 
 // Got counts bytes of its bodies.
@@ -117,7 +135,7 @@ func NewGroup(cfg Config) *Group {
 	g := &Group{cfg: cfg}
 	g.send = g.sendProbe
 	for _, u := range cfg.Masters {
-		m := &Master{Base: u.URL, Primary: u.Primary, Spare: u.Spare, Client: cfg.Transport.Client(u.URL)}
+		m := &Master{Base: u.URL, Primary: u.Primary, Spare: u.Spare, Client: cfg.Transport.Client(u.URL), group: g}
 		if u.Primary {
 			g.masters = slices.Insert(g.masters, 0, m)
 			continue

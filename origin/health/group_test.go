@@ -337,6 +337,52 @@ func TestStatusSaysWhyInWords(t *testing.T) {
 	}
 }
 
+// A master is lone once all others are out, or drained, for so long.
+func TestLone(t *testing.T) {
+	const long = 10 * time.Second
+	down := func(g *Group, letters ...string) {
+		for _, l := range letters {
+			for g.state(l).State != "out" {
+				g.Failed(g.named(l), unanswered)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name, roles string
+		do          func(g *Group)
+		wait        time.Duration
+		want        bool
+	}{
+		{"all are well", "pr", func(*Group) {}, long, false},
+		{"the primary is out", "pr", func(g *Group) { down(g, "a") }, long, true},
+		{"the primary is out since a moment ago", "pr", func(g *Group) { down(g, "a") }, long - 1, false},
+		{"the primary is drained", "pr", func(g *Group) { g.Drain("a.example", true) }, long, true},
+		{"another replica is well", "prr", func(g *Group) { down(g, "a") }, long, false},
+		{"another replica is out as well", "prr", func(g *Group) { down(g, "a", "c") }, long, true},
+		{"it is drained itself", "pr", func(g *Group) { down(g, "a"); g.Drain("b.example", true) }, long, false},
+		{"the primary is back", "pr", func(g *Group) {
+			down(g, "a")
+			g.recordProbe(g.named("a"), "/-/ping", 0, nil)
+			g.recordProbe(g.named("a"), "/-/ping", 0, nil)
+		}, long, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := groupOf(tt.roles, nil)
+				tt.do(g)
+				<-time.After(tt.wait)
+				if got := g.named("b").Lone(long); got != tt.want {
+					t.Errorf("lone: %t", got)
+				}
+				standIn := *g.named("b")
+				if standIn.Lone(long) {
+					t.Error("a copy of it is lone")
+				}
+			})
+		})
+	}
+}
+
 // events keeps the log's messages.
 type events struct {
 	mu  sync.Mutex

@@ -80,6 +80,10 @@ func (s *RecentWrites) Concerns(r kind.Route, now time.Time) bool {
 	return slices.ContainsFunc(s.about(r, now), func(w write) bool { return now.Sub(w.at) < strictFor })
 }
 
+// Remembers says that the object of a route was changed, and that reads of it go to the primary
+// where that can be asked.
+func (s *RecentWrites) Remembers(r kind.Route, now time.Time) bool { return len(s.about(r, now)) > 0 }
+
 // Add says that something of that name, a group or a key, has changed at the
 // primary. Reads of it ask the primary before any other master, until another
 // master shows the change too: for an hour at most, and files for a minute. Other
