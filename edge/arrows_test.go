@@ -375,7 +375,9 @@ var arrows = map[string][]arrow{
 		{"origin/kind", "a request's class comes from its kind.Route"},
 		{"origin/transport", "probes are sent to masters"},
 	},
+	"origin/complaints": nil,
 	"origin/pool": {
+		{"origin/complaints", "the log tells of a master's failures once in a while"},
 		{"origin/counted", "a pool's memory is shared by configurations"},
 		{"origin/health", "masters are chosen by their health"},
 		{"origin/kind", "a request is for a kind.Route"},
@@ -761,7 +763,7 @@ func leads(all []arrow, to string) bool {
 func ours(path string) bool { return path == "pkgedge" || strings.HasPrefix(path, "pkgedge/") }
 
 // noKinds are the folders of origin that are no kind of registry.
-var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "documents", "links", "badcopies", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
+var noKinds = []string{"kind", "kinds", "sample", "feed", "fetch", "documents", "links", "badcopies", "complaints", "verify", "pool", "health", "transport", "counted", "recent", "origintest"}
 
 // room is the name a package has in the tables.
 func room(path string) string {

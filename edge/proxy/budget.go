@@ -9,6 +9,7 @@ import (
 
 	"pkgedge/cache"
 	"pkgedge/edge/limit"
+	"pkgedge/edge/words"
 	"pkgedge/origin"
 	"pkgedge/origin/kind"
 )
@@ -144,7 +145,7 @@ func (x *exchange) costOfFailure(err error) int {
 	switch {
 	case x.r.Context().Err() != nil: // the client left, and the fetch goes on
 		return x.reserved
-	case x.listed, !errors.As(last(err), &answered), x.upstream.Outage(x.route.Class, time.Now()) > 0:
+	case x.listed, !errors.As(words.Last(err), &answered), x.upstream.Outage(x.route.Class, time.Now()) > 0:
 		return 0
 	}
 	return x.reserved

@@ -7,9 +7,9 @@ import (
 	"pkgedge/origin/kind"
 )
 
-// lonely is for how long all other masters are out, which takes several failures, before a replica's word is enough that there is
-// no such thing: it has by then of them all that it will get, and an error would have clients
-// come again in vain.
+// lonely is for how long all other masters are out, which takes several failures, before a
+// replica's word is enough that there is no such thing: it has by then of them all that it will
+// get, and an error would have clients come again in vain.
 const lonely = time.Second
 
 // absences counts the masters that answered that there is no such thing.

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -103,6 +104,22 @@ func (m *Master) Lone(since time.Duration) bool {
 
 // Got counts bytes of its bodies.
 func (m *Master) Got(n int) { m.got.Add(int64(n)) }
+
+// Counted is one of its bodies, whose bytes are counted, in n too.
+func (m *Master) Counted(body io.ReadCloser, n *int64) io.ReadCloser { return &countedBody{body, m, n} }
+
+type countedBody struct {
+	io.ReadCloser
+	master *Master
+	n      *int64
+}
+
+func (c *countedBody) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	*c.n += int64(n)
+	c.master.Got(n)
+	return n, err
+}
 
 // Role is the master's word in the configuration.
 func (m *Master) Role() string {

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"pkgedge/origin/health"
@@ -77,7 +74,7 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 		resp, sent, err := p.pass(req, m, send)
 		answered := err == nil
 		if answered {
-			if i+1 >= min(usable, len(candidates)) || !inTrouble(resp.StatusCode) {
+			if i+1 >= min(usable, len(candidates)) || !transport.InTrouble(resp.StatusCode) {
 				return resp, nil
 			}
 			resp.Body.Close()
@@ -96,15 +93,6 @@ func (p passage) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	return nil, u
 }
 
-// inTrouble says that another master may have a better answer.
-func inTrouble(status int) bool {
-	switch status {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
-
 // pass sends a request to one master, and says whether that may have it.
 func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http.Response, sent bool, err error) {
 	target, err := req.URL.Parse(m.URL(p.route.Path))
@@ -117,14 +105,14 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	end := sync.OnceFunc(func() { p.Release(m, health.ForPass); cancel(nil) })
-	var w wire
-	out := req.Clone(w.trace(ctx))
+	var w transport.Wire
+	out := req.Clone(w.Watch(ctx))
 	out.URL, out.Host = target, target.Host
 	if len(p.route.Links) > 0 {
 		out.Header["Accept-Encoding"] = []string{links.AcceptedCoding(req.Header)}
 	}
 	if out.Body != nil && out.Body != http.NoBody {
-		out.Body = p.transport.TakenBody(&clientBody{out.Body, &w}, cancel)
+		out.Body = p.transport.TakenBody(w.Body(out.Body), cancel)
 	}
 	resp, err := send(out)
 	if err != nil {
@@ -132,7 +120,7 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 		if cause := context.Cause(ctx); cause == transport.ErrUntaken {
 			err = cause
 		}
-		return nil, w.sent.Load(), p.failed(req, m, &w, err)
+		return nil, w.Sent(), p.failed(req, m, &w, err)
 	}
 	p.Observe(m, "pass")
 	if resp.StatusCode < 500 {
@@ -154,11 +142,7 @@ func (p passage) pass(req *http.Request, m *health.Master, send sender) (_ *http
 // local gives a URL of a master, in a response from target, as one of the site, where that can
 // be asked for there.
 func (p passage) local(text string, target, base *url.URL) (string, bool) {
-	u, err := target.Parse(text)
-	if err != nil || !strings.HasPrefix(text, u.Scheme+"://") {
-		return "", false
-	}
-	below, ok := transport.Below(u, base)
+	below, ok := transport.BelowIn(text, target, base)
 	if !ok || p.cfg.Passes == nil || !p.cfg.Passes(below) {
 		return "", false
 	}
@@ -166,20 +150,20 @@ func (p passage) local(text string, target, base *url.URL) (string, bool) {
 }
 
 // failed finds the cause of a request that got no response: its client or the master.
-func (p passage) failed(req *http.Request, m *health.Master, w *wire, err error) error {
-	fault := w.fault.Load()
+func (p passage) failed(req *http.Request, m *health.Master, w *transport.Wire, err error) error {
+	fault := w.Fault()
 	switch {
 	case fault != nil:
 		p.Observe(m, "client")
-		return fmt.Errorf("%w: %w", ErrRequest, *fault)
+		return fmt.Errorf("%w: %w", ErrRequest, fault)
 	case req.Context().Err() != nil:
 		p.Observe(m, "abandoned")
 		return err
-	case !w.valid.Load(): // it cannot be sent to any master
+	case !w.Sound(): // it cannot be sent to any master
 		p.Observe(m, "client")
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	blame := health.Passed(err, w.sent.Load())
+	blame := health.Passed(err, w.Sent())
 	p.Observe(m, blame.Word)
 	p.Failed(m, blame)
 	return err
@@ -187,34 +171,6 @@ func (p passage) failed(req *http.Request, m *health.Master, w *wire, err error)
 
 // sender sends a request.
 type sender func(*http.Request) (*http.Response, error)
-
-// wire is how far a request has come on its way from a client to a master.
-type wire struct {
-	valid atomic.Bool           // a connection was asked for, which net/http does for a sound request
-	sent  atomic.Bool           // there was one: the master may have the request
-	fault atomic.Pointer[error] // why the rest of the body does not come from the client
-}
-
-func (w *wire) trace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { w.valid.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { w.sent.Store(true) },
-	})
-}
-
-// clientBody tells a wire of a body that does not come whole.
-type clientBody struct {
-	io.ReadCloser
-	wire *wire
-}
-
-func (b *clientBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && err != http.ErrBodyReadAfterClose { // the last is net/http's own doing
-		b.wire.fault.Store(&err)
-	}
-	return n, err
-}
 
 // placedBody gives its place at a master back when it is closed, and tells of a
 // body that breaks off: with an error, so that its client's breaks off too.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"pkgedge/origin/complaints"
 	"pkgedge/origin/health"
 	"pkgedge/origin/transport"
 )
@@ -45,7 +46,7 @@ type Pool struct {
 	*health.Group
 	cfg        Config
 	transport  *transport.Transport
-	complaints complaints
+	complaints complaints.Complaints
 
 	*memory
 }

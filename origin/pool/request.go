@@ -170,7 +170,7 @@ func (p *Pool) Send(ctx context.Context, cancel context.CancelCauseFunc, m *heal
 		return nil, transport.Quiet(err)
 	}
 	p.cfg.Observe(m.Name(), strconv.Itoa(resp.StatusCode))
-	resp.Body = &countedBody{p.transport.IdleBody(resp.Body, cancel), m, new(int64)}
+	resp.Body = m.Counted(p.transport.IdleBody(resp.Body, cancel), new(int64))
 	return resp, nil
 }
 
@@ -179,20 +179,6 @@ func (p *Pool) Observe(m *health.Master, word string) {
 	if !m.StandIn {
 		p.cfg.Observe(m.Name(), word)
 	}
-}
-
-// countedBody counts the bytes that are read.
-type countedBody struct {
-	io.ReadCloser
-	master *health.Master
-	n      *int64
-}
-
-func (c *countedBody) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	*c.n += int64(n)
-	c.master.Got(n)
-	return n, err
 }
 
 // reply is a master's response up to its fields, or why there is none.
@@ -254,7 +240,7 @@ func (p *Pool) send(ctx context.Context, m *health.Master, req *Request, later b
 				p.Observe(m, word)
 			}
 		}
-		r.resp.Body = &countedBody{p.bounded(r), m, &r.size}
+		r.resp.Body = m.Counted(p.bounded(r), &r.size)
 	case req.place.elsewhere:
 		p.Observe(m, "elsewhere")
 	case context.Cause(ctx) == errOutrun && !later:

@@ -116,6 +116,24 @@ func Below(u, base *url.URL) (below string, ok bool) {
 	return path + rest.String(), true
 }
 
+// BelowIn is Below for a whole URL in a response from target.
+func BelowIn(text string, target, base *url.URL) (below string, ok bool) {
+	u, err := target.Parse(text)
+	if err != nil || !strings.HasPrefix(text, u.Scheme+"://") {
+		return "", false
+	}
+	return Below(u, base)
+}
+
+// InTrouble says that another master may have a better answer.
+func InTrouble(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
 // Join appends an escaped path to a master's base, which stays as escaped as it is.
 func Join(base *url.URL, path string) string {
 	return base.Scheme + "://" + base.Host + basePath(base) + path

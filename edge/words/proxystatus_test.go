@@ -1,4 +1,4 @@
-package proxy
+package words
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestProxyErrorNames(t *testing.T) {
 		{&origin.Unavailable{}, "destination_unavailable"},
 		{context.DeadlineExceeded, "http_response_timeout"},
 	} {
-		if got := proxyError(fmt.Errorf("cannot fetch: %w", tt.err)); got != tt.want {
+		if got := ProxyError(fmt.Errorf("cannot fetch: %w", tt.err)); got != tt.want {
 			t.Errorf("%v is %s; want %s", tt.err, got, tt.want)
 		}
 	}
