@@ -11,7 +11,7 @@ import (
 )
 
 // manageShared begins to obtain and renew the certificates of names that several edges share. One
-// with a copy here is shown at once. The others, and all that the shared storage has to hear,
+// with a copy here is shown without it. The others, and all that the shared storage has to hear,
 // are behind: it may be away, and then nothing is obtained that it may have.
 func (d *domain) manageShared(ctx context.Context, names []string) error {
 	missing := slices.DeleteFunc(slices.Clone(names), d.copied)

@@ -70,9 +70,7 @@ func TestEdgesShareACertificate(t *testing.T) {
 	}
 
 	_, at := edge(alone)
-	if err := shows(at); err != nil {
-		t.Errorf("the edge that obtained it: %v", err)
-	}
+	log.eventually(t, func() error { return shows(at) }) // the edge that obtained it
 	log.eventually(t, func() error { // a certificate of one edge is there for all
 		_, err := all.Stat(t.Context(), certmagic.StorageKeys.SiteCert(issuerOf(c), name))
 		return err
@@ -84,9 +82,7 @@ func TestEdgesShareACertificate(t *testing.T) {
 
 	all.away.Store(true)
 	_, at = edge(copied)
-	if err := shows(at); err != nil {
-		t.Errorf("an edge that has a copy, with the storage away: %v", err)
-	}
+	log.eventually(t, func() error { return shows(at) }) // an edge that has a copy
 	m, at = edge(t.TempDir())
 	log.eventually(t, func() error {
 		if s := m.Status()[0]; s.Failed.IsZero() || s.Why == "" {
