@@ -71,7 +71,7 @@ func TestEdgesShareACertificate(t *testing.T) {
 
 	_, at := edge(alone)
 	log.eventually(t, func() error { return shows(at) }) // the edge that obtained it
-	log.eventually(t, func() error { // a certificate of one edge is there for all
+	log.eventually(t, func() error {                     // a certificate of one edge is there for all
 		_, err := all.Stat(t.Context(), certmagic.StorageKeys.SiteCert(issuerOf(c), name))
 		return err
 	})
