@@ -22,7 +22,9 @@ type arrow struct{ to, why string }
 
 // arrows lists the imports of our packages that each room may have.
 var arrows = map[string][]arrow{
+	"bench/loopback": nil,
 	"bench/chaos": {
+		{"bench/loopback", "its edge has addresses"},
 		{"origin/sample", "its masters"},
 		{"origin/sample/faults", "which are in trouble"},
 		{"origin/sample/tarball", "their files"},
@@ -34,6 +36,7 @@ var arrows = map[string][]arrow{
 		{"origin/sample", "its master is a sample"},
 	},
 	"bench/fleetchaos": {
+		{"bench/loopback", "its processes have addresses"},
 		{"edge/fleet/figures", "a purge says where it is in force"},
 		{"edge/report", "an edge tells in its status when it has read the log"},
 		{"origin/sample", "its masters"},
@@ -43,6 +46,7 @@ var arrows = map[string][]arrow{
 	"bench/lines":    nil,
 	"bench/load":     nil,
 	"bench/pop": {
+		{"bench/loopback", "its edges have addresses"},
 		{"edge/report", "an edge tells in its status when it knows its siblings"},
 	},
 	"bench/pgo": {
@@ -158,8 +162,12 @@ var arrows = map[string][]arrow{
 		{"edge/fleet/vault", "it makes the storage of shared certificates"},
 		{"tls", "the authority of the NATS servers is read as that of an ACME server is"},
 	},
-	"edge/fleet/lease": nil,
+	"edge/fleet/bucket": nil,
+	"edge/fleet/lease": {
+		{"edge/fleet/bucket", "leases are in one"},
+	},
 	"edge/fleet/vault": {
+		{"edge/fleet/bucket", "certificates are in one"},
 		{"edge/fleet/lease", "a lock is a lease"},
 	},
 	"edge/fleet/natstest": nil,

@@ -33,7 +33,6 @@ type domain struct {
 	stop func()          // once
 
 	again    time.Duration // after which a shared storage that has failed is asked again
-	sharing  sync.WaitGroup
 	attempts attempts
 	demands  demands
 }
@@ -113,7 +112,6 @@ func newDomain(cfg Config) (*domain, error) {
 	d.stop = sync.OnceFunc(func() {
 		cancel()
 		d.cache.Stop()
-		d.sharing.Wait()
 	})
 	return d, nil
 }
@@ -121,15 +119,14 @@ func newDomain(cfg Config) (*domain, error) {
 func (d *domain) start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(d.ctx, cancel)
-	names := slices.Concat(d.names, d.stored())
-	if d.shared == nil {
-		return d.manage(ctx, names)
-	}
-	return d.manageShared(ctx, names)
+	return d.manage(ctx, slices.Concat(d.names, d.stored()))
 }
 
 // manage begins to obtain and renew the certificates of names.
 func (d *domain) manage(ctx context.Context, names []string) error {
+	if d.shared != nil {
+		names = d.manageShared(ctx, names)
+	}
 	if err := d.magic.ManageAsync(ctx, names); err != nil {
 		return fmt.Errorf("cannot manage certificates: %w", err)
 	}

@@ -4,31 +4,24 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/certmagic"
 )
 
-// manageShared begins to obtain and renew the certificates of names that several edges share. One
-// with a copy here is shown without it. The others, and all that the shared storage has to hear,
-// are behind: it may be away, and then nothing is obtained that it may have.
-func (d *domain) manageShared(ctx context.Context, names []string) error {
-	missing := slices.DeleteFunc(slices.Clone(names), d.copied)
-	if err := d.manage(ctx, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !d.copied(name) })); err != nil {
-		return err
-	}
-	d.sharing.Go(func() {
-		for _, name := range names {
-			d.until(ctx, name, func() error { return d.share(ctx, name) })
+// manageShared begins to do with the shared storage all that names need, and returns those with a
+// copy here, which are shown without it. The copy is given to a storage that has none. The other names
+// wait for the storage, which may be away: nothing is obtained that it may have.
+func (d *domain) manageShared(ctx context.Context, names []string) (copied []string) {
+	for _, name := range names {
+		do := d.copy
+		if d.copied(name) {
+			do = d.share
+			copied = append(copied, name)
 		}
-	})
-	for _, name := range missing {
-		d.sharing.Go(func() {
-			d.until(ctx, name, func() error { return d.copy(ctx, name) })
-		})
+		go d.until(ctx, name, do)
 	}
-	return nil
+	return copied
 }
 
 // copy copies the certificate of a name, or begins to obtain it where no edge has.
@@ -36,13 +29,13 @@ func (d *domain) copy(ctx context.Context, name string) error {
 	if err := d.magic.WarmLocalCache(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return d.manage(ctx, []string{name})
+	return d.magic.ManageAsync(ctx, []string{name})
 }
 
 // until does something for a name again and again, until it succeeds or ctx is done.
-func (d *domain) until(ctx context.Context, name string, do func() error) {
+func (d *domain) until(ctx context.Context, name string, do func(context.Context, string) error) {
 	for failed := false; ctx.Err() == nil; failed = true {
-		err := do()
+		err := do(ctx, name)
 		if err == nil {
 			if failed {
 				d.attempts.ended(name, true, nil)

@@ -103,6 +103,38 @@ func TestEdgesShareACertificate(t *testing.T) {
 	})
 }
 
+// A name on demand that the storage could not be asked for comes as soon as it can.
+func TestANameOnDemandOutlivesAStorageThatIsAway(t *testing.T) {
+	addr := freeAddr(t)
+	l := listen(t, addr)
+	c := startCA(t, l.Addr(), time.Hour)
+	l.Close()
+	const name = "edge.example"
+	all := &sharing{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+	first := obtain(t, c, addr, t.TempDir(), name, func(cfg *Config) { cfg.Shared = all })
+	c.stop()
+
+	l, log := listen(t, "127.0.0.1:0"), newWatch()
+	m := startWith(t, c, t.TempDir(), l, log, func(cfg *Config) { cfg.OnDemand, cfg.Shared, cfg.again = []string{name}, all, time.Millisecond })
+	t.Cleanup(serve(t, l, m))
+	all.away.Store(true)
+	shown := func() error { _, err := serial(c, l.Addr().String(), name); return err }
+	asked := make(chan error, 1)
+	go func() { asked <- shown() }()
+	log.eventually(t, func() error {
+		if s := m.Status(); len(s) == 0 || s[0].Failed.IsZero() {
+			return errors.New("the status tells of no failure")
+		}
+		return nil
+	})
+	all.away.Store(false)
+	log.eventually(t, shown)
+	<-asked // it may have waited, or not
+	if n, err := serial(c, l.Addr().String(), name); err != nil || n.Cmp(first) != 0 {
+		t.Errorf("%v, %v; want the certificate of all edges", n, err)
+	}
+}
+
 // A storage is not given a certificate without its key, and keeps the certificate that it has.
 func TestAnEdgeSharesNoHalves(t *testing.T) {
 	dir, all := t.TempDir(), &sharing{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}

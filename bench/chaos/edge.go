@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"pkgedge/bench/loopback"
 )
 
 // edge is the program under test.
@@ -45,7 +46,7 @@ func startEdge(ctx context.Context, dir, program string, w *world) (*edge, error
 		}
 	}
 	e := &edge{program: program, dir: dir, world: w}
-	ports, err := freePorts(2)
+	ports, err := loopback.Free(2)
 	if err != nil {
 		return nil, err
 	}
@@ -57,19 +58,6 @@ func startEdge(ctx context.Context, dir, program string, w *world) (*edge, error
 		return nil, err
 	}
 	return e, e.start(ctx)
-}
-
-// freePorts finds ports of loopback that nobody has at this moment.
-func freePorts(n int) (all []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		all = append(all, l.Addr().String())
-	}
-	return all, nil
 }
 
 // configure writes the configuration, with a lifetime for metadata.

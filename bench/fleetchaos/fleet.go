@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"pkgedge/bench/loopback"
 )
 
 // fleet is all parts.
@@ -39,7 +41,7 @@ func newFleet(ctx context.Context, dir, program string, w *world) (*fleet, error
 			return nil, fmt.Errorf("cannot build the edge: %w", err)
 		}
 	}
-	addresses, err := freeAddresses(5 * size)
+	addresses, err := loopback.Free(5 * size)
 	if err != nil {
 		return nil, err
 	}

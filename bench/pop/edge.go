@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pkgedge/bench/loopback"
 	"pkgedge/edge/report"
 )
 
@@ -27,18 +27,43 @@ type process struct {
 type edgesOf struct {
 	program, dir, master string
 	addresses            []string // for siblings, for clients and for the operator, of all edges
-	n, started           int
+	n                    int
+	all                  []*process // that were started
 }
 
-func newEdges(program, dir, master string, n int) (*edgesOf, error) {
-	addresses, err := freeAddresses(3 * n)
-	return &edgesOf{program: program, dir: dir, master: master, addresses: addresses, n: n}, err
+// inPop runs some edges of a pop of n in front of a master of files, and ends all that were started.
+func inPop(program string, files int, large bool, n int, do func(*master, *edgesOf) error) error {
+	m, err := newMaster(files, large)
+	if err != nil {
+		return err
+	}
+	defer m.server.Close()
+	dir, err := os.MkdirTemp("", "pop")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	addresses, err := loopback.Free(3 * n)
+	if err != nil {
+		return err
+	}
+	w := &edgesOf{program: program, dir: dir, master: m.url, addresses: addresses, n: n}
+	defer func() {
+		for _, e := range w.all {
+			e.stop()
+		}
+	}()
+	if err := w.start(edges); err != nil {
+		return err
+	}
+	return do(m, w)
 }
 
 // start starts some more of the edges, and waits until each knows its own address.
-func (w *edgesOf) start(some int) (all []*process, err error) {
+func (w *edgesOf) start(some int) error {
 	peers := `"` + strings.Join(w.addresses[:w.n], `", "`) + `"`
-	for i := w.started; i < w.started+some; i++ {
+	before := len(w.all)
+	for i := before; i < before+some; i++ {
 		public, admin := w.addresses[w.n+i], w.addresses[2*w.n+i]
 		file := filepath.Join(w.dir, fmt.Sprintf("edge-%d.yaml", i))
 		text := fmt.Sprintf(`listen: %q
@@ -50,37 +75,24 @@ sites: [{ name: npm, kind: npm, path: /, masters: [{ url: %q, role: primary }] }
 fleet: { name: edge-%d, pop: pop, listen: %q, token: a-token-of-the-benchmark, peers: [%s] }
 `, public, public, admin, filepath.Join(w.dir, fmt.Sprintf("cache-%d", i)), w.master, i, w.addresses[i], peers)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			return all, err
+			return err
 		}
 		cmd := exec.Command(w.program, "--config", file)
 		cmd.Stderr = os.Stderr
 		if err := cmd.Start(); err != nil {
-			return all, err
+			return err
 		}
-		all = append(all, &process{"http://" + public, "http://" + admin, sync.OnceFunc(func() {
+		w.all = append(w.all, &process{"http://" + public, "http://" + admin, sync.OnceFunc(func() {
 			cmd.Process.Kill()
 			cmd.Wait()
 		})})
 	}
-	w.started += some
-	for _, p := range all {
+	for _, p := range w.all[before:] {
 		if err := p.await(); err != nil {
-			return all, err
+			return err
 		}
 	}
-	return all, nil
-}
-
-func freeAddresses(n int) (all []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		all = append(all, l.Addr().String())
-	}
-	return all, nil
+	return nil
 }
 
 // await waits until an edge knows itself among its siblings.

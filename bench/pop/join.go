@@ -5,53 +5,30 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 )
 
 const joinFiles = 1000
 
-// runJoin has a fourth edge join three.
-func runJoin(program string) error {
-	m, err := newMaster(joinFiles, true)
-	if err != nil {
-		return err
-	}
-	defer m.server.Close()
-	dir, err := os.MkdirTemp("", "pop")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	w, err := newEdges(program, dir, m.url, edges+1)
-	if err != nil {
-		return err
-	}
-	all, err := w.start(edges)
-	defer func() {
-		for _, e := range all {
-			e.stop()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	c := &crowd{master: m, edges: all, client: &http.Client{Timeout: time.Minute}}
+// joins has a fourth edge join three.
+func joins(m *master, w *edgesOf) error {
+	c := &crowd{master: m, edges: w.all, client: &http.Client{Timeout: time.Minute}}
 	for i := range joinFiles {
 		c.get(i%edges, fileOf(i))
 	}
 	before := m.requests()
-	more, err := w.start(1)
-	all = append(all, more...)
-	if err != nil {
+	if err := w.start(1); err != nil {
 		return err
 	}
-	fourth := all[edges]
+	fourth := w.all[edges]
 	begun := time.Now()
 	for i := range joinFiles {
 		body, err := c.fetch(fourth.url + fileOf(i))
-		if err != nil || !bytes.Equal(body, m.files[fileOf(i)]) {
-			return fmt.Errorf("%s: %d bytes, %w", fileOf(i), len(body), err)
+		if err == nil && !bytes.Equal(body, m.files[fileOf(i)]) {
+			err = fmt.Errorf("%d other bytes", len(body))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", fileOf(i), err)
 		}
 	}
 	took := time.Since(begun)

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,11 +20,13 @@ func main() {
 	kill := flag.Bool("kill", false, "one edge dies meanwhile")
 	join := flag.Bool("join", false, "a fourth edge joins instead")
 	flag.Parse()
-	do := func() error { return run(*edge, *kill) }
+	err := error(nil)
 	if *join {
-		do = func() error { return runJoin(*edge) }
+		err = inPop(*edge, joinFiles, true, edges+1, joins)
+	} else {
+		err = inPop(*edge, packages, false, edges, func(m *master, w *edgesOf) error { return asked(m, w, *kill) })
 	}
-	if err := do(); err != nil {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -37,31 +38,9 @@ const (
 	victim   = 1 // that dies
 )
 
-func run(program string, kill bool) error {
-	m, err := newMaster(packages, false)
-	if err != nil {
-		return err
-	}
-	defer m.server.Close()
-	dir, err := os.MkdirTemp("", "pop")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	w, err := newEdges(program, dir, m.url, edges)
-	if err != nil {
-		return err
-	}
-	all, err := w.start(edges)
-	defer func() {
-		for _, e := range all {
-			e.stop()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	c := &crowd{master: m, edges: all, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: time.Minute}}
+// asked has a crowd ask all edges.
+func asked(m *master, w *edgesOf, kill bool) error {
+	c := &crowd{master: m, edges: w.all, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: time.Minute}}
 	begun := time.Now()
 	var asking sync.WaitGroup
 	for i := range clients {
@@ -72,7 +51,7 @@ func run(program string, kill bool) error {
 			time.Sleep(time.Millisecond)
 		}
 		c.dead.Store(true)
-		all[victim].stop()
+		w.all[victim].stop()
 		fmt.Printf("an edge was killed after %d answers\n", c.answers.Load())
 	}
 	asking.Wait()

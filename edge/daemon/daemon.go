@@ -219,7 +219,6 @@ func (d *Daemon) openLane(memory int64) {
 // servePublic gives a listener of clients its handlers.
 func (d *Daemon) servePublic(l *server.Listener) {
 	l.Handler = &d.handler
-	d.server.Tickets = d.cfg.Fleet.Seal
 	d.server.Heads = headCeiling{&d.handler.Ceilings.Heads}
 	if d.lane != nil {
 		l.Lane = d.lane
@@ -276,6 +275,7 @@ func (d *Daemon) listenTLS(ctx context.Context, plain *server.Listener) (*server
 	}
 	d.servePublic(l)
 	l.TLS = d.certs.TLSConfig()
+	d.server.Tickets = d.cfg.Fleet.Seal
 	if plain != nil {
 		plain.Handler = d.certs.Challenges(plain.Handler)
 	}

@@ -1,7 +1,6 @@
 package words
 
 import (
-	"compress/gzip"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -11,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/klauspost/compress/gzip"
 
 	"pkgedge/origin"
 )

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"pkgedge/edge/fleet/bucket"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -19,18 +21,9 @@ const For = 10 * time.Second
 
 // Init makes the bucket, where there is none. An edge never calls it.
 func Init(ctx context.Context, js jetstream.JetStream, replicas int) (made bool, err error) {
-	if _, err := js.KeyValue(ctx, Bucket); err == nil {
-		return false, nil
-	} else if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return false, fmt.Errorf("cannot look for the bucket %s: %w", Bucket, err)
-	}
-	_, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: Bucket, Description: "Leases of a fleet of edges, made by edge fleet init", Storage: jetstream.FileStorage, Replicas: replicas, LimitMarkerTTL: time.Minute,
+	return bucket.Make(ctx, js, jetstream.KeyValueConfig{
+		Bucket: Bucket, Description: "Leases of a fleet of edges, made by edge fleet init", Replicas: replicas, LimitMarkerTTL: time.Minute,
 	})
-	if err != nil {
-		return false, fmt.Errorf("cannot make the bucket %s: %w", Bucket, err)
-	}
-	return true, nil
 }
 
 // Holder takes one lease again and again.

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"pkgedge/edge/fleet/bucket"
 	"pkgedge/edge/fleet/lease"
 )
 
@@ -24,18 +25,9 @@ const callFor = 3 * time.Second
 
 // Init makes the bucket, where there is none. An edge never calls it.
 func Init(ctx context.Context, js jetstream.JetStream, replicas int) (made bool, err error) {
-	if _, err := js.KeyValue(ctx, Bucket); err == nil {
-		return false, nil
-	} else if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return false, fmt.Errorf("cannot look for the bucket %s: %w", Bucket, err)
-	}
-	_, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: Bucket, Description: "Sealed certificates of a fleet of edges, made by edge fleet init", Storage: jetstream.FileStorage, Replicas: replicas,
+	return bucket.Make(ctx, js, jetstream.KeyValueConfig{
+		Bucket: Bucket, Description: "Sealed certificates of a fleet of edges, made by edge fleet init", Replicas: replicas,
 	})
-	if err != nil {
-		return false, fmt.Errorf("cannot make the bucket %s: %w", Bucket, err)
-	}
-	return true, nil
 }
 
 // Config says where a vault is.
