@@ -206,3 +206,45 @@ func TestTicketsOfSeveralEdges(t *testing.T) {
 		})
 	}
 }
+
+// The public listeners of edges of one secret take each other's tickets. A listener of known clients
+// takes none but its own: a stranger would be let in by a public one's.
+func TestTicketsOfPublicListenersAlone(t *testing.T) {
+	type listeners struct{ public, known string }
+	start := func() (l listeners) {
+		s := New(edgetest.QuietLog())
+		s.Tickets = "a secret of several edges"
+		for key, url := range map[string]*string{"tls.listen": &l.public, "fleet.listen": &l.known} {
+			of := openLoopback(t, s, key, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "x") })
+			of.TLS, of.Known = ticketing(t), url == &l.known
+			*url = "https://" + of.Addr().String()
+		}
+		st := startServer(t, s)
+		t.Cleanup(func() { st.stop(); edgetest.Receive(t, st.done, "the end of Run") })
+		return l
+	}
+	a, b := start(), start()
+	for _, tt := range []struct {
+		name, first, second string
+		want                bool
+	}{
+		{"from one public listener to another", a.public, b.public, true},
+		{"from a public listener to a known one", a.public, a.known, false},
+		{"from a known listener to itself", a.known, a.known, true},
+		{"from one known listener to another", a.known, b.known, false},
+	} {
+		c := edgetest.NewClient(t, ticketed())
+		c.Transport.(*http.Transport).DisableKeepAlives = true
+		var resumed [2]bool
+		for i, url := range []string{tt.first, tt.second} {
+			resp, _, err := edgetest.GetText(t, c, url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resumed[i] = resp.TLS.DidResume
+		}
+		if resumed != [2]bool{false, tt.want} {
+			t.Errorf("%s: resumed %t", tt.name, resumed)
+		}
+	}
+}
